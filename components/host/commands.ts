@@ -1,0 +1,91 @@
+import * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { join } from "path";
+import { commandConnection, HostConnection } from "./connection";
+import { nodeProgram } from "./programs";
+
+/** The only door to the outside: every command of the library is made here. */
+
+export interface ProgramArgs {
+    /** Text of the program, data included. Goes to standard input and is kept as a secret. */
+    program: pulumi.Input<string>;
+    /** Seconds after which the program is killed. */
+    timeoutSeconds: number;
+    /** The result holds a secret: keep it encrypted in the state. */
+    secretResult?: boolean;
+}
+
+/**
+ * Runs a shell program on a host as root: `apply` on create and update, `destroy` on delete. The program must be convergent.
+ */
+export function hostProgram(
+    name: string,
+    args: ProgramArgs & { connection: pulumi.Input<HostConnection> },
+    opts: pulumi.CustomResourceOptions,
+): command.remote.Command {
+    const run = (verb: string) =>
+        pulumi.output(args.connection).user.apply(user => {
+            // `timeout` because neither cancel nor customTimeouts reach a remote session.
+            return `${user === "root" ? "" : "sudo -n "}timeout -k 10 ${args.timeoutSeconds} sh -s ${verb}`;
+        });
+    return new command.remote.Command(
+        name,
+        {
+            connection: commandConnection(args.connection),
+            create: run("apply"),
+            delete: run("destroy"),
+            stdin: pulumi.secret(args.program),
+            addPreviousOutputInEnv: false,
+            logging: command.remote.Logging.Stderr,
+        },
+        withSecretResult(args, opts),
+    );
+}
+
+/** Runs a Node program where Pulumi runs: `apply` on create and update, and `destroy` on delete when asked for. */
+export function runnerProgram(
+    name: string,
+    args: ProgramArgs & { destroy?: boolean; environment?: Record<string, pulumi.Input<string>> },
+    opts: pulumi.CustomResourceOptions,
+): command.local.Command {
+    const run = (verb: string) => `exec timeout -k 30 ${args.timeoutSeconds} node - ${verb}`;
+    return new command.local.Command(
+        name,
+        {
+            create: run("apply"),
+            delete: args.destroy ? run("destroy") : undefined,
+            stdin: pulumi.secret(args.program),
+            logging: command.local.Logging.Stderr,
+        },
+        withSecretResult(args, opts),
+    );
+}
+
+/**
+ * Runs a Node program at every preview and update and returns what it prints. Read-only programs that never fail: an
+ * exit code other than 0 fails the whole Pulumi program.
+ */
+export function observe(program: pulumi.Input<string>, opts: pulumi.InvokeOutputOptions): pulumi.Output<string> {
+    const result = command.local.runOutput(
+        { command: "exec timeout -k 5 40 node - probe", stdin: pulumi.secret(program), logging: command.local.Logging.None },
+        opts,
+    );
+    return pulumi.unsecret(result.stdout);
+}
+
+/** Runs the `probe` verb of a shell program on a host; `unreachable: <reason>` when it cannot. */
+export function observeHost(
+    connection: pulumi.Input<HostConnection>,
+    program: pulumi.Input<string>,
+    opts: pulumi.InvokeOutputOptions,
+): pulumi.Output<string> {
+    const sources = ["ssh.js", "probeHost.js"].map(file => join(__dirname, "runner", file));
+    return observe(
+        pulumi.all([connection, program]).apply(([host, script]) => nodeProgram(sources, { host, program: script })),
+        opts,
+    );
+}
+
+function withSecretResult(args: ProgramArgs, opts: pulumi.CustomResourceOptions): pulumi.CustomResourceOptions {
+    return args.secretResult ? pulumi.mergeOptions(opts, { additionalSecretOutputs: ["stdout"] }) : opts;
+}

@@ -1,0 +1,9 @@
+// eslint-disable-next-line @typescript-eslint/no-unused-vars -- called by the line that nodeProgram appends
+async function main({ host, program }) {
+    try {
+        const result = await withSshAgent([host.privateKey], env => sshProgram(env, host, program, "probe", 20));
+        process.stdout.write(result.code === 0 ? result.stdout.trim() : `unreachable: probe ended with exit code ${result.code}`);
+    } catch (error) {
+        process.stdout.write(`unreachable: ${error.message}`);
+    }
+}

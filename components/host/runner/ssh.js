@@ -1,0 +1,117 @@
+// Runs where Pulumi runs, as part of a program on standard input: needs the OpenSSH client and nothing else.
+const { spawn } = require("child_process");
+const fs = require("fs");
+const os = require("os");
+const path = require("path");
+
+/** Calls `work(env)` with an SSH agent that holds the given private keys; the keys never touch a file. */
+async function withSshAgent(privateKeys, work) {
+    const folder = privateFolder();
+    const socket = path.join(folder, "agent");
+    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    try {
+        await new Promise((resolve, reject) => {
+            agent.on("error", error => reject(new Error(`cannot start ssh-agent (${error.code}): install the OpenSSH client on this machine`)));
+            const started = setInterval(() => {
+                if (!fs.existsSync(socket)) return;
+                clearInterval(started);
+                resolve();
+            }, 20);
+            agent.on("exit", () => clearInterval(started));
+        });
+        const env = { ...process.env, SSH_AUTH_SOCK: socket };
+        for (const key of new Set(privateKeys)) {
+            const added = await run("ssh-add", ["-q", "-"], { env, input: key.endsWith("\n") ? key : `${key}\n` });
+            if (added.code !== 0) throw new Error("the SSH private key is not usable: expected an unencrypted PEM or OpenSSH private key");
+        }
+        return await work(env);
+    } finally {
+        agent.kill();
+        fs.rmSync(folder, { recursive: true, force: true });
+    }
+}
+
+/** Runs a shell program with a verb on a host as root; resolves to { code, stdout, stderr } and rejects when SSH itself fails. */
+async function sshProgram(env, host, program, verb, timeoutSeconds) {
+    const folder = privateFolder();
+    try {
+        const knownHosts = path.join(folder, "known_hosts");
+        const name = host.port === 22 ? host.host : `[${host.host}]:${host.port}`;
+        fs.writeFileSync(knownHosts, `${name} ${host.hostKey}\n`);
+        const options = {
+            BatchMode: "yes",
+            ConnectTimeout: "5",
+            ConnectionAttempts: "1",
+            GlobalKnownHostsFile: "/dev/null",
+            HostKeyAlgorithms: keyAlgorithms(host.hostKey),
+            IdentityFile: "none",
+            LogLevel: "ERROR",
+            ServerAliveInterval: "5",
+            StrictHostKeyChecking: "yes",
+            UpdateHostKeys: "no",
+            UserKnownHostsFile: knownHosts,
+        };
+        const remote = `${host.user === "root" || host.withoutRoot ? "" : "sudo -n "}timeout -k 5 ${timeoutSeconds} sh -s ${verb}`;
+        const result = await run(
+            "ssh",
+            ["-F", "none", "-T", ...Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]), "-p", String(host.port),
+                "-l", host.user, "--", host.host, remote],
+            { env, input: program, timeoutSeconds: timeoutSeconds + 10 },
+        );
+        if (result.code === 255 || result.code === null) throw new Error(sshReason(host, result.stderr));
+        return result;
+    } finally {
+        fs.rmSync(folder, { recursive: true, force: true });
+    }
+}
+
+function sshReason(host, stderr) {
+    const at = `${host.user}@${host.host}:${host.port}`;
+    if (/Host key verification failed|REMOTE HOST IDENTIFICATION|no matching host key/i.test(stderr)) {
+        return `${at}: the host shows another host key than the one configured. If the host was rebuilt, put its new key `
+            + "(/etc/ssh/ssh_host_*_key.pub) into the configuration; if not, somebody else may be answering";
+    }
+    if (/Permission denied/i.test(stderr)) {
+        return `${at}: the host refuses the SSH key. Expected the public key in ~${host.user}/.ssh/authorized_keys`;
+    }
+    const last = stderr.trim().split("\n").pop();
+    return `${at}: no SSH connection (${last || "no answer in time"}). Check address, port, firewall and that sshd runs`;
+}
+
+function keyAlgorithms(hostKey) {
+    const type = hostKey.split(" ")[0];
+    return type === "ssh-rsa" ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : type;
+}
+
+function privateFolder() {
+    return fs.mkdtempSync(path.join(os.tmpdir(), "rancher-ha-"));
+}
+
+/** Runs a process to its end; `onLine` sees every line of its standard output. */
+function run(file, args, { env, cwd, input, timeoutSeconds, onLine } = {}) {
+    return new Promise((resolve, reject) => {
+        const child = spawn(file, args, { env, cwd, stdio: ["pipe", "pipe", "pipe"] });
+        const timer = timeoutSeconds && setTimeout(() => child.kill("SIGKILL"), timeoutSeconds * 1000);
+        let stdout = "";
+        let stderr = "";
+        let line = "";
+        child.stdout.setEncoding("utf8").on("data", chunk => {
+            stdout += chunk;
+            if (!onLine) return;
+            const lines = (line + chunk).split("\n");
+            line = lines.pop();
+            lines.forEach(onLine);
+        });
+        child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
+        child.stdin.on("error", () => undefined);
+        child.stdin.end(input ?? "");
+        child.on("error", error => {
+            clearTimeout(timer);
+            reject(new Error(`cannot run ${file} (${error.code}): install it on the machine that runs Pulumi`));
+        });
+        child.on("close", code => {
+            clearTimeout(timer);
+            resolve({ code, stdout, stderr });
+        });
+    });
+}
