@@ -5,4 +5,6 @@ module.exports = {
     testEnvironment: "node",
     transform: { "^.+\\.ts$": swc },
     testMatch: ["<rootDir>/tests/**/*.test.ts"],
+    testSequencer: "<rootDir>/tests/cheapestFirst.js",
+    reporters: ["default", "<rootDir>/tests/closingLine.js"],
 };

@@ -1,0 +1,42 @@
+.DEFAULT_GOAL := help
+.PHONY: help up preview drift down check test bench-stack clean
+
+# npm ci only when the lock file changed.
+installed := node_modules/.package-lock.json
+tsx := node_modules/.bin/tsx
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: $(installed) ## Start the lab, bring the stack "dev" up in it, check it, say how to use it
+	@$(tsx) lab/dev.ts up
+
+preview: $(installed) ## Show what "make up" would change in the stack "dev"
+	@$(tsx) lab/dev.ts preview
+
+drift: $(installed) ## Tamper with the load balancer host, show the preview that sees it, heal it
+	@$(tsx) lab/dev.ts drift
+
+down: $(installed) ## Destroy the stack "dev", then the lab
+	@$(tsx) lab/dev.ts down
+
+check: $(installed) ## Types, lint, unit and component tests: the loop to work in
+	@node_modules/.bin/tsc -p tsconfig.strict.json
+	@node_modules/.bin/eslint .
+	@node_modules/.bin/jest tests/unit tests/component
+
+test: $(installed) ## Every test layer, the whole stack included (30 minutes)
+	@node_modules/.bin/tsc -p tsconfig.strict.json
+	@node_modules/.bin/eslint .
+	@node_modules/.bin/jest --runInBand
+
+bench-stack: $(installed) ## Measure how long "make up" and its parts take, and the lab's memory
+	@$(tsx) bench/stack.ts
+
+clean: ## Remove what was built inside the repository
+	rm -rf node_modules dist
+
+$(installed): package-lock.json
+	@echo "npm ci"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@

@@ -1,0 +1,38 @@
+import js from "@eslint/js";
+import pulumi from "@pulumi/eslint-plugin";
+import tseslint from "typescript-eslint";
+
+export default tseslint.config(
+    { ignores: ["dist/", "node_modules/", ".lab/", "coverage/"] },
+    js.configs.recommended,
+    {
+        files: ["**/*.ts"],
+        extends: [...tseslint.configs.recommended],
+        languageOptions: { parserOptions: { project: "./tsconfig.strict.json", tsconfigRootDir: import.meta.dirname } },
+        plugins: { "@pulumi": pulumi },
+        rules: {
+            "@pulumi/no-output-in-template-literal": "error",
+            "@pulumi/no-output-instance-in-template-literal": "off",
+            "@typescript-eslint/no-floating-promises": "error",
+            "@typescript-eslint/no-explicit-any": "off",
+            "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
+            "max-len": ["error", { code: 140, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
+        },
+    },
+    {
+        files: ["components/**/runner/*.js"],
+        languageOptions: {
+            sourceType: "script",
+            globals: {
+                Buffer: "readonly", clearInterval: "readonly", clearTimeout: "readonly", process: "readonly", require: "readonly",
+                setInterval: "readonly", setTimeout: "readonly", URL: "readonly", console: "readonly",
+            },
+        },
+        // The files of one program are concatenated: a name may be declared in one and used in another.
+        rules: { "no-undef": "off", "no-unused-vars": "off", "no-redeclare": "off" },
+    },
+    {
+        files: ["*.js", "*.mjs", "tests/*.js", "scripts/*.mjs"],
+        languageOptions: { globals: { module: "writable", require: "readonly", process: "readonly", console: "readonly", __dirname: "readonly" } },
+    },
+);

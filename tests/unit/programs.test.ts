@@ -1,0 +1,46 @@
+import { execFileSync, spawnSync } from "child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "fs";
+import * as fc from "fast-check";
+import { tmpdir } from "os";
+import { join } from "path";
+import { nodeProgram, shellProgram } from "../../components/host/programs";
+
+let folder: string;
+beforeAll(() => (folder = mkdtempSync(join(tmpdir(), "programs-"))));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, text: string): string {
+    const path = join(folder, name);
+    writeFileSync(path, text);
+    return path;
+}
+
+test("any text reaches a shell program unchanged", () => {
+    const script = file("echo.sh", "printf '%s|%s' \"$1\" \"$data\"");
+    const text = fc.string({ unit: "binary" }).filter(value => !value.includes("\0"));
+    fc.assert(
+        fc.property(text, data => {
+            const output = execFileSync("sh", ["-s", "apply"], { input: shellProgram(script, { data }) });
+            expect(output.toString("utf8")).toBe(Buffer.from(`apply|${data}`, "utf8").toString("utf8"));
+        }),
+        { numRuns: 60 },
+    );
+});
+
+test("a command inside a shell program cannot eat the rest of the program", () => {
+    const script = file("eater.sh", "cat >/dev/null\necho reached");
+    expect(execFileSync("sh", ["-s", "apply"], { input: shellProgram(script, {}) }).toString()).toBe("reached\n");
+});
+
+test("a shell program that arrives cut off does nothing", () => {
+    const program = shellProgram(file("mark.sh", "echo started\necho ended"), {});
+    const result = spawnSync("sh", ["-s", "apply"], { input: program.slice(0, program.indexOf("echo ended")) });
+    expect(result.stdout.toString()).toBe("");
+    expect(result.status).not.toBe(0);
+});
+
+test("a node program gets its verb and its input", () => {
+    const source = file("main.js", "function main(input) { process.stdout.write(process.argv[2] + JSON.stringify(input)); }");
+    const input = { text: "a'b\"c\n\u2028", list: [1] };
+    expect(execFileSync("node", ["-", "probe"], { input: nodeProgram([source], input) }).toString()).toBe(`probe${JSON.stringify(input)}`);
+});
