@@ -1,0 +1,24 @@
+#!/bin/sh
+# Runs once inside the root file system of a lab host while its image is built.
+set -eu
+kind=$1
+systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer 2>/dev/null || true
+systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-networkd-wait-online.service getty.target console-getty.service 2>/dev/null || true
+
+# Every host makes its own host keys at its first boot.
+rm -f /etc/ssh/ssh_host_*
+install -D -m 644 /opt/common/host-keys.conf /etc/systemd/system/ssh.service.d/host-keys.conf
+install -m 644 /opt/common/lab-routes.service /etc/systemd/system/lab-routes.service
+install -m 755 /opt/common/lab-routes /usr/local/sbin/lab-routes
+echo "$kind" >/etc/lab-host-kind
+systemctl enable ssh.service lab-routes.service
+
+if [ "$kind" = node ]; then
+    rm -rf /var/lib/docker/*
+    install -m 755 /opt/node/runc-lab /usr/local/bin/runc-lab
+    install -D -m 644 /opt/node/daemon.json /etc/docker/daemon.json
+    install -D -m 644 /opt/node/shared-mounts.conf /etc/systemd/system/docker.service.d/shared-mounts.conf
+    useradd --create-home --shell /bin/bash --groups docker rke
+    usermod --password '*' rke # an account without a password is locked, a locked one may not log in by key
+fi
+rm -rf /opt/common /opt/node

@@ -1,0 +1,52 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "fs";
+import { join } from "path";
+import { parseAllDocuments, stringify } from "yaml";
+import { progress, run } from "../process";
+import { cacheFolder, digest, digestOfFolder, keep, moduleFolder, newFolder, unpackedDebianPackages } from "../tools";
+
+/** The names under which RKE 1.8.14 asks for images with Kubernetes v1.30.14-rancher1-1; all are this one image. */
+export const nodeImageNames = [
+    "rancher/rke-tools:v0.1.114",
+    "rancher/hyperkube:v1.30.14-rancher1",
+    "rancher/mirrored-coreos-etcd:v3.5.12",
+    "rancher/mirrored-pause:3.7",
+];
+
+/** Builds the node image unless it is there; returns its tar file. */
+export async function buildNodeImage(toolsFolder: string): Promise<string> {
+    const etcd = await unpackedDebianPackages(["etcd-server", "etcd-client"]);
+    const file = join(cacheFolder, "images", `node-${digest(digestOfFolder(__dirname) + toolsFolder)}.tar`);
+    if (existsSync(file)) {
+        progress("node image", "reused");
+        return file;
+    }
+    const draft = newFolder("image");
+    const kwokConfig = join(draft, "kwok.yaml");
+    writeFileSync(kwokConfig, await kwokStages());
+    mkdirSync(join(cacheFolder, "images"), { recursive: true });
+    await run("sh", [join(__dirname, "build.sh"), toolsFolder, etcd, kwokConfig, join(draft, "image.tar")]);
+    keep(join(draft, "image.tar"), file);
+    progress("node image", "built");
+    return file;
+}
+
+/**
+ * kwok's own stages, narrowed: RKE's add-on jobs are run by the kubelet stand-in, and the pods that really serve requests
+ * (ingress controller, Rancher) get their status from node-workloads.
+ */
+async function kwokStages(): Promise<string> {
+    const stages = join(await moduleFolder("kwok", "sigs.k8s.io/kwok"), "kustomize", "stage");
+    const files = ["pod/fast/pod-ready", "pod/fast/pod-complete", "pod/fast/pod-delete", "node/fast/node-initialize", "node/heartbeat/node-heartbeat"];
+    return files
+        .flatMap(file => parseAllDocuments(readFileSync(join(stages, `${file}.yaml`), "utf8")).map(document => document.toJS()))
+        .map(stage => {
+            if (stage.metadata.name === "pod-ready") {
+                stage.spec.selector.matchExpressions.push(
+                    { key: ".spec.serviceAccountName", operator: "NotIn", values: ["rke-job-deployer"] },
+                    { key: ".metadata.labels.app", operator: "NotIn", values: ["ingress-nginx", "rancher"] },
+                );
+            }
+            return stringify(stage);
+        })
+        .join("---\n");
+}

@@ -1,0 +1,65 @@
+import { spawn } from "child_process";
+import { openSync, closeSync } from "fs";
+
+export interface RunOptions {
+    cwd?: string;
+    env?: NodeJS.ProcessEnv;
+    input?: string | Buffer;
+    /** A file that becomes standard input. */
+    inputFile?: string;
+    /** Resolve whatever the exit code is. */
+    tolerate?: boolean;
+    timeoutSeconds?: number;
+    /** Sees every line of standard output and standard error as it comes. */
+    onLine?: (line: string) => void;
+}
+
+export interface RunResult {
+    code: number | null;
+    stdout: string;
+    stderr: string;
+}
+
+/** Runs a process to its end. A failure names the command and shows the end of what it said. */
+export function run(file: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
+    return new Promise((resolve, reject) => {
+        const stdin = options.inputFile ? openSync(options.inputFile, "r") : "pipe";
+        const child = spawn(file, args, { cwd: options.cwd, env: options.env ?? process.env, stdio: [stdin, "pipe", "pipe"] });
+        if (typeof stdin === "number") closeSync(stdin);
+        const timer = options.timeoutSeconds ? setTimeout(() => child.kill("SIGKILL"), options.timeoutSeconds * 1000) : undefined;
+        const result = { stdout: "", stderr: "" };
+        for (const stream of ["stdout", "stderr"] as const) {
+            let rest = "";
+            child[stream]!.setEncoding("utf8").on("data", (chunk: string) => {
+                result[stream] += chunk;
+                const lines = (rest + chunk).split("\n");
+                rest = lines.pop()!;
+                lines.forEach(line => options.onLine?.(line));
+            });
+        }
+        child.stdin?.on("error", () => undefined);
+        child.stdin?.end(options.input ?? "");
+        child.on("error", reject);
+        child.on("close", code => {
+            clearTimeout(timer);
+            if (code === 0 || options.tolerate) return resolve({ code, ...result });
+            const said = (result.stderr.trim() || result.stdout.trim()).split("\n").slice(-15).join("\n");
+            reject(new Error(`${[file, ...args].join(" ").slice(0, 200)} ended with ${code ?? "a signal"}:\n${said}`));
+        });
+    });
+}
+
+const started = Date.now();
+
+/** One line of progress with the seconds since the start. */
+export function progress(part: string, text: string): void {
+    process.stderr.write(`[${((Date.now() - started) / 1000).toFixed(1).padStart(6)} s] ${part.padEnd(14)} ${text}\n`);
+}
+
+export async function until(what: string, seconds: number, ready: () => Promise<boolean>): Promise<void> {
+    const end = Date.now() + seconds * 1000;
+    while (!(await ready())) {
+        if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
+        await new Promise(resolve => setTimeout(resolve, 200));
+    }
+}
