@@ -1,0 +1,233 @@
+import { createHash, createPrivateKey, KeyObject, X509Certificate } from "crypto";
+import { rootCertificates } from "tls";
+
+/** One block of a PEM text. */
+export interface PemBlock {
+    /** For example `CERTIFICATE` or `EC PRIVATE KEY`. */
+    label: string;
+    /** The block in canonical form: no indentation, LF, no trailing newline. */
+    text: string;
+}
+
+/** The blocks of a PEM text; what stands between them is left out, as every reader of PEM does. */
+export function splitPem(text: string): PemBlock[] {
+    return [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g)].map(([block, label]) => ({
+        label,
+        text: block.split(/\r\n|\r|\n/).map(line => line.trim()).filter(line => line !== "").join("\n"),
+    }));
+}
+
+/** The blocks alone, with LF and one newline at the end: the same certificates give the same bytes. */
+export function normalizePem(text: string): string {
+    return splitPem(text).map(block => `${block.text}\n`).join("");
+}
+
+/**
+ * The checksum by which cluster agents recognise the CA (`CATTLE_CA_CHECKSUM`): SHA-256, in hex, of the trimmed PEM text and
+ * one newline. Source: rancher/rancher pkg/tls, pkg/systemtemplate.
+ */
+export function caChecksum(caCertificate: string): string {
+    return createHash("sha256").update(normalizePem(caCertificate)).digest("hex");
+}
+
+export interface ServerCertificateFiles {
+    /** PEM: the server's certificate, then the intermediate certificates, each signed by the next. */
+    certificateChain: string;
+    /** PEM: the private key of the first certificate. */
+    privateKey?: string;
+    /** A DNS name that the first certificate must cover. */
+    hostname?: string;
+    /** PEM: the CA that clients are told to trust. Without it the trust of the chain is not looked at. */
+    caCertificate?: string;
+    /** The moment at which the certificates must be valid. Default: now. */
+    now?: Date;
+}
+
+/** What is wrong with a server certificate, its chain and its key: full sentences, none of which quotes a private key. */
+export function checkServerCertificate(files: ServerCertificateFiles): string[] {
+    const now = files.now ?? new Date();
+    const { certificates: chain, problems } = readCertificates("certificateChain", files.certificateChain);
+    const key = files.privateKey === undefined ? undefined : readPrivateKey(files.privateKey);
+    if (typeof key === "string") problems.push(key);
+    const [leaf] = chain;
+    if (!leaf || problems.length > 0) return [...problems, ...(files.caCertificate === undefined ? [] : checkCaCertificate(files.caCertificate, now))];
+
+    chain.forEach((certificate, index) => problems.push(...checkDates(`certificateChain: certificate ${index + 1}`, certificate, now)));
+    problems.push(...checkOrder(chain));
+    if (typeof key === "object") problems.push(...checkKey(leaf, key));
+    if (files.hostname !== undefined) problems.push(...checkName(leaf, files.hostname));
+    if (leaf.keyUsage && !leaf.keyUsage.includes(serverAuthentication)) {
+        problems.push(`certificateChain: expected a certificate for servers, ${nameOf(leaf)} is not allowed for that (extended key usage without `
+            + "serverAuth). Ask the CA for a server certificate.");
+    }
+    if (files.caCertificate !== undefined) {
+        const caProblems = checkCaCertificate(files.caCertificate, now);
+        problems.push(...caProblems);
+        if (caProblems.length === 0) problems.push(...checkTrust(chain, files.caCertificate));
+    }
+    return problems;
+}
+
+/** What is wrong with the certificate of a private CA as clients get it: one or more CA certificates and nothing else. */
+export function checkCaCertificate(caCertificate: string, now = new Date()): string[] {
+    const { certificates, problems } = readCertificates("caCertificate", caCertificate);
+    for (const certificate of certificates) {
+        if (!certificate.ca) {
+            problems.push(`caCertificate: expected CA certificates, ${nameOf(certificate)} is not one (basic constraint CA:TRUE is missing). `
+                + "Give the certificate of the CA that issued the server's certificate.");
+        }
+        problems.push(...checkDates("caCertificate:", certificate, now));
+    }
+    return problems;
+}
+
+/** What is wrong with a chain whose CA every client knows already. */
+export function checkPublicTrust(certificateChain: string): string[] {
+    const { certificates: chain, problems } = readCertificates("certificateChain", certificateChain);
+    if (problems.length > 0) return [];
+    const last = chain[chain.length - 1];
+    const roots = rootCertificates.map(root => new X509Certificate(root));
+    if (roots.some(root => root.fingerprint256 === last.fingerprint256 || issued(root, last))) return [];
+    return [`certificateChain: expected a chain that ends below a publicly trusted CA, ${nameOf(last)} was issued by ${issuerOf(last)}, which is not one. `
+        + "For a private CA give caCertificate; for a public one append the missing intermediate certificate."];
+}
+
+/** The chain as a server sends it: without a root, which clients must have already. */
+export function withoutRoot(certificateChain: string): string {
+    const blocks = splitPem(certificateChain);
+    const sent = blocks.filter((block, index) => index === 0 || !issuedBySelf(new X509Certificate(block.text)));
+    return sent.map(block => `${block.text}\n`).join("");
+}
+
+/** Days from `now` to the end of the certificate that ends first. */
+export function daysLeft(certificateChain: string, now = new Date()): number {
+    const ends = splitPem(certificateChain).map(block => Date.parse(new X509Certificate(block.text).validTo));
+    return Math.floor((Math.min(...ends) - now.getTime()) / 86_400_000);
+}
+
+const serverAuthentication = "1.3.6.1.5.5.7.3.1";
+const smallestRsaBits = 2048;
+
+function readCertificates(field: string, text: string): { certificates: X509Certificate[]; problems: string[] } {
+    const certificates: X509Certificate[] = [];
+    const problems: string[] = [];
+    const blocks = splitPem(text);
+    const begins = text.match(/-----BEGIN /g)?.length ?? 0;
+    if (blocks.length === 0 || begins !== blocks.length) {
+        problems.push(`${field}: expected PEM text (-----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----), found `
+            + `${begins === 0 ? "no PEM block" : "a block that does not end"}. Give the whole file, line breaks included.`);
+    }
+    blocks.forEach((block, index) => {
+        if (block.label.includes("PRIVATE KEY")) {
+            problems.push(`${field}: expected certificates only, block ${index + 1} is a private key. Move it to privateKey; if it went to other `
+                + "people with this file, make a new key.");
+        } else if (block.label !== "CERTIFICATE") {
+            problems.push(`${field}: expected certificates only, block ${index + 1} is a ${block.label}. Remove it.`);
+        } else {
+            try {
+                certificates.push(new X509Certificate(block.text));
+            } catch {
+                problems.push(`${field}: expected a certificate in block ${index + 1}, its content cannot be read. Copy the file again, complete.`);
+            }
+        }
+    });
+    return { certificates, problems };
+}
+
+/** The key, or the problem with it. */
+function readPrivateKey(text: string): KeyObject | string {
+    const expected = "privateKey: expected one private key in PEM form without a passphrase";
+    const keys = splitPem(text).filter(block => block.label.includes("PRIVATE KEY"));
+    if (keys.length !== 1) return `${expected}, found ${keys.length === 0 ? "none" : keys.length}. Give the key of the server's certificate.`;
+    if (/ENCRYPTED/.test(keys[0].text)) return `${expected}, it is encrypted. Decrypt it with openssl pkey and store it as a secret.`;
+    try {
+        return createPrivateKey(keys[0].text);
+    } catch {
+        return `${expected}, its content cannot be read. Copy the file again, complete.`;
+    }
+}
+
+function checkDates(where: string, certificate: X509Certificate, now: Date): string[] {
+    const moment = now.toISOString();
+    if (Date.parse(certificate.validFrom) > now.getTime()) {
+        return [`${where} ${nameOf(certificate)} is not valid before ${iso(certificate.validFrom)}, now is ${moment}. Wait, or check the clock.`];
+    }
+    if (Date.parse(certificate.validTo) <= now.getTime()) {
+        return [`${where} ${nameOf(certificate)} has expired on ${iso(certificate.validTo)}, now is ${moment}. Renew it.`];
+    }
+    return [];
+}
+
+function checkOrder(chain: X509Certificate[]): string[] {
+    const at = chain.findIndex((certificate, index) => index + 1 < chain.length && !issued(chain[index + 1], certificate));
+    if (at < 0) return [];
+    const certificate = chain[at];
+    return [`certificateChain: expected each certificate to be signed by the next, certificate ${at + 1} ${nameOf(certificate)} was issued by `
+        + `${issuerOf(certificate)}, certificate ${at + 2} is ${nameOf(chain[at + 1])}. `
+        + "Put the server's certificate first, then its issuer, and leave out what does not belong to it."];
+}
+
+function checkKey(leaf: X509Certificate, key: KeyObject): string[] {
+    const types = { certificate: keyType(leaf.publicKey), key: keyType(key) };
+    if (!["rsa", "ec"].includes(key.asymmetricKeyType ?? "")) {
+        return [`privateKey: expected an RSA or ECDSA key, found ${types.key}, which browsers do not accept. Use an ECDSA P-256 key.`];
+    }
+    if (types.certificate !== types.key) {
+        return [`privateKey: expected the ${types.certificate} key of ${nameOf(leaf)}, found a ${types.key} key. Give the key the certificate was made for.`];
+    }
+    if (!leaf.checkPrivateKey(key)) {
+        return [`privateKey: expected the key of ${nameOf(leaf)}, found another ${types.key} key. Give the key the certificate was made for.`];
+    }
+    const bits = key.asymmetricKeyDetails?.modulusLength;
+    if (bits !== undefined && bits < smallestRsaBits) {
+        return [`privateKey: expected an RSA key of at least ${smallestRsaBits} bits, found ${bits}: TLS libraries refuse it. Use an ECDSA P-256 key.`];
+    }
+    return [];
+}
+
+function checkName(leaf: X509Certificate, hostname: string): string[] {
+    if (leaf.checkHost(hostname, { subject: "never", partialWildcards: false })) return [];
+    const names = leaf.subjectAltName?.replace(/DNS:|IP Address:/g, "") ?? "no subject alternative name";
+    return [`certificateChain: expected a certificate for ${hostname}, ${nameOf(leaf)} is for ${names}. `
+        + "Ask the CA for one with the host name as subject alternative name; a wildcard covers one label."];
+}
+
+function checkTrust(chain: X509Certificate[], caCertificate: string): string[] {
+    const cas = readCertificates("caCertificate", caCertificate).certificates;
+    const trusted = chain.some(certificate => cas.some(ca => ca.fingerprint256 === certificate.fingerprint256 || issued(ca, certificate)));
+    if (trusted) return [];
+    const last = chain[chain.length - 1];
+    return [`certificateChain: expected a chain that ends below caCertificate (${cas.map(nameOf).join(", ")}), ${nameOf(last)} was issued by ${issuerOf(last)}. `
+        + "Append the missing intermediate certificates to the chain, or give the CA that issued it."];
+}
+
+function issued(issuer: X509Certificate, certificate: X509Certificate): boolean {
+    return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
+}
+
+function issuedBySelf(certificate: X509Certificate): boolean {
+    return issued(certificate, certificate);
+}
+
+function keyType(key: KeyObject): string {
+    const type = key.asymmetricKeyType?.toUpperCase() ?? "unknown";
+    return type === "EC" ? `ECDSA ${key.asymmetricKeyDetails?.namedCurve ?? ""}`.trim() : type;
+}
+
+/** The common name, or the whole subject where there is none. */
+function nameOf(certificate: X509Certificate): string {
+    return quoted(certificate.subject);
+}
+
+function issuerOf(certificate: X509Certificate): string {
+    return quoted(certificate.issuer);
+}
+
+function quoted(distinguishedName: string | undefined): string {
+    const name = distinguishedName ?? "";
+    return JSON.stringify(/^CN=(.*)$/m.exec(name)?.[1] ?? name.replace(/\n/g, ", "));
+}
+
+function iso(date: string): string {
+    return new Date(date).toISOString();
+}

@@ -1,0 +1,58 @@
+import { execFileSync } from "child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
+
+/** What `openssl req -newkey` is asked for. */
+export const KeyKind = {
+    Ecdsa: ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
+    Rsa: ["rsa:2048"],
+    Rsa1024: ["rsa:1024"],
+    Ed25519: ["ed25519"],
+};
+
+/** A certificate made for a test, with its private key. */
+export interface Issued {
+    certificate: string;
+    privateKey: string;
+}
+
+export interface IssueOptions {
+    /** Common name. */
+    name: string;
+    /** Default: the certificate signs itself. */
+    by?: Issued;
+    ca?: boolean;
+    /** Subject alternative names: `DNS:…`, `IP:…`. */
+    names?: string[];
+    /** Extended key usage. */
+    usage?: string;
+    key?: string[];
+    /** From now; a negative number makes an expired certificate. */
+    days?: number;
+}
+
+/** Issues a certificate with openssl. */
+export function issue(options: IssueOptions): Issued {
+    const folder = mkdtempSync(join(tmpdir(), "issue-"));
+    const file = (name: string, text: string) => (writeFileSync(join(folder, name), text), join(folder, name));
+    const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }).toString();
+    try {
+        openssl("req", "-new", "-nodes", "-newkey", ...(options.key ?? KeyKind.Ecdsa), "-keyout", "key.pem", "-out", "request.pem", "-subj", `/CN=${options.name}`);
+        const extensions = [
+            `basicConstraints=critical,CA:${options.ca ? "TRUE" : "FALSE"}`,
+            ...(options.names ? [`subjectAltName=${options.names.join(",")}`] : []),
+            ...(options.usage ? [`extendedKeyUsage=${options.usage}`] : []),
+        ];
+        const signer = options.by
+            ? ["-CA", file("ca.pem", options.by.certificate), "-CAkey", file("ca-key.pem", options.by.privateKey), "-CAcreateserial"]
+            : ["-signkey", "key.pem"];
+        const certificate = openssl("x509", "-req", "-in", "request.pem", "-days", String(options.days ?? 365), ...signer,
+            "-extfile", file("extensions", extensions.join("\n")));
+        return { certificate, privateKey: readFileSync(join(folder, "key.pem"), "utf8") };
+    } finally {
+        rmSync(folder, { recursive: true });
+    }
+}
+
+export const daysFromNow = (days: number) => new Date(Date.now() + days * 86_400_000);
