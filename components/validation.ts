@@ -22,13 +22,18 @@ export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, prefix
     const lines = issues.flatMap(issue =>
         issue.code === "unrecognized_keys"
             ? issue.keys.map(key => `${pathText([...issue.path, key], prefix)}: no such key. Remove it or correct its spelling`)
-            : [`${pathText(issue.path, prefix)}: ${allowed(issue)}, found ${found(valueAt(root, issue.path), issue.path)}`],
+            : [`${pathText(issue.path, prefix)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${found(valueAt(root, issue.path), issue.path)}`}`],
     );
     return lines.length === 1 ? lines[0] : `${lines.length} values are wrong\n${lines.map(line => `  - ${line}`).join("\n")}`;
 }
 
 function allowed(issue: z.core.$ZodIssue): string {
     return issue.message.replace(/^Invalid input: /, "").replace(/, received .*$/, "");
+}
+
+/** A message that ends as a sentence tells itself what was found: the value may be long, or hold a secret in the wrong place. */
+function saysAll(issue: z.core.$ZodIssue): boolean {
+    return issue.code === "custom" && issue.message.endsWith(".");
 }
 
 function found(value: unknown, path: PropertyKey[]): string {
