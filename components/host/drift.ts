@@ -31,7 +31,7 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
     const observed = args.observe().apply(found => {
         if (found === inSync || found === "") return inSync;
         if (found.startsWith("unreachable: ")) {
-            void pulumi.log.warn(`${name}: drift is not known. ${found.slice("unreachable: ".length)}`);
+            void pulumi.log.info(`${name}: drift is not known. ${found.slice("unreachable: ".length)}`);
             return inSync;
         }
         if (args.mode === DriftMode.Warn) {

@@ -1,0 +1,60 @@
+import { stringify } from "yaml";
+import { nodeName, RkeClusterSettings } from "./schema";
+
+/**
+ * `cluster.yml` for RKE 1.8.14. RKE ignores keys it does not know, so every key here is one it reads. No SSH key stands in it:
+ * RKE writes the file's content into its state and into the cluster, and asks an SSH agent instead.
+ */
+export function clusterYml(cluster: RkeClusterSettings): string {
+    return stringify(
+        {
+            cluster_name: cluster.clusterName,
+            kubernetes_version: cluster.kubernetesVersion,
+            ssh_agent_auth: true,
+            nodes: cluster.nodes.map(node => ({
+                address: node.address,
+                port: String(node.port),
+                ...(node.internalAddress && { internal_address: node.internalAddress }),
+                hostname_override: nodeName(node),
+                user: node.user,
+                role: node.roles,
+                ...(Object.keys(node.labels).length > 0 && { labels: node.labels }),
+                ...(node.taints.length > 0 && { taints: node.taints }),
+            })),
+            services: {
+                etcd: {
+                    backup_config: {
+                        enabled: cluster.etcdBackup.enabled,
+                        interval_hours: cluster.etcdBackup.intervalHours,
+                        retention: cluster.etcdBackup.retention,
+                    },
+                },
+                "kube-api": { service_cluster_ip_range: cluster.network.serviceClusterIpRange },
+                "kube-controller": {
+                    cluster_cidr: cluster.network.clusterCidr,
+                    service_cluster_ip_range: cluster.network.serviceClusterIpRange,
+                },
+                kubelet: { cluster_dns_server: tenthAddress(cluster.network.serviceClusterIpRange) },
+            },
+            network: { plugin: cluster.network.plugin, ...(cluster.network.mtu > 0 && { mtu: cluster.network.mtu }) },
+            authentication: { strategy: "x509", ...(cluster.apiServerSans.length > 0 && { sans: cluster.apiServerSans }) },
+            ingress: {
+                provider: "nginx",
+                network_mode: "hostPort",
+                http_port: 80,
+                https_port: 443,
+                default_ingress_class: true,
+                // Without it Rancher redirects for ever behind a load balancer that ends TLS.
+                options: { ...cluster.ingressOptions, "use-forwarded-headers": "true" },
+            },
+            addon_job_timeout: cluster.addonJobTimeoutSeconds,
+        },
+        { lineWidth: 0, aliasDuplicateObjects: false },
+    );
+}
+
+/** The address RKE gives to cluster DNS when the range is the default one, for any range. */
+function tenthAddress(range: string): string {
+    const [a, b, c, d] = range.split("/")[0].split(".").map(Number);
+    return [a, b, c, d + 10].join(".");
+}

@@ -1,0 +1,39 @@
+# shellcheck shell=sh disable=SC2154
+# Looks at a node before RKE runs, as the user that RKE logs in as; changes nothing. Prints one line for each thing that is wrong.
+# Variables: docker_versions (accepted major.minor, separated by spaces), now (seconds since 1970 where Pulumi runs),
+# ca_fingerprint (SHA-256 of the certificate of this cluster's CA).
+
+docker_version=$(docker version --format '{{.Server.Version}}' 2>/tmp/rancher-ha-docker.$$) || {
+    reason=$(tail -n 1 /tmp/rancher-ha-docker.$$)
+    echo "Docker cannot be used by $(id -un): expected \`docker version\` to work without sudo, found: ${reason:-no docker}. Install Docker and add the user to the group docker"
+}
+rm -f /tmp/rancher-ha-docker.$$
+if [ -n "$docker_version" ]; then
+    minor=$(echo "$docker_version" | cut -d. -f1,2)
+    case " $docker_versions " in
+    *" $minor "*) ;;
+    *) echo "Docker $docker_version is not accepted by RKE: expected one of $docker_versions" ;;
+    esac
+fi
+
+offset=$(($(date +%s) - now))
+if [ "${offset#-}" -gt 30 ]; then
+    echo "the clock is $offset s off: expected less than 30 s. Certificates and etcd need right clocks: run an NTP client"
+fi
+
+for folder in /var/lib /var/lib/docker; do
+    [ -d "$folder" ] || continue
+    free=$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')
+    if [ "$free" -lt 2048 ]; then
+        echo "$free MiB are free in $folder: expected at least 2048 MiB for images and etcd"
+        break
+    fi
+done
+
+# Another cluster's certificates make RKE fail after minutes with `tls: bad certificate`. The folder is readable through Docker only.
+if [ -n "$docker_version" ] && [ -e /etc/kubernetes/ssl/kube-ca.pem ]; then
+    found=$(openssl x509 -noout -fingerprint -sha256 -in /etc/kubernetes/ssl/kube-ca.pem 2>/dev/null | cut -d= -f2)
+    if [ -n "$found" ] && [ "$found" != "$ca_fingerprint" ]; then
+        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem has the fingerprint $found, this cluster's CA has $ca_fingerprint. Remove that cluster from the node first (rke remove, then /etc/kubernetes and /var/lib/etcd)"
+    fi
+fi

@@ -1,0 +1,217 @@
+import * as pulumi from "@pulumi/pulumi";
+import { join } from "path";
+import { observe, runnerProgram } from "../host/commands";
+import { HostConnection } from "../host/connection";
+import { driftEpoch, DriftMode } from "../host/drift";
+import { nodeProgram, shellProgram } from "../host/programs";
+import { validated } from "../validation";
+import { clusterYml } from "./clusterYml";
+import { acceptedDocker, Distribution, rkeVersion } from "./compatibility";
+import { KubernetesCluster } from "./kubernetesCluster";
+import { hasRole, innerAddress, NetworkPlugin, nodeName, NodeRole, rkeClusterSchema, RkeClusterSettings, TaintEffect } from "./schema";
+import { caFingerprint, kubeconfig, RkeState, unpackState } from "./state";
+
+/** A taint that a node is registered with. */
+export interface RkeTaintArgs {
+    /** Key of the taint. */
+    key: pulumi.Input<string>;
+    /** Value of the taint. Default empty. */
+    value?: pulumi.Input<string>;
+    /** What it does to pods that do not tolerate it. */
+    effect: pulumi.Input<TaintEffect>;
+}
+
+/** One node of the cluster. Its `address` is its identity for RKE: changing it removes one node and adds another. */
+export interface RkeNodeArgs {
+    /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes; the machine that runs Pulumi reaches it. */
+    address: pulumi.Input<string>;
+    /** Address for traffic between nodes and from the load balancer. Default `address`. */
+    internalAddress?: pulumi.Input<string>;
+    /** Name of the node in Kubernetes, a lower-case DNS name. Default `address`. Changing it makes a new Kubernetes node. */
+    hostname?: pulumi.Input<string>;
+    /** TCP port of sshd. Default 22. */
+    port?: pulumi.Input<number>;
+    /** User that logs in. It must be allowed to use Docker without sudo; on RHEL-like systems it cannot be root. */
+    user: pulumi.Input<string>;
+    /** Host key of the node as one authorized-keys style line. Checked before every run, because RKE itself never checks it. */
+    hostKey: pulumi.Input<string>;
+    /** What the node does: any of controlplane, etcd, worker. */
+    roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
+    /** Labels of the Kubernetes node. */
+    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Taints of the Kubernetes node. */
+    taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
+}
+
+/** Pod and service network. None of it can be changed on a live cluster. */
+export interface RkeNetworkArgs {
+    /** Network plugin. Default canal. */
+    plugin?: pulumi.Input<NetworkPlugin>;
+    /** Largest packet of the pod network in bytes; 0 lets the plugin choose. Default 0. */
+    mtu?: pulumi.Input<number>;
+    /** Addresses of pods. Default 10.42.0.0/16; must not hold a node's address. */
+    clusterCidr?: pulumi.Input<string>;
+    /** Addresses of services. Default 10.43.0.0/16; must not hold a node's address. */
+    serviceClusterIpRange?: pulumi.Input<string>;
+}
+
+/** Recurring etcd snapshots, kept on every etcd node in /opt/rke/etcd-snapshots. */
+export interface RkeEtcdBackupArgs {
+    /** Whether snapshots are made. Default true. */
+    enabled?: pulumi.Input<boolean>;
+    /** Hours between two snapshots. Default 6. */
+    intervalHours?: pulumi.Input<number>;
+    /** Number of snapshots that are kept. Default 28. */
+    retention?: pulumi.Input<number>;
+}
+
+export interface RkeClusterArgs {
+    /** Name of the cluster in the kubeconfig. Default `rancher`. */
+    clusterName?: pulumi.Input<string>;
+    /** Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. Refused when RKE 1.8.14 cannot install it from public images. */
+    kubernetesVersion: pulumi.Input<string>;
+    /** Nodes: an odd number with the role etcd, at least one control plane and one worker. Three with all roles for high availability. */
+    nodes: pulumi.Input<pulumi.Input<RkeNodeArgs>[]>;
+    /** Private key for SSH to every node, in PEM or OpenSSH form without passphrase. Kept as a secret, never written to a file. */
+    sshPrivateKey: pulumi.Input<string>;
+    /** Pod and service network. */
+    network?: pulumi.Input<RkeNetworkArgs>;
+    /** Recurring etcd snapshots. */
+    etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
+    /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true"; another value is refused. */
+    ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Names and addresses to add to the API server's certificate, for a virtual IP before port 6443. */
+    apiServerSans?: pulumi.Input<pulumi.Input<string>[]>;
+    /** Seconds RKE waits for each of its add-on jobs. Default 180, because RKE's own 45 are too few for slow image pulls. */
+    addonJobTimeoutSeconds?: pulumi.Input<number>;
+    /** Seconds after which a run of RKE is killed. Default 3600. */
+    timeoutSeconds?: pulumi.Input<number>;
+    /** What to do about nodes changed behind Pulumi's back. Default warn: a repair runs RKE on the whole cluster. */
+    drift?: DriftMode;
+}
+
+const runner = [join(__dirname, "..", "host", "runner", "ssh.js"), join(__dirname, "runner", "rke.js")];
+const probe = [join(__dirname, "runner", "probeNodes.js")];
+
+/** The RKE run may take as long as its own limit; this bounds the process around it. */
+const outerTimeoutSeconds = 4 * 3600;
+
+/**
+ * A Kubernetes cluster built by RKE 1 over SSH. Where Pulumi runs it needs the `rke` binary 1.8.14 and the OpenSSH client.
+ *
+ * The cluster's PKI is made first, before any host is touched, and kept in the stack: a failed first run, a lost work folder or
+ * a new runner can never make a second CA. Every node is checked before RKE runs.
+ */
+export class RkeCluster extends pulumi.ComponentResource implements KubernetesCluster {
+    readonly kubeconfig: pulumi.Output<string>;
+    readonly ingressAddresses: pulumi.Output<string[]>;
+    readonly apiEndpoint: pulumi.Output<string>;
+    readonly kubernetesVersion: pulumi.Output<string>;
+    readonly distribution: Distribution = Distribution.Rke;
+    readonly ready: pulumi.Resource;
+
+    constructor(name: string, args: RkeClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("pulumi-rancher-ha:index:RkeCluster", name, {}, opts);
+        const { drift, ...rest } = args;
+        const cluster = validated(this, `RkeCluster ${name}`, rkeClusterSchema, args.drift === undefined ? rest : args);
+        const child = { parent: this };
+
+        const pki = runnerProgram(
+            `${name}-pki`,
+            { program: cluster.apply(pkiProgram), timeoutSeconds: 180, secretResult: true },
+            // Made once: running it again would make a second CA.
+            { ...child, ignoreChanges: ["create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"] },
+        );
+        const state = pulumi.all([pki.stdout]).apply(([packed]) => unpackState(packed));
+        const mode = drift ?? DriftMode.Warn;
+        const epoch = driftEpoch(
+            `${name}-drift`,
+            {
+                mode,
+                observe: () => observe(pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)), child),
+                desired: { "cluster.yml": cluster.apply(clusterYml) },
+            },
+            child,
+        );
+        const rke = runnerProgram(
+            `${name}-rke`,
+            {
+                program: pulumi.all([cluster, pki.stdout, state, epoch]).apply(parts => applyProgram(...parts)),
+                timeoutSeconds: outerTimeoutSeconds,
+                secretResult: true,
+                destroy: true,
+            },
+            child,
+        );
+
+        this.ready = rke;
+        // The id is known in every preview once the cluster exists, the result of a pending run is not.
+        const built = <T>(value: (settings: RkeClusterSettings) => T) => pulumi.all([cluster, rke.id]).apply(([settings]) => value(settings));
+        this.apiEndpoint = built(endpoint);
+        this.kubeconfig = pulumi.secret(
+            pulumi.all([cluster, state, rke.id]).apply(([settings, known]) => kubeconfig(known, settings.clusterName, endpoint(settings))),
+        );
+        this.ingressAddresses = built(settings => settings.nodes.filter(hasRole(NodeRole.Worker)).map(innerAddress));
+        this.kubernetesVersion = built(settings => settings.kubernetesVersion.replace(/-rancher.*$/, ""));
+        this.registerOutputs({
+            kubeconfig: this.kubeconfig,
+            ingressAddresses: this.ingressAddresses,
+            apiEndpoint: this.apiEndpoint,
+            kubernetesVersion: this.kubernetesVersion,
+        });
+    }
+}
+
+function endpoint(cluster: RkeClusterSettings): string {
+    return `https://${cluster.nodes.find(hasRole(NodeRole.ControlPlane))!.address}:6443`;
+}
+
+function pkiProgram(cluster: RkeClusterSettings): string {
+    return nodeProgram(runner, {
+        task: "pki",
+        rkeVersion,
+        clusterYml: clusterYml(cluster),
+        nodeCount: cluster.nodes.length,
+        etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
+    });
+}
+
+function applyProgram(cluster: RkeClusterSettings, pki: string, state: RkeState, epoch: number): string {
+    return nodeProgram(runner, {
+        task: "cluster",
+        epoch,
+        rkeVersion,
+        clusterYml: clusterYml(cluster),
+        pki,
+        timeoutSeconds: cluster.timeoutSeconds,
+        apiEndpoints: cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(node => `https://${node.address}:6443`),
+        nodes: cluster.nodes.map(node => ({
+            name: nodeName(node),
+            connection: {
+                host: node.address,
+                port: node.port,
+                user: node.user,
+                hostKey: node.hostKey,
+                privateKey: cluster.sshPrivateKey,
+            } satisfies HostConnection,
+        })),
+        preflightProgram: shellProgram(join(__dirname, "preflight.sh"), {
+            docker_versions: acceptedDocker(cluster.kubernetesVersion).join(" "),
+            now: "@now@",
+            ca_fingerprint: caFingerprint(state),
+        }),
+        leftoverProgram: shellProgram(join(__dirname, "leftover.sh"), {}),
+    });
+}
+
+function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
+    const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;
+    return nodeProgram(probe, {
+        endpoint: endpoint(cluster),
+        ca: ca.certificatePEM,
+        certificate: admin.certificatePEM,
+        key: admin.keyPEM,
+        kubeletVersion: cluster.kubernetesVersion.replace(/-rancher.*$/, ""),
+        nodes: cluster.nodes.map(node => ({ name: nodeName(node), roles: [...node.roles].sort() })),
+    });
+}

@@ -1,0 +1,266 @@
+// Runs `rke` where Pulumi runs. The state, the configuration and the SSH key come in on standard input; nothing of it is left on disk.
+const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
+const https = require("https");
+const crypto = require("crypto");
+
+const started = Date.now();
+
+function say(text) {
+    process.stderr.write(`[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`);
+}
+
+const pack = state => brotliCompressSync(Buffer.from(state), { params: { [constants.BROTLI_PARAM_LGWIN]: 24 } }).toString("base64");
+const unpack = text => brotliDecompressSync(Buffer.from(text.trim(), "base64")).toString("utf8");
+
+/** The certificate of the cluster's CA, or undefined when the text is not a complete RKE state. */
+function caOf(state) {
+    try {
+        const ca = JSON.parse(state).desiredState.certificatesBundle["kube-ca"];
+        return ca.keyPEM && ca.certificatePEM;
+    } catch {
+        return undefined;
+    }
+}
+
+/** Calls `work(folder)` with a private folder that holds cluster.yml and the state file. */
+async function inWorkFolder(clusterYml, state, work) {
+    const folder = privateFolder();
+    process.umask(0o077);
+    const remove = () => fs.rmSync(folder, { recursive: true, force: true });
+    process.on("exit", remove);
+    fs.writeFileSync(path.join(folder, "cluster.yml"), clusterYml);
+    fs.writeFileSync(path.join(folder, "cluster.rkestate"), state, { mode: 0o600 });
+    return work(folder);
+}
+
+async function checkRkeVersion(expected) {
+    const { code, stdout } = await run("rke", ["--version"]);
+    const found = /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
+    if (code !== 0 || found !== expected) {
+        throw new Error(`rke on this machine: expected version ${expected}, found ${found ?? "none that says its version"}. Put the release v${expected} on the PATH`);
+    }
+}
+
+// --- What RKE says ---------------------------------------------------------------------------------------------------------
+
+/** One line of RKE's log as { level, text }, or undefined. */
+function parseLine(line) {
+    const match = /level=(\w+) msg="((?:[^"\\]|\\.)*)"/.exec(line);
+    if (!match) return undefined;
+    return { level: match[1], text: match[2].replace(/\\n/g, " ").replace(/\\(.)/g, "$1") };
+}
+
+/** Warnings after which the cluster is not what was asked for although RKE may end with success. */
+const seriousWarning = /Failed to set up SSH tunneling|Removing host|Failed to deploy addon|Couldn't clean up/i;
+
+/** Lines about one container on one host: too many to follow. */
+const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig/;
+
+/** Secrets never stand in RKE's info lines; should one ever, it is not passed on. */
+const showable = text => (/BEGIN [A-Z ]*(KEY|CERTIFICATE)|[A-Za-z0-9+/]{80,}/.test(text) ? "(a line that is not shown)" : text.slice(0, 300));
+
+/** Runs rke in its own process group; resolves to { code, warnings, fatal, done }. */
+function runRke(args, { folder, env, marker, timeoutSeconds }) {
+    return new Promise((resolve, reject) => {
+        const child = spawn("rke", args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+        const stop = () => {
+            try {
+                process.kill(-child.pid, "SIGKILL");
+            } catch {
+                // it has ended already
+            }
+        };
+        const timer = setTimeout(stop, timeoutSeconds * 1000);
+        for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => (stop(), process.exit(1)));
+        const result = { warnings: [], fatal: undefined, done: false };
+        let last = "";
+        const read = line => {
+            const said = parseLine(line);
+            if (!said) return;
+            if (said.text.includes(marker)) result.done = true;
+            if (said.level === "fatal") result.fatal = showable(said.text);
+            if (said.level === "warning") result.warnings.push(showable(said.text));
+            const text = showable(said.text);
+            if (said.level !== "info" || (text !== last && !detail.test(text))) say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
+            last = text;
+        };
+        for (const stream of [child.stdout, child.stderr]) {
+            let rest = "";
+            stream.setEncoding("utf8").on("data", chunk => {
+                const lines = (rest + chunk).split("\n");
+                rest = lines.pop();
+                lines.forEach(read);
+            });
+        }
+        child.on("error", error => reject(new Error(`cannot run rke (${error.code}): put the rke binary on the PATH of the machine that runs Pulumi`)));
+        child.on("close", code => {
+            clearTimeout(timer);
+            resolve({ code, ...result });
+        });
+    });
+}
+
+function rkeFailure(what, result) {
+    const serious = result.warnings.filter(text => seriousWarning.test(text));
+    const reasons = [result.fatal, ...serious].filter(Boolean).map(text => `  - ${text}`);
+    return new Error(`${what}${reasons.length ? `:\n${reasons.join("\n")}` : ""}`);
+}
+
+// --- PKI -------------------------------------------------------------------------------------------------------------------
+
+/** Makes the cluster's certificates without touching a host: `rke up --init` beside a state file of 0 bytes. */
+async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
+    await checkRkeVersion(rkeVersion);
+    await inWorkFolder(clusterYml, "", async folder => {
+        say("creating the cluster's certificates (no host is contacted)");
+        const result = await runRke(["up", "--init", "--config", "cluster.yml"], { folder, env: process.env, marker: "", timeoutSeconds: 120 });
+        if (result.code !== 0) throw rkeFailure("rke up --init failed", result);
+        const state = fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8");
+        const desired = caOf(state) && JSON.parse(state).desiredState;
+        const etcd = desired && Object.keys(desired.certificatesBundle).filter(name => /^kube-etcd-\d/.test(name)).length;
+        if (!desired || desired.rkeConfig.nodes.length !== nodeCount || etcd !== etcdCount) {
+            throw new Error(`rke up --init wrote an incomplete state: expected ${nodeCount} nodes and ${etcdCount} etcd certificates, found `
+                + `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`);
+        }
+        process.stdout.write(pack(state));
+    });
+}
+
+// --- Apply -----------------------------------------------------------------------------------------------------------------
+
+/** Every node is looked at before RKE runs: RKE itself would rewrite etcd on the reachable ones before it gives up on another. */
+async function preflight(env, input) {
+    say(`checking ${input.nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
+    const problems = await Promise.all(
+        input.nodes.map(async node => {
+            try {
+                const program = input.preflightProgram.replace("'@now@'", String(Math.floor(Date.now() / 1000)));
+                const { code, stdout, stderr } = await sshProgram(env, { ...node.connection, withoutRoot: true }, program, "probe", 60);
+                if (code !== 0) return [`${node.name}: the checks ended with exit code ${code}: ${stderr.trim().split("\n").pop()}`];
+                return stdout.trim() === "" ? [] : stdout.trim().split("\n").map(line => `${node.name} (${node.connection.host}): ${line}`);
+            } catch (error) {
+                return [`${node.name}: ${error.message}`];
+            }
+        }),
+    );
+    if (problems.flat().length > 0) {
+        throw new Error(`RKE was not started and no host was changed, because:\n${problems.flat().map(text => `  - ${text}`).join("\n")}`);
+    }
+}
+
+/** The state that RKE keeps in the cluster, or undefined when the API does not answer. */
+async function stateInCluster(apiEndpoints, pki) {
+    const { "kube-ca": ca, "kube-admin": admin } = JSON.parse(pki).desiredState.certificatesBundle;
+    for (const endpoint of apiEndpoints) {
+        const secret = await new Promise(resolve => {
+            const request = https.get(
+                `${endpoint}/api/v1/namespaces/kube-system/secrets/full-cluster-state`,
+                { ca: ca.certificatePEM, cert: admin.certificatePEM, key: admin.keyPEM, timeout: 5000 },
+                response => {
+                    let body = "";
+                    response.setEncoding("utf8").on("data", chunk => (body += chunk)).on("end", () => resolve(response.statusCode === 200 ? body : undefined));
+                },
+            );
+            request.on("error", () => resolve(undefined)).on("timeout", () => request.destroy());
+        });
+        const state = secret && Buffer.from(JSON.parse(secret).data["full-cluster-state"], "base64").toString("utf8");
+        if (state && caOf(state)) return state;
+    }
+    return undefined;
+}
+
+/** The newest state of this cluster: the one in the cluster, else the one of the last run, else the PKI with nothing built yet. */
+async function newestState(input) {
+    const pki = unpack(input.pki);
+    const previous = process.env.PULUMI_COMMAND_STDOUT;
+    const candidates = [
+        ["the cluster itself", await stateInCluster(input.apiEndpoints, pki)],
+        ["the last run", previous && unpack(previous)],
+        ["the cluster's PKI", pki],
+    ];
+    const [source, state] = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));
+    say(`state from ${source}`);
+    return { source, state };
+}
+
+/** Nodes that RKE knows and that are no longer wanted. */
+function removedNodes(state, input) {
+    const wanted = new Set(input.nodes.map(node => node.connection.host));
+    const known = JSON.parse(state).currentState?.rkeConfig?.nodes ?? [];
+    return known.map(node => node.address).filter(address => !wanted.has(address));
+}
+
+async function apply(input) {
+    await checkRkeVersion(input.rkeVersion);
+    await withSshAgent(input.nodes.map(node => node.connection.privateKey), async env => {
+        await preflight(env, input);
+        const { source, state } = await newestState(input);
+        const planned = JSON.parse(unpack(input.pki)).desiredState.rkeConfig.nodes.map(node => node.address);
+        if (source === "the cluster's PKI" && planned.some(address => !input.nodes.some(node => node.connection.host === address))) {
+            throw new Error("a node is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. "
+                + `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`);
+        }
+        removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
+        await inWorkFolder(input.clusterYml, state, async folder => {
+            const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
+                folder, env, marker: "Finished building Kubernetes cluster successfully", timeoutSeconds: input.timeoutSeconds,
+            });
+            const serious = result.warnings.filter(text => seriousWarning.test(text));
+            if (result.code !== 0 || !result.done || serious.length > 0) {
+                throw rkeFailure(
+                    `rke up did not finish the cluster (exit code ${result.code}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
+                    { ...result, warnings: serious },
+                );
+            }
+            const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
+            if (packed.length > 120_000) {
+                throw new Error(`the cluster is up, but its state takes ${packed.length} bytes packed and more than 120000 cannot be handed to the next run. `
+                    + "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster");
+            }
+            process.stdout.write(packed);
+        });
+    });
+}
+
+// --- Destroy ---------------------------------------------------------------------------------------------------------------
+
+async function destroy(input) {
+    await checkRkeVersion(input.rkeVersion);
+    await withSshAgent(input.nodes.map(node => node.connection.privateKey), async env => {
+        const { state } = await newestState({ ...input, apiEndpoints: [] });
+        const result = await inWorkFolder(input.clusterYml, state, folder =>
+            runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
+                folder, env, marker: "Cluster removed successfully", timeoutSeconds: input.timeoutSeconds,
+            }),
+        );
+        say("looking at the hosts: rke says success even when its cleaner failed");
+        const left = await Promise.all(
+            input.nodes.map(async node => {
+                try {
+                    const { code, stdout, stderr } = await sshProgram(env, { ...node.connection, withoutRoot: true }, input.leftoverProgram, "probe", 60);
+                    if (code !== 0) return [`${node.name}: cannot look: ${stderr.trim().split("\n").pop()}`];
+                    return stdout.trim() === "" ? [] : stdout.trim().split("\n").map(line => `${node.name} (${node.connection.host}): ${line}`);
+                } catch (error) {
+                    return [`${node.name}: ${error.message}`];
+                }
+            }),
+        );
+        if (left.flat().length > 0) {
+            throw new Error(`the cluster is not fully removed. Left behind:\n${left.flat().map(text => `  - ${text}`).join("\n")}\n`
+                + "Remove these on the hosts (or bring the hosts back), then destroy again");
+        }
+        if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
+        say("the hosts are clean; images and etcd snapshots in /opt/rke are kept");
+    });
+}
+
+// --- Entry -----------------------------------------------------------------------------------------------------------------
+
+function main(input) {
+    const verb = process.argv[2];
+    const work = input.task === "pki" ? createPki : verb === "destroy" ? destroy : apply;
+    work(input).catch(error => {
+        process.stderr.write(`${error.message}\n`);
+        process.exitCode = 1;
+    });
+}

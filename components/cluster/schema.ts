@@ -1,0 +1,123 @@
+import { z } from "zod";
+import { addressSchema, hostKeySchema, portSchema, privateKeySchema } from "../host/connection";
+import { DriftMode } from "../host/drift";
+import { checkKubernetesVersion } from "./compatibility";
+
+/** Roles of a node in an RKE cluster. */
+export const NodeRole = { ControlPlane: "controlplane", Etcd: "etcd", Worker: "worker" } as const;
+export type NodeRole = (typeof NodeRole)[keyof typeof NodeRole];
+
+/** Network plugins of RKE. Never change it on a live cluster. */
+export const NetworkPlugin = { Canal: "canal", Flannel: "flannel", Calico: "calico", None: "none" } as const;
+export type NetworkPlugin = (typeof NetworkPlugin)[keyof typeof NetworkPlugin];
+
+/** Effects of a taint. */
+export const TaintEffect = { NoSchedule: "NoSchedule", PreferNoSchedule: "PreferNoSchedule", NoExecute: "NoExecute" } as const;
+export type TaintEffect = (typeof TaintEffect)[keyof typeof TaintEffect];
+
+const dns1123 = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
+const cidr = z.string().regex(/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/, "expected an IPv4 range such as 10.42.0.0/16");
+const sans = z.array(addressSchema);
+
+export const rkeNodeSchema = z.strictObject({
+    address: addressSchema,
+    internalAddress: addressSchema.optional(),
+    hostname: z.string().max(253).regex(dns1123, "expected a lower-case DNS name").optional(),
+    port: portSchema.default(22),
+    user: z.string().min(1),
+    hostKey: hostKeySchema,
+    roles: z.array(z.enum(NodeRole)).min(1, "expected at least one of controlplane, etcd, worker"),
+    labels: z.record(z.string(), z.string()).default({}),
+    taints: z.array(z.strictObject({ key: z.string().min(1), value: z.string().default(""), effect: z.enum(TaintEffect) })).default([]),
+});
+
+const forwardedHeaders = "use-forwarded-headers";
+
+export const rkeClusterSchema = z
+    .strictObject({
+        clusterName: z.string().regex(dns1123, "expected a lower-case DNS name").default("rancher"),
+        kubernetesVersion: z.string().superRefine((version, context) => {
+            const problem = checkKubernetesVersion(version);
+            if (problem) context.addIssue({ code: "custom", message: problem });
+        }),
+        nodes: z.array(rkeNodeSchema).min(1, "expected at least one node"),
+        sshPrivateKey: privateKeySchema,
+        network: z
+            .strictObject({
+                plugin: z.enum(NetworkPlugin).default(NetworkPlugin.Canal),
+                mtu: z.number().int().min(0).default(0),
+                clusterCidr: cidr.default("10.42.0.0/16"),
+                serviceClusterIpRange: cidr.default("10.43.0.0/16"),
+            })
+            .prefault({}),
+        etcdBackup: z
+            .strictObject({
+                enabled: z.boolean().default(true),
+                intervalHours: z.number().int().min(1).default(6),
+                retention: z.number().int().min(1).default(28),
+            })
+            .prefault({}),
+        ingressOptions: z
+            .record(z.string(), z.string())
+            .default({})
+            .refine(options => (options[forwardedHeaders] ?? "true") === "true", {
+                message: `expected ${forwardedHeaders} to be "true" or left out: without it Rancher redirects for ever behind a load balancer that ends TLS`,
+            }),
+        apiServerSans: sans.default([]),
+        addonJobTimeoutSeconds: z.number().int().min(30).default(180),
+        timeoutSeconds: z.number().int().min(60).default(3600),
+        drift: z.enum(DriftMode).default(DriftMode.Warn),
+    })
+    .superRefine((cluster, context) => {
+        const problem = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
+        const withRole = (role: NodeRole) => cluster.nodes.filter(node => node.roles.includes(role)).length;
+        for (const key of ["address", "internalAddress", "hostname"] as const) {
+            const seen = new Map<string, number>();
+            cluster.nodes.forEach((node, index) => {
+                const value = node[key];
+                if (value === undefined) return;
+                const first = seen.get(value);
+                if (first === undefined) seen.set(value, index);
+                else problem(["nodes", index, key], `expected a value of its own, nodes[${first}] has the same`);
+            });
+        }
+        if (withRole(NodeRole.ControlPlane) === 0) problem(["nodes"], "expected at least one node with the role controlplane");
+        if (withRole(NodeRole.Worker) === 0) {
+            problem(["nodes"], "expected at least one node with the role worker: that is where the ingress controller listens");
+        }
+        const etcd = withRole(NodeRole.Etcd);
+        if (etcd % 2 === 0) {
+            problem(["nodes"], `expected an odd number of nodes with the role etcd (1, 3, 5), ${etcd} are given: an even number tolerates no more failures and splits in two`);
+        }
+        const ranges = { clusterCidr: cluster.network.clusterCidr, serviceClusterIpRange: cluster.network.serviceClusterIpRange };
+        if (overlap(ranges.clusterCidr, ranges.serviceClusterIpRange)) {
+            problem(["network", "serviceClusterIpRange"], `expected a range apart from clusterCidr ${ranges.clusterCidr}`);
+        }
+        cluster.nodes.forEach((node, index) =>
+            Object.entries(ranges).forEach(([name, range]) => {
+                if (/^\d+(\.\d+){3}$/.test(node.address) && overlap(`${node.address}/32`, range)) {
+                    problem(["nodes", index, "address"], `expected an address outside network.${name} ${range}`);
+                }
+            }),
+        );
+    });
+
+export type RkeClusterSettings = z.output<typeof rkeClusterSchema>;
+export type RkeNodeSettings = z.output<typeof rkeNodeSchema>;
+
+/** Address under which the load balancer and the other nodes reach a node. */
+export const innerAddress = (node: RkeNodeSettings) => node.internalAddress ?? node.address;
+
+/** Name of the node in Kubernetes. */
+export const nodeName = (node: RkeNodeSettings) => (node.hostname ?? node.address).toLowerCase();
+
+export const hasRole = (role: NodeRole) => (node: RkeNodeSettings) => node.roles.includes(role);
+
+function overlap(a: string, b: string): boolean {
+    const [left, right] = [a, b].map(range => {
+        const [address, bits] = range.split("/");
+        return { start: address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0), bits: Number(bits) };
+    });
+    const size = 2 ** (32 - Math.min(left.bits, right.bits));
+    return Math.floor(left.start / size) === Math.floor(right.start / size);
+}
