@@ -50,7 +50,8 @@ export function checkServerCertificate(files: ServerCertificateFiles): string[] 
     const key = files.privateKey === undefined ? undefined : readPrivateKey(files.privateKey);
     if (typeof key === "string") problems.push(key);
     const [leaf] = chain;
-    if (!leaf || problems.length > 0) return [...problems, ...(files.caCertificate === undefined ? [] : checkCaCertificate(files.caCertificate, now))];
+    const ca = files.caCertificate === undefined ? [] : checkCaCertificate(files.caCertificate, now);
+    if (!leaf || problems.length > 0) return [...problems, ...ca];
 
     chain.forEach((certificate, index) => problems.push(...checkDates(`certificateChain: certificate ${index + 1}`, certificate, now)));
     problems.push(...checkOrder(chain));
@@ -60,11 +61,8 @@ export function checkServerCertificate(files: ServerCertificateFiles): string[] 
         problems.push(`certificateChain: expected a certificate for servers, ${nameOf(leaf)} is not allowed for that (extended key usage without `
             + "serverAuth). Ask the CA for a server certificate.");
     }
-    if (files.caCertificate !== undefined) {
-        const caProblems = checkCaCertificate(files.caCertificate, now);
-        problems.push(...caProblems);
-        if (caProblems.length === 0) problems.push(...checkTrust(chain, files.caCertificate));
-    }
+    problems.push(...ca);
+    if (files.caCertificate !== undefined && ca.length === 0) problems.push(...checkTrust(chain, files.caCertificate));
     return problems;
 }
 

@@ -18,10 +18,12 @@ beforeAll(() => {
 });
 
 test("a certificate, its key and its CA that belong together have no problem", () => {
-    expect(checkServerCertificate({ certificateChain: leaf.certificate, privateKey: leaf.privateKey, hostname, caCertificate: root.certificate })).toEqual([]);
+    const files = { certificateChain: leaf.certificate, privateKey: leaf.privateKey, hostname, caCertificate: root.certificate };
+    expect(checkServerCertificate(files)).toEqual([]);
     const longer = { certificateChain: chain(below, intermediate), privateKey: below.privateKey, hostname };
     expect(checkServerCertificate({ ...longer, caCertificate: root.certificate })).toEqual([]);
-    expect(checkServerCertificate({ ...longer, certificateChain: chain(below, intermediate, root), caCertificate: root.certificate })).toEqual([]);
+    const withRoot = chain(below, intermediate, root);
+    expect(checkServerCertificate({ ...longer, certificateChain: withRoot, caCertificate: root.certificate })).toEqual([]);
     expect(checkServerCertificate({ ...longer, caCertificate: chain(otherRoot, root) })).toEqual([]);
     expect(checkServerCertificate(longer)).toEqual([]);
 });
@@ -33,7 +35,8 @@ test.each([[KeyKind.Rsa], [KeyKind.Ecdsa]])("a self-signed certificate (%s) is i
 });
 
 test("keys in every PEM form that openssl writes are read", () => {
-    const forms = [["pkey", "-traditional"], ["pkey"], ["ec"]].map(args => execFileSync("openssl", args, { input: leaf.privateKey, stdio: "pipe" }).toString());
+    const commands = [["pkey", "-traditional"], ["pkey"], ["ec"]];
+    const forms = commands.map(args => execFileSync("openssl", args, { input: leaf.privateKey, stdio: "pipe" }).toString());
     const withParameters = `${execFileSync("openssl", ["ecparam", "-name", "prime256v1"])}${forms[0]}`;
     for (const privateKey of [...forms, withParameters]) {
         expect(checkServerCertificate({ certificateChain: leaf.certificate, privateKey })).toEqual([]);

@@ -1,0 +1,67 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { dnsNameSchema } from "../loadBalancer/schema";
+import { validated } from "../validation";
+import { checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, withoutRoot } from "./pem";
+import { reportProblems, ServerCertificate } from "./serverCertificate";
+
+export interface BroughtCertificateArgs {
+    /** DNS name of Rancher; the certificate must cover it. */
+    hostname: pulumi.Input<string>;
+    /**
+     * PEM: the server's certificate, then its intermediate certificates, each signed by the next. A root at the end is left out of
+     * what is sent. Refused when it does not cover `hostname`, is not valid today, or is in another order.
+     */
+    certificateChain: pulumi.Input<string>;
+    /** PEM: the private key of the server's certificate, RSA of at least 2048 bits or ECDSA, not encrypted. Kept as a secret. */
+    privateKey: pulumi.Input<string>;
+    /**
+     * PEM: the private CA, which Rancher and its agents are given. Leave it out for a publicly trusted CA. Refused when it is not
+     * a CA certificate or did not issue the chain.
+     */
+    caCertificate?: pulumi.Input<string>;
+}
+
+export const broughtCertificateSchema = z
+    .strictObject({
+        hostname: dnsNameSchema,
+        certificateChain: z.string(),
+        privateKey: z.string(),
+        caCertificate: z.string().optional(),
+    })
+    .superRefine((files, context) => {
+        const problems = checkServerCertificate(files);
+        if (problems.length === 0 && files.caCertificate === undefined) problems.push(...checkPublicTrust(files.certificateChain));
+        reportProblems(problems, context);
+    });
+
+const warnDays = 30;
+
+/** A certificate that somebody else issued, checked in every preview. Warns thirty days before it ends. */
+export class BroughtCertificate extends pulumi.ComponentResource implements ServerCertificate {
+    /** PEM as a server sends it. */
+    readonly certificateChain: pulumi.Output<string>;
+    /** PEM: the private key. Secret. */
+    readonly privateKey: pulumi.Output<string>;
+    /** PEM: the private CA. Empty when the CA is publicly trusted. */
+    readonly caCertificate: pulumi.Output<string>;
+
+    constructor(name: string, args: BroughtCertificateArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("pulumi-rancher-ha:index:BroughtCertificate", name, {}, opts);
+        const files = validated(this, `BroughtCertificate ${name}`, broughtCertificateSchema, args);
+        // Certificates are public, even when they come in one secret together with the key: a reader of a preview wants to see them.
+        this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain }) => {
+            const days = daysLeft(certificateChain);
+            if (days < warnDays) void pulumi.log.warn(`The certificate ends in ${days} days: bring a new one.`, this);
+            return withoutRoot(certificateChain);
+        });
+        this.privateKey = pulumi.secret(files.privateKey).apply(keyAlone);
+        this.caCertificate = pulumi.unsecret(files).apply(({ caCertificate }) => normalizePem(caCertificate ?? ""));
+        this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
+    }
+}
+
+/** Without the curve parameters that openssl puts before an EC key. */
+function keyAlone(text: string): string {
+    return splitPem(text).filter(block => block.label.includes("PRIVATE KEY")).map(block => `${block.text}\n`).join("");
+}

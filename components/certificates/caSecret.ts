@@ -1,0 +1,45 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { validated } from "../validation";
+import { caChecksum, checkCaCertificate, normalizePem } from "./pem";
+import { reportProblems } from "./serverCertificate";
+
+export interface CaSecretArgs {
+    /** PEM: the private CA that issued the certificate of the load balancer. Refused: anything but CA certificates that are valid today. */
+    caCertificate: pulumi.Input<string>;
+    /** Namespace of Rancher, which must exist. Default `cattle-system`, the only one in which Rancher works. */
+    namespace?: pulumi.Input<string>;
+}
+
+export const caSecretSchema = z
+    .strictObject({ caCertificate: z.string(), namespace: z.string().min(1).default("cattle-system") })
+    .superRefine(({ caCertificate }, context) => reportProblems(checkCaCertificate(caCertificate), context));
+
+/**
+ * The Secret from which Rancher reads the CA it tells its agents to trust. Its name and key are fixed by the Rancher chart, and
+ * agents compare a checksum of its content: CRLF or a missing newline would make them refuse the server.
+ */
+export class CaSecret extends pulumi.ComponentResource {
+    /** Name of the Secret. */
+    readonly secretName: pulumi.Output<string>;
+    /** Checksum by which agents recognise the CA (`CATTLE_CA_CHECKSUM`); what takes it waits for the Secret. */
+    readonly checksum: pulumi.Output<string>;
+
+    constructor(name: string, args: CaSecretArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("pulumi-rancher-ha:index:CaSecret", name, {}, opts);
+        const ca = validated(this, `CaSecret ${name}`, caSecretSchema, args);
+        const secret = new k8s.core.v1.Secret(
+            `${name}-secret`,
+            {
+                metadata: { name: "tls-ca", namespace: ca.namespace },
+                type: "Opaque",
+                stringData: { "cacerts.pem": ca.caCertificate.apply(normalizePem) },
+            },
+            { parent: this, deletedWith: opts?.deletedWith },
+        );
+        this.secretName = secret.metadata.name;
+        this.checksum = pulumi.all([ca.caCertificate, secret.metadata.name]).apply(([certificate]) => caChecksum(certificate));
+        this.registerOutputs({ secretName: this.secretName, checksum: this.checksum });
+    }
+}

@@ -1,0 +1,138 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+import { z } from "zod";
+import { dnsNameSchema } from "../loadBalancer/schema";
+import { validated } from "../validation";
+import { normalizePem } from "./pem";
+import { ServerCertificate } from "./serverCertificate";
+
+/** Kinds of private keys. */
+export const KeyAlgorithm = {
+    /** P-256: what every client since 2014 accepts, at a fraction of RSA's cost for the server. */
+    Ecdsa: "ecdsa",
+    /** 2048 bits, for clients that know nothing else. */
+    Rsa: "rsa",
+} as const;
+export type KeyAlgorithm = (typeof KeyAlgorithm)[keyof typeof KeyAlgorithm];
+
+export interface PrivateCaArgs {
+    /** DNS name of Rancher: the certificate is issued for it. */
+    hostname: pulumi.Input<string>;
+    /** Further DNS names the certificate covers. Default none. */
+    dnsNames?: pulumi.Input<pulumi.Input<string>[]>;
+    /** IP addresses the certificate covers. Default none. */
+    ipAddresses?: pulumi.Input<pulumi.Input<string>[]>;
+    /** Kind of both private keys. Default `ecdsa`. Changing it makes another CA: every agent must be given it. */
+    algorithm?: pulumi.Input<KeyAlgorithm>;
+    /** Common name of the root, as people see it in the list of CAs they trust. Default `Rancher CA`. */
+    commonName?: pulumi.Input<string>;
+    /** Organization in both certificates. Default `Rancher`. */
+    organization?: pulumi.Input<string>;
+    /** Hours for which the root is valid. Default 87600, ten years. */
+    caValidityHours?: pulumi.Input<number>;
+    /**
+     * Hours for which the server's certificate is valid. Default 8760, one year; at most 9504 (396 days), because some clients
+     * refuse longer ones even from a private CA.
+     */
+    certificateValidityHours?: pulumi.Input<number>;
+    /** An update that runs in the last so many hours of the server's certificate renews it. Default 720, thirty days. */
+    renewBeforeHours?: pulumi.Input<number>;
+}
+
+const label = z.string().min(1).max(64, "expected at most 64 characters");
+const hours = z.number().int().min(1);
+
+export const privateCaSchema = z
+    .strictObject({
+        hostname: dnsNameSchema,
+        dnsNames: z.array(dnsNameSchema).default([]),
+        ipAddresses: z.array(z.union([z.ipv4(), z.ipv6()], "expected an IP address")).default([]),
+        algorithm: z.enum(KeyAlgorithm).default(KeyAlgorithm.Ecdsa),
+        commonName: label.default("Rancher CA"),
+        organization: label.default("Rancher"),
+        caValidityHours: hours.default(87600),
+        certificateValidityHours: hours.max(9504, "expected at most 9504 hours (396 days): some clients refuse certificates that live longer").default(8760),
+        renewBeforeHours: hours.default(720),
+    })
+    .superRefine((ca, context) => {
+        const problem = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+        if (ca.renewBeforeHours >= ca.certificateValidityHours) {
+            problem("renewBeforeHours", `expected less than certificateValidityHours (${ca.certificateValidityHours}): every update would renew the certificate`);
+        }
+        if (ca.caValidityHours < 2 * ca.certificateValidityHours) {
+            problem("caValidityHours", `expected at least twice certificateValidityHours (${ca.certificateValidityHours}): the root must outlive what it signs`);
+        }
+    });
+
+/**
+ * A CA of the stack's own, and a server certificate signed by it.
+ *
+ * Renewal happens in place, in an ordinary update: the server's certificate is signed anew, for the same key, by the same root,
+ * so that nobody has to be told. The root is signed anew for the same key when less than one lifetime of a server certificate is left:
+ * a certificate never outlives its root, and agents that still hold the old root go on trusting the server until that one
+ * ends. The keys are never replaced unless `algorithm` changes.
+ */
+export class PrivateCa extends pulumi.ComponentResource implements ServerCertificate {
+    /** PEM: the server's certificate. */
+    readonly certificateChain: pulumi.Output<string>;
+    /** PEM: the server's private key. Secret. */
+    readonly privateKey: pulumi.Output<string>;
+    /** PEM: the root. */
+    readonly caCertificate: pulumi.Output<string>;
+
+    constructor(name: string, args: PrivateCaArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("pulumi-rancher-ha:index:PrivateCa", name, {}, opts);
+        const ca = validated(this, `PrivateCa ${name}`, privateCaSchema, args);
+        const child = { parent: this };
+        const key = { algorithm: ca.algorithm.apply(kind => (kind === KeyAlgorithm.Rsa ? "RSA" : "ECDSA")), ecdsaCurve: "P256", rsaBits: 2048 };
+
+        const rootKey = new tls.PrivateKey(`${name}-root-key`, key, child);
+        const root = new tls.SelfSignedCert(
+            `${name}-root`,
+            {
+                privateKeyPem: rootKey.privateKeyPem,
+                isCaCertificate: true,
+                subject: { commonName: ca.commonName, organization: ca.organization },
+                validityPeriodHours: ca.caValidityHours,
+                earlyRenewalHours: ca.certificateValidityHours,
+                allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
+                setSubjectKeyId: true,
+            },
+            child,
+        );
+        const serverKey = new tls.PrivateKey(`${name}-server-key`, key, child);
+        const request = new tls.CertRequest(
+            `${name}-server-request`,
+            {
+                privateKeyPem: serverKey.privateKeyPem,
+                subject: ca.apply(({ hostname, organization }) => serverSubject(hostname, organization)),
+                dnsNames: ca.apply(({ hostname, dnsNames }) => [...new Set([hostname, ...dnsNames])]),
+                ipAddresses: ca.ipAddresses,
+            },
+            child,
+        );
+        const server = new tls.LocallySignedCert(
+            `${name}-server`,
+            {
+                certRequestPem: request.certRequestPem,
+                caPrivateKeyPem: rootKey.privateKeyPem,
+                caCertPem: root.certPem,
+                validityPeriodHours: ca.certificateValidityHours,
+                earlyRenewalHours: ca.renewBeforeHours,
+                allowedUses: ca.algorithm.apply(kind => [...(kind === KeyAlgorithm.Rsa ? ["key_encipherment"] : []), "digital_signature", "server_auth"]),
+                setSubjectKeyId: true,
+            },
+            child,
+        );
+
+        this.certificateChain = server.certPem.apply(normalizePem);
+        this.privateKey = pulumi.secret(serverKey.privateKeyPem);
+        this.caCertificate = root.certPem.apply(normalizePem);
+        this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
+    }
+}
+
+/** A common name holds 64 characters; clients look at the subject alternative name only. */
+function serverSubject(hostname: string, organization: string) {
+    return hostname.length <= 64 ? { commonName: hostname, organization } : { organization };
+}
