@@ -1,0 +1,235 @@
+import { execFileSync, spawnSync } from "child_process";
+import * as fc from "fast-check";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
+import { forVersion, nginxConf, releaseOf, statusPort, sysctls } from "../../components/loadBalancer/nginxConf";
+import { NginxSettings, nginxLoadBalancerSchema } from "../../components/loadBalancer/schema";
+import { unpackedDebianPackages } from "../../lab/tools";
+import { issue } from "../certificates";
+
+const script = join(__dirname, "..", "..", "components", "loadBalancer", "host.sh");
+const hostname = "rancher.example.com";
+const required = {
+    hosts: [{ host: "192.0.2.9", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n", hostKey: "ssh-ed25519 AAAA" }],
+    hostname,
+    upstreams: ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+    certificateChain: "certificate",
+    privateKey: "-----BEGIN PRIVATE KEY-----\n",
+};
+const settings = (changes: Partial<NginxSettings> = {}): NginxSettings => ({ ...nginxLoadBalancerSchema.parse(required), ...changes });
+
+/** NGINX of Debian 11 and 12, the first with `http2 on`, and newer ones that know every directive. */
+const versions = ["1.18.0", "1.22.1", "1.25.1", "1.26.3", "1.30.6"];
+const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") => forVersion(nginxConf(settings(changes), "release"), version);
+
+/** The text between the braces that follow an opening, without comments, one blank between words. */
+function block(text: string, opening: string): string {
+    const plain = text.replace(/ *# .*$/gm, "").replace(/\s+/g, " ");
+    const start = plain.indexOf(`${opening} {`);
+    if (start < 0) throw new Error(`no block "${opening}"`);
+    let depth = 0;
+    for (let at = plain.indexOf("{", start); at < plain.length; at++) {
+        depth += plain[at] === "{" ? 1 : plain[at] === "}" ? -1 : 0;
+        if (depth === 0) return plain.slice(plain.indexOf("{", start) + 1, at).trim();
+    }
+    throw new Error(`block "${opening}" does not end`);
+}
+
+const servers = (text: string) => {
+    const http = block(text, "http");
+    return http.split(/(?=server \{)/).slice(1).map(part => block(part, "server"));
+};
+/** The server that answers for our name on a port. */
+const server = (text: string, port: number) => {
+    const found = servers(text).filter(each => new RegExp(`listen ${port}[ ;]`).test(each) && each.includes(`server_name ${hostname};`));
+    expect(found).toHaveLength(1);
+    return found[0];
+};
+const tls = (text: string) => server(text, 443);
+
+describe("every directive of the manual's example has its meaning here", () => {
+    const improved: [directive: string, where: (text: string) => string, text: string | RegExp, because?: string][] = [
+        ["worker_processes 4", text => text, "worker_processes auto;", "one for each core"],
+        ["worker_rlimit_nofile 40000", text => text, "worker_rlimit_nofile 17384;", "above worker_connections"],
+        ["worker_connections 8192", text => block(text, "events"), "worker_connections 16384;", "a WebSocket takes two"],
+        ["upstream rancher", text => block(text, "upstream rancher"), /server 192\.0\.2\.1:80 .*server 192\.0\.2\.2:80 .*server 192\.0\.2\.3:80 /],
+        ["map $http_upgrade: upgrade", text => block(text, "map $http_upgrade $upgrade_protocol"), "websocket websocket;", "h2c does not pass"],
+        ["map $http_upgrade: Connection", text => block(text, "map $upgrade_protocol $connection_upgrade"), "default upgrade; \"\" \"\";", "keep-alive"],
+        ["listen 443 ssl http2", tls, "listen 443 ssl http2;"],
+        ["server_name FQDN", tls, `server_name ${hostname};`],
+        ["ssl_certificate", tls, "ssl_certificate rancher-ha/fullchain.pem;"],
+        ["ssl_certificate_key", tls, "ssl_certificate_key rancher-ha/privkey.pem;"],
+        ["proxy_set_header Host", tls, `proxy_set_header Host ${hostname};`, "only this name is served"],
+        ["proxy_set_header X-Forwarded-Proto", tls, "proxy_set_header X-Forwarded-Proto https;"],
+        ["proxy_set_header X-Forwarded-Port", tls, "proxy_set_header X-Forwarded-Port 443;"],
+        ["proxy_set_header X-Forwarded-For", tls, "proxy_set_header X-Forwarded-For $remote_addr;", "a client cannot forge it"],
+        ["proxy_pass", text => block(tls(text), "location /"), "proxy_pass http://rancher;"],
+        ["proxy_http_version 1.1", tls, "proxy_http_version 1.1;"],
+        ["proxy_set_header Upgrade", tls, "proxy_set_header Upgrade $upgrade_protocol;"],
+        ["proxy_set_header Connection", tls, "proxy_set_header Connection $connection_upgrade;"],
+        ["proxy_read_timeout 900s", tls, "proxy_read_timeout 1800s;", "an agent's idle tunnel lives as long as Rancher's documents ask"],
+        ["proxy_buffering off", tls, "proxy_buffering off;"],
+        ["listen 80, return 301", text => server(text, 80), `return 301 https://${hostname}$request_uri;`],
+    ];
+    test.each(improved.map(([directive, where, text, because = "the same"]) => ({ directive, where, text, because })))(
+        "$directive ($because)",
+        ({ where, text }) => {
+            if (typeof text === "string") expect(where(render())).toContain(text);
+            else expect(where(render())).toMatch(text);
+        },
+    );
+
+});
+
+test("headers are set in one place: a location that set one would lose the others", () => {
+    expect(tls(render()).match(/location [^{]*\{[^}]*proxy_set_header/)).toBeNull();
+});
+
+test("what a client may not tell the nodes is replaced or removed", () => {
+    const set = [...tls(render()).matchAll(/proxy_set_header (\S+) ([^;]*);/g)].map(match => [match[1], match[2]]);
+    expect(new Set(set.map(([name]) => name)).size).toBe(set.length);
+    expect(set.filter(([, value]) => /\$http_|\$proxy_add|\$host\b/.test(value))).toEqual([]);
+    expect(Object.fromEntries(set)).toMatchObject({
+        "X-Forwarded-Host": hostname, "X-Real-IP": "$remote_addr", Forwarded: "\"\"", "X-API-Host": "\"\"", "X-API-URL-Prefix": "\"\"",
+    });
+});
+
+test("a request that may change something is never sent to a second node", () => {
+    expect(tls(render())).toContain("proxy_next_upstream error timeout;");
+    expect(render()).not.toContain("non_idempotent");
+});
+
+test.each(versions)("names that are not ours are refused by NGINX %s", version => {
+    const text = render({}, version);
+    const others = servers(text).filter(each => each.includes("default_server"));
+    expect(others.map(each => /return (\d+)/.exec(each)![1])).toEqual(["444", "421"]);
+    expect(others[1].includes("ssl_reject_handshake on;")).toBe(version !== "1.18.0");
+});
+
+test("the status server listens on the loopback address only", () => {
+    const status = servers(render()).filter(each => each.includes("stub_status"));
+    expect(status).toHaveLength(1);
+    expect(status[0].match(/listen [^;]+;/g)).toEqual([`listen 127.0.0.1:${statusPort};`]);
+});
+
+test("the token in the path of an import is not logged", () => {
+    const logged = /access_log \S+ (\S+);/.exec(block(tls(render()), "location ^~ /v3/import/"))![1];
+    expect(new RegExp(`log_format ${logged} '([^']*)'`).exec(render())![1]).not.toMatch(/\$request\b|uri|args/);
+});
+
+test("what a user tunes arrives", () => {
+    const text = render({ upstreams: ["192.0.2.7", "2001:db8::7"], upstreamPort: 8080, workerConnections: 1024, readTimeoutSeconds: 900, maxBodySize: "1g" });
+    for (const expected of [
+        "server 192.0.2.7:8080 ", "server [2001:db8::7]:8080 ", "worker_connections 1024;", "worker_rlimit_nofile 2024;",
+        "proxy_read_timeout 900s;", "proxy_send_timeout 900s;", "client_max_body_size 1g;",
+    ]) expect(text).toContain(expected);
+});
+
+describe("release", () => {
+    test("is the same for the same settings", () => expect(releaseOf(settings())).toBe(releaseOf(settings())));
+    test.each<[string, Partial<NginxSettings>]>([
+        ["an upstream", { upstreams: ["192.0.2.1"] }],
+        ["a timeout", { readTimeoutSeconds: 900 }],
+        ["the certificate", { certificateChain: "another" }],
+    ])("changes with %s", (_what, changes) => expect(releaseOf(settings(changes))).not.toBe(releaseOf(settings())));
+    test("does not tell anything about the private key", () => expect(releaseOf(settings({ privateKey: "x" }))).toBe(releaseOf(settings())));
+});
+
+describe("lines marked for some versions of NGINX", () => {
+    const marked = ["always", "new; # nginx >= 1.25.1", "old; # nginx < 1.25.1", "# nginx >= 9 in the middle; stays", ""].join("\n");
+    test.each([
+        ["1.18.0", false], ["1.25.0", false], ["1.25.1", true], ["1.25.10", true], ["1.26.0", true], ["2.0.0", true], ["1.9.15", false],
+    ])("%s", (version, isNew) => {
+        expect(forVersion(marked, version).split("\n").slice(1, 2)).toEqual([isNew ? "new; # nginx >= 1.25.1" : "old; # nginx < 1.25.1"]);
+        expect(forVersion(marked, version).split("\n")).toHaveLength(4);
+    });
+
+    test("are chosen by the host as they are chosen here", () => {
+        const rule = /^for_version\(\) \{$[\s\S]*?^\}$/m.exec(readFileSync(script, "utf8"))![0];
+        const onHost = (version: string, text: string) =>
+            execFileSync("sh", ["-c", `set -eu; ${rule}\nfor_version "$1"`, "sh", version], { input: text }).toString();
+        for (const version of [...versions, "1.9.15", "1.25.0", "1.25.10", "2.0.0"]) {
+            for (const text of [marked, nginxConf(settings(), "release")]) expect(onHost(version, text)).toBe(forVersion(text, version));
+        }
+    });
+
+    test("leave every version with one way to say each thing", () => {
+        for (const version of versions) {
+            const isNew = Number(version.split(".")[1]) >= 25;
+            expect([...tls(render({}, version)).matchAll(/listen [^;]*;|http2 on;/g)].map(String)).toEqual(
+                isNew ? ["listen 443 ssl;", "http2 on;"] : ["listen 443 ssl http2;"],
+            );
+        }
+        expect(versions.map(version => render({}, version).includes("keepalive_min_timeout"))).toEqual([false, false, false, false, true]);
+    });
+});
+
+test("kernel settings are lines that the kernel's own names match", () => {
+    const names = [...sysctls.matchAll(/^(net\.\S+) = \d+$/gm)].map(match => match[1]);
+    expect(sysctls.split("\n").filter(line => line && !line.startsWith("#"))).toHaveLength(names.length);
+    for (const name of names) expect(readFileSync(`/proc/sys/${name.replace(/\./g, "/")}`, "utf8")).toMatch(/^\d+\n$/);
+});
+
+test("host.sh is clean for shellcheck", () => {
+    const { stdout, error } = spawnSync("shellcheck", ["--shell=sh", script], { encoding: "utf8" });
+    if (error) throw new Error("shellcheck is not installed: apt-get install shellcheck");
+    expect(stdout).toBe("");
+});
+
+describe("the NGINX of Debian", () => {
+    let folder: string;
+    let packages: string;
+    const certificate = issue({ name: hostname, names: [`DNS:${hostname}`] });
+
+    beforeAll(async () => {
+        packages = await unpackedDebianPackages(["nginx", "nginx-common"]);
+        folder = mkdtempSync(join(tmpdir(), "nginx-"));
+        mkdirSync(join(folder, "rancher-ha"));
+        writeFileSync(join(folder, "rancher-ha", "fullchain.pem"), certificate.certificate);
+        writeFileSync(join(folder, "rancher-ha", "privkey.pem"), certificate.privateKey, { mode: 0o600 });
+    }, 120_000);
+    afterAll(() => rmSync(folder, { recursive: true }));
+
+    /** What `nginx -t` says, in a network and with system folders of its own: it opens ports, logs and caches. */
+    function refusal(text: string): string {
+        writeFileSync(join(folder, "nginx.conf"), text);
+        const places = "for place in /var/log /var/lib /run; do mount -t tmpfs none $place; done; mkdir /var/log/nginx /var/lib/nginx";
+        const { stderr, status } = spawnSync(
+            "unshare",
+            ["--mount", "--net", "sh", "-c", `${places}; exec "$0" -t -q -c "$1"`, join(packages, "usr/sbin/nginx"), join(folder, "nginx.conf")],
+            { encoding: "utf8" },
+        );
+        if (/unshare failed|unshare: .*not permitted/.test(stderr)) throw new Error("checking with the real NGINX needs root: run the tests as root");
+        return status === 0 ? stderr : stderr || `exit code ${status}`;
+    }
+    const installed = () => spawnSync(join(packages, "usr/sbin/nginx"), ["-v"], { encoding: "utf8" }).stderr.split("/")[1].trim().split(" ")[0];
+    const accepted = (changes: Partial<NginxSettings>) => expect(refusal(render(changes, installed()))).toBe("");
+
+    test("takes the configuration without a warning", () => accepted({}));
+
+    test("refuses a broken one, so that this check can fail", () => {
+        expect(refusal(render({}, installed()).replace("least_conn;", "least_con;"))).toContain("unknown directive \"least_con\"");
+        expect(refusal(render({ upstreams: ["node.invalid"] }, installed()))).toContain("host not found in upstream");
+    });
+
+    test("takes whatever the schema takes", () => {
+        const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
+        const name = fc.array(label, { minLength: 2, maxLength: 5 }).map(labels => labels.join(".")).filter(text => text.length <= 253 && /[a-z]/.test(text));
+        const values = fc.record({
+            hostname: name,
+            upstreams: fc.uniqueArray(fc.oneof(fc.ipV4(), fc.ipV6()), { minLength: 1, maxLength: 20 }),
+            upstreamPort: fc.integer({ min: 1, max: 65535 }),
+            workerConnections: fc.integer({ min: 512, max: 1_000_000 }),
+            readTimeoutSeconds: fc.integer({ min: 900 }),
+            maxBodySize: fc.tuple(fc.integer({ min: 1, max: 4096 }), fc.constantFrom("k", "m", "g")).map(parts => parts.join("")),
+        });
+        fc.assert(
+            fc.property(values, changes => {
+                fc.pre(nginxLoadBalancerSchema.safeParse({ ...required, ...changes }).success);
+                accepted(changes);
+            }),
+            { numRuns: 25 },
+        );
+    }, 60_000);
+});
