@@ -213,6 +213,8 @@ describe("the NGINX of Debian", () => {
         expect(refusal(render({ upstreams: ["node.invalid"] }, installed()))).toContain("host not found in upstream");
     });
 
+    test("takes the longest host name", () => accepted({ hostname: `${`${"a".repeat(62)}.`.repeat(3)}${"b".repeat(62)}` }));
+
     test("takes whatever the schema takes", () => {
         const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
         const name = fc.array(label, { minLength: 2, maxLength: 5 }).map(labels => labels.join(".")).filter(text => text.length <= 253 && /[a-z]/.test(text));
