@@ -1,0 +1,313 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+
+/** How strongly Rancher's pods avoid sharing a node. */
+export const AntiAffinity = {
+    Preferred: "preferred",
+    /** A rollout needs one node more than replicas. */
+    Required: "required",
+} as const;
+export type AntiAffinity = (typeof AntiAffinity)[keyof typeof AntiAffinity];
+
+/** Where the audit log goes. */
+export const AuditLogDestination = { Sidecar: "sidecar", HostPath: "hostPath" } as const;
+export type AuditLogDestination = (typeof AuditLogDestination)[keyof typeof AuditLogDestination];
+
+/** When an image is pulled. */
+export const PullPolicy = { Always: "Always", IfNotPresent: "IfNotPresent", Never: "Never" } as const;
+export type PullPolicy = (typeof PullPolicy)[keyof typeof PullPolicy];
+
+export interface ChartImageArgs {
+    /** Registry host. Default: none, or `systemDefaultRegistry`. */
+    registry?: pulumi.Input<string>;
+    /** Repository, for example `rancher/rancher`. */
+    repository?: pulumi.Input<string>;
+    /** Tag. Default: that of the chart. */
+    tag?: pulumi.Input<string>;
+    /** When the image is pulled. Default `IfNotPresent`. */
+    pullPolicy?: pulumi.Input<PullPolicy>;
+}
+
+export interface ChartResourcesArgs {
+    /** Upper bounds, for example `{ memory: "4Gi" }`. */
+    limits?: pulumi.Input<{ [resource: string]: pulumi.Input<string> }>;
+    /** What the scheduler sets aside, for example `{ cpu: "1", memory: "2Gi" }`. */
+    requests?: pulumi.Input<{ [resource: string]: pulumi.Input<string> }>;
+}
+
+export interface ChartProbeArgs {
+    /** Seconds to wait for an answer. Default 5. */
+    timeoutSeconds?: pulumi.Input<number>;
+    /** Seconds between two probes. Default 10 for the startup probe, 30 for the others. */
+    periodSeconds?: pulumi.Input<number>;
+    /** Failures in a row that count. Default 12 for the startup probe, 5 for the others. */
+    failureThreshold?: pulumi.Input<number>;
+}
+
+export interface ChartEnvironmentVariableArgs {
+    /** Name of the variable. */
+    name: pulumi.Input<string>;
+    /** Its value. */
+    value?: pulumi.Input<string>;
+    /** Where its value comes from, for example `{ secretKeyRef: { name, key } }`: the way for credentials. */
+    valueFrom?: pulumi.Input<{ [key: string]: any }>;
+}
+
+export interface ChartPullSecretArgs {
+    /** Name of a Secret of type `kubernetes.io/dockerconfigjson` in Rancher's namespace. */
+    name: pulumi.Input<string>;
+}
+
+export interface ChartAuditLogArgs {
+    /** Whether the log is written. Default false. Rancher 2.12 and later; earlier ones log when `level` is above 0. */
+    enabled?: pulumi.Input<boolean>;
+    /** 0 metadata (off before Rancher 2.12), 1 with request bodies' headers, 2 with request bodies, 3 with response bodies. Default 0. */
+    level?: pulumi.Input<number>;
+    /** Default `sidecar`. */
+    destination?: pulumi.Input<AuditLogDestination>;
+    /** Folder on the node, for the destination `hostPath`. Default `/var/log/rancher/audit/`. */
+    hostPath?: pulumi.Input<string>;
+    /** Days to keep old files. Default 1. */
+    maxAge?: pulumi.Input<number>;
+    /** Files to keep. Default 1. */
+    maxBackup?: pulumi.Input<number>;
+    /** Megabytes after which a file is rotated. Default 100. */
+    maxSize?: pulumi.Input<number>;
+    /** Image of the sidecar. */
+    image?: pulumi.Input<ChartImageArgs>;
+    /** Resources of the sidecar. */
+    resources?: pulumi.Input<ChartResourcesArgs>;
+}
+
+export interface ChartIngressArgs {
+    /** Whether the chart makes an Ingress. Default true; false leaves making one to you. */
+    enabled?: pulumi.Input<boolean>;
+    /** Ingress class. Default: that of the cluster. */
+    ingressClassName?: pulumi.Input<string>;
+    /** Timeouts of 30 s to connect and 1800 s to read and send for ingress-nginx. Default true. */
+    includeDefaultExtraAnnotations?: pulumi.Input<boolean>;
+    /** Annotations of the Ingress. */
+    extraAnnotations?: pulumi.Input<{ [annotation: string]: pulumi.Input<string> }>;
+    /** NGINX directives for ingress-nginx. */
+    configurationSnippet?: pulumi.Input<string>;
+    /** Kind of path match. Default `ImplementationSpecific`. */
+    pathType?: pulumi.Input<string>;
+    /** Path. Default `/`. */
+    path?: pulumi.Input<string>;
+}
+
+export interface ChartServiceArgs {
+    /** Type of the Service. Default `ClusterIP`. */
+    type?: pulumi.Input<string>;
+    /** Annotations of the Service. */
+    annotations?: pulumi.Input<{ [annotation: string]: pulumi.Input<string> }>;
+}
+
+export interface ChartPostDeleteArgs {
+    /** Whether removing the release also removes what Rancher installed by itself. Default true. */
+    enabled?: pulumi.Input<boolean>;
+    /** Image of the Job that does it. */
+    image?: pulumi.Input<ChartImageArgs>;
+    /** Namespaces to clean. Default `cattle-fleet-system`, `cattle-system`, `rancher-operator-system`. */
+    namespaceList?: pulumi.Input<pulumi.Input<string>[]>;
+    /** Seconds to wait for one release to go. Default 120. */
+    timeout?: pulumi.Input<number>;
+    /** Whether a release that does not go in time is accepted. Default false. */
+    ignoreTimeoutError?: pulumi.Input<boolean>;
+}
+
+export interface ChartPreUpgradeArgs {
+    /** Image of the Job that checks before an upgrade. */
+    image?: pulumi.Input<ChartImageArgs>;
+}
+
+/**
+ * Values of the Rancher chart under the chart's own names, apart from those that the stack decides. Source: the chart's
+ * values.yaml and README, Rancher 2.9 to 2.15. Left out values keep the chart's default; a value that the chosen chart does not know
+ * yet is refused, because the chart would ignore it silently.
+ */
+export interface RancherChartValuesArgs {
+    /** Trust the CAs in Secret `tls-ca-additional`, key `ca-additional.pem`. Default false. */
+    additionalTrustedCAs?: pulumi.Input<boolean>;
+    /** How long Rancher waits for the aggregation layer of the Kubernetes API. Default `5m`. Rancher 2.12 and later. */
+    aggregationRegistrationTimeout?: pulumi.Input<string>;
+    /** Default `preferred`. */
+    antiAffinity?: pulumi.Input<AntiAffinity>;
+    /** Audit log of the API. */
+    auditLog?: pulumi.Input<ChartAuditLogArgs>;
+    /** How long Rancher waits for its caches. Default `5m`. Rancher 2.11 and later. */
+    cacheSyncTimeout?: pulumi.Input<string>;
+    /** Custom logos: `enabled`, `volumeKind`, `volumeName`, `storageClass`, `accessMode`, `size`, `volumeSubpaths`. */
+    customLogos?: pulumi.Input<{ [key: string]: any }>;
+    /** Debug log of Rancher. Default false. */
+    debug?: pulumi.Input<boolean>;
+    /** Further environment variables. The name `PULUMI_RANCHER_HA_CA_SHA256` is taken. */
+    extraEnv?: pulumi.Input<pulumi.Input<ChartEnvironmentVariableArgs>[]>;
+    /** Further node selector terms. Rancher 2.10 and later. */
+    extraNodeSelectorTerms?: pulumi.Input<{ [key: string]: any }[]>;
+    /** Further objects to create with the release. Rancher 2.11 and later. */
+    extraObjects?: pulumi.Input<{ [key: string]: any }[]>;
+    /** Further taints to tolerate. */
+    extraTolerations?: pulumi.Input<{ [key: string]: any }[]>;
+    /** Feature flags, for example `harvester=true,fleet=false`. */
+    features?: pulumi.Input<string>;
+    /** Values of the fleet chart that Rancher installs. */
+    fleet?: pulumi.Input<{ [key: string]: any }>;
+    /** Use the network of the node. Default false. Rancher 2.12 and later. */
+    hostNetwork?: pulumi.Input<boolean>;
+    /** Port of the node that leads to port 444 of Rancher. */
+    hostPort?: pulumi.Input<number>;
+    /** Image of Rancher. Rancher 2.12 and later; before, `rancherImage` and its two fellows. */
+    image?: pulumi.Input<ChartImageArgs>;
+    /** Secrets for pulling images. */
+    imagePullSecrets?: pulumi.Input<pulumi.Input<ChartPullSecretArgs>[]>;
+    /** The Ingress of Rancher. */
+    ingress?: pulumi.Input<ChartIngressArgs>;
+    /** When a pod is restarted. */
+    livenessProbe?: pulumi.Input<ChartProbeArgs>;
+    /** Do not create the user `admin`. Default false. */
+    noDefaultAdmin?: pulumi.Input<boolean>;
+    /** Where the proxy is not used, comma separated. Default: loopback, private ranges, `.svc`, `.cluster.local`. */
+    noProxy?: pulumi.Input<string>;
+    /** Cleaning up after the release is removed. */
+    postDelete?: pulumi.Input<ChartPostDeleteArgs>;
+    /** Checks before an upgrade. Rancher 2.12 and later. */
+    preUpgrade?: pulumi.Input<ChartPreUpgradeArgs>;
+    /** Priority class of the pods. Default `rancher-critical`. */
+    priorityClassName?: pulumi.Input<string>;
+    /** Proxy for Rancher's own requests, as a URL. With credentials use `extraEnv` and `secretKeyRef` instead. */
+    proxy?: pulumi.Input<string>;
+    /** Repository of Rancher's image. Default `rancher/rancher`. Deprecated since Rancher 2.12. */
+    rancherImage?: pulumi.Input<string>;
+    /** When Rancher's image is pulled. Default `IfNotPresent`. Deprecated since Rancher 2.12. */
+    rancherImagePullPolicy?: pulumi.Input<PullPolicy>;
+    /** Tag of Rancher's image. Default: that of the chart. Deprecated since Rancher 2.12. */
+    rancherImageTag?: pulumi.Input<string>;
+    /** Labels and annotations for Rancher's namespaces. Rancher 2.13 and later. */
+    rancherNamespaces?: pulumi.Input<{ [key: string]: any }>;
+    /** When a pod gets requests. */
+    readinessProbe?: pulumi.Input<ChartProbeArgs>;
+    /** Resources of Rancher's pods. Default none. */
+    resources?: pulumi.Input<ChartResourcesArgs>;
+    /** The Service of Rancher. */
+    service?: pulumi.Input<ChartServiceArgs>;
+    /** How long a pod may take to start; raise `failureThreshold` for slow nodes. */
+    startupProbe?: pulumi.Input<ChartProbeArgs>;
+    /** Registry from which Rancher pulls the images of what it installs. Default: Docker Hub. */
+    systemDefaultRegistry?: pulumi.Input<string>;
+    /** Use `imagePullSecrets` for that registry too. Default false. Rancher 2.15 and later. */
+    systemRegistryInheritsPullSecrets?: pulumi.Input<boolean>;
+    /** Node label by which pods are spread. Default `kubernetes.io/hostname`. */
+    topologyKey?: pulumi.Input<string>;
+    /** Use the charts inside Rancher's image instead of fetching them: for nodes without a way out. Default false. */
+    useBundledSystemChart?: pulumi.Input<boolean>;
+    /** Values of the rancher-webhook chart that Rancher installs. */
+    webhook?: pulumi.Input<{ [key: string]: any }>;
+}
+
+const object = z.record(z.string(), z.any());
+const texts = z.record(z.string(), z.string());
+const count = z.number().int().min(0);
+const duration = z.string().regex(/^(\d+(h|m|s))+$/, "expected a duration such as 5m or 90s");
+const pullPolicy = z.enum(PullPolicy);
+const image = z.strictObject({ registry: z.string(), repository: z.string(), tag: z.string(), pullPolicy }).partial();
+const resources = z.strictObject({ limits: texts, requests: texts }).partial();
+const probe = z.strictObject({ timeoutSeconds: count, periodSeconds: count, failureThreshold: count }).partial();
+
+/** Name of the environment variable that restarts the pods when the CA changes. */
+export const caVariable = "PULUMI_RANCHER_HA_CA_SHA256";
+
+const environmentVariable = z.strictObject({
+    name: z.string().min(1).refine(name => name !== caVariable, "expected another name, this one is used to restart the pods when the CA changes"),
+    value: z.string().optional(),
+    valueFrom: object.optional(),
+});
+
+export const rancherChartValuesSchema = z
+    .strictObject({
+        additionalTrustedCAs: z.boolean(),
+        aggregationRegistrationTimeout: duration,
+        antiAffinity: z.enum(AntiAffinity),
+        auditLog: z
+            .strictObject({
+                enabled: z.boolean(),
+                level: z.number().int().min(0).max(3),
+                destination: z.enum(AuditLogDestination),
+                hostPath: z.string(),
+                maxAge: count,
+                maxBackup: count,
+                maxSize: count,
+                image,
+                resources,
+            })
+            .partial(),
+        cacheSyncTimeout: duration,
+        customLogos: object,
+        debug: z.boolean(),
+        extraEnv: z.array(environmentVariable),
+        extraNodeSelectorTerms: z.array(object),
+        extraObjects: z.array(object),
+        extraTolerations: z.array(object),
+        features: z.string(),
+        fleet: object,
+        hostNetwork: z.boolean(),
+        hostPort: z.number().int().min(1).max(65535),
+        image,
+        imagePullSecrets: z.array(z.strictObject({ name: z.string().min(1) })),
+        ingress: z
+            .strictObject({
+                enabled: z.boolean(),
+                ingressClassName: z.string(),
+                includeDefaultExtraAnnotations: z.boolean(),
+                extraAnnotations: texts,
+                configurationSnippet: z.string(),
+                pathType: z.string(),
+                path: z.string(),
+            })
+            .partial(),
+        livenessProbe: probe,
+        noDefaultAdmin: z.boolean(),
+        noProxy: z.string(),
+        postDelete: z
+            .strictObject({
+                enabled: z.boolean(),
+                image,
+                namespaceList: z.array(z.string()),
+                timeout: count,
+                ignoreTimeoutError: z.boolean(),
+            })
+            .partial(),
+        preUpgrade: z.strictObject({ image }).partial(),
+        priorityClassName: z.string(),
+        proxy: z.string(),
+        rancherImage: z.string(),
+        rancherImagePullPolicy: pullPolicy,
+        rancherImageTag: z.string(),
+        rancherNamespaces: object,
+        readinessProbe: probe,
+        resources,
+        service: z.strictObject({ type: z.string(), annotations: texts }).partial(),
+        startupProbe: probe,
+        systemDefaultRegistry: z.string(),
+        systemRegistryInheritsPullSecrets: z.boolean(),
+        topologyKey: z.string(),
+        useBundledSystemChart: z.boolean(),
+        webhook: object,
+    })
+    .partial();
+
+export type RancherChartValues = z.output<typeof rancherChartValuesSchema>;
+
+/** The first Rancher minor whose chart knows a value; earlier ones ignore it silently. */
+export const valueSince: Record<string, string> = {
+    aggregationRegistrationTimeout: "2.12",
+    "auditLog.enabled": "2.12",
+    cacheSyncTimeout: "2.11",
+    extraNodeSelectorTerms: "2.10",
+    extraObjects: "2.11",
+    hostNetwork: "2.12",
+    image: "2.12",
+    preUpgrade: "2.12",
+    rancherNamespaces: "2.13",
+    systemRegistryInheritsPullSecrets: "2.15",
+};

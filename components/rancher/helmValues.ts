@@ -1,0 +1,125 @@
+import { caVariable, RancherChartValues, valueSince } from "./chartValues";
+
+/** How Rancher's agents decide whether to trust the server. */
+export const AgentTlsMode = {
+    /** They trust the CA that Rancher gives them and no other. */
+    Strict: "strict",
+    /** They trust what the system they run on trusts. */
+    SystemStore: "system-store",
+} as const;
+export type AgentTlsMode = (typeof AgentTlsMode)[keyof typeof AgentTlsMode];
+
+export interface HelmValuesInput {
+    hostname: string;
+    replicas: number;
+    /** Checksum of the private CA; empty when the CA is publicly trusted. */
+    caChecksum: string;
+    agentTlsMode?: AgentTlsMode;
+    values: RancherChartValues;
+    additionalValues: Record<string, any>;
+}
+
+/** The values for the chart, without the bootstrap password. */
+export function helmValues(input: HelmValuesInput): Record<string, any> {
+    return merge(input.additionalValues, typedValues(input));
+}
+
+/** What is wrong with the values as a whole: each problem with the path of the value it is about. */
+export function checkValues(input: HelmValuesInput & { chartVersion: string }): { path: string[]; message: string }[] {
+    const problems: { path: string[]; message: string }[] = [];
+    if (input.caChecksum === "" && input.agentTlsMode === AgentTlsMode.Strict) {
+        problems.push({
+            path: ["agentTlsMode"],
+            message: "expected system-store for a publicly trusted CA: strict agents trust only a CA that Rancher gives them, and here there is none "
+                + "(rancher/rancher#45909). Leave it out, or give the CA as a private one.",
+        });
+    }
+    for (const [path, since] of Object.entries(valueSince)) {
+        const keys = path.split(".");
+        if (at(input.values, keys) !== undefined && minor(input.chartVersion) < minor(since)) {
+            problems.push({
+                path: ["values", ...keys],
+                message: `expected a chart of Rancher ${since} or later for this value, chartVersion is ${input.chartVersion}, which would ignore it. `
+                    + "Remove it or use a newer chart.",
+            });
+        }
+    }
+    const taken = [...owned, ...leaves(typedValues(input))];
+    for (const path of leaves(input.additionalValues)) {
+        const other = taken.find(keys => startsWith(keys, path) || startsWith(path, keys));
+        if (other) {
+            const instead = elsewhere[other.join(".")] ?? `Use values.${other.join(".")}`;
+            problems.push({ path: ["additionalValues", ...path], message: `expected a value that nothing else sets. ${instead}.` });
+        }
+    }
+    return problems;
+}
+
+/** Paths that additional values must leave alone, and what to do instead. */
+const elsewhere: Record<string, string> = {
+    addLocal: "Rancher needs the default",
+    agentTLSMode: "Use agentTlsMode",
+    bootstrapPassword: "Use bootstrapPassword",
+    extraEnv: "Use values.extraEnv",
+    hostname: "Use hostname",
+    "ingress.servicePort": "The load balancer ends TLS and talks HTTP to port 80",
+    "ingress.tls": "The load balancer ends TLS, the Ingress has none",
+    nameOverride: "Rancher needs the default",
+    privateCA: "It follows from caChecksum",
+    replicas: "Use replicas",
+    "service.disableHTTP": "The load balancer ends TLS and talks HTTP to port 80",
+    tls: "The load balancer ends TLS",
+};
+const owned = Object.keys(elsewhere).map(path => path.split("."));
+
+function typedValues({ hostname, replicas, caChecksum, agentTlsMode, values }: HelmValuesInput): Record<string, any> {
+    const privateCa = caChecksum !== "";
+    // Rancher's own default is `strict`, and strict agents cannot do without a CA from Rancher.
+    const mode = agentTlsMode ?? (privateCa ? undefined : AgentTlsMode.SystemStore);
+    // Rancher reads the CA when a pod starts, so a new one must change the pods.
+    const extraEnv = [...(values.extraEnv ?? []), ...(privateCa ? [{ name: caVariable, value: caChecksum }] : [])];
+    return {
+        ...values,
+        hostname,
+        replicas,
+        tls: "external",
+        privateCA: privateCa,
+        ...(mode ? { agentTLSMode: mode } : {}),
+        ...(extraEnv.length > 0 ? { extraEnv } : {}),
+        ingress: {
+            // Charts from 2.14 on leave out these timeouts, and ingress-nginx would cut idle WebSockets after a minute.
+            includeDefaultExtraAnnotations: true,
+            ...values.ingress,
+            // Unused with external TLS; any other source makes the chart ask for cert-manager.
+            tls: { source: "secret" },
+        },
+    };
+}
+
+function merge(below: any, above: any): any {
+    if (!isMap(below) || !isMap(above)) return above;
+    const merged = Object.entries(above).map(([key, value]) => [key, key in below ? merge(below[key], value) : value]);
+    return { ...below, ...Object.fromEntries(merged) };
+}
+
+function leaves(value: any, path: string[] = []): string[][] {
+    if (!isMap(value) || Object.keys(value).length === 0) return path.length > 0 ? [path] : [];
+    return Object.entries(value).flatMap(([key, below]) => (below === undefined ? [] : leaves(below, [...path, key])));
+}
+
+function at(value: any, path: string[]): any {
+    return path.reduce((below, key) => (isMap(below) ? below[key] : undefined), value);
+}
+
+function isMap(value: unknown): value is Record<string, any> {
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function startsWith(path: string[], start: string[]): boolean {
+    return start.every((key, index) => path[index] === key);
+}
+
+function minor(version: string): number {
+    const [major, second] = version.split(".").map(Number);
+    return major * 1000 + second;
+}

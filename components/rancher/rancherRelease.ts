@@ -1,0 +1,141 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import { z } from "zod";
+import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
+import { dnsNameSchema } from "../loadBalancer/schema";
+import { validated } from "../validation";
+import { RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
+import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
+
+export interface RancherReleaseArgs {
+    /** DNS name of Rancher, as browsers and agents use it. It cannot be changed later: agents keep it. */
+    hostname: pulumi.Input<string>;
+    /**
+     * Exact version of the Rancher chart, for example `2.11.3`; it is also the version of Rancher. Upgrade one minor version at a
+     * time, from the latest patch of one to the latest patch of the next. Refused when it does not fit `kubernetesVersion`.
+     */
+    chartVersion: pulumi.Input<string>;
+    /** Kubernetes version of the cluster, for example `v1.30.14`. Without it nothing checks that Rancher supports it. */
+    kubernetesVersion?: pulumi.Input<string>;
+    /** What built the cluster. Default `other`; for `rke` only versions documented on it are accepted. */
+    distribution?: pulumi.Input<Distribution>;
+    /** URL of the chart repository. Default: the stable one, `https://releases.rancher.com/server-charts/stable`. */
+    repository?: pulumi.Input<string>;
+    /** Folder or archive of the chart, instead of a repository: for machines without a way out. */
+    chartPath?: pulumi.Input<string>;
+    /**
+     * Checksum of the private CA, from `CaSecret`. Empty or left out: the CA is publicly trusted. A new checksum restarts the pods,
+     * because Rancher reads the CA only when a pod starts.
+     */
+    caChecksum?: pulumi.Input<string>;
+    /**
+     * How agents decide whether to trust the server. Default: `system-store` with a publicly trusted CA, otherwise Rancher's own
+     * default (`strict` on new installations). Once set, it can be changed only here. Refused: `strict` without a private CA.
+     */
+    agentTlsMode?: pulumi.Input<AgentTlsMode>;
+    /**
+     * Number of Rancher pods. Default 3. A negative number lets Rancher choose between 1 and its absolute value, by the number of nodes.
+     */
+    replicas?: pulumi.Input<number>;
+    /**
+     * Password of `admin` for the first login, at least 12 characters. Default: 24 random letters and digits. Kept as a secret. Changing
+     * it after the first installation has no effect.
+     */
+    bootstrapPassword?: pulumi.Input<string>;
+    /** Further values of the chart. */
+    values?: pulumi.Input<RancherChartValuesArgs>;
+    /** Values that are not in `values` because only a newer chart knows them. Refused: anything that `values` or another argument sets. */
+    additionalValues?: pulumi.Input<{ [key: string]: any }>;
+    /** Seconds to wait until Rancher's pods are ready. Default 900. */
+    timeoutSeconds?: pulumi.Input<number>;
+}
+
+const shape = {
+    hostname: dnsNameSchema,
+    chartVersion: z
+        .string()
+        .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, "expected one exact version such as 2.11.3, without v: a range would upgrade Rancher unasked"),
+    kubernetesVersion: z.string().regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.30.14").optional(),
+    distribution: z.enum(Distribution).default(Distribution.Other),
+    repository: z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" }).optional(),
+    chartPath: z.string().min(1).optional(),
+    caChecksum: z.string().regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text").default(""),
+    agentTlsMode: z.enum(AgentTlsMode).optional(),
+    replicas: z.number().int().refine(replicas => replicas !== 0, "expected at least 1, or a negative number to let Rancher choose").default(3),
+    values: rancherChartValuesSchema.default({}),
+    additionalValues: z.record(z.string(), z.any()).default({}),
+    timeoutSeconds: z.number().int().min(60).default(900),
+};
+
+function checkTogether(release: z.output<z.ZodObject<typeof shape>>, context: z.core.$RefinementCtx): void {
+    const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
+    if (release.repository !== undefined && release.chartPath !== undefined) problem(["chartPath"], "expected either repository or chartPath, not both");
+    if (release.kubernetesVersion !== undefined) {
+        const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
+        if (found) problem(["chartVersion"], found);
+    }
+    checkValues(release).forEach(({ path, message }) => problem(path, message));
+}
+
+const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
+// The password has a schema of its own: in one with it, every other value would count as a secret too.
+const releaseSchema = z.strictObject(shape).superRefine(checkTogether);
+const givenPasswordSchema = z.strictObject({ bootstrapPassword: passwordSchema });
+
+/** What may stand in the arguments of `RancherRelease`. */
+export const rancherReleaseSchema = z.strictObject({ ...shape, bootstrapPassword: passwordSchema.optional() }).superRefine(checkTogether);
+
+export const stableRepository = "https://releases.rancher.com/server-charts/stable";
+
+/** Rancher, installed from its Helm chart for a load balancer that ends TLS. */
+export class RancherRelease extends pulumi.ComponentResource {
+    /** Version of the chart that is installed, which is that of Rancher. */
+    readonly version: pulumi.Output<string>;
+    /** Revision of the release: goes up with every change. */
+    readonly revision: pulumi.Output<number>;
+    /** Status of the release, `deployed` when all is well. */
+    readonly status: pulumi.Output<string>;
+    /** Password of `admin` for the first login. Secret. */
+    readonly bootstrapPassword: pulumi.Output<string>;
+
+    constructor(name: string, args: RancherReleaseArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("pulumi-rancher-ha:index:RancherRelease", name, {}, opts);
+        const { bootstrapPassword, ...others } = args;
+        const settings = validated(this, `RancherRelease ${name}`, releaseSchema, others);
+        this.bootstrapPassword = pulumi.secret(
+            bootstrapPassword === undefined
+                ? new random.RandomPassword(`${name}-bootstrap-password`, { length: 24, special: false }, { parent: this }).result
+                : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
+        );
+
+        const release = new k8s.helm.v3.Release(
+            `${name}-release`,
+            {
+                // Rancher looks itself up by this name in this namespace.
+                name: "rancher",
+                namespace: "cattle-system",
+                createNamespace: true,
+                chart: settings.apply(({ chartPath }) => chartPath ?? "rancher"),
+                version: settings.chartVersion,
+                repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) => (chartPath ? {} : { repo })),
+                // The password stays an output inside: only it is a secret then, and a preview shows how the other values change.
+                values: settings.apply(known => ({ ...helmValues(known), bootstrapPassword: this.bootstrapPassword })),
+                description: settings.apply(({ chartVersion, hostname }) => `Rancher ${chartVersion} for https://${hostname}`),
+                timeout: settings.timeoutSeconds,
+                cleanupOnFail: true,
+                maxHistory: 10,
+            },
+            { parent: this, deletedWith: opts?.deletedWith },
+        );
+        this.version = release.status.apply(status => status.version);
+        this.revision = release.status.apply(status => status.revision);
+        this.status = release.status.apply(status => status.status);
+        this.registerOutputs({
+            version: this.version,
+            revision: this.revision,
+            status: this.status,
+            bootstrapPassword: this.bootstrapPassword,
+        });
+    }
+}
