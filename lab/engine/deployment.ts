@@ -1,0 +1,371 @@
+import { ChildProcess } from "child_process";
+import { randomUUID } from "crypto";
+import { Monitor, Program, Registered, Registration, runProgram } from "./language";
+import { Call, InitError, Provider } from "./provider";
+import { command } from "./providers/command";
+import { dynamicProvider } from "./providers/dynamic";
+import { kubernetes } from "./providers/kubernetes";
+import { random } from "./providers/random";
+import { tls } from "./providers/tls";
+import { ResourceState, Stack, StateFile } from "./state";
+import { changedKeys, hasUnknown, markSecrets, plain, Properties } from "./values";
+
+export type Operation = "create" | "update" | "replace" | "delete" | "same" | "read";
+
+export interface Step {
+    op: Operation;
+    urn: string;
+    type: string;
+    name: string;
+    /** Inputs that differ. */
+    changed: string[];
+    before?: Properties;
+    after?: Properties;
+}
+
+export interface Result {
+    steps: Step[];
+    registrations: Registration[];
+    diagnostics: string[];
+    outputs: Properties;
+    failed: boolean;
+}
+
+export interface Options {
+    program: Program;
+    stateFile: StateFile;
+    onStep?: (step: Step, phase: "begin" | "end" | "failed", seconds: number) => void;
+    onLog?: (line: string, urn: string) => void;
+    /** Ends the deployment after the step for which it says so, as if the process had been killed there. */
+    stopAfter?: (step: Step) => boolean;
+}
+
+const isProvider = (type: string) => type.startsWith("pulumi:providers:");
+
+/** One preview, update or destruction of a stack. */
+export class Deployment implements Monitor {
+    private readonly stack: Stack;
+    private readonly old = new Map<string, ResourceState>();
+    private readonly seen = new Set<string>();
+    private readonly result: Result = { steps: [], registrations: [], diagnostics: [], outputs: {}, failed: false };
+    private readonly stops = new Set<() => void>();
+    private readonly dynamic: Provider;
+    private program?: ChildProcess;
+    private stopped = false;
+
+    constructor(private readonly options: Options) {
+        this.stack = options.stateFile.read();
+        for (const state of this.stack.resources) if (!state.replaced) this.old.set(state.urn, state);
+        this.dynamic = dynamicProvider(options.program.folder);
+    }
+
+    /** Runs the program, then deletes what it no longer registers. */
+    async deploy(): Promise<Result> {
+        for (const operation of this.stack.pending) this.log("warning", `the last run was ended in the middle of ${operation}; it is done again`, "");
+        this.stack.pending = [];
+        try {
+            const code = await runProgram(this.options.program, this, child => (this.program = child));
+            if (code !== 0 && !this.result.failed && !this.stopped) this.fail(`the program ended with exit code ${code}`);
+            if (!this.result.failed && !this.stopped) await this.deleteUnregistered();
+        } finally {
+            this.dynamic.close?.();
+        }
+        return this.result;
+    }
+
+    /** Deletes everything, without running the program. */
+    async destroy(): Promise<Result> {
+        try {
+            await this.deleteUnregistered();
+            if (!this.result.failed && !this.options.program.preview) {
+                this.stack.outputs = {};
+                this.save();
+            }
+        } finally {
+            this.dynamic.close?.();
+        }
+        return this.result;
+    }
+
+    /** Ends what is running, as Ctrl-C does. */
+    stop(): void {
+        this.stopped = true;
+        this.result.failed = true;
+        this.program?.kill("SIGKILL");
+        for (const stop of this.stops) stop();
+    }
+
+    async register(request: Registration): Promise<Registered> {
+        this.refuseWhenOver();
+        const urn = this.urnOf(request);
+        if (this.seen.has(urn)) throw new Error(`two resources have the URN ${urn}`);
+        this.seen.add(urn);
+        this.result.registrations.push(request);
+        if (!request.custom) return this.registerComponent(urn, request);
+        const { provider, call } = this.providerFor(urn, request.type, request.provider);
+        try {
+            return await this.registerCustom(urn, request, provider, call);
+        } catch (error) {
+            this.fail(`${request.name}: ${(error as Error).message}`, urn);
+            throw error;
+        } finally {
+            this.stops.clear();
+        }
+    }
+
+    async registerOutputs(urn: string, outputs: Properties): Promise<void> {
+        if (urn.split("::")[2] === "pulumi:pulumi:Stack") this.result.outputs = outputs;
+        const state = this.stack.resources.find(resource => resource.urn === urn && !resource.replaced);
+        if (!state || this.preview) return;
+        state.outputs = outputs;
+        if (state.type === "pulumi:pulumi:Stack") this.stack.outputs = outputs;
+        this.save();
+    }
+
+    async read(type: string, name: string, id: string, parent: string, reference: string): Promise<{ urn: string; outputs: Properties }> {
+        this.refuseWhenOver();
+        const urn = this.urnOf({ type, name, parent });
+        const { provider, call } = this.providerFor(urn, type, reference);
+        if (hasUnknown(call.config)) return { urn, outputs: {} };
+        if (!provider.read) throw new Error(`${type} cannot be read by this engine`);
+        try {
+            const outputs = await provider.read(call, id);
+            this.result.steps.push({ op: "read", urn, type, name, changed: [] });
+            return { urn, outputs };
+        } catch (error) {
+            this.fail(`${name}: ${(error as Error).message}`, urn);
+            throw error;
+        }
+    }
+
+    async invoke(token: string, args: Properties, reference: string): Promise<Properties> {
+        this.refuseWhenOver();
+        const { provider, call } = this.providerFor("", token, reference);
+        if (!provider.invoke) throw new Error(`the function ${token} is not known to this engine`);
+        try {
+            return await provider.invoke(call, token, plain(args));
+        } catch (error) {
+            this.fail((error as Error).message);
+            throw error;
+        }
+    }
+
+    log(severity: "debug" | "info" | "warning" | "error", message: string, urn: string): void {
+        // After a failed step the program only repeats that a resource could not be registered.
+        if (severity === "error" && this.result.failed) return;
+        if (severity === "error") this.result.failed = true;
+        this.result.diagnostics.push(`${severity}: ${message}`);
+        this.options.onLog?.(`${severity}: ${message}`, urn);
+    }
+
+    private async registerComponent(urn: string, request: Registration): Promise<Registered> {
+        const before = this.old.get(urn);
+        const step: Step = { op: before ? "same" : "create", urn, type: request.type, name: request.name, changed: [] };
+        this.result.steps.push(step);
+        this.options.onStep?.(step, "end", 0);
+        this.keep({ ...this.stateOf(urn, request), id: "", outputs: before?.outputs ?? {} });
+        return { urn, id: "", outputs: {} };
+    }
+
+    private async registerCustom(urn: string, request: Registration, provider: Provider, call: Call): Promise<Registered> {
+        const before = this.old.get(urn);
+        const ignored = before ? Object.fromEntries(request.ignoreChanges.map(key => [key, before.inputs[key]])) : {};
+        const wanted = Object.fromEntries(Object.entries({ ...request.inputs, ...ignored }).filter(([, value]) => value !== undefined));
+        const checked = (await provider.check?.(call, before && plain<Properties>(before.inputs), plain<Properties>(wanted))) ?? plain<Properties>(wanted);
+        const inputs = markSecrets(checked, wanted, []);
+        const marked = (outputs: Properties) => markSecrets(outputs, inputs, request.additionalSecretOutputs);
+        const state = { ...this.stateOf(urn, request), inputs };
+
+        if (!before) return this.create(call, provider, "create", state, marked, []);
+        const changed = changedKeys(before.inputs, inputs);
+        const olds = { inputs: plain(before.inputs), outputs: plain(before.outputs) };
+        const diff = provider.diff ? await provider.diff(call, before.id, olds, plain(inputs)) : { changed: changed.length > 0, replace: [] };
+        const replace = [...diff.replace, ...changed.filter(key => request.replaceOnChanges.some(path => path.split(/[.[]/)[0] === key))];
+        if (replace.length > 0) {
+            const deleteFirst = request.deleteBeforeReplace || Boolean((diff as { deleteBeforeReplace?: boolean }).deleteBeforeReplace);
+            return this.replace(call, provider, before, state, marked, [...new Set(replace)], deleteFirst);
+        }
+        if (!diff.changed && !before.initError) {
+            this.note({ op: "same", urn, type: request.type, name: request.name, changed: [] });
+            this.keep({ ...state, id: before.id, outputs: marked(before.outputs) });
+            return { urn, id: before.id, outputs: marked(before.outputs) };
+        }
+        const step: Step = { op: "update", urn, type: request.type, name: request.name, changed, before: before.inputs, after: inputs };
+        if (this.preview) {
+            this.note(step);
+            const known = provider.previewUpdate?.(olds, plain(inputs)) ?? plain<Properties>(inputs);
+            return { urn, id: before.id, outputs: marked(known) };
+        }
+        const outputs = await this.run(step, async () => {
+            try {
+                return marked((await provider.update?.(call, before.id, olds, plain(inputs))) ?? plain<Properties>(inputs));
+            } catch (error) {
+                if (error instanceof InitError) this.keep({ ...state, id: before.id, outputs: marked(error.outputs), initError: error.message });
+                throw error;
+            }
+        });
+        this.keep({ ...state, id: before.id, outputs });
+        this.ended(step);
+        return { urn, id: before.id, outputs };
+    }
+
+    private async create(
+        call: Call, provider: Provider, op: Operation, state: ResourceState, marked: (outputs: Properties) => Properties, changed: string[], before?: Properties,
+    ): Promise<Registered> {
+        const { urn, inputs } = state;
+        const step: Step = { op, urn, type: state.type, name: nameOf(urn), changed, before, after: inputs };
+        if (this.preview) {
+            this.note(step);
+            return { urn, id: "", outputs: marked(plain(inputs)) };
+        }
+        const { id, outputs } = await this.run(step, async () => {
+            try {
+                return await provider.create(call, plain(inputs));
+            } catch (error) {
+                // What was made must not be forgotten although it does not work yet.
+                if (error instanceof InitError) this.keep({ ...state, id: error.id, outputs: marked(error.outputs), initError: error.message });
+                throw error;
+            }
+        });
+        this.keep({ ...state, id, outputs: marked(outputs) });
+        this.ended(step);
+        return { urn, id, outputs: marked(outputs) };
+    }
+
+    private async replace(
+        call: Call, provider: Provider, before: ResourceState, state: ResourceState, marked: (outputs: Properties) => Properties, keys: string[], deleteFirst: boolean,
+    ): Promise<Registered> {
+        if (before.protect) throw new Error("the resource is protected and would be replaced");
+        if (!this.preview) {
+            if (deleteFirst) {
+                await this.remove(before);
+            } else {
+                before.replaced = true;
+                this.save();
+            }
+        }
+        return this.create(call, provider, "replace", state, marked, keys, before.inputs);
+    }
+
+    private async deleteUnregistered(): Promise<void> {
+        const doomed = this.stack.resources.filter(state => state.replaced || !this.seen.has(state.urn)).reverse();
+        const urns = new Set(doomed.filter(state => !state.replaced).map(state => state.urn));
+        for (const state of doomed) {
+            const guarded = state.protect && !state.replaced;
+            try {
+                if (guarded) throw new Error("the resource is protected and would be deleted");
+                await this.remove(state, urns.has(state.deletedWith) || state.retainOnDelete);
+            } catch (error) {
+                this.fail(`${nameOf(state.urn)}: ${(error as Error).message}`, state.urn);
+            }
+            if (this.result.failed || this.stopped) return;
+        }
+    }
+
+    /** Deletes a resource; `forget` only drops it from the state, because it goes with another or is to be kept. */
+    private async remove(state: ResourceState, forget = false): Promise<void> {
+        const step: Step = { op: "delete", urn: state.urn, type: state.type, name: nameOf(state.urn), changed: [] };
+        if (this.preview) return this.note(step);
+        const { provider, call } = state.custom && !forget ? this.providerFor(state.urn, state.type, state.provider) : { provider: undefined, call: undefined };
+        await this.run(step, async () => provider?.delete?.(call!, state.id, { inputs: plain(state.inputs), outputs: plain(state.outputs) }));
+        this.stack.resources = this.stack.resources.filter(other => other !== state);
+        if (this.old.get(state.urn) === state) this.old.delete(state.urn);
+        this.save();
+        this.ended(step);
+    }
+
+    /** Runs one step with its begin and end noted, so that a killed process is recognised by the next run. */
+    private async run<T>(step: Step, work: () => Promise<T>): Promise<T> {
+        const began = Date.now();
+        const operation = `${step.op} ${step.name}`;
+        this.stack.pending.push(operation);
+        this.save();
+        this.options.onStep?.(step, "begin", 0);
+        try {
+            const value = await work();
+            this.result.steps.push(step);
+            this.options.onStep?.(step, "end", (Date.now() - began) / 1000);
+            return value;
+        } catch (error) {
+            this.options.onStep?.(step, "failed", (Date.now() - began) / 1000);
+            throw error;
+        } finally {
+            this.stack.pending = this.stack.pending.filter(other => other !== operation);
+        }
+    }
+
+    private ended(step: Step): void {
+        if (this.options.stopAfter?.(step)) this.stop();
+        if (this.stopped) throw new Error("the deployment was stopped");
+    }
+
+    private note(step: Step): void {
+        this.result.steps.push(step);
+        this.options.onStep?.(step, "end", 0);
+    }
+
+    private keep(state: ResourceState): void {
+        if (this.preview) return;
+        const index = this.stack.resources.findIndex(other => other.urn === state.urn && !other.replaced);
+        if (index >= 0) this.stack.resources.splice(index, 1);
+        this.stack.resources.push(state);
+        this.save();
+    }
+
+    private save(): void {
+        if (!this.preview) this.options.stateFile.write(this.stack);
+    }
+
+    private get preview(): boolean {
+        return this.options.program.preview;
+    }
+
+    private fail(message: string, urn = ""): void {
+        if (this.result.failed) return;
+        this.log("error", message, urn);
+        // Nothing more can succeed: other steps in flight end, the program is not asked for more.
+        setTimeout(() => this.program?.kill(), 500);
+    }
+
+    private refuseWhenOver(): void {
+        if (this.result.failed || this.stopped) throw new Error("the deployment has failed already");
+    }
+
+    private urnOf({ type, name, parent }: { type: string; name: string; parent: string }): string {
+        const parentTypes = parent && !parent.split("::")[2].endsWith("pulumi:pulumi:Stack") ? `${parent.split("::")[2]}$` : "";
+        return `urn:pulumi:${this.options.program.stack}::${this.options.program.project}::${parentTypes}${type}::${name}`;
+    }
+
+    private stateOf(urn: string, request: Registration): ResourceState {
+        return {
+            urn, type: request.type, custom: request.custom, id: "", inputs: request.inputs, outputs: {}, parent: request.parent, provider: request.provider,
+            dependencies: request.dependencies, deletedWith: request.deletedWith, retainOnDelete: request.retainOnDelete, protect: request.protect,
+        };
+    }
+
+    private providerFor(urn: string, type: string, reference: string): { provider: Provider; call: Call } {
+        const providers: Record<string, Provider> = { command, random, tls, kubernetes, "pulumi-nodejs": this.dynamic };
+        const provider = isProvider(type) ? providerResource : providers[type.split(":")[0]];
+        if (!provider) throw new Error(`resources of type ${type} are not known to the lab's engine: use the Pulumi CLI`);
+        const providerUrn = reference.slice(0, reference.lastIndexOf("::"));
+        const config: Properties = reference ? this.providerInputs.get(providerUrn) ?? plain<Properties>(this.old.get(providerUrn)?.inputs ?? {}) : {};
+        const call: Call = {
+            urn, type, config,
+            say: line => this.options.onLog?.(line, urn),
+            onStop: stop => void this.stops.add(stop),
+        };
+        return { provider: isProvider(type) ? { ...providerResource, check: async (_call, _before, inputs) => (this.providerInputs.set(urn, inputs), inputs) } : provider, call };
+    }
+
+    private readonly providerInputs = new Map<string, Properties>();
+}
+
+/** An explicit provider is a resource of its own: its inputs are what its resources are called with. */
+const providerResource: Provider = {
+    create: async (_call, inputs) => ({ id: randomUUID(), outputs: inputs }),
+    update: async (_call, _id, _before, inputs) => inputs,
+};
+
+function nameOf(urn: string): string {
+    return urn.split("::")[3];
+}
