@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up preview drift down check test bench-stack clean
+.PHONY: help up preview drift down output check test bench-stack clean
 
 # npm ci only when the lock file changed.
 installed := node_modules/.package-lock.json
@@ -19,6 +19,9 @@ drift: $(installed) ## Tamper with the load balancer host, show the preview that
 
 down: $(installed) ## Destroy the stack "dev", then the lab
 	@$(tsx) lab/dev.ts down
+
+output: $(installed) ## Print one output of the stack "dev", secrets included: make output NAME=kubeconfig
+	@$(tsx) lab/dev.ts output $(NAME)
 
 check: $(installed) ## Types, lint, unit and component tests: the loop to work in
 	@node_modules/.bin/tsc -p tsconfig.strict.json

@@ -1,13 +1,165 @@
 import * as pulumi from "@pulumi/pulumi";
 import { readFileSync } from "fs";
 import { z } from "zod";
-import { broughtCertificateSchema, DriftMode, existingClusterSchema, nginxLoadBalancerSchema, privateCaSchema, RancherHaArgs, rancherReleaseSchema,
-    rkeClusterSchema, rkeNodeSchema } from "./components";
-import { addressSchema, hostKeySchema, portSchema, privateKeySchema } from "./components/host/connection";
+import { RancherHaArgs } from "./components";
+import { broughtCertificateSchema } from "./components/certificates/broughtCertificate";
+import { privateCaSchema } from "./components/certificates/privateCa";
+import { Distribution } from "./components/cluster/compatibility";
+import { existingClusterSchema } from "./components/cluster/kubernetesCluster";
+import { rkeClusterSchema } from "./components/cluster/schema";
+import { privateKeySchema } from "./components/host/connection";
+import { DriftMode } from "./components/host/drift";
+import { dnsNameSchema, loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
+import { rancherReleaseSchema } from "./components/rancher/rancherRelease";
 import { describeIssues } from "./components/validation";
 
-/** The stack's configuration: every key, its meaning and what is refused. The table in the README is made from this. */
-export const configSchema = z.strictObject({
-    hostname: z.string().describe("DNS name of Rancher; it must lead to the load balancer and cannot be changed later"),
-    drift: z.enum(DriftMode).default(DriftMode.Enforce).describe("what to do about changes made behind Pulumi's back"),
+/** How hosts are reached over SSH. */
+export interface SshConfig {
+    /** Private key for every host, in PEM or OpenSSH form without passphrase. Set it as a secret: `pulumi config set --secret --path ssh.privateKey`. */
+    privateKey?: string;
+    /** Path of a file with the private key, instead of `ssh.privateKey`. */
+    privateKeyFile?: string;
+    /** Path of a known_hosts file (not hashed), for hosts without a `hostKey` of their own. */
+    knownHostsFile?: string;
+}
+
+/** A host of the load balancer. */
+export interface LoadBalancerHostConfig {
+    /** IP address or DNS name that SSH dials. */
+    address: string;
+    /** TCP port of sshd. Default 22. */
+    port?: number;
+    /** User that logs in. Default `root`; another one needs sudo without a password. */
+    user?: string;
+    /** Host key as one line of /etc/ssh/ssh_host_*_key.pub. Default: from `ssh.knownHostsFile`. */
+    hostKey?: string;
+}
+
+type Group = Record<string, any>;
+
+const topLevelSchema = z.strictObject({
+    hostname: dnsNameSchema,
+    drift: z.enum(DriftMode).optional(),
+    ssh: z.strictObject({ privateKey: privateKeySchema.optional(), privateKeyFile: z.string().optional(), knownHostsFile: z.string().optional() }).default({}),
+    loadBalancer: z.looseObject({ hosts: z.array(z.looseObject({ address: z.string() })) }),
+    cluster: z.looseObject({ nodes: z.array(z.looseObject({})) }).optional(),
+    existingCluster: z.looseObject({}).optional(),
+    certificate: z.looseObject({}).optional(),
+    privateCa: z.looseObject({}).optional(),
+    rancher: z.looseObject({}),
 });
+
+/** Reads the stack's configuration; the only place that does. */
+export function readConfig(): RancherHaArgs {
+    const args = parseConfig(pulumi.runtime.allConfig(), pulumi.getProject(), path => readFileSync(path, "utf8"));
+    return withSecrets(args);
+}
+
+/** The arguments of `RancherHa` from raw configuration; every wrong key is named in one error. */
+export function parseConfig(raw: Record<string, string>, project: string, readFile: (path: string) => string): RancherHaArgs {
+    const problems: string[] = [];
+    const prefix = `${project}:`;
+    const top: Group = {};
+    for (const [key, text] of Object.entries(raw)) {
+        if (key.startsWith(prefix)) top[key.slice(prefix.length)] = decode(text);
+    }
+    const parsed = topLevelSchema.safeParse(top);
+    if (!parsed.success) problems.push(...describeEach(parsed.error.issues, top, prefix));
+
+    const group = (name: string): Group | undefined => (isGroup(top[name]) ? top[name] : undefined);
+    const read = (key: string, path: unknown): string | undefined => {
+        try {
+            return typeof path === "string" ? readFile(path) : undefined;
+        } catch (error) {
+            problems.push(`${prefix}ssh.${key}: expected a readable file, found ${JSON.stringify(path)} (${(error as NodeJS.ErrnoException).code})`);
+            return undefined;
+        }
+    };
+    const ssh = group("ssh") ?? {};
+    const privateKey = ssh.privateKey ?? read("privateKeyFile", ssh.privateKeyFile);
+    if (privateKey === undefined && !ssh.privateKeyFile) problems.push(`${prefix}ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing`);
+    const hostKeys = knownHosts(read("knownHostsFile", ssh.knownHostsFile) ?? "");
+    const withHostKey = (host: Group): Group => ({ ...host, hostKey: host.hostKey ?? hostKeys.get(host.address) });
+
+    const hostname = top.hostname;
+    const { hosts, ...tuning } = group("loadBalancer") ?? {};
+    const args = {
+        hostname,
+        drift: top.drift,
+        loadBalancer: {
+            ...tuning,
+            hosts: list(hosts).map(host => {
+                const { address, ...rest } = withHostKey(host);
+                return { host: address, ...rest, privateKey };
+            }),
+        },
+        cluster: group("cluster") && { ...group("cluster"), nodes: list(group("cluster")!.nodes).map(withHostKey), sshPrivateKey: privateKey },
+        existingCluster: group("existingCluster"),
+        certificate: group("certificate"),
+        privateCa: group("privateCa"),
+        rancher: group("rancher"),
+    };
+
+    /** Checks a group by its component's own schema; `elsewhere` are keys that come from another group and are reported there. */
+    const check = (name: string, schema: z.ZodType, value: Group, elsewhere: string[]) => {
+        const issues = schema.safeParse(value).error?.issues ?? [];
+        const own = issues.filter(issue => !issue.path.some(part => elsewhere.includes(String(part))));
+        problems.push(...describeEach(own, value, `${prefix}${name}.`).map(line => line.replace(/(hosts\[\d+\]\.)host:/, "$1address:")));
+    };
+    const kubernetesVersion = (group("cluster") ?? group("existingCluster"))?.kubernetesVersion;
+    const distribution = args.cluster ? Distribution.Rke : Distribution.Other;
+    if (group("loadBalancer")) check("loadBalancer", loadBalancerSettingsSchema, args.loadBalancer, ["privateKey"]);
+    if (args.cluster) check("cluster", rkeClusterSchema, args.cluster, ["sshPrivateKey"]);
+    if (args.existingCluster) check("existingCluster", existingClusterSchema, args.existingCluster, []);
+    if (args.certificate) check("certificate", broughtCertificateSchema, { ...args.certificate, hostname }, ["hostname"]);
+    if (args.privateCa) check("privateCa", privateCaSchema, { ...args.privateCa, hostname }, ["hostname"]);
+    if (args.rancher) {
+        const settings = { ...args.rancher, hostname, kubernetesVersion, distribution };
+        check("rancher", rancherReleaseSchema, settings, ["hostname", "kubernetesVersion", "distribution"]);
+    }
+    if (privateKey !== undefined && !ssh.privateKey && !privateKeySchema.safeParse(privateKey).success) {
+        problems.push(`${prefix}ssh.privateKeyFile: expected a file with a private key in PEM or OpenSSH form without passphrase, found something else`);
+    }
+    if (args.certificate && args.privateCa) problems.push(`${prefix}privateCa: expected nothing beside certificate, found both. Remove one`);
+    if (!args.cluster === !args.existingCluster) {
+        problems.push(`${prefix}cluster: expected exactly one of cluster and existingCluster, found ${args.cluster ? "both" : "neither"}`);
+    }
+
+    if (problems.length > 0) {
+        const unique = [...new Set(problems)];
+        throw new pulumi.RunError(`the configuration of the stack is wrong; nothing was changed:\n${unique.map(line => `  - ${line}`).join("\n")}`);
+    }
+    return args as unknown as RancherHaArgs;
+}
+
+/** Marks what is secret whether it came from a file or from configuration that somebody forgot to encrypt. */
+function withSecrets(args: RancherHaArgs): RancherHaArgs {
+    const marked = (value: unknown, key = ""): unknown => {
+        if (/^(privateKey|sshPrivateKey|bootstrapPassword|kubeconfig)$/.test(key)) return value === undefined ? undefined : pulumi.secret(value);
+        if (Array.isArray(value)) return value.map(item => marked(item));
+        if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name)]));
+        return value;
+    };
+    return marked(args) as RancherHaArgs;
+}
+
+function decode(text: string): unknown {
+    if (!/^\s*[[{]/.test(text)) return text;
+    try {
+        return JSON.parse(text);
+    } catch {
+        return text;
+    }
+}
+
+function describeEach(issues: z.core.$ZodIssue[], root: unknown, prefix: string): string[] {
+    return issues.flatMap(issue => describeIssues([issue], root, prefix).split("\n  - ").filter(line => !/^\d+ values are wrong/.test(line)));
+}
+
+function knownHosts(text: string): Map<string, string> {
+    const lines = text.split("\n").map(line => line.trim().split(/\s+/)).filter(parts => parts.length >= 3 && !parts[0].startsWith("#"));
+    return new Map(lines.flatMap(([names, type, key]) => names.split(",").map(name => [name, `${type} ${key}`] as const)));
+}
+
+const isGroup = (value: unknown): value is Group => value !== null && typeof value === "object" && !Array.isArray(value) && !pulumi.Output.isInstance(value);
+const list = (value: unknown): Group[] => (Array.isArray(value) ? value.filter(isGroup) : []);

@@ -36,11 +36,11 @@ const debianPackages = [
 ];
 
 /** Builds every tool that is not in the cache; returns the folder that holds them all, for PATH. */
-export async function buildTools(): Promise<string> {
+export async function buildTools(quietWhenReused = false): Promise<string> {
     const versions = Object.keys(tools).map(name => [name, toolFolder(name)] as const);
     for (const [name, folder] of versions) {
-        if (existsSync(folder)) progress(`tool ${name}`.slice(0, 14), "reused");
-        else await build(name, folder);
+        if (!existsSync(folder)) await build(name, folder);
+        else if (!quietWhenReused) progress(name, "reused");
     }
     const path = join(cacheFolder, "path", digest(versions.map(([, folder]) => folder).join("\n")));
     if (!existsSync(path)) {
@@ -121,12 +121,12 @@ function goSources(folder: string): string {
 
 async function build(name: string, folder: string): Promise<void> {
     const tool = tools[name];
-    progress(`tool ${name}`.slice(0, 14), "building (kubernetes takes minutes, once)");
+    progress(name, `building${name === "kubernetes" ? " (minutes, once)" : ""}`);
     const draft = newFolder("tool");
     // Without cgo the binaries run in any image and need no C compiler.
     const env = { ...process.env, CGO_ENABLED: "0" };
     const ldflags = `-s -w ${tool.ldflags ?? ""}`.trim();
     await run("go", ["build", "-trimpath", "-ldflags", ldflags, "-o", join(draft, name), tool.package], { cwd: join(__dirname, tool.module), env });
     keep(draft, folder);
-    progress(`tool ${name}`.slice(0, 14), "built");
+    progress(name, "built");
 }

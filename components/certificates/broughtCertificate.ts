@@ -5,9 +5,8 @@ import { validated } from "../validation";
 import { checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, withoutRoot } from "./pem";
 import { reportProblems, ServerCertificate } from "./serverCertificate";
 
-export interface BroughtCertificateArgs {
-    /** DNS name of Rancher; the certificate must cover it. */
-    hostname: pulumi.Input<string>;
+/** The files of a certificate that somebody else issued. */
+export interface CertificateFilesArgs {
     /**
      * PEM: the server's certificate, then its intermediate certificates, each signed by the next. A root at the end is left out of
      * what is sent. Refused when it does not cover `hostname`, is not valid today, or is in another order.
@@ -20,6 +19,11 @@ export interface BroughtCertificateArgs {
      * a CA certificate or did not issue the chain.
      */
     caCertificate?: pulumi.Input<string>;
+}
+
+export interface BroughtCertificateArgs extends CertificateFilesArgs {
+    /** DNS name of Rancher; the certificate must cover it. */
+    hostname: pulumi.Input<string>;
 }
 
 export const broughtCertificateSchema = z

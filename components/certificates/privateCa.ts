@@ -15,9 +15,8 @@ export const KeyAlgorithm = {
 } as const;
 export type KeyAlgorithm = (typeof KeyAlgorithm)[keyof typeof KeyAlgorithm];
 
-export interface PrivateCaArgs {
-    /** DNS name of Rancher: the certificate is issued for it. */
-    hostname: pulumi.Input<string>;
+/** What a user decides about a private CA. */
+export interface PrivateCaSettingsArgs {
     /** Further DNS names the certificate covers. Default none. */
     dnsNames?: pulumi.Input<pulumi.Input<string>[]>;
     /** IP addresses the certificate covers. Default none. */
@@ -37,6 +36,11 @@ export interface PrivateCaArgs {
     certificateValidityHours?: pulumi.Input<number>;
     /** An update that runs in the last so many hours of the server's certificate renews it. Default 720, thirty days. */
     renewBeforeHours?: pulumi.Input<number>;
+}
+
+export interface PrivateCaArgs extends PrivateCaSettingsArgs {
+    /** DNS name of Rancher: the certificate is issued for it. */
+    hostname: pulumi.Input<string>;
 }
 
 const label = z.string().min(1).max(64, "expected at most 64 characters");

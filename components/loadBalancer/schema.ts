@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { addressSchema, hostConnectionSchema, portSchema, privateKeySchema } from "../host/connection";
+import { hostConnectionSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
 
 export const dnsNameSchema = z
@@ -7,21 +7,25 @@ export const dnsNameSchema = z
     .max(253)
     .regex(/^(?=.*[a-z])([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "expected a lower-case DNS name such as rancher.example.com");
 
-/** What a user may set on the load balancer, apart from hosts and what other resources give. */
-export const nginxTuningSchema = z.strictObject({
+const nginxTuningSchema = z.strictObject({
     upstreamPort: portSchema.default(80),
     workerConnections: z.number().int().min(512).max(1_000_000).default(16384),
     readTimeoutSeconds: z.number().int().min(900, "expected at least 900: a shell in the browser would be cut off after less").default(1800),
     maxBodySize: z.string().regex(/^\d+[kmg]$/, "expected a size such as 64m").default("64m"),
 });
 
-export const nginxLoadBalancerSchema = nginxTuningSchema.extend({
+/** The part that a user decides; the rest comes from other resources. */
+export const loadBalancerSettingsSchema = nginxTuningSchema.extend({
     hosts: z
         .array(hostConnectionSchema)
         .length(1, "expected exactly one host: two need a virtual IP between them, which is not supported yet"),
+});
+
+export const nginxLoadBalancerSchema = loadBalancerSettingsSchema.extend({
     hostname: dnsNameSchema,
     upstreams: z
-        .array(addressSchema)
+        // A name that does not resolve would make NGINX refuse its whole configuration.
+        .array(z.union([z.ipv4(), z.ipv6()], "expected an IP address"))
         .min(1, "expected at least one worker node")
         .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
     certificateChain: z.string(),

@@ -8,27 +8,17 @@ import { validated } from "../validation";
 import { RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
 
-export interface RancherReleaseArgs {
-    /** DNS name of Rancher, as browsers and agents use it. It cannot be changed later: agents keep it. */
-    hostname: pulumi.Input<string>;
+/** What a user decides about Rancher, apart from what other resources of the stack give. */
+export interface RancherSettingsArgs {
     /**
      * Exact version of the Rancher chart, for example `2.11.3`; it is also the version of Rancher. Upgrade one minor version at a
      * time, from the latest patch of one to the latest patch of the next. Refused when it does not fit `kubernetesVersion`.
      */
     chartVersion: pulumi.Input<string>;
-    /** Kubernetes version of the cluster, for example `v1.30.14`. Without it nothing checks that Rancher supports it. */
-    kubernetesVersion?: pulumi.Input<string>;
-    /** What built the cluster. Default `other`; for `rke` only versions documented on it are accepted. */
-    distribution?: pulumi.Input<Distribution>;
     /** URL of the chart repository. Default: the stable one, `https://releases.rancher.com/server-charts/stable`. */
     repository?: pulumi.Input<string>;
     /** Folder or archive of the chart, instead of a repository: for machines without a way out. */
     chartPath?: pulumi.Input<string>;
-    /**
-     * Checksum of the private CA, from `CaSecret`. Empty or left out: the CA is publicly trusted. A new checksum restarts the pods,
-     * because Rancher reads the CA only when a pod starts.
-     */
-    caChecksum?: pulumi.Input<string>;
     /**
      * How agents decide whether to trust the server. Default: `system-store` with a publicly trusted CA, otherwise Rancher's own
      * default (`strict` on new installations). Once set, it can be changed only here. Refused: `strict` without a private CA.
@@ -49,6 +39,20 @@ export interface RancherReleaseArgs {
     additionalValues?: pulumi.Input<{ [key: string]: any }>;
     /** Seconds to wait until Rancher's pods are ready. Default 900. */
     timeoutSeconds?: pulumi.Input<number>;
+}
+
+export interface RancherReleaseArgs extends RancherSettingsArgs {
+    /** DNS name of Rancher, as browsers and agents use it. It cannot be changed later: agents keep it. */
+    hostname: pulumi.Input<string>;
+    /** Kubernetes version of the cluster, for example `v1.30.14`. Without it nothing checks that Rancher supports it. */
+    kubernetesVersion?: pulumi.Input<string>;
+    /** What built the cluster. Default `other`; for `rke` only versions documented on it are accepted. */
+    distribution?: pulumi.Input<Distribution>;
+    /**
+     * Checksum of the private CA, from `CaSecret`. Empty or left out: the CA is publicly trusted. A new checksum restarts the pods,
+     * because Rancher reads the CA only when a pod starts.
+     */
+    caChecksum?: pulumi.Input<string>;
 }
 
 const shape = {

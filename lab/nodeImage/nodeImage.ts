@@ -17,7 +17,7 @@ export async function buildNodeImage(toolsFolder: string): Promise<string> {
     const etcd = await unpackedDebianPackages(["etcd-server", "etcd-client"]);
     const file = join(cacheFolder, "images", `node-${digest(digestOfFolder(__dirname) + toolsFolder)}.tar`);
     if (existsSync(file)) {
-        progress("node image", "reused");
+        progress("images of RKE", "reused");
         return file;
     }
     const draft = newFolder("image");
@@ -26,7 +26,7 @@ export async function buildNodeImage(toolsFolder: string): Promise<string> {
     mkdirSync(join(cacheFolder, "images"), { recursive: true });
     await run("sh", [join(__dirname, "build.sh"), toolsFolder, etcd, kwokConfig, join(draft, "image.tar")]);
     keep(join(draft, "image.tar"), file);
-    progress("node image", "built");
+    progress("images of RKE", "built");
     return file;
 }
 

@@ -1,0 +1,147 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { BroughtCertificate, CertificateFilesArgs } from "./certificates/broughtCertificate";
+import { CaSecret } from "./certificates/caSecret";
+import { PrivateCa, PrivateCaSettingsArgs } from "./certificates/privateCa";
+import { ServerCertificate } from "./certificates/serverCertificate";
+import { ExistingCluster, ExistingClusterArgs, KubernetesCluster } from "./cluster/kubernetesCluster";
+import { RkeCluster, RkeClusterArgs } from "./cluster/rkeCluster";
+import { HostConnectionArgs } from "./host/connection";
+import { DriftMode } from "./host/drift";
+import { NginxLoadBalancer, NginxTuningArgs } from "./loadBalancer/nginxLoadBalancer";
+import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
+import { Verification } from "./rancher/verification";
+
+/** The load balancer, apart from what the other resources of the stack give it. */
+export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
+    /** The load balancer hosts: Debian or Ubuntu, reached as root or with sudo without a password. Exactly one today. */
+    hosts: pulumi.Input<pulumi.Input<HostConnectionArgs>[]>;
+}
+
+export interface RancherHaArgs {
+    /** DNS name of Rancher. It must lead to the load balancer, and cannot be changed later: agents keep it. */
+    hostname: pulumi.Input<string>;
+    /** The load balancer. */
+    loadBalancer: LoadBalancerSettingsArgs;
+    /** A cluster to build with RKE. Either this or `existingCluster`. */
+    cluster?: RkeClusterArgs;
+    /** A cluster that is there already. */
+    existingCluster?: ExistingClusterArgs;
+    /** A certificate that somebody else issued. Default: a CA of the stack's own. */
+    certificate?: CertificateFilesArgs;
+    /** How the stack's own CA is made. Only without `certificate`. */
+    privateCa?: PrivateCaSettingsArgs;
+    /** Rancher itself. */
+    rancher: RancherSettingsArgs;
+    /** What to do about a load balancer host changed behind Pulumi's back. Default enforce. */
+    drift?: DriftMode;
+}
+
+/**
+ * Rancher, highly available behind a layer-7 NGINX that ends TLS: cluster, load balancer, certificate, CA secret, Helm release,
+ * and a verification through the load balancer, each waiting for what it needs of the others.
+ */
+export class RancherHa extends pulumi.ComponentResource {
+    /** Where Rancher is served. */
+    readonly url: pulumi.Output<string>;
+    /** Kubeconfig of an administrator of the cluster. Secret. */
+    readonly kubeconfig: pulumi.Output<string>;
+    /** PEM: the private CA that clients must trust. Empty when the CA is publicly trusted. */
+    readonly caCertificate: pulumi.Output<string>;
+    /** Password of `admin` for the first login. Secret. */
+    readonly bootstrapPassword: pulumi.Output<string>;
+    /** Addresses to which the DNS name must lead. */
+    readonly loadBalancerAddresses: pulumi.Output<string[]>;
+    /** Version of Rancher. */
+    readonly rancherVersion: pulumi.Output<string>;
+    /** Version of Kubernetes. */
+    readonly kubernetesVersion: pulumi.Output<string>;
+
+    constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
+        const child = { parent: this };
+        const { hostname } = args;
+
+        const cluster = this.cluster(name, args);
+        const certificate: ServerCertificate = args.certificate
+            ? new BroughtCertificate(`${name}-certificate`, { ...args.certificate, hostname }, child)
+            : new PrivateCa(`${name}-ca`, { ...args.privateCa, hostname }, child);
+        const loadBalancer = new NginxLoadBalancer(
+            `${name}-lb`,
+            {
+                ...args.loadBalancer,
+                hostname,
+                upstreams: cluster.ingressAddresses,
+                certificateChain: certificate.certificateChain,
+                privateKey: certificate.privateKey,
+                drift: args.drift,
+            },
+            child,
+        );
+
+        const provider = new k8s.Provider(
+            `${name}-kubernetes`,
+            {
+                kubeconfig: cluster.kubeconfig,
+                // Without it a kubeconfig that is unknown in a preview would plan the replacement of everything in the cluster.
+                clusterIdentifier: name,
+                enableSecretMutable: true,
+            },
+            child,
+        );
+        // When the cluster goes, what is in it goes with it: no API server is asked then.
+        const inCluster = { parent: this, provider, deletedWith: cluster.ready };
+        const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, { metadata: { name: "cattle-system" } }, inCluster);
+        const caSecret =
+            args.certificate && args.certificate.caCertificate === undefined
+                ? undefined
+                : new CaSecret(`${name}-ca-secret`, { caCertificate: certificate.caCertificate, namespace: namespace.metadata.name }, inCluster);
+        const release = new RancherRelease(
+            `${name}-release`,
+            {
+                ...args.rancher,
+                hostname,
+                kubernetesVersion: cluster.kubernetesVersion,
+                distribution: cluster.distribution,
+                caChecksum: caSecret?.checksum,
+            },
+            { ...inCluster, dependsOn: namespace },
+        );
+
+        new Verification(
+            `${name}-verification`,
+            {
+                hostname,
+                addresses: loadBalancer.addresses,
+                caCertificate: certificate.caCertificate,
+                bootstrapPassword: release.bootstrapPassword,
+                after: [loadBalancer.fingerprint, pulumi.interpolate`revision ${release.revision}`],
+            },
+            child,
+        );
+
+        this.url = pulumi.all([hostname, loadBalancer.addresses]).apply(([dnsName]) => `https://${dnsName}`);
+        this.kubeconfig = cluster.kubeconfig;
+        this.caCertificate = certificate.caCertificate;
+        this.bootstrapPassword = release.bootstrapPassword;
+        this.loadBalancerAddresses = loadBalancer.addresses;
+        this.rancherVersion = release.version;
+        this.kubernetesVersion = cluster.kubernetesVersion;
+        this.registerOutputs({
+            url: this.url,
+            kubeconfig: this.kubeconfig,
+            caCertificate: this.caCertificate,
+            bootstrapPassword: this.bootstrapPassword,
+            loadBalancerAddresses: this.loadBalancerAddresses,
+            rancherVersion: this.rancherVersion,
+            kubernetesVersion: this.kubernetesVersion,
+        });
+    }
+
+    private cluster(name: string, args: RancherHaArgs): KubernetesCluster {
+        if (args.cluster && !args.existingCluster) return new RkeCluster(`${name}-cluster`, args.cluster, { parent: this });
+        if (args.existingCluster && !args.cluster) return new ExistingCluster(`${name}-cluster`, args.existingCluster, { parent: this });
+        throw new pulumi.ResourceError(
+            `RancherHa ${name}: cluster, existingCluster: expected exactly one of them, found ${args.cluster ? "both" : "neither"}`, this, true);
+    }
+}

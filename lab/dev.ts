@@ -1,0 +1,91 @@
+import { existsSync, writeFileSync } from "fs";
+import { join } from "path";
+import { verificationProgram } from "../components/rancher/verification";
+import { hostExec, labFiles, startLab, stopLab } from "./lab";
+import { progress, run } from "./process";
+import { findEngine, runStack, stackOutput, StackRun } from "./stack";
+
+/** What `make` does with the stack `dev`: up, preview, drift, down, output. */
+const instance = "dev";
+
+async function start(): Promise<StackRun> {
+    const tools = await startLab(instance);
+    const { engine, version } = await findEngine();
+    progress("engine", engine === "Pulumi CLI" ? `${engine} ${version}` : `${engine}: no pulumi on the PATH`);
+    return { instance, tools };
+}
+
+async function up(): Promise<void> {
+    const stack = await start();
+    const { code, output } = await runStack(stack, "up");
+    if (code !== 0) throw new Error("the stack did not come up; the reason stands above. Correct it and run make up again");
+    const changed = / (created|updated|replaced|deleted)/.test(output);
+    const [url, ca, rancher, kubernetes, addresses] = await Promise.all(
+        ["url", "caCertificate", "rancherVersion", "kubernetesVersion", "loadBalancerAddresses"].map(name => stackOutput(stack, name)));
+    const address = JSON.parse(addresses)[0];
+    const hostname = new URL(url).hostname;
+    progress("check", `through the load balancer ${address}`);
+    const checks = await run("node", ["-", "apply"], {
+        input: verificationProgram({ hostname, addresses: [address], caCertificate: ca, after: [], timeoutSeconds: 60 }),
+    });
+    const caFile = join(labFiles(instance).folder, "ca.pem");
+    writeFileSync(caFile, `${ca.trimEnd()}\n`);
+    process.stdout.write(`
+${checks.stdout.trim().split("\n").map(line => `  ${line}`).join("\n")}
+
+${changed ? "The stack is up." : "Nothing had to be changed: the stack is as it should be."}
+
+  Rancher       ${rancher} on Kubernetes ${kubernetes}, ${url}
+  name          ${address} ${hostname}      (a line for /etc/hosts)
+  CA            ${caFile}
+                curl --cacert ${caFile} --resolve ${hostname}:443:${address} ${url}/ping
+                to trust it on this machine: cp ${caFile} /usr/local/share/ca-certificates/rancher-ha-lab.crt && update-ca-certificates
+  login         admin, with the password that \`make output NAME=bootstrapPassword\` prints
+  kubectl       make output NAME=kubeconfig >kubeconfig && ${join(stack.tools, "kubectl")} --kubeconfig kubeconfig get pods --all-namespaces
+  created       1 load balancer host, 3 nodes with all roles, CA, CA secret, Rancher release; \`make preview\` compares, \`make down\` removes
+`);
+}
+
+async function preview(): Promise<void> {
+    const { code } = await runStack(await startedStack(), "preview", ["--diff"]);
+    if (code !== 0) throw new Error("the preview failed; the reason stands above");
+}
+
+async function drift(): Promise<void> {
+    const stack = await startedStack();
+    process.stdout.write("\nSomebody edits nginx.conf on the load balancer host and stops the service …\n\n");
+    await hostExec(instance, "lb1", ["sh", "-c", "sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf; systemctl stop nginx"]);
+    process.stdout.write("… and the next preview sees it:\n\n");
+    await runStack(stack, "preview", ["--diff"]);
+    process.stdout.write("\n`up` heals it:\n\n");
+    const healed = await runStack(stack, "up");
+    process.stdout.write("\nand the preview after it is empty:\n\n");
+    const empty = await runStack(stack, "preview", ["--expect-no-changes"]);
+    if (healed.code !== 0 || empty.code !== 0) throw new Error("the drift was not healed; the reason stands above");
+}
+
+async function down(): Promise<void> {
+    if (existsSync(labFiles(instance).knownHosts)) {
+        const { code } = await runStack(await start(), "destroy");
+        if (code !== 0) throw new Error("the stack was not destroyed; the reason stands above. The lab is still up");
+    }
+    await stopLab(instance);
+}
+
+async function output(name: string): Promise<void> {
+    process.stdout.write(`${await stackOutput(await startedStack(), name)}\n`);
+}
+
+/** The stack of a lab that is up, without looking at its hosts again. */
+async function startedStack(): Promise<StackRun> {
+    if (!existsSync(labFiles(instance).knownHosts)) throw new Error("the lab is not up: run make up first");
+    const { buildTools } = await import("./tools");
+    return { instance, tools: await buildTools(true) };
+}
+
+const [verb, ...args] = process.argv.slice(2);
+const verbs: Record<string, (...args: string[]) => Promise<void>> = { up, preview, drift, down, output };
+verbs[verb](...args).catch((error: Error) => {
+    process.stderr.write(`\nerror: ${error.message}\n`);
+    process.exit(1);
+});
