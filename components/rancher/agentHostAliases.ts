@@ -1,0 +1,91 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { dnsNameSchema } from "../loadBalancer/schema";
+import { validated } from "../validation";
+
+export interface AgentHostAliasesArgs {
+    /** DNS name of Rancher, which the agents cannot look up. */
+    hostname: pulumi.Input<string>;
+    /** Addresses the name leads to: those of the load balancer, at least one. The nodes must reach them. */
+    addresses: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Also patch the DaemonSet `cattle-node-agent`. Default false: it exists only in clusters that Rancher 2.11 or earlier built
+     * with RKE.
+     */
+    nodeAgent?: boolean;
+}
+
+const ipAddress = z.union([z.ipv4(), z.ipv6()], "expected an IP address");
+
+export const agentHostAliasesSchema = z.strictObject({
+    hostname: dnsNameSchema,
+    addresses: z.array(ipAddress).min(1, "expected at least one address"),
+    nodeAgent: z.boolean().default(false),
+});
+
+const namespace = "cattle-system";
+
+/**
+ * Entries in /etc/hosts of Rancher's agents in a downstream cluster, for a Rancher whose name no DNS server knows. The agents belong
+ * to Rancher: only their host aliases are patched, and the entries of others stay. A DNS entry is better, because it serves
+ * everything in the cluster.
+ *
+ * The cluster must be registered in Rancher already: a run that does not find the agents stops and names the missing one.
+ * Needs the provider of the downstream cluster; the cluster that Rancher runs in has no agents. Removing this component
+ * removes the entries, unless it has `retainOnDelete`.
+ */
+export class AgentHostAliases extends pulumi.ComponentResource {
+    constructor(name: string, args: AgentHostAliasesArgs, opts: pulumi.ComponentResourceOptions) {
+        super("pulumi-rancher-ha:index:AgentHostAliases", name, {}, opts);
+        if (!opts?.provider && !opts?.providers) {
+            throw new pulumi.ResourceError(
+                `AgentHostAliases ${name}: expected the Kubernetes provider of the downstream cluster in the options, found none. `
+                    + "Pass { provider: new k8s.Provider(…) }: the default one would patch whatever cluster kubectl points to",
+                this,
+                true,
+            );
+        }
+        const settings = validated(this, `AgentHostAliases ${name}`, agentHostAliasesSchema, args);
+        const hostAliases = settings.apply(({ hostname, addresses }) => addresses.map(ip => ({ ip, hostnames: [hostname] })));
+        const patch = {
+            metadata: (agent: string) => ({
+                name: agent,
+                namespace,
+                annotations: {
+                    "pulumi.com/patchFieldManager": "pulumi-rancher-ha",
+                    // An entry for the same address that somebody made with kubectl, as the manual says, becomes ours.
+                    "pulumi.com/patchForce": "true",
+                },
+            }),
+            spec: { template: { spec: { hostAliases } } },
+        };
+        const options = (agent: pulumi.CustomResource) => ({
+            parent: this,
+            deletedWith: opts.deletedWith,
+            retainOnDelete: opts.retainOnDelete,
+            // Read first: where the agent does not exist, that ends the run with "resource 'cattle-system/…' does not exist", while a
+            // patch would try to make half an agent.
+            dependsOn: [agent],
+        });
+
+        const clusterAgent = "cattle-cluster-agent";
+        const deployment = k8s.apps.v1.Deployment.get(`${name}-${clusterAgent}`, `${namespace}/${clusterAgent}`, { parent: this });
+        new k8s.apps.v1.DeploymentPatch(
+            `${name}-${clusterAgent}-patch`,
+            { metadata: patch.metadata(clusterAgent), spec: patch.spec },
+            options(deployment),
+        );
+
+        if (args.nodeAgent) {
+            const nodeAgent = "cattle-node-agent";
+            const daemonSet = k8s.apps.v1.DaemonSet.get(`${name}-${nodeAgent}`, `${namespace}/${nodeAgent}`, { parent: this });
+            new k8s.apps.v1.DaemonSetPatch(
+                `${name}-${nodeAgent}-patch`,
+                { metadata: patch.metadata(nodeAgent), spec: patch.spec },
+                options(daemonSet),
+            );
+        }
+        this.registerOutputs({});
+    }
+}
