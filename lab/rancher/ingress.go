@@ -1,0 +1,206 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+)
+
+// ingressStandIn stands in for ingress-nginx: it serves the Ingress objects over HTTP and has its contract with proxies in
+// front of it and backends behind it. It has no HTTPS port and knows no annotation.
+type ingressStandIn struct {
+	state atomic.Pointer[ingressState]
+	next  atomic.Uint64
+	proxy httputil.ReverseProxy
+}
+
+// ingressState is what the controller read from the API server, replaced as a whole.
+type ingressState struct {
+	routes     routes
+	forwarding forwarding
+}
+
+// keepAlive is how long ingress-nginx keeps an idle connection of its clients (option keep-alive).
+const keepAlive = 75 * time.Second
+
+func startIngress(ctx context.Context, n *node, pod *corev1.Pod, client kubernetes.Interface) ([]server, error) {
+	ingress := &ingressStandIn{}
+	ingress.proxy = httputil.ReverseProxy{
+		Transport: &balancer{&http.Transport{
+			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext, // proxy-connect-timeout
+			MaxIdleConnsPerHost: 320,                                                 // upstream-keepalive-connections
+			IdleConnTimeout:     time.Minute,                                         // upstream-keepalive-timeout
+			DisableCompression:  true,
+		}},
+		FlushInterval: -1,
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.Out.URL.Scheme = "http"
+			r.Out.Host = ingress.state.Load().forwarding.apply(r.In, r.Out.Header)
+		},
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			if r.Context().Err() == nil {
+				log.Printf("ingress: %s%s: %v", r.Host, r.URL.Path, err)
+			}
+			http.Error(w, "502 Bad Gateway", http.StatusBadGateway)
+		},
+	}
+	if err := ingress.watch(ctx, pod.Namespace, client); err != nil {
+		return nil, err
+	}
+	healthz := http.NewServeMux()
+	healthz.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
+	return []server{
+		{address: fmt.Sprintf("%s:%d", n.ip, httpPort(pod)), handler: ingress, probe: "/healthz", idleTimeout: keepAlive},
+		{address: n.ip + ":10254", handler: healthz, probe: "/healthz"},
+	}, nil
+}
+
+// httpPort is the port of the node that RKE gave the controller (http_port of cluster.yml).
+func httpPort(pod *corev1.Pod) int32 {
+	for _, container := range pod.Spec.Containers {
+		for _, port := range container.Ports {
+			if port.Name == "http" && port.HostPort != 0 {
+				return port.HostPort
+			}
+		}
+	}
+	return 80
+}
+
+// watch keeps the state current; it returns when the first one is complete.
+func (i *ingressStandIn) watch(ctx context.Context, namespace string, client kubernetes.Interface) error {
+	cluster := informers.NewSharedInformerFactory(client, 0)
+	own := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace),
+		informers.WithTweakListOptions(func(options *metav1.ListOptions) {
+			options.FieldSelector = fields.OneTermEqualSelector("metadata.name", "ingress-nginx-controller").String()
+		}))
+	classes, ingresses := cluster.Networking().V1().IngressClasses(), cluster.Networking().V1().Ingresses()
+	services, endpointSlices := cluster.Core().V1().Services(), cluster.Discovery().V1().EndpointSlices()
+	configs := own.Core().V1().ConfigMaps()
+
+	changed := make(chan struct{}, 1)
+	notify := func(any) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	handler := cache.ResourceEventHandlerFuncs{AddFunc: notify, UpdateFunc: func(_, object any) { notify(object) }, DeleteFunc: notify}
+	var synced []cache.InformerSynced
+	for _, informer := range []cache.SharedIndexInformer{
+		classes.Informer(), ingresses.Informer(), services.Informer(), endpointSlices.Informer(), configs.Informer(),
+	} {
+		if _, err := informer.AddEventHandler(handler); err != nil {
+			return err
+		}
+		synced = append(synced, informer.HasSynced)
+	}
+	cluster.Start(ctx.Done())
+	own.Start(ctx.Done())
+	if err := waitForSync(ctx, synced...); err != nil {
+		return err
+	}
+
+	update := func() error {
+		everyClass, err1 := classes.Lister().List(labels.Everything())
+		everyIngress, err2 := ingresses.Lister().List(labels.Everything())
+		everyService, err3 := services.Lister().List(labels.Everything())
+		everySlice, err4 := endpointSlices.Lister().List(labels.Everything())
+		everyConfig, err5 := configs.Lister().List(labels.Everything())
+		if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+			return err
+		}
+		options := map[string]string{}
+		for _, config := range everyConfig {
+			options = config.Data
+		}
+		i.state.Store(&ingressState{routesOf(everyClass, everyIngress, everyService, everySlice), forwardingOf(options)})
+		return nil
+	}
+	if err := update(); err != nil {
+		return err
+	}
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-changed:
+				if err := update(); err != nil {
+					log.Printf("ingress: %v", err)
+				}
+			}
+		}
+	}()
+	return nil
+}
+
+// waitForSync gives up after a while, so that missing rights show in the pod's status.
+func waitForSync(ctx context.Context, synced ...cache.InformerSynced) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return errors.New("objects cannot be read from the API server with the rights of the pod's ServiceAccount")
+	}
+	return nil
+}
+
+type endpointsKey struct{}
+
+func (i *ingressStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	location, found := i.state.Load().routes.find(r.Host, r.URL.Path)
+	switch {
+	case !found && r.URL.Path == "/healthz": // the default server's, whatever the host
+	case !found:
+		http.Error(w, "default backend - 404", http.StatusNotFound)
+	case len(location.endpoints) == 0:
+		http.Error(w, "503 Service Temporarily Unavailable", http.StatusServiceUnavailable)
+	default:
+		first := int(i.next.Add(1) % uint64(len(location.endpoints)))
+		order := slices.Concat(location.endpoints[first:], location.endpoints[:first])
+		i.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), endpointsKey{}, order)))
+	}
+}
+
+// balancer sends a request to the first endpoint that accepts a connection, of at most three (proxy-next-upstream-tries).
+type balancer struct{ transport http.RoundTripper }
+
+func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
+	var err error
+	body := request.Body
+	for tries, endpoint := range request.Context().Value(endpointsKey{}).([]string) {
+		if tries == 3 {
+			break
+		}
+		attempt := request.Clone(request.Context())
+		attempt.URL.Host = endpoint
+		if body != nil {
+			attempt.Body = io.NopCloser(body)
+		}
+		var response *http.Response
+		if response, err = b.transport.RoundTrip(attempt); err == nil {
+			return response, nil
+		}
+		var refused *net.OpError
+		if !errors.As(err, &refused) || refused.Op != "dial" {
+			return nil, err
+		}
+	}
+	return nil, err
+}

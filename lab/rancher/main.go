@@ -1,0 +1,76 @@
+// node-workloads plays the container runtime of a lab node for the pods that must really answer requests: RKE's ingress
+// controller and Rancher. "node-workloads agent" is the cluster agent's side of Rancher's tunnel.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	run, arguments := runNode, os.Args[1:]
+	if len(arguments) > 0 && arguments[0] == "agent" {
+		run, arguments = runAgent, arguments[1:]
+	}
+	if err := run(ctx, arguments); err != nil {
+		fmt.Fprintln(os.Stderr, "node-workloads:", err)
+		os.Exit(1)
+	}
+}
+
+func runNode(ctx context.Context, arguments []string) error {
+	flags := flag.NewFlagSet("node-workloads", flag.ExitOnError)
+	kubeconfig := flags.String("kubeconfig", "", "the kubelet's kubeconfig `file`")
+	name := flags.String("node", "", "`name` of the Node object")
+	ip := flags.String("node-ip", "", "IPv4 `address` of the node; everything listens there")
+	flags.Parse(arguments)
+	if *kubeconfig == "" || *name == "" || *ip == "" {
+		return errors.New("--kubeconfig, --node and --node-ip are needed")
+	}
+	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
+	if err != nil {
+		return err
+	}
+	node, err := newNode(config, *name, *ip)
+	if err != nil {
+		return err
+	}
+	return node.run(ctx)
+}
+
+func runAgent(ctx context.Context, arguments []string) error {
+	flags := flag.NewFlagSet("node-workloads agent", flag.ExitOnError)
+	flags.Usage = func() {
+		fmt.Fprintln(flags.Output(), "usage: node-workloads agent --server URL --id ID [--cacert FILE] [--resolve HOST:PORT:ADDRESS] <registration-token")
+		flags.PrintDefaults()
+	}
+	a := agent{out: os.Stdout}
+	flags.StringVar(&a.server, "server", "", "Rancher's `URL`, https://host[:port]")
+	flags.StringVar(&a.id, "id", "", "`name` under which requests reach this agent")
+	flags.StringVar(&a.caFile, "cacert", "", "PEM `file` with the only CA to trust; the system's when left out")
+	flags.StringVar(&a.resolve, "resolve", "", "`host:port:address` to use instead of DNS, as curl's option of that name")
+	flags.Parse(arguments)
+	if a.server == "" || a.id == "" {
+		flags.Usage()
+		return errors.New("--server and --id are needed")
+	}
+	token, err := io.ReadAll(os.Stdin)
+	if err != nil {
+		return err
+	}
+	if a.token = strings.TrimSpace(string(token)); a.token == "" {
+		return errors.New("the registration token is expected on standard input")
+	}
+	return a.run(ctx)
+}
