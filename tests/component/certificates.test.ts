@@ -1,0 +1,143 @@
+import * as pulumi from "@pulumi/pulumi";
+import { BroughtCertificate } from "../../components/certificates/broughtCertificate";
+import { KeyAlgorithm, PrivateCa } from "../../components/certificates/privateCa";
+import { issue } from "../certificates";
+import { record, RecordOptions, secret, unknown } from "./recorder";
+
+const hostname = "rancher.example.com";
+const mock: RecordOptions["mock"] = args => {
+    if (args.type === "tls:index/privateKey:PrivateKey") return { privateKeyPem: pulumi.secret(`KEY OF ${args.name}`) };
+    if (args.type === "tls:index/certRequest:CertRequest") return { certRequestPem: `REQUEST OF ${args.name}` };
+    const body = Buffer.from(args.name).toString("base64");
+    return { certPem: `-----BEGIN CERTIFICATE-----\r\n${body}\r\n-----END CERTIFICATE-----` };
+};
+const pem = (name: string) => `-----BEGIN CERTIFICATE-----\n${Buffer.from(name).toString("base64")}\n-----END CERTIFICATE-----\n`;
+
+describe("PrivateCa", () => {
+    test("signs a server certificate for the host name with a root of its own", async () => {
+        const recording = await record(() => new PrivateCa("ca", { hostname }), { mock });
+        const [component, ...children] = recording.resources;
+        expect(component).toMatchObject({ type: "pulumi-rancher-ha:index:PrivateCa", name: "ca" });
+        expect(children.map(child => child.name).sort()).toEqual(["ca-root", "ca-root-key", "ca-server", "ca-server-key", "ca-server-request"]);
+        expect(children.every(child => child.parent === component.urn)).toBe(true);
+
+        expect(recording.one("tls:index/privateKey:PrivateKey", "root-key").inputs).toMatchObject({ algorithm: "ECDSA", ecdsaCurve: "P256" });
+        expect(recording.one("tls:index/selfSignedCert:SelfSignedCert").inputs).toMatchObject({
+            privateKeyPem: secret("KEY OF ca-root-key"),
+            isCaCertificate: true,
+            subject: { commonName: "Rancher CA", organization: "Rancher" },
+            validityPeriodHours: 87600,
+            earlyRenewalHours: 8760,
+        });
+        expect(recording.one("tls:index/certRequest:CertRequest").inputs).toEqual({
+            privateKeyPem: secret("KEY OF ca-server-key"),
+            subject: { commonName: hostname, organization: "Rancher" },
+            dnsNames: [hostname],
+            ipAddresses: [],
+        });
+        expect(recording.one("tls:index/locallySignedCert:LocallySignedCert").inputs).toMatchObject({
+            certRequestPem: "REQUEST OF ca-server-request",
+            caPrivateKeyPem: secret("KEY OF ca-root-key"),
+            validityPeriodHours: 8760,
+            earlyRenewalHours: 720,
+            allowedUses: ["digital_signature", "server_auth"],
+        });
+        expect(recording.outputs).toEqual({
+            certificateChain: pem("ca-server"),
+            privateKey: secret("KEY OF ca-server-key"),
+            caCertificate: pem("ca-root"),
+        });
+    });
+
+    test("makes RSA keys when asked, and covers further names", async () => {
+        const args = { hostname, algorithm: KeyAlgorithm.Rsa, dnsNames: ["r.example.com", hostname], ipAddresses: ["192.0.2.21"] };
+        const recording = await record(() => new PrivateCa("ca", args), { mock });
+        expect(recording.one("tls:index/privateKey:PrivateKey", "server-key").inputs).toMatchObject({ algorithm: "RSA", rsaBits: 2048 });
+        expect(recording.one("tls:index/locallySignedCert:LocallySignedCert").inputs.allowedUses).toContain("key_encipherment");
+        expect(recording.one("tls:index/certRequest:CertRequest").inputs).toMatchObject({
+            dnsNames: [hostname, "r.example.com"],
+            ipAddresses: ["192.0.2.21"],
+        });
+    });
+
+    test("a long host name is no common name", async () => {
+        const long = `${"a".repeat(60)}.example.com`;
+        const recording = await record(() => new PrivateCa("ca", { hostname: long }), { mock });
+        expect(recording.one("tls:index/certRequest:CertRequest").inputs).toMatchObject({
+            subject: { organization: "Rancher" },
+            dnsNames: [long],
+        });
+    });
+
+    test("keeps its shape in a first preview, when nothing is known", async () => {
+        const recording = await record(() => new PrivateCa("ca", { hostname }), { preview: true });
+        expect(recording.resources).toHaveLength(6);
+        expect(recording.one("tls:index/locallySignedCert:LocallySignedCert").inputs.caPrivateKeyPem).toEqual(unknown);
+        expect(recording.outputs.certificateChain).toBe(unknown);
+    });
+
+    test.each<[object, RegExp]>([
+        [{ hostname: "192.0.2.1" }, /hostname: expected a lower-case DNS name/],
+        [{ hostname, ipAddresses: ["rancher"] }, /ipAddresses\[0\]: expected an IP address/],
+        [{ hostname, certificateValidityHours: 20000 }, /certificateValidityHours: expected at most 9504 hours/],
+        [{ hostname, certificateValidityHours: 100, renewBeforeHours: 100 }, /renewBeforeHours: expected less than certificateValidityHours \(100\)/],
+        [{ hostname, caValidityHours: 8760 }, /caValidityHours: expected at least twice certificateValidityHours \(8760\)/],
+    ])("refuses %j", async (args, message) => {
+        await expect(record(() => new PrivateCa("ca", args as never))).rejects.toThrow(message);
+    });
+});
+
+const accepted = (): never => {
+    throw new Error("expected a refusal");
+};
+
+describe("BroughtCertificate", () => {
+    const ca = issue({ name: "CA", ca: true });
+    const leaf = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`] });
+    const args = { hostname, certificateChain: leaf.certificate + ca.certificate, privateKey: leaf.privateKey, caCertificate: ca.certificate };
+
+    test("hands on what a server sends: canonical, without the root, the key a secret", async () => {
+        const windows = (text: string) => text.replace(/\n/g, "\r\n");
+        const given = { ...args, certificateChain: windows(args.certificateChain), caCertificate: windows(args.caCertificate) };
+        const { outputs } = await record(() => new BroughtCertificate("it", given));
+        expect(outputs).toEqual({ certificateChain: leaf.certificate, privateKey: secret(leaf.privateKey), caCertificate: ca.certificate });
+    });
+
+    test("certificates stay readable when they come as secrets", async () => {
+        const secrets = { certificateChain: pulumi.secret(args.certificateChain), privateKey: pulumi.secret(args.privateKey) };
+        const given = { ...args, ...secrets };
+        const { outputs } = await record(() => new BroughtCertificate("it", given));
+        expect(outputs).toMatchObject({ certificateChain: leaf.certificate, privateKey: secret(leaf.privateKey) });
+    });
+
+    test("refuses, in one error, all that does not fit, and shows no key", async () => {
+        const other = issue({ name: "other", by: ca, names: ["DNS:other.example.com"] });
+        const given = { ...args, certificateChain: other.certificate, caCertificate: leaf.certificate };
+        const attempt = record(() => new BroughtCertificate("it", given));
+        const error: Error = await attempt.then(accepted, reason => reason);
+        expect(error.message).toMatch(/^BroughtCertificate it: 3 values are wrong/);
+        expect(error.message).toMatch(/- privateKey: expected the key of "other", found another ECDSA prime256v1 key\. Give .* made for\.$/m);
+        expect(error.message).toMatch(/- certificateChain: expected a certificate for rancher\.example\.com/);
+        expect(error.message).toMatch(/- caCertificate: expected CA certificates, "rancher\.example\.com" is not one/);
+        expect(error.message).not.toContain(leaf.privateKey.split("\n")[1]);
+    });
+
+    test("refuses a private key in the place of the CA without showing it", async () => {
+        const attempt = record(() => new BroughtCertificate("it", { ...args, caCertificate: ca.privateKey }));
+        const error: Error = await attempt.then(accepted, reason => reason);
+        expect(error.message).toMatch(/caCertificate: expected certificates only, block 1 is a private key\. Move it/);
+        expect(error.message).not.toContain(ca.privateKey.split("\n")[1]);
+    });
+
+    test("refuses a private CA that is not given", async () => {
+        await expect(record(() => new BroughtCertificate("it", { ...args, caCertificate: undefined }))).rejects.toThrow(
+            /certificateChain: expected a chain that ends below a publicly trusted CA, .*For a private CA give caCertificate/,
+        );
+    });
+
+    test("refuses an expired certificate", async () => {
+        const expired = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], days: -1 });
+        const given = { ...args, certificateChain: expired.certificate, privateKey: expired.privateKey };
+        await expect(record(() => new BroughtCertificate("it", given))).rejects.toThrow(/certificate 1 "rancher.example.com" has expired on/);
+    });
+});

@@ -1,0 +1,148 @@
+import * as pulumi from "@pulumi/pulumi";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
+
+/** A resource as the engine was asked to register or read it. */
+export interface Recorded {
+    type: string;
+    name: string;
+    urn: string;
+    parent: string;
+    custom: boolean;
+    /** Inputs; a secret is `secret(value)`, what is not known in a preview is `unknown`. */
+    inputs: any;
+    /** URNs. */
+    dependencies: string[];
+    /** URNs by input. */
+    propertyDependencies: Record<string, string[]>;
+    additionalSecretOutputs: string[];
+    ignoreChanges: string[];
+    /** URN, or empty. */
+    deletedWith: string;
+    retainOnDelete: boolean;
+    protect: boolean;
+    /** Provider reference `<urn>::<id>`, or empty for the default one. */
+    provider: string;
+    /** The id, for a resource that is only read. */
+    read?: string;
+}
+
+export interface RecordOptions {
+    /** Record a preview: what `mock` does not give is unknown. */
+    preview?: boolean;
+    /** State of a new resource beside its inputs. */
+    mock?: (args: pulumi.runtime.MockResourceArgs) => Record<string, any>;
+    /** Result of an invoke. */
+    call?: (args: pulumi.runtime.MockCallArgs) => Record<string, any>;
+}
+
+export interface Recording {
+    /** In the order of registration, without the stack. */
+    resources: Recorded[];
+    /** The outputs of the built resource; a secret is `secret(value)`, what is not known is `unknown`. */
+    outputs: Record<string, any>;
+    /** The only resource of a type, or the one whose name ends as given. */
+    one: (type: string, nameEnd?: string) => Recorded;
+}
+
+export const secret = (value: unknown) => ({ secret: value });
+export const unknown = "(unknown)";
+
+/** Builds a resource against mocks and returns what the engine was asked. */
+export async function record(build: () => pulumi.Resource, options: RecordOptions = {}): Promise<Recording> {
+    const requests: { request: any; read?: string; urn: () => string }[] = [];
+    const prototype = MockMonitor.prototype as any;
+    const { registerResource, readResource } = prototype;
+    prototype.registerResource = function (request: any, callback: any) {
+        let urn = "";
+        requests.push({ request, urn: () => urn });
+        return registerResource.call(this, request, (error: unknown, response: any) => ((urn = response?.getUrn() ?? ""), callback(error, response)));
+    };
+    prototype.readResource = function (request: any, callback: any) {
+        let urn = "";
+        requests.push({ request, read: request.getId(), urn: () => urn });
+        return readResource.call(this, request, (error: unknown, response: any) => ((urn = response?.getUrn() ?? ""), callback(error, response)));
+    };
+    try {
+        await pulumi.runtime.setMocks(
+            {
+                newResource: args => ({
+                    id: args.custom ? args.id || `${args.name}-id` : undefined,
+                    state: { ...args.inputs, ...options.mock?.(args) },
+                }),
+                call: args => options.call?.(args) ?? {},
+            },
+            "project",
+            "stack",
+            options.preview ?? false,
+        );
+        let built: pulumi.Resource | undefined;
+        let refusal: Error | undefined;
+        await pulumi.runtime.runInPulumiStack(async () => {
+            try {
+                built = build();
+            } catch (error) {
+                // Not the error itself: it holds the resource, and the stack would reject more promises with it than anybody awaits.
+                refusal = new Error((error as Error).message);
+            }
+            return {};
+        });
+        await pulumi.runtime.disconnect();
+        if (refusal) throw refusal;
+        const resources = requests.map(recorded).filter(({ type }) => type !== "pulumi:pulumi:Stack");
+        return {
+            resources,
+            outputs: await outputsOf(built!),
+            one: (type, nameEnd = "") => {
+                const found = resources.filter(resource => resource.type === type && resource.name.endsWith(nameEnd));
+                if (found.length !== 1) throw new Error(`expected one ${type} ${nameEnd}, found ${found.length}`);
+                return found[0];
+            },
+        };
+    } finally {
+        Object.assign(prototype, { registerResource, readResource });
+    }
+}
+
+function recorded({ request, read, urn }: { request: any; read?: string; urn: () => string }): Recorded {
+    const propertyDependencies: [string, string[]][] = [];
+    request.getPropertydependenciesMap?.().forEach((value: any, key: string) => propertyDependencies.push([key, value.getUrnsList()]));
+    return {
+        type: request.getType(),
+        name: request.getName(),
+        urn: urn(),
+        parent: request.getParent(),
+        custom: read !== undefined || request.getCustom(),
+        inputs: readable((read === undefined ? request.getObject() : request.getProperties())?.toJavaScript() ?? {}),
+        dependencies: request.getDependenciesList(),
+        propertyDependencies: Object.fromEntries(propertyDependencies),
+        additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
+        ignoreChanges: request.getIgnorechangesList?.() ?? [],
+        deletedWith: request.getDeletedwith?.() ?? "",
+        retainOnDelete: request.getRetainondelete?.() ?? false,
+        protect: request.getProtect?.() ?? false,
+        provider: request.getProvider(),
+        ...(read === undefined ? {} : { read }),
+    };
+}
+
+const signature = "4dabf18193072939515e22adb298388d";
+const secretSignature = "1b47061264138c4ac30d75fd1eb44270";
+const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+
+/** The engine's markers in a form that tests can write down. */
+function readable(value: any): any {
+    if (value === unknownValue) return unknown;
+    if (Array.isArray(value)) return value.map(readable);
+    if (value === null || typeof value !== "object") return value;
+    if (value[signature] === secretSignature) return secret(readable(value.value));
+    return Object.fromEntries(Object.entries(value).map(([key, below]) => [key, readable(below)]));
+}
+
+async function outputsOf(resource: pulumi.Resource): Promise<Record<string, any>> {
+    const outputs = Object.entries(resource).filter(([name, value]) => pulumi.Output.isInstance(value) && !["urn", "id"].includes(name));
+    const settled = outputs.map(async ([name, output]: [string, any]) => {
+        const value = (await output.isKnown) ? await output.promise() : unknown;
+        return [name, (await output.isSecret) ? secret(value) : value];
+    });
+    return Object.fromEntries(await Promise.all(settled));
+}

@@ -1,0 +1,100 @@
+import { rancherChartValuesSchema } from "../../components/rancher/chartValues";
+import { AgentTlsMode, checkValues, helmValues, HelmValuesInput } from "../../components/rancher/helmValues";
+
+const checksum = "ab".repeat(32);
+const input: HelmValuesInput = { hostname: "rancher.example.com", replicas: 3, caChecksum: checksum, values: {}, additionalValues: {} };
+
+test("a private CA: external TLS, the CA mounted, its checksum in the pods", () => {
+    expect(helmValues(input)).toEqual({
+        hostname: "rancher.example.com",
+        replicas: 3,
+        tls: "external",
+        privateCA: true,
+        extraEnv: [{ name: "PULUMI_RANCHER_HA_CA_SHA256", value: checksum }],
+        ingress: { includeDefaultExtraAnnotations: true, tls: { source: "secret" } },
+    });
+});
+
+test("a public CA: nothing mounted, agents trust their system", () => {
+    expect(helmValues({ ...input, caChecksum: "" })).toEqual({
+        hostname: "rancher.example.com",
+        replicas: 3,
+        tls: "external",
+        privateCA: false,
+        agentTLSMode: "system-store",
+        ingress: { includeDefaultExtraAnnotations: true, tls: { source: "secret" } },
+    });
+});
+
+test("another CA changes the pods", () => {
+    expect(helmValues({ ...input, caChecksum: "cd".repeat(32) }).extraEnv).not.toEqual(helmValues(input).extraEnv);
+});
+
+test("further values are passed through, beside those of the stack", () => {
+    const values = rancherChartValuesSchema.parse({
+        extraEnv: [{ name: "A", value: "1" }],
+        ingress: { ingressClassName: "nginx", includeDefaultExtraAnnotations: false },
+        resources: { requests: { memory: "2Gi" } },
+    });
+    const additionalValues = { ingress: { brandNew: { deep: 1 } }, alsoNew: true };
+    expect(helmValues({ ...input, values, additionalValues, agentTlsMode: AgentTlsMode.Strict })).toMatchObject({
+        agentTLSMode: "strict",
+        extraEnv: [{ name: "A", value: "1" }, { name: "PULUMI_RANCHER_HA_CA_SHA256" }],
+        ingress: { ingressClassName: "nginx", includeDefaultExtraAnnotations: false, tls: { source: "secret" }, brandNew: { deep: 1 } },
+        resources: { requests: { memory: "2Gi" } },
+        alsoNew: true,
+    });
+});
+
+describe("refused", () => {
+    const problems = (changed: Partial<HelmValuesInput>, chartVersion = "2.11.3") =>
+        checkValues({ ...input, ...changed, chartVersion }).map(({ path, message }) => `${path.join(".")}: ${message}`);
+
+    test("nothing in what is right", () => expect(problems({ additionalValues: { alsoNew: { a: [1] } } })).toEqual([]));
+
+    test("strict agents without a CA that they could trust", () => {
+        expect(problems({ caChecksum: "", agentTlsMode: AgentTlsMode.Strict })).toEqual([
+            expect.stringMatching(/^agentTlsMode: expected system-store for a publicly trusted CA: .*rancher#45909\)\. Leave it out/),
+        ]);
+        expect(problems({ caChecksum: "", agentTlsMode: AgentTlsMode.SystemStore })).toEqual([]);
+        expect(problems({ agentTlsMode: AgentTlsMode.Strict })).toEqual([]);
+    });
+
+    test("values that the chart would ignore silently", () => {
+        const values = { auditLog: { enabled: true, level: 1 }, extraObjects: [] };
+        expect(problems({ values })).toEqual([
+            "values.auditLog.enabled: expected a chart of Rancher 2.12 or later for this value, chartVersion is 2.11.3, which would ignore it. "
+                + "Remove it or use a newer chart.",
+        ]);
+        expect(problems({ values }, "2.12.0")).toEqual([]);
+        expect(problems({ values }, "2.10.9")).toHaveLength(2);
+    });
+
+    test.each<[object, string]>([
+        [{ tls: "ingress" }, "additionalValues.tls: expected a value that nothing else sets. The load balancer ends TLS."],
+        [{ hostname: "x" }, "additionalValues.hostname: expected a value that nothing else sets. Use hostname."],
+        [{ privateCA: false }, "additionalValues.privateCA: expected a value that nothing else sets. It follows from caChecksum."],
+        [{ bootstrapPassword: "x" }, "additionalValues.bootstrapPassword: expected a value that nothing else sets. Use bootstrapPassword."],
+        [{ agentTLSMode: "strict" }, "additionalValues.agentTLSMode: expected a value that nothing else sets. Use agentTlsMode."],
+        [{ extraEnv: [] }, "additionalValues.extraEnv: expected a value that nothing else sets. Use values.extraEnv."],
+        [{ ingress: { tls: { source: "rancher" } } }, "additionalValues.ingress.tls.source: expected a value that nothing else sets. "
+            + "The load balancer ends TLS, the Ingress has none."],
+        [{ ingress: null }, "additionalValues.ingress: expected a value that nothing else sets. "
+            + "The load balancer ends TLS and talks HTTP to port 80."],
+    ])("additional values that the stack decides: %j", (additionalValues, message) => {
+        expect(problems({ additionalValues })).toEqual([message]);
+    });
+
+    test("a value given twice", () => {
+        expect(problems({ values: { debug: true, ingress: { path: "/" } }, additionalValues: { debug: false, ingress: { path: "/r" } } })).toEqual([
+            "additionalValues.debug: expected a value that nothing else sets. Use values.debug.",
+            "additionalValues.ingress.path: expected a value that nothing else sets. Use values.ingress.path.",
+        ]);
+    });
+
+    test("unknown keys and the variable of the stack", () => {
+        const wrong = { antiAffinty: "preferred", extraEnv: [{ name: "PULUMI_RANCHER_HA_CA_SHA256", value: "x" }], auditLog: { destination: "hostpath" } };
+        const issues = rancherChartValuesSchema.safeParse(wrong).error?.issues.map(issue => `${issue.path.join(".")} ${issue.code}`);
+        expect(issues).toEqual(["auditLog.destination invalid_value", "extraEnv.0.name custom", " unrecognized_keys"]);
+    });
+});
