@@ -12,7 +12,9 @@ sysctl_file=/etc/sysctl.d/60-rancher-ha.conf
 stage=
 undo=
 
-say() { echo "$(hostname): $1" >&2; }
+# A lost connection must not end the program half-way: it either finishes or puts everything back.
+trap '' PIPE
+say() { echo "$(hostname): $1" >&2 || true; }
 
 fail() {
     say "$1"
@@ -22,7 +24,6 @@ fail() {
 nginx_version() { nginx -v 2>&1 | sed 's|.*nginx/\([0-9.]*\).*|\1|'; }
 package_version() { dpkg-query -W -f '${Version}' nginx 2>/dev/null || true; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' nginx 2>/dev/null)" = installed ]; }
-packages() { dpkg-query -W -f '${Package} ${db:Status-Status}\n' | sed -n 's/ installed$//p' | sort; }
 
 # The release that the running workers say they serve, over the status port.
 running_release() {
@@ -66,38 +67,58 @@ check_host() {
     [ -z "$others" ] || fail "ports 80 and 443 must be free for NGINX, found another process on them:
 $others
 Stop it, or choose another host. Nothing was changed"
-    if installed && [ ! -d "$state" ]; then
+    [ ! -d "$state" ] || return 0
+    if installed; then
         foreign=$({
             dpkg --verify nginx-common nginx 2>/dev/null | sed -n 's|.* \(/etc/.*\)|\1 (changed)|p'
             find /etc/nginx/conf.d /etc/nginx/sites-enabled -mindepth 1 ! -path /etc/nginx/sites-enabled/default
         } || true)
-        [ -z "$foreign" ] || fail "NGINX on this host is configured for something else:
+    else
+        foreign=$(find /etc/nginx -mindepth 1 -maxdepth 1 2>/dev/null || true)
+    fi
+    [ -z "$foreign" ] || fail "NGINX on this host is configured for something else:
 $foreign
 Choose another host, or remove that configuration. Nothing was changed"
-    fi
+}
+
+apt() {
+    attempt=0
+    # apt waits for the lock of dpkg by itself, but not for the one of its lists.
+    until apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@" >"$stage/apt.log" 2>&1; do
+        attempt=$((attempt + 1))
+        if [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$stage/apt.log"; then
+            fail "NGINX could not be installed. The end of what apt said:
+$(tail -n 8 "$stage/apt.log")
+The host was put back as it was. Check its package sources and network"
+        fi
+        sleep 5
+    done
 }
 
 install_nginx() {
     if installed; then return; fi
     say "installing NGINX"
-    packages >"$stage/packages.before"
-    undo="remove_packages $undo"
-    log=$stage/apt.log
-    {
-        apt-get update -q -o DPkg::Lock::Timeout=120 &&
-            apt-get install -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 nginx openssl
-    } >"$log" 2>&1 || fail "NGINX could not be installed. The end of what apt said:
-$(tail -n 8 "$log")
-The host was put back as it was. Check its package sources and network"
+    apt update
     mkdir -p "$state"
-    packages | comm -13 "$stage/packages.before" - >"$state/packages"
+    undo="remove_packages $undo"
+    # Noted before, so that a run that is killed in between leaves the list for `destroy`.
+    apt install --simulate nginx openssl
+    sed -n 's/^Inst \([^ ]*\).*/\1/p' "$stage/apt.log" >"$state/packages"
+    # Masked, so that the package does not start its default site.
+    systemctl -q mask --runtime nginx 2>/dev/null
+    apt install nginx openssl
+    systemctl -q unmask --runtime nginx
 }
 
-# Packages that came with this installation, whether it was finished or not.
+# dpkg, unlike apt, refuses to take packages along that somebody else came to need.
+purge() {
+    # shellcheck disable=SC2046 # a list
+    dpkg --purge $(cat "$state/packages") >/dev/null 2>"${stage:-/tmp}/dpkg.log"
+}
+
 remove_packages() {
-    new=$(packages | comm -13 "$stage/packages.before" -)
-    # shellcheck disable=SC2086 # a list
-    [ -z "$new" ] || apt-get purge -q -y $new >/dev/null 2>&1
+    systemctl -q unmask --runtime nginx 2>/dev/null
+    purge
     rm -rf /etc/nginx "$state"
 }
 
@@ -122,8 +143,13 @@ The host was left as it was"
 
 manifest() {
     for file in "$conf" "$cert" "$key" "$sysctl_file"; do
-        echo "$file $(stat -c '%a %U:%G' "$file" 2>/dev/null || echo missing) $(sha256sum <"$file" 2>/dev/null | cut -d' ' -f1)"
+        if [ -e "$file" ]; then
+            echo "$file $(stat -c '%a %U:%G' "$file") $(sha256sum <"$file" | cut -d' ' -f1)"
+        else
+            echo "$file missing"
+        fi
     done
+    kernel_settings | sed 's/^\([^ ]*\) = /kernel:\1 /'
     echo "nginx-package $(package_version)"
     echo "release $release"
 }
@@ -133,6 +159,10 @@ managed="nginx.conf $conf 644
 rancher-ha/fullchain.pem $cert 644
 rancher-ha/privkey.pem $key 600
 sysctl $sysctl_file 644"
+
+kernel_settings() {
+    sysctl net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2
+}
 
 same() { cmp -s "$stage/$1" "$2" && [ "$(stat -c '%a %U:%G' "$2")" = "$3 root:root" ]; }
 
@@ -154,10 +184,17 @@ replace() {
 put_back() {
     echo "$managed" | while read -r name place _; do
         rm -f "$place.new"
-        if [ -e "$stage/previous/$name" ]; then cp -p "$stage/previous/$name" "$place"; else rm -f "$place"; fi
+        if [ ! -e "$stage/previous/$name" ]; then
+            rm -f "$place"
+        elif ! cmp -s "$stage/previous/$name" "$place"; then
+            cp -p "$stage/previous/$name" "$place.new" && mv -f "$place.new" "$place"
+        fi
     done
-    sysctl -q --system >/dev/null 2>&1 || true
-    if [ "$was_active" = yes ]; then systemctl reload-or-restart nginx || true; else systemctl stop nginx || true; fi
+    sysctl -q -p "$state/original/sysctl" >/dev/null
+    [ ! -e "$sysctl_file" ] || sysctl -q -p "$sysctl_file" >/dev/null
+    [ -e "$state/manifest" ] || rm -rf "$state/original"
+    rmdir "$state" 2>/dev/null
+    if [ "$was_active" = yes ]; then systemctl reload-or-restart nginx; else systemctl stop nginx; fi
 }
 
 verify() {
@@ -183,6 +220,8 @@ finish() {
 }
 
 apply() {
+    exec 9>/run/lock/pulumi-rancher-ha
+    flock -w 120 9 || fail "another run works on this host"
     check_host
     stage=$(mktemp -d /var/tmp/rancher-ha.XXXXXX)
     trap finish EXIT
@@ -197,15 +236,14 @@ apply() {
         if [ ! -d "$state/original" ]; then
             mkdir -p "$state/original"
             cp -p "$conf" "$state/original/nginx.conf"
-            sysctl net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2 \
-                >"$state/original/sysctl"
+            kernel_settings >"$state/original/sysctl"
         fi
         say "switching to release $release"
         undo="put_back $undo"
         echo "$managed" | while read -r name place mode; do replace "$name" "$place" "$mode" || exit 1; done ||
             fail "the new files could not be put in place. The previous ones were put back"
         sysctl -q -p "$sysctl_file" >/dev/null || fail "the kernel refuses the settings of $sysctl_file. The previous files were put back"
-        systemctl -q enable nginx 2>/dev/null
+        enabling=$(systemctl -q enable nginx 2>&1) || fail "nginx.service cannot be enabled: $enabling. The previous files were put back"
         systemctl reload-or-restart nginx || fail "NGINX does not start: $(journalctl -u nginx -n 5 -o cat --no-pager 2>/dev/null)
 The previous files were put back"
         verify
@@ -243,13 +281,13 @@ describe() {
     set -- $1 -- $2
     case $1 in
     nginx-package) echo "NGINX: version ${5:-none}, expected $2" ;;
-    release) ;;
+    kernel:*) echo "kernel setting ${1#kernel:}: $5, expected $2" ;;
     *)
-        if [ "$6" = missing ]; then
+        if [ "$7" = missing ]; then
             echo "$1: missing"
         else
-            [ "$2 $3" = "$6 $7" ] || echo "$1: mode and owner $6 $7, expected $2 $3"
-            [ "$4" = "$8" ] || echo "$1: content changed"
+            [ "$2 $3" = "$7 $8" ] || echo "$1: mode and owner $7 $8, expected $2 $3"
+            [ "$4" = "$9" ] || echo "$1: content changed"
         fi ;;
     esac
 }
@@ -264,10 +302,8 @@ destroy() {
     if [ -s "$state/packages" ]; then
         say "removing NGINX"
         systemctl -q stop nginx 2>/dev/null || true
-        # shellcheck disable=SC2046 # a list
-        apt-get purge -q -y -o DPkg::Lock::Timeout=120 $(cat "$state/packages") >/dev/null 2>&1 ||
-            fail "apt could not remove NGINX: run apt-get purge $(tr '\n' ' ' <"$state/packages")"
-        rm -rf /etc/nginx /var/log/nginx /var/lib/nginx
+        purge || fail "the packages that came with NGINX cannot be removed: $(grep -v '^ ' /tmp/dpkg.log | head -n 3)"
+        rm -rf /etc/nginx /var/log/nginx /var/lib/nginx /tmp/dpkg.log
     else
         say "putting the configuration of before back"
         cp -p "$state/original/nginx.conf" "$conf"

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { checkServerCertificate } from "../certificates/pem";
+import { reportProblems } from "../certificates/serverCertificate";
 import { hostConnectionSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
 
@@ -31,6 +33,6 @@ export const nginxLoadBalancerSchema = loadBalancerSettingsSchema.extend({
     certificateChain: z.string(),
     privateKey: privateKeySchema,
     drift: z.enum(DriftMode).default(DriftMode.Enforce),
-});
+}).superRefine((settings, context) => reportProblems(checkServerCertificate(settings), context));
 
 export type NginxSettings = z.output<typeof nginxLoadBalancerSchema>;
