@@ -94,7 +94,8 @@ const accepted = (): never => {
 describe("BroughtCertificate", () => {
     const ca = issue({ name: "CA", ca: true });
     const leaf = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`] });
-    const args = { hostname, certificateChain: leaf.certificate + ca.certificate, privateKey: leaf.privateKey, caCertificate: ca.certificate };
+    const certificateChain = leaf.certificate + ca.certificate;
+    const args = { hostname, certificateChain, privateKey: leaf.privateKey, caCertificate: ca.certificate };
 
     test("hands on what a server sends: canonical, without the root, the key a secret", async () => {
         const windows = (text: string) => text.replace(/\n/g, "\r\n");
