@@ -83,7 +83,7 @@ func programOf(pod *corev1.Pod) program {
 	switch {
 	case pod.Namespace == "ingress-nginx" && pod.Labels["app"] == "ingress-nginx":
 		return startIngress
-	case pod.Namespace == "cattle-system" && pod.Labels["app"] == "rancher":
+	case pod.Namespace == "cattle-system" && pod.Labels["app"] == "rancher" && pod.Spec.Containers[0].Name == "rancher":
 		return startRancher
 	}
 	return nil

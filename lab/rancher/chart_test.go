@@ -1,0 +1,141 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// leftOut are the real chart's objects of which README.md says that this chart has none.
+var leftOut = map[string]bool{"ClusterRole/rancher-post-delete": true, "ClusterRoleBinding/rancher-post-delete": true, "ConfigMap/rancher-post-delete": true}
+
+// TestChartContract renders the real chart, whose folder RANCHER_CHART names, and this one with the same values and wants
+// the same objects.
+func TestChartContract(t *testing.T) {
+	folder := os.Getenv("RANCHER_CHART")
+	if folder == "" {
+		t.Skip("RANCHER_CHART names no folder with Rancher's chart")
+	}
+	real := prepared(t, folder)
+	external := []string{"tls=external", "hostname=rancher.lab"}
+	for name, values := range map[string][]string{
+		"private CA":        {"privateCA=true", "bootstrapPassword=first-password", "agentTLSMode=strict"},
+		"public CA":         {"agentTLSMode=system-store", "ingress.tls.source=secret"},
+		"one replica":       {"privateCA=true", "replicas=1", "antiAffinity=required", "debug=true"},
+		"scaled by Rancher": {"replicas=-3", "priorityClassName=other"},
+		"proxy": {"proxy=http://proxy.lab:3128", "noProxy=10.0.0.0/8", "extraEnv[0].name=CA_CHECKSUM", "extraEnv[0].value=abc", "features=a=true",
+			"additionalTrustedCAs=true", "systemDefaultRegistry=registry.lab", "useBundledSystemChart=true", "cacheSyncTimeout=10m"},
+		"audit log": {"auditLog.level=2", "resources.requests.cpu=1", "startupProbe.failureThreshold=60", "imagePullSecrets[0].name=pull",
+			"extraTolerations[0].key=a", "extraTolerations[0].operator=Exists", "extraNodeSelectorTerms[0].key=b", "extraNodeSelectorTerms[0].operator=Exists"},
+		"audit log on the host": {"auditLog.level=1", "auditLog.destination=hostPath", "hostPort=8443", "rancherImage=other/rancher", "rancherImageTag=v2.11.4"},
+		"ingress":               {"ingress.ingressClassName=nginx", "ingress.extraAnnotations.a=b", "ingress.includeDefaultExtraAnnotations=false", "ingress.configurationSnippet=more_set_headers a", "ingress.path=/x", "ingress.pathType=Prefix"},
+		"own ingress":           {"ingress.enabled=false", "service.type=NodePort", "service.annotations.a=b", "postDelete.enabled=false", "webhook=a: b", "fleet.c=d", "extraObjects[0].kind=ConfigMap", "extraObjects[0].apiVersion=v1", "extraObjects[0].metadata.name=more"},
+		"HTTPS":                 {"tls=ingress", "ingress.tls.source=secret", "ingress.servicePort=443", "service.disableHTTP=true", "privateCA=true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := append(append([]string{}, external...), values...)
+			expected, got := render(t, real, all), render(t, "chart", all)
+			for path, value := range expected {
+				if other, found := got[path]; !found || other != value {
+					t.Errorf("%s: the real chart has %v, this one %v", path, value, other)
+				}
+				delete(got, path)
+			}
+			for path, value := range got {
+				t.Errorf("%s: the real chart has nothing, this one %v", path, value)
+			}
+		})
+	}
+}
+
+// prepared copies a chart and fills in the %PLACEHOLDERS% that the chart has in its source repository.
+func prepared(t *testing.T, folder string) string {
+	copied := t.TempDir()
+	if err := os.CopyFS(copied, os.DirFS(folder)); err != nil {
+		t.Fatal(err)
+	}
+	placeholder := regexp.MustCompile(`%[A-Z_]+%`)
+	filled := map[string]string{"%VERSION%": "2.11.3", "%APP_VERSION%": "v2.11.3", "%POST_DELETE_IMAGE_NAME%": "rancher/shell", "%POST_DELETE_IMAGE_TAG%": "v0.4.1"}
+	for _, name := range []string{"Chart.yaml", "values.yaml"} {
+		file := filepath.Join(copied, name)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = placeholder.ReplaceAllFunc(text, func(found []byte) []byte { return []byte(filled[string(found)]) })
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return copied
+}
+
+// render returns what a chart renders as "Kind/name.path.to.field" -> value. Lists of objects with a name or a mount path are
+// keyed by it, because their order means nothing; empty values are left out.
+func render(t *testing.T, chart string, values []string) map[string]any {
+	arguments := []string{"template", "rancher", chart, "--namespace", "cattle-system", "--kube-version", "1.30.14"}
+	for _, value := range values {
+		arguments = append(arguments, "--set", value)
+	}
+	helm := exec.Command("helm", arguments...)
+	helm.Stderr = os.Stderr
+	output, err := helm.Output()
+	if err != nil {
+		t.Fatalf("helm %s: %v", strings.Join(arguments, " "), err)
+	}
+	fields := map[string]any{}
+	for _, document := range regexp.MustCompile(`(?m)^---$`).Split(string(output), -1) {
+		var object map[string]any
+		if err := yaml.Unmarshal([]byte(document), &object); err != nil {
+			t.Fatal(err)
+		}
+		if object == nil {
+			continue
+		}
+		metadata := object["metadata"].(map[string]any)
+		name := object["kind"].(string) + "/" + metadata["name"].(string)
+		switch {
+		case leftOut[name]:
+		case strings.HasSuffix(name, "/rancher-post-delete"): // reduced: only the hook counts
+			flatten(fields, name, metadata["annotations"])
+		default:
+			delete(object, "description")
+			flatten(fields, name, object)
+		}
+	}
+	return fields
+}
+
+func flatten(fields map[string]any, path string, value any) {
+	switch value := value.(type) {
+	case map[string]any:
+		for key, inner := range value {
+			flatten(fields, path+"."+key, inner)
+		}
+	case []any:
+		for i, inner := range value {
+			key := strconv.Itoa(i)
+			if object, ok := inner.(map[string]any); ok {
+				for _, identity := range []string{"name", "mountPath"} {
+					if text, ok := object[identity].(string); ok {
+						key = text
+					}
+				}
+			}
+			flatten(fields, path+"["+key+"]", inner)
+		}
+	case string:
+		if value = strings.TrimSpace(value); value != "" {
+			fields[path] = value
+		}
+	case nil:
+	default:
+		fields[path] = value
+	}
+}
