@@ -30,9 +30,12 @@ for folder in /var/lib /var/lib/docker; do
     fi
 done
 
-# Another cluster's certificates make RKE fail after minutes with `tls: bad certificate`. The folder is readable through Docker only.
-if [ -n "$docker_version" ] && [ -e /etc/kubernetes/ssl/kube-ca.pem ]; then
-    found=$(openssl x509 -noout -fingerprint -sha256 -in /etc/kubernetes/ssl/kube-ca.pem 2>/dev/null | cut -d= -f2)
+# Another cluster's certificates make RKE fail after minutes with `tls: bad certificate`. Read through Docker, because the user
+# need not be able to read the folder.
+tools=$([ -z "$docker_version" ] || docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 '/rke-tools:')
+if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
+    found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null |
+        openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2)
     if [ -n "$found" ] && [ "$found" != "$ca_fingerprint" ]; then
         echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem has the fingerprint $found, this cluster's CA has $ca_fingerprint. Remove that cluster from the node first (rke remove, then /etc/kubernetes and /var/lib/etcd)"
     fi

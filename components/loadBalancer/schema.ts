@@ -23,7 +23,7 @@ export const loadBalancerSettingsSchema = nginxTuningSchema.extend({
         .length(1, "expected exactly one host: two need a virtual IP between them, which is not supported yet"),
 });
 
-export const nginxLoadBalancerSchema = loadBalancerSettingsSchema.extend({
+export const nginxSettingsSchema = loadBalancerSettingsSchema.extend({
     hostname: dnsNameSchema,
     upstreams: z
         // A name that does not resolve would make NGINX refuse its whole configuration.
@@ -33,6 +33,9 @@ export const nginxLoadBalancerSchema = loadBalancerSettingsSchema.extend({
     certificateChain: z.string(),
     privateKey: privateKeySchema,
     drift: z.enum(DriftMode).default(DriftMode.Enforce),
-}).superRefine((settings, context) => reportProblems(checkServerCertificate(settings), context));
+});
 
-export type NginxSettings = z.output<typeof nginxLoadBalancerSchema>;
+export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine((settings, context) =>
+    reportProblems(checkServerCertificate(settings), context));
+
+export type NginxSettings = z.output<typeof nginxSettingsSchema>;

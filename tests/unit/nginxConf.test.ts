@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs"
 import { tmpdir } from "os";
 import { join } from "path";
 import { forVersion, nginxConf, releaseOf, statusPort, sysctls } from "../../components/loadBalancer/nginxConf";
-import { NginxSettings, nginxLoadBalancerSchema } from "../../components/loadBalancer/schema";
+import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { unpackedDebianPackages } from "../../lab/tools";
 import { issue } from "../certificates";
 
@@ -17,7 +17,7 @@ const required = {
     certificateChain: "certificate",
     privateKey: "-----BEGIN PRIVATE KEY-----\n",
 };
-const settings = (changes: Partial<NginxSettings> = {}): NginxSettings => ({ ...nginxLoadBalancerSchema.parse(required), ...changes });
+const settings = (changes: Partial<NginxSettings> = {}): NginxSettings => ({ ...nginxSettingsSchema.parse(required), ...changes });
 
 /** NGINX of Debian 11 and 12, the first with `http2 on`, and newer ones that know every directive. */
 const versions = ["1.18.0", "1.22.1", "1.25.1", "1.26.3", "1.30.6"];
@@ -228,7 +228,7 @@ describe("the NGINX of Debian", () => {
         });
         fc.assert(
             fc.property(values, changes => {
-                fc.pre(nginxLoadBalancerSchema.safeParse({ ...required, ...changes }).success);
+                fc.pre(nginxSettingsSchema.safeParse({ ...required, ...changes }).success);
                 accepted(changes);
             }),
             { numRuns: 25 },
