@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -90,7 +91,7 @@ func (s *sources) volume(volume corev1.Volume) (map[string]string, error) {
 	default:
 		return nil, nil
 	}
-	if apierrors.IsNotFound(err) && optional != nil && *optional {
+	if isNotFound(err) && optional != nil && *optional {
 		return map[string]string{}, nil
 	}
 	if err != nil {
@@ -132,7 +133,7 @@ func (s *sources) variable(variable corev1.EnvVar) (value string, set bool, err 
 		return "", false, nil
 	}
 	value, found := data[key]
-	if found || (optional != nil && *optional && (err == nil || apierrors.IsNotFound(err))) {
+	if found || (optional != nil && *optional && (err == nil || isNotFound(err))) {
 		return value, found, nil
 	}
 	if err == nil {
@@ -144,7 +145,7 @@ func (s *sources) variable(variable corev1.EnvVar) (value string, set bool, err 
 func (s *sources) secret(name string) (map[string]string, error) {
 	secret, err := s.client.CoreV1().Secrets(s.namespace).Get(s.ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, err
+		return nil, sourceProblem("secret", name, err)
 	}
 	data := map[string]string{}
 	for key, value := range secret.Data {
@@ -156,7 +157,21 @@ func (s *sources) secret(name string) (map[string]string, error) {
 func (s *sources) configMap(name string) (map[string]string, error) {
 	config, err := s.client.CoreV1().ConfigMaps(s.namespace).Get(s.ctx, name, metav1.GetOptions{})
 	if err != nil {
-		return nil, err
+		return nil, sourceProblem("configmap", name, err)
 	}
 	return config.Data, nil
 }
+
+// errNotFound is in the kubelet's words, which differ from the API server's.
+type errNotFound struct{ kind, name string }
+
+func (e errNotFound) Error() string { return fmt.Sprintf("%s %q not found", e.kind, e.name) }
+
+func sourceProblem(kind, name string, err error) error {
+	if apierrors.IsNotFound(err) {
+		return errNotFound{kind, name}
+	}
+	return err
+}
+
+func isNotFound(err error) bool { return errors.As(err, new(errNotFound)) }
