@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -47,14 +48,14 @@ func (a *agent) run(ctx context.Context) error {
 		return err == nil && proto == "tcp" && host == "127.0.0.1"
 	}
 	for ctx.Err() == nil {
-		connected := false
+		var connected atomic.Bool
 		err := remotedialer.ClientConnect(ctx, "wss://"+server.Host+"/v3/connect", headers, dialer, local,
 			func(context.Context, *remotedialer.Session) error {
-				connected = true
+				connected.Store(true)
 				fmt.Fprintln(a.out, "connected")
 				return nil
 			})
-		if connected && ctx.Err() == nil {
+		if connected.Load() && ctx.Err() == nil {
 			fmt.Fprintln(a.out, "disconnected:", err)
 		}
 		select {

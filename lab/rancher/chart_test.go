@@ -13,7 +13,9 @@ import (
 )
 
 // leftOut are the real chart's objects of which README.md says that this chart has none.
-var leftOut = map[string]bool{"ClusterRole/rancher-post-delete": true, "ClusterRoleBinding/rancher-post-delete": true, "ConfigMap/rancher-post-delete": true}
+var leftOut = map[string]bool{
+	"ClusterRole/rancher-post-delete": true, "ClusterRoleBinding/rancher-post-delete": true, "ConfigMap/rancher-post-delete": true,
+}
 
 // TestChartContract renders the real chart, whose folder RANCHER_CHART names, and this one with the same values and wants
 // the same objects.
@@ -29,14 +31,28 @@ func TestChartContract(t *testing.T) {
 		"public CA":         {"agentTLSMode=system-store", "ingress.tls.source=secret"},
 		"one replica":       {"privateCA=true", "replicas=1", "antiAffinity=required", "debug=true"},
 		"scaled by Rancher": {"replicas=-3", "priorityClassName=other"},
-		"proxy": {"proxy=http://proxy.lab:3128", "noProxy=10.0.0.0/8", "extraEnv[0].name=CA_CHECKSUM", "extraEnv[0].value=abc", "features=a=true",
-			"additionalTrustedCAs=true", "systemDefaultRegistry=registry.lab", "useBundledSystemChart=true", "cacheSyncTimeout=10m"},
-		"audit log": {"auditLog.level=2", "resources.requests.cpu=1", "startupProbe.failureThreshold=60", "imagePullSecrets[0].name=pull",
-			"extraTolerations[0].key=a", "extraTolerations[0].operator=Exists", "extraNodeSelectorTerms[0].key=b", "extraNodeSelectorTerms[0].operator=Exists"},
-		"audit log on the host": {"auditLog.level=1", "auditLog.destination=hostPath", "hostPort=8443", "rancherImage=other/rancher", "rancherImageTag=v2.11.4"},
-		"ingress":               {"ingress.ingressClassName=nginx", "ingress.extraAnnotations.a=b", "ingress.includeDefaultExtraAnnotations=false", "ingress.configurationSnippet=more_set_headers a", "ingress.path=/x", "ingress.pathType=Prefix"},
-		"own ingress":           {"ingress.enabled=false", "service.type=NodePort", "service.annotations.a=b", "postDelete.enabled=false", "webhook=a: b", "fleet.c=d", "extraObjects[0].kind=ConfigMap", "extraObjects[0].apiVersion=v1", "extraObjects[0].metadata.name=more"},
-		"HTTPS":                 {"tls=ingress", "ingress.tls.source=secret", "ingress.servicePort=443", "service.disableHTTP=true", "privateCA=true"},
+		"surroundings": {
+			"proxy=http://proxy.lab:3128", "noProxy=10.0.0.0/8", "additionalTrustedCAs=true", "systemDefaultRegistry=registry.lab",
+			"useBundledSystemChart=true", "cacheSyncTimeout=10m", "features=a=true", "extraEnv[0].name=CA_CHECKSUM", "extraEnv[0].value=abc",
+		},
+		"audit log": {"auditLog.level=2"},
+		"audit log on the host": {
+			"auditLog.level=1", "auditLog.destination=hostPath", "hostPort=8443", "rancherImage=other/rancher", "rancherImageTag=v2.11.4",
+		},
+		"pods": {
+			"resources.requests.cpu=1", "startupProbe.failureThreshold=60", "imagePullSecrets[0].name=pull",
+			"extraTolerations[0].key=a", "extraTolerations[0].operator=Exists",
+			"extraNodeSelectorTerms[0].key=b", "extraNodeSelectorTerms[0].operator=Exists",
+		},
+		"ingress": {
+			"ingress.ingressClassName=nginx", "ingress.extraAnnotations.a=b", "ingress.includeDefaultExtraAnnotations=false",
+			"ingress.configurationSnippet=more_set_headers a", "ingress.path=/x", "ingress.pathType=Prefix",
+		},
+		"no ingress": {
+			"ingress.enabled=false", "service.type=NodePort", "service.annotations.a=b", "postDelete.enabled=false", "webhook=a: b", "fleet=c: d",
+			"extraObjects[0].kind=ConfigMap", "extraObjects[0].apiVersion=v1", "extraObjects[0].metadata.name=more",
+		},
+		"HTTPS": {"tls=ingress", "ingress.tls.source=secret", "ingress.servicePort=443", "service.disableHTTP=true", "privateCA=true"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := append(append([]string{}, external...), values...)
@@ -61,7 +77,10 @@ func prepared(t *testing.T, folder string) string {
 		t.Fatal(err)
 	}
 	placeholder := regexp.MustCompile(`%[A-Z_]+%`)
-	filled := map[string]string{"%VERSION%": "2.11.3", "%APP_VERSION%": "v2.11.3", "%POST_DELETE_IMAGE_NAME%": "rancher/shell", "%POST_DELETE_IMAGE_TAG%": "v0.4.1"}
+	filled := map[string]string{
+		"%VERSION%": "2.11.3", "%APP_VERSION%": "v2.11.3",
+		"%POST_DELETE_IMAGE_NAME%": "rancher/shell", "%POST_DELETE_IMAGE_TAG%": "v0.4.1",
+	}
 	for _, name := range []string{"Chart.yaml", "values.yaml"} {
 		file := filepath.Join(copied, name)
 		text, err := os.ReadFile(file)

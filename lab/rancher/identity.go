@@ -25,7 +25,8 @@ func (t *podToken) Token() (*oauth2.Token, error) {
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: t.pod.Name, UID: t.pod.UID},
 	}}
-	answer, err := t.client.CoreV1().ServiceAccounts(t.pod.Namespace).CreateToken(ctx, t.pod.Spec.ServiceAccountName, request, metav1.CreateOptions{})
+	accounts := t.client.CoreV1().ServiceAccounts(t.pod.Namespace)
+	answer, err := accounts.CreateToken(ctx, t.pod.Spec.ServiceAccountName, request, metav1.CreateOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func runNode(ctx context.Context, arguments []string) error {
 func runAgent(ctx context.Context, arguments []string) error {
 	flags := flag.NewFlagSet("node-workloads agent", flag.ExitOnError)
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "usage: node-workloads agent --server URL --id ID [--cacert FILE] [--resolve HOST:PORT:ADDRESS] <registration-token")
+		fmt.Fprintln(flags.Output(), "node-workloads agent: connects to Rancher with the registration token given on standard input")
 		flags.PrintDefaults()
 	}
 	a := agent{out: os.Stdout}

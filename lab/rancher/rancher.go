@@ -65,7 +65,8 @@ func settingsOf(c *container) (map[string]string, error) {
 	default:
 		return nil, fmt.Errorf("CATTLE_AGENT_TLS_MODE is %q; strict and system-store are known", mode)
 	}
-	return map[string]string{"cacerts": strings.TrimSpace(ca), "agent-tls-mode": mode, "server-version": c.image[strings.LastIndexByte(c.image, ':')+1:]}, nil
+	version := c.image[strings.LastIndexByte(c.image, ':')+1:]
+	return map[string]string{"cacerts": strings.TrimSpace(ca), "agent-tls-mode": mode, "server-version": version}, nil
 }
 
 // bootstrapPassword is the one in the environment, else that of the Secret bootstrap-secret, which is made when there is none.
@@ -122,7 +123,8 @@ func (s *rancherStandIn) handler() http.Handler {
 	mux.HandleFunc("POST /v3-public/localProviders/local", s.login)
 	mux.HandleFunc("GET /v3/settings/{name}", s.setting)
 	mux.HandleFunc("/v3", s.withLogin(func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]any{"type": "apiRoot", "apiVersion": map[string]string{"group": "management.cattle.io", "version": "v3"}})
+		version := map[string]string{"group": "management.cattle.io", "version": "v3"}
+		writeJSON(w, http.StatusOK, map[string]any{"type": "apiRoot", "apiVersion": version})
 	}))
 	mux.HandleFunc("GET /v3/clusterregistrationtokens", s.withLogin(func(w http.ResponseWriter, _ *http.Request) {
 		token := map[string]string{"type": "clusterRegistrationToken", "clusterId": "lab", "token": s.tunnels.registrationToken}

@@ -70,7 +70,8 @@ func (s *podStatus) write(ctx context.Context, key string, phase corev1.PodPhase
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": s.pod.UID}, "status": status})
 	if err == nil {
-		_, err = s.node.client.CoreV1().Pods(s.pod.Namespace).Patch(ctx, s.pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
+		pods := s.node.client.CoreV1().Pods(s.pod.Namespace)
+		_, err = pods.Patch(ctx, s.pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	}
 	if err != nil {
 		log.Printf("status of pod %s/%s: %v", s.pod.Namespace, s.pod.Name, err)

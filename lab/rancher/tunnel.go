@@ -40,7 +40,8 @@ type tunnels struct {
 	peerToken         string
 }
 
-func startTunnels(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod, c *container, registrationToken, peerToken string) (*tunnels, error) {
+func startTunnels(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod, c *container,
+	registrationToken, peerToken string) (*tunnels, error) {
 	t := &tunnels{registrationToken: registrationToken, peerToken: peerToken}
 	t.server = remotedialer.New(t.authorize, remotedialer.DefaultErrorWriter)
 	t.server.PeerID, t.server.PeerToken = string(pod.UID), peerToken
@@ -63,7 +64,8 @@ func (t *tunnels) authorize(request *http.Request) (name string, allowed bool, e
 }
 
 func (t *tunnels) isPeer(request *http.Request) bool {
-	return request.URL.Path == "/v3/connect" && request.Header.Get(remotedialer.ID) != "" && equal(request.Header.Get(remotedialer.Token), t.peerToken)
+	return request.URL.Path == "/v3/connect" && request.Header.Get(remotedialer.ID) != "" &&
+		equal(request.Header.Get(remotedialer.Token), t.peerToken)
 }
 
 // followPeers keeps a tunnel to every other ready pod of the Service, as Rancher does.
