@@ -7,9 +7,9 @@ import { privateCaSchema } from "./components/certificates/privateCa";
 import { Distribution } from "./components/cluster/compatibility";
 import { existingClusterSchema } from "./components/cluster/kubernetesCluster";
 import { rkeClusterSchema } from "./components/cluster/schema";
-import { privateKeySchema } from "./components/host/connection";
+import { dnsNameSchema, privateKeySchema } from "./components/host/connection";
 import { DriftMode } from "./components/host/drift";
-import { dnsNameSchema, loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
+import { loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
 import { rancherReleaseSchema } from "./components/rancher/rancherRelease";
 import { describeIssues } from "./components/validation";
 

@@ -10,6 +10,7 @@ export { NetworkPlugin, NodeRole, TaintEffect } from "./cluster/schema";
 export { HostConnectionArgs } from "./host/connection";
 export { DriftMode } from "./host/drift";
 export { NginxLoadBalancer, NginxLoadBalancerArgs, NginxTuningArgs } from "./loadBalancer/nginxLoadBalancer";
+export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAliases";
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";

@@ -137,10 +137,15 @@ async function create(instance: Instance, host: Host, image: string, version: st
         "--systemd=false", "--privileged", "--cgroupns", "private", "--env", "container=oci", "--stop-signal", "SIGRTMIN+3",
         "--tmpfs", "/run:rw,mode=755", "--tmpfs", "/run/lock:rw", "--tmpfs", "/tmp:rw,exec,mode=1777",
         "--ulimit", "nofile=19000:19000", "--ulimit", "nproc=20000:20000",
-        "--network", network(instance), "--ip", addressOf(instance, host),
+        // A hardware address of its own, always the same, so that nobody keeps an old one when a host is replaced.
+        "--network", network(instance), "--ip", addressOf(instance, host), "--mac-address", hardwareAddress(instance, host),
         ...(isNode ? ["--volume", `${dockerVolume(instance, host)}:/var/lib/docker`] : []),
         image, "/sbin/init",
     ]);
+}
+
+function hardwareAddress(instance: Instance, host: Host): string {
+    return [2, 0, ...addressOf(instance, host).split(".").map(Number)].map(byte => byte.toString(16).padStart(2, "0")).join(":");
 }
 
 async function loadNodeImage(instance: Instance, host: Host, file: string): Promise<void> {

@@ -47,11 +47,21 @@ export async function stackOutput(stack: StackRun, name: string): Promise<string
     return output.trimEnd();
 }
 
+/** Where the lab's own engine keeps the stack's state. */
+export function stateFile(instance: Instance): string {
+    return join(labFiles(instance).folder, "state.json");
+}
+
+/** Runs the lab's own engine whatever is on the PATH; `onLine` may end it half-way. */
+export function runLabEngine(stack: StackRun, args: string[], onLine?: (line: string, kill: () => void) => void): Promise<Finished> {
+    return execute(stack, engineCommand(stack, args), false, onLine);
+}
+
 function engineCommand(stack: StackRun, args: string[]): string[] {
     const config = stack.configFile ? ["--config-file", stack.configFile] : [];
     return [
         join(repository, "node_modules", ".bin", "tsx"), join(__dirname, "engine", "cli.ts"), ...args,
-        "--stack", stack.instance, "--state", join(labFiles(stack.instance).folder, "state.json"), "--cwd", repository, ...config,
+        "--stack", stack.instance, "--state", stateFile(stack.instance), "--cwd", repository, ...config,
     ];
 }
 
@@ -62,32 +72,43 @@ async function pulumiCommand(stack: StackRun, verb: string, flags: string[]): Pr
     return ["pulumi", verb, "--stack", stack.instance, "--non-interactive", "--suppress-outputs", ...confirm, ...flags, ...config];
 }
 
-function execute(stack: StackRun, [file, ...args]: string[], show: boolean): Promise<Finished> {
-    const { folder } = labFiles(stack.instance);
+function execute(stack: StackRun, [file, ...args]: string[], show: boolean, onLine?: (line: string, kill: () => void) => void): Promise<Finished> {
     const env = {
         ...process.env,
         PATH: [stack.tools, process.env.PATH].join(delimiter),
         PULUMI_CONFIG_PASSPHRASE: passphrase(stack.instance),
-        PULUMI_BACKEND_URL: `file://${join(folder, "pulumi")}`,
+        PULUMI_BACKEND_URL: `file://${pulumiBackend(stack.instance)}`,
         PULUMI_SKIP_UPDATE_CHECK: "true",
     };
-    mkdirSync(join(folder, "pulumi"), { recursive: true });
     return new Promise((resolve, reject) => {
-        const child = spawn(file, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"] });
+        // A group of its own, so that a test can kill all of it at once.
+        const child = spawn(file, args, { cwd: repository, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+        const forward = (signal: NodeJS.Signals) => process.kill(-child.pid!, signal);
+        process.once("SIGINT", forward).once("SIGTERM", forward);
         let output = "";
         for (const stream of [child.stdout, child.stderr]) {
             stream.setEncoding("utf8").on("data", (chunk: string) => {
                 output += chunk;
                 if (show) process.stdout.write(chunk);
+                if (onLine) chunk.split("\n").forEach(line => onLine(line, () => process.kill(-child.pid!, "SIGKILL")));
             });
         }
         child.on("error", reject);
-        child.on("close", code => resolve({ code: code ?? 1, output }));
+        child.on("close", code => {
+            process.off("SIGINT", forward).off("SIGTERM", forward);
+            resolve({ code: code ?? 1, output });
+        });
     });
 }
 
+function pulumiBackend(instance: Instance): string {
+    const folder = join(labFiles(instance).folder, "pulumi");
+    mkdirSync(folder, { recursive: true });
+    return folder;
+}
+
 /** The passphrase of the lab's state: made once, readable by its owner only. */
-function passphrase(instance: Instance): string {
+export function passphrase(instance: Instance): string {
     const file = join(labFiles(instance).folder, "passphrase");
     if (!existsSync(file)) {
         mkdirSync(labFiles(instance).folder, { recursive: true });

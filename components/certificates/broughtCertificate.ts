@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { dnsNameSchema } from "../loadBalancer/schema";
+import { dnsNameSchema } from "../host/connection";
 import { validated } from "../validation";
 import { checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, withoutRoot } from "./pem";
 import { reportProblems, ServerCertificate } from "./serverCertificate";

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { z } from "zod";
-import { dnsNameSchema } from "../loadBalancer/schema";
+import { dnsNameSchema } from "../host/connection";
 import { validated } from "../validation";
 import { normalizePem } from "./pem";
 import { ServerCertificate } from "./serverCertificate";

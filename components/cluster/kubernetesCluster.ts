@@ -54,9 +54,9 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
         super("pulumi-rancher-ha:index:ExistingCluster", name, {}, opts);
         const cluster = validated(this, `ExistingCluster ${name}`, existingClusterSchema, args);
         this.kubeconfig = pulumi.secret(cluster.kubeconfig);
-        this.ingressAddresses = cluster.ingressAddresses;
-        this.apiEndpoint = cluster.apiEndpoint;
-        this.kubernetesVersion = cluster.kubernetesVersion;
+        this.ingressAddresses = pulumi.unsecret(cluster.ingressAddresses);
+        this.apiEndpoint = pulumi.unsecret(cluster.apiEndpoint);
+        this.kubernetesVersion = pulumi.unsecret(cluster.kubernetesVersion);
         this.registerOutputs({
             kubeconfig: this.kubeconfig,
             ingressAddresses: this.ingressAddresses,

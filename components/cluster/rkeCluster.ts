@@ -122,14 +122,14 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             // Made once: running it again would make a second CA.
             { ...child, ignoreChanges: ["create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"] },
         );
-        const state = pulumi.all([pki.stdout]).apply(([packed]) => unpackState(packed));
+        const state = pki.stdout.apply(unpackState);
         const mode = drift ?? DriftMode.Warn;
         const epoch = driftEpoch(
             `${name}-drift`,
             {
                 mode,
                 observe: () => observe(pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)), child),
-                desired: { "cluster.yml": cluster.apply(clusterYml) },
+                desired: { "cluster.yml": pulumi.unsecret(cluster.apply(clusterYml)) },
             },
             child,
         );
@@ -146,7 +146,9 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 
         this.ready = rke;
         // The id is known in every preview once the cluster exists, the result of a pending run is not.
-        const built = <T>(value: (settings: RkeClusterSettings) => T) => pulumi.all([cluster, rke.id]).apply(([settings]) => value(settings));
+        // Only the SSH key among the settings is secret.
+        const built = <T>(value: (settings: RkeClusterSettings) => T) =>
+            pulumi.unsecret(pulumi.all([cluster, rke.id]).apply(([settings]) => value(settings)));
         this.apiEndpoint = built(endpoint);
         this.kubeconfig = pulumi.secret(
             pulumi.all([cluster, state, rke.id]).apply(([settings, known]) => kubeconfig(known, settings.clusterName, endpoint(settings))),

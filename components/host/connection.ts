@@ -31,6 +31,11 @@ export const addressSchema = z
     .string()
     .regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "expected an IP address or a DNS name");
 
+export const dnsNameSchema = z
+    .string()
+    .max(253)
+    .regex(/^(?=.*[a-z])([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "expected a lower-case DNS name such as rancher.example.com");
+
 export const portSchema = z.number().int().min(1).max(65535);
 
 export const hostKeySchema = z

@@ -1,13 +1,8 @@
 import { z } from "zod";
 import { checkServerCertificate } from "../certificates/pem";
 import { reportProblems } from "../certificates/serverCertificate";
-import { hostConnectionSchema, portSchema, privateKeySchema } from "../host/connection";
+import { dnsNameSchema, hostConnectionSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
-
-export const dnsNameSchema = z
-    .string()
-    .max(253)
-    .regex(/^(?=.*[a-z])([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "expected a lower-case DNS name such as rancher.example.com");
 
 const nginxTuningSchema = z.strictObject({
     upstreamPort: portSchema.default(80),

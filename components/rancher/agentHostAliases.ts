@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { dnsNameSchema } from "../loadBalancer/schema";
+import { dnsNameSchema } from "../host/connection";
 import { validated } from "../validation";
 
 export interface AgentHostAliasesArgs {

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { z } from "zod";
 import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
-import { dnsNameSchema } from "../loadBalancer/schema";
+import { dnsNameSchema } from "../host/connection";
 import { validated } from "../validation";
 import { RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { addressSchema } from "../host/connection";
 import { runnerProgram } from "../host/commands";
 import { nodeProgram } from "../host/programs";
-import { dnsNameSchema } from "../loadBalancer/schema";
+import { dnsNameSchema } from "../host/connection";
 import { validated } from "../validation";
 
 export interface VerificationArgs {

@@ -1,0 +1,186 @@
+import { execFileSync, spawn } from "child_process";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "fs";
+import { createServer } from "http";
+import { AddressInfo } from "net";
+import { join } from "path";
+import { unpackState, caFingerprint } from "../../components/cluster/state";
+import { secretTexts } from "../../lab/engine/values";
+import { addressOf, hostExec, labFiles, startLab, stopLab } from "../../lab/lab";
+import { until } from "../../lab/process";
+import { RancherClient } from "./rancherClient";
+import { hostDigest, instance, printed, pulumi, readState } from "./testStack";
+
+jest.setTimeout(15 * 60_000);
+
+let tools: string;
+let before: { lb1: string; node1: string };
+let ca: string;
+
+const pki = () => caFingerprint(unpackState(readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value));
+const output = (name: string) => {
+    const value = readState().outputs[name];
+    return value?.value ?? value;
+};
+
+beforeAll(async () => {
+    await stopLab(instance);
+    tools = await startLab(instance);
+    before = { lb1: await hostDigest("lb1"), node1: await hostDigest("node1") };
+});
+
+afterAll(() => stopLab(instance));
+
+describe("before anything is touched", () => {
+    test("every wrong key of a configuration is refused in one error", async () => {
+        const { code, output: text } = await pulumi(tools, "up", {
+            edit: yaml => yaml.replace("rancher.lab.internal", "Rancher_Lab").replace("v1.30.14-rancher1-1", "v1.29.1").replace("chartVersion: 2.11.3", "chartVersion: 2.13.0\n        colour: blue")
+                .replace("roles: [controlplane, etcd, worker]", "roles: [controlplane, worker]"),
+        });
+        expect(code).toBe(1);
+        for (const key of ["hostname", "cluster.kubernetesVersion", "cluster.nodes", "rancher.chartVersion", "rancher.colour"]) expect(text).toContain(`pulumi-rancher-ha:${key}: `);
+        expect(text).toContain("nothing was changed");
+        expect(readState().resources.filter(resource => resource.custom)).toEqual([]);
+    });
+
+    test("a wrong host key of one node stops the run before RKE, and names the node", async () => {
+        const { code, output: text } = await pulumi(tools, "up", {
+            edit: yaml => yaml.replace("hostname: node2", "hostname: node2\n              hostKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam"),
+        });
+        expect(code).toBe(1);
+        expect(text).toMatch(/RKE was not started and no host was changed, because:\s+- node2: .*another host key than the one configured/);
+        expect((await hostExec(instance, "node1", ["docker", "ps", "--all", "--quiet"])).stdout).toBe("");
+    });
+
+    test("the hosts are as they were, byte by byte", async () => {
+        // The load balancer may have been set up beside the refused cluster run: only the cluster's hosts are to be untouched there.
+        expect(await hostDigest("node1")).toBe(before.node1);
+    });
+});
+
+describe("a run that is ended half-way", () => {
+    test("between two steps: the cluster's PKI is kept", async () => {
+        ca = pki();
+        const { code } = await pulumi(tools, "up", { flags: ["--stop-after", "rancher-ca-server"] });
+        expect(code).toBe(1);
+        expect(pki()).toBe(ca);
+    });
+
+    test("inside the cluster step, by SIGKILL: nothing of it is lost", async () => {
+        let killed = false;
+        const { code } = await pulumi(tools, "up", {
+            onLine: (line, kill) => {
+                if (killed || !line.includes("rke: [etcd] Building up etcd plane")) return;
+                killed = true;
+                setTimeout(kill, 3000);
+            },
+        });
+        expect([killed, code]).toEqual([true, 1]);
+        // The killed runner's own RKE ends with its connections; the next run must not meet it.
+        execFileSync("sleep", ["3"]);
+        expect(pki()).toBe(ca);
+    });
+
+    test("the next up finishes, with the same CA", async () => {
+        const { code, output: text } = await pulumi(tools, "up");
+        expect(text).toContain("the last run was ended in the middle of create rancher-cluster-rke");
+        expect({ code, tail: code === 0 ? "" : text.slice(-3000) }).toEqual({ code: 0, tail: "" });
+        expect(pki()).toBe(ca);
+    });
+});
+
+describe("the stack that is up", () => {
+    test("a preview and another up find nothing to do", async () => {
+        expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).output).toContain("unchanged");
+        const again = await pulumi(tools, "up");
+        expect(again.result!.steps.filter(step => step.op !== "same")).toEqual([]);
+    });
+
+    test("every component waits for what it takes from another", async () => {
+        const { result } = await pulumi(tools, "preview");
+        const registration = (name: string) => result!.registrations.find(each => each.name === name)!;
+        const takes = (name: string) => registration(name).dependencies.map(urn => urn.split("::").pop());
+        expect(takes("rancher-lb-host")).toEqual(expect.arrayContaining(["rancher-cluster-rke", "rancher-ca-server", "rancher-ca-server-key"]));
+        expect(takes("rancher-kubernetes")).toEqual(expect.arrayContaining(["rancher-cluster-pki", "rancher-cluster-rke"]));
+        expect(takes("rancher-ca-secret-secret")).toEqual(expect.arrayContaining(["rancher-ca-root", "rancher-namespace"]));
+        expect(takes("rancher-release-release")).toEqual(expect.arrayContaining(["rancher-ca-secret-secret", "rancher-cluster-rke"]));
+        expect(takes("rancher-verification-checks")).toEqual(expect.arrayContaining(["rancher-lb-host", "rancher-release-release"]));
+        expect(registration("rancher-release-release").deletedWith).toMatch(/::rancher-cluster-rke$/);
+    });
+
+    test("verification has asked through the load balancer", () => {
+        const checks = readState().resources.find(resource => resource.urn.endsWith("::rancher-verification-checks"))!.outputs.stdout;
+        for (const check of ["ping", "redirect", "cacerts", "http2", "websocket"]) expect(checks).toMatch(new RegExp(`^ok .*${check}`, "im"));
+    });
+
+    test("a real agent connects through the load balancer, and a request travels back through its tunnel", async () => {
+        const address = addressOf(instance, "lb1");
+        const rancher = new RancherClient("rancher.lab.internal", address, output("caCertificate"));
+        const token = await rancher.login(output("bootstrapPassword"));
+        const registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+        const behindAgent = createServer((_request, response) => response.end("reached behind the agent")).listen(0, "127.0.0.1");
+        const port = (behindAgent.address() as AddressInfo).port;
+        const caFile = join(labFiles(instance).folder, "ca.pem");
+        writeFileSync(caFile, output("caCertificate"));
+        const agent = spawn(join(tools, "node-workloads"), [
+            "agent", "--server", output("url"), "--cacert", caFile, "--id", "agent-1", "--token", registration, "--resolve", `rancher.lab.internal:443:${address}`,
+        ]);
+        try {
+            const said: string[] = [];
+            for (const stream of [agent.stdout, agent.stderr]) stream.on("data", chunk => said.push(String(chunk)));
+            await until(`agent connected (${said.join("")})`, 30, async () => said.join("").includes("connected"));
+            let answer = { status: 0, body: "" };
+            await until("the tunnel known to every replica", 20, async () => {
+                answer = await rancher.ask("GET", `/lab/tunnel/agent-1/http/127.0.0.1:${port}/`, { token });
+                return answer.status === 200;
+            });
+            expect(answer.body).toBe("reached behind the agent");
+        } finally {
+            agent.kill();
+            behindAgent.close();
+        }
+    });
+});
+
+describe("drift of the load balancer host", () => {
+    const cases: [string, string, RegExp][] = [
+        ["nginx.conf edited", "sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf", /nginx\.conf: content changed/],
+        ["the certificate replaced", "sed -i '2s/./x/' /etc/nginx/rancher-ha/fullchain.pem", /fullchain\.pem: content changed/],
+        ["the key made readable", "chmod 644 /etc/nginx/rancher-ha/privkey.pem", /privkey\.pem: mode and owner 644 root:root, expected 600 root:root/],
+        ["the service stopped", "systemctl stop nginx", /nginx\.service: inactive, expected active/],
+    ];
+    test.each(cases)("%s: seen in preview, healed by up, then nothing to do", async (_what, tamper, finding) => {
+        await hostExec(instance, "lb1", ["sh", "-c", tamper]);
+        const seen = await pulumi(tools, "preview", { flags: ["--diff"] });
+        expect(seen.output).toMatch(finding);
+        expect(seen.result!.steps.filter(step => step.op === "update").map(step => step.name)).toEqual(expect.arrayContaining(["rancher-lb-drift", "rancher-lb-host"]));
+        expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(1);
+        expect((await pulumi(tools, "up")).code).toBe(0);
+        expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
+    });
+});
+
+test("no secret of the runs stands in an output, a log or a file outside the encrypted state", () => {
+    const key = readFileSync(labFiles(instance).privateKey, "utf8").split("\n")[2];
+    const admin = unpackState(readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value)
+        .desiredState.certificatesBundle["kube-admin"].keyPEM.split("\n")[2];
+    const secrets = [...new Set([key, admin, output("bootstrapPassword"), ...secretTexts(readState().outputs)])]
+        .filter(text => !/^-----|^(apiVersion|kind|clusters|users|contexts|current-context|preferences)\b|^\s*(- )?\w+:?$/.test(text) && text.trim().length >= 16 && !/server: https|name: |user: |cluster: /.test(text));
+    expect(secrets.length).toBeGreaterThan(3);
+    const folder = labFiles(instance).folder;
+    const files = (path: string): string[] => readdirSync(path).flatMap(name => (statSync(join(path, name)).isDirectory() ? files(join(path, name)) : [join(path, name)]));
+    const allowed = ["ssh/id_ed25519", "result.json"].map(name => join(folder, name));
+    const texts = [...printed, ...files(folder).filter(file => !allowed.includes(file)).map(file => readFileSync(file, "utf8"))];
+    for (const secret of secrets) expect(texts.some(text => text.includes(secret))).toBe(false);
+    expect(printed.join("")).not.toMatch(/PRIVATE KEY-----/);
+});
+
+test("destroy leaves the hosts clean", async () => {
+    const { code, output: text } = await pulumi(tools, "destroy");
+    expect({ code, tail: code === 0 ? "" : text.slice(-3000) }).toEqual({ code: 0, tail: "" });
+    expect(readState().resources).toEqual([]);
+    expect(await hostDigest("lb1")).toBe(before.lb1);
+    for (const node of ["node1", "node2", "node3"] as const) {
+        expect((await hostExec(instance, node, ["docker", "ps", "--all", "--quiet"])).stdout).toBe("");
+        expect((await hostExec(instance, node, ["sh", "-c", "find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null"], { tolerate: true })).stdout).toBe("");
+    }
+});

@@ -1,0 +1,51 @@
+import { readFileSync, writeFileSync } from "fs";
+import { join } from "path";
+import { Result } from "../../lab/engine/deployment";
+import { StateFile } from "../../lab/engine/state";
+import { addressOf, Host, hostExec, labFiles } from "../../lab/lab";
+import { Finished, passphrase, repository, runLabEngine, StackRun, stateFile } from "../../lab/stack";
+
+/** The stack of the tests: that of Pulumi.dev.yaml in a lab of its own, so that the one a person has up is never touched. */
+export const instance = "test";
+
+/** Everything the runs have printed, to be searched for secrets. */
+export const printed: string[] = [];
+
+/** The configuration of the tests, changed by `edit`. */
+export function configFile(edit: (text: string) => string = text => text): string {
+    const development = readFileSync(join(repository, "Pulumi.dev.yaml"), "utf8");
+    const network = (host: Host, lab: "dev" | "test") => addressOf(lab, host).replace(/\d+$/, "");
+    const text = development.split(network("lb1", "dev")).join(network("lb1", "test")).split(".lab/dev/").join(".lab/test/");
+    const edited = edit(text);
+    if (edited === text && edit.toString() !== "text => text") throw new Error("the edit changed nothing");
+    const file = join(labFiles(instance).folder, "Pulumi.test.yaml");
+    writeFileSync(file, edited);
+    return file;
+}
+
+export interface Ran extends Finished {
+    result?: Result;
+}
+
+/** Runs the stack and keeps what it printed. */
+export async function pulumi(tools: string, verb: string, options: { flags?: string[]; edit?: (text: string) => string; onLine?: (line: string, kill: () => void) => void } = {}): Promise<Ran> {
+    const json = join(labFiles(instance).folder, "result.json");
+    const stack: StackRun = { instance, tools, configFile: configFile(options.edit) };
+    writeFileSync(json, "null", { mode: 0o600 });
+    const finished = await runLabEngine(stack, [verb, "--json", json, ...(options.flags ?? [])], options.onLine);
+    printed.push(finished.output);
+    return { ...finished, result: JSON.parse(readFileSync(json, "utf8")) ?? undefined };
+}
+
+export function readState() {
+    return new StateFile(stateFile(instance), passphrase(instance)).read();
+}
+
+/** A digest of every file of a host that a run could change and that no clock or daemon changes by itself. */
+export async function hostDigest(host: Host): Promise<string> {
+    const script = `find /etc /usr /opt /root /home /srv /var/lib -xdev -type f \\
+        ! -path '/var/lib/apt/*' ! -path '/var/lib/dpkg/*' ! -path '/var/lib/docker/*' ! -path '/var/lib/containerd/*' ! -path '/var/lib/systemd/*' \\
+        ! -path '/etc/ssl/certs/*' ! -name '*.cache' ! -path '/usr/share/info/dir' ! -path '/etc/.updated' \\
+        -exec sha256sum {} + | sort -k2`;
+    return (await hostExec(instance, host, ["sh", "-c", script])).stdout;
+}
