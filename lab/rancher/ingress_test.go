@@ -27,7 +27,7 @@ func TestForwardedHeaders(t *testing.T) {
 		want   []string // X-Forwarded-Proto, -Port, Host, X-Forwarded-For, X-Original-Forwarded-For
 	}{
 		"not trusted":         {nil, sent, []string{"http", "80", "rancher.lab", "10.0.0.9", chain}},
-		"another word":        {map[string]string{"use-forwarded-headers": "yes"}, sent, []string{"http", "80", "rancher.lab", "10.0.0.9", chain}},
+		"another word":        {map[string]string{"use-forwarded-headers": "1"}, sent, []string{"http", "80", "rancher.lab", "10.0.0.9", chain}},
 		"trusted":             {trusted(""), sent, []string{"https", "443", "public.lab", "198.51.100.7", chain}},
 		"trusted, none sent":  {trusted(""), nil, []string{"http", "80", "rancher.lab", "10.0.0.9", ""}},
 		"known proxies":       {trusted("10.0.0.9/32"), sent, []string{"https", "443", "public.lab", "10.0.0.5", chain}},
