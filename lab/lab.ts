@@ -1,8 +1,9 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { connect } from "net";
 import { join } from "path";
 import { buildNodeImage, nodeImageNames } from "./nodeImage/nodeImage";
 import { progress, run, RunResult, until } from "./process";
-import { buildTools, cacheFolder, digest, digestOfFolder, installDebianPackages, keep, newFolder } from "./tools";
+import { buildTools, cacheFolder, digestOfFolder, installDebianPackages, keep, newFolder } from "./tools";
 
 /** Labs that can stand side by side on one machine, and their /24 networks. */
 const networks = { dev: "10.89.77", test: "10.89.78", bench: "10.89.79" };
@@ -36,37 +37,49 @@ export function labFiles(instance: Instance) {
     return { folder, privateKey: join(folder, "ssh", "id_ed25519"), knownHosts: join(folder, "ssh", "known_hosts") };
 }
 
-/** Brings the lab up whatever is there: healthy hosts are kept, dead ones replaced. Returns the folder of its tools, for PATH. */
-export async function startLab(instance: Instance, wanted: Host[] = started): Promise<string> {
+/**
+ * Brings the lab up whatever is there. Healthy hosts are kept. When one is dead (a reboot, a killed run), all are replaced and
+ * the stack's state with them: what stood on their disks is gone. Returns the folder of the lab's tools, for PATH.
+ */
+export async function startLab(instance: Instance): Promise<string> {
     await installDebianPackages();
     const tools = await buildTools();
+    const states = await Promise.all(started.map(host => hostState(instance, host)));
+    const dead = started.filter((_host, index) => states[index] !== "healthy" && states[index] !== "absent");
+    const partial = states.includes("healthy") && states.includes("absent");
+    if (dead.length > 0 || partial) {
+        progress("lab", `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")}): replaced as a whole`);
+        await stopLab(instance);
+    }
     await prepareNetwork(instance);
     const { privateKey } = labFiles(instance);
     if (!existsSync(privateKey)) {
         mkdirSync(join(privateKey, ".."), { recursive: true, mode: 0o700 });
         await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `lab ${instance}`, "-f", privateKey]);
     }
-    await Promise.all(wanted.map(host => startHost(instance, host, tools)));
+    await Promise.all(started.map(host => startHost(instance, host, tools)));
     return tools;
 }
 
+/** Starts one host unless it is healthy; what is left of it is replaced. */
 export async function startHost(instance: Instance, host: Host, tools?: string): Promise<void> {
+    const state = await hostState(instance, host);
+    if (state === "healthy") return progress(host, "reused");
     const kind = hosts[host].kind;
     const image = await once(kind, () => buildHostImage(kind));
-    const nodeImage = kind === "node" ? await once("node image", async () => buildNodeImage(tools ?? (await buildTools()))) : undefined;
-    const version = digest(image + (nodeImage ?? ""));
-    const state = await hostState(instance, host, version);
-    if (state !== "healthy") {
-        await removeHost(instance, host);
-        await create(instance, host, image, version);
-        await until(`${host}: systemd and sshd`, 60, async () =>
-            (await hostExec(instance, host, ["systemctl", "is-active", kind === "lb" ? "ssh" : "ssh docker"].flatMap(a => a.split(" ")), { tolerate: true })).code === 0);
-        if (nodeImage) await loadNodeImage(instance, host, nodeImage);
-        // Last, so that a host that is only half prepared is not taken for a healthy one.
-        await hostExec(instance, host, ["touch", "/run/lab-host-ready"]);
-    }
+    const nodeImage = kind === "node" ? await once("images of RKE", async () => buildNodeImage(tools ?? (await buildTools()))) : undefined;
+    await removeHost(instance, host);
+    await create(instance, host, image);
+    await until(`${host}: services`, 60, async () => {
+        const services = kind === "lb" ? ["ssh"] : ["ssh", "docker"];
+        return (await hostExec(instance, host, ["systemctl", "is-active", ...services], { tolerate: true })).code === 0;
+    });
+    if (nodeImage) await loadNodeImage(instance, host, nodeImage);
     await authorize(instance, host);
-    progress(host, state === "healthy" ? "reused" : state === "absent" ? "started" : `replaced (it was ${state})`);
+    await until(`${host}: SSH from this machine`, 120, () => reachable(addressOf(instance, host), 22));
+    // Last, so that a host that is only half prepared is not taken for a healthy one.
+    await hostExec(instance, host, ["touch", "/run/lab-host-ready"]);
+    progress(host, state === "absent" ? "started" : `replaced (it was ${state})`);
 }
 
 /** Removes a host and its disk. */
@@ -114,24 +127,33 @@ async function prepareNetwork(instance: Instance): Promise<void> {
     progress("network", `created ${subnet}`);
 }
 
-async function hostState(instance: Instance, host: Host, version: string): Promise<string> {
-    const inspected = await run("podman", ["inspect", "--format", `{{.State.Status}} {{index .Config.Labels "${label}.version"}}`, container(instance, host)], { tolerate: true });
+async function hostState(instance: Instance, host: Host): Promise<string> {
+    const inspected = await run("podman", ["inspect", "--format", "{{.State.Status}}", container(instance, host)], { tolerate: true });
     if (inspected.code !== 0) return "absent";
-    const [status, builtFrom] = inspected.stdout.trim().split(" ");
+    const status = inspected.stdout.trim();
     if (status !== "running") return status;
-    if (builtFrom !== version) return "outdated";
-    const probe = await run("podman", ["exec", container(instance, host), "sh", "-c",
-        "test -e /run/lab-host-ready && systemctl is-active ssh >/dev/null && { ! grep -q node /etc/lab-host-kind || docker version >/dev/null; }"],
-    { tolerate: true, timeoutSeconds: 15 });
+    const healthy = "test -e /run/lab-host-ready && systemctl is-active ssh >/dev/null && { ! grep -q node /etc/lab-host-kind || docker version >/dev/null; }";
+    const probe = await run("podman", ["exec", container(instance, host), "sh", "-c", healthy], { tolerate: true, timeoutSeconds: 15 });
     return probe.code === 0 ? "healthy" : "dead";
 }
 
-async function create(instance: Instance, host: Host, image: string, version: string): Promise<void> {
+function reachable(address: string, port: number): Promise<boolean> {
+    return new Promise(resolve => {
+        const socket = connect({ host: address, port, timeout: 1000 });
+        const end = (answer: boolean) => {
+            socket.destroy();
+            resolve(answer);
+        };
+        socket.on("connect", () => end(true)).on("error", () => end(false)).on("timeout", () => end(false));
+    });
+}
+
+async function create(instance: Instance, host: Host, image: string): Promise<void> {
     const isNode = hosts[host].kind === "node";
     await run("podman", [
         "--runtime", "runc", "run", "--detach",
         "--name", container(instance, host), "--hostname", host,
-        "--label", `${label}=${instance}`, "--label", `${label}.version=${version}`,
+        "--label", `${label}=${instance}`,
         // podman's own --systemd=always binds the machine's systemd hierarchy into every container of a cgroup v1 machine, and
         // then their systemds clean each other's groups up.
         "--systemd=false", "--privileged", "--cgroupns", "private", "--env", "container=oci", "--stop-signal", "SIGRTMIN+3",
