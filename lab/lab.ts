@@ -51,12 +51,7 @@ export async function startLab(instance: Instance): Promise<string> {
         progress("lab", `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")}): replaced as a whole`);
         await stopLab(instance);
     }
-    await prepareNetwork(instance);
-    const { privateKey } = labFiles(instance);
-    if (!existsSync(privateKey)) {
-        mkdirSync(join(privateKey, ".."), { recursive: true, mode: 0o700 });
-        await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `lab ${instance}`, "-f", privateKey]);
-    }
+    await once(`network ${instance}`, () => prepare(instance));
     await Promise.all(started.map(host => startHost(instance, host, tools)));
     return tools;
 }
@@ -65,6 +60,7 @@ export async function startLab(instance: Instance): Promise<string> {
 export async function startHost(instance: Instance, host: Host, tools?: string): Promise<void> {
     const state = await hostState(instance, host);
     if (state === "healthy") return progress(host, "reused");
+    await once(`network ${instance}`, () => prepare(instance));
     const kind = hosts[host].kind;
     const image = await once(kind, () => buildHostImage(kind));
     const nodeImage = kind === "node" ? await once("images of RKE", async () => buildNodeImage(tools ?? (await buildTools()))) : undefined;
@@ -92,6 +88,7 @@ export async function removeHost(instance: Instance, host: Host): Promise<void> 
 export async function stopLab(instance: Instance): Promise<void> {
     await Promise.all((Object.keys(hosts) as Host[]).map(host => removeHost(instance, host)));
     await run("podman", ["network", "rm", "--force", network(instance)], { tolerate: true });
+    building.delete(`network ${instance}`);
     rmSync(labFiles(instance).folder, { recursive: true, force: true });
     const left = await run("podman", ["ps", "--all", "--quiet", "--filter", `label=${label}=${instance}`]);
     if (left.stdout.trim()) throw new Error(`containers of lab ${instance} are still there: ${left.stdout.trim()}`);
@@ -119,12 +116,20 @@ export async function labMemory(instance: Instance): Promise<number> {
         .reduce((sum, match) => sum + (match ? Number(match[1]) * units[match[2]] : 0), 0);
 }
 
-async function prepareNetwork(instance: Instance): Promise<void> {
+/** The lab's network and its SSH key. */
+async function prepare(instance: Instance): Promise<string> {
+    const { privateKey } = labFiles(instance);
+    if (!existsSync(privateKey)) {
+        mkdirSync(join(privateKey, ".."), { recursive: true, mode: 0o700 });
+        await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `lab ${instance}`, "-f", privateKey]);
+    }
     const exists = (await run("podman", ["network", "exists", network(instance)], { tolerate: true })).code === 0;
-    if (exists) return;
-    const subnet = `${networks[instance]}.0/24`;
-    await run("podman", ["network", "create", "--label", `${label}=${instance}`, "--subnet", subnet, network(instance)]);
-    progress("network", `created ${subnet}`);
+    if (!exists) {
+        const subnet = `${networks[instance]}.0/24`;
+        await run("podman", ["network", "create", "--label", `${label}=${instance}`, "--subnet", subnet, network(instance)]);
+        progress("network", `created ${subnet}`);
+    }
+    return network(instance);
 }
 
 async function hostState(instance: Instance, host: Host): Promise<string> {

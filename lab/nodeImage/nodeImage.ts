@@ -39,14 +39,19 @@ async function kwokStages(): Promise<string> {
     const files = ["pod/fast/pod-ready", "pod/fast/pod-complete", "pod/fast/pod-delete", "node/fast/node-initialize", "node/heartbeat/node-heartbeat"];
     return files
         .flatMap(file => parseAllDocuments(readFileSync(join(stages, `${file}.yaml`), "utf8")).map(document => document.toJS()))
-        .map(stage => {
-            if (stage.metadata.name === "pod-ready") {
-                stage.spec.selector.matchExpressions.push(
-                    { key: ".spec.serviceAccountName", operator: "NotIn", values: ["rke-job-deployer"] },
-                    { key: ".metadata.labels.app", operator: "NotIn", values: ["ingress-nginx", "rancher"] },
-                );
-            }
-            return stringify(stage);
+        .flatMap(stage => {
+            if (stage.metadata.name !== "pod-ready") return [stage];
+            const narrowed = (name: string, ...more: object[]) => {
+                const notRkeJob = { key: ".spec.serviceAccountName", operator: "NotIn", values: ["rke-job-deployer"] };
+                const matchExpressions = [...stage.spec.selector.matchExpressions, notRkeJob, ...more];
+                return { ...stage, metadata: { name }, spec: { ...stage.spec, selector: { matchExpressions } } };
+            };
+            const serving = { key: ".metadata.labels.app", values: ["ingress-nginx", "rancher"] };
+            return [
+                narrowed("pod-ready", { ...serving, operator: "NotIn" }),
+                narrowed("job-pod-ready", { ...serving, operator: "In" }, { key: ".metadata.ownerReferences.[].kind", operator: "In", values: ["Job"] }),
+            ];
         })
+        .map(stage => stringify(stage))
         .join("---\n");
 }

@@ -122,8 +122,9 @@ describe("the stack that is up", () => {
         const caFile = join(labFiles(instance).folder, "ca.pem");
         writeFileSync(caFile, output("caCertificate"));
         const agent = spawn(join(tools, "node-workloads"), [
-            "agent", "--server", output("url"), "--cacert", caFile, "--id", "agent-1", "--token", registration, "--resolve", `rancher.lab.internal:443:${address}`,
+            "agent", "--server", output("url"), "--cacert", caFile, "--id", "agent-1", "--resolve", `rancher.lab.internal:443:${address}`,
         ]);
+        agent.stdin.end(registration);
         try {
             const said: string[] = [];
             for (const stream of [agent.stdout, agent.stderr]) stream.on("data", chunk => said.push(String(chunk)));
