@@ -45,7 +45,7 @@ function found(value: unknown, path: PropertyKey[]): string {
 
 function pathText(path: PropertyKey[], prefix: string): string {
     const text = path.map(part => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
-    return prefix + (prefix === "" || prefix.endsWith(":") ? text.replace(/^\./, "") : text) || "(all)";
+    return prefix + (prefix === "" || /[.:]$/.test(prefix) ? text.replace(/^\./, "") : text) || "(all)";
 }
 
 function valueAt(root: unknown, path: PropertyKey[]): unknown {
