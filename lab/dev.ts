@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from "fs";
 import { join } from "path";
 import { verificationProgram } from "../components/rancher/verification";
-import { hostExec, labFiles, startLab, stopLab } from "./lab";
+import { hostExec, labFiles, labIsUp, startLab, stopLab } from "./lab";
 import { progress, run } from "./process";
 import { findEngine, runStack, stackOutput, StackRun } from "./stack";
 
@@ -65,7 +65,7 @@ async function drift(): Promise<void> {
 }
 
 async function down(): Promise<void> {
-    if (existsSync(labFiles(instance).knownHosts)) {
+    if (await labIsUp(instance)) {
         const { code } = await runStack(await start(), "destroy");
         if (code !== 0) throw new Error("the stack was not destroyed; the reason stands above. The lab is still up");
     }

@@ -56,6 +56,12 @@ export async function startLab(instance: Instance): Promise<string> {
     return tools;
 }
 
+/** Whether every host of the lab is there and well. */
+export async function labIsUp(instance: Instance): Promise<boolean> {
+    const states = await Promise.all(started.map(host => hostState(instance, host)));
+    return states.every(state => state === "healthy");
+}
+
 /** Starts one host unless it is healthy; what is left of it is replaced. */
 export async function startHost(instance: Instance, host: Host, tools?: string): Promise<void> {
     const state = await hostState(instance, host);

@@ -1,4 +1,3 @@
-// eslint-disable-next-line @typescript-eslint/no-unused-vars -- called by the line that nodeProgram appends
 async function main({ host, program }) {
     try {
         const result = await withSshAgent([host.privateKey], env => sshProgram(env, host, program, "probe", 20));
