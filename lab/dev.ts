@@ -3,7 +3,8 @@ import { join } from "path";
 import { verificationProgram } from "../components/rancher/verification";
 import { hostExec, labFiles, labIsUp, startLab, stopLab } from "./lab";
 import { progress, run } from "./process";
-import { findEngine, runStack, stackOutput, StackRun } from "./stack";
+import { findEngine, runStack, stackOutputs, StackRun } from "./stack";
+import { buildTools } from "./tools";
 
 /** What `make` does with the stack `dev`: up, preview, drift, down, output. */
 const instance = "dev";
@@ -20,22 +21,21 @@ async function up(): Promise<void> {
     const { code, output } = await runStack(stack, "up");
     if (code !== 0) throw new Error("the stack did not come up; the reason stands above. Correct it and run make up again");
     const changed = / (created|updated|replaced|deleted)/.test(output);
-    const [url, ca, rancher, kubernetes, addresses] = await Promise.all(
-        ["url", "caCertificate", "rancherVersion", "kubernetesVersion", "loadBalancerAddresses"].map(name => stackOutput(stack, name)));
-    const address = JSON.parse(addresses)[0];
+    const { url, caCertificate, bootstrapPassword, rancherVersion, kubernetesVersion, loadBalancerAddresses } = await stackOutputs(stack);
+    const [address] = loadBalancerAddresses;
     const hostname = new URL(url).hostname;
     progress("check", `through the load balancer ${address}`);
     const checks = await run("node", ["-", "apply"], {
-        input: verificationProgram({ hostname, addresses: [address], caCertificate: ca, after: [], timeoutSeconds: 60 }),
+        input: verificationProgram({ hostname, addresses: [address], caCertificate, bootstrapPassword, after: [], timeoutSeconds: 60 }),
     });
     const caFile = join(labFiles(instance).folder, "ca.pem");
-    writeFileSync(caFile, `${ca.trimEnd()}\n`);
+    writeFileSync(caFile, caCertificate);
     process.stdout.write(`
 ${checks.stdout.trim().split("\n").map(line => `  ${line}`).join("\n")}
 
 ${changed ? "The stack is up." : "Nothing had to be changed: the stack is as it should be."}
 
-  Rancher       ${rancher} on Kubernetes ${kubernetes}, ${url}
+  Rancher       ${rancherVersion} on Kubernetes ${kubernetesVersion}, ${url}
   name          ${address} ${hostname}      (a line for /etc/hosts)
   CA            ${caFile}
                 curl --cacert ${caFile} --resolve ${hostname}:443:${address} ${url}/ping
@@ -73,13 +73,14 @@ async function down(): Promise<void> {
 }
 
 async function output(name: string): Promise<void> {
-    process.stdout.write(`${await stackOutput(await startedStack(), name)}\n`);
+    const outputs = await stackOutputs(await startedStack());
+    if (!(name in outputs)) throw new Error(`expected NAME=one of ${Object.keys(outputs).join(", ")}, found ${name ?? "nothing"}`);
+    process.stdout.write(typeof outputs[name] === "string" ? `${outputs[name].trimEnd()}\n` : `${JSON.stringify(outputs[name])}\n`);
 }
 
 /** The stack of a lab that is up, without looking at its hosts again. */
 async function startedStack(): Promise<StackRun> {
     if (!existsSync(labFiles(instance).knownHosts)) throw new Error("the lab is not up: run make up first");
-    const { buildTools } = await import("./tools");
     return { instance, tools: await buildTools(true) };
 }
 

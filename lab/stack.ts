@@ -43,15 +43,16 @@ export async function runStack(stack: StackRun, verb: "preview" | "up" | "destro
     }
 }
 
-/** An output of the stack, secrets included. */
-export async function stackOutput(stack: StackRun, name: string): Promise<string> {
+/** The outputs of the stack, secrets included. */
+export async function stackOutputs(stack: StackRun): Promise<Record<string, any>> {
     const { engine } = await findEngine();
     const command =
-        engine === "Pulumi CLI" ? ["pulumi", "stack", "output", name, "--show-secrets", "--stack", stack.instance]
-        : engineCommand(stack, ["output", name, "--show-secrets"]);
+        engine === "Pulumi CLI"
+            ? ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack.instance]
+            : engineCommand(stack, ["output", "--show-secrets"]);
     const { code, output } = await execute(stack, command, false);
     if (code !== 0) throw new Error(output);
-    return output.trimEnd();
+    return JSON.parse(output);
 }
 
 /** Where the lab's own engine keeps the stack's state. */
