@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up preview drift down output check test bench-stack clean
+.PHONY: help up preview drift down output prepare check test bench-stack clean
 
 # npm ci only when the lock file changed.
 installed := node_modules/.package-lock.json
@@ -23,21 +23,25 @@ down: $(installed) ## Destroy the stack "dev", then the lab
 output: $(installed) ## Print one output of the stack "dev", secrets included: make output NAME=kubeconfig
 	@$(tsx) lab/dev.ts output $(NAME)
 
-check: $(installed) ## Types, lint, unit and component tests: the loop to work in
+check: prepare ## Types, lint, unit and component tests: the loop to work in
 	@node_modules/.bin/tsc -p tsconfig.strict.json
 	@node_modules/.bin/eslint .
 	@node_modules/.bin/jest tests/unit tests/component
 
-test: $(installed) ## Every test layer, the whole stack included (30 minutes)
+test: prepare ## Every test layer, the whole stack included (30 minutes)
 	@node_modules/.bin/tsc -p tsconfig.strict.json
 	@node_modules/.bin/eslint .
 	@node_modules/.bin/jest --runInBand
 
-bench-stack: $(installed) ## Measure how long "make up" and its parts take, and the lab's memory
+bench-stack: prepare ## Measure how long "make up" and its parts take, and the lab's memory
 	@$(tsx) bench/stack.ts
 
 clean: ## Remove what was built inside the repository
 	rm -rf node_modules dist
+
+# Debian packages and tools that tests need, installed and built once.
+prepare: $(installed)
+	@$(tsx) lab/cli.ts prepare
 
 $(installed): package-lock.json
 	@echo "npm ci"

@@ -1,7 +1,7 @@
 import { spawn } from "child_process";
 import { randomBytes } from "crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "fs";
-import { delimiter, join } from "path";
+import { basename, delimiter, join } from "path";
 import { Instance, labFiles } from "./lab";
 import { run } from "./process";
 
@@ -14,6 +14,8 @@ export interface StackRun {
     tools: string;
     /** Configuration instead of Pulumi.<instance>.yaml. */
     configFile?: string;
+    /** Another program than that of the repository, with a state of its own. */
+    program?: string;
 }
 
 export interface Finished {
@@ -69,7 +71,8 @@ function engineCommand(stack: StackRun, args: string[]): string[] {
     const config = stack.configFile ? ["--config-file", stack.configFile] : [];
     return [
         join(repository, "node_modules", ".bin", "tsx"), join(__dirname, "engine", "cli.ts"), ...args,
-        "--stack", stack.instance, "--state", stateFile(stack.instance), "--cwd", repository, ...config,
+        "--stack", stack.instance, "--cwd", stack.program ?? repository,
+        "--state", stack.program ? join(labFiles(stack.instance).folder, `${basename(stack.program)}.json`) : stateFile(stack.instance), ...config,
     ];
 }
 

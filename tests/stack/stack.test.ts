@@ -1,6 +1,6 @@
-import { spawn } from "child_process";
+import { execFileSync, spawn } from "child_process";
 import { once } from "events";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
 import { createServer } from "http";
 import { AddressInfo } from "net";
 import { join } from "path";
@@ -8,6 +8,7 @@ import { unpackState, caFingerprint } from "../../components/cluster/state";
 import { secretTexts } from "../../lab/engine/values";
 import { addressOf, hostExec, labFiles, startLab, stopLab } from "../../lab/lab";
 import { until } from "../../lab/process";
+import { runLabEngine } from "../../lab/stack";
 import { RancherClient } from "./rancherClient";
 import { hostDigest, instance, printed, pulumi, readState } from "./testStack";
 
@@ -177,6 +178,46 @@ test("no secret of the runs stands in an output, a log or a file outside the enc
     const texts = [...printed, ...files(folder).filter(file => !allowed.includes(file)).map(file => readFileSync(file, "utf8"))];
     for (const secret of secrets) expect(texts.some(text => text.includes(secret))).toBe(false);
     expect(printed.join("")).not.toMatch(/PRIVATE KEY-----/);
+});
+
+describe("host aliases of a downstream cluster's agents", () => {
+    const folder = labFiles(instance).folder;
+    const kubeconfigFile = join(folder, "kubeconfig");
+    const kubectl = (args: string[], input = "") =>
+        execFileSync(join(tools, "kubectl"), [`--kubeconfig=${kubeconfigFile}`, "--namespace=cattle-system", ...args], { input, encoding: "utf8" });
+    const aliases = () => JSON.parse(kubectl(["get", "deployment", "cattle-cluster-agent", "-o", "json"])).spec.template.spec.hostAliases;
+    const run = (verb: string) => {
+        const configFile = join(folder, "host-aliases.yaml");
+        const config = { "host-aliases:kubeconfigFile": kubeconfigFile, "host-aliases:address": addressOf(instance, "lb1") };
+        writeFileSync(configFile, JSON.stringify({ config }));
+        return runLabEngine({ instance, tools, configFile, program: join(__dirname, "..", "fixtures", "hostAliases") }, [verb]);
+    };
+    beforeAll(() => writeFileSync(kubeconfigFile, output("kubeconfig"), { mode: 0o600 }));
+    afterAll(() => rmSync(kubeconfigFile));
+
+    test("an agent that is not there is named, and no half object is made", async () => {
+        const { code, output: text } = await run("up");
+        expect(code).toBe(1);
+        expect(text).toContain("resource 'cattle-system/cattle-cluster-agent' does not exist");
+        expect(kubectl(["get", "deployments", "-o", "name"])).not.toContain("cattle-cluster-agent");
+    });
+
+    test("the entry is added beside those of others, and removed alone", async () => {
+        const other = { ip: "192.0.2.9", hostnames: ["other.lab.internal"] };
+        const template = {
+            metadata: { labels: { app: "cattle-cluster-agent" } },
+            spec: { hostAliases: [other], containers: [{ name: "cluster-register", image: "rancher/rancher-agent:v2.11.3" }] },
+        };
+        const deployment = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "cattle-cluster-agent" }, spec: { selector: { matchLabels: template.metadata.labels }, template } };
+        kubectl(["create", "-f", "-"], JSON.stringify(deployment));
+        const up = await run("up");
+        expect({ code: up.code, tail: up.code === 0 ? "" : up.output.slice(-2000) }).toEqual({ code: 0, tail: "" });
+        const own = { ip: addressOf(instance, "lb1"), hostnames: ["rancher.lab.internal"] };
+        expect(aliases()).toEqual(expect.arrayContaining([other, own]));
+        expect((await run("destroy")).code).toBe(0);
+        expect(aliases()).toEqual([other]);
+        kubectl(["delete", "deployment", "cattle-cluster-agent"]);
+    });
 });
 
 test("destroy leaves the hosts clean", async () => {
