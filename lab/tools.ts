@@ -32,7 +32,8 @@ const tools: Record<string, Tool> = {
 
 /** Debian packages the lab uses on this machine. None of them starts a service. */
 const debianPackages = [
-    "busybox-static", "iptables", "iproute2", "mmdebstrap", "netavark", "aardvark-dns", "openssh-client", "podman", "runc", "shellcheck", "zip",
+    "busybox-static", "ca-certificates", "iptables", "iproute2", "mmdebstrap", "netavark", "aardvark-dns", "openssh-client", "openssl", "podman",
+    "runc", "shellcheck", "zip",
 ];
 
 /** Builds every tool that is not in the cache; returns the folder that holds them all, for PATH. */
