@@ -37,7 +37,8 @@ export interface LoadBalancerHostConfig {
 
 type Group = Record<string, any>;
 
-const topLevelSchema = z.strictObject({
+/** The groups, and what no component has a schema for. */
+export const topLevelSchema = z.strictObject({
     hostname: dnsNameSchema,
     drift: z.enum(DriftMode).optional(),
     ssh: z.strictObject({ privateKey: privateKeySchema.optional(), privateKeyFile: z.string().optional(), knownHostsFile: z.string().optional() }).default({}),
@@ -79,7 +80,10 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
     const privateKey = ssh.privateKey ?? read("privateKeyFile", ssh.privateKeyFile);
     if (privateKey === undefined && !ssh.privateKeyFile) problems.push(`${prefix}ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing`);
     const hostKeys = knownHosts(read("knownHostsFile", ssh.knownHostsFile) ?? "");
-    const withHostKey = (host: Group): Group => ({ ...host, hostKey: host.hostKey ?? hostKeys.get(host.address) });
+    const withHostKey = (host: Group): Group => {
+        const name = (host.port ?? 22) === 22 ? host.address : `[${host.address}]:${host.port}`;
+        return { ...host, hostKey: host.hostKey ?? hostKeys.get(name) };
+    };
 
     const hostname = top.hostname;
     const { hosts, ...tuning } = group("loadBalancer") ?? {};
@@ -90,7 +94,7 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
             ...tuning,
             hosts: list(hosts).map(host => {
                 const { address, ...rest } = withHostKey(host);
-                return { host: address, ...rest, privateKey };
+                return { ...rest, host: address, privateKey };
             }),
         },
         cluster: group("cluster") && { ...group("cluster"), nodes: list(group("cluster")!.nodes).map(withHostKey), sshPrivateKey: privateKey },
@@ -104,8 +108,20 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
     const check = (name: string, schema: z.ZodType, value: Group, elsewhere: string[]) => {
         const issues = schema.safeParse(value).error?.issues ?? [];
         const own = issues.filter(issue => !issue.path.some(part => elsewhere.includes(String(part))));
-        problems.push(...describeEach(own, value, `${prefix}${name}.`).map(line => line.replace(/(hosts\[\d+\]\.)host:/, "$1address:")));
+        problems.push(...describeEach(own, value, `${prefix}${name}.`).map(line => line
+            .replace(/(hosts\[\d+\]\.)host:/, "$1address:")
+            .replace(/hostKey: expected string, found nothing$/, "hostKey: expected a host key, or a line for this host in ssh.knownHostsFile, found nothing")));
     };
+    /** Arguments that come from elsewhere are no keys here: a value would be lost silently. */
+    const refuse = (path: string, value: Group | undefined, keys: string[]) =>
+        keys.filter(key => value?.[key] !== undefined).forEach(key =>
+            problems.push(`${prefix}${path}.${key}: no such key. Remove it or correct its spelling`));
+    list(hosts).forEach((host, index) => refuse(`loadBalancer.hosts[${index}]`, host, ["host", "privateKey"]));
+    refuse("cluster", group("cluster"), ["sshPrivateKey"]);
+    refuse("certificate", group("certificate"), ["hostname"]);
+    refuse("privateCa", group("privateCa"), ["hostname"]);
+    refuse("rancher", group("rancher"), ["hostname", "kubernetesVersion", "distribution", "caChecksum"]);
+
     const kubernetesVersion = (group("cluster") ?? group("existingCluster"))?.kubernetesVersion;
     const distribution = args.cluster ? Distribution.Rke : Distribution.Other;
     if (group("loadBalancer")) check("loadBalancer", loadBalancerSettingsSchema, args.loadBalancer, ["privateKey"]);

@@ -22,13 +22,13 @@ export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, prefix
     const lines = issues.flatMap(issue =>
         issue.code === "unrecognized_keys"
             ? issue.keys.map(key => `${pathText([...issue.path, key], prefix)}: no such key. Remove it or correct its spelling`)
-            : [`${pathText(issue.path, prefix)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${found(valueAt(root, issue.path), issue.path)}`}`],
+            : [`${pathText(issue.path, prefix)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${found(valueAt(root, issue.path), issue)}`}`],
     );
     return lines.length === 1 ? lines[0] : `${lines.length} values are wrong\n${lines.map(line => `  - ${line}`).join("\n")}`;
 }
 
 function allowed(issue: z.core.$ZodIssue): string {
-    return issue.message.replace(/^Invalid input: /, "").replace(/, received .*$/, "");
+    return issue.message.replace(/^Invalid (input|option): /, "").replace(/, received .*$/, "");
 }
 
 /** A message that ends as a sentence tells itself what was found: the value may be long, or hold a secret in the wrong place. */
@@ -36,10 +36,15 @@ function saysAll(issue: z.core.$ZodIssue): boolean {
     return issue.code === "custom" && issue.message.endsWith(".");
 }
 
-function found(value: unknown, path: PropertyKey[]): string {
+/** What was found. Only single values that cannot be or hold a secret are quoted: a secret may also stand in a wrong place. */
+function found(value: unknown, issue: z.core.$ZodIssue): string {
     if (value === undefined) return "nothing";
-    if (/key|password|token|secret/i.test(String(path[path.length - 1])) && !/hostKey/.test(String(path[path.length - 1]))) return "a value that is not shown";
+    if (Array.isArray(value)) return `a list of ${value.length}`;
+    if (value !== null && typeof value === "object") return "a group of keys";
+    if (typeof value === "string" && issue.code === "invalid_type") return "a text";
+    const name = String(issue.path[issue.path.length - 1]);
     const text = JSON.stringify(value) ?? String(value);
+    if ((/key|password|token|secret|kubeconfig/i.test(name) && name !== "hostKey") || /PRIVATE KEY/.test(text)) return "a value that is not shown";
     return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }
 
