@@ -1,0 +1,276 @@
+import { readFileSync } from "fs";
+import { join } from "path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { broughtCertificateSchema } from "../../components/certificates/broughtCertificate";
+import { privateCaSchema } from "../../components/certificates/privateCa";
+import { existingClusterSchema } from "../../components/cluster/kubernetesCluster";
+import { rkeClusterSchema } from "../../components/cluster/schema";
+import { loadBalancerSettingsSchema } from "../../components/loadBalancer/schema";
+import { rancherReleaseSchema } from "../../components/rancher/rancherRelease";
+import { parseConfig, topLevelSchema } from "../../config";
+import { configKeys, renewedReadme } from "../../scripts/configTable";
+import { issue } from "../certificates";
+
+const repository = join(__dirname, "..", "..");
+const sshKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nc3NoLWtleS1vZi10ZXN0\n-----END OPENSSH PRIVATE KEY-----\n";
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+const noFile = (path: string): string => {
+    throw Object.assign(new Error(`no ${path}`), { code: "ENOENT" });
+};
+
+type Config = Record<string, any>;
+
+/** The groups of a stack's file, without the name of the project. */
+function configOf(file: string): Config {
+    const { config } = parse(readFileSync(join(repository, file), "utf8"));
+    return Object.fromEntries(Object.entries(config).map(([key, value]) => [key.replace(/^pulumi-rancher-ha:/, ""), value]));
+}
+
+/** Configuration as Pulumi hands it over: groups as JSON. */
+function read(config: Config, readFile = noFile) {
+    const raw = Object.entries(config).filter(([, value]) => value !== undefined);
+    return parseConfig(
+        { ...Object.fromEntries(raw.map(([key, value]) => [`project:${key}`, typeof value === "string" ? value : JSON.stringify(value)])), "kubernetes:context": "x" },
+        "project",
+        readFile,
+    ) as any;
+}
+
+/** The problems that are reported, without bullet and project. */
+function problems(config: Config, readFile = noFile): string[] {
+    try {
+        read(config, readFile);
+        return [];
+    } catch (error) {
+        const [title, ...lines] = (error as Error).message.split("\n");
+        expect(title).toBe("the configuration of the stack is wrong; nothing was changed:");
+        return lines.map(line => line.replace(/^ {2}- project:/, ""));
+    }
+}
+
+const production = (): Config => ({ ...configOf("Pulumi.production.example.yaml"), ssh: { privateKey: sshKey } });
+/** The production configuration, changed. */
+const changed = (change: (config: Config) => unknown): Config => {
+    const config = production();
+    change(config);
+    return config;
+};
+
+describe("what the repository gives is accepted", () => {
+    test("the lab, whose keys are in files", () => {
+        const addresses = ["10.89.77.21", "10.89.77.31", "10.89.77.32", "10.89.77.33"];
+        const files: Record<string, string> = {
+            ".lab/dev/ssh/id_ed25519": sshKey,
+            ".lab/dev/ssh/known_hosts": `# made by the lab\n${addresses.map(address => `${address} ${hostKey}\n`).join("")}`,
+        };
+        const args = read(configOf("Pulumi.dev.yaml"), path => files[path] ?? noFile(path));
+        expect(args.loadBalancer.hosts).toEqual([{ host: "10.89.77.21", privateKey: sshKey, hostKey }]);
+        expect(args.cluster.nodes.map((node: any) => [node.address, node.hostKey])).toEqual(addresses.slice(1).map(address => [address, hostKey]));
+        expect(args.cluster.sshPrivateKey).toBe(sshKey);
+        expect(args.rancher).toEqual({ chartVersion: "2.11.3", chartPath: "lab/rancher/chart" });
+    });
+
+    test("the example for production, once the SSH key is set", () => {
+        expect(problems(configOf("Pulumi.production.example.yaml"))).toEqual([
+            "ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing",
+        ]);
+        const args = read(production());
+        expect(args.hostname).toBe("rancher.example.com");
+        expect(new Set(args.cluster.nodes.map((node: any) => node.hostKey)).size).toBe(3);
+    });
+
+    test("its commented certificate, once it is a real one", () => {
+        const text = readFileSync(join(repository, "Pulumi.production.example.yaml"), "utf8");
+        const start = text.indexOf("  # pulumi-rancher-ha:certificate:");
+        const { "pulumi-rancher-ha:certificate": group } = parse(text.slice(start).replace(/^ {2}# /gm, ""));
+        const root = issue({ name: "Root", ca: true });
+        const leaf = issue({ name: "rancher.example.com", names: ["DNS:rancher.example.com"], by: root });
+        expect(Object.keys(group)).toEqual(["certificateChain", "caCertificate"]);
+        const certificate = { certificateChain: leaf.certificate, caCertificate: root.certificate, privateKey: leaf.privateKey };
+        expect(read({ ...production(), certificate }).certificate).toEqual(certificate);
+    });
+
+    test("a cluster that is there already", () => {
+        const existingCluster = {
+            kubeconfig: "apiVersion: v1\nclusters: []\n", ingressAddresses: ["192.0.2.31"], apiEndpoint: "https://192.0.2.31:6443", kubernetesVersion: "v1.33.1",
+        };
+        const config = { ...production(), cluster: undefined, existingCluster, rancher: { chartVersion: "2.12.1" } };
+        expect(read(config).existingCluster).toEqual(existingCluster);
+    });
+});
+
+test("every wrong and missing key is named at once, with what is allowed and what was found", () => {
+    const config = {
+        hostname: "Rancher",
+        drift: "sometimes",
+        sshKey: "x",
+        ssh: { privateKey: sshKey, user: "root" },
+        loadBalancer: { hosts: [{ address: "192.0.2.21", prot: 22, hostKey: "AAAA" }], readTimeoutSeconds: 60 },
+        cluster: { kubernetesVersion: "v1.30.0", nodes: [{ address: "192.0.2.31", roles: ["etcd"], port: "22" }], network: { plugin: "cilium" } },
+        rancher: { replica: 3 },
+    };
+    expect(problems(config)).toEqual([
+        "hostname: expected a lower-case DNS name such as rancher.example.com, found \"Rancher\"",
+        "drift: expected one of \"off\"|\"warn\"|\"enforce\", found \"sometimes\"",
+        "ssh.user: no such key. Remove it or correct its spelling",
+        "sshKey: no such key. Remove it or correct its spelling",
+        "loadBalancer.readTimeoutSeconds: expected at least 900: a shell in the browser would be cut off after less, found 60",
+        "loadBalancer.hosts[0].hostKey: expected one public host key line such as \"ssh-ed25519 AAAA…\" (see /etc/ssh/ssh_host_ed25519_key.pub on the host), found \"AAAA\"",
+        "loadBalancer.hosts[0].prot: no such key. Remove it or correct its spelling",
+        expect.stringMatching(/^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs .*The nearest is v1\.30\.5-rancher1-1, found "v1\.30\.0"$/),
+        "cluster.nodes[0].port: expected number, found a text",
+        "cluster.nodes[0].user: expected string, found nothing",
+        "cluster.nodes[0].hostKey: expected a host key, or a line for this host in ssh.knownHostsFile, found nothing",
+        "cluster.network.plugin: expected one of \"canal\"|\"flannel\"|\"calico\"|\"none\", found \"cilium\"",
+        "rancher.chartVersion: expected string, found nothing",
+        "rancher.replica: no such key. Remove it or correct its spelling",
+    ]);
+    expect(problems({})).toEqual([
+        "hostname: expected string, found nothing",
+        "loadBalancer: expected object, found nothing",
+        "rancher: expected object, found nothing",
+        "ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing",
+        "cluster: expected exactly one of cluster and existingCluster, found neither",
+    ]);
+});
+
+describe("faults of the cluster and of Rancher are found before anything is changed", () => {
+    test.each<[string, (config: Config) => unknown, string | RegExp]>([
+        ["an address twice", c => (c.cluster.nodes[2].address = "192.0.2.31"), /^cluster\.nodes\[2\]\.address: expected a value of its own, nodes\[0\] has the same/],
+        ["two etcd nodes", c => (c.cluster.nodes[2].roles = ["worker"]), /^cluster\.nodes: expected an odd number of nodes with the role etcd \(1, 3, 5\), 2 are given/],
+        ["no worker", c => c.cluster.nodes.forEach((n: Config) => (n.roles = ["etcd", "controlplane"])), /^cluster\.nodes: expected at least one node with the role worker/],
+        ["a chart for newer clusters", c => (c.rancher.chartVersion = "2.12.1"), /^rancher\.chartVersion: expected a Rancher that is documented on a cluster built with RKE 1.*The nearest that works is Rancher 2\.11\.x/],
+        ["a chart for older clusters", c => (c.rancher.chartVersion = "2.8.5"), /^rancher\.chartVersion: expected a Rancher chart of 2\.9, .*2\.15/],
+        ["an address for a host name", c => (c.hostname = "192.0.2.21"), /^hostname: expected a lower-case DNS name such as rancher\.example\.com, found "192\.0\.2\.21"$/],
+        ["two load balancers", c => c.loadBalancer.hosts.push(c.loadBalancer.hosts[0]), /^loadBalancer\.hosts: expected exactly one host: .*, found a list of 2$/],
+        ["two clusters", c => (c.existingCluster = {
+            kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.31"], apiEndpoint: "https://192.0.2.31:6443", kubernetesVersion: "v1.30.14",
+        }), "cluster: expected exactly one of cluster and existingCluster, found both"],
+        ["a short password", c => (c.rancher.bootstrapPassword = "hunter2"), "rancher.bootstrapPassword: expected at least 12 characters, as Rancher wants, found a value that is not shown"],
+    ])("%s", (_, change, message) => {
+        expect(problems(changed(change))).toEqual([typeof message === "string" ? message : expect.stringMatching(message)]);
+    });
+});
+
+test.each<[string, (config: Config) => unknown]>([
+    ["loadBalancer.hosts[0].host", c => (c.loadBalancer.hosts[0].host = "192.0.2.99")],
+    ["loadBalancer.hosts[0].privateKey", c => (c.loadBalancer.hosts[0].privateKey = sshKey)],
+    ["cluster.sshPrivateKey", c => (c.cluster.sshPrivateKey = sshKey)],
+    ["rancher.hostname", c => (c.rancher.hostname = "other.example.com")],
+    ["rancher.caChecksum", c => (c.rancher.caChecksum = "ab".repeat(32))],
+    ["privateCa.hostname", c => (c.privateCa = { hostname: "other.example.com" })],
+])("%s is no key: it comes from elsewhere, and a value would be lost silently", (key, change) => {
+    expect(problems(changed(change))).toEqual([`${key}: no such key. Remove it or correct its spelling`]);
+});
+
+describe("certificates", () => {
+    const hostname = "rancher.example.com";
+    const root = issue({ name: "Root", ca: true });
+    const leaf = issue({ name: hostname, names: [`DNS:${hostname}`], by: root });
+    const other = issue({ name: "other.example.com", names: ["DNS:other.example.com"], by: root });
+    const expired = issue({ name: hostname, names: [`DNS:${hostname}`], by: root, days: -1 });
+    const right = { certificateChain: leaf.certificate, privateKey: leaf.privateKey, caCertificate: root.certificate };
+
+    test.each<[string, Config, RegExp]>([
+        ["malformed PEM", { certificateChain: "MIIB" }, /^certificate\.certificateChain: expected PEM text .*found no PEM block/],
+        ["a key that does not match", { privateKey: other.privateKey }, /^certificate\.privateKey: expected the key of "rancher\.example\.com", found another ECDSA/],
+        ["without the host name", { certificateChain: other.certificate, privateKey: other.privateKey }, /^certificate\.certificateChain: expected a certificate for rancher\.example\.com, .* is for other\.example\.com/],
+        ["expired", { certificateChain: expired.certificate, privateKey: expired.privateKey }, /^certificate\.certificateChain: certificate 1 "rancher\.example\.com" has expired on .*Renew it\.$/],
+        ["of a private CA that is not given", { caCertificate: undefined }, /^certificate\.certificateChain: .*"Root".*For a private CA give caCertificate/],
+        ["without a key", { privateKey: undefined }, /^certificate\.privateKey: expected string, found nothing$/],
+    ])("%s", (_, change, message) => {
+        const found = problems({ ...production(), certificate: { ...right, ...change } });
+        expect(found).toEqual([expect.stringMatching(message)]);
+        expect(found.join()).not.toContain(leaf.privateKey.split("\n")[1]);
+    });
+
+    test("beside a CA of the stack's own", () => {
+        expect(problems({ ...production(), certificate: right, privateCa: {} })).toEqual(["privateCa: expected nothing beside certificate, found both. Remove one"]);
+    });
+});
+
+describe("files", () => {
+    test("what cannot be read is named with its path", () => {
+        expect(problems(changed(c => (c.ssh = { privateKeyFile: "no/key", knownHostsFile: "no/hosts" })))).toEqual([
+            "ssh.privateKeyFile: expected a readable file, found \"no/key\" (ENOENT)",
+            "ssh.knownHostsFile: expected a readable file, found \"no/hosts\" (ENOENT)",
+        ]);
+    });
+
+    test("a file with something else is named, not shown", () => {
+        expect(problems(changed(c => (c.ssh = { privateKeyFile: "key.pub" })), () => "hunter2")).toEqual([
+            "ssh.privateKeyFile: expected a file with a private key in PEM or OpenSSH form without passphrase, found something else",
+        ]);
+    });
+
+    test("a host on another port has a line of its own in known_hosts; a host key in the configuration goes first", () => {
+        const knownHosts = `192.0.2.21,lb.example.com ssh-ed25519 AAAAother\n[192.0.2.31]:2222 ${hostKey} comment\n192.0.2.31 ssh-ed25519 AAAAother\n`;
+        const args = read(changed(c => {
+            c.ssh.knownHostsFile = "known_hosts";
+            c.cluster.nodes[0] = { ...c.cluster.nodes[0], port: 2222, hostKey: undefined };
+        }), () => knownHosts);
+        expect(args.cluster.nodes[0].hostKey).toBe(hostKey);
+        expect(args.loadBalancer.hosts[0].hostKey).toBe(production().loadBalancer.hosts[0].hostKey);
+    });
+});
+
+test("no secret is shown, wherever it stands", () => {
+    const secret = "hunter2hunter2";
+    const pem = `-----BEGIN OPENSSH PRIVATE KEY-----\n${secret}`;
+    const wrong: Config[] = [
+        changed(c => (c.ssh = pem)),
+        changed(c => (c.ssh = { privateKey: secret })),
+        changed(c => (c.ssh = { privateKey: { value: secret } })),
+        changed(c => (c.ssh = { privateKeyFile: { value: secret } })),
+        changed(c => (c.hostname = pem)),
+        changed(c => (c.ssh.privateKey = pem, c.loadBalancer.hosts = [...c.loadBalancer.hosts, ...c.loadBalancer.hosts])),
+        changed(c => (c.rancher = `{"bootstrapPassword": "${secret}"`)),
+        changed(c => (c.rancher.bootstrapPassword = [secret])),
+        changed(c => (c.certificate = { certificateChain: pem, privateKey: secret })),
+        changed(c => (c.cluster = undefined, c.existingCluster = { kubeconfig: secret })),
+    ];
+    for (const config of wrong) {
+        const found = problems(config);
+        expect(found).not.toEqual([]);
+        expect(found.join("\n")).not.toContain("hunter2");
+    }
+});
+
+describe("README.md", () => {
+    test("its table of configuration keys is up to date: else run `npm run docs`", () => {
+        const text = readFileSync(join(repository, "README.md"), "utf8");
+        expect(renewedReadme(text)).toBe(text);
+    });
+
+    test("its table has exactly the keys that are accepted, and says which are required", () => {
+        const accepted = [
+            ...keysOf(topLevelSchema, ""),
+            ...keysOf(loadBalancerSettingsSchema, "loadBalancer.").filter(([key]) => !key.endsWith("].privateKey"))
+                .map(([key, required]) => [key.replace(/\.host$/, ".address"), required] as const),
+            ...keysOf(rkeClusterSchema, "cluster.").filter(([key]) => key !== "cluster.sshPrivateKey"),
+            ...keysOf(existingClusterSchema, "existingCluster."),
+            ...keysOf(broughtCertificateSchema, "certificate.").filter(([key]) => key !== "certificate.hostname"),
+            ...keysOf(privateCaSchema, "privateCa.").filter(([key]) => key !== "privateCa.hostname"),
+            ...keysOf(rancherReleaseSchema, "rancher.").filter(([key]) => !/^rancher\.(hostname|kubernetesVersion|distribution|caChecksum|values\..*)$/.test(key)),
+        ];
+        // The host key may come from a file, and the group that says so holds the SSH key.
+        const elsewhere = (key: string) => /\.hostKey$|^ssh$/.test(key);
+        const listed = configKeys().map(({ path, required }) => (elsewhere(path) ? path : `${path}${required ? " (required)" : ""}`));
+        const expected = accepted.map(([key, required]) => (elsewhere(key) ? key : `${key}${required ? " (required)" : ""}`));
+        expect([...listed].sort()).toEqual([...new Set(expected)].sort());
+        expect(configKeys().filter(({ meaning }) => meaning.length < 10)).toEqual([]);
+    });
+});
+
+/** Every key below a schema, and whether it is required. */
+function keysOf(schema: z.ZodType, prefix: string): (readonly [string, boolean])[] {
+    const { def } = schema as any;
+    if (def.innerType) return keysOf(def.innerType, prefix);
+    if (def.type === "array") return keysOf(def.element, `${prefix.slice(0, -1)}[].`);
+    if (def.type !== "object") return [];
+    return Object.entries(def.shape as Record<string, z.ZodType>).flatMap(([key, below]) => [
+        [prefix + key, !below.safeParse(undefined).success] as const,
+        ...keysOf(below, `${prefix}${key}.`),
+    ]);
+}
