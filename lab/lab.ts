@@ -47,8 +47,10 @@ export async function startLab(instance: Instance): Promise<string> {
     const states = await Promise.all(started.map(host => hostState(instance, host)));
     const dead = started.filter((_host, index) => states[index] !== "healthy" && states[index] !== "absent");
     const partial = states.includes("healthy") && states.includes("absent");
-    if (dead.length > 0 || partial) {
-        progress("lab", `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")}): replaced as a whole`);
+    const foreign = states.includes("healthy") && !existsSync(labFiles(instance).privateKey);
+    if (dead.length > 0 || partial || foreign) {
+        const found = foreign ? "left by another checkout" : `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")})`;
+        progress("lab", `${found}: replaced as a whole`);
         await stopLab(instance);
     }
     await once(`network ${instance}`, () => prepare(instance));
@@ -59,7 +61,7 @@ export async function startLab(instance: Instance): Promise<string> {
 /** Whether every host of the lab is there and well. */
 export async function labIsUp(instance: Instance): Promise<boolean> {
     const states = await Promise.all(started.map(host => hostState(instance, host)));
-    return states.every(state => state === "healthy");
+    return existsSync(labFiles(instance).privateKey) && states.every(state => state === "healthy");
 }
 
 /** Starts one host unless it is healthy; what is left of it is replaced. */

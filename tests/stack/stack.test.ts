@@ -35,8 +35,12 @@ afterAll(() => stopLab(instance));
 describe("before anything is touched", () => {
     test("every wrong key of a configuration is refused in one error", async () => {
         const { code, output: text } = await pulumi(tools, "up", {
-            edit: yaml => yaml.replace("rancher.lab.internal", "Rancher_Lab").replace("v1.30.14-rancher1-1", "v1.29.1").replace("chartVersion: 2.11.3", "chartVersion: 2.13.0\n        colour: blue")
-                .replace("roles: [controlplane, etcd, worker]", "roles: [controlplane, worker]"),
+            edit: config => {
+                config["pulumi-rancher-ha:hostname"] = "Rancher_Lab";
+                config["pulumi-rancher-ha:cluster"].kubernetesVersion = "v1.29.1";
+                config["pulumi-rancher-ha:cluster"].nodes[0].roles = ["controlplane", "worker"];
+                Object.assign(config["pulumi-rancher-ha:rancher"], { chartVersion: "2.13.0", colour: "blue" });
+            },
         });
         expect(code).toBe(1);
         for (const key of ["hostname", "cluster.kubernetesVersion", "cluster.nodes", "rancher.chartVersion", "rancher.colour"]) expect(text).toContain(`pulumi-rancher-ha:${key}: `);
@@ -46,7 +50,9 @@ describe("before anything is touched", () => {
 
     test("a wrong host key of one node stops the run before RKE, and names the node", async () => {
         const { code, output: text } = await pulumi(tools, "up", {
-            edit: yaml => yaml.replace("hostname: node2", "hostname: node2\n              hostKey: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam"),
+            edit: config => {
+                config["pulumi-rancher-ha:cluster"].nodes[1].hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+            },
         });
         expect(code).toBe(1);
         expect(text).toMatch(/RKE was not started and no host was changed, because:\s+- node2: .*another host key than the one configured/);

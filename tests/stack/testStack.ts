@@ -1,8 +1,9 @@
 import { readFileSync, writeFileSync } from "fs";
 import { join } from "path";
+import { parse, stringify } from "yaml";
 import { Result } from "../../lab/engine/deployment";
 import { StateFile } from "../../lab/engine/state";
-import { addressOf, Host, hostExec, labFiles } from "../../lab/lab";
+import { addressOf, Host, hostExec, Instance, labFiles } from "../../lab/lab";
 import { Finished, passphrase, repository, runLabEngine, StackRun, stateFile } from "../../lab/stack";
 
 /** The stack of the tests: that of Pulumi.dev.yaml in a lab of its own, so that the one a person has up is never touched. */
@@ -12,14 +13,14 @@ export const instance = "test";
 export const printed: string[] = [];
 
 /** The configuration of the tests, changed by `edit`. */
-export function configFile(edit?: (text: string) => string): string {
+export function configFile(edit?: (config: Record<string, any>) => void): string {
     const development = readFileSync(join(repository, "Pulumi.dev.yaml"), "utf8");
     const network = (host: Host, lab: "dev" | "test") => addressOf(lab, host).replace(/\d+$/, "");
     const text = development.split(network("lb1", "dev")).join(network("lb1", "test")).split(".lab/dev/").join(".lab/test/");
-    const edited = edit ? edit(text) : text;
-    if (edit && edited === text) throw new Error("the edit changed nothing");
     const file = join(labFiles(instance).folder, "Pulumi.test.yaml");
-    writeFileSync(file, edited);
+    const { config } = parse(text);
+    edit?.(config);
+    writeFileSync(file, stringify({ config }));
     return file;
 }
 
@@ -28,7 +29,7 @@ export interface Ran extends Finished {
 }
 
 /** Runs the stack and keeps what it printed. */
-export async function pulumi(tools: string, verb: string, options: { flags?: string[]; edit?: (text: string) => string; onLine?: (line: string, kill: () => void) => void } = {}): Promise<Ran> {
+export async function pulumi(tools: string, verb: string, options: { flags?: string[]; edit?: (config: Record<string, any>) => void; onLine?: (line: string, kill: () => void) => void } = {}): Promise<Ran> {
     const json = join(labFiles(instance).folder, "result.json");
     const stack: StackRun = { instance, tools, configFile: configFile(options.edit) };
     writeFileSync(json, "null", { mode: 0o600 });
@@ -42,10 +43,10 @@ export function readState() {
 }
 
 /** A digest of every file of a host that a run could change and that no clock or daemon changes by itself. */
-export async function hostDigest(host: Host): Promise<string> {
+export async function hostDigest(host: Host, lab: Instance = instance): Promise<string> {
     const script = `find /etc /usr /opt /root /home /srv /var/lib -xdev -type f \\
         ! -path '/var/lib/apt/*' ! -path '/var/lib/dpkg/*' ! -path '/var/lib/docker/*' ! -path '/var/lib/containerd/*' ! -path '/var/lib/systemd/*' \\
         ! -path '/etc/ssl/certs/*' ! -name '*.cache' ! -path '/usr/share/info/dir' ! -path '/etc/.updated' \\
         -exec sha256sum {} + | sort -k2`;
-    return (await hostExec(instance, host, ["sh", "-c", script])).stdout;
+    return (await hostExec(lab, host, ["sh", "-c", script])).stdout;
 }
