@@ -24,7 +24,8 @@ export function hostProgram(
     opts: pulumi.CustomResourceOptions,
 ): command.remote.Command {
     const run = (verb: string) =>
-        pulumi.output(args.connection).user.apply(user => {
+        // The SSH key makes the whole connection a secret; the command holds none, and a preview is to show it.
+        pulumi.unsecret(pulumi.output(args.connection).user).apply(user => {
             // `timeout` because neither cancel nor customTimeouts reach a remote session.
             return `${user === "root" ? "" : "sudo -n "}timeout -k 10 ${args.timeoutSeconds} sh -s ${verb}`;
         });
