@@ -1,0 +1,188 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "tls";
+import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
+import { issue } from "../certificates";
+import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./recorder";
+import { bootstrapPassword, call, hostname, mock, rancherHaArgs as args, root, secretTexts, server } from "./stackMocks";
+
+// So that a test can make a CA "publicly trusted".
+jest.mock("tls", () => ({ ...jest.requireActual("tls"), rootCertificates: [] }));
+
+const build = (changed: Partial<RancherHaArgs> = {}, options: RecordOptions = {}) =>
+    record(() => new RancherHa("rancher", { ...args, ...changed }), { mock, call, ...options });
+const existingCluster = {
+    kubeconfig: "apiVersion: v1\nclusters: []\n",
+    ingressAddresses: ["192.0.2.41", "192.0.2.42"],
+    apiEndpoint: "https://192.0.2.41:6443",
+    kubernetesVersion: "v1.31.4",
+};
+const identities = (recording: Recording) => recording.resources.map(({ urn }) => urn.replace("urn:pulumi:stack::project::", "")).sort();
+const inCluster = ({ type }: Recorded) => type.startsWith("kubernetes:");
+
+let whole: Recording;
+beforeAll(async () => {
+    whole = await build();
+});
+
+// Who renames one of them replaces resources of every user: an alias must go with it.
+test("the identities of all resources stay", () => {
+    expect(identities(whole)).toEqual([
+        "pulumi-rancher-ha:index:CaSecret$kubernetes:core/v1:Secret::rancher-ca-secret-secret",
+        "pulumi-rancher-ha:index:NginxLoadBalancer$command:remote:Command::rancher-lb-host",
+        "pulumi-rancher-ha:index:NginxLoadBalancer$pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch::rancher-lb-drift",
+        "pulumi-rancher-ha:index:PrivateCa$tls:index/certRequest:CertRequest::rancher-ca-server-request",
+        "pulumi-rancher-ha:index:PrivateCa$tls:index/locallySignedCert:LocallySignedCert::rancher-ca-server",
+        "pulumi-rancher-ha:index:PrivateCa$tls:index/privateKey:PrivateKey::rancher-ca-root-key",
+        "pulumi-rancher-ha:index:PrivateCa$tls:index/privateKey:PrivateKey::rancher-ca-server-key",
+        "pulumi-rancher-ha:index:PrivateCa$tls:index/selfSignedCert:SelfSignedCert::rancher-ca-root",
+        "pulumi-rancher-ha:index:RancherHa$kubernetes:core/v1:Namespace::rancher-namespace",
+        "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:CaSecret::rancher-ca-secret",
+        "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:NginxLoadBalancer::rancher-lb",
+        "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:PrivateCa::rancher-ca",
+        "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:RancherRelease::rancher-release",
+        "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:RkeCluster::rancher-cluster",
+        "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:Verification::rancher-verification",
+        "pulumi-rancher-ha:index:RancherHa$pulumi:providers:kubernetes::rancher-kubernetes",
+        "pulumi-rancher-ha:index:RancherRelease$kubernetes:helm.sh/v3:Release::rancher-release-release",
+        "pulumi-rancher-ha:index:RancherRelease$random:index/randomPassword:RandomPassword::rancher-release-bootstrap-password",
+        "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-pki",
+        "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-rke",
+        "pulumi-rancher-ha:index:RkeCluster$pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch::rancher-cluster-drift",
+        "pulumi-rancher-ha:index:Verification$command:local:Command::rancher-verification-checks",
+        "pulumi:pulumi:Stack$pulumi-rancher-ha:index:RancherHa::rancher",
+    ]);
+});
+
+test("everything hangs below the component", () => {
+    const [component, ...others] = whole.resources;
+    expect(component.type).toBe("pulumi-rancher-ha:index:RancherHa");
+    const urns = new Set(whole.resources.map(({ urn }) => urn));
+    expect(others.filter(({ parent }) => !urns.has(parent))).toEqual([]);
+});
+
+test("the outputs, and which of them are secret", () => {
+    expect(whole.outputs).toEqual({
+        url: `https://${hostname}`,
+        kubeconfig: secret(expect.stringContaining("server: https://192.0.2.31:6443")),
+        caCertificate: root.certificate,
+        bootstrapPassword: secret(bootstrapPassword),
+        loadBalancerAddresses: ["192.0.2.21"],
+        rancherVersion: "2.11.3",
+        kubernetesVersion: "v1.30.14",
+    });
+});
+
+test("what is in the cluster uses the cluster's provider, and goes with the cluster", () => {
+    const provider = whole.one("pulumi:providers:kubernetes");
+    expect(provider.inputs).toEqual({ kubeconfig: whole.outputs.kubeconfig, clusterIdentifier: "rancher", enableSecretMutable: "true" });
+    const children = whole.resources.filter(inCluster);
+    expect(children.map(({ name }) => name).sort()).toEqual(["rancher-ca-secret-secret", "rancher-namespace", "rancher-release-release"]);
+    for (const child of children) {
+        expect(child).toMatchObject({ provider: `${provider.urn}::rancher-kubernetes-id`, deletedWith: whole.one("command:local:Command", "-rke").urn });
+    }
+});
+
+describe("each part gets from the others what it needs, and waits for it", () => {
+    const waits = (from: Recorded, ...to: Recorded[]) =>
+        expect(from.dependencies).toEqual(expect.arrayContaining(to.map(({ urn }) => urn)));
+
+    test("the load balancer: the workers and the certificate", () => {
+        const host = whole.one("command:remote:Command");
+        const certificate = whole.one("tls:index/locallySignedCert:LocallySignedCert");
+        waits(host, whole.one("command:local:Command", "-rke"), certificate, whole.one("tls:index/privateKey:PrivateKey", "-server-key"));
+        const program: string = host.inputs.stdin.secret;
+        const texts = [server.certificate.trim(), server.privateKey.trim(), "192.0.2.31:80", "192.0.2.32:80", "192.0.2.33:80"];
+        for (const text of texts) expect(program).toContain(text);
+    });
+
+    test("the release: the namespace and the CA", () => {
+        const release = whole.one("kubernetes:helm.sh/v3:Release");
+        const caSecret = whole.one("kubernetes:core/v1:Secret");
+        const namespace = whole.one("kubernetes:core/v1:Namespace");
+        waits(caSecret, namespace);
+        waits(release, caSecret, namespace);
+        expect(caSecret.inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
+        expect(release.inputs).toMatchObject({ namespace: "cattle-system", version: "2.11.3", values: { hostname, tls: "external", privateCA: true } });
+        expect(release.inputs.values.bootstrapPassword).toEqual(secret(bootstrapPassword));
+    });
+
+    test("the verification: the load balancer and the release", async () => {
+        const checks = whole.one("command:local:Command", "-checks");
+        waits(checks, whole.one("command:remote:Command"), whole.one("kubernetes:helm.sh/v3:Release"));
+        const changes = {
+            "command:remote:Command": { stdout: "another" },
+            "kubernetes:helm.sh/v3:Release": { status: { version: "2.11.3", revision: 2, status: "deployed" } },
+        };
+        for (const [type, state] of Object.entries(changes)) {
+            const later = await build({}, { mock: request => (request.type === type ? state : mock(request)) });
+            expect(later.one("command:local:Command", "-checks").inputs.stdin).not.toEqual(checks.inputs.stdin);
+        }
+    });
+});
+
+test("no secret is seen, neither in a command nor in any other input", () => {
+    const visible = (value: unknown): unknown => {
+        if (Array.isArray(value)) return value.map(visible);
+        if (value === null || typeof value !== "object") return value;
+        if ("secret" in value) return "";
+        return Object.fromEntries(Object.entries(value).map(([key, below]) => [key, visible(below)]));
+    };
+    const hidden = JSON.stringify(whole.resources.map(({ inputs }) => inputs));
+    // Else the search below would prove nothing.
+    for (const text of secretTexts) expect(hidden).toContain(text);
+    const seen = JSON.stringify(visible(whole.resources.map(({ inputs }) => inputs)));
+    for (const text of secretTexts) expect(seen).not.toContain(text);
+    const results = whole.resources.filter(({ type }) => type === "command:local:Command").filter(({ name }) => /-(pki|rke)$/.test(name));
+    expect(results.map(result => result.additionalSecretOutputs)).toEqual([["stdout"], ["stdout"]]);
+});
+
+test("nothing is replaced by a change: no command has triggers", () => {
+    for (const { inputs } of whole.resources) expect(inputs).not.toHaveProperty("triggers");
+});
+
+describe("other ways", () => {
+    test("a cluster that is there already", async () => {
+        const recording = await build({ cluster: undefined, existingCluster });
+        const cluster = recording.one("pulumi-rancher-ha:index:ExistingCluster");
+        expect(identities(recording).filter(urn => /RkeCluster/.test(urn))).toEqual([]);
+        expect(recording.resources.filter(inCluster).map(({ deletedWith }) => deletedWith)).toEqual(Array(3).fill(cluster.urn));
+        expect(recording.one("command:remote:Command").inputs.stdin.secret).toContain("192.0.2.42:80");
+        expect(recording.outputs).toMatchObject({ kubeconfig: secret(existingCluster.kubeconfig), kubernetesVersion: "v1.31.4" });
+    });
+
+    test("a certificate of a private CA", async () => {
+        const privateKey = pulumi.secret(server.privateKey);
+        const recording = await build({ certificate: { certificateChain: server.certificate, privateKey, caCertificate: root.certificate } });
+        expect(recording.resources.filter(({ type }) => type.startsWith("tls:"))).toEqual([]);
+        expect(recording.one("kubernetes:core/v1:Secret").inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
+    });
+
+    test("a publicly trusted certificate: agents are told no CA", async () => {
+        const publicRoot = issue({ name: "Public CA", ca: true });
+        (tls.rootCertificates as string[]).push(publicRoot.certificate);
+        const leaf = issue({ name: hostname, names: [`DNS:${hostname}`], by: publicRoot });
+        const recording = await build({ certificate: { certificateChain: leaf.certificate, privateKey: leaf.privateKey } });
+        expect(recording.resources.map(({ type }) => type)).not.toContain("kubernetes:core/v1:Secret");
+        const { values } = recording.one("kubernetes:helm.sh/v3:Release").inputs;
+        expect(values.privateCA ?? false).toBe(false);
+        expect(JSON.stringify(values)).not.toContain("PULUMI_RANCHER_HA_CA_SHA256");
+        expect(recording.outputs.caCertificate).toBe("");
+    });
+
+    test.each<[string, Partial<RancherHaArgs>, string]>([
+        ["both", { existingCluster }, "both"],
+        ["neither", { cluster: undefined }, "neither"],
+    ])("%s kinds of cluster are refused", async (_, changed, found) => {
+        await expect(build(changed)).rejects.toThrow(`RancherHa rancher: cluster, existingCluster: expected exactly one of them, found ${found}`);
+    });
+});
+
+test("in a first preview everything is planned, and a literal that is wrong is refused", async () => {
+    const first = { preview: true, mock: undefined };
+    const preview = await build({}, first);
+    expect(identities(preview)).toEqual(identities(whole));
+    expect(preview.one("kubernetes:helm.sh/v3:Release").inputs).toMatchObject({ namespace: "cattle-system", values: unknown });
+    expect(preview.one("command:local:Command", "-pki").inputs).toEqual(whole.one("command:local:Command", "-pki").inputs);
+    expect(preview.outputs).toMatchObject({ kubeconfig: secret(unknown), caCertificate: unknown, rancherVersion: unknown });
+    await expect(build({ rancher: { chartVersion: "2.11" } }, first)).rejects.toThrow(/chartVersion: expected one exact version/);
+});

@@ -1,0 +1,73 @@
+import * as pulumi from "@pulumi/pulumi";
+import { brotliCompressSync } from "zlib";
+import { RancherHaArgs } from "../../components/rancherHa";
+import { issue } from "../certificates";
+import { RecordOptions } from "./recorder";
+
+export const hostname = "rancher.example.com";
+export const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+export const sshKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0IG9mIHRoZSBzc2ggY2xpZW50\n-----END OPENSSH PRIVATE KEY-----\n";
+export const bootstrapPassword = "generated-password-of-admin";
+
+/** The stack's own CA and what it signs, as the tls provider would make them. */
+export const root = issue({ name: "Rancher CA", ca: true });
+export const server = issue({ name: hostname, names: [`DNS:${hostname}`], by: root });
+
+const kubeCa = issue({ name: "kube-ca", ca: true });
+const kubeAdmin = issue({ name: "kube-admin", by: kubeCa });
+const pem = (issued: typeof root) => ({ certificatePEM: issued.certificate, keyPEM: issued.privateKey });
+
+/** RKE's state as the runner prints it. */
+export const packedState = brotliCompressSync(
+    JSON.stringify({ desiredState: { certificatesBundle: { "kube-ca": pem(kubeCa), "kube-admin": pem(kubeAdmin) } } }),
+).toString("base64");
+
+/** A piece of every secret, in the form in which it is handed on; none may be seen outside the engine's secrets. */
+export const secretTexts = [
+    ...[sshKey, root.privateKey, server.privateKey].map(key => key.split("\n")[1]),
+    Buffer.from(kubeAdmin.privateKey).toString("base64").slice(60, 120),
+    packedState.slice(0, 60),
+    bootstrapPassword,
+];
+
+/** State of each new resource beside its inputs, by type. */
+export const mock: NonNullable<RecordOptions["mock"]> = ({ type, name, inputs }) => {
+    switch (type) {
+        case "command:local:Command":
+            return { stdout: name.endsWith("-pki") ? pulumi.secret(packedState) : "ok" };
+        case "command:remote:Command":
+            return { stdout: "fingerprint" };
+        case "tls:index/privateKey:PrivateKey":
+            return { privateKeyPem: pulumi.secret((name.endsWith("-root-key") ? root : server).privateKey) };
+        case "tls:index/selfSignedCert:SelfSignedCert":
+            return { certPem: root.certificate };
+        case "tls:index/certRequest:CertRequest":
+            return { certRequestPem: "request" };
+        case "tls:index/locallySignedCert:LocallySignedCert":
+            return { certPem: server.certificate };
+        case "random:index/randomPassword:RandomPassword":
+            return { result: pulumi.secret(bootstrapPassword) };
+        case "kubernetes:helm.sh/v3:Release":
+            return { status: { version: inputs.version, revision: 1, status: "deployed" } };
+        case "pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch":
+            return { epoch: 0 };
+        default:
+            return {};
+    }
+};
+
+/** Result of every probe: nothing has changed. */
+export const call = () => ({ stdout: "in sync" });
+
+const roles = ["controlplane" as const, "etcd" as const, "worker" as const];
+
+export const rancherHaArgs: RancherHaArgs = {
+    hostname,
+    loadBalancer: { hosts: [{ host: "192.0.2.21", hostKey, privateKey: sshKey }] },
+    cluster: {
+        kubernetesVersion: "v1.30.14-rancher1-1",
+        sshPrivateKey: sshKey,
+        nodes: [31, 32, 33].map(last => ({ address: `192.0.2.${last}`, user: "rke", hostKey, roles })),
+    },
+    rancher: { chartVersion: "2.11.3" },
+};
