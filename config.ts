@@ -15,7 +15,10 @@ import { describeIssues } from "./components/validation";
 
 /** How hosts are reached over SSH. */
 export interface SshConfig {
-    /** Private key for every host, in PEM or OpenSSH form without passphrase. Set it as a secret: `pulumi config set --secret --path ssh.privateKey`. */
+    /**
+     * Private key for every host, in PEM or OpenSSH form without passphrase. Set it as a secret:
+     * `pulumi config set --secret --path ssh.privateKey`.
+     */
     privateKey?: string;
     /** Path of a file with the private key, instead of `ssh.privateKey`. */
     privateKeyFile?: string;
@@ -41,7 +44,10 @@ type Group = Record<string, any>;
 export const topLevelSchema = z.strictObject({
     hostname: dnsNameSchema,
     drift: z.enum(DriftMode).optional(),
-    ssh: z.strictObject({ privateKey: privateKeySchema.optional(), privateKeyFile: z.string().optional(), knownHostsFile: z.string().optional() }).default({}),
+    ssh: z
+        .strictObject({ privateKey: privateKeySchema, privateKeyFile: z.string(), knownHostsFile: z.string() })
+        .partial()
+        .default({}),
     loadBalancer: z.looseObject({ hosts: z.array(z.looseObject({ address: z.string() })) }),
     cluster: z.looseObject({ nodes: z.array(z.looseObject({})) }).optional(),
     existingCluster: z.looseObject({}).optional(),

@@ -5,7 +5,12 @@ import { z } from "zod";
  * Checks arguments against a schema and returns them with defaults applied. What is known now is checked now, so that a
  * program with a wrong literal stops before anything is registered; what comes from other resources is checked when known.
  */
-export function validated<S extends z.ZodType>(component: pulumi.Resource, what: string, schema: S, args: unknown): pulumi.Output<z.output<S>> {
+export function validated<S extends z.ZodType>(
+    component: pulumi.Resource,
+    what: string,
+    schema: S,
+    args: unknown,
+): pulumi.Output<z.output<S>> {
     const check = (value: unknown, ignore: (path: PropertyKey[]) => boolean) => {
         const result = schema.safeParse(value);
         if (result.success) return result.data;

@@ -32,7 +32,8 @@ export function configKeys(): ConfigKey[] {
 
     const membersOf = (name: string): ts.PropertySignature[] => {
         const declaration = interfaces.get(name)!;
-        const inherited = (declaration.heritageClauses ?? []).flatMap(clause => clause.types).flatMap(type => membersOf(type.expression.getText()));
+        const bases = (declaration.heritageClauses ?? []).flatMap(({ types }) => types);
+        const inherited = bases.flatMap(type => membersOf(type.expression.getText()));
         return [...inherited, ...declaration.members.filter(ts.isPropertySignature)];
     };
     const keysOf = (name: string, prefix: string): ConfigKey[] =>
@@ -70,7 +71,8 @@ export function renewedReadme(text = readFileSync(readme, "utf8")): string {
 function declarations() {
     const interfaces = new Map<string, ts.InterfaceDeclaration>();
     const choices = new Map<string, string[]>();
-    const sources = ["config.ts", ...readdirSync(join(repository, "components"), { recursive: true, encoding: "utf8" }).map(file => join("components", file))];
+    const components = readdirSync(join(repository, "components"), { recursive: true, encoding: "utf8" });
+    const sources = ["config.ts", ...components.map(file => join("components", file))];
     for (const file of sources.filter(name => name.endsWith(".ts"))) {
         const source = ts.createSourceFile(file, readFileSync(join(repository, file), "utf8"), ts.ScriptTarget.ES2022, true);
         for (const statement of source.statements) {

@@ -30,11 +30,8 @@ function configOf(file: string): Config {
 /** Configuration as Pulumi hands it over: groups as JSON. */
 function read(config: Config, readFile = noFile) {
     const raw = Object.entries(config).filter(([, value]) => value !== undefined);
-    return parseConfig(
-        { ...Object.fromEntries(raw.map(([key, value]) => [`project:${key}`, typeof value === "string" ? value : JSON.stringify(value)])), "kubernetes:context": "x" },
-        "project",
-        readFile,
-    ) as any;
+    const own = raw.map(([key, value]) => [`project:${key}`, typeof value === "string" ? value : JSON.stringify(value)]);
+    return parseConfig({ ...Object.fromEntries(own), "kubernetes:context": "not ours" }, "project", readFile) as any;
 }
 
 /** The problems that are reported, without bullet and project. */
@@ -66,7 +63,8 @@ describe("what the repository gives is accepted", () => {
         };
         const args = read(configOf("Pulumi.dev.yaml"), path => files[path] ?? noFile(path));
         expect(args.loadBalancer.hosts).toEqual([{ host: "10.89.77.21", privateKey: sshKey, hostKey }]);
-        expect(args.cluster.nodes.map((node: any) => [node.address, node.hostKey])).toEqual(addresses.slice(1).map(address => [address, hostKey]));
+        const nodes = addresses.slice(1).map(address => [address, hostKey]);
+        expect(args.cluster.nodes.map((node: any) => [node.address, node.hostKey])).toEqual(nodes);
         expect(args.cluster.sshPrivateKey).toBe(sshKey);
         expect(args.rancher).toEqual({ chartVersion: "2.11.3", chartPath: "lab/rancher/chart" });
     });
