@@ -152,7 +152,8 @@ describe("other ways", () => {
 
     test("a certificate of a private CA", async () => {
         const privateKey = pulumi.secret(server.privateKey);
-        const recording = await build({ certificate: { certificateChain: server.certificate, privateKey, caCertificate: root.certificate } });
+        const certificate = { certificateChain: server.certificate, privateKey, caCertificate: root.certificate };
+        const recording = await build({ certificate });
         expect(recording.resources.filter(({ type }) => type.startsWith("tls:"))).toEqual([]);
         expect(recording.one("kubernetes:core/v1:Secret").inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
     });
