@@ -1,9 +1,12 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Analyzer } from "@pulumi/pulumi/provider/experimental/analyzer";
 import { execFile } from "child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { builtinModules } from "module";
 import { join } from "path";
 import { promisify } from "util";
+import * as exported from "../../components";
 import { hostKey, hostname, packedState, root, server, sshKey } from "../component/stackMocks";
 
 /** The library as others get it: packed, installed into an empty project, type-checked and run there. */
@@ -110,4 +113,21 @@ test("README's example is accepted by the compiler and prints the URL", async ()
         })();
     `);
     expect(await run(process.execPath, ["run.js"], consumer)).toBe(`https://${hostname}\n`);
+});
+
+test("other languages can have it: the SDK makes a schema of every component, with a text for every argument", () => {
+    const index = readFileSync(join(repository, "components/index.ts"), "utf8");
+    const components = [...index.matchAll(/^export \{ (.*) \}/gm)].flatMap(([, names]) => names.split(", "))
+        .filter(name => (exported as Record<string, any>)[name]?.prototype instanceof pulumi.ComponentResource);
+    // The sources, not what is compiled of them.
+    const { components: analyzed, typeDefinitions } = new Analyzer(
+        repository, manifest.name, { name: manifest.name, main: "components/index.js" }, new Set(components)).analyze();
+    expect(Object.keys(analyzed).sort()).toEqual(components.sort());
+    const texts = [
+        ...Object.values(analyzed).map(({ name, inputs }) => [name, inputs] as const),
+        ...Object.values(typeDefinitions).filter(({ name }) => name.endsWith("Args"))
+            .map(({ name, properties }) => [name, properties ?? {}] as const),
+    ].flatMap(([name, properties]) => Object.entries(properties).map(([key, { description }]) => [`${name}.${key}`, description] as const));
+    expect(texts.length).toBeGreaterThan(100);
+    expect(texts.filter(([, description]) => !description).map(([path]) => path)).toEqual([]);
 });
