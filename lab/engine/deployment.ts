@@ -2,11 +2,7 @@ import { ChildProcess } from "child_process";
 import { randomUUID } from "crypto";
 import { Monitor, Program, Registered, Registration, runProgram } from "./language";
 import { Call, InitError, Provider } from "./provider";
-import { command } from "./providers/command";
 import { dynamicProvider } from "./providers/dynamic";
-import { kubernetes } from "./providers/kubernetes";
-import { random } from "./providers/random";
-import { tls } from "./providers/tls";
 import { ResourceState, Stack, StateFile } from "./state";
 import { changedKeys, hasUnknown, markSecrets, plain, Properties } from "./values";
 
@@ -39,6 +35,14 @@ export interface Options {
     /** Ends the deployment after the step for which it says so, as if the process had been killed there. */
     stopAfter?: (step: Step) => boolean;
 }
+
+/** Loaded when first used: some are slow to load, and most runs need few. */
+const providers: Record<string, () => Promise<Provider>> = {
+    command: async () => (await import("./providers/command")).command,
+    kubernetes: async () => (await import("./providers/kubernetes")).kubernetes,
+    random: async () => (await import("./providers/random")).random,
+    tls: async () => (await import("./providers/tls")).tls,
+};
 
 const isProvider = (type: string) => type.startsWith("pulumi:providers:");
 
@@ -102,8 +106,8 @@ export class Deployment implements Monitor {
         this.seen.add(urn);
         this.result.registrations.push(request);
         if (!request.custom) return this.registerComponent(urn, request);
-        const { provider, call } = this.providerFor(urn, request.type, request.provider);
         try {
+            const { provider, call } = await this.providerFor(urn, request.type, request.provider);
             return await this.registerCustom(urn, request, provider, call);
         } catch (error) {
             this.fail(`${request.name}: ${(error as Error).message}`, urn);
@@ -125,7 +129,7 @@ export class Deployment implements Monitor {
     async read(type: string, name: string, id: string, parent: string, reference: string): Promise<{ urn: string; outputs: Properties }> {
         this.refuseWhenOver();
         const urn = this.urnOf({ type, name, parent });
-        const { provider, call } = this.providerFor(urn, type, reference);
+        const { provider, call } = await this.providerFor(urn, type, reference);
         if (hasUnknown(call.config)) return { urn, outputs: {} };
         if (!provider.read) throw new Error(`${type} cannot be read by this engine`);
         try {
@@ -140,7 +144,7 @@ export class Deployment implements Monitor {
 
     async invoke(token: string, args: Properties, reference: string): Promise<Properties> {
         this.refuseWhenOver();
-        const { provider, call } = this.providerFor("", token, reference);
+        const { provider, call } = await this.providerFor("", token, reference);
         if (!provider.invoke) throw new Error(`the function ${token} is not known to this engine`);
         try {
             return await provider.invoke(call, token, plain(args));
@@ -266,7 +270,7 @@ export class Deployment implements Monitor {
     private async remove(state: ResourceState, forget = false): Promise<void> {
         const step: Step = { op: "delete", urn: state.urn, type: state.type, name: nameOf(state.urn), changed: [] };
         if (this.preview) return this.note(step);
-        const { provider, call } = state.custom && !forget ? this.providerFor(state.urn, state.type, state.provider) : { provider: undefined, call: undefined };
+        const { provider, call } = state.custom && !forget ? await this.providerFor(state.urn, state.type, state.provider) : { provider: undefined, call: undefined };
         await this.run(step, async () => provider?.delete?.(call!, state.id, { inputs: plain(state.inputs), outputs: plain(state.outputs) }));
         this.stack.resources = this.stack.resources.filter(other => other !== state);
         if (this.old.get(state.urn) === state) this.old.delete(state.urn);
@@ -281,16 +285,19 @@ export class Deployment implements Monitor {
         this.stack.pending.push(operation);
         this.save();
         this.options.onStep?.(step, "begin", 0);
+        const over = () => void (this.stack.pending = this.stack.pending.filter(other => other !== operation));
         try {
             const value = await work();
+            over();
             this.result.steps.push(step);
             this.options.onStep?.(step, "end", (Date.now() - began) / 1000);
             return value;
         } catch (error) {
             this.options.onStep?.(step, "failed", (Date.now() - began) / 1000);
+            over();
+            // A step that failed has ended: only a kill leaves it pending in the file.
+            this.save();
             throw error;
-        } finally {
-            this.stack.pending = this.stack.pending.filter(other => other !== operation);
         }
     }
 
@@ -343,9 +350,9 @@ export class Deployment implements Monitor {
         };
     }
 
-    private providerFor(urn: string, type: string, reference: string): { provider: Provider; call: Call } {
-        const providers: Record<string, Provider> = { command, random, tls, kubernetes, "pulumi-nodejs": this.dynamic };
-        const provider = isProvider(type) ? providerResource : providers[type.split(":")[0]];
+    private async providerFor(urn: string, type: string, reference: string): Promise<{ provider: Provider; call: Call }> {
+        const kind = type.split(":")[0];
+        const provider = isProvider(type) ? providerResource : kind === "pulumi-nodejs" ? this.dynamic : await providers[kind]?.();
         if (!provider) throw new Error(`resources of type ${type} are not known to the lab's engine: use the Pulumi CLI`);
         const providerUrn = reference.slice(0, reference.lastIndexOf("::"));
         const config: Properties = reference ? this.providerInputs.get(providerUrn) ?? plain<Properties>(this.old.get(providerUrn)?.inputs ?? {}) : {};

@@ -57,8 +57,11 @@ export interface Program {
     preview: boolean;
 }
 
-/** Features of the real engine that this one has too; it says no to every other. */
-const features = ["secrets", "deletedWith"];
+/**
+ * Features of the real engine that this one has too; it says no to every other. Aliases are only former names of Kubernetes
+ * types here: a state that this engine made holds none of them.
+ */
+const features = ["secrets", "deletedWith", "aliasSpecs"];
 
 /** Runs a program in the SDK's own language host against `monitor`; resolves to its exit code. */
 export async function runProgram(program: Program, monitor: Monitor, onStart: (child: ChildProcess) => void): Promise<number> {
