@@ -27,7 +27,8 @@ installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' nginx 2>/dev/null)" = 
 
 # The release that the running workers say they serve, over the status port.
 running_release() {
-    perl -MIO::Socket::INET -e '
+    # shellcheck disable=SC2016 # variables of Perl
+    timeout 2 perl -MIO::Socket::INET -e '
         my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0], Timeout => 2) or exit;
         print $s "GET /release HTTP/1.0\r\nHost: localhost\r\n\r\n";
         my @answer = <$s>;
@@ -83,12 +84,13 @@ Choose another host, or remove that configuration. Nothing was changed"
 
 apt() {
     attempt=0
+    log=$stage/$1.log
     # apt waits for the lock of dpkg by itself, but not for the one of its lists.
-    until apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@" >"$stage/apt.log" 2>&1; do
+    until apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 "$@" >"$log" 2>&1; do
         attempt=$((attempt + 1))
-        if [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$stage/apt.log"; then
+        if [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$log"; then
             fail "NGINX could not be installed. The end of what apt said:
-$(tail -n 8 "$stage/apt.log")
+$(grep '^[WE]: ' "$stage/update.log"; tail -n 8 "$stage/install.log" 2>/dev/null)
 The host was put back as it was. Check its package sources and network"
         fi
         sleep 5
@@ -96,14 +98,17 @@ The host was put back as it was. Check its package sources and network"
 }
 
 install_nginx() {
+    # What a run that was killed in the middle of this left behind.
+    systemctl -q unmask --runtime nginx 2>/dev/null || true
     if installed; then return; fi
     say "installing NGINX"
+    [ ! -s "$state/packages" ] || dpkg --configure -a >"$stage/dpkg.log" 2>&1 || true
     apt update
     mkdir -p "$state"
     undo="remove_packages $undo"
     # Noted before, so that a run that is killed in between leaves the list for `destroy`.
     apt install --simulate nginx openssl
-    sed -n 's/^Inst \([^ ]*\).*/\1/p' "$stage/apt.log" >"$state/packages"
+    [ -s "$state/packages" ] || sed -n 's/^Inst \([^ ]*\).*/\1/p' "$stage/install.log" >"$state/packages"
     # Masked, so that the package does not start its default site.
     systemctl -q mask --runtime nginx 2>/dev/null
     apt install nginx openssl
@@ -112,6 +117,9 @@ install_nginx() {
 
 # dpkg, unlike apt, refuses to take packages along that somebody else came to need.
 purge() {
+    [ -s "$state/packages" ] || return 0
+    systemctl -q disable --now nginx 2>/dev/null || true
+    systemctl -q reset-failed nginx 2>/dev/null || true
     # shellcheck disable=SC2046 # a list
     dpkg --purge $(cat "$state/packages") >/dev/null 2>"${stage:-/tmp}/dpkg.log"
 }
@@ -119,7 +127,8 @@ purge() {
 remove_packages() {
     systemctl -q unmask --runtime nginx 2>/dev/null
     purge
-    rm -rf /etc/nginx "$state"
+    rm -rf /etc/nginx /var/log/nginx /var/lib/nginx "$state"
+    rmdir "$(dirname "$state")" 2>/dev/null
 }
 
 write_stage() {
@@ -172,12 +181,21 @@ unchanged() {
         [ "$(manifest)" = "$(cat "$state/manifest" 2>/dev/null)" ]
 }
 
-# Puts a staged file in its place at once, keeping the previous one for `put_back`.
+# All of them before the first is replaced: for `put_back`, what was not kept was not there.
+keep_previous() {
+    mkdir -p "$stage/previous/rancher-ha" && echo "$managed" | while read -r name place _; do
+        [ ! -e "$place" ] || cp -p "$place" "$stage/previous/$name" || exit 1
+    done
+}
+
+keep_original() {
+    mkdir -p "$state/original" && cp -p "$conf" "$state/original/nginx.conf" && kernel_settings >"$state/original/sysctl"
+}
+
+# Puts a staged file in its place at once.
 replace() {
     chmod "$3" "$stage/$1"
     mkdir -p "$(dirname "$2")"
-    mkdir -p "$(dirname "$stage/previous/$1")"
-    [ ! -e "$2" ] || cp -p "$2" "$stage/previous/$1"
     cp -p "$stage/$1" "$2.new" && chown root:root "$2.new" && mv -f "$2.new" "$2"
 }
 
@@ -190,19 +208,20 @@ put_back() {
             cp -p "$stage/previous/$name" "$place.new" && mv -f "$place.new" "$place"
         fi
     done
-    sysctl -q -p "$state/original/sysctl" >/dev/null
+    rmdir "$(dirname "$cert")" 2>/dev/null
+    sysctl -q -p "$state/original/sysctl" >/dev/null 2>&1
     [ ! -e "$sysctl_file" ] || sysctl -q -p "$sysctl_file" >/dev/null
+    rm -f "$state/manifest.new"
     [ -e "$state/manifest" ] || rm -rf "$state/original"
-    rmdir "$state" 2>/dev/null
+    rmdir "$state" "$(dirname "$state")" 2>/dev/null
     if [ "$was_active" = yes ]; then systemctl reload-or-restart nginx; else systemctl stop nginx; fi
 }
 
 verify() {
     wanted=$(openssl x509 -noout -fingerprint -sha256 -in "$cert")
-    attempt=0
+    deadline=$(($(date +%s) + 10))
     until [ "$(running_release)" = "$release" ] && [ "$(served_certificate)" = "$wanted" ]; do
-        attempt=$((attempt + 1))
-        [ "$attempt" -lt 30 ] || fail "NGINX runs but does not serve the new release: expected release $release with certificate ${wanted#*=}, found release '$(running_release)' with '$(served_certificate)'. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)
+        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release with certificate ${wanted#*=}, found release '$(running_release)' with '$(served_certificate)'. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)
 The previous files were put back"
         sleep 0.3
     done
@@ -219,11 +238,17 @@ finish() {
     exit "$status"
 }
 
-apply() {
+# One run at a time. A run that was killed leaves its staging folder, with the private key in it.
+lock() {
     exec 9>/run/lock/pulumi-rancher-ha
     flock -w 120 9 || fail "another run works on this host"
+    rm -rf /var/tmp/rancher-ha.*
+}
+
+apply() {
+    lock
     check_host
-    stage=$(mktemp -d /var/tmp/rancher-ha.XXXXXX)
+    stage=$(mktemp -d /var/tmp/rancher-ha.XXXXXX 2>&1) || fail "no folder can be made in /var/tmp: $stage. The host was left as it was"
     trap finish EXIT
     trap 'exit 1' TERM INT HUP
     install_nginx
@@ -233,13 +258,10 @@ apply() {
         say "nothing to change"
     else
         was_active=$(systemctl -q is-active nginx && echo yes || echo no)
-        if [ ! -d "$state/original" ]; then
-            mkdir -p "$state/original"
-            cp -p "$conf" "$state/original/nginx.conf"
-            kernel_settings >"$state/original/sysctl"
-        fi
-        say "switching to release $release"
+        keep_previous || fail "the present files could not be kept. Check free space in /var/tmp. The host was left as it was"
         undo="put_back $undo"
+        [ -d "$state/original" ] || keep_original || fail "$state cannot be written. Check free space there. The host was left as it was"
+        say "switching to release $release"
         echo "$managed" | while read -r name place mode; do replace "$name" "$place" "$mode" || exit 1; done ||
             fail "the new files could not be put in place. The previous ones were put back"
         sysctl -q -p "$sysctl_file" >/dev/null || fail "the kernel refuses the settings of $sysctl_file. The previous files were put back"
@@ -247,8 +269,10 @@ apply() {
         systemctl reload-or-restart nginx || fail "NGINX does not start: $(journalctl -u nginx -n 5 -o cat --no-pager 2>/dev/null)
 The previous files were put back"
         verify
-        manifest >"$state/manifest.new"
-        mv -f "$state/manifest.new" "$state/manifest"
+        { manifest >"$state/manifest.new" && mv -f "$state/manifest.new" "$state/manifest"; } ||
+            fail "$state/manifest cannot be written. Check free space there. The previous files were put back"
+        # From here on the new release stays, even when nobody listens to the result any more.
+        undo=
         say "serves release $release"
     fi
     sha256sum <"$state/manifest" | cut -c1-16
@@ -293,6 +317,7 @@ describe() {
 }
 
 destroy() {
+    lock
     if [ ! -d "$state" ]; then
         say "nothing to remove"
         return
@@ -301,7 +326,6 @@ destroy() {
     rm -f "$sysctl_file"
     if [ -s "$state/packages" ]; then
         say "removing NGINX"
-        systemctl -q stop nginx 2>/dev/null || true
         purge || fail "the packages that came with NGINX cannot be removed: $(grep -v '^ ' /tmp/dpkg.log | head -n 3)"
         rm -rf /etc/nginx /var/log/nginx /var/lib/nginx /tmp/dpkg.log
     else
