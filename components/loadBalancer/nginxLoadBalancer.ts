@@ -59,7 +59,6 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         super("pulumi-rancher-ha:index:NginxLoadBalancer", name, {}, opts);
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
         const connection = settings.hosts[0];
-        const probe = connection.apply(() => shellProgram(program, { status_port: String(statusPort) }));
         const child = { parent: this };
         this.configuration = pulumi.unsecret(settings.apply(known => nginxConf(known, releaseOf(known))));
 
@@ -67,7 +66,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             `${name}-drift`,
             {
                 mode: args.drift ?? DriftMode.Enforce,
-                observe: () => observeHost(connection, probe, child),
+                observe: () => observeHost(connection, probeScript(), child),
                 desired: {
                     "nginx.conf": this.configuration,
                     certificate: pulumi.unsecret(settings.certificateChain),
@@ -90,7 +89,13 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
 const program = join(__dirname, "host.sh");
 
-function hostScript(settings: NginxSettings, epoch: number): string {
+/** The program that says what on a host differs from what was last applied. */
+export function probeScript(): string {
+    return shellProgram(program, { status_port: String(statusPort) });
+}
+
+/** The program that makes a host serve these settings. A higher epoch only makes it run again. */
+export function hostScript(settings: NginxSettings, epoch: number): string {
     const release = releaseOf(settings);
     return shellProgram(program, {
         drift_epoch: String(epoch),

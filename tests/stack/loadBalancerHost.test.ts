@@ -1,0 +1,431 @@
+import { ChildProcess, spawn } from "child_process";
+import { once } from "events";
+import { readFileSync } from "fs";
+import { createServer, get, Server } from "http";
+import { connect as connectHttp2 } from "http2";
+import { request } from "https";
+import { AddressInfo } from "net";
+import { join } from "path";
+import { connect as connectTls, TLSSocket } from "tls";
+import { nodeProgram } from "../../components/host/programs";
+import { hostScript, probeScript } from "../../components/loadBalancer/nginxLoadBalancer";
+import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
+import { command } from "../../lab/engine/providers/command";
+import { addressOf, hostExec, Instance, labFiles, removeHost, startHost } from "../../lab/lab";
+import { run } from "../../lab/process";
+import { issue, Issued } from "../certificates";
+import { hostDigest } from "./testStack";
+
+jest.setTimeout(5 * 60_000);
+
+const instance: Instance = "test";
+const host = "lb2";
+const address = addressOf(instance, host);
+const hostname = "rancher.lab.internal";
+const ca = issue({ name: "CA of a test", ca: true });
+const newCertificate = () => issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
+const certificate = newCertificate();
+
+let pristine: string;
+let upstream: Server;
+let epoch = 0;
+/** Everything that was said, to be searched for the keys at the end. */
+const heard: string[] = [];
+const keys = [certificate.privateKey];
+
+beforeAll(async () => {
+    await removeHost(instance, host);
+    await startHost(instance, host);
+    pristine = await hostState();
+    upstream = createServer((asked, answer) => answer.end(`${asked.headers.host} ${asked.headers["x-forwarded-proto"]}`));
+    await once(upstream.listen(0, address.replace(/\d+$/, "1")), "listening");
+});
+
+afterAll(async () => {
+    upstream?.close();
+    await removeHost(instance, host);
+});
+
+interface Applied {
+    code: number | null;
+    stdout: string;
+    said: string;
+}
+
+const onHost = async (script: string) => (await hostExec(instance, host, ["sh", "-c", script])).stdout;
+const hostKey = () =>
+    readFileSync(labFiles(instance).knownHosts, "utf8").split("\n").find(line => line.startsWith(`${address} `))!.slice(address.length + 1);
+const connection = () => ({ host: address, port: 22, user: "root", privateKey: readFileSync(labFiles(instance).privateKey, "utf8"), hostKey: hostKey() });
+
+function settings(changes: Partial<NginxSettings> = {}, served: Issued = certificate): NginxSettings {
+    const { address: gateway, port } = upstream.address() as AddressInfo;
+    return {
+        ...nginxSettingsSchema.parse({
+            hosts: [connection()], hostname, upstreams: [gateway], upstreamPort: port,
+            certificateChain: served.certificate, privateKey: served.privateKey,
+        }),
+        ...changes,
+    };
+}
+
+const program = (changes: Partial<NginxSettings> = {}, served?: Issued) => hostScript(settings(changes, served), ++epoch);
+
+interface SshOptions {
+    /** Sees every line of progress, and may end the client. */
+    onLine?: (line: string, client: ChildProcess) => void;
+    /** Shell text to run on the host first. */
+    before?: string;
+}
+
+/** Runs a verb of a program over SSH, as the command provider does. */
+function ssh(verb: string, text: string, options: SshOptions = {}): Promise<Applied> {
+    const { privateKey, knownHosts } = labFiles(instance);
+    const client = spawn("ssh", [
+        "-F", "none", "-T", "-i", privateKey, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
+        "-o", "StrictHostKeyChecking=yes", "-o", `UserKnownHostsFile=${knownHosts}`, "-o", "GlobalKnownHostsFile=/dev/null",
+        `root@${address}`, `${options.before ?? ""} exec timeout -k 10 600 sh -s ${verb}`,
+    ]);
+    return new Promise((resolve, reject) => {
+        const result = { stdout: "", said: "" };
+        client.stdout.on("data", chunk => (result.stdout += chunk));
+        client.stderr.on("data", chunk => {
+            result.said += chunk;
+            String(chunk).split("\n").filter(Boolean).forEach(line => options.onLine?.(line, client));
+        });
+        client.stdin.on("error", () => undefined);
+        client.stdin.end(text);
+        client.on("error", reject);
+        client.on("close", code => {
+            heard.push(result.stdout, result.said);
+            resolve({ code, ...result });
+        });
+    });
+}
+
+async function apply(text: string): Promise<Applied> {
+    const applied = await ssh("apply", text);
+    expect(applied).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[0-9a-f]{16}\n$/) });
+    return applied;
+}
+
+/** The probe as `observeHost` runs it. */
+async function probe(changes: Partial<ReturnType<typeof connection>> = {}): Promise<string> {
+    const sources = ["ssh.js", "probeHost.js"].map(file => join(__dirname, "..", "..", "components", "host", "runner", file));
+    const input = nodeProgram(sources, { host: { ...connection(), ...changes }, program: probeScript() });
+    const { stdout, stderr } = await run("node", ["-", "probe"], { input, timeoutSeconds: 40 });
+    heard.push(stdout, stderr);
+    return stdout;
+}
+
+/** What a run could change: contents, modes, owners, links, packages, kernel settings, the service. */
+async function hostState(): Promise<string> {
+    const rest = await onHost(`find /etc /var/lib/pulumi-rancher-ha /var/lib/nginx /var/log/nginx /var/tmp/rancher-ha.* -printf '%p %m %u:%g %l\\n' 2>/dev/null | sort
+        dpkg-query -W
+        sysctl net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2
+        systemctl is-enabled nginx 2>&1
+        systemctl is-active nginx
+        true`);
+    return (await hostDigest(host, instance)) + rest;
+}
+
+/** Asks over HTTPS for our name. */
+function ask(path = "/"): Promise<{ status: number; body: string; fingerprint: string }> {
+    return new Promise((resolve, reject) => {
+        const options = { host: address, path, servername: hostname, ca: ca.certificate, agent: false, headers: { host: hostname } };
+        const asked = request(options, answer => {
+            const { fingerprint256 } = (answer.socket as TLSSocket).getPeerCertificate();
+            let body = "";
+            answer.on("data", chunk => (body += chunk)).on("end", () => resolve({ status: answer.statusCode!, body, fingerprint: fingerprint256 }));
+        });
+        asked.on("error", reject).end();
+    });
+}
+
+const fingerprint = async (of: Issued) =>
+    (await run("openssl", ["x509", "-noout", "-fingerprint", "-sha256"], { input: of.certificate })).stdout.trim().split("=")[1];
+const served = async (of: Issued) => expect(await ask()).toEqual({ status: 200, body: `${hostname} https`, fingerprint: await fingerprint(of) });
+const workers = () => onHost("pgrep -P $(cat /run/nginx.pid) | sort");
+
+/** The program is refused with these words, and the host is as it was, byte by byte, and still serves. */
+async function refused(text: string, words: RegExp): Promise<void> {
+    const serves = (await hostExec(instance, host, ["test", "-e", "/var/lib/pulumi-rancher-ha"], { tolerate: true })).code === 0;
+    const before = await hostState();
+    const answer = serves ? await ask() : undefined;
+    const applied = await ssh("apply", text);
+    expect(applied).toMatchObject({ stdout: "", said: expect.stringMatching(words) });
+    expect(applied.code).not.toBe(0);
+    expect(await hostState()).toBe(before);
+    if (serves) expect(await ask()).toEqual(answer);
+}
+
+/** Breaks something on the host for as long as `work` takes. */
+async function broken(breakIt: string, mendIt: string, work: () => Promise<void>): Promise<void> {
+    await onHost(`set -e; ${breakIt}`);
+    try {
+        await work();
+    } finally {
+        await onHost(mendIt);
+    }
+}
+
+const runOnHostIsOver = () => onHost("flock -w 120 /run/lock/pulumi-rancher-ha true");
+const listener = (port: number) =>
+    `systemd-run -q --unit=lab-listener perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'
+    for n in 1 2 3 4 5 6 7 8 9 10; do ss -Hltn 'sport = :${port}' | grep -q . && break; sleep 0.2; done`;
+const noListener = "systemctl stop lab-listener";
+
+describe("a host that cannot become a load balancer is refused before anything is touched", () => {
+    test("another system than Debian or Ubuntu", () =>
+        broken("printf 'ID=fedora\\nPRETTY_NAME=\"Fedora Linux 42\"\\n' >/run/os-release; mount --bind /run/os-release /usr/lib/os-release", "umount /usr/lib/os-release", () =>
+            refused(program(), /lb2: expected Debian or Ubuntu, found Fedora Linux 42\. Nothing was changed/)));
+
+    test("port 443 taken by another process, which is named", () =>
+        broken(listener(443), noListener, () => refused(program(), /ports 80 and 443 must be free for NGINX[^]*:443 [^]*"perl",pid=/)));
+
+    test("a configuration of an NGINX that did not come as a package", () =>
+        broken("mkdir /etc/nginx; echo 'events {}' >/etc/nginx/nginx.conf", "rm -r /etc/nginx", () =>
+            refused(program(), /configured for something else:\n\/etc\/nginx\/nginx\.conf\n/)));
+});
+
+describe("a first apply that fails leaves the host as it was", () => {
+    test("package sources that do not answer", () =>
+        broken("echo 'deb http://127.0.0.1:9/debian bookworm main' >/run/sources; mount --bind /run/sources /etc/apt/sources.list", "umount /etc/apt/sources.list", () =>
+            refused(program(), /NGINX could not be installed[^]*127\.0\.0\.1[^]*Check its package sources and network/)));
+
+    test("a configuration that the new NGINX refuses", () =>
+        refused(program().replace("least_conn;", "least_con;"), /NGINX [\d.]+ refuses the configuration:[^]*unknown directive "least_con" in nginx\.conf:\d+/));
+
+    test("a port of the configuration is taken", () =>
+        broken(listener(10280), noListener, () => refused(program(), /NGINX does not start: [^]*127\.0\.0\.1:10280 failed[^]*The previous files were put back/)));
+
+    test("destroy has nothing to do after it", async () => {
+        expect(await ssh("destroy", program())).toMatchObject({ code: 0, said: "lb2: nothing to remove\n" });
+    });
+
+    test.each([
+        ["the SSH connection lost while NGINX is installed", (client: ChildProcess) => client.kill("SIGKILL")],
+        ["the host's run killed while NGINX is installed", () => void onHost("kill -9 -$(cat /run/apply.pid)")],
+    ])("%s: the next apply converges, and destroy leaves nothing", async (_what, end) => {
+        let waiting: NodeJS.Timeout | undefined;
+        await ssh("apply", program(), {
+            before: "echo $$ >/run/apply.pid;",
+            onLine: (line, client) => {
+                if (line.includes("installing NGINX")) waiting = setTimeout(() => end(client), 4000);
+            },
+        });
+        expect(waiting).toBeDefined();
+        await runOnHostIsOver();
+        await apply(program());
+        expect(await probe()).toBe("in sync");
+        await served(certificate);
+        expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
+        expect(await hostState()).toBe(pristine);
+    });
+});
+
+describe("a host that serves", () => {
+    let first: Applied;
+
+    beforeAll(async () => {
+        expect(await probe()).toBe("not installed");
+        first = await apply(program());
+    });
+
+    test("answers for our name through HTTP/1.1 and HTTP/2 with the certificate", async () => {
+        await served(certificate);
+        const session = connectHttp2(`https://${address}`, { ca: ca.certificate, servername: hostname });
+        const stream = session.request({ ":path": "/", ":authority": hostname });
+        const [headers] = await once(stream, "response");
+        expect([headers[":status"], session.alpnProtocol]).toEqual([200, "h2"]);
+        session.destroy();
+    });
+
+    test("sends plain HTTP to HTTPS, and refuses other names", async () => {
+        const answer = await new Promise<[number, string]>((resolve, reject) =>
+            get({ host: address, path: "/dashboard?a=b", agent: false, headers: { host: hostname } }, ({ statusCode, headers }) => resolve([statusCode!, headers.location!])).on("error", reject));
+        expect(answer).toEqual([301, `https://${hostname}/dashboard?a=b`]);
+        const plain = new Promise((_resolve, reject) => get({ host: address, agent: false, headers: { host: "other.example.com" } }).on("error", reject));
+        await expect(plain).rejects.toThrow("socket hang up");
+        const handshake = new Promise((resolve, reject) => connectTls({ host: address, port: 443, servername: "other.example.com" }, () => resolve("connected")).on("error", reject));
+        await expect(handshake).rejects.toThrow(/unrecognized name/);
+    });
+
+    test("keeps the private key for root alone", async () => {
+        expect(await onHost("stat -c '%a %U:%G' /etc/nginx/rancher-ha/privkey.pem")).toBe("600 root:root\n");
+        expect(await probe()).toBe("in sync");
+    });
+
+    test("is not touched by a second apply", async () => {
+        const look = () => onHost("stat -c '%n %i %y' /etc/nginx/nginx.conf /etc/nginx/rancher-ha/* /etc/sysctl.d/60-rancher-ha.conf /var/lib/pulumi-rancher-ha/load-balancer/manifest");
+        const before = [await look(), await workers()];
+        const second = await apply(program());
+        expect([second.stdout, second.said]).toEqual([first.stdout, "lb2: nothing to change\n"]);
+        expect([await look(), await workers()]).toEqual(before);
+    });
+
+    test("serves a renewed certificate after a reload", async () => {
+        const renewed = newCertificate();
+        keys.push(renewed.privateKey);
+        const before = [await onHost("cat /run/nginx.pid"), await workers()];
+        expect((await apply(program({}, renewed))).stdout).not.toBe(first.stdout);
+        await served(renewed);
+        expect(await onHost("cat /run/nginx.pid")).toBe(before[0]);
+        expect(await workers()).not.toBe(before[1]);
+        expect(await onHost("stat -c '%a %U:%G' /etc/nginx/rancher-ha/privkey.pem")).toBe("600 root:root\n");
+        expect((await apply(program())).stdout).toBe(first.stdout);
+    });
+
+    describe("refuses and goes on serving", () => {
+        const change = { readTimeoutSeconds: 3600 };
+
+        test("a configuration that NGINX refuses", () => refused(program(change).replace("least_conn;", "least_con;"), /refuses the configuration:[^]*unknown directive "least_con"/));
+
+        test("the key of another certificate", () => {
+            const other = newCertificate();
+            keys.push(other.privateKey);
+            return refused(program({ ...change, privateKey: other.privateKey }), /the private key does not belong to the certificate\. The host was left as it was/);
+        });
+
+        test("a release that the workers do not serve in the end", () =>
+            refused(program(change).replace(/return 200 "\w{12}\\n"/, "return 200 \"another\\n\""), /does not serve the new release: expected release \w{12} [^]*found release 'another'[^]*previous files were put back/));
+
+        test("port 443 taken by another process while NGINX is down", async () => {
+            await onHost("systemctl stop nginx");
+            await broken(listener(443), noListener, async () => {
+                const before = await hostState();
+                expect(await ssh("apply", program(change))).toMatchObject({ code: 1, said: expect.stringMatching(/:443 [^]*"perl",pid=/) });
+                expect(await hostState()).toBe(before);
+            });
+            await onHost("systemctl start nginx");
+        });
+
+        const full = "dd if=/dev/zero bs=512 2>/dev/null of=";
+        const tmpfs = (place: string) => `mkdir /run/copy; cp -a ${place}/. /run/copy; mount -t tmpfs -o size=64k,mode=755 none ${place}; cp -a /run/copy/. ${place}; ${full}${place}/full || true`;
+        test.each([
+            ["the staging folder is full", "/var/tmp", `mount -t tmpfs -o size=16k,mode=1777 none /var/tmp; ${full}/var/tmp/full || true`, /could not be written\. Check free space in \/var\/tmp\. The host was left as it was/],
+            ["the staging folder cannot be made", "/var/tmp", "mount -t tmpfs -o nr_inodes=1 none /var/tmp", /no folder can be made in \/var\/tmp: [^]*No space left on device/],
+            ["the disk is full when the files are switched", "/etc/nginx/rancher-ha", tmpfs("/etc/nginx/rancher-ha"), /could not be put in place[^]*The previous ones were put back/],
+            ["the disk is full when the release is noted", "/var/lib/pulumi-rancher-ha/load-balancer", tmpfs("/var/lib/pulumi-rancher-ha/load-balancer"), /manifest cannot be written\. Check free space there\. The previous files were put back/],
+        ])("%s", (_what, place, fill, words) => broken(fill, `umount ${place}; rm -rf /run/copy`, () => refused(program(change), words)));
+
+        test("and is in sync after all of it", async () => expect(await probe()).toBe("in sync"));
+    });
+
+    test.each([
+        ["the SSH connection is lost", (client: ChildProcess) => client.kill("SIGKILL")],
+        ["the run on the host is killed", () => void onHost("kill -9 -$(cat /run/apply.pid)")],
+    ])("when %s in the middle of a switch, it goes on serving and the next apply converges", async (_what, end) => {
+        const renewed = newCertificate();
+        keys.push(renewed.privateKey);
+        let ended = false;
+        await ssh("apply", program({}, renewed), {
+            before: "echo $$ >/run/apply.pid;",
+            onLine: (line, client) => {
+                if (!line.includes("switching to release")) return;
+                ended = true;
+                end(client);
+            },
+        });
+        expect(ended).toBe(true);
+        await runOnHostIsOver();
+        expect((await ask()).status).toBe(200);
+        await apply(program({}, renewed));
+        await served(renewed);
+        expect(await probe()).toBe("in sync");
+        expect(await onHost("find /var/tmp /etc/nginx -name 'rancher-ha.*' -o -name '*.new'")).toBe("");
+        expect((await apply(program())).stdout).toBe(first.stdout);
+    });
+
+    describe("drift is found, and healed by an apply", () => {
+        const sameText = "p=/etc/nginx/nginx.conf; cp -p $p /run/nginx.conf";
+        test.each([
+            ["content", "sed -i 's/least_conn;/ip_hash;/' /etc/nginx/nginx.conf", "/etc/nginx/nginx.conf: content changed"],
+            ["certificate", "sed -i '2s/./x/' /etc/nginx/rancher-ha/fullchain.pem", "/etc/nginx/rancher-ha/fullchain.pem: content changed"],
+            ["mode", "chmod 644 /etc/nginx/rancher-ha/privkey.pem", "/etc/nginx/rancher-ha/privkey.pem: mode and owner 644 root:root, expected 600 root:root"],
+            ["owner", "chown www-data:www-data /etc/nginx/rancher-ha/privkey.pem", "/etc/nginx/rancher-ha/privkey.pem: mode and owner 600 www-data:www-data, expected 600 root:root"],
+            ["missing file", "rm /etc/sysctl.d/60-rancher-ha.conf", "/etc/sysctl.d/60-rancher-ha.conf: missing"],
+            ["missing folder", "rm -r /etc/nginx/rancher-ha", "/etc/nginx/rancher-ha/fullchain.pem: missing\n/etc/nginx/rancher-ha/privkey.pem: missing"],
+            ["service stopped", "systemctl stop nginx", "nginx.service: inactive, expected active"],
+            ["service disabled", "systemctl -q disable nginx 2>/dev/null", "nginx.service: disabled, expected enabled"],
+            ["kernel setting", "sysctl -q -w net.ipv4.tcp_retries2=15", "kernel setting net.ipv4.tcp_retries2: 15, expected 6"],
+            // Another version of the package cannot be had here: what is noted is changed instead.
+            ["NGINX version", "sed -i 's/^nginx-package .*/nginx-package 1.0-1/' /var/lib/pulumi-rancher-ha/load-balancer/manifest", /^NGINX: version 1\.22\.\S+, expected 1\.0-1$/],
+            ["workers of another release", `${sameText}; sed -i 's/return 200 "[0-9a-f]*\\\\n"/return 200 "another\\\\n"/' $p; systemctl reload nginx; sleep 1; cp -p /run/nginx.conf $p`, /^running workers: release another, expected \w{12}$/],
+            ["package removed", "dpkg --purge nginx >/dev/null 2>&1", /^NGINX: version none, expected 1\.22/],
+        ])("%s", async (_what, tamper, finding) => {
+            await onHost(tamper);
+            const found = await probe();
+            if (typeof finding === "string") expect(found).toBe(finding);
+            else expect(found).toMatch(finding);
+            await apply(program());
+            expect(await probe()).toBe("in sync");
+            await served(certificate);
+        });
+    });
+
+    test("destroy leaves the host as it was before the first apply, and can be repeated", async () => {
+        expect(await ssh("destroy", program())).toMatchObject({ code: 0, stdout: "" });
+        expect(await hostState()).toBe(pristine);
+        expect(await ssh("destroy", program())).toMatchObject({ code: 0, said: "lb2: nothing to remove\n" });
+        expect(await hostState()).toBe(pristine);
+        expect(await probe()).toBe("not installed");
+    });
+});
+
+describe("a host that has NGINX already", () => {
+    const install = "apt-get -q update; DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install nginx";
+    beforeAll(() => onHost(`{ ${install}; } >/run/apt.log 2>&1 || { tail /run/apt.log; false; }`));
+    afterAll(() => onHost("dpkg --purge nginx nginx-common >/dev/null 2>&1 || true"));
+
+    test("with a configuration of its own is refused, with a list of it", () =>
+        broken("cp -p /etc/nginx/nginx.conf /run/; echo '# ours' >>/etc/nginx/nginx.conf; touch /etc/nginx/conf.d/shop.conf", "cp -p /run/nginx.conf /etc/nginx/; rm /etc/nginx/conf.d/shop.conf", async () => {
+            const before = await hostState();
+            const applied = await ssh("apply", program());
+            expect(applied).toMatchObject({ code: 1, said: expect.stringContaining("configured for something else:\n/etc/nginx/nginx.conf (changed)\n/etc/nginx/conf.d/shop.conf\nChoose another host, or remove that configuration. Nothing was changed") });
+            expect(await hostState()).toBe(before);
+        }));
+
+    test("is as it was after an apply that failed", () =>
+        broken(listener(10280), noListener, () => refused(program(), /does not serve the new release[^]*127\.0\.0\.1:10280 failed[^]*previous files were put back/)));
+
+    test("as it came is taken, and destroy gives it back", async () => {
+        const before = await hostState();
+        await apply(program());
+        await served(certificate);
+        expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
+        expect(await hostState()).toBe(before);
+        await expect(ask()).rejects.toThrow("ECONNREFUSED");
+    });
+});
+
+describe("a host that cannot be reached", () => {
+    const otherKey = async () => {
+        const file = join(labFiles(instance).folder, "other");
+        await run("sh", ["-c", "rm -f \"$0\" \"$0.pub\"; ssh-keygen -q -t ed25519 -N '' -f \"$0\"", file]);
+        return { privateKey: readFileSync(file, "utf8"), publicKey: readFileSync(`${file}.pub`, "utf8").trim() };
+    };
+    /** Runs the command as the lab's provider does; returns how it fails. */
+    const refusal = (changes: object) =>
+        command.create({ urn: "urn:test::host", type: "command:remote:Command", config: {}, say: () => undefined, onStop: () => undefined },
+            { connection: { ...connection(), dialErrorLimit: 0, perDialTimeout: 5, ...changes }, create: "sh -s apply", stdin: program() })
+            .then(() => "", (error: Error) => error.message);
+
+    test.each([
+        ["no host at the address", async () => ({ host: address.replace(/\d+$/, "29") }), /no SSH connection \(.*(No route to host|timed out).*Check address, port, firewall/, /EHOSTUNREACH|Timed out/],
+        ["no sshd at the port", async () => ({ port: 2222 }), /:2222: no SSH connection \(.*Connection refused/, /:2222: connect ECONNREFUSED/],
+        ["another host key", async () => ({ hostKey: (await otherKey()).publicKey }), /shows another host key than the one configured/, /host key mismatch/],
+        ["another SSH key", async () => ({ privateKey: (await otherKey()).privateKey }), /the host refuses the SSH key/, /authentication methods failed/],
+    ])("%s: the probe says so and does not fail, the apply fails clearly", async (_what, changes, probed, applied) => {
+        const changed = await changes();
+        const found = await probe(changed);
+        expect(found).toMatch(/^unreachable: root@/);
+        expect(found).toMatch(probed);
+        expect(await refusal(changed)).toMatch(applied);
+    });
+});
+
+test("no private key was said", () => {
+    const lines = keys.flatMap(key => key.trim().split("\n").slice(1, -1));
+    expect(lines.length).toBeGreaterThan(8);
+    for (const line of lines) expect(heard.some(text => text.includes(line))).toBe(false);
+});
