@@ -35,7 +35,7 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
             return inSync;
         }
         if (args.mode === DriftMode.Warn) {
-            void pulumi.log.warn(`${name}: changed outside Pulumi:\n${found}`);
+            void pulumi.log.warn(`${name}: not as configured:\n${found}`);
             return inSync;
         }
         return found;

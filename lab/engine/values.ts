@@ -49,10 +49,16 @@ function stable(value: Value): string {
     ) ?? "null";
 }
 
-/** Every text of eight characters or more inside secrets, and each of its lines: what must never be printed. */
+/**
+ * What must never be printed of a secret: a short one whole, of a long text (a program, a kubeconfig, a PEM file) what looks like a key.
+ * Its ordinary words are not secret.
+ */
 export function secretTexts(value: Value, inside = false): string[] {
     if (isSecret(value)) return secretTexts(value.value, true);
-    if (typeof value === "string") return inside && value !== unknown ? [value, ...value.split("\n")].filter(text => text.length >= 8) : [];
+    if (typeof value === "string") {
+        if (!inside || value === unknown) return [];
+        return value.includes("\n") ? (value.match(/[A-Za-z0-9+/=_-]{24,}/g) ?? []) : value.length >= 8 ? [value] : [];
+    }
     if (value !== null && typeof value === "object") return Object.values(value).flatMap(item => secretTexts(item, inside));
     return [];
 }

@@ -97,7 +97,7 @@ describe("drift", () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await build({ drift: DriftMode.Warn }, { found: "nginx: not running" });
         expect(recording.one(latchType).inputs.observed).toBe("in sync");
-        expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift: changed outside Pulumi:\nnginx: not running"]);
+        expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift: not as configured:\nnginx: not running"]);
         warn.mockRestore();
     });
 

@@ -177,8 +177,7 @@ test("no secret of the runs stands in an output, a log or a file outside the enc
     const key = readFileSync(labFiles(instance).privateKey, "utf8").split("\n")[2];
     const admin = unpackState(readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value)
         .desiredState.certificatesBundle["kube-admin"].keyPEM.split("\n")[2];
-    const secrets = [...new Set([key, admin, output("bootstrapPassword"), ...secretTexts(readState().outputs)])]
-        .filter(text => !/^-----|^(apiVersion|kind|clusters|users|contexts|current-context|preferences)\b|^\s*(- )?\w+:?$/.test(text) && text.trim().length >= 16 && !/server: https|name: |user: |cluster: /.test(text));
+    const secrets = [...new Set([key, admin, output("bootstrapPassword"), ...secretTexts(readState().outputs)])];
     expect(secrets.length).toBeGreaterThan(3);
     const folder = labFiles(instance).folder;
     const files = (path: string): string[] => readdirSync(path).flatMap(name => (statSync(join(path, name)).isDirectory() ? files(join(path, name)) : [join(path, name)]));
