@@ -9,15 +9,22 @@ const repository = resolve(__dirname, "..", "..");
 const cli = spawnSync("pulumi", ["version"]);
 let project: string;
 const environment = () => ({
-    ...process.env, PULUMI_CONFIG_PASSPHRASE: "passphrase", PULUMI_NODEJS_TRANSPILE_ONLY: "true", PULUMI_BACKEND_URL: `file://${project}`,
-    PULUMI_SKIP_UPDATE_CHECK: "true", PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
+    ...process.env,
+    PULUMI_CONFIG_PASSPHRASE: "passphrase",
+    PULUMI_NODEJS_TRANSPILE_ONLY: "true",
+    PULUMI_BACKEND_URL: `file://${project}`,
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",
 });
 
 beforeAll(() => {
     project = mkdtempSync(join(tmpdir(), "conformance-"));
     symlinkSync(join(repository, "node_modules"), join(project, "node_modules"));
     writeFileSync(join(project, "Pulumi.yaml"), readFileSync(join(repository, "tests", "fixtures", "engine", "Pulumi.yaml")));
-    writeFileSync(join(project, "index.ts"), `export * from ${JSON.stringify(join(repository, "tests", "fixtures", "engine", "index"))};\n`);
+    writeFileSync(
+        join(project, "index.ts"),
+        `export * from ${JSON.stringify(join(repository, "tests", "fixtures", "engine", "index"))};\n`,
+    );
 });
 afterAll(() => rmSync(project, { recursive: true }));
 
@@ -28,25 +35,33 @@ interface Engine {
 
 function output(file: string, args: string[]): string {
     const result = spawnSync(file, args, { cwd: project, env: environment(), maxBuffer: 1 << 28 });
-    if (result.status !== 0) throw new Error(`${file} ${args.join(" ")}: exit code ${result.status}\n${errors(result.stdout.toString())}\n${result.stderr}`);
+    if (result.status !== 0)
+        throw new Error(`${file} ${args.join(" ")}: exit code ${result.status}\n${errors(result.stdout.toString())}\n${result.stderr}`);
     return result.stdout.toString();
 }
 
 /** What went wrong, out of the CLI's stream of events. */
 const errors = (text: string) =>
-    text.split("\n").filter(line => !line.startsWith("{") || line.includes("\"severity\":\"error\"")).join("\n").slice(-2000);
+    text
+        .split("\n")
+        .filter(line => !line.startsWith("{") || line.includes('"severity":"error"'))
+        .join("\n")
+        .slice(-2000);
 
 const configOf = (folder: string, config: Record<string, unknown>) =>
     Object.fromEntries(Object.entries({ folder, ...config }).map(([key, value]) => [`fixture:${key}`, value]));
 
 function lab(folder: string): Engine {
     const at = ["--stack", "lab", "--state", join(folder, "state.json"), "--cwd", project];
-    const engine = (args: string[]) => output(join(repository, "node_modules", ".bin", "tsx"), [join(repository, "lab", "engine", "cli.ts"), ...args, ...at]);
+    const engine = (args: string[]) =>
+        output(join(repository, "node_modules", ".bin", "tsx"), [join(repository, "lab", "engine", "cli.ts"), ...args, ...at]);
     return {
         run(verb, config) {
             writeFileSync(join(project, "Pulumi.lab.yaml"), stringify({ config: configOf(folder, config) }));
             engine([verb, "--json", join(folder, "result.json")]);
-            const { steps } = JSON.parse(readFileSync(join(folder, "result.json"), "utf8")) as { steps: { op: string; type: string; name: string }[] };
+            const { steps } = JSON.parse(readFileSync(join(folder, "result.json"), "utf8")) as {
+                steps: { op: string; type: string; name: string }[];
+            };
             return steps.filter(step => step.type !== "pulumi:pulumi:Stack").map(step => `${step.op} ${step.name}`);
         },
         outputs: () => JSON.parse(engine(["output"])),
@@ -61,9 +76,13 @@ function pulumi(folder: string): Engine {
             writeFileSync(join(project, "Pulumi.cli.yaml"), stringify({ encryptionsalt, config: configOf(folder, config) }));
             const flags = verb === "preview" ? [] : ["--yes", "--skip-preview"];
             const text = output("pulumi", [verb, "--stack", "cli", "--json", "--non-interactive", ...flags]);
-            const steps: { op: string; urn: string }[] = verb === "preview"
-                ? JSON.parse(text).steps
-                : text.split("\n").filter(line => line.startsWith("{")).flatMap(line => JSON.parse(line).resourcePreEvent?.metadata ?? []);
+            const steps: { op: string; urn: string }[] =
+                verb === "preview"
+                    ? JSON.parse(text).steps
+                    : text
+                          .split("\n")
+                          .filter(line => line.startsWith("{"))
+                          .flatMap(line => JSON.parse(line).resourcePreEvent?.metadata ?? []);
             return steps
                 .filter(step => !/pulumi:pulumi:Stack|pulumi:providers:/.test(step.urn) && step.op !== "create-replacement")
                 .map(step => `${step.op === "delete-replaced" ? "delete" : step.op} ${step.urn.split("::").pop()}`);
@@ -99,7 +118,10 @@ test("the lab's engine and the Pulumi CLI do the same", () => {
     for (const [index, [verb, config, required]] of scenario.entries()) {
         const [ours, theirs] = engines.map(engine => {
             try {
-                return engine.run(verb, config).filter(step => !step.startsWith("same ") && !step.startsWith("read ")).sort();
+                return engine
+                    .run(verb, config)
+                    .filter(step => !step.startsWith("same ") && !step.startsWith("read "))
+                    .sort();
             } catch (error) {
                 return [`failed: ${(error as Error).message}`];
             }
@@ -114,7 +136,8 @@ test("the lab's engine and the Pulumi CLI do the same", () => {
         if (verb === "up") {
             const [our, their] = engines.map(engine => engine.outputs());
             const shape = ({ secret: hidden, epoch, result, looked }: Record<string, unknown>) => ({ hidden, epoch, result, looked });
-            if (JSON.stringify(shape(our)) !== JSON.stringify(shape(their))) differences.push(`${index} outputs: ${JSON.stringify(shape(our))} ${JSON.stringify(shape(their))}`);
+            if (JSON.stringify(shape(our)) !== JSON.stringify(shape(their)))
+                differences.push(`${index} outputs: ${JSON.stringify(shape(our))} ${JSON.stringify(shape(their))}`);
         }
     }
     expect(differences).toEqual([]);
