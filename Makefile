@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up preview drift down output prepare check test bench-stack clean
+.PHONY: help up preview drift down output prepare check test lint bench-stack clean
 
 # npm ci only when the lock file changed.
 installed := node_modules/.package-lock.json
@@ -24,14 +24,15 @@ output: $(installed) ## Print one output of the stack "dev", secrets included: m
 	@$(tsx) lab/dev.ts output $(NAME)
 
 check: prepare ## Types, lint, unit and component tests: the loop to work in
-	@node_modules/.bin/tsc -p tsconfig.strict.json
-	@node_modules/.bin/eslint .
+	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest tests/unit tests/component
 
 test: prepare ## Every test layer, the whole stack included (30 minutes)
-	@node_modules/.bin/tsc -p tsconfig.strict.json
-	@node_modules/.bin/eslint .
+	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --runInBand
+
+lint: $(installed) ## Types, formatting and lint alone
+	@node_modules/.bin/tsc -p tsconfig.strict.json & types=$$!; node_modules/.bin/eslint . && node_modules/.bin/prettier --log-level warn --check . && wait $$types
 
 bench-stack: prepare ## Measure how long "make up" and its parts take, and the lab's memory
 	@$(tsx) bench/stack.ts

@@ -44,10 +44,7 @@ type Group = Record<string, any>;
 export const topLevelSchema = z.strictObject({
     hostname: dnsNameSchema,
     drift: z.enum(DriftMode).optional(),
-    ssh: z
-        .strictObject({ privateKey: privateKeySchema, privateKeyFile: z.string(), knownHostsFile: z.string() })
-        .partial()
-        .default({}),
+    ssh: z.strictObject({ privateKey: privateKeySchema, privateKeyFile: z.string(), knownHostsFile: z.string() }).partial().default({}),
     loadBalancer: z.looseObject({ hosts: z.array(z.looseObject({ address: z.string() })) }),
     cluster: z.looseObject({ nodes: z.array(z.looseObject({})) }).optional(),
     existingCluster: z.looseObject({}).optional(),
@@ -78,13 +75,16 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
         try {
             return typeof path === "string" ? readFile(path) : undefined;
         } catch (error) {
-            problems.push(`${prefix}ssh.${key}: expected a readable file, found ${JSON.stringify(path)} (${(error as NodeJS.ErrnoException).code})`);
+            problems.push(
+                `${prefix}ssh.${key}: expected a readable file, found ${JSON.stringify(path)} (${(error as NodeJS.ErrnoException).code})`,
+            );
             return undefined;
         }
     };
     const ssh = group("ssh") ?? {};
     const privateKey = ssh.privateKey ?? read("privateKeyFile", ssh.privateKeyFile);
-    if (privateKey === undefined && !ssh.privateKeyFile) problems.push(`${prefix}ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing`);
+    if (privateKey === undefined && !ssh.privateKeyFile)
+        problems.push(`${prefix}ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing`);
     const hostKeys = knownHosts(read("knownHostsFile", ssh.knownHostsFile) ?? "");
     const withHostKey = (host: Group): Group => {
         const name = (host.port ?? 22) === 22 ? host.address : `[${host.address}]:${host.port}`;
@@ -103,7 +103,11 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
                 return { ...rest, host: address, privateKey };
             }),
         },
-        cluster: group("cluster") && { ...group("cluster"), nodes: list(group("cluster")!.nodes).map(withHostKey), sshPrivateKey: privateKey },
+        cluster: group("cluster") && {
+            ...group("cluster"),
+            nodes: list(group("cluster")!.nodes).map(withHostKey),
+            sshPrivateKey: privateKey,
+        },
         existingCluster: group("existingCluster"),
         certificate: group("certificate"),
         privateCa: group("privateCa"),
@@ -114,14 +118,22 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
     const check = (name: string, schema: z.ZodType, value: Group, elsewhere: string[]) => {
         const issues = schema.safeParse(value).error?.issues ?? [];
         const own = issues.filter(issue => !issue.path.some(part => elsewhere.includes(String(part))));
-        problems.push(...describeEach(own, value, `${prefix}${name}.`).map(line => line
-            .replace(/(hosts\[\d+\]\.)host:/, "$1address:")
-            .replace(/hostKey: expected string, found nothing$/, "hostKey: expected a host key, or a line for this host in ssh.knownHostsFile, found nothing")));
+        problems.push(
+            ...describeEach(own, value, `${prefix}${name}.`).map(line =>
+                line
+                    .replace(/(hosts\[\d+\]\.)host:/, "$1address:")
+                    .replace(
+                        /hostKey: expected string, found nothing$/,
+                        "hostKey: expected a host key, or a line for this host in ssh.knownHostsFile, found nothing",
+                    ),
+            ),
+        );
     };
     /** Arguments that come from elsewhere are no keys here: a value would be lost silently. */
     const refuse = (path: string, value: Group | undefined, keys: string[]) =>
-        keys.filter(key => value?.[key] !== undefined).forEach(key =>
-            problems.push(`${prefix}${path}.${key}: no such key. Remove it or correct its spelling`));
+        keys
+            .filter(key => value?.[key] !== undefined)
+            .forEach(key => problems.push(`${prefix}${path}.${key}: no such key. Remove it or correct its spelling`));
     list(hosts).forEach((host, index) => refuse(`loadBalancer.hosts[${index}]`, host, ["host", "privateKey"]));
     refuse("cluster", group("cluster"), ["sshPrivateKey"]);
     refuse("certificate", group("certificate"), ["hostname"]);
@@ -140,16 +152,21 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
         check("rancher", rancherReleaseSchema, settings, ["hostname", "kubernetesVersion", "distribution"]);
     }
     if (privateKey !== undefined && !ssh.privateKey && !privateKeySchema.safeParse(privateKey).success) {
-        problems.push(`${prefix}ssh.privateKeyFile: expected a file with a private key in PEM or OpenSSH form without passphrase, found something else`);
+        problems.push(
+            `${prefix}ssh.privateKeyFile: expected a file with a private key in PEM or OpenSSH form without passphrase, found something else`,
+        );
     }
-    if (args.certificate && args.privateCa) problems.push(`${prefix}privateCa: expected nothing beside certificate, found both. Remove one`);
+    if (args.certificate && args.privateCa)
+        problems.push(`${prefix}privateCa: expected nothing beside certificate, found both. Remove one`);
     if (!args.cluster === !args.existingCluster) {
         problems.push(`${prefix}cluster: expected exactly one of cluster and existingCluster, found ${args.cluster ? "both" : "neither"}`);
     }
 
     if (problems.length > 0) {
         const unique = [...new Set(problems)];
-        throw new pulumi.RunError(`the configuration of the stack is wrong; nothing was changed:\n${unique.map(line => `  - ${line}`).join("\n")}`);
+        throw new pulumi.RunError(
+            `the configuration of the stack is wrong; nothing was changed:\n${unique.map(line => `  - ${line}`).join("\n")}`,
+        );
     }
     return args as unknown as RancherHaArgs;
 }
@@ -157,7 +174,8 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
 /** Marks what is secret whether it came from a file or from configuration that somebody forgot to encrypt. */
 function withSecrets(args: RancherHaArgs): RancherHaArgs {
     const marked = (value: unknown, key = ""): unknown => {
-        if (/^(privateKey|sshPrivateKey|bootstrapPassword|kubeconfig)$/.test(key)) return value === undefined ? undefined : pulumi.secret(value);
+        if (/^(privateKey|sshPrivateKey|bootstrapPassword|kubeconfig)$/.test(key))
+            return value === undefined ? undefined : pulumi.secret(value);
         if (Array.isArray(value)) return value.map(item => marked(item));
         if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name)]));
         return value;
@@ -175,13 +193,21 @@ function decode(text: string): unknown {
 }
 
 function describeEach(issues: z.core.$ZodIssue[], root: unknown, prefix: string): string[] {
-    return issues.flatMap(issue => describeIssues([issue], root, prefix).split("\n  - ").filter(line => !/^\d+ values are wrong/.test(line)));
+    return issues.flatMap(issue =>
+        describeIssues([issue], root, prefix)
+            .split("\n  - ")
+            .filter(line => !/^\d+ values are wrong/.test(line)),
+    );
 }
 
 function knownHosts(text: string): Map<string, string> {
-    const lines = text.split("\n").map(line => line.trim().split(/\s+/)).filter(parts => parts.length >= 3 && !parts[0].startsWith("#"));
+    const lines = text
+        .split("\n")
+        .map(line => line.trim().split(/\s+/))
+        .filter(parts => parts.length >= 3 && !parts[0].startsWith("#"));
     return new Map(lines.flatMap(([names, type, key]) => names.split(",").map(name => [name, `${type} ${key}`] as const)));
 }
 
-const isGroup = (value: unknown): value is Group => value !== null && typeof value === "object" && !Array.isArray(value) && !pulumi.Output.isInstance(value);
+const isGroup = (value: unknown): value is Group =>
+    value !== null && typeof value === "object" && !Array.isArray(value) && !pulumi.Output.isInstance(value);
 const list = (value: unknown): Group[] => (Array.isArray(value) ? value.filter(isGroup) : []);

@@ -16,7 +16,6 @@ export default tseslint.config(
             "@typescript-eslint/no-floating-promises": "error",
             "@typescript-eslint/no-explicit-any": "off",
             "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_" }],
-            "max-len": ["error", { code: 140, ignoreUrls: true, ignoreStrings: true, ignoreTemplateLiterals: true, ignoreRegExpLiterals: true }],
         },
     },
     {
@@ -24,8 +23,15 @@ export default tseslint.config(
         languageOptions: {
             sourceType: "script",
             globals: {
-                Buffer: "readonly", clearInterval: "readonly", clearTimeout: "readonly", process: "readonly", require: "readonly",
-                setInterval: "readonly", setTimeout: "readonly", URL: "readonly", console: "readonly",
+                Buffer: "readonly",
+                clearInterval: "readonly",
+                clearTimeout: "readonly",
+                process: "readonly",
+                require: "readonly",
+                setInterval: "readonly",
+                setTimeout: "readonly",
+                URL: "readonly",
+                console: "readonly",
             },
         },
         // The files of one program are concatenated: a name may be declared in one and used in another.
@@ -33,6 +39,8 @@ export default tseslint.config(
     },
     {
         files: ["*.js", "*.mjs", "tests/*.js", "scripts/*.mjs"],
-        languageOptions: { globals: { module: "writable", require: "readonly", process: "readonly", console: "readonly", __dirname: "readonly" } },
+        languageOptions: {
+            globals: { module: "writable", require: "readonly", process: "readonly", console: "readonly", __dirname: "readonly" },
+        },
     },
 );

@@ -43,8 +43,13 @@ async function main(): Promise<void> {
     } finally {
         await stopLab(instance);
     }
-    const rows = figures.map(({ what, found, target, unit }) => `| ${what} | ${found.toFixed(1)} ${unit} | ≤ ${target} ${unit} | ${found <= target ? "met" : "missed"} |`);
-    process.stdout.write(`\nOn ${availableParallelism()} cores:\n\n| figure | found | target | |\n| --- | --- | --- | --- |\n${rows.join("\n")}\n`);
+    const rows = figures.map(
+        ({ what, found, target, unit }) =>
+            `| ${what} | ${found.toFixed(1)} ${unit} | ≤ ${target} ${unit} | ${found <= target ? "met" : "missed"} |`,
+    );
+    process.stdout.write(
+        `\nOn ${availableParallelism()} cores:\n\n| figure | found | target | |\n| --- | --- | --- | --- |\n${rows.join("\n")}\n`,
+    );
 }
 
 main().catch((error: Error) => {

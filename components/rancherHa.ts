@@ -95,7 +95,11 @@ export class RancherHa extends pulumi.ComponentResource {
         const caSecret =
             args.certificate && args.certificate.caCertificate === undefined
                 ? undefined
-                : new CaSecret(`${name}-ca-secret`, { caCertificate: certificate.caCertificate, namespace: namespace.metadata.name }, inCluster);
+                : new CaSecret(
+                      `${name}-ca-secret`,
+                      { caCertificate: certificate.caCertificate, namespace: namespace.metadata.name },
+                      inCluster,
+                  );
         const release = new RancherRelease(
             `${name}-release`,
             {
@@ -142,6 +146,9 @@ export class RancherHa extends pulumi.ComponentResource {
         if (args.cluster && !args.existingCluster) return new RkeCluster(`${name}-cluster`, args.cluster, { parent: this });
         if (args.existingCluster && !args.cluster) return new ExistingCluster(`${name}-cluster`, args.existingCluster, { parent: this });
         throw new pulumi.ResourceError(
-            `RancherHa ${name}: cluster, existingCluster: expected exactly one of them, found ${args.cluster ? "both" : "neither"}`, this, true);
+            `RancherHa ${name}: cluster, existingCluster: expected exactly one of them, found ${args.cluster ? "both" : "neither"}`,
+            this,
+            true,
+        );
     }
 }

@@ -27,7 +27,9 @@ export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, prefix
     const lines = issues.flatMap(issue =>
         issue.code === "unrecognized_keys"
             ? issue.keys.map(key => `${pathText([...issue.path, key], prefix)}: no such key. Remove it or correct its spelling`)
-            : [`${pathText(issue.path, prefix)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${found(valueAt(root, issue.path), issue)}`}`],
+            : [
+                  `${pathText(issue.path, prefix)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${found(valueAt(root, issue.path), issue)}`}`,
+              ],
     );
     return lines.length === 1 ? lines[0] : `${lines.length} values are wrong\n${lines.map(line => `  - ${line}`).join("\n")}`;
 }
@@ -49,7 +51,8 @@ function found(value: unknown, issue: z.core.$ZodIssue): string {
     if (typeof value === "string" && issue.code === "invalid_type") return "a text";
     const name = String(issue.path[issue.path.length - 1]);
     const text = JSON.stringify(value) ?? String(value);
-    if ((/key|password|token|secret|kubeconfig/i.test(name) && name !== "hostKey") || /PRIVATE KEY/.test(text)) return "a value that is not shown";
+    if ((/key|password|token|secret|kubeconfig/i.test(name) && name !== "hostKey") || /PRIVATE KEY/.test(text))
+        return "a value that is not shown";
     return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }
 

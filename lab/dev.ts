@@ -31,7 +31,11 @@ async function up(): Promise<void> {
     const caFile = join(labFiles(instance).folder, "ca.pem");
     writeFileSync(caFile, caCertificate);
     process.stdout.write(`
-${checks.stdout.trim().split("\n").map(line => `  ${line}`).join("\n")}
+${checks.stdout
+    .trim()
+    .split("\n")
+    .map(line => `  ${line}`)
+    .join("\n")}
 
 ${changed ? "The stack is up." : "Nothing had to be changed: the stack is as it should be."}
 
@@ -54,7 +58,11 @@ async function preview(): Promise<void> {
 async function drift(): Promise<void> {
     const stack = await startedStack();
     process.stdout.write("\nSomebody edits nginx.conf on the load balancer host and stops the service …\n\n");
-    await hostExec(instance, "lb1", ["sh", "-c", "sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf; systemctl stop nginx"]);
+    await hostExec(instance, "lb1", [
+        "sh",
+        "-c",
+        "sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf; systemctl stop nginx",
+    ]);
     process.stdout.write("… and the next preview sees it:\n\n");
     await runStack(stack, "preview", ["--diff"]);
     process.stdout.write("\n`up` heals it:\n\n");

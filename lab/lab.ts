@@ -49,7 +49,9 @@ export async function startLab(instance: Instance): Promise<string> {
     const partial = states.includes("healthy") && states.includes("absent");
     const foreign = states.includes("healthy") && !existsSync(labFiles(instance).privateKey);
     if (dead.length > 0 || partial || foreign) {
-        const found = foreign ? "left by another checkout" : `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")})`;
+        const found = foreign
+            ? "left by another checkout"
+            : `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")})`;
         progress("lab", `${found}: replaced as a whole`);
         await stopLab(instance);
     }
@@ -104,7 +106,12 @@ export async function stopLab(instance: Instance): Promise<void> {
 }
 
 /** Runs a command inside a host, past SSH: for tests that tamper, look and break. */
-export function hostExec(instance: Instance, host: Host, argv: string[], options: { input?: string; tolerate?: boolean } = {}): Promise<RunResult> {
+export function hostExec(
+    instance: Instance,
+    host: Host,
+    argv: string[],
+    options: { input?: string; tolerate?: boolean } = {},
+): Promise<RunResult> {
     return run("podman", ["exec", "--interactive", container(instance, host), ...argv], { ...options, timeoutSeconds: 300 });
 }
 
@@ -145,7 +152,8 @@ async function hostState(instance: Instance, host: Host): Promise<string> {
     if (inspected.code !== 0) return "absent";
     const status = inspected.stdout.trim();
     if (status !== "running") return status;
-    const healthy = "test -e /run/lab-host-ready && systemctl is-active ssh >/dev/null && { ! grep -q node /etc/lab-host-kind || docker version >/dev/null; }";
+    const healthy =
+        "test -e /run/lab-host-ready && systemctl is-active ssh >/dev/null && { ! grep -q node /etc/lab-host-kind || docker version >/dev/null; }";
     const probe = await run("podman", ["exec", container(instance, host), "sh", "-c", healthy], { tolerate: true, timeoutSeconds: 15 });
     return probe.code === 0 ? "healthy" : "dead";
 }
@@ -157,25 +165,56 @@ function reachable(address: string, port: number): Promise<boolean> {
             socket.destroy();
             resolve(answer);
         };
-        socket.on("connect", () => end(true)).on("error", () => end(false)).on("timeout", () => end(false));
+        socket
+            .on("connect", () => end(true))
+            .on("error", () => end(false))
+            .on("timeout", () => end(false));
     });
 }
 
 async function create(instance: Instance, host: Host, image: string): Promise<void> {
     const isNode = hosts[host].kind === "node";
     await run("podman", [
-        "--runtime", "runc", "run", "--detach",
-        "--name", container(instance, host), "--hostname", host,
-        "--label", `${label}=${instance}`,
+        "--runtime",
+        "runc",
+        "run",
+        "--detach",
+        "--name",
+        container(instance, host),
+        "--hostname",
+        host,
+        "--label",
+        `${label}=${instance}`,
         // podman's own --systemd=always binds the machine's systemd hierarchy into every container of a cgroup v1 machine, and
         // then their systemds clean each other's groups up.
-        "--systemd=false", "--privileged", "--cgroupns", "private", "--env", "container=oci", "--stop-signal", "SIGRTMIN+3",
-        "--tmpfs", "/run:rw,mode=755", "--tmpfs", "/run/lock:rw", "--tmpfs", "/tmp:rw,exec,mode=1777",
-        "--ulimit", "nofile=19000:19000", "--ulimit", "nproc=20000:20000",
+        "--systemd=false",
+        "--privileged",
+        "--cgroupns",
+        "private",
+        "--env",
+        "container=oci",
+        "--stop-signal",
+        "SIGRTMIN+3",
+        "--tmpfs",
+        "/run:rw,mode=755",
+        "--tmpfs",
+        "/run/lock:rw",
+        "--tmpfs",
+        "/tmp:rw,exec,mode=1777",
+        "--ulimit",
+        "nofile=19000:19000",
+        "--ulimit",
+        "nproc=20000:20000",
         // A hardware address of its own, always the same, so that nobody keeps an old one when a host is replaced.
-        "--network", network(instance), "--ip", addressOf(instance, host), "--mac-address", hardwareAddress(instance, host),
+        "--network",
+        network(instance),
+        "--ip",
+        addressOf(instance, host),
+        "--mac-address",
+        hardwareAddress(instance, host),
         ...(isNode ? ["--volume", `${dockerVolume(instance, host)}:/var/lib/docker`] : []),
-        image, "/sbin/init",
+        image,
+        "/sbin/init",
     ]);
 }
 
@@ -185,10 +224,25 @@ function hardwareAddress(instance: Instance, host: Host): string {
 
 async function loadNodeImage(instance: Instance, host: Host, file: string): Promise<void> {
     const [first, ...others] = nodeImageNames;
-    await run("podman", [
-        "exec", "--interactive", container(instance, host), "docker", "import",
-        "-c", "ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "-c", "VOLUME /opt/rke-tools", "-c", "CMD [\"/bin/sh\"]", "-", first,
-    ], { inputFile: file });
+    await run(
+        "podman",
+        [
+            "exec",
+            "--interactive",
+            container(instance, host),
+            "docker",
+            "import",
+            "-c",
+            "ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+            "-c",
+            "VOLUME /opt/rke-tools",
+            "-c",
+            'CMD ["/bin/sh"]',
+            "-",
+            first,
+        ],
+        { inputFile: file },
+    );
     for (const name of others) await hostExec(instance, host, ["docker", "tag", first, name]);
 }
 
@@ -199,7 +253,11 @@ async function authorize(instance: Instance, host: Host): Promise<void> {
     const script = `set -e; umask 077; mkdir -p ${home}/.ssh; cat >${home}/.ssh/authorized_keys; chown -R ${loginUser(host)}: ${home}/.ssh; cat /etc/ssh/ssh_host_ed25519_key.pub`;
     const { stdout } = await hostExec(instance, host, ["sh", "-c", script], { input: readFileSync(`${privateKey}.pub`, "utf8") });
     const line = `${addressOf(instance, host)} ${stdout.trim().split(" ").slice(0, 2).join(" ")}\n`;
-    const others = existsSync(knownHosts) ? readFileSync(knownHosts, "utf8").split(/(?<=\n)/).filter(known => !known.startsWith(`${addressOf(instance, host)} `)) : [];
+    const others = existsSync(knownHosts)
+        ? readFileSync(knownHosts, "utf8")
+              .split(/(?<=\n)/)
+              .filter(known => !known.startsWith(`${addressOf(instance, host)} `))
+        : [];
     writeFileSync(knownHosts, [...others, line].join(""));
     chmodSync(knownHosts, 0o644);
 }

@@ -70,9 +70,16 @@ export function runLabEngine(stack: StackRun, args: string[], onLine?: (line: st
 function engineCommand(stack: StackRun, args: string[]): string[] {
     const config = stack.configFile ? ["--config-file", stack.configFile] : [];
     return [
-        join(repository, "node_modules", ".bin", "tsx"), join(__dirname, "engine", "cli.ts"), ...args,
-        "--stack", stack.instance, "--cwd", stack.program ?? repository,
-        "--state", stack.program ? join(labFiles(stack.instance).folder, `${basename(stack.program)}.json`) : stateFile(stack.instance), ...config,
+        join(repository, "node_modules", ".bin", "tsx"),
+        join(__dirname, "engine", "cli.ts"),
+        ...args,
+        "--stack",
+        stack.instance,
+        "--cwd",
+        stack.program ?? repository,
+        "--state",
+        stack.program ? join(labFiles(stack.instance).folder, `${basename(stack.program)}.json`) : stateFile(stack.instance),
+        ...config,
     ];
 }
 
@@ -83,7 +90,12 @@ async function pulumiCommand(stack: StackRun, verb: string, flags: string[]): Pr
     return ["pulumi", verb, "--stack", stack.instance, "--non-interactive", "--suppress-outputs", ...confirm, ...flags, ...config];
 }
 
-function execute(stack: StackRun, [file, ...args]: string[], show: boolean, onLine?: (line: string, kill: () => void) => void): Promise<Finished> {
+function execute(
+    stack: StackRun,
+    [file, ...args]: string[],
+    show: boolean,
+    onLine?: (line: string, kill: () => void) => void,
+): Promise<Finished> {
     const env = {
         ...process.env,
         PATH: [stack.tools, process.env.PATH].join(delimiter),

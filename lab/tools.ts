@@ -21,7 +21,9 @@ const tools: Record<string, Tool> = {
     kubernetes: {
         module: "tools/kubernetes",
         package: ".",
-        ldflags: ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].map(p => `-X ${p}.gitVersion=${kubernetesVersion}`).join(" "),
+        ldflags: ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
+            .map(p => `-X ${p}.gitVersion=${kubernetesVersion}`)
+            .join(" "),
         links: ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
     },
     rke: { module: "tools/rke", package: "github.com/rancher/rke", ldflags: "-X main.VERSION=v1.8.14" },
@@ -32,8 +34,19 @@ const tools: Record<string, Tool> = {
 
 /** Debian packages the lab uses on this machine. None of them starts a service. */
 const debianPackages = [
-    "busybox-static", "ca-certificates", "iptables", "iproute2", "mmdebstrap", "netavark", "aardvark-dns", "openssh-client", "openssl", "podman",
-    "runc", "shellcheck", "zip",
+    "busybox-static",
+    "ca-certificates",
+    "iptables",
+    "iproute2",
+    "mmdebstrap",
+    "netavark",
+    "aardvark-dns",
+    "openssh-client",
+    "openssl",
+    "podman",
+    "runc",
+    "shellcheck",
+    "zip",
 ];
 
 /** Builds every tool that is not in the cache; returns the folder that holds them all, for PATH. */
@@ -83,7 +96,14 @@ export async function unpackedDebianPackages(names: string[]): Promise<string> {
 /** A digest of the files under a folder, for names of things built from them. */
 export function digestOfFolder(folder: string): string {
     const files = readdirSync(folder, { withFileTypes: true }).sort((a, b) => a.name.localeCompare(b.name));
-    return digest(files.map(file => `${file.name} ${file.isDirectory() ? digestOfFolder(join(folder, file.name)) : digest(readFileSync(join(folder, file.name)))}`).join("\n"));
+    return digest(
+        files
+            .map(
+                file =>
+                    `${file.name} ${file.isDirectory() ? digestOfFolder(join(folder, file.name)) : digest(readFileSync(join(folder, file.name)))}`,
+            )
+            .join("\n"),
+    );
 }
 
 export function digest(data: string | Buffer): string {
@@ -117,7 +137,10 @@ function toolFolder(name: string): string {
 }
 
 function goSources(folder: string): string {
-    return readdirSync(folder).filter(file => /^go\.(mod|sum)$|\.go$/.test(file)).map(file => readFileSync(join(folder, file), "utf8")).join("\0");
+    return readdirSync(folder)
+        .filter(file => /^go\.(mod|sum)$|\.go$/.test(file))
+        .map(file => readFileSync(join(folder, file), "utf8"))
+        .join("\0");
 }
 
 async function build(name: string, folder: string): Promise<void> {
@@ -127,7 +150,10 @@ async function build(name: string, folder: string): Promise<void> {
     // Without cgo the binaries run in any image and need no C compiler.
     const env = { ...process.env, CGO_ENABLED: "0" };
     const ldflags = `-s -w ${tool.ldflags ?? ""}`.trim();
-    await run("go", ["build", "-trimpath", "-ldflags", ldflags, "-o", join(draft, name), tool.package], { cwd: join(__dirname, tool.module), env });
+    await run("go", ["build", "-trimpath", "-ldflags", ldflags, "-o", join(draft, name), tool.package], {
+        cwd: join(__dirname, tool.module),
+        env,
+    });
     keep(draft, folder);
     progress(name, "built");
 }

@@ -43,7 +43,13 @@ export function configKeys(): ConfigKey[] {
             const { type, list } = unwrapped(member.type!);
             const below = interfaces.has(type) && !folded[type] ? keysOf(replaced[type] ?? type, `${path}${list ? "[]" : ""}.`) : [];
             const isSaid = choices.get(type)?.every(value => docOf(member).includes(value));
-            const allowed = choices.has(type) && !isSaid ? `${list ? "Any" : "One"} of ${choices.get(type)!.map(value => `\`${value}\``).join(", ")}.` : "";
+            const allowed =
+                choices.has(type) && !isSaid
+                    ? `${list ? "Any" : "One"} of ${choices
+                          .get(type)!
+                          .map(value => `\`${value}\``)
+                          .join(", ")}.`
+                    : "";
             const meaning = [docOf(member), allowed, folded[type]].filter(Boolean).join(" ");
             return [{ path, required: !member.questionToken, meaning }, ...below];
         });
@@ -51,12 +57,17 @@ export function configKeys(): ConfigKey[] {
     const ssh = { path: "ssh", required: true, meaning: docOf(interfaces.get("SshConfig")!) };
     const keys = keysOf("RancherHaArgs", "").map(key =>
         // Configuration can take it from a file.
-        key.path === "cluster.nodes[].hostKey" ? { ...key, required: false, meaning: `${key.meaning} Default: from \`ssh.knownHostsFile\`.` } : key);
+        key.path === "cluster.nodes[].hostKey"
+            ? { ...key, required: false, meaning: `${key.meaning} Default: from \`ssh.knownHostsFile\`.` }
+            : key,
+    );
     return [keys[0], ssh, ...keysOf("SshConfig", "ssh."), ...keys.slice(1)];
 }
 
 export function configTable(): string {
-    const rows = configKeys().map(({ path, required, meaning }) => `| \`${path}\` | ${required ? "yes" : ""} | ${meaning.replace(/\|/g, "\\|")} |`);
+    const rows = configKeys().map(
+        ({ path, required, meaning }) => `| \`${path}\` | ${required ? "yes" : ""} | ${meaning.replace(/\|/g, "\\|")} |`,
+    );
     return ["| key | required | meaning |", "| --- | --- | --- |", ...rows].join("\n");
 }
 
@@ -81,7 +92,11 @@ function declarations() {
             for (const { name, initializer } of statement.declarationList.declarations) {
                 if (!initializer || !ts.isAsExpression(initializer) || !ts.isObjectLiteralExpression(initializer.expression)) continue;
                 const values = initializer.expression.properties.filter(ts.isPropertyAssignment).map(property => property.initializer);
-                if (values.every(ts.isStringLiteral)) choices.set(name.getText(), values.map(value => (value as ts.StringLiteral).text));
+                if (values.every(ts.isStringLiteral))
+                    choices.set(
+                        name.getText(),
+                        values.map(value => (value as ts.StringLiteral).text),
+                    );
             }
         }
     }
@@ -97,7 +112,11 @@ function unwrapped(type: ts.TypeNode): { type: string; list: boolean } {
 
 function docOf(node: ts.Node): string {
     const docs = ts.getJSDocCommentsAndTags(node).filter(ts.isJSDoc);
-    return docs.map(doc => ts.getTextOfJSDocComment(doc.comment) ?? "").join(" ").replace(/\s+/g, " ").trim();
+    return docs
+        .map(doc => ts.getTextOfJSDocComment(doc.comment) ?? "")
+        .join(" ")
+        .replace(/\s+/g, " ")
+        .trim();
 }
 
 if (require.main === module) writeFileSync(readme, renewedReadme());

@@ -38,7 +38,19 @@ export function issue(options: IssueOptions): Issued {
     const file = (name: string, text: string) => (writeFileSync(join(folder, name), text), join(folder, name));
     const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: folder, stdio: ["ignore", "pipe", "pipe"] }).toString();
     try {
-        openssl("req", "-new", "-nodes", "-newkey", ...(options.key ?? KeyKind.Ecdsa), "-keyout", "key.pem", "-out", "request.pem", "-subj", `/CN=${options.name}`);
+        openssl(
+            "req",
+            "-new",
+            "-nodes",
+            "-newkey",
+            ...(options.key ?? KeyKind.Ecdsa),
+            "-keyout",
+            "key.pem",
+            "-out",
+            "request.pem",
+            "-subj",
+            `/CN=${options.name}`,
+        );
         const extensions = [
             `basicConstraints=critical,CA:${options.ca ? "TRUE" : "FALSE"}`,
             ...(options.names ? [`subjectAltName=${options.names.join(",")}`] : []),
@@ -47,8 +59,17 @@ export function issue(options: IssueOptions): Issued {
         const signer = options.by
             ? ["-CA", file("ca.pem", options.by.certificate), "-CAkey", file("ca-key.pem", options.by.privateKey), "-CAcreateserial"]
             : ["-signkey", "key.pem"];
-        const certificate = openssl("x509", "-req", "-in", "request.pem", "-days", String(options.days ?? 365), ...signer,
-            "-extfile", file("extensions", extensions.join("\n")));
+        const certificate = openssl(
+            "x509",
+            "-req",
+            "-in",
+            "request.pem",
+            "-days",
+            String(options.days ?? 365),
+            ...signer,
+            "-extfile",
+            file("extensions", extensions.join("\n")),
+        );
         return { certificate, privateKey: readFileSync(join(folder, "key.pem"), "utf8") };
     } finally {
         rmSync(folder, { recursive: true });

@@ -67,5 +67,8 @@ export class BroughtCertificate extends pulumi.ComponentResource implements Serv
 
 /** Without the curve parameters that openssl puts before an EC key. */
 function keyAlone(text: string): string {
-    return splitPem(text).filter(block => block.label.includes("PRIVATE KEY")).map(block => `${block.text}\n`).join("");
+    return splitPem(text)
+        .filter(block => block.label.includes("PRIVATE KEY"))
+        .map(block => `${block.text}\n`)
+        .join("");
 }

@@ -13,13 +13,19 @@ export interface PemBlock {
 export function splitPem(text: string): PemBlock[] {
     return [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g)].map(([block, label]) => ({
         label,
-        text: block.split(/\r\n|\r|\n/).map(line => line.trim()).filter(line => line !== "").join("\n"),
+        text: block
+            .split(/\r\n|\r|\n/)
+            .map(line => line.trim())
+            .filter(line => line !== "")
+            .join("\n"),
     }));
 }
 
 /** The blocks alone, with LF and one newline at the end: the same certificates give the same bytes. */
 export function normalizePem(text: string): string {
-    return splitPem(text).map(block => `${block.text}\n`).join("");
+    return splitPem(text)
+        .map(block => `${block.text}\n`)
+        .join("");
 }
 
 /**
@@ -58,8 +64,10 @@ export function checkServerCertificate(files: ServerCertificateFiles): string[] 
     if (typeof key === "object") problems.push(...checkKey(leaf, key));
     if (files.hostname !== undefined) problems.push(...checkName(leaf, files.hostname));
     if (leaf.keyUsage && !leaf.keyUsage.includes(serverAuthentication)) {
-        problems.push(`certificateChain: expected a certificate for servers, ${nameOf(leaf)} is not allowed for that (extended key usage without `
-            + "serverAuth). Ask the CA for a server certificate.");
+        problems.push(
+            `certificateChain: expected a certificate for servers, ${nameOf(leaf)} is not allowed for that (extended key usage without ` +
+                "serverAuth). Ask the CA for a server certificate.",
+        );
     }
     problems.push(...ca);
     if (files.caCertificate !== undefined && ca.length === 0) problems.push(...checkTrust(chain, files.caCertificate));
@@ -71,8 +79,10 @@ export function checkCaCertificate(caCertificate: string, now = new Date()): str
     const { certificates, problems } = readCertificates("caCertificate", caCertificate);
     for (const certificate of certificates) {
         if (!certificate.ca) {
-            problems.push(`caCertificate: expected CA certificates, ${nameOf(certificate)} is not one (basic constraint CA:TRUE is missing). `
-                + "Give the certificate of the CA that issued the server's certificate.");
+            problems.push(
+                `caCertificate: expected CA certificates, ${nameOf(certificate)} is not one (basic constraint CA:TRUE is missing). ` +
+                    "Give the certificate of the CA that issued the server's certificate.",
+            );
         }
         problems.push(...checkDates("caCertificate:", certificate, now));
     }
@@ -86,8 +96,10 @@ export function checkPublicTrust(certificateChain: string): string[] {
     const last = chain[chain.length - 1];
     const roots = rootCertificates.map(root => new X509Certificate(root));
     if (roots.some(root => root.fingerprint256 === last.fingerprint256 || issued(root, last))) return [];
-    return [`certificateChain: expected a chain that ends below a publicly trusted CA, ${nameOf(last)} was issued by ${issuerOf(last)}, which is not one. `
-        + "For a private CA give caCertificate; for a public one append the missing intermediate certificate."];
+    return [
+        `certificateChain: expected a chain that ends below a publicly trusted CA, ${nameOf(last)} was issued by ${issuerOf(last)}, which is not one. ` +
+            "For a private CA give caCertificate; for a public one append the missing intermediate certificate.",
+    ];
 }
 
 /** The chain as a server sends it: without a root, which clients must have already. */
@@ -112,20 +124,26 @@ function readCertificates(field: string, text: string): { certificates: X509Cert
     const blocks = splitPem(text);
     const begins = text.match(/-----BEGIN /g)?.length ?? 0;
     if (blocks.length === 0 || begins !== blocks.length) {
-        problems.push(`${field}: expected PEM text (-----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----), found `
-            + `${begins === 0 ? "no PEM block" : "a block that does not end"}. Give the whole file, line breaks included.`);
+        problems.push(
+            `${field}: expected PEM text (-----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----), found ` +
+                `${begins === 0 ? "no PEM block" : "a block that does not end"}. Give the whole file, line breaks included.`,
+        );
     }
     blocks.forEach((block, index) => {
         if (block.label.includes("PRIVATE KEY")) {
-            problems.push(`${field}: expected certificates only, block ${index + 1} is a private key. Move it to privateKey; if it went to other `
-                + "people with this file, make a new key.");
+            problems.push(
+                `${field}: expected certificates only, block ${index + 1} is a private key. Move it to privateKey; if it went to other ` +
+                    "people with this file, make a new key.",
+            );
         } else if (block.label !== "CERTIFICATE") {
             problems.push(`${field}: expected certificates only, block ${index + 1} is a ${block.label}. Remove it.`);
         } else {
             try {
                 certificates.push(new X509Certificate(block.text));
             } catch {
-                problems.push(`${field}: expected a certificate in block ${index + 1}, its content cannot be read. Copy the file again, complete.`);
+                problems.push(
+                    `${field}: expected a certificate in block ${index + 1}, its content cannot be read. Copy the file again, complete.`,
+                );
             }
         }
     });
@@ -136,7 +154,8 @@ function readCertificates(field: string, text: string): { certificates: X509Cert
 function readPrivateKey(text: string): KeyObject | string {
     const expected = "privateKey: expected one private key in PEM form without a passphrase";
     const keys = splitPem(text).filter(block => block.label.includes("PRIVATE KEY"));
-    if (keys.length !== 1) return `${expected}, found ${keys.length === 0 ? "none" : keys.length}. Give the key of the server's certificate.`;
+    if (keys.length !== 1)
+        return `${expected}, found ${keys.length === 0 ? "none" : keys.length}. Give the key of the server's certificate.`;
     if (/ENCRYPTED/.test(keys[0].text)) return `${expected}, it is encrypted. Decrypt it with openssl pkey and store it as a secret.`;
     try {
         return createPrivateKey(keys[0].text);
@@ -148,7 +167,9 @@ function readPrivateKey(text: string): KeyObject | string {
 function checkDates(where: string, certificate: X509Certificate, now: Date): string[] {
     const moment = now.toISOString();
     if (Date.parse(certificate.validFrom) > now.getTime()) {
-        return [`${where} ${nameOf(certificate)} is not valid before ${iso(certificate.validFrom)}, now is ${moment}. Wait, or check the clock.`];
+        return [
+            `${where} ${nameOf(certificate)} is not valid before ${iso(certificate.validFrom)}, now is ${moment}. Wait, or check the clock.`,
+        ];
     }
     if (Date.parse(certificate.validTo) <= now.getTime()) {
         return [`${where} ${nameOf(certificate)} has expired on ${iso(certificate.validTo)}, now is ${moment}. Renew it.`];
@@ -160,9 +181,11 @@ function checkOrder(chain: X509Certificate[]): string[] {
     const at = chain.findIndex((certificate, index) => index + 1 < chain.length && !issued(chain[index + 1], certificate));
     if (at < 0) return [];
     const certificate = chain[at];
-    return [`certificateChain: expected each certificate to be signed by the next, certificate ${at + 1} ${nameOf(certificate)} was issued by `
-        + `${issuerOf(certificate)}, certificate ${at + 2} is ${nameOf(chain[at + 1])}. `
-        + "Put the server's certificate first, then its issuer, and leave out what does not belong to it."];
+    return [
+        `certificateChain: expected each certificate to be signed by the next, certificate ${at + 1} ${nameOf(certificate)} was issued by ` +
+            `${issuerOf(certificate)}, certificate ${at + 2} is ${nameOf(chain[at + 1])}. ` +
+            "Put the server's certificate first, then its issuer, and leave out what does not belong to it.",
+    ];
 }
 
 function checkKey(leaf: X509Certificate, key: KeyObject): string[] {
@@ -171,14 +194,20 @@ function checkKey(leaf: X509Certificate, key: KeyObject): string[] {
         return [`privateKey: expected an RSA or ECDSA key, found ${types.key}, which browsers do not accept. Use an ECDSA P-256 key.`];
     }
     if (types.certificate !== types.key) {
-        return [`privateKey: expected the ${types.certificate} key of ${nameOf(leaf)}, found a ${types.key} key. Give the key the certificate was made for.`];
+        return [
+            `privateKey: expected the ${types.certificate} key of ${nameOf(leaf)}, found a ${types.key} key. Give the key the certificate was made for.`,
+        ];
     }
     if (!leaf.checkPrivateKey(key)) {
-        return [`privateKey: expected the key of ${nameOf(leaf)}, found another ${types.key} key. Give the key the certificate was made for.`];
+        return [
+            `privateKey: expected the key of ${nameOf(leaf)}, found another ${types.key} key. Give the key the certificate was made for.`,
+        ];
     }
     const bits = key.asymmetricKeyDetails?.modulusLength;
     if (bits !== undefined && bits < smallestRsaBits) {
-        return [`privateKey: expected an RSA key of at least ${smallestRsaBits} bits, found ${bits}: TLS libraries refuse it. Use an ECDSA P-256 key.`];
+        return [
+            `privateKey: expected an RSA key of at least ${smallestRsaBits} bits, found ${bits}: TLS libraries refuse it. Use an ECDSA P-256 key.`,
+        ];
     }
     return [];
 }
@@ -186,8 +215,10 @@ function checkKey(leaf: X509Certificate, key: KeyObject): string[] {
 function checkName(leaf: X509Certificate, hostname: string): string[] {
     if (leaf.checkHost(hostname, { subject: "never", partialWildcards: false })) return [];
     const names = leaf.subjectAltName?.replace(/DNS:|IP Address:/g, "") ?? "no subject alternative name";
-    return [`certificateChain: expected a certificate for ${hostname}, ${nameOf(leaf)} is for ${names}. `
-        + "Ask the CA for one with the host name as subject alternative name; a wildcard covers one label."];
+    return [
+        `certificateChain: expected a certificate for ${hostname}, ${nameOf(leaf)} is for ${names}. ` +
+            "Ask the CA for one with the host name as subject alternative name; a wildcard covers one label.",
+    ];
 }
 
 function checkTrust(chain: X509Certificate[], caCertificate: string): string[] {
@@ -195,8 +226,10 @@ function checkTrust(chain: X509Certificate[], caCertificate: string): string[] {
     const trusted = chain.some(certificate => cas.some(ca => ca.fingerprint256 === certificate.fingerprint256 || issued(ca, certificate)));
     if (trusted) return [];
     const last = chain[chain.length - 1];
-    return [`certificateChain: expected a chain that ends below caCertificate (${cas.map(nameOf).join(", ")}), ${nameOf(last)} was issued by ${issuerOf(last)}. `
-        + "Append the missing intermediate certificates to the chain, or give the CA that issued it."];
+    return [
+        `certificateChain: expected a chain that ends below caCertificate (${cas.map(nameOf).join(", ")}), ${nameOf(last)} was issued by ${issuerOf(last)}. ` +
+            "Append the missing intermediate certificates to the chain, or give the CA that issued it.",
+    ];
 }
 
 function issued(issuer: X509Certificate, certificate: X509Certificate): boolean {

@@ -55,16 +55,24 @@ export const privateCaSchema = z
         commonName: label.default("Rancher CA"),
         organization: label.default("Rancher"),
         caValidityHours: hours.default(87600),
-        certificateValidityHours: hours.max(9504, "expected at most 9504 hours (396 days): some clients refuse certificates that live longer").default(8760),
+        certificateValidityHours: hours
+            .max(9504, "expected at most 9504 hours (396 days): some clients refuse certificates that live longer")
+            .default(8760),
         renewBeforeHours: hours.default(720),
     })
     .superRefine((ca, context) => {
         const problem = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
         if (ca.renewBeforeHours >= ca.certificateValidityHours) {
-            problem("renewBeforeHours", `expected less than certificateValidityHours (${ca.certificateValidityHours}): every update would renew the certificate`);
+            problem(
+                "renewBeforeHours",
+                `expected less than certificateValidityHours (${ca.certificateValidityHours}): every update would renew the certificate`,
+            );
         }
         if (ca.caValidityHours < 2 * ca.certificateValidityHours) {
-            problem("caValidityHours", `expected at least twice certificateValidityHours (${ca.certificateValidityHours}): the root must outlive what it signs`);
+            problem(
+                "caValidityHours",
+                `expected at least twice certificateValidityHours (${ca.certificateValidityHours}): the root must outlive what it signs`,
+            );
         }
     });
 
@@ -88,7 +96,11 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
         super("pulumi-rancher-ha:index:PrivateCa", name, {}, opts);
         const ca = validated(this, `PrivateCa ${name}`, privateCaSchema, args);
         const child = { parent: this };
-        const key = { algorithm: ca.algorithm.apply(kind => (kind === KeyAlgorithm.Rsa ? "RSA" : "ECDSA")), ecdsaCurve: "P256", rsaBits: 2048 };
+        const key = {
+            algorithm: ca.algorithm.apply(kind => (kind === KeyAlgorithm.Rsa ? "RSA" : "ECDSA")),
+            ecdsaCurve: "P256",
+            rsaBits: 2048,
+        };
 
         const rootKey = new tls.PrivateKey(`${name}-root-key`, key, child);
         const root = new tls.SelfSignedCert(
@@ -123,7 +135,11 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
                 caCertPem: root.certPem,
                 validityPeriodHours: ca.certificateValidityHours,
                 earlyRenewalHours: ca.renewBeforeHours,
-                allowedUses: ca.algorithm.apply(kind => [...(kind === KeyAlgorithm.Rsa ? ["key_encipherment"] : []), "digital_signature", "server_auth"]),
+                allowedUses: ca.algorithm.apply(kind => [
+                    ...(kind === KeyAlgorithm.Rsa ? ["key_encipherment"] : []),
+                    "digital_signature",
+                    "server_auth",
+                ]),
                 setSubjectKeyId: true,
             },
             child,

@@ -8,14 +8,37 @@ export const rkeVersion = "1.8.14";
 
 /** Kubernetes versions that RKE 1.8.14 installs from public images. */
 const communityKubernetes = [
-    "v1.27.16-rancher1-1", "v1.28.14-rancher1-1", "v1.29.9-rancher1-1", "v1.30.5-rancher1-1", "v1.30.14-rancher1-1",
-    "v1.31.2-rancher2-1", "v1.31.10-rancher1-1", "v1.32.6-rancher1-1",
+    "v1.27.16-rancher1-1",
+    "v1.28.14-rancher1-1",
+    "v1.29.9-rancher1-1",
+    "v1.30.5-rancher1-1",
+    "v1.30.14-rancher1-1",
+    "v1.31.2-rancher2-1",
+    "v1.31.10-rancher1-1",
+    "v1.32.6-rancher1-1",
 ];
 
 /** Kubernetes versions that RKE 1.8.14 knows but whose images need a subscription. */
 const subscriptionKubernetes = ["v1.31.14-rancher1-1", "v1.32.13-rancher1-3"];
 
-const olderDocker = ["1.13", "17.03", "17.06", "17.09", "18.06", "18.09", "19.03", "20.10", "23.0", "24.0", "25.0", "26.0", "26.1", "27.0", "27.1", "27.2"];
+const olderDocker = [
+    "1.13",
+    "17.03",
+    "17.06",
+    "17.09",
+    "18.06",
+    "18.09",
+    "19.03",
+    "20.10",
+    "23.0",
+    "24.0",
+    "25.0",
+    "26.0",
+    "26.1",
+    "27.0",
+    "27.1",
+    "27.2",
+];
 
 /** Docker versions (major.minor) that RKE 1.8.14 accepts for a Kubernetes minor. */
 const docker: Record<string, string[]> = {
@@ -69,7 +92,9 @@ export function checkRancherOnKubernetes(chartVersion: string, kubernetesVersion
         .filter(([, range]) => fits(range))
         .map(([minor]) => minor)
         .sort((a, b) => Math.abs(Number(a.split(".")[1]) - wanted) - Math.abs(Number(b.split(".")[1]) - wanted))[0];
-    const advice = nearest ? `The nearest that works is Rancher ${nearest}.x` : `No Rancher known here works on Kubernetes ${minorOf(kubernetesVersion)}`;
+    const advice = nearest
+        ? `The nearest that works is Rancher ${nearest}.x`
+        : `No Rancher known here works on Kubernetes ${minorOf(kubernetesVersion)}`;
     if (!known) return `expected a Rancher chart of ${Object.keys(rancher).join(", ")}. ${advice}`;
     if (!known.onRke && distribution === Distribution.Rke) {
         return `expected a Rancher that is documented on a cluster built with RKE 1; that ends with 2.11. ${advice}`;

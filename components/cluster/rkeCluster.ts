@@ -128,7 +128,11 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             `${name}-drift`,
             {
                 mode,
-                observe: () => observe(pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)), child),
+                observe: () =>
+                    observe(
+                        pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)),
+                        child,
+                    ),
                 desired: { "cluster.yml": pulumi.unsecret(cluster.apply(clusterYml)) },
             },
             child,

@@ -87,7 +87,10 @@ export const rkeClusterSchema = z
         }
         const etcd = withRole(NodeRole.Etcd);
         if (etcd % 2 === 0) {
-            problem(["nodes"], `expected an odd number of nodes with the role etcd (1, 3, 5), ${etcd} are given: an even number tolerates no more failures and splits in two`);
+            problem(
+                ["nodes"],
+                `expected an odd number of nodes with the role etcd (1, 3, 5), ${etcd} are given: an even number tolerates no more failures and splits in two`,
+            );
         }
         const ranges = { clusterCidr: cluster.network.clusterCidr, serviceClusterIpRange: cluster.network.serviceClusterIpRange };
         if (overlap(ranges.clusterCidr, ranges.serviceClusterIpRange)) {

@@ -24,7 +24,12 @@ export function kubeconfig(state: RkeState, clusterName: string, apiEndpoint: st
             apiVersion: "v1",
             kind: "Config",
             clusters: [{ name: clusterName, cluster: { server: apiEndpoint, "certificate-authority-data": base64(ca.certificatePEM) } }],
-            users: [{ name: "kube-admin", user: { "client-certificate-data": base64(admin.certificatePEM), "client-key-data": base64(admin.keyPEM) } }],
+            users: [
+                {
+                    name: "kube-admin",
+                    user: { "client-certificate-data": base64(admin.certificatePEM), "client-key-data": base64(admin.keyPEM) },
+                },
+            ],
             contexts: [{ name: clusterName, context: { cluster: clusterName, user: "kube-admin" } }],
             "current-context": clusterName,
         },

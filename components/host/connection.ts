@@ -27,25 +27,32 @@ export interface HostConnection {
 
 const hostKeyLine = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}( .*)?$/;
 
-export const addressSchema = z
-    .string()
-    .regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "expected an IP address or a DNS name");
+export const addressSchema = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "expected an IP address or a DNS name");
 
 export const dnsNameSchema = z
     .string()
     .max(253)
-    .regex(/^(?=.*[a-z])([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/, "expected a lower-case DNS name such as rancher.example.com");
+    .regex(
+        /^(?=.*[a-z])([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/,
+        "expected a lower-case DNS name such as rancher.example.com",
+    );
 
 export const portSchema = z.number().int().min(1).max(65535);
 
 export const hostKeySchema = z
     .string()
-    .regex(hostKeyLine, "expected one public host key line such as \"ssh-ed25519 AAAA…\" (see /etc/ssh/ssh_host_ed25519_key.pub on the host)");
+    .regex(
+        hostKeyLine,
+        'expected one public host key line such as "ssh-ed25519 AAAA…" (see /etc/ssh/ssh_host_ed25519_key.pub on the host)',
+    );
 
 export const privateKeySchema = z
     .string()
     .regex(/^-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n/, "expected a private key in PEM or OpenSSH form")
-    .refine(key => !key.includes("ENCRYPTED"), "expected a key without a passphrase; decrypt it with ssh-keygen -p and store it as a secret");
+    .refine(
+        key => !key.includes("ENCRYPTED"),
+        "expected a key without a passphrase; decrypt it with ssh-keygen -p and store it as a secret",
+    );
 
 export const hostConnectionSchema = z.strictObject({
     host: addressSchema,

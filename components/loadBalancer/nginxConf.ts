@@ -35,9 +35,7 @@ const certificateFiles = ["ssl_certificate rancher-ha/fullchain.pem;", "ssl_cert
  */
 export function nginxConf(settings: NginxSettings, release: string): string {
     const { hostname, upstreams, upstreamPort, workerConnections, readTimeoutSeconds, maxBodySize } = settings;
-    const servers = upstreams.map(
-        address => `server ${address.includes(":") ? `[${address}]` : address}:${upstreamPort} max_fails=3 fail_timeout=2s;`,
-    );
+    const servers = upstreams.map(address => `server ${urlHost(address)}:${upstreamPort} max_fails=3 fail_timeout=2s;`);
     return `# Managed by Pulumi (pulumi-rancher-ha): changes made here are undone.
 user www-data;
 pid /run/nginx.pid;
@@ -189,16 +187,24 @@ const ciphers = [
     "ECDHE-RSA-CHACHA20-POLY1305",
 ];
 
+/** An address as it stands in a URL: NGINX refuses some ways to write an IPv6 address that are valid. */
+function urlHost(address: string): string {
+    return address.includes(":") ? new URL(`http://[${address}]`).hostname : address;
+}
+
 /** Name of a configuration together with its certificate. */
 export function releaseOf(settings: NginxSettings): string {
-    return createHash("sha256").update(nginxConf(settings, "") + settings.certificateChain).digest("hex").slice(0, 12);
+    return createHash("sha256")
+        .update(nginxConf(settings, "") + settings.certificateChain)
+        .digest("hex")
+        .slice(0, 12);
 }
 
 /** The configuration as an NGINX of this version gets it. The host program holds the same rule in awk. */
 export function forVersion(configuration: string, version: string): string {
     const belongs = (line: string) => {
         const marker = / # nginx (>=|<) ([0-9.]+)$/.exec(line);
-        return !marker || (number(version) >= number(marker[2])) === (marker[1] === ">=");
+        return !marker || number(version) >= number(marker[2]) === (marker[1] === ">=");
     };
     return configuration.split("\n").filter(belongs).join("\n");
 }

@@ -7,8 +7,15 @@ import { DriftMode } from "../host/drift";
 const nginxTuningSchema = z.strictObject({
     upstreamPort: portSchema.default(80),
     workerConnections: z.number().int().min(512).max(1_000_000).default(16384),
-    readTimeoutSeconds: z.number().int().min(900, "expected at least 900: a shell in the browser would be cut off after less").default(1800),
-    maxBodySize: z.string().regex(/^\d+[kmg]$/, "expected a size such as 64m").default("64m"),
+    readTimeoutSeconds: z
+        .number()
+        .int()
+        .min(900, "expected at least 900: a shell in the browser would be cut off after less")
+        .default(1800),
+    maxBodySize: z
+        .string()
+        .regex(/^\d+[kmg]$/, "expected a size such as 64m")
+        .default("64m"),
 });
 
 /** The part that a user decides; the rest comes from other resources. */
@@ -31,6 +38,7 @@ export const nginxSettingsSchema = loadBalancerSettingsSchema.extend({
 });
 
 export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine((settings, context) =>
-    reportProblems(checkServerCertificate(settings), context));
+    reportProblems(checkServerCertificate(settings), context),
+);
 
 export type NginxSettings = z.output<typeof nginxSettingsSchema>;

@@ -218,7 +218,10 @@ const probe = z.strictObject({ timeoutSeconds: count, periodSeconds: count, fail
 export const caVariable = "PULUMI_RANCHER_HA_CA_SHA256";
 
 const environmentVariable = z.strictObject({
-    name: z.string().min(1).refine(name => name !== caVariable, "expected another name, this one is used to restart the pods when the CA changes"),
+    name: z
+        .string()
+        .min(1)
+        .refine(name => name !== caVariable, "expected another name, this one is used to restart the pods when the CA changes"),
     value: z.string().optional(),
     valueFrom: object.optional(),
 });

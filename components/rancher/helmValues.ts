@@ -30,8 +30,9 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
     if (input.caChecksum === "" && input.agentTlsMode === AgentTlsMode.Strict) {
         problems.push({
             path: ["agentTlsMode"],
-            message: "expected system-store for a publicly trusted CA: strict agents trust only a CA that Rancher gives them, and here there is none "
-                + "(rancher/rancher#45909). Leave it out, or give the CA as a private one.",
+            message:
+                "expected system-store for a publicly trusted CA: strict agents trust only a CA that Rancher gives them, and here there is none " +
+                "(rancher/rancher#45909). Leave it out, or give the CA as a private one.",
         });
     }
     for (const [path, since] of Object.entries(valueSince)) {
@@ -39,8 +40,9 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
         if (at(input.values, keys) !== undefined && minor(input.chartVersion) < minor(since)) {
             problems.push({
                 path: ["values", ...keys],
-                message: `expected a chart of Rancher ${since} or later for this value, chartVersion is ${input.chartVersion}, which would ignore it. `
-                    + "Remove it or use a newer chart.",
+                message:
+                    `expected a chart of Rancher ${since} or later for this value, chartVersion is ${input.chartVersion}, which would ignore it. ` +
+                    "Remove it or use a newer chart.",
             });
         }
     }

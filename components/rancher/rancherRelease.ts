@@ -59,14 +59,27 @@ const shape = {
     hostname: dnsNameSchema,
     chartVersion: z
         .string()
-        .regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, "expected one exact version such as 2.11.3, without v: a range would upgrade Rancher unasked"),
-    kubernetesVersion: z.string().regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.30.14").optional(),
+        .regex(
+            /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/,
+            "expected one exact version such as 2.11.3, without v: a range would upgrade Rancher unasked",
+        ),
+    kubernetesVersion: z
+        .string()
+        .regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.30.14")
+        .optional(),
     distribution: z.enum(Distribution).default(Distribution.Other),
     repository: z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" }).optional(),
     chartPath: z.string().min(1).optional(),
-    caChecksum: z.string().regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text").default(""),
+    caChecksum: z
+        .string()
+        .regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text")
+        .default(""),
     agentTlsMode: z.enum(AgentTlsMode).optional(),
-    replicas: z.number().int().refine(replicas => replicas !== 0, "expected at least 1, or a negative number to let Rancher choose").default(3),
+    replicas: z
+        .number()
+        .int()
+        .refine(replicas => replicas !== 0, "expected at least 1, or a negative number to let Rancher choose")
+        .default(3),
     values: rancherChartValuesSchema.default({}),
     additionalValues: z.record(z.string(), z.any()).default({}),
     timeoutSeconds: z.number().int().min(60).default(900),
@@ -74,7 +87,8 @@ const shape = {
 
 function checkTogether(release: z.output<z.ZodObject<typeof shape>>, context: z.core.$RefinementCtx): void {
     const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
-    if (release.repository !== undefined && release.chartPath !== undefined) problem(["chartPath"], "expected either repository or chartPath, not both");
+    if (release.repository !== undefined && release.chartPath !== undefined)
+        problem(["chartPath"], "expected either repository or chartPath, not both");
     if (release.kubernetesVersion !== undefined) {
         const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
         if (found) problem(["chartVersion"], found);

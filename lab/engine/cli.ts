@@ -16,9 +16,15 @@ async function main(): Promise<number> {
     const { values, positionals } = parseArgs({
         allowPositionals: true,
         options: {
-            stack: { type: "string" }, state: { type: "string" }, cwd: { type: "string", default: "." }, "config-file": { type: "string" },
-            diff: { type: "boolean" }, "expect-no-changes": { type: "boolean" }, "show-secrets": { type: "boolean" },
-            json: { type: "string" }, "stop-after": { type: "string" },
+            stack: { type: "string" },
+            state: { type: "string" },
+            cwd: { type: "string", default: "." },
+            "config-file": { type: "string" },
+            diff: { type: "boolean" },
+            "expect-no-changes": { type: "boolean" },
+            "show-secrets": { type: "boolean" },
+            json: { type: "string" },
+            "stop-after": { type: "string" },
         },
     });
     const [verb, name] = positionals;
@@ -38,7 +44,8 @@ async function main(): Promise<number> {
     try {
         const program = readProgram(resolve(values.cwd), values.stack, values["config-file"], preview);
         deployment = new Deployment({
-            program, stateFile,
+            program,
+            stateFile,
             onStep: (step, phase, seconds) => {
                 for (const text of secretTexts([step.before, step.after])) known.add(text);
                 if (step.op !== "same") say(stepLine(step, phase, seconds));
@@ -66,20 +73,33 @@ async function main(): Promise<number> {
 function readProgram(folder: string, stack: string, configFile: string | undefined, preview: boolean): Program {
     const project = parse(readFileSync(join(folder, "Pulumi.yaml"), "utf8"));
     const file = configFile ?? join(folder, `Pulumi.${stack}.yaml`);
-    const config: Record<string, unknown> = existsSync(file) ? parse(readFileSync(file, "utf8")).config ?? {} : {};
+    const config: Record<string, unknown> = existsSync(file) ? (parse(readFileSync(file, "utf8")).config ?? {}) : {};
     const texts = Object.entries(config).map(([key, value]) => {
-        if (JSON.stringify(value).includes("\"secure\":")) throw new Error(`${file}: ${key} is encrypted by the Pulumi CLI; the lab's engine cannot read it`);
+        if (JSON.stringify(value).includes('"secure":'))
+            throw new Error(`${file}: ${key} is encrypted by the Pulumi CLI; the lab's engine cannot read it`);
         return [key.includes(":") ? key : `${project.name}:${key}`, typeof value === "object" ? JSON.stringify(value) : String(value)];
     });
-    return { folder, project: project.name, stack, main: join(folder, project.main ?? "."), config: Object.fromEntries(texts), secretKeys: [], preview };
+    return {
+        folder,
+        project: project.name,
+        stack,
+        main: join(folder, project.main ?? "."),
+        config: Object.fromEntries(texts),
+        secretKeys: [],
+        preview,
+    };
 }
 
 function printOutputs(stateFile: StateFile, name: string | undefined, showSecrets: boolean): number {
     const { outputs } = stateFile.read();
     const shown = (value: unknown) => (isSecret(value) && !showSecrets ? "[secret]" : plain(value));
-    if (name === undefined) process.stdout.write(`${JSON.stringify(Object.fromEntries(Object.entries(outputs).map(([key, value]) => [key, shown(value)])), undefined, 4)}\n`);
+    if (name === undefined)
+        process.stdout.write(
+            `${JSON.stringify(Object.fromEntries(Object.entries(outputs).map(([key, value]) => [key, shown(value)])), undefined, 4)}\n`,
+        );
     else if (!(name in outputs)) throw new Error(`the stack has no output ${name}; it has ${Object.keys(outputs).join(", ") || "none"}`);
-    else process.stdout.write(`${typeof shown(outputs[name]) === "string" ? shown(outputs[name]) : JSON.stringify(shown(outputs[name]))}\n`);
+    else
+        process.stdout.write(`${typeof shown(outputs[name]) === "string" ? shown(outputs[name]) : JSON.stringify(shown(outputs[name]))}\n`);
     return 0;
 }
 

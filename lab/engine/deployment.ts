@@ -65,7 +65,8 @@ export class Deployment implements Monitor {
 
     /** Runs the program, then deletes what it no longer registers. */
     async deploy(): Promise<Result> {
-        for (const operation of this.stack.pending) this.log("warning", `the last run was ended in the middle of ${operation}; it is done again`, "");
+        for (const operation of this.stack.pending)
+            this.log("warning", `the last run was ended in the middle of ${operation}; it is done again`, "");
         this.stack.pending = [];
         try {
             const code = await runProgram(this.options.program, this, child => (this.program = child));
@@ -175,7 +176,9 @@ export class Deployment implements Monitor {
         const before = this.old.get(urn);
         const ignored = before ? Object.fromEntries(request.ignoreChanges.map(key => [key, before.inputs[key]])) : {};
         const wanted = Object.fromEntries(Object.entries({ ...request.inputs, ...ignored }).filter(([, value]) => value !== undefined));
-        const checked = (await provider.check?.(call, before && plain<Properties>(before.inputs), plain<Properties>(wanted))) ?? plain<Properties>(wanted);
+        const checked =
+            (await provider.check?.(call, before && plain<Properties>(before.inputs), plain<Properties>(wanted))) ??
+            plain<Properties>(wanted);
         const inputs = markSecrets(checked, wanted, []);
         const marked = (outputs: Properties) => markSecrets(outputs, inputs, request.additionalSecretOutputs);
         const state = { ...this.stateOf(urn, request), inputs };
@@ -183,7 +186,9 @@ export class Deployment implements Monitor {
         if (!before) return this.create(call, provider, "create", state, marked, []);
         const changed = changedKeys(before.inputs, inputs);
         const olds = { inputs: plain(before.inputs), outputs: plain(before.outputs) };
-        const diff = provider.diff ? await provider.diff(call, before.id, olds, plain(inputs)) : { changed: changed.length > 0, replace: [] };
+        const diff = provider.diff
+            ? await provider.diff(call, before.id, olds, plain(inputs))
+            : { changed: changed.length > 0, replace: [] };
         const replace = [...diff.replace, ...changed.filter(key => request.replaceOnChanges.some(path => path.split(/[.[]/)[0] === key))];
         if (replace.length > 0) {
             const deleteFirst = request.deleteBeforeReplace || Boolean((diff as { deleteBeforeReplace?: boolean }).deleteBeforeReplace);
@@ -204,7 +209,8 @@ export class Deployment implements Monitor {
             try {
                 return marked((await provider.update?.(call, before.id, olds, plain(inputs))) ?? plain<Properties>(inputs));
             } catch (error) {
-                if (error instanceof InitError) this.keep({ ...state, id: before.id, outputs: marked(error.outputs), initError: error.message });
+                if (error instanceof InitError)
+                    this.keep({ ...state, id: before.id, outputs: marked(error.outputs), initError: error.message });
                 throw error;
             }
         });
@@ -214,7 +220,13 @@ export class Deployment implements Monitor {
     }
 
     private async create(
-        call: Call, provider: Provider, op: Operation, state: ResourceState, marked: (outputs: Properties) => Properties, changed: string[], before?: Properties,
+        call: Call,
+        provider: Provider,
+        op: Operation,
+        state: ResourceState,
+        marked: (outputs: Properties) => Properties,
+        changed: string[],
+        before?: Properties,
     ): Promise<Registered> {
         const { urn, inputs } = state;
         const step: Step = { op, urn, type: state.type, name: nameOf(urn), changed, before, after: inputs };
@@ -227,7 +239,8 @@ export class Deployment implements Monitor {
                 return await provider.create(call, plain(inputs));
             } catch (error) {
                 // What was made must not be forgotten although it does not work yet.
-                if (error instanceof InitError) this.keep({ ...state, id: error.id, outputs: marked(error.outputs), initError: error.message });
+                if (error instanceof InitError)
+                    this.keep({ ...state, id: error.id, outputs: marked(error.outputs), initError: error.message });
                 throw error;
             }
         });
@@ -237,7 +250,13 @@ export class Deployment implements Monitor {
     }
 
     private async replace(
-        call: Call, provider: Provider, before: ResourceState, state: ResourceState, marked: (outputs: Properties) => Properties, keys: string[], deleteFirst: boolean,
+        call: Call,
+        provider: Provider,
+        before: ResourceState,
+        state: ResourceState,
+        marked: (outputs: Properties) => Properties,
+        keys: string[],
+        deleteFirst: boolean,
     ): Promise<Registered> {
         if (before.protect) throw new Error("the resource is protected and would be replaced");
         if (!this.preview) {
@@ -270,8 +289,13 @@ export class Deployment implements Monitor {
     private async remove(state: ResourceState, forget = false): Promise<void> {
         const step: Step = { op: "delete", urn: state.urn, type: state.type, name: nameOf(state.urn), changed: [] };
         if (this.preview) return this.note(step);
-        const { provider, call } = state.custom && !forget ? await this.providerFor(state.urn, state.type, state.provider) : { provider: undefined, call: undefined };
-        await this.run(step, async () => provider?.delete?.(call!, state.id, { inputs: plain(state.inputs), outputs: plain(state.outputs) }));
+        const { provider, call } =
+            state.custom && !forget
+                ? await this.providerFor(state.urn, state.type, state.provider)
+                : { provider: undefined, call: undefined };
+        await this.run(step, async () =>
+            provider?.delete?.(call!, state.id, { inputs: plain(state.inputs), outputs: plain(state.outputs) }),
+        );
         this.stack.resources = this.stack.resources.filter(other => other !== state);
         if (this.old.get(state.urn) === state) this.old.delete(state.urn);
         this.save();
@@ -345,8 +369,18 @@ export class Deployment implements Monitor {
 
     private stateOf(urn: string, request: Registration): ResourceState {
         return {
-            urn, type: request.type, custom: request.custom, id: "", inputs: request.inputs, outputs: {}, parent: request.parent, provider: request.provider,
-            dependencies: request.dependencies, deletedWith: request.deletedWith, retainOnDelete: request.retainOnDelete, protect: request.protect,
+            urn,
+            type: request.type,
+            custom: request.custom,
+            id: "",
+            inputs: request.inputs,
+            outputs: {},
+            parent: request.parent,
+            provider: request.provider,
+            dependencies: request.dependencies,
+            deletedWith: request.deletedWith,
+            retainOnDelete: request.retainOnDelete,
+            protect: request.protect,
         };
     }
 
@@ -355,13 +389,22 @@ export class Deployment implements Monitor {
         const provider = isProvider(type) ? providerResource : kind === "pulumi-nodejs" ? this.dynamic : await providers[kind]?.();
         if (!provider) throw new Error(`resources of type ${type} are not known to the lab's engine: use the Pulumi CLI`);
         const providerUrn = reference.slice(0, reference.lastIndexOf("::"));
-        const config: Properties = reference ? this.providerInputs.get(providerUrn) ?? plain<Properties>(this.old.get(providerUrn)?.inputs ?? {}) : {};
+        const config: Properties = reference
+            ? (this.providerInputs.get(providerUrn) ?? plain<Properties>(this.old.get(providerUrn)?.inputs ?? {}))
+            : {};
         const call: Call = {
-            urn, type, config,
+            urn,
+            type,
+            config,
             say: line => this.options.onLog?.(line, urn),
             onStop: stop => void this.stops.add(stop),
         };
-        return { provider: isProvider(type) ? { ...providerResource, check: async (_call, _before, inputs) => (this.providerInputs.set(urn, inputs), inputs) } : provider, call };
+        return {
+            provider: isProvider(type)
+                ? { ...providerResource, check: async (_call, _before, inputs) => (this.providerInputs.set(urn, inputs), inputs) }
+                : provider,
+            call,
+        };
     }
 
     private readonly providerInputs = new Map<string, Properties>();

@@ -69,14 +69,32 @@ export async function runProgram(program: Program, monitor: Monitor, onStart: (c
     server.addService(resourceServices.ResourceMonitorService, monitorService(monitor));
     server.addService(engineServices.EngineService, engineService(monitor));
     const port = await new Promise<number>((resolve, reject) =>
-        server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))));
+        server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) =>
+            error ? reject(error) : resolve(bound),
+        ),
+    );
     const sdk = dirname(require.resolve("@pulumi/pulumi/package.json", { paths: [program.folder] }));
     const address = `127.0.0.1:${port}`;
     const child = spawn(
         process.execPath,
         [
-            join(sdk, "cmd", "run"), "--monitor", address, "--engine", address, "--project", program.project, "--stack", program.stack,
-            "--organization", "organization", "--pwd", program.folder, "--parallel", "16", ...(program.preview ? ["--dry-run"] : []), program.main,
+            join(sdk, "cmd", "run"),
+            "--monitor",
+            address,
+            "--engine",
+            address,
+            "--project",
+            program.project,
+            "--stack",
+            program.stack,
+            "--organization",
+            "organization",
+            "--pwd",
+            program.folder,
+            "--parallel",
+            "16",
+            ...(program.preview ? ["--dry-run"] : []),
+            program.main,
         ],
         {
             cwd: program.folder,
@@ -98,11 +116,13 @@ export async function runProgram(program: Program, monitor: Monitor, onStart: (c
 type Handler = grpc.handleUnaryCall<any, any>;
 
 /** An RPC whose failure reaches the program with its message. */
-const handler = (work: (request: any) => Promise<unknown>): Handler => (call, answer) =>
-    void work(call.request).then(
-        response => answer(null, response),
-        (error: Error) => answer({ code: grpc.status.UNKNOWN, details: error.message, name: error.name, message: error.message }),
-    );
+const handler =
+    (work: (request: any) => Promise<unknown>): Handler =>
+    (call, answer) =>
+        void work(call.request).then(
+            response => answer(null, response),
+            (error: Error) => answer({ code: grpc.status.UNKNOWN, details: error.message, name: error.name, message: error.message }),
+        );
 
 const object = (message: any): Properties => message?.toJavaScript() ?? {};
 
@@ -116,7 +136,10 @@ function monitorService(monitor: Monitor): Record<string, Handler> {
         registerResource: handler(async request => {
             if (request.getRemote()) throw new Error(`remote components are not known to this engine: ${request.getType()}`);
             const propertyDependencies = Object.fromEntries(
-                request.getPropertydependenciesMap().toArray().map(([key, dependencies]: [string, string[][]]) => [key, dependencies[0] ?? []]),
+                request
+                    .getPropertydependenciesMap()
+                    .toArray()
+                    .map(([key, dependencies]: [string, string[][]]) => [key, dependencies[0] ?? []]),
             );
             const registered = await monitor.register({
                 type: request.getType(),
@@ -146,7 +169,13 @@ function monitorService(monitor: Monitor): Record<string, Handler> {
             return new empty.Empty();
         }),
         readResource: handler(async request => {
-            const found = await monitor.read(request.getType(), request.getName(), request.getId(), request.getParent(), request.getProvider());
+            const found = await monitor.read(
+                request.getType(),
+                request.getName(),
+                request.getId(),
+                request.getParent(),
+                request.getProvider(),
+            );
             const response = new resource.ReadResourceResponse();
             response.setUrn(found.urn);
             response.setProperties(struct.Struct.fromJavaScript(found.outputs));
@@ -154,7 +183,9 @@ function monitorService(monitor: Monitor): Record<string, Handler> {
         }),
         invoke: handler(async request => {
             const response = new provider.InvokeResponse();
-            response.setReturn(struct.Struct.fromJavaScript(await monitor.invoke(request.getTok(), object(request.getArgs()), request.getProvider())));
+            response.setReturn(
+                struct.Struct.fromJavaScript(await monitor.invoke(request.getTok(), object(request.getArgs()), request.getProvider())),
+            );
             return response;
         }),
         signalAndWaitForShutdown: handler(async () => new empty.Empty()),

@@ -21,7 +21,11 @@ export interface Diff {
 
 /** Made, but not in working order. */
 export class InitError extends Error {
-    constructor(message: string, readonly id: string, readonly outputs: Properties) {
+    constructor(
+        message: string,
+        readonly id: string,
+        readonly outputs: Properties,
+    ) {
         super(message);
     }
 }

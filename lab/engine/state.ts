@@ -35,7 +35,10 @@ export class StateFile {
     private readonly salt: Buffer;
     private readonly key: Buffer;
 
-    constructor(private readonly file: string, passphrase: string) {
+    constructor(
+        private readonly file: string,
+        passphrase: string,
+    ) {
         mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
         this.salt = existsSync(file) ? Buffer.from(JSON.parse(readFileSync(file, "utf8")).salt, "base64") : randomBytes(16);
         this.key = scryptSync(passphrase, this.salt, 32);

@@ -16,7 +16,8 @@ export const secret = (value: Value): Value => (isSecret(value) ? value : { [sig
 export function plain<T = Value>(value: Value): T {
     if (isSecret(value)) return plain(value.value);
     if (Array.isArray(value)) return value.map(item => plain(item)) as T;
-    if (value !== null && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)])) as T;
+    if (value !== null && typeof value === "object")
+        return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)])) as T;
     return value;
 }
 
@@ -31,7 +32,10 @@ export const hasUnknown = (value: Value): boolean => contains(value, item => ite
 /** Envelopes for every output that carries the name of a secret input, or is named as secret. */
 export function markSecrets(outputs: Properties, inputs: Properties, additional: string[]): Properties {
     return Object.fromEntries(
-        Object.entries(outputs).map(([key, value]) => [key, additional.includes(key) || contains(inputs[key], isSecret) ? secret(plain(value)) : value]),
+        Object.entries(outputs).map(([key, value]) => [
+            key,
+            additional.includes(key) || contains(inputs[key], isSecret) ? secret(plain(value)) : value,
+        ]),
     );
 }
 
@@ -42,11 +46,17 @@ export function changedKeys(before: Properties, after: Properties): string[] {
 }
 
 function stable(value: Value): string {
-    return JSON.stringify(value, (_key, item) =>
-        item !== null && typeof item === "object" && !Array.isArray(item)
-            ? Object.fromEntries(Object.entries(item).filter(([, inner]) => inner !== undefined && inner !== null).sort(([a], [b]) => a.localeCompare(b)))
-            : item,
-    ) ?? "null";
+    return (
+        JSON.stringify(value, (_key, item) =>
+            item !== null && typeof item === "object" && !Array.isArray(item)
+                ? Object.fromEntries(
+                      Object.entries(item)
+                          .filter(([, inner]) => inner !== undefined && inner !== null)
+                          .sort(([a], [b]) => a.localeCompare(b)),
+                  )
+                : item,
+        ) ?? "null"
+    );
 }
 
 /**

@@ -36,7 +36,13 @@ export async function buildNodeImage(toolsFolder: string): Promise<string> {
  */
 async function kwokStages(): Promise<string> {
     const stages = join(await moduleFolder("kwok", "sigs.k8s.io/kwok"), "kustomize", "stage");
-    const files = ["pod/fast/pod-ready", "pod/fast/pod-complete", "pod/fast/pod-delete", "node/fast/node-initialize", "node/heartbeat/node-heartbeat"];
+    const files = [
+        "pod/fast/pod-ready",
+        "pod/fast/pod-complete",
+        "pod/fast/pod-delete",
+        "node/fast/node-initialize",
+        "node/heartbeat/node-heartbeat",
+    ];
     return files
         .flatMap(file => parseAllDocuments(readFileSync(join(stages, `${file}.yaml`), "utf8")).map(document => document.toJS()))
         .flatMap(stage => {
@@ -49,7 +55,11 @@ async function kwokStages(): Promise<string> {
             const serving = { key: ".metadata.labels.app", values: ["ingress-nginx", "rancher"] };
             return [
                 narrowed("pod-ready", { ...serving, operator: "NotIn" }),
-                narrowed("job-pod-ready", { ...serving, operator: "In" }, { key: ".metadata.ownerReferences.[].kind", operator: "In", values: ["Job"] }),
+                narrowed(
+                    "job-pod-ready",
+                    { ...serving, operator: "In" },
+                    { key: ".metadata.ownerReferences.[].kind", operator: "In", values: ["Job"] },
+                ),
             ];
         })
         .map(stage => stringify(stage))

@@ -3,10 +3,12 @@ import { AgentHostAliases, AgentHostAliasesArgs } from "../../components/rancher
 import { record } from "./recorder";
 
 const args: AgentHostAliasesArgs = { hostname: "rancher.example.com", addresses: ["192.0.2.21", "192.0.2.22"] };
-const build = (changed: Partial<AgentHostAliasesArgs> = {}) => () => {
-    const provider = new k8s.Provider("downstream", { kubeconfig: "text" });
-    return new AgentHostAliases("aliases", { ...args, ...changed }, { provider, deletedWith: provider, retainOnDelete: true });
-};
+const build =
+    (changed: Partial<AgentHostAliasesArgs> = {}) =>
+    () => {
+        const provider = new k8s.Provider("downstream", { kubeconfig: "text" });
+        return new AgentHostAliases("aliases", { ...args, ...changed }, { provider, deletedWith: provider, retainOnDelete: true });
+    };
 
 test("patches the host aliases of the cluster agent and nothing else", async () => {
     const recording = await record(build());

@@ -18,10 +18,19 @@ describe("PrivateCa", () => {
         const recording = await record(() => new PrivateCa("ca", { hostname }), { mock });
         const [component, ...children] = recording.resources;
         expect(component).toMatchObject({ type: "pulumi-rancher-ha:index:PrivateCa", name: "ca" });
-        expect(children.map(child => child.name).sort()).toEqual(["ca-root", "ca-root-key", "ca-server", "ca-server-key", "ca-server-request"]);
+        expect(children.map(child => child.name).sort()).toEqual([
+            "ca-root",
+            "ca-root-key",
+            "ca-server",
+            "ca-server-key",
+            "ca-server-request",
+        ]);
         expect(children.every(child => child.parent === component.urn)).toBe(true);
 
-        expect(recording.one("tls:index/privateKey:PrivateKey", "root-key").inputs).toMatchObject({ algorithm: "ECDSA", ecdsaCurve: "P256" });
+        expect(recording.one("tls:index/privateKey:PrivateKey", "root-key").inputs).toMatchObject({
+            algorithm: "ECDSA",
+            ecdsaCurve: "P256",
+        });
         expect(recording.one("tls:index/selfSignedCert:SelfSignedCert").inputs).toMatchObject({
             privateKeyPem: secret("KEY OF ca-root-key"),
             isCaCertificate: true,
@@ -80,7 +89,10 @@ describe("PrivateCa", () => {
         [{ hostname: "192.0.2.1" }, /hostname: expected a lower-case DNS name/],
         [{ hostname, ipAddresses: ["rancher"] }, /ipAddresses\[0\]: expected an IP address/],
         [{ hostname, certificateValidityHours: 20000 }, /certificateValidityHours: expected at most 9504 hours/],
-        [{ hostname, certificateValidityHours: 100, renewBeforeHours: 100 }, /renewBeforeHours: expected less than certificateValidityHours \(100\)/],
+        [
+            { hostname, certificateValidityHours: 100, renewBeforeHours: 100 },
+            /renewBeforeHours: expected less than certificateValidityHours \(100\)/,
+        ],
         [{ hostname, caValidityHours: 8760 }, /caValidityHours: expected at least twice certificateValidityHours \(8760\)/],
     ])("refuses %j", async (args, message) => {
         await expect(record(() => new PrivateCa("ca", args as never))).rejects.toThrow(message);
@@ -117,7 +129,9 @@ describe("BroughtCertificate", () => {
         const attempt = record(() => new BroughtCertificate("it", given));
         const error: Error = await attempt.then(accepted, reason => reason);
         expect(error.message).toMatch(/^BroughtCertificate it: 3 values are wrong/);
-        expect(error.message).toMatch(/- privateKey: expected the key of "other", found another ECDSA prime256v1 key\. Give .* made for\.$/m);
+        expect(error.message).toMatch(
+            /- privateKey: expected the key of "other", found another ECDSA prime256v1 key\. Give .* made for\.$/m,
+        );
         expect(error.message).toMatch(/- certificateChain: expected a certificate for rancher\.example\.com/);
         expect(error.message).toMatch(/- caCertificate: expected CA certificates, "rancher\.example\.com" is not one/);
         expect(error.message).not.toContain(leaf.privateKey.split("\n")[1]);
@@ -139,6 +153,8 @@ describe("BroughtCertificate", () => {
     test("refuses an expired certificate", async () => {
         const expired = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], days: -1 });
         const given = { ...args, certificateChain: expired.certificate, privateKey: expired.privateKey };
-        await expect(record(() => new BroughtCertificate("it", given))).rejects.toThrow(/certificate 1 "rancher.example.com" has expired on/);
+        await expect(record(() => new BroughtCertificate("it", given))).rejects.toThrow(
+            /certificate 1 "rancher.example.com" has expired on/,
+        );
     });
 });

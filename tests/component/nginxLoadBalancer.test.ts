@@ -23,9 +23,13 @@ interface Options extends RecordOptions {
 }
 const build = (changed: Partial<NginxLoadBalancerArgs> = {}, { epoch = 0, found = "in sync", ...options }: Options = {}) => {
     const probes: pulumi.runtime.MockCallArgs[] = [];
-    const mock: RecordOptions["mock"] = ({ type }) => (type === commandType ? { stdout: "fingerprint" } : type === latchType ? { epoch } : {});
+    const mock: RecordOptions["mock"] = ({ type }) =>
+        type === commandType ? { stdout: "fingerprint" } : type === latchType ? { epoch } : {};
     const call = (request: pulumi.runtime.MockCallArgs) => (probes.push(request), { stdout: found });
-    return record(() => new NginxLoadBalancer("lb", { ...args, ...changed }), { mock, call, ...options }).then(recording => ({ ...recording, probes }));
+    return record(() => new NginxLoadBalancer("lb", { ...args, ...changed }), { mock, call, ...options }).then(recording => ({
+        ...recording,
+        probes,
+    }));
 };
 const stdinOf = (recording: Recording): string => recording.one(commandType).inputs.stdin.secret;
 const keyLine = server.privateKey.split("\n")[1];
@@ -40,7 +44,15 @@ test("one command on the host, with certificate and key on standard input only",
 
     const { stdin, ...visible } = recording.one(commandType).inputs;
     expect(visible).toEqual({
-        connection: secret({ host: "192.0.2.21", port: 22, user: "root", privateKey: sshKey, hostKey, dialErrorLimit: 3, perDialTimeout: 10 }),
+        connection: secret({
+            host: "192.0.2.21",
+            port: 22,
+            user: "root",
+            privateKey: sshKey,
+            hostKey,
+            dialErrorLimit: 3,
+            perDialTimeout: 10,
+        }),
         create: "timeout -k 10 600 sh -s apply",
         delete: "timeout -k 10 600 sh -s destroy",
         addPreviousOutputInEnv: false,
@@ -121,12 +133,24 @@ const elsewhere = issue({ name: "other.example.com", names: ["DNS:other.example.
 const host = { host: "192.0.2.21", hostKey, privateKey: sshKey };
 
 test.each<[string, Record<string, unknown>, RegExp]>([
-    ["two hosts", { hosts: [host, { ...host, host: "192.0.2.22" }] }, /hosts: expected exactly one host: two need a virtual IP between them/],
-    ["a host without a key of its own", { hosts: [{ host: "192.0.2.21", privateKey: sshKey }] }, /hosts\[0\]\.hostKey: expected string, found nothing/],
+    [
+        "two hosts",
+        { hosts: [host, { ...host, host: "192.0.2.22" }] },
+        /hosts: expected exactly one host: two need a virtual IP between them/,
+    ],
+    [
+        "a host without a key of its own",
+        { hosts: [{ host: "192.0.2.21", privateKey: sshKey }] },
+        /hosts\[0\]\.hostKey: expected string, found nothing/,
+    ],
     ["an upstream twice", { upstreams: ["192.0.2.31", "192.0.2.31"] }, /upstreams: expected each address once/],
     ["an upstream by name", { upstreams: ["node1"] }, /upstreams\[0\]: expected an IP address, found "node1"/],
     ["no upstream", { upstreams: [] }, /upstreams: expected at least one worker node/],
-    ["a certificate for another name", { certificateChain: elsewhere.certificate, privateKey: elsewhere.privateKey }, /certificateChain: expected a certificate for rancher\.example\.com/],
+    [
+        "a certificate for another name",
+        { certificateChain: elsewhere.certificate, privateKey: elsewhere.privateKey },
+        /certificateChain: expected a certificate for rancher\.example\.com/,
+    ],
     ["another key", { privateKey: elsewhere.privateKey }, /privateKey: expected the key of "rancher\.example\.com"/],
     ["malformed PEM", { certificateChain: "MIIB", privateKey: server.privateKey }, /certificateChain: expected PEM text/],
     ["a timeout that cuts shells off", { readTimeoutSeconds: 60 }, /readTimeoutSeconds: expected at least 900/],
@@ -138,13 +162,24 @@ test.each<[string, Record<string, unknown>, RegExp]>([
 
 test("in a first preview, nodes and certificate that are not known yet are no fault", async () => {
     const plan = (changed: Partial<NginxLoadBalancerArgs> = {}) =>
-        record(() => {
-            const other = new tls.PrivateKey("other", { algorithm: "ECDSA" });
-            const later = { upstreams: other.id.apply(id => [id]), certificateChain: other.publicKeyPem, privateKey: other.privateKeyPem };
-            return new NginxLoadBalancer("lb", { ...args, ...later, ...changed });
-        }, { preview: true });
+        record(
+            () => {
+                const other = new tls.PrivateKey("other", { algorithm: "ECDSA" });
+                const later = {
+                    upstreams: other.id.apply(id => [id]),
+                    certificateChain: other.publicKeyPem,
+                    privateKey: other.privateKeyPem,
+                };
+                return new NginxLoadBalancer("lb", { ...args, ...later, ...changed });
+            },
+            { preview: true },
+        );
     const recording = await plan();
-    expect(recording.one(latchType).inputs.desired).toEqual({ "nginx.conf": unknown, certificate: unknown, "private key, SHA-256": unknown });
+    expect(recording.one(latchType).inputs.desired).toEqual({
+        "nginx.conf": unknown,
+        certificate: unknown,
+        "private key, SHA-256": unknown,
+    });
     expect(JSON.stringify(recording.one(commandType).inputs.stdin)).toContain(unknown);
     expect(recording.outputs).toMatchObject({ addresses: unknown, configuration: unknown });
     // What is known is checked all the same.

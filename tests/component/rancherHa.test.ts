@@ -78,7 +78,10 @@ test("what is in the cluster uses the cluster's provider, and goes with the clus
     const children = whole.resources.filter(inCluster);
     expect(children.map(({ name }) => name).sort()).toEqual(["rancher-ca-secret-secret", "rancher-namespace", "rancher-release-release"]);
     for (const child of children) {
-        expect(child).toMatchObject({ provider: `${provider.urn}::rancher-kubernetes-id`, deletedWith: whole.one("command:local:Command", "-rke").urn });
+        expect(child).toMatchObject({
+            provider: `${provider.urn}::rancher-kubernetes-id`,
+            deletedWith: whole.one("command:local:Command", "-rke").urn,
+        });
     }
 });
 
@@ -102,7 +105,11 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         waits(caSecret, namespace);
         waits(release, caSecret, namespace);
         expect(caSecret.inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
-        expect(release.inputs).toMatchObject({ namespace: "cattle-system", version: "2.11.3", values: { hostname, tls: "external", privateCA: true } });
+        expect(release.inputs).toMatchObject({
+            namespace: "cattle-system",
+            version: "2.11.3",
+            values: { hostname, tls: "external", privateCA: true },
+        });
         expect(release.inputs.values.bootstrapPassword).toEqual(secret(bootstrapPassword));
     });
 
@@ -174,7 +181,9 @@ describe("other ways", () => {
         ["both", { existingCluster }, "both"],
         ["neither", { cluster: undefined }, "neither"],
     ])("%s kinds of cluster are refused", async (_, changed, found) => {
-        await expect(build(changed)).rejects.toThrow(`RancherHa rancher: cluster, existingCluster: expected exactly one of them, found ${found}`);
+        await expect(build(changed)).rejects.toThrow(
+            `RancherHa rancher: cluster, existingCluster: expected exactly one of them, found ${found}`,
+        );
     });
 });
 

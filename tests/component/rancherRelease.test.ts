@@ -5,16 +5,23 @@ import { RancherRelease, RancherReleaseArgs } from "../../components/rancher/ran
 import { record, RecordOptions, secret, unknown } from "./recorder";
 
 const checksum = "ab".repeat(32);
-const args: RancherReleaseArgs = { hostname: "rancher.example.com", chartVersion: "2.11.3", kubernetesVersion: "v1.30.14", caChecksum: checksum };
+const args: RancherReleaseArgs = {
+    hostname: "rancher.example.com",
+    chartVersion: "2.11.3",
+    kubernetesVersion: "v1.30.14",
+    caChecksum: checksum,
+};
 const mock: RecordOptions["mock"] = resource => {
     if (resource.type === "random:index/randomPassword:RandomPassword") return { result: pulumi.secret("generated-password") };
     if (resource.type !== "kubernetes:helm.sh/v3:Release") return {};
     return { status: { version: resource.inputs.version, revision: 4, status: "deployed" } };
 };
-const build = (changed: Partial<RancherReleaseArgs> = {}) => () => {
-    const provider = new k8s.Provider("cluster", { kubeconfig: "text" });
-    return new RancherRelease("rancher", { ...args, ...changed }, { provider, deletedWith: provider });
-};
+const build =
+    (changed: Partial<RancherReleaseArgs> = {}) =>
+    () => {
+        const provider = new k8s.Provider("cluster", { kubeconfig: "text" });
+        return new RancherRelease("rancher", { ...args, ...changed }, { provider, deletedWith: provider });
+    };
 
 test("installs the chart as Rancher wants it, and only the password is a secret", async () => {
     const recording = await record(build(), { mock });
@@ -44,7 +51,12 @@ test("installs the chart as Rancher wants it, and only the password is a secret"
     });
     expect(release.provider).toBe(`${provider.urn}::cluster-id`);
     expect(release.deletedWith).toBe(provider.urn);
-    expect(recording.outputs).toEqual({ version: "2.11.3", revision: 4, status: "deployed", bootstrapPassword: secret("generated-password") });
+    expect(recording.outputs).toEqual({
+        version: "2.11.3",
+        revision: 4,
+        status: "deployed",
+        bootstrapPassword: secret("generated-password"),
+    });
 
     const component = recording.one("pulumi-rancher-ha:index:RancherRelease");
     const children = recording.resources.filter(resource => resource.parent === component.urn);
@@ -53,9 +65,15 @@ test("installs the chart as Rancher wants it, and only the password is a secret"
 });
 
 test("takes a password, a chart on disk and a cluster's own choice of replicas", async () => {
-    const recording = await record(build({ bootstrapPassword: "chosen-by-people", chartPath: "charts/rancher.tgz", replicas: -3 }), { mock });
+    const recording = await record(build({ bootstrapPassword: "chosen-by-people", chartPath: "charts/rancher.tgz", replicas: -3 }), {
+        mock,
+    });
     const { inputs } = recording.one("kubernetes:helm.sh/v3:Release");
-    expect(inputs).toMatchObject({ chart: "charts/rancher.tgz", repositoryOpts: {}, values: { replicas: -3, bootstrapPassword: secret("chosen-by-people") } });
+    expect(inputs).toMatchObject({
+        chart: "charts/rancher.tgz",
+        repositoryOpts: {},
+        values: { replicas: -3, bootstrapPassword: secret("chosen-by-people") },
+    });
     expect(recording.resources.map(resource => resource.type)).not.toContain("random:index/randomPassword:RandomPassword");
     expect(recording.outputs.bootstrapPassword).toEqual(secret("chosen-by-people"));
 });
@@ -63,7 +81,7 @@ test("takes a password, a chart on disk and a cluster's own choice of replicas",
 test("a secret among the values stays one", async () => {
     const values = { proxy: pulumi.secret("http://user:word@proxy.example.com") };
     const recording = await record(build({ values }), { mock });
-    expect(JSON.stringify(recording.one("kubernetes:helm.sh/v3:Release").inputs.values)).toContain("{\"secret\":");
+    expect(JSON.stringify(recording.one("kubernetes:helm.sh/v3:Release").inputs.values)).toContain('{"secret":');
     expect(recording.one("kubernetes:helm.sh/v3:Release").inputs.values).toHaveProperty("secret");
 });
 
@@ -78,15 +96,27 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
     [{ chartVersion: undefined }, /chartVersion: expected string, found nothing/],
     [{ chartVersion: "~2.11" }, /chartVersion: expected one exact version such as 2\.11\.3/],
     [{ chartVersion: "v2.11.3" }, /chartVersion: expected one exact version such as 2\.11\.3, without v/],
-    [{ chartVersion: "2.12.1", distribution: "rke" }, /chartVersion: expected a Rancher .*RKE 1.*The nearest that works is Rancher 2\.11\.x/],
-    [{ chartVersion: "2.9.0", kubernetesVersion: "v1.32.6" }, /chartVersion: expected a Rancher for Kubernetes 1\.32; 2\.9 works on 1\.27 to 1\.30/],
+    [
+        { chartVersion: "2.12.1", distribution: "rke" },
+        /chartVersion: expected a Rancher .*RKE 1.*The nearest that works is Rancher 2\.11\.x/,
+    ],
+    [
+        { chartVersion: "2.9.0", kubernetesVersion: "v1.32.6" },
+        /chartVersion: expected a Rancher for Kubernetes 1\.32; 2\.9 works on 1\.27 to 1\.30/,
+    ],
     [{ hostname: "192.0.2.1" }, /hostname: expected a lower-case DNS name/],
     [{ replicas: 0 }, /replicas: expected at least 1, or a negative number/],
-    [{ bootstrapPassword: "short" }, /bootstrapPassword: expected at least 12 characters, as Rancher wants, found a value that is not shown/],
+    [
+        { bootstrapPassword: "short" },
+        /bootstrapPassword: expected at least 12 characters, as Rancher wants, found a value that is not shown/,
+    ],
     [{ repository: "stable" }, /repository: expected the URL of a chart repository/],
     [{ repository: "https://charts.example.com", chartPath: "x.tgz" }, /chartPath: expected either repository or chartPath, not both/],
     [{ caChecksum: "", agentTlsMode: AgentTlsMode.Strict }, /agentTlsMode: expected system-store for a publicly trusted CA/],
-    [{ additionalValues: { tls: "ingress" } }, /additionalValues\.tls: expected a value that nothing else sets\. The load balancer ends TLS\.$/],
+    [
+        { additionalValues: { tls: "ingress" } },
+        /additionalValues\.tls: expected a value that nothing else sets\. The load balancer ends TLS\.$/,
+    ],
     [{ values: { hostname: "x" } }, /values\.hostname: no such key/],
 ])("refuses %j", async (changed, message) => {
     const attempt = record(build(changed as never), { mock });

@@ -55,12 +55,20 @@ export async function record(build: () => pulumi.Resource, options: RecordOption
     prototype.registerResource = function (request: any, callback: any) {
         let urn = "";
         requests.push({ request, urn: () => urn });
-        return registerResource.call(this, request, (error: unknown, response: any) => ((urn = response?.getUrn() ?? ""), callback(error, response)));
+        return registerResource.call(
+            this,
+            request,
+            (error: unknown, response: any) => ((urn = response?.getUrn() ?? ""), callback(error, response)),
+        );
     };
     prototype.readResource = function (request: any, callback: any) {
         let urn = "";
         requests.push({ request, read: request.getId(), urn: () => urn });
-        return readResource.call(this, request, (error: unknown, response: any) => ((urn = response?.getUrn() ?? ""), callback(error, response)));
+        return readResource.call(
+            this,
+            request,
+            (error: unknown, response: any) => ((urn = response?.getUrn() ?? ""), callback(error, response)),
+        );
     };
     try {
         await pulumi.runtime.setMocks(

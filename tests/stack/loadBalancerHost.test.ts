@@ -54,15 +54,28 @@ interface Applied {
 
 const onHost = async (script: string) => (await hostExec(instance, host, ["sh", "-c", script])).stdout;
 const hostKey = () =>
-    readFileSync(labFiles(instance).knownHosts, "utf8").split("\n").find(line => line.startsWith(`${address} `))!.slice(address.length + 1);
-const connection = () => ({ host: address, port: 22, user: "root", privateKey: readFileSync(labFiles(instance).privateKey, "utf8"), hostKey: hostKey() });
+    readFileSync(labFiles(instance).knownHosts, "utf8")
+        .split("\n")
+        .find(line => line.startsWith(`${address} `))!
+        .slice(address.length + 1);
+const connection = () => ({
+    host: address,
+    port: 22,
+    user: "root",
+    privateKey: readFileSync(labFiles(instance).privateKey, "utf8"),
+    hostKey: hostKey(),
+});
 
 function settings(changes: Partial<NginxSettings> = {}, served: Issued = certificate): NginxSettings {
     const { address: gateway, port } = upstream.address() as AddressInfo;
     return {
         ...nginxSettingsSchema.parse({
-            hosts: [connection()], hostname, upstreams: [gateway], upstreamPort: port,
-            certificateChain: served.certificate, privateKey: served.privateKey,
+            hosts: [connection()],
+            hostname,
+            upstreams: [gateway],
+            upstreamPort: port,
+            certificateChain: served.certificate,
+            privateKey: served.privateKey,
         }),
         ...changes,
     };
@@ -81,16 +94,35 @@ interface SshOptions {
 function ssh(verb: string, text: string, options: SshOptions = {}): Promise<Applied> {
     const { privateKey, knownHosts } = labFiles(instance);
     const client = spawn("ssh", [
-        "-F", "none", "-T", "-i", privateKey, "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR",
-        "-o", "StrictHostKeyChecking=yes", "-o", `UserKnownHostsFile=${knownHosts}`, "-o", "GlobalKnownHostsFile=/dev/null",
-        `root@${address}`, `${options.before ?? ""} exec timeout -k 10 600 sh -s ${verb}`,
+        "-F",
+        "none",
+        "-T",
+        "-i",
+        privateKey,
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "LogLevel=ERROR",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        `UserKnownHostsFile=${knownHosts}`,
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+        `root@${address}`,
+        `${options.before ?? ""} exec timeout -k 10 600 sh -s ${verb}`,
     ]);
     return new Promise((resolve, reject) => {
         const result = { stdout: "", said: "" };
         client.stdout.on("data", chunk => (result.stdout += chunk));
         client.stderr.on("data", chunk => {
             result.said += chunk;
-            String(chunk).split("\n").filter(Boolean).forEach(line => options.onLine?.(line, client));
+            String(chunk)
+                .split("\n")
+                .filter(Boolean)
+                .forEach(line => options.onLine?.(line, client));
         });
         client.stdin.on("error", () => undefined);
         client.stdin.end(text);
@@ -119,7 +151,8 @@ async function probe(changes: Partial<ReturnType<typeof connection>> = {}): Prom
 
 /** What a run could change: contents, modes, owners, links, packages, kernel settings, the service. */
 async function hostState(): Promise<string> {
-    const rest = await onHost(`find /etc /var/lib/pulumi-rancher-ha /var/lib/nginx /var/log/nginx /var/tmp/rancher-ha.* -printf '%p %m %u:%g %l\\n' 2>/dev/null | sort
+    const rest =
+        await onHost(`find /etc /var/lib/pulumi-rancher-ha /var/lib/nginx /var/log/nginx /var/tmp/rancher-ha.* -printf '%p %m %u:%g %l\\n' 2>/dev/null | sort
         dpkg-query -W
         sysctl net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2
         systemctl is-enabled nginx 2>&1
@@ -135,7 +168,9 @@ function ask(path = "/"): Promise<{ status: number; body: string; fingerprint: s
         const asked = request(options, answer => {
             const { fingerprint256 } = (answer.socket as TLSSocket).getPeerCertificate();
             let body = "";
-            answer.on("data", chunk => (body += chunk)).on("end", () => resolve({ status: answer.statusCode!, body, fingerprint: fingerprint256 }));
+            answer
+                .on("data", chunk => (body += chunk))
+                .on("end", () => resolve({ status: answer.statusCode!, body, fingerprint: fingerprint256 }));
         });
         asked.on("error", reject).end();
     });
@@ -143,7 +178,8 @@ function ask(path = "/"): Promise<{ status: number; body: string; fingerprint: s
 
 const fingerprint = async (of: Issued) =>
     (await run("openssl", ["x509", "-noout", "-fingerprint", "-sha256"], { input: of.certificate })).stdout.trim().split("=")[1];
-const served = async (of: Issued) => expect(await ask()).toEqual({ status: 200, body: `${hostname} https`, fingerprint: await fingerprint(of) });
+const served = async (of: Issued) =>
+    expect(await ask()).toEqual({ status: 200, body: `${hostname} https`, fingerprint: await fingerprint(of) });
 const workers = () => onHost("pgrep -P $(cat /run/nginx.pid) | sort");
 
 /** The program is refused with these words, and the host is as it was, byte by byte, and still serves. */
@@ -176,27 +212,39 @@ const noListener = "systemctl stop lab-listener";
 
 describe("a host that cannot become a load balancer is refused before anything is touched", () => {
     test("another system than Debian or Ubuntu", () =>
-        broken("printf 'ID=fedora\\nPRETTY_NAME=\"Fedora Linux 42\"\\n' >/run/os-release; mount --bind /run/os-release /usr/lib/os-release", "umount /usr/lib/os-release", () =>
-            refused(program(), /lb2: expected Debian or Ubuntu, found Fedora Linux 42\. Nothing was changed/)));
+        broken(
+            "printf 'ID=fedora\\nPRETTY_NAME=\"Fedora Linux 42\"\\n' >/run/os-release; mount --bind /run/os-release /usr/lib/os-release",
+            "umount /usr/lib/os-release",
+            () => refused(program(), /lb2: expected Debian or Ubuntu, found Fedora Linux 42\. Nothing was changed/),
+        ));
 
     test("port 443 taken by another process, which is named", () =>
         broken(listener(443), noListener, () => refused(program(), /ports 80 and 443 must be free for NGINX[^]*:443 [^]*"perl",pid=/)));
 
     test("a configuration of an NGINX that did not come as a package", () =>
         broken("mkdir /etc/nginx; echo 'events {}' >/etc/nginx/nginx.conf", "rm -r /etc/nginx", () =>
-            refused(program(), /configured for something else:\n\/etc\/nginx\/nginx\.conf\n/)));
+            refused(program(), /configured for something else:\n\/etc\/nginx\/nginx\.conf\n/),
+        ));
 });
 
 describe("a first apply that fails leaves the host as it was", () => {
     test("package sources that do not answer", () =>
-        broken("echo 'deb http://127.0.0.1:9/debian bookworm main' >/run/sources; mount --bind /run/sources /etc/apt/sources.list", "umount /etc/apt/sources.list", () =>
-            refused(program(), /NGINX could not be installed[^]*127\.0\.0\.1[^]*Check its package sources and network/)));
+        broken(
+            "echo 'deb http://127.0.0.1:9/debian bookworm main' >/run/sources; mount --bind /run/sources /etc/apt/sources.list",
+            "umount /etc/apt/sources.list",
+            () => refused(program(), /NGINX could not be installed[^]*127\.0\.0\.1[^]*Check its package sources and network/),
+        ));
 
     test("a configuration that the new NGINX refuses", () =>
-        refused(program().replace("least_conn;", "least_con;"), /NGINX [\d.]+ refuses the configuration:[^]*unknown directive "least_con" in nginx\.conf:\d+/));
+        refused(
+            program().replace("least_conn;", "least_con;"),
+            /NGINX [\d.]+ refuses the configuration:[^]*unknown directive "least_con" in nginx\.conf:\d+/,
+        ));
 
     test("a port of the configuration is taken", () =>
-        broken(listener(10280), noListener, () => refused(program(), /NGINX does not start: [^]*127\.0\.0\.1:10280 failed[^]*The previous files were put back/)));
+        broken(listener(10280), noListener, () =>
+            refused(program(), /NGINX does not start: [^]*127\.0\.0\.1:10280 failed[^]*The previous files were put back/),
+        ));
 
     test("destroy has nothing to do after it", async () => {
         expect(await ssh("destroy", program())).toMatchObject({ code: 0, said: "lb2: nothing to remove\n" });
@@ -242,11 +290,18 @@ describe("a host that serves", () => {
 
     test("sends plain HTTP to HTTPS, and refuses other names", async () => {
         const answer = await new Promise<[number, string]>((resolve, reject) =>
-            get({ host: address, path: "/dashboard?a=b", agent: false, headers: { host: hostname } }, ({ statusCode, headers }) => resolve([statusCode!, headers.location!])).on("error", reject));
+            get({ host: address, path: "/dashboard?a=b", agent: false, headers: { host: hostname } }, ({ statusCode, headers }) =>
+                resolve([statusCode!, headers.location!]),
+            ).on("error", reject),
+        );
         expect(answer).toEqual([301, `https://${hostname}/dashboard?a=b`]);
-        const plain = new Promise((_resolve, reject) => get({ host: address, agent: false, headers: { host: "other.example.com" } }).on("error", reject));
+        const plain = new Promise((_resolve, reject) =>
+            get({ host: address, agent: false, headers: { host: "other.example.com" } }).on("error", reject),
+        );
         await expect(plain).rejects.toThrow("socket hang up");
-        const handshake = new Promise((resolve, reject) => connectTls({ host: address, port: 443, servername: "other.example.com" }, () => resolve("connected")).on("error", reject));
+        const handshake = new Promise((resolve, reject) =>
+            connectTls({ host: address, port: 443, servername: "other.example.com" }, () => resolve("connected")).on("error", reject),
+        );
         await expect(handshake).rejects.toThrow(/unrecognized name/);
     });
 
@@ -256,7 +311,10 @@ describe("a host that serves", () => {
     });
 
     test("is not touched by a second apply", async () => {
-        const look = () => onHost("stat -c '%n %i %y' /etc/nginx/nginx.conf /etc/nginx/rancher-ha/* /etc/sysctl.d/60-rancher-ha.conf /var/lib/pulumi-rancher-ha/load-balancer/manifest");
+        const look = () =>
+            onHost(
+                "stat -c '%n %i %y' /etc/nginx/nginx.conf /etc/nginx/rancher-ha/* /etc/sysctl.d/60-rancher-ha.conf /var/lib/pulumi-rancher-ha/load-balancer/manifest",
+            );
         const before = [await look(), await workers()];
         const second = await apply(program());
         expect([second.stdout, second.said]).toEqual([first.stdout, "lb2: nothing to change\n"]);
@@ -278,16 +336,23 @@ describe("a host that serves", () => {
     describe("refuses and goes on serving", () => {
         const change = { readTimeoutSeconds: 3600 };
 
-        test("a configuration that NGINX refuses", () => refused(program(change).replace("least_conn;", "least_con;"), /refuses the configuration:[^]*unknown directive "least_con"/));
+        test("a configuration that NGINX refuses", () =>
+            refused(program(change).replace("least_conn;", "least_con;"), /refuses the configuration:[^]*unknown directive "least_con"/));
 
         test("the key of another certificate", () => {
             const other = newCertificate();
             keys.push(other.privateKey);
-            return refused(program({ ...change, privateKey: other.privateKey }), /the private key does not belong to the certificate\. The host was left as it was/);
+            return refused(
+                program({ ...change, privateKey: other.privateKey }),
+                /the private key does not belong to the certificate\. The host was left as it was/,
+            );
         });
 
         test("a release that the workers do not serve in the end", () =>
-            refused(program(change).replace(/return 200 "\w{12}\\n"/, "return 200 \"another\\n\""), /does not serve the new release: expected release \w{12} [^]*found release 'another'[^]*previous files were put back/));
+            refused(
+                program(change).replace(/return 200 "\w{12}\\n"/, 'return 200 "another\\n"'),
+                /does not serve the new release: expected release \w{12} [^]*found release 'another'[^]*previous files were put back/,
+            ));
 
         test("port 443 taken by another process while NGINX is down", async () => {
             await onHost("systemctl stop nginx");
@@ -300,12 +365,33 @@ describe("a host that serves", () => {
         });
 
         const full = "dd if=/dev/zero bs=512 2>/dev/null of=";
-        const tmpfs = (place: string) => `mkdir /run/copy; cp -a ${place}/. /run/copy; mount -t tmpfs -o size=64k,mode=755 none ${place}; cp -a /run/copy/. ${place}; ${full}${place}/full || true`;
+        const tmpfs = (place: string) =>
+            `mkdir /run/copy; cp -a ${place}/. /run/copy; mount -t tmpfs -o size=64k,mode=755 none ${place}; cp -a /run/copy/. ${place}; ${full}${place}/full || true`;
         test.each([
-            ["the staging folder is full", "/var/tmp", `mount -t tmpfs -o size=16k,mode=1777 none /var/tmp; ${full}/var/tmp/full || true`, /could not be written\. Check free space in \/var\/tmp\. The host was left as it was/],
-            ["the staging folder cannot be made", "/var/tmp", "mount -t tmpfs -o nr_inodes=1 none /var/tmp", /no folder can be made in \/var\/tmp: [^]*No space left on device/],
-            ["the disk is full when the files are switched", "/etc/nginx/rancher-ha", tmpfs("/etc/nginx/rancher-ha"), /could not be put in place[^]*The previous ones were put back/],
-            ["the disk is full when the release is noted", "/var/lib/pulumi-rancher-ha/load-balancer", tmpfs("/var/lib/pulumi-rancher-ha/load-balancer"), /manifest cannot be written\. Check free space there\. The previous files were put back/],
+            [
+                "the staging folder is full",
+                "/var/tmp",
+                `mount -t tmpfs -o size=16k,mode=1777 none /var/tmp; ${full}/var/tmp/full || true`,
+                /could not be written\. Check free space in \/var\/tmp\. The host was left as it was/,
+            ],
+            [
+                "the staging folder cannot be made",
+                "/var/tmp",
+                "mount -t tmpfs -o nr_inodes=1 none /var/tmp",
+                /no folder can be made in \/var\/tmp: [^]*No space left on device/,
+            ],
+            [
+                "the disk is full when the files are switched",
+                "/etc/nginx/rancher-ha",
+                tmpfs("/etc/nginx/rancher-ha"),
+                /could not be put in place[^]*The previous ones were put back/,
+            ],
+            [
+                "the disk is full when the release is noted",
+                "/var/lib/pulumi-rancher-ha/load-balancer",
+                tmpfs("/var/lib/pulumi-rancher-ha/load-balancer"),
+                /manifest cannot be written\. Check free space there\. The previous files were put back/,
+            ],
         ])("%s", (_what, place, fill, words) => broken(fill, `umount ${place}; rm -rf /run/copy`, () => refused(program(change), words)));
 
         test("and is in sync after all of it", async () => expect(await probe()).toBe("in sync"));
@@ -341,16 +427,36 @@ describe("a host that serves", () => {
         test.each([
             ["content", "sed -i 's/least_conn;/ip_hash;/' /etc/nginx/nginx.conf", "/etc/nginx/nginx.conf: content changed"],
             ["certificate", "sed -i '2s/./x/' /etc/nginx/rancher-ha/fullchain.pem", "/etc/nginx/rancher-ha/fullchain.pem: content changed"],
-            ["mode", "chmod 644 /etc/nginx/rancher-ha/privkey.pem", "/etc/nginx/rancher-ha/privkey.pem: mode and owner 644 root:root, expected 600 root:root"],
-            ["owner", "chown www-data:www-data /etc/nginx/rancher-ha/privkey.pem", "/etc/nginx/rancher-ha/privkey.pem: mode and owner 600 www-data:www-data, expected 600 root:root"],
+            [
+                "mode",
+                "chmod 644 /etc/nginx/rancher-ha/privkey.pem",
+                "/etc/nginx/rancher-ha/privkey.pem: mode and owner 644 root:root, expected 600 root:root",
+            ],
+            [
+                "owner",
+                "chown www-data:www-data /etc/nginx/rancher-ha/privkey.pem",
+                "/etc/nginx/rancher-ha/privkey.pem: mode and owner 600 www-data:www-data, expected 600 root:root",
+            ],
             ["missing file", "rm /etc/sysctl.d/60-rancher-ha.conf", "/etc/sysctl.d/60-rancher-ha.conf: missing"],
-            ["missing folder", "rm -r /etc/nginx/rancher-ha", "/etc/nginx/rancher-ha/fullchain.pem: missing\n/etc/nginx/rancher-ha/privkey.pem: missing"],
+            [
+                "missing folder",
+                "rm -r /etc/nginx/rancher-ha",
+                "/etc/nginx/rancher-ha/fullchain.pem: missing\n/etc/nginx/rancher-ha/privkey.pem: missing",
+            ],
             ["service stopped", "systemctl stop nginx", "nginx.service: inactive, expected active"],
             ["service disabled", "systemctl -q disable nginx 2>/dev/null", "nginx.service: disabled, expected enabled"],
             ["kernel setting", "sysctl -q -w net.ipv4.tcp_retries2=15", "kernel setting net.ipv4.tcp_retries2: 15, expected 6"],
             // Another version of the package cannot be had here: what is noted is changed instead.
-            ["NGINX version", "sed -i 's/^nginx-package .*/nginx-package 1.0-1/' /var/lib/pulumi-rancher-ha/load-balancer/manifest", /^NGINX: version 1\.22\.\S+, expected 1\.0-1$/],
-            ["workers of another release", `${sameText}; sed -i 's/return 200 "[0-9a-f]*\\\\n"/return 200 "another\\\\n"/' $p; systemctl reload nginx; sleep 1; cp -p /run/nginx.conf $p`, /^running workers: release another, expected \w{12}$/],
+            [
+                "NGINX version",
+                "sed -i 's/^nginx-package .*/nginx-package 1.0-1/' /var/lib/pulumi-rancher-ha/load-balancer/manifest",
+                /^NGINX: version 1\.22\.\S+, expected 1\.0-1$/,
+            ],
+            [
+                "workers of another release",
+                `${sameText}; sed -i 's/return 200 "[0-9a-f]*\\\\n"/return 200 "another\\\\n"/' $p; systemctl reload nginx; sleep 1; cp -p /run/nginx.conf $p`,
+                /^running workers: release another, expected \w{12}$/,
+            ],
             ["package removed", "dpkg --purge nginx >/dev/null 2>&1", /^NGINX: version none, expected 1\.22/],
         ])("%s", async (_what, tamper, finding) => {
             await onHost(tamper);
@@ -378,15 +484,26 @@ describe("a host that has NGINX already", () => {
     afterAll(() => onHost("dpkg --purge nginx nginx-common >/dev/null 2>&1 || true"));
 
     test("with a configuration of its own is refused, with a list of it", () =>
-        broken("cp -p /etc/nginx/nginx.conf /run/; echo '# ours' >>/etc/nginx/nginx.conf; touch /etc/nginx/conf.d/shop.conf", "cp -p /run/nginx.conf /etc/nginx/; rm /etc/nginx/conf.d/shop.conf", async () => {
-            const before = await hostState();
-            const applied = await ssh("apply", program());
-            expect(applied).toMatchObject({ code: 1, said: expect.stringContaining("configured for something else:\n/etc/nginx/nginx.conf (changed)\n/etc/nginx/conf.d/shop.conf\nChoose another host, or remove that configuration. Nothing was changed") });
-            expect(await hostState()).toBe(before);
-        }));
+        broken(
+            "cp -p /etc/nginx/nginx.conf /run/; echo '# ours' >>/etc/nginx/nginx.conf; touch /etc/nginx/conf.d/shop.conf",
+            "cp -p /run/nginx.conf /etc/nginx/; rm /etc/nginx/conf.d/shop.conf",
+            async () => {
+                const before = await hostState();
+                const applied = await ssh("apply", program());
+                expect(applied).toMatchObject({
+                    code: 1,
+                    said: expect.stringContaining(
+                        "configured for something else:\n/etc/nginx/nginx.conf (changed)\n/etc/nginx/conf.d/shop.conf\nChoose another host, or remove that configuration. Nothing was changed",
+                    ),
+                });
+                expect(await hostState()).toBe(before);
+            },
+        ));
 
     test("is as it was after an apply that failed", () =>
-        broken(listener(10280), noListener, () => refused(program(), /does not serve the new release[^]*127\.0\.0\.1:10280 failed[^]*previous files were put back/)));
+        broken(listener(10280), noListener, () =>
+            refused(program(), /does not serve the new release[^]*127\.0\.0\.1:10280 failed[^]*previous files were put back/),
+        ));
 
     test("as it came is taken, and destroy gives it back", async () => {
         const before = await hostState();
@@ -401,20 +518,50 @@ describe("a host that has NGINX already", () => {
 describe("a host that cannot be reached", () => {
     const otherKey = async () => {
         const file = join(labFiles(instance).folder, "other");
-        await run("sh", ["-c", "rm -f \"$0\" \"$0.pub\"; ssh-keygen -q -t ed25519 -N '' -f \"$0\"", file]);
+        await run("sh", ["-c", 'rm -f "$0" "$0.pub"; ssh-keygen -q -t ed25519 -N \'\' -f "$0"', file]);
         return { privateKey: readFileSync(file, "utf8"), publicKey: readFileSync(`${file}.pub`, "utf8").trim() };
     };
     /** Runs the command as the lab's provider does; returns how it fails. */
     const refusal = (changes: object) =>
-        command.create({ urn: "urn:test::host", type: "command:remote:Command", config: {}, say: () => undefined, onStop: () => undefined },
-            { connection: { ...connection(), dialErrorLimit: 0, perDialTimeout: 5, ...changes }, create: "sh -s apply", stdin: program() })
-            .then(() => "", (error: Error) => error.message);
+        command
+            .create(
+                { urn: "urn:test::host", type: "command:remote:Command", config: {}, say: () => undefined, onStop: () => undefined },
+                {
+                    connection: { ...connection(), dialErrorLimit: 0, perDialTimeout: 5, ...changes },
+                    create: "sh -s apply",
+                    stdin: program(),
+                },
+            )
+            .then(
+                () => "",
+                (error: Error) => error.message,
+            );
 
     test.each([
-        ["no host at the address", async () => ({ host: address.replace(/\d+$/, "29") }), /no SSH connection \(.*(No route to host|timed out).*Check address, port, firewall/, /EHOSTUNREACH|Timed out/],
-        ["no sshd at the port", async () => ({ port: 2222 }), /:2222: no SSH connection \(.*Connection refused/, /:2222: connect ECONNREFUSED/],
-        ["another host key", async () => ({ hostKey: (await otherKey()).publicKey }), /shows another host key than the one configured/, /host key mismatch/],
-        ["another SSH key", async () => ({ privateKey: (await otherKey()).privateKey }), /the host refuses the SSH key/, /authentication methods failed/],
+        [
+            "no host at the address",
+            async () => ({ host: address.replace(/\d+$/, "29") }),
+            /no SSH connection \(.*(No route to host|timed out).*Check address, port, firewall/,
+            /EHOSTUNREACH|Timed out/,
+        ],
+        [
+            "no sshd at the port",
+            async () => ({ port: 2222 }),
+            /:2222: no SSH connection \(.*Connection refused/,
+            /:2222: connect ECONNREFUSED/,
+        ],
+        [
+            "another host key",
+            async () => ({ hostKey: (await otherKey()).publicKey }),
+            /shows another host key than the one configured/,
+            /host key mismatch/,
+        ],
+        [
+            "another SSH key",
+            async () => ({ privateKey: (await otherKey()).privateKey }),
+            /the host refuses the SSH key/,
+            /authentication methods failed/,
+        ],
     ])("%s: the probe says so and does not fail, the apply fails clearly", async (_what, changes, probed, applied) => {
         const changed = await changes();
         const found = await probe(changed);

@@ -59,10 +59,12 @@ test("the package holds the compiled library with its programs, and nothing else
 });
 
 test("it brings all it imports: dependencies, and peers for the caller to choose", () => {
-    const imported = packed.filter(file => file.endsWith(".js") && !file.includes("/runner/")).flatMap(file => {
-        const text = readFileSync(join(consumer, "node_modules", manifest.name, file), "utf8");
-        return [...text.matchAll(/require\("([^."][^"]*)"\)/g)].map(([, name]) => name);
-    });
+    const imported = packed
+        .filter(file => file.endsWith(".js") && !file.includes("/runner/"))
+        .flatMap(file => {
+            const text = readFileSync(join(consumer, "node_modules", manifest.name, file), "utf8");
+            return [...text.matchAll(/require\("([^."][^"]*)"\)/g)].map(([, name]) => name);
+        });
     const foreign = [...new Set(imported)].filter(name => !builtinModules.includes(name)).sort();
     expect(foreign).toEqual([...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies)].sort());
 });
@@ -70,34 +72,58 @@ test("it brings all it imports: dependencies, and peers for the caller to choose
 test("README's example is accepted by the compiler and prints the URL", async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8");
     const example = /## As a library\s+```ts\n([\s\S]*?)```/.exec(readme)![1].replace(/ssh-ed25519 AAAA…/g, hostKey);
-    const nodes = [31, 32, 33].map(last => ({ address: `192.0.2.${last}`, user: "rke", hostKey, roles: ["controlplane", "etcd", "worker"] }));
-    writeFileSync(join(consumer, "index.ts"), [
-        "import * as pulumi from \"@pulumi/pulumi\";",
-        "import type { RkeNodeArgs } from \"pulumi-rancher-ha\";",
-        "const config = new pulumi.Config();",
-        `const nodes: RkeNodeArgs[] = ${JSON.stringify(nodes)};`,
-        example,
-    ].join("\n"));
-    const options = ["--strict", "--target", "ES2022", "--module", "node16", "--moduleResolution", "node16", "--skipLibCheck", "--types", "node"];
+    const nodes = [31, 32, 33].map(last => ({
+        address: `192.0.2.${last}`,
+        user: "rke",
+        hostKey,
+        roles: ["controlplane", "etcd", "worker"],
+    }));
+    writeFileSync(
+        join(consumer, "index.ts"),
+        [
+            'import * as pulumi from "@pulumi/pulumi";',
+            'import type { RkeNodeArgs } from "pulumi-rancher-ha";',
+            "const config = new pulumi.Config();",
+            `const nodes: RkeNodeArgs[] = ${JSON.stringify(nodes)};`,
+            example,
+        ].join("\n"),
+    );
+    const options = [
+        "--strict",
+        "--target",
+        "ES2022",
+        "--module",
+        "node16",
+        "--moduleResolution",
+        "node16",
+        "--skipLibCheck",
+        "--types",
+        "node",
+    ];
     await run(process.execPath, [installed("typescript/bin/tsc"), ...options, "index.ts"], consumer);
 
-    writeFileSync(join(consumer, "mocks.json"), JSON.stringify({
-        sshKey,
-        states: [
-            ["command:local:Command", "-pki", { stdout: packedState }],
-            ["command:local:Command", "", { stdout: "ok" }],
-            ["command:remote:Command", "", { stdout: "fingerprint" }],
-            ["tls:index/privateKey:PrivateKey", "-root-key", { privateKeyPem: root.privateKey }],
-            ["tls:index/privateKey:PrivateKey", "", { privateKeyPem: server.privateKey }],
-            ["tls:index/selfSignedCert:SelfSignedCert", "", { certPem: root.certificate }],
-            ["tls:index/certRequest:CertRequest", "", { certRequestPem: "request" }],
-            ["tls:index/locallySignedCert:LocallySignedCert", "", { certPem: server.certificate }],
-            ["random:index/randomPassword:RandomPassword", "", { result: "generated-password" }],
-            ["kubernetes:helm.sh/v3:Release", "", { status: { version: "2.11.3", revision: 1, status: "deployed" } }],
-            ["pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch", "", { epoch: 0 }],
-        ],
-    }));
-    writeFileSync(join(consumer, "run.js"), `
+    writeFileSync(
+        join(consumer, "mocks.json"),
+        JSON.stringify({
+            sshKey,
+            states: [
+                ["command:local:Command", "-pki", { stdout: packedState }],
+                ["command:local:Command", "", { stdout: "ok" }],
+                ["command:remote:Command", "", { stdout: "fingerprint" }],
+                ["tls:index/privateKey:PrivateKey", "-root-key", { privateKeyPem: root.privateKey }],
+                ["tls:index/privateKey:PrivateKey", "", { privateKeyPem: server.privateKey }],
+                ["tls:index/selfSignedCert:SelfSignedCert", "", { certPem: root.certificate }],
+                ["tls:index/certRequest:CertRequest", "", { certRequestPem: "request" }],
+                ["tls:index/locallySignedCert:LocallySignedCert", "", { certPem: server.certificate }],
+                ["random:index/randomPassword:RandomPassword", "", { result: "generated-password" }],
+                ["kubernetes:helm.sh/v3:Release", "", { status: { version: "2.11.3", revision: 1, status: "deployed" } }],
+                ["pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch", "", { epoch: 0 }],
+            ],
+        }),
+    );
+    writeFileSync(
+        join(consumer, "run.js"),
+        `
         const pulumi = require("@pulumi/pulumi");
         const { sshKey, states } = require("./mocks.json");
         const state = ({ type, name }) => states.find(([of, end]) => of === type && name.endsWith(end))?.[2];
@@ -111,21 +137,28 @@ test("README's example is accepted by the compiler and prints the URL", async ()
             require("./index.js").url.apply(url => console.log(url));
             await pulumi.runtime.disconnect();
         })();
-    `);
+    `,
+    );
     expect(await run(process.execPath, ["run.js"], consumer)).toBe(`https://${hostname}\n`);
 });
 
 test("other languages can have it: the SDK makes a schema of every component, with a text for every argument", () => {
     const index = readFileSync(join(repository, "components/index.ts"), "utf8");
-    const components = [...index.matchAll(/^export \{ (.*) \}/gm)].flatMap(([, names]) => names.split(", "))
+    const components = [...index.matchAll(/^export \{ (.*) \}/gm)]
+        .flatMap(([, names]) => names.split(", "))
         .filter(name => (exported as Record<string, any>)[name]?.prototype instanceof pulumi.ComponentResource);
     // The sources, not what is compiled of them.
     const { components: analyzed, typeDefinitions } = new Analyzer(
-        repository, manifest.name, { name: manifest.name, main: "components/index.js" }, new Set(components)).analyze();
+        repository,
+        manifest.name,
+        { name: manifest.name, main: "components/index.js" },
+        new Set(components),
+    ).analyze();
     expect(Object.keys(analyzed).sort()).toEqual(components.sort());
     const texts = [
         ...Object.values(analyzed).map(({ name, inputs }) => [name, inputs] as const),
-        ...Object.values(typeDefinitions).filter(({ name }) => name.endsWith("Args"))
+        ...Object.values(typeDefinitions)
+            .filter(({ name }) => name.endsWith("Args"))
             .map(({ name, properties }) => [name, properties ?? {}] as const),
     ].flatMap(([name, properties]) => Object.entries(properties).map(([key, { description }]) => [`${name}.${key}`, description] as const));
     expect(texts.length).toBeGreaterThan(100);

@@ -2,14 +2,22 @@ import { request } from "https";
 
 /** Asks Rancher through the load balancer at `address`, trusting nothing but the stack's CA. */
 export class RancherClient {
-    constructor(private readonly hostname: string, private readonly address: string, private readonly ca: string) {}
+    constructor(
+        private readonly hostname: string,
+        private readonly address: string,
+        private readonly ca: string,
+    ) {}
 
     ask(method: string, path: string, options: { body?: object; token?: string } = {}): Promise<{ status: number; body: string }> {
         const body = options.body && JSON.stringify(options.body);
         return new Promise((resolve, reject) => {
             const asked = request(
                 {
-                    method, path, ca: this.ca, host: this.address, servername: this.hostname,
+                    method,
+                    path,
+                    ca: this.ca,
+                    host: this.address,
+                    servername: this.hostname,
                     headers: {
                         host: this.hostname,
                         ...(body && { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
@@ -18,7 +26,10 @@ export class RancherClient {
                 },
                 answer => {
                     let text = "";
-                    answer.setEncoding("utf8").on("data", chunk => (text += chunk)).on("end", () => resolve({ status: answer.statusCode!, body: text }));
+                    answer
+                        .setEncoding("utf8")
+                        .on("data", chunk => (text += chunk))
+                        .on("end", () => resolve({ status: answer.statusCode!, body: text }));
                 },
             );
             asked.on("error", reject);

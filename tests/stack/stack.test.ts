@@ -20,7 +20,10 @@ let tools: string;
 let before: { lb1: string; node1: string };
 let ca: string;
 
-const pki = () => caFingerprint(unpackState(readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value));
+const pki = () =>
+    caFingerprint(
+        unpackState(readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value),
+    );
 const output = (name: string) => {
     const value = readState().outputs[name];
     return value?.value ?? value;
@@ -45,7 +48,8 @@ describe("before anything is touched", () => {
             },
         });
         expect(code).toBe(1);
-        for (const key of ["hostname", "cluster.kubernetesVersion", "cluster.nodes", "rancher.chartVersion", "rancher.colour"]) expect(text).toContain(`pulumi-rancher-ha:${key}: `);
+        for (const key of ["hostname", "cluster.kubernetesVersion", "cluster.nodes", "rancher.chartVersion", "rancher.colour"])
+            expect(text).toContain(`pulumi-rancher-ha:${key}: `);
         expect(text).toContain("nothing was changed");
         expect(readState().resources.filter(resource => resource.custom)).toEqual([]);
     });
@@ -53,7 +57,8 @@ describe("before anything is touched", () => {
     test("a wrong host key of one node stops the run before RKE, and names the node", async () => {
         const { code, output: text } = await pulumi(tools, "up", {
             edit: config => {
-                config["pulumi-rancher-ha:cluster"].nodes[1].hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+                config["pulumi-rancher-ha:cluster"].nodes[1].hostKey =
+                    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
             },
         });
         expect(code).toBe(1);
@@ -111,7 +116,9 @@ describe("the stack that is up", () => {
         const { result } = await pulumi(tools, "preview");
         const registration = (name: string) => result!.registrations.find(each => each.name === name)!;
         const takes = (name: string) => registration(name).dependencies.map(urn => urn.split("::").pop());
-        expect(takes("rancher-lb-host")).toEqual(expect.arrayContaining(["rancher-cluster-rke", "rancher-ca-server", "rancher-ca-server-key"]));
+        expect(takes("rancher-lb-host")).toEqual(
+            expect.arrayContaining(["rancher-cluster-rke", "rancher-ca-server", "rancher-ca-server-key"]),
+        );
         expect(takes("rancher-kubernetes")).toEqual(expect.arrayContaining(["rancher-cluster-pki", "rancher-cluster-rke"]));
         expect(takes("rancher-ca-secret-secret")).toEqual(expect.arrayContaining(["rancher-ca-root", "rancher-namespace"]));
         expect(takes("rancher-release-release")).toEqual(expect.arrayContaining(["rancher-ca-secret-secret", "rancher-cluster-rke"]));
@@ -121,7 +128,8 @@ describe("the stack that is up", () => {
 
     test("verification has asked through the load balancer", () => {
         const checks = readState().resources.find(resource => resource.urn.endsWith("::rancher-verification-checks"))!.outputs.stdout;
-        for (const check of ["ping", "redirect", "cacerts", "http2", "websocket"]) expect(checks).toMatch(new RegExp(`^ok .*${check}`, "im"));
+        for (const check of ["ping", "redirect", "cacerts", "http2", "websocket"])
+            expect(checks).toMatch(new RegExp(`^ok .*${check}`, "im"));
     });
 
     test("a real agent connects through the load balancer, and a request travels back through its tunnel", async () => {
@@ -135,7 +143,15 @@ describe("the stack that is up", () => {
         const caFile = join(labFiles(instance).folder, "ca.pem");
         writeFileSync(caFile, output("caCertificate"));
         const agent = spawn(join(tools, "node-workloads"), [
-            "agent", "--server", output("url"), "--cacert", caFile, "--id", "agent-1", "--resolve", `rancher.lab.internal:443:${address}`,
+            "agent",
+            "--server",
+            output("url"),
+            "--cacert",
+            caFile,
+            "--id",
+            "agent-1",
+            "--resolve",
+            `rancher.lab.internal:443:${address}`,
         ]);
         agent.stdin.end(registration);
         try {
@@ -157,16 +173,26 @@ describe("the stack that is up", () => {
 
 describe("drift of the load balancer host", () => {
     const cases: [string, string, RegExp][] = [
-        ["nginx.conf edited", "sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf", /nginx\.conf: content changed/],
+        [
+            "nginx.conf edited",
+            "sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf",
+            /nginx\.conf: content changed/,
+        ],
         ["the certificate replaced", "sed -i '2s/./x/' /etc/nginx/rancher-ha/fullchain.pem", /fullchain\.pem: content changed/],
-        ["the key made readable", "chmod 644 /etc/nginx/rancher-ha/privkey.pem", /privkey\.pem: mode and owner 644 root:root, expected 600 root:root/],
+        [
+            "the key made readable",
+            "chmod 644 /etc/nginx/rancher-ha/privkey.pem",
+            /privkey\.pem: mode and owner 644 root:root, expected 600 root:root/,
+        ],
         ["the service stopped", "systemctl stop nginx", /nginx\.service: inactive, expected active/],
     ];
     test.each(cases)("%s: seen in preview, healed by up, then nothing to do", async (_what, tamper, finding) => {
         await hostExec(instance, "lb1", ["sh", "-c", tamper]);
         const seen = await pulumi(tools, "preview", { flags: ["--diff"] });
         expect(seen.output).toMatch(finding);
-        expect(seen.result!.steps.filter(step => step.op === "update").map(step => step.name)).toEqual(expect.arrayContaining(["rancher-lb-drift", "rancher-lb-host"]));
+        expect(seen.result!.steps.filter(step => step.op === "update").map(step => step.name)).toEqual(
+            expect.arrayContaining(["rancher-lb-drift", "rancher-lb-host"]),
+        );
         expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(1);
         expect((await pulumi(tools, "up")).code).toBe(0);
         expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
@@ -175,14 +201,21 @@ describe("drift of the load balancer host", () => {
 
 test("no secret of the runs stands in an output, a log or a file outside the encrypted state", () => {
     const key = readFileSync(labFiles(instance).privateKey, "utf8").split("\n")[2];
-    const admin = unpackState(readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value)
-        .desiredState.certificatesBundle["kube-admin"].keyPEM.split("\n")[2];
+    const admin = unpackState(
+        readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value,
+    ).desiredState.certificatesBundle["kube-admin"].keyPEM.split("\n")[2];
     const secrets = [...new Set([key, admin, output("bootstrapPassword"), ...secretTexts(readState().outputs)])];
     expect(secrets.length).toBeGreaterThan(3);
     const folder = labFiles(instance).folder;
-    const files = (path: string): string[] => readdirSync(path).flatMap(name => (statSync(join(path, name)).isDirectory() ? files(join(path, name)) : [join(path, name)]));
+    const files = (path: string): string[] =>
+        readdirSync(path).flatMap(name => (statSync(join(path, name)).isDirectory() ? files(join(path, name)) : [join(path, name)]));
     const allowed = ["ssh/id_ed25519", "result.json"].map(name => join(folder, name));
-    const texts = [...printed, ...files(folder).filter(file => !allowed.includes(file)).map(file => readFileSync(file, "utf8"))];
+    const texts = [
+        ...printed,
+        ...files(folder)
+            .filter(file => !allowed.includes(file))
+            .map(file => readFileSync(file, "utf8")),
+    ];
     for (const secret of secrets) expect(texts.some(text => text.includes(secret))).toBe(false);
     expect(printed.join("")).not.toMatch(/PRIVATE KEY-----/);
 });
@@ -191,7 +224,10 @@ describe("host aliases of a downstream cluster's agents", () => {
     const folder = labFiles(instance).folder;
     const kubeconfigFile = join(folder, "kubeconfig");
     const kubectl = (args: string[], input = "") =>
-        execFileSync(join(tools, "kubectl"), [`--kubeconfig=${kubeconfigFile}`, "--namespace=cattle-system", ...args], { input, encoding: "utf8" });
+        execFileSync(join(tools, "kubectl"), [`--kubeconfig=${kubeconfigFile}`, "--namespace=cattle-system", ...args], {
+            input,
+            encoding: "utf8",
+        });
     const aliases = () => JSON.parse(kubectl(["get", "deployment", "cattle-cluster-agent", "-o", "json"])).spec.template.spec.hostAliases;
     const run = (verb: string) => {
         const configFile = join(folder, "host-aliases.yaml");
@@ -215,7 +251,12 @@ describe("host aliases of a downstream cluster's agents", () => {
             metadata: { labels: { app: "cattle-cluster-agent" } },
             spec: { hostAliases: [other], containers: [{ name: "cluster-register", image: "rancher/rancher-agent:v2.11.3" }] },
         };
-        const deployment = { apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "cattle-cluster-agent" }, spec: { selector: { matchLabels: template.metadata.labels }, template } };
+        const deployment = {
+            apiVersion: "apps/v1",
+            kind: "Deployment",
+            metadata: { name: "cattle-cluster-agent" },
+            spec: { selector: { matchLabels: template.metadata.labels }, template },
+        };
         kubectl(["create", "-f", "-"], JSON.stringify(deployment));
         const up = await run("up");
         expect({ code: up.code, tail: up.code === 0 ? "" : up.output.slice(-2000) }).toEqual({ code: 0, tail: "" });
@@ -234,6 +275,12 @@ test("destroy leaves the hosts clean", async () => {
     expect(await hostDigest("lb1")).toBe(before.lb1);
     for (const node of ["node1", "node2", "node3"] as const) {
         expect((await hostExec(instance, node, ["docker", "ps", "--all", "--quiet"])).stdout).toBe("");
-        expect((await hostExec(instance, node, ["sh", "-c", "find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null"], { tolerate: true })).stdout).toBe("");
+        expect(
+            (
+                await hostExec(instance, node, ["sh", "-c", "find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null"], {
+                    tolerate: true,
+                })
+            ).stdout,
+        ).toBe("");
     }
 });

@@ -29,7 +29,11 @@ export interface Ran extends Finished {
 }
 
 /** Runs the stack and keeps what it printed. */
-export async function pulumi(tools: string, verb: string, options: { flags?: string[]; edit?: (config: Record<string, any>) => void; onLine?: (line: string, kill: () => void) => void } = {}): Promise<Ran> {
+export async function pulumi(
+    tools: string,
+    verb: string,
+    options: { flags?: string[]; edit?: (config: Record<string, any>) => void; onLine?: (line: string, kill: () => void) => void } = {},
+): Promise<Ran> {
     const json = join(labFiles(instance).folder, "result.json");
     const stack: StackRun = { instance, tools, configFile: configFile(options.edit) };
     writeFileSync(json, "null", { mode: 0o600 });

@@ -91,7 +91,10 @@ describe("what the repository gives is accepted", () => {
 
     test("a cluster that is there already", () => {
         const existingCluster = {
-            kubeconfig: "apiVersion: v1\nclusters: []\n", ingressAddresses: ["192.0.2.31"], apiEndpoint: "https://192.0.2.31:6443", kubernetesVersion: "v1.33.1",
+            kubeconfig: "apiVersion: v1\nclusters: []\n",
+            ingressAddresses: ["192.0.2.31"],
+            apiEndpoint: "https://192.0.2.31:6443",
+            kubernetesVersion: "v1.33.1",
         };
         const config = { ...production(), cluster: undefined, existingCluster, rancher: { chartVersion: "2.12.1" } };
         expect(read(config).existingCluster).toEqual(existingCluster);
@@ -105,22 +108,28 @@ test("every wrong and missing key is named at once, with what is allowed and wha
         sshKey: "x",
         ssh: { privateKey: sshKey, user: "root" },
         loadBalancer: { hosts: [{ address: "192.0.2.21", prot: 22, hostKey: "AAAA" }], readTimeoutSeconds: 60 },
-        cluster: { kubernetesVersion: "v1.30.0", nodes: [{ address: "192.0.2.31", roles: ["etcd"], port: "22" }], network: { plugin: "cilium" } },
+        cluster: {
+            kubernetesVersion: "v1.30.0",
+            nodes: [{ address: "192.0.2.31", roles: ["etcd"], port: "22" }],
+            network: { plugin: "cilium" },
+        },
         rancher: { replica: 3 },
     };
     expect(problems(config)).toEqual([
-        "hostname: expected a lower-case DNS name such as rancher.example.com, found \"Rancher\"",
-        "drift: expected one of \"off\"|\"warn\"|\"enforce\", found \"sometimes\"",
+        'hostname: expected a lower-case DNS name such as rancher.example.com, found "Rancher"',
+        'drift: expected one of "off"|"warn"|"enforce", found "sometimes"',
         "ssh.user: no such key. Remove it or correct its spelling",
         "sshKey: no such key. Remove it or correct its spelling",
         "loadBalancer.readTimeoutSeconds: expected at least 900: a shell in the browser would be cut off after less, found 60",
-        "loadBalancer.hosts[0].hostKey: expected one public host key line such as \"ssh-ed25519 AAAA…\" (see /etc/ssh/ssh_host_ed25519_key.pub on the host), found \"AAAA\"",
+        'loadBalancer.hosts[0].hostKey: expected one public host key line such as "ssh-ed25519 AAAA…" (see /etc/ssh/ssh_host_ed25519_key.pub on the host), found "AAAA"',
         "loadBalancer.hosts[0].prot: no such key. Remove it or correct its spelling",
-        expect.stringMatching(/^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs .*The nearest is v1\.30\.5-rancher1-1, found "v1\.30\.0"$/),
+        expect.stringMatching(
+            /^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs .*The nearest is v1\.30\.5-rancher1-1, found "v1\.30\.0"$/,
+        ),
         "cluster.nodes[0].port: expected number, found a text",
         "cluster.nodes[0].user: expected string, found nothing",
         "cluster.nodes[0].hostKey: expected a host key, or a line for this host in ssh.knownHostsFile, found nothing",
-        "cluster.network.plugin: expected one of \"canal\"|\"flannel\"|\"calico\"|\"none\", found \"cilium\"",
+        'cluster.network.plugin: expected one of "canal"|"flannel"|"calico"|"none", found "cilium"',
         "rancher.chartVersion: expected string, found nothing",
         "rancher.replica: no such key. Remove it or correct its spelling",
     ]);
@@ -135,17 +144,57 @@ test("every wrong and missing key is named at once, with what is allowed and wha
 
 describe("faults of the cluster and of Rancher are found before anything is changed", () => {
     test.each<[string, (config: Config) => unknown, string | RegExp]>([
-        ["an address twice", c => (c.cluster.nodes[2].address = "192.0.2.31"), /^cluster\.nodes\[2\]\.address: expected a value of its own, nodes\[0\] has the same/],
-        ["two etcd nodes", c => (c.cluster.nodes[2].roles = ["worker"]), /^cluster\.nodes: expected an odd number of nodes with the role etcd \(1, 3, 5\), 2 are given/],
-        ["no worker", c => c.cluster.nodes.forEach((n: Config) => (n.roles = ["etcd", "controlplane"])), /^cluster\.nodes: expected at least one node with the role worker/],
-        ["a chart for newer clusters", c => (c.rancher.chartVersion = "2.12.1"), /^rancher\.chartVersion: expected a Rancher that is documented on a cluster built with RKE 1.*The nearest that works is Rancher 2\.11\.x/],
-        ["a chart for older clusters", c => (c.rancher.chartVersion = "2.8.5"), /^rancher\.chartVersion: expected a Rancher chart of 2\.9, .*2\.15/],
-        ["an address for a host name", c => (c.hostname = "192.0.2.21"), /^hostname: expected a lower-case DNS name such as rancher\.example\.com, found "192\.0\.2\.21"$/],
-        ["two load balancers", c => c.loadBalancer.hosts.push(c.loadBalancer.hosts[0]), /^loadBalancer\.hosts: expected exactly one host: .*, found a list of 2$/],
-        ["two clusters", c => (c.existingCluster = {
-            kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.31"], apiEndpoint: "https://192.0.2.31:6443", kubernetesVersion: "v1.30.14",
-        }), "cluster: expected exactly one of cluster and existingCluster, found both"],
-        ["a short password", c => (c.rancher.bootstrapPassword = "hunter2"), "rancher.bootstrapPassword: expected at least 12 characters, as Rancher wants, found a value that is not shown"],
+        [
+            "an address twice",
+            c => (c.cluster.nodes[2].address = "192.0.2.31"),
+            /^cluster\.nodes\[2\]\.address: expected a value of its own, nodes\[0\] has the same/,
+        ],
+        [
+            "two etcd nodes",
+            c => (c.cluster.nodes[2].roles = ["worker"]),
+            /^cluster\.nodes: expected an odd number of nodes with the role etcd \(1, 3, 5\), 2 are given/,
+        ],
+        [
+            "no worker",
+            c => c.cluster.nodes.forEach((n: Config) => (n.roles = ["etcd", "controlplane"])),
+            /^cluster\.nodes: expected at least one node with the role worker/,
+        ],
+        [
+            "a chart for newer clusters",
+            c => (c.rancher.chartVersion = "2.12.1"),
+            /^rancher\.chartVersion: expected a Rancher that is documented on a cluster built with RKE 1.*The nearest that works is Rancher 2\.11\.x/,
+        ],
+        [
+            "a chart for older clusters",
+            c => (c.rancher.chartVersion = "2.8.5"),
+            /^rancher\.chartVersion: expected a Rancher chart of 2\.9, .*2\.15/,
+        ],
+        [
+            "an address for a host name",
+            c => (c.hostname = "192.0.2.21"),
+            /^hostname: expected a lower-case DNS name such as rancher\.example\.com, found "192\.0\.2\.21"$/,
+        ],
+        [
+            "two load balancers",
+            c => c.loadBalancer.hosts.push(c.loadBalancer.hosts[0]),
+            /^loadBalancer\.hosts: expected exactly one host: .*, found a list of 2$/,
+        ],
+        [
+            "two clusters",
+            c =>
+                (c.existingCluster = {
+                    kubeconfig: "clusters: []",
+                    ingressAddresses: ["192.0.2.31"],
+                    apiEndpoint: "https://192.0.2.31:6443",
+                    kubernetesVersion: "v1.30.14",
+                }),
+            "cluster: expected exactly one of cluster and existingCluster, found both",
+        ],
+        [
+            "a short password",
+            c => (c.rancher.bootstrapPassword = "hunter2"),
+            "rancher.bootstrapPassword: expected at least 12 characters, as Rancher wants, found a value that is not shown",
+        ],
     ])("%s", (_, change, message) => {
         expect(problems(changed(change))).toEqual([typeof message === "string" ? message : expect.stringMatching(message)]);
     });
@@ -172,10 +221,26 @@ describe("certificates", () => {
 
     test.each<[string, Config, RegExp]>([
         ["malformed PEM", { certificateChain: "MIIB" }, /^certificate\.certificateChain: expected PEM text .*found no PEM block/],
-        ["a key that does not match", { privateKey: other.privateKey }, /^certificate\.privateKey: expected the key of "rancher\.example\.com", found another ECDSA/],
-        ["without the host name", { certificateChain: other.certificate, privateKey: other.privateKey }, /^certificate\.certificateChain: expected a certificate for rancher\.example\.com, .* is for other\.example\.com/],
-        ["expired", { certificateChain: expired.certificate, privateKey: expired.privateKey }, /^certificate\.certificateChain: certificate 1 "rancher\.example\.com" has expired on .*Renew it\.$/],
-        ["of a private CA that is not given", { caCertificate: undefined }, /^certificate\.certificateChain: .*"Root".*For a private CA give caCertificate/],
+        [
+            "a key that does not match",
+            { privateKey: other.privateKey },
+            /^certificate\.privateKey: expected the key of "rancher\.example\.com", found another ECDSA/,
+        ],
+        [
+            "without the host name",
+            { certificateChain: other.certificate, privateKey: other.privateKey },
+            /^certificate\.certificateChain: expected a certificate for rancher\.example\.com, .* is for other\.example\.com/,
+        ],
+        [
+            "expired",
+            { certificateChain: expired.certificate, privateKey: expired.privateKey },
+            /^certificate\.certificateChain: certificate 1 "rancher\.example\.com" has expired on .*Renew it\.$/,
+        ],
+        [
+            "of a private CA that is not given",
+            { caCertificate: undefined },
+            /^certificate\.certificateChain: .*"Root".*For a private CA give caCertificate/,
+        ],
         ["without a key", { privateKey: undefined }, /^certificate\.privateKey: expected string, found nothing$/],
     ])("%s", (_, change, message) => {
         const found = problems({ ...production(), certificate: { ...right, ...change } });
@@ -184,30 +249,40 @@ describe("certificates", () => {
     });
 
     test("beside a CA of the stack's own", () => {
-        expect(problems({ ...production(), certificate: right, privateCa: {} })).toEqual(["privateCa: expected nothing beside certificate, found both. Remove one"]);
+        expect(problems({ ...production(), certificate: right, privateCa: {} })).toEqual([
+            "privateCa: expected nothing beside certificate, found both. Remove one",
+        ]);
     });
 });
 
 describe("files", () => {
     test("what cannot be read is named with its path", () => {
         expect(problems(changed(c => (c.ssh = { privateKeyFile: "no/key", knownHostsFile: "no/hosts" })))).toEqual([
-            "ssh.privateKeyFile: expected a readable file, found \"no/key\" (ENOENT)",
-            "ssh.knownHostsFile: expected a readable file, found \"no/hosts\" (ENOENT)",
+            'ssh.privateKeyFile: expected a readable file, found "no/key" (ENOENT)',
+            'ssh.knownHostsFile: expected a readable file, found "no/hosts" (ENOENT)',
         ]);
     });
 
     test("a file with something else is named, not shown", () => {
-        expect(problems(changed(c => (c.ssh = { privateKeyFile: "key.pub" })), () => "hunter2")).toEqual([
+        expect(
+            problems(
+                changed(c => (c.ssh = { privateKeyFile: "key.pub" })),
+                () => "hunter2",
+            ),
+        ).toEqual([
             "ssh.privateKeyFile: expected a file with a private key in PEM or OpenSSH form without passphrase, found something else",
         ]);
     });
 
     test("a host on another port has a line of its own in known_hosts; a host key in the configuration goes first", () => {
         const knownHosts = `192.0.2.21,lb.example.com ssh-ed25519 AAAAother\n[192.0.2.31]:2222 ${hostKey} comment\n192.0.2.31 ssh-ed25519 AAAAother\n`;
-        const args = read(changed(c => {
-            c.ssh.knownHostsFile = "known_hosts";
-            c.cluster.nodes[0] = { ...c.cluster.nodes[0], port: 2222, hostKey: undefined };
-        }), () => knownHosts);
+        const args = read(
+            changed(c => {
+                c.ssh.knownHostsFile = "known_hosts";
+                c.cluster.nodes[0] = { ...c.cluster.nodes[0], port: 2222, hostKey: undefined };
+            }),
+            () => knownHosts,
+        );
         expect(args.cluster.nodes[0].hostKey).toBe(hostKey);
         expect(args.loadBalancer.hosts[0].hostKey).toBe(production().loadBalancer.hosts[0].hostKey);
     });
@@ -222,11 +297,11 @@ test("no secret is shown, wherever it stands", () => {
         changed(c => (c.ssh = { privateKey: { value: secret } })),
         changed(c => (c.ssh = { privateKeyFile: { value: secret } })),
         changed(c => (c.hostname = pem)),
-        changed(c => (c.ssh.privateKey = pem, c.loadBalancer.hosts = [...c.loadBalancer.hosts, ...c.loadBalancer.hosts])),
+        changed(c => ((c.ssh.privateKey = pem), (c.loadBalancer.hosts = [...c.loadBalancer.hosts, ...c.loadBalancer.hosts]))),
         changed(c => (c.rancher = `{"bootstrapPassword": "${secret}"`)),
         changed(c => (c.rancher.bootstrapPassword = [secret])),
         changed(c => (c.certificate = { certificateChain: pem, privateKey: secret })),
-        changed(c => (c.cluster = undefined, c.existingCluster = { kubeconfig: secret })),
+        changed(c => ((c.cluster = undefined), (c.existingCluster = { kubeconfig: secret }))),
     ];
     for (const config of wrong) {
         const found = problems(config);
@@ -244,13 +319,16 @@ describe("README.md", () => {
     test("its table has exactly the keys that are accepted, and says which are required", () => {
         const accepted = [
             ...keysOf(topLevelSchema, ""),
-            ...keysOf(loadBalancerSettingsSchema, "loadBalancer.").filter(([key]) => !key.endsWith("].privateKey"))
+            ...keysOf(loadBalancerSettingsSchema, "loadBalancer.")
+                .filter(([key]) => !key.endsWith("].privateKey"))
                 .map(([key, required]) => [key.replace(/\.host$/, ".address"), required] as const),
             ...keysOf(rkeClusterSchema, "cluster.").filter(([key]) => key !== "cluster.sshPrivateKey"),
             ...keysOf(existingClusterSchema, "existingCluster."),
             ...keysOf(broughtCertificateSchema, "certificate.").filter(([key]) => key !== "certificate.hostname"),
             ...keysOf(privateCaSchema, "privateCa.").filter(([key]) => key !== "privateCa.hostname"),
-            ...keysOf(rancherReleaseSchema, "rancher.").filter(([key]) => !/^rancher\.(hostname|kubernetesVersion|distribution|caChecksum|values\..*)$/.test(key)),
+            ...keysOf(rancherReleaseSchema, "rancher.").filter(
+                ([key]) => !/^rancher\.(hostname|kubernetesVersion|distribution|caChecksum|values\..*)$/.test(key),
+            ),
         ];
         // The host key may come from a file, and the group that says so holds the SSH key.
         const elsewhere = (key: string) => /\.hostKey$|^ssh$/.test(key);

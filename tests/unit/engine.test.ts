@@ -12,7 +12,11 @@ import { plain, Properties } from "../../lab/engine/values";
 type TestProgram = (monitor: Monitor) => Promise<unknown>;
 let mockProgram: TestProgram;
 jest.mock("../../lab/engine/language", () => ({
-    runProgram: async (_program: unknown, monitor: Monitor) => mockProgram(monitor).then(() => 0, () => 1),
+    runProgram: async (_program: unknown, monitor: Monitor) =>
+        mockProgram(monitor).then(
+            () => 0,
+            () => 1,
+        ),
 }));
 
 let folder: string;
@@ -34,11 +38,27 @@ function deployment(preview = false, options: Partial<Options> = {}): Deployment
 }
 
 const registration = (type: string, name: string, inputs: Properties, options: Partial<Registration> = {}): Registration => ({
-    type, name, inputs, custom: true, parent: "", provider: "", dependencies: [], propertyDependencies: {}, ignoreChanges: [], replaceOnChanges: [],
-    additionalSecretOutputs: [], deletedWith: "", deleteBeforeReplace: false, retainOnDelete: false, protect: false, ...options,
+    type,
+    name,
+    inputs,
+    custom: true,
+    parent: "",
+    provider: "",
+    dependencies: [],
+    propertyDependencies: {},
+    ignoreChanges: [],
+    replaceOnChanges: [],
+    additionalSecretOutputs: [],
+    deletedWith: "",
+    deleteBeforeReplace: false,
+    retainOnDelete: false,
+    protect: false,
+    ...options,
 });
-const commandOf = (name: string, inputs: Properties, options: Partial<Registration> = {}) =>
-    (monitor: Monitor) => monitor.register(registration("command:local:Command", name, inputs, options));
+const commandOf =
+    (name: string, inputs: Properties, options: Partial<Registration> = {}) =>
+    (monitor: Monitor) =>
+        monitor.register(registration("command:local:Command", name, inputs, options));
 const secret = (value: string) => ({ "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", value });
 const steps = (result: Result) => result.steps.map(step => `${step.op} ${step.name}`);
 const text = (name: string) => readFileSync(join(folder, name), "utf8");
@@ -57,8 +77,10 @@ test("a preview changes nothing, an update does, and a second one finds nothing 
 
 test("a changed input runs the command again, which is handed its last output; so is the deletion, with the last input", async () => {
     const inputs = (stdin: string) => ({
-        create: "cat", update: `echo "$PULUMI_COMMAND_STDOUT" >> ${folder}/log; cat`,
-        delete: `echo "delete $PULUMI_COMMAND_STDOUT $(cat)" >> ${folder}/log`, stdin,
+        create: "cat",
+        update: `echo "$PULUMI_COMMAND_STDOUT" >> ${folder}/log; cat`,
+        delete: `echo "delete $PULUMI_COMMAND_STDOUT $(cat)" >> ${folder}/log`,
+        stdin,
     });
     await deploy(commandOf("a", inputs("one")));
     const changed = commandOf("a", inputs("two"));
@@ -71,7 +93,11 @@ test("a changed input runs the command again, which is handed its last output; s
 });
 
 test("a changed trigger makes the new one first and deletes the old one at the end", async () => {
-    const inputs = (trigger: string) => ({ create: `echo create ${trigger} >> ${folder}/log`, delete: `echo delete ${trigger} >> ${folder}/log`, triggers: [trigger] });
+    const inputs = (trigger: string) => ({
+        create: `echo create ${trigger} >> ${folder}/log`,
+        delete: `echo delete ${trigger} >> ${folder}/log`,
+        triggers: [trigger],
+    });
     await deploy(commandOf("a", inputs("1")));
     expect(steps(await deploy(commandOf("a", inputs("2"))))).toEqual(["replace a", "delete a"]);
     expect(text("log")).toBe("create 1\ncreate 2\ndelete 1\n");
@@ -163,7 +189,9 @@ test("two runs at a time are refused; the lock of a process that is gone is take
     stateFile.lock()();
     const dead = Number(execFileSync("sh", ["-c", "echo $$"]).toString());
     const unlockOwn = stateFile.lock();
-    const lockFile = execFileSync("grep", ["-rlw", String(process.pid), folder]).toString().trim();
+    const lockFile = execFileSync("grep", ["-rlw", String(process.pid), folder])
+        .toString()
+        .trim();
     writeFileSync(lockFile, readFileSync(lockFile, "utf8").replace(String(process.pid), String(dead)));
     expect(() => stateFile.lock()()).not.toThrow();
     unlockOwn();
@@ -171,24 +199,43 @@ test("two runs at a time are refused; the lock of a process that is gone is take
 
 test("an unknown kind of resource is refused with advice", async () => {
     const result = await deploy(monitor => monitor.register(registration("aws:s3/bucket:Bucket", "b", {})));
-    expect(result.diagnostics.join()).toContain("resources of type aws:s3/bucket:Bucket are not known to the lab's engine: use the Pulumi CLI");
+    expect(result.diagnostics.join()).toContain(
+        "resources of type aws:s3/bucket:Bucket are not known to the lab's engine: use the Pulumi CLI",
+    );
 });
 
 test("certificates verify with Node and openssl, and one that is due is replaced", async () => {
-    const program = (earlyRenewalHours: number): TestProgram => async monitor => {
-        const make = async (kind: string, name: string, inputs: Properties) =>
-            plain<Properties>((await monitor.register(registration(`tls:index/${kind[0].toLowerCase()}${kind.slice(1)}:${kind}`, name, inputs))).outputs);
-        const caKey = await make("PrivateKey", "caKey", { algorithm: "ECDSA", ecdsaCurve: "P256" });
-        const ca = await make("SelfSignedCert", "ca", {
-            privateKeyPem: caKey.privateKeyPem, isCaCertificate: true, subject: { commonName: "root" }, validityPeriodHours: 48, allowedUses: ["cert_signing"],
-        });
-        const key = await make("PrivateKey", "key", { algorithm: "RSA", rsaBits: 2048 });
-        const request = await make("CertRequest", "request", { privateKeyPem: key.privateKeyPem, subject: { commonName: "leaf" }, dnsNames: ["a.example.com"] });
-        await make("LocallySignedCert", "leaf", {
-            caCertPem: ca.certPem, caPrivateKeyPem: caKey.privateKeyPem, certRequestPem: request.certRequestPem, validityPeriodHours: 24,
-            earlyRenewalHours, allowedUses: ["digital_signature", "server_auth"],
-        });
-    };
+    const program =
+        (earlyRenewalHours: number): TestProgram =>
+        async monitor => {
+            const make = async (kind: string, name: string, inputs: Properties) =>
+                plain<Properties>(
+                    (await monitor.register(registration(`tls:index/${kind[0].toLowerCase()}${kind.slice(1)}:${kind}`, name, inputs)))
+                        .outputs,
+                );
+            const caKey = await make("PrivateKey", "caKey", { algorithm: "ECDSA", ecdsaCurve: "P256" });
+            const ca = await make("SelfSignedCert", "ca", {
+                privateKeyPem: caKey.privateKeyPem,
+                isCaCertificate: true,
+                subject: { commonName: "root" },
+                validityPeriodHours: 48,
+                allowedUses: ["cert_signing"],
+            });
+            const key = await make("PrivateKey", "key", { algorithm: "RSA", rsaBits: 2048 });
+            const request = await make("CertRequest", "request", {
+                privateKeyPem: key.privateKeyPem,
+                subject: { commonName: "leaf" },
+                dnsNames: ["a.example.com"],
+            });
+            await make("LocallySignedCert", "leaf", {
+                caCertPem: ca.certPem,
+                caPrivateKeyPem: caKey.privateKeyPem,
+                certRequestPem: request.certRequestPem,
+                validityPeriodHours: 24,
+                earlyRenewalHours,
+                allowedUses: ["digital_signature", "server_auth"],
+            });
+        };
     const made = await deploy(program(1));
     expect(made.diagnostics).toEqual([]);
     const [ca, leaf] = [outputsOf("ca").certPem, outputsOf("leaf").certPem];
@@ -197,7 +244,15 @@ test("certificates verify with Node and openssl, and one that is due is replaced
     expect(certificate.checkHost("a.example.com")).toBe("a.example.com");
     writeFileSync(join(folder, "ca.pem"), ca);
     writeFileSync(join(folder, "leaf.pem"), leaf);
-    const verified = execFileSync("openssl", ["verify", "-x509_strict", "-purpose", "sslserver", "-CAfile", join(folder, "ca.pem"), join(folder, "leaf.pem")]);
+    const verified = execFileSync("openssl", [
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        "sslserver",
+        "-CAfile",
+        join(folder, "ca.pem"),
+        join(folder, "leaf.pem"),
+    ]);
     expect(verified.toString()).toContain("OK");
     expect(steps(await deploy(program(1), true)).filter(step => !step.startsWith("same"))).toEqual([]);
     expect(steps(await deploy(program(25), true))).toContain("replace leaf");

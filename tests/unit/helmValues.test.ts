@@ -63,8 +63,8 @@ describe("refused", () => {
     test("values that the chart would ignore silently", () => {
         const values = { auditLog: { enabled: true, level: 1 }, extraObjects: [] };
         expect(problems({ values })).toEqual([
-            "values.auditLog.enabled: expected a chart of Rancher 2.12 or later for this value, chartVersion is 2.11.3, which would ignore it. "
-                + "Remove it or use a newer chart.",
+            "values.auditLog.enabled: expected a chart of Rancher 2.12 or later for this value, chartVersion is 2.11.3, which would ignore it. " +
+                "Remove it or use a newer chart.",
         ]);
         expect(problems({ values }, "2.12.0")).toEqual([]);
         expect(problems({ values }, "2.10.9")).toHaveLength(2);
@@ -77,23 +77,34 @@ describe("refused", () => {
         [{ bootstrapPassword: "x" }, "additionalValues.bootstrapPassword: expected a value that nothing else sets. Use bootstrapPassword."],
         [{ agentTLSMode: "strict" }, "additionalValues.agentTLSMode: expected a value that nothing else sets. Use agentTlsMode."],
         [{ extraEnv: [] }, "additionalValues.extraEnv: expected a value that nothing else sets. Use values.extraEnv."],
-        [{ ingress: { tls: { source: "rancher" } } }, "additionalValues.ingress.tls.source: expected a value that nothing else sets. "
-            + "The load balancer ends TLS, the Ingress has none."],
-        [{ ingress: null }, "additionalValues.ingress: expected a value that nothing else sets. "
-            + "The load balancer ends TLS and talks HTTP to port 80."],
+        [
+            { ingress: { tls: { source: "rancher" } } },
+            "additionalValues.ingress.tls.source: expected a value that nothing else sets. " +
+                "The load balancer ends TLS, the Ingress has none.",
+        ],
+        [
+            { ingress: null },
+            "additionalValues.ingress: expected a value that nothing else sets. " + "The load balancer ends TLS and talks HTTP to port 80.",
+        ],
     ])("additional values that the stack decides: %j", (additionalValues, message) => {
         expect(problems({ additionalValues })).toEqual([message]);
     });
 
     test("a value given twice", () => {
-        expect(problems({ values: { debug: true, ingress: { path: "/" } }, additionalValues: { debug: false, ingress: { path: "/r" } } })).toEqual([
+        expect(
+            problems({ values: { debug: true, ingress: { path: "/" } }, additionalValues: { debug: false, ingress: { path: "/r" } } }),
+        ).toEqual([
             "additionalValues.debug: expected a value that nothing else sets. Use values.debug.",
             "additionalValues.ingress.path: expected a value that nothing else sets. Use values.ingress.path.",
         ]);
     });
 
     test("unknown keys and the variable of the stack", () => {
-        const wrong = { antiAffinty: "preferred", extraEnv: [{ name: "PULUMI_RANCHER_HA_CA_SHA256", value: "x" }], auditLog: { destination: "hostpath" } };
+        const wrong = {
+            antiAffinty: "preferred",
+            extraEnv: [{ name: "PULUMI_RANCHER_HA_CA_SHA256", value: "x" }],
+            auditLog: { destination: "hostpath" },
+        };
         const issues = rancherChartValuesSchema.safeParse(wrong).error?.issues.map(issue => `${issue.path.join(".")} ${issue.code}`);
         expect(issues).toEqual(["auditLog.destination invalid_value", "extraEnv.0.name custom", " unrecognized_keys"]);
     });

@@ -9,12 +9,18 @@ function sources(folder: string): string[] {
 }
 
 const root = join(__dirname, "..", "..");
-const library = [...sources(join(root, "components")), join(root, "index.ts"), join(root, "config.ts")].filter(path => path.endsWith(".ts"));
+const library = [...sources(join(root, "components")), join(root, "index.ts"), join(root, "config.ts")].filter(path =>
+    path.endsWith(".ts"),
+);
 const offenders = (pattern: RegExp, except: string[]) =>
-    library.map(path => path.slice(root.length + 1)).filter(path => !except.includes(path) && pattern.test(readFileSync(join(root, path), "utf8")));
+    library
+        .map(path => path.slice(root.length + 1))
+        .filter(path => !except.includes(path) && pattern.test(readFileSync(join(root, path), "utf8")));
 
 test("only host/commands.ts makes commands", () => {
-    expect(offenders(/new\s+(command\.)?(remote|local)\.(Command|CopyToRemote)|local\.run(Output)?\(/, [])).toEqual(["components/host/commands.ts"]);
+    expect(offenders(/new\s+(command\.)?(remote|local)\.(Command|CopyToRemote)|local\.run(Output)?\(/, [])).toEqual([
+        "components/host/commands.ts",
+    ]);
 });
 
 test("only config.ts reads the stack's configuration", () => {

@@ -1,8 +1,16 @@
 import { execFileSync } from "child_process";
 import { createHash } from "crypto";
 import { rootCertificates } from "tls";
-import { caChecksum, checkCaCertificate, checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, withoutRoot } from
-    "../../components/certificates/pem";
+import {
+    caChecksum,
+    checkCaCertificate,
+    checkPublicTrust,
+    checkServerCertificate,
+    daysLeft,
+    normalizePem,
+    splitPem,
+    withoutRoot,
+} from "../../components/certificates/pem";
 import { daysFromNow, issue, Issued, KeyKind } from "../certificates";
 
 const hostname = "rancher.example.com";
@@ -49,11 +57,20 @@ describe("each problem is named, with what was found and what to do", () => {
         return checkServerCertificate({ ...right, ...files });
     };
 
-    test("no PEM", () => expect(problem({ certificateChain: "hello" })).toEqual([expect.stringMatching(/^certificateChain: expected PEM text .* found no PEM block\. Give/)]));
-    test("cut off", () => expect(problem({ certificateChain: leaf.certificate.slice(0, 300) })[0]).toMatch(/found a block that does not end/));
-    test("damaged", () => expect(problem({ certificateChain: leaf.certificate.replace(/\n.{20}/, "\nAAAAAAAAAAAAAAAAAAAA") })[0]).toMatch(/its content cannot be read/));
+    test("no PEM", () =>
+        expect(problem({ certificateChain: "hello" })).toEqual([
+            expect.stringMatching(/^certificateChain: expected PEM text .* found no PEM block\. Give/),
+        ]));
+    test("cut off", () =>
+        expect(problem({ certificateChain: leaf.certificate.slice(0, 300) })[0]).toMatch(/found a block that does not end/));
+    test("damaged", () =>
+        expect(problem({ certificateChain: leaf.certificate.replace(/\n.{20}/, "\nAAAAAAAAAAAAAAAAAAAA") })[0]).toMatch(
+            /its content cannot be read/,
+        ));
     test("private key among the certificates", () => {
-        expect(problem({ certificateChain: leaf.certificate + leaf.privateKey })).toEqual([expect.stringMatching(/block 2 is a private key\. Move it to privateKey/)]);
+        expect(problem({ certificateChain: leaf.certificate + leaf.privateKey })).toEqual([
+            expect.stringMatching(/block 2 is a private key\. Move it to privateKey/),
+        ]);
     });
     test("something else among the certificates", () => {
         const request = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
@@ -61,33 +78,49 @@ describe("each problem is named, with what was found and what to do", () => {
     });
     test("chain in the wrong order", () => {
         const found = checkServerCertificate({ certificateChain: chain(intermediate, below), hostname: undefined });
-        expect(found).toEqual([expect.stringMatching(/certificate 1 "Intermediate" was issued by "Root", certificate 2 is "rancher.example.com"\. Put the server's/)]);
+        expect(found).toEqual([
+            expect.stringMatching(
+                /certificate 1 "Intermediate" was issued by "Root", certificate 2 is "rancher.example.com"\. Put the server's/,
+            ),
+        ]);
     });
-    test("a stranger in the chain", () => expect(problem({ certificateChain: chain(leaf, otherRoot) })[0]).toMatch(/expected each certificate to be signed by the next/));
+    test("a stranger in the chain", () =>
+        expect(problem({ certificateChain: chain(leaf, otherRoot) })[0]).toMatch(/expected each certificate to be signed by the next/));
     test("issuer of the same name with another key", () => {
         const impostor = issue({ name: "Root", ca: true });
         expect(problem({ certificateChain: chain(leaf, impostor) })[0]).toMatch(/signed by the next/);
-        expect(problem({ caCertificate: impostor.certificate })).toEqual([expect.stringMatching(/expected a chain that ends below caCertificate \("Root"\)/)]);
+        expect(problem({ caCertificate: impostor.certificate })).toEqual([
+            expect.stringMatching(/expected a chain that ends below caCertificate \("Root"\)/),
+        ]);
     });
-    test("key of another certificate", () => expect(problem({ privateKey: below.privateKey })).toEqual([expect.stringMatching(/found another ECDSA prime256v1 key/)]));
+    test("key of another certificate", () =>
+        expect(problem({ privateKey: below.privateKey })).toEqual([expect.stringMatching(/found another ECDSA prime256v1 key/)]));
     test("key of another kind", () => {
         const rsa = issue({ name: "rsa", key: KeyKind.Rsa });
-        expect(problem({ privateKey: rsa.privateKey })).toEqual([expect.stringMatching(/expected the ECDSA prime256v1 key of "rancher.example.com", found a RSA key/)]);
+        expect(problem({ privateKey: rsa.privateKey })).toEqual([
+            expect.stringMatching(/expected the ECDSA prime256v1 key of "rancher.example.com", found a RSA key/),
+        ]);
     });
     test("weak RSA key", () => {
         const weak = issue({ name: hostname, by: root, names: [`DNS:${hostname}`], key: KeyKind.Rsa1024 });
-        expect(problem({ certificateChain: weak.certificate, privateKey: weak.privateKey })).toEqual([expect.stringMatching(/at least 2048 bits, found 1024/)]);
+        expect(problem({ certificateChain: weak.certificate, privateKey: weak.privateKey })).toEqual([
+            expect.stringMatching(/at least 2048 bits, found 1024/),
+        ]);
     });
     test("key that browsers do not accept", () => {
         const ed = issue({ name: hostname, by: root, names: [`DNS:${hostname}`], key: KeyKind.Ed25519 });
-        expect(problem({ certificateChain: ed.certificate, privateKey: ed.privateKey })).toEqual([expect.stringMatching(/expected an RSA or ECDSA key, found ED25519/)]);
+        expect(problem({ certificateChain: ed.certificate, privateKey: ed.privateKey })).toEqual([
+            expect.stringMatching(/expected an RSA or ECDSA key, found ED25519/),
+        ]);
     });
     test("no key, two keys, encrypted key, damaged key", () => {
         expect(problem({ privateKey: "secret-text" })).toEqual([expect.stringMatching(/found none\. Give/)]);
         expect(problem({ privateKey: leaf.privateKey + below.privateKey })).toEqual([expect.stringMatching(/found 2\./)]);
         const encrypted = execFileSync("openssl", ["pkey", "-aes128", "-passout", "pass:test"], { input: leaf.privateKey }).toString();
         expect(problem({ privateKey: encrypted })).toEqual([expect.stringMatching(/it is encrypted\. Decrypt it with openssl pkey/)]);
-        expect(problem({ privateKey: leaf.privateKey.replace(/\n.{20}/, "\nAAAAAAAAAAAAAAAAAAAA") })).toEqual([expect.stringMatching(/its content cannot be read/)]);
+        expect(problem({ privateKey: leaf.privateKey.replace(/\n.{20}/, "\nAAAAAAAAAAAAAAAAAAAA") })).toEqual([
+            expect.stringMatching(/its content cannot be read/),
+        ]);
     });
     test("expired and not yet valid, in chain and CA", () => {
         expect(problem({ now: daysFromNow(400) })).toEqual([
@@ -98,25 +131,42 @@ describe("each problem is named, with what was found and what to do", () => {
     });
     test("name not covered", async () => {
         expect(problem({ hostname: "other.example.com" })).toEqual([
-            expect.stringMatching(/^certificateChain: expected a certificate for other\.example\.com, "rancher\.example\.com" is for rancher\.example\.com\./),
+            expect.stringMatching(
+                /^certificateChain: expected a certificate for other\.example\.com, "rancher\.example\.com" is for rancher\.example\.com\./,
+            ),
         ]);
         const commonNameOnly = issue({ name: hostname, by: root });
-        expect(checkServerCertificate({ certificateChain: commonNameOnly.certificate, hostname })).toEqual([expect.stringMatching(/no subject alternative name/)]);
+        expect(checkServerCertificate({ certificateChain: commonNameOnly.certificate, hostname })).toEqual([
+            expect.stringMatching(/no subject alternative name/),
+        ]);
     });
     test("not a server certificate", () => {
         const client = issue({ name: hostname, by: root, names: [`DNS:${hostname}`], usage: "clientAuth" });
-        expect(problem({ certificateChain: client.certificate, privateKey: client.privateKey })).toEqual([expect.stringMatching(/expected a certificate for servers/)]);
+        expect(problem({ certificateChain: client.certificate, privateKey: client.privateKey })).toEqual([
+            expect.stringMatching(/expected a certificate for servers/),
+        ]);
     });
     test("another CA, missing intermediate", () => {
-        expect(problem({ caCertificate: otherRoot.certificate })).toEqual([expect.stringMatching(/ends below caCertificate \("Other root"\), .* was issued by "Root"/)]);
-        expect(problem({ certificateChain: below.certificate, privateKey: below.privateKey })).toEqual([expect.stringMatching(/issued by "Intermediate"\. Append the missing/)]);
+        expect(problem({ caCertificate: otherRoot.certificate })).toEqual([
+            expect.stringMatching(/ends below caCertificate \("Other root"\), .* was issued by "Root"/),
+        ]);
+        expect(problem({ certificateChain: below.certificate, privateKey: below.privateKey })).toEqual([
+            expect.stringMatching(/issued by "Intermediate"\. Append the missing/),
+        ]);
     });
     test("CA that is none, CA with a key", () => {
         expect(checkCaCertificate(leaf.certificate)).toEqual([expect.stringMatching(/CA:TRUE is missing/)]);
-        expect(checkCaCertificate(root.certificate + root.privateKey)).toEqual([expect.stringMatching(/^caCertificate: .* is a private key/)]);
+        expect(checkCaCertificate(root.certificate + root.privateKey)).toEqual([
+            expect.stringMatching(/^caCertificate: .* is a private key/),
+        ]);
     });
     test("several at once, and no text of a private key in any", () => {
-        const found = problem({ certificateChain: leaf.certificate, privateKey: below.privateKey, hostname: "x.example.com", now: daysFromNow(400) });
+        const found = problem({
+            certificateChain: leaf.certificate,
+            privateKey: below.privateKey,
+            hostname: "x.example.com",
+            now: daysFromNow(400),
+        });
         expect(found).toHaveLength(4);
         const body = below.privateKey.split("\n")[1].slice(0, 20);
         expect(found.join()).not.toContain(body);
@@ -125,12 +175,22 @@ describe("each problem is named, with what was found and what to do", () => {
 
 test("a wildcard covers one label", () => {
     const covers = (name: string) => checkServerCertificate({ certificateChain: chain(below, intermediate), hostname: name }).length === 0;
-    expect(["rancher.example.com", "a.apps.example.com", "a.b.apps.example.com", "apps.example.com"].map(covers)).toEqual([true, true, false, false]);
+    expect(["rancher.example.com", "a.apps.example.com", "a.b.apps.example.com", "apps.example.com"].map(covers)).toEqual([
+        true,
+        true,
+        false,
+        false,
+    ]);
 });
 
 test("any way of writing the same certificate gives the same text, and the checksum agents compute", () => {
     const canonical = root.certificate.trim() + "\n";
-    const forms = [root.certificate, canonical.replace(/\n/g, "\r\n"), `subject=CN = Root\n\n${canonical}\n\n`, canonical.replace(/^/gm, "    ")];
+    const forms = [
+        root.certificate,
+        canonical.replace(/\n/g, "\r\n"),
+        `subject=CN = Root\n\n${canonical}\n\n`,
+        canonical.replace(/^/gm, "    "),
+    ];
     for (const form of forms) {
         expect(normalizePem(form)).toBe(canonical);
         expect(caChecksum(form)).toBe(createHash("sha256").update(`${canonical.trim()}\n`).digest("hex"));
@@ -139,7 +199,9 @@ test("any way of writing the same certificate gives the same text, and the check
 });
 
 test("a public CA is one that Node trusts", () => {
-    expect(checkPublicTrust(leaf.certificate)).toEqual([expect.stringMatching(/issued by "Root", which is not one\. For a private CA give caCertificate/)]);
+    expect(checkPublicTrust(leaf.certificate)).toEqual([
+        expect.stringMatching(/issued by "Root", which is not one\. For a private CA give caCertificate/),
+    ]);
     expect(checkPublicTrust(rootCertificates[0])).toEqual([]);
 });
 

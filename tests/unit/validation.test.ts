@@ -20,7 +20,7 @@ test("every wrong value is named at once, with what is allowed and what was foun
     expect(() => check({ hosts: [{ ...connection, host: "a b", port: 70000, prot: 1 }], drift: "no" })).toThrow(
         [
             "Thing it: 4 values are wrong",
-            "  - hosts[0].host: expected an IP address or a DNS name, found \"a b\"",
+            '  - hosts[0].host: expected an IP address or a DNS name, found "a b"',
             "  - hosts[0].port: Too big: expected number to be <=65535, found 70000",
             "  - hosts[0].prot: no such key. Remove it or correct its spelling",
             "  - drift: no such key. Remove it or correct its spelling",

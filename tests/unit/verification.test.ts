@@ -48,8 +48,8 @@ async function rancher(faults: Faults = {}): Promise<{ httpsPort: number; httpPo
         if (request.url === "/ping") return text(200, "pong");
         if (request.url === "/cacerts") return text(200, ca.certificate.trim());
         if (request.url === "/") return text(302, "", { location: "/dashboard/" });
-        if (request.url === "/v3") return text(401, "{\"message\":\"must authenticate\"}");
-        if (request.url.startsWith("/v3/tokens")) return faults.onLogout?.(), text(200, "");
+        if (request.url === "/v3") return text(401, '{"message":"must authenticate"}');
+        if (request.url.startsWith("/v3/tokens")) return (faults.onLogout?.(), text(200, ""));
         if (request.url.startsWith("/v3-public")) {
             faults.onLogin?.();
             let body = "";
@@ -69,7 +69,9 @@ async function rancher(faults: Faults = {}): Promise<{ httpsPort: number; httpPo
         }
         const key = faults.wrongAccept ? "" : request.headers["sec-websocket-key"];
         const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
-        return socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+        return socket.write(
+            `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+        );
     });
     const plain = http.createServer((request, response) => {
         if (!faults.plain?.(request, response)) response.writeHead(301, { location: `https://${hostname}${request.url}` }).end();
@@ -94,11 +96,13 @@ async function verify(ports: { httpsPort: number; httpPort: number }, changed: P
     return { code, stdout, stderr };
 }
 
-const answering = (path: string, status: number, body: string, headers = {}): Answer => (request, response) => {
-    if (request.url !== path) return false;
-    response.writeHead(status, headers).end(body);
-    return true;
-};
+const answering =
+    (path: string, status: number, body: string, headers = {}): Answer =>
+    (request, response) => {
+        if (request.url !== path) return false;
+        response.writeHead(status, headers).end(body);
+        return true;
+    };
 
 test("all checks pass, and the session of the check is ended", async () => {
     let logouts = 0;
@@ -112,23 +116,104 @@ test("all checks pass, and the session of the check is ended", async () => {
 });
 
 test.each<[string, Faults, Partial<typeof options & { caCertificate: string }>, RegExp]>([
-    ["certificate of another CA", { certificate: undefined }, { caCertificate: "other" }, /certificate at 127\.0\.0\.1: expected a certificate for rancher\.example\.com from the given CA, found UNABLE_TO_VERIFY_LEAF_SIGNATURE \(certificate for DNS:rancher\.example\.com, issued by CA\)\. Check which/],
-    ["certificate for another name", { certificate: "foreign" as never }, {}, /certificate at .*found ERR_TLS_CERT_ALTNAME_INVALID \(certificate for DNS:www\.example\.net, issued by CA\)/],
-    ["private certificate where a public one is expected", {}, { caCertificate: "" }, /certificate at .* from a publicly trusted CA, found UNABLE_TO_VERIFY_LEAF_SIGNATURE/],
-    ["no upstream", { answer: answering("/ping", 502, "<html>Bad Gateway</html>") }, {}, /ping at .*expected 200 "pong" from \/ping, found 502 "<html>Bad Gateway<\/html>"\. The load balancer reaches no worker/],
-    ["unknown host name", { answer: answering("/ping", 404, "default backend - 404") }, {}, /ping at .*The ingress controller does not know the host name/],
-    ["no redirect on port 80", { plain: answering("/dashboard/?from=verification", 200, "Welcome to nginx") }, {}, /redirect at .*expected 301 to https:\/\/rancher\.example\.com\/dashboard\/\?from=verification from port \d+, found 200\./],
-    ["wrong redirect on port 80", { plain: answering("/dashboard/?from=verification", 301, "", { location: `https://${hostname}/` }) }, {}, /redirect at .*found 301 to https:\/\/rancher\.example\.com\/\./],
-    ["temporary redirect on port 80", { plain: answering("/dashboard/?from=verification", 302, "", { location: `https://${hostname}/dashboard/?from=verification` }) }, {}, /redirect at .*found 302 to/],
-    ["no CA handed out", { answer: answering("/cacerts", 200, "") }, {}, /cacerts at .*found no certificate\. Agents would not trust the server/],
-    ["another CA handed out", { answer: answering("/cacerts", 200, "other") }, {}, /cacerts at .*expected the CA \(SHA-256 [0-9a-f]{64}\) from \/cacerts, found another content \(SHA-256/],
+    [
+        "certificate of another CA",
+        { certificate: undefined },
+        { caCertificate: "other" },
+        /certificate at 127\.0\.0\.1: expected a certificate for rancher\.example\.com from the given CA, found UNABLE_TO_VERIFY_LEAF_SIGNATURE \(certificate for DNS:rancher\.example\.com, issued by CA\)\. Check which/,
+    ],
+    [
+        "certificate for another name",
+        { certificate: "foreign" as never },
+        {},
+        /certificate at .*found ERR_TLS_CERT_ALTNAME_INVALID \(certificate for DNS:www\.example\.net, issued by CA\)/,
+    ],
+    [
+        "private certificate where a public one is expected",
+        {},
+        { caCertificate: "" },
+        /certificate at .* from a publicly trusted CA, found UNABLE_TO_VERIFY_LEAF_SIGNATURE/,
+    ],
+    [
+        "no upstream",
+        { answer: answering("/ping", 502, "<html>Bad Gateway</html>") },
+        {},
+        /ping at .*expected 200 "pong" from \/ping, found 502 "<html>Bad Gateway<\/html>"\. The load balancer reaches no worker/,
+    ],
+    [
+        "unknown host name",
+        { answer: answering("/ping", 404, "default backend - 404") },
+        {},
+        /ping at .*The ingress controller does not know the host name/,
+    ],
+    [
+        "no redirect on port 80",
+        { plain: answering("/dashboard/?from=verification", 200, "Welcome to nginx") },
+        {},
+        /redirect at .*expected 301 to https:\/\/rancher\.example\.com\/dashboard\/\?from=verification from port \d+, found 200\./,
+    ],
+    [
+        "wrong redirect on port 80",
+        { plain: answering("/dashboard/?from=verification", 301, "", { location: `https://${hostname}/` }) },
+        {},
+        /redirect at .*found 301 to https:\/\/rancher\.example\.com\/\./,
+    ],
+    [
+        "temporary redirect on port 80",
+        { plain: answering("/dashboard/?from=verification", 302, "", { location: `https://${hostname}/dashboard/?from=verification` }) },
+        {},
+        /redirect at .*found 302 to/,
+    ],
+    [
+        "no CA handed out",
+        { answer: answering("/cacerts", 200, "") },
+        {},
+        /cacerts at .*found no certificate\. Agents would not trust the server/,
+    ],
+    [
+        "another CA handed out",
+        { answer: answering("/cacerts", 200, "other") },
+        {},
+        /cacerts at .*expected the CA \(SHA-256 [0-9a-f]{64}\) from \/cacerts, found another content \(SHA-256/,
+    ],
     ["no HTTP/2", { withoutHttp2: true }, {}, /http2 at .*expected HTTP\/2 to be negotiated, found http\/1\.1\./],
-    ["redirect to itself", { answer: answering("/", 302, "", { location: `https://${hostname}/` }) }, {}, /redirects at .*found a redirect loop \(https:\/\/rancher\.example\.com\/ → https:\/\/rancher\.example\.com\/\)\. Check that X-Forwarded-Proto/],
-    ["redirect to plain HTTP", { answer: answering("/v3", 302, "", { location: `http://${hostname}/v3` }) }, {}, /redirects at .*found a redirect to http:\/\/rancher\.example\.com\/v3\./],
-    ["endless redirects", { answer: (request, response) => request.url!.startsWith("/v3") && !request.url!.startsWith("/v3-") && !request.url!.includes("token") && !!response.writeHead(302, { location: `${request.url}x` }).end() }, {}, /redirects at .*found a redirect loop/],
-    ["no WebSocket", { withoutWebSocket: true }, {}, /websocket at .*expected 101 from \/v1\/subscribe with Upgrade: websocket, found 400\. Check that the load balancer passes/],
+    [
+        "redirect to itself",
+        { answer: answering("/", 302, "", { location: `https://${hostname}/` }) },
+        {},
+        /redirects at .*found a redirect loop \(https:\/\/rancher\.example\.com\/ → https:\/\/rancher\.example\.com\/\)\. Check that X-Forwarded-Proto/,
+    ],
+    [
+        "redirect to plain HTTP",
+        { answer: answering("/v3", 302, "", { location: `http://${hostname}/v3` }) },
+        {},
+        /redirects at .*found a redirect to http:\/\/rancher\.example\.com\/v3\./,
+    ],
+    [
+        "endless redirects",
+        {
+            answer: (request, response) =>
+                request.url!.startsWith("/v3") &&
+                !request.url!.startsWith("/v3-") &&
+                !request.url!.includes("token") &&
+                !!response.writeHead(302, { location: `${request.url}x` }).end(),
+        },
+        {},
+        /redirects at .*found a redirect loop/,
+    ],
+    [
+        "no WebSocket",
+        { withoutWebSocket: true },
+        {},
+        /websocket at .*expected 101 from \/v1\/subscribe with Upgrade: websocket, found 400\. Check that the load balancer passes/,
+    ],
     ["upgrade answered by something else", { wrongAccept: true }, {}, /websocket at .*found 101 with a wrong Sec-WebSocket-Accept/],
-    ["login broken", { answer: answering("/v3-public/localProviders/local?action=login", 500, "boom") }, {}, /websocket at .*expected 201 and a token from the login, found 500/],
+    [
+        "login broken",
+        { answer: answering("/v3-public/localProviders/local?action=login", 500, "boom") },
+        {},
+        /websocket at .*expected 201 and a token from the login, found 500/,
+    ],
 ])("found: %s", async (_name, faults, changed, expected) => {
     const certificate = (faults.certificate as unknown) === "foreign" ? foreign : undefined;
     const caCertificate = changed.caCertificate === "other" ? otherCa.certificate : changed.caCertificate;
@@ -141,7 +226,9 @@ test.each<[string, Faults, Partial<typeof options & { caCertificate: string }>, 
 
 test("nothing listens", async () => {
     const result = await verify({ httpsPort: 1, httpPort: 1 });
-    expect(result.stderr).toMatch(/1 of 7 checks failed after 0 s, 6 were not tried because of that:\n {2}certificate at 127\.0\.0\.1: no usable connection: ECONNREFUSED/);
+    expect(result.stderr).toMatch(
+        /1 of 7 checks failed after 0 s, 6 were not tried because of that:\n {2}certificate at 127\.0\.0\.1: no usable connection: ECONNREFUSED/,
+    );
     expect(result.code).toBe(1);
 });
 
@@ -153,7 +240,9 @@ test("no password goes over a connection that is not trusted", async () => {
 
 test("a check that fails at first is repeated until it succeeds", async () => {
     let pings = 0;
-    const ports = await rancher({ answer: (request, response) => request.url === "/ping" && ++pings < 3 && !!response.writeHead(503).end() });
+    const ports = await rancher({
+        answer: (request, response) => request.url === "/ping" && ++pings < 3 && !!response.writeHead(503).end(),
+    });
     const result = await verify(ports, { timeoutSeconds: 30 });
     expect(result.stderr).toMatch(/waiting \(\d s\): ping at 127\.0\.0\.1: .*No Rancher pod is ready/);
     expect(result.code).toBe(0);
@@ -168,8 +257,13 @@ test("without a bootstrap password the WebSocket is left out, with the reason", 
 
 test("once the password was changed the WebSocket is left out, after a few attempts", async () => {
     let logins = 0;
-    const result = await verify(await rancher({ onLogin: () => (logins += 1) }), { bootstrapPassword: "changed-since", timeoutSeconds: 60 });
-    expect(result.stdout).toMatch(/left out websocket at 127\.0\.0\.1: it needs a login, and the bootstrap password is refused \(401\): it was changed since/);
+    const result = await verify(await rancher({ onLogin: () => (logins += 1) }), {
+        bootstrapPassword: "changed-since",
+        timeoutSeconds: 60,
+    });
+    expect(result.stdout).toMatch(
+        /left out websocket at 127\.0\.0\.1: it needs a login, and the bootstrap password is refused \(401\): it was changed since/,
+    );
     expect(result.code).toBe(0);
     expect(logins).toBe(5);
 });

@@ -8,10 +8,13 @@ function main({ endpoint, ca, certificate, key, kubeletVersion, nodes }) {
     };
     const request = https.get(`${endpoint}/api/v1/nodes`, { ca, cert: certificate, key, timeout: 5000 }, response => {
         let body = "";
-        response.setEncoding("utf8").on("data", chunk => (body += chunk)).on("end", () => {
-            if (response.statusCode !== 200) return finish(`unreachable: ${endpoint} answers ${response.statusCode}`);
-            finish(differences(JSON.parse(body).items, nodes, kubeletVersion).join("\n") || "in sync");
-        });
+        response
+            .setEncoding("utf8")
+            .on("data", chunk => (body += chunk))
+            .on("end", () => {
+                if (response.statusCode !== 200) return finish(`unreachable: ${endpoint} answers ${response.statusCode}`);
+                finish(differences(JSON.parse(body).items, nodes, kubeletVersion).join("\n") || "in sync");
+            });
     });
     request.on("error", error => finish(`unreachable: ${endpoint}: ${error.code || error.message}`));
     request.on("timeout", () => finish(`unreachable: ${endpoint} does not answer within 5 s`));
@@ -34,7 +37,8 @@ function differences(found, wanted, kubeletVersion) {
         if (version !== kubeletVersion) lines.push(`node ${node.name}: kubelet ${version}, expected ${kubeletVersion}`);
     }
     for (const item of found) {
-        if (!wanted.some(node => node.name === item.metadata.name)) lines.push(`node ${item.metadata.name}: in the cluster but not in the configuration`);
+        if (!wanted.some(node => node.name === item.metadata.name))
+            lines.push(`node ${item.metadata.name}: in the cluster but not in the configuration`);
     }
     return lines;
 }

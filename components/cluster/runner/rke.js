@@ -37,7 +37,9 @@ async function checkRkeVersion(expected) {
     const { code, stdout } = await run("rke", ["--version"]);
     const found = /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
     if (code !== 0 || found !== expected) {
-        throw new Error(`rke on this machine: expected version ${expected}, found ${found ?? "none that says its version"}. Put the release v${expected} on the PATH`);
+        throw new Error(
+            `rke on this machine: expected version ${expected}, found ${found ?? "none that says its version"}. Put the release v${expected} on the PATH`,
+        );
     }
 }
 
@@ -57,7 +59,8 @@ const seriousWarning = /Failed to set up SSH tunneling|Removing host|Failed to d
 const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig/;
 
 /** Secrets never stand in RKE's info lines; should one ever, it is not passed on. */
-const showable = text => (/BEGIN [A-Z ]*(KEY|CERTIFICATE)|[A-Za-z0-9+/]{80,}/.test(text) ? "(a line that is not shown)" : text.slice(0, 300));
+const showable = text =>
+    /BEGIN [A-Z ]*(KEY|CERTIFICATE)|[A-Za-z0-9+/]{80,}/.test(text) ? "(a line that is not shown)" : text.slice(0, 300);
 
 /** Runs rke in its own process group; resolves to { code, warnings, fatal, done }. */
 function runRke(args, { folder, env, marker, timeoutSeconds }) {
@@ -81,7 +84,8 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
             if (said.level === "fatal") result.fatal = showable(said.text);
             if (said.level === "warning") result.warnings.push(showable(said.text));
             const text = showable(said.text);
-            if (said.level !== "info" || (text !== last && !detail.test(text))) say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
+            if (said.level !== "info" || (text !== last && !detail.test(text)))
+                say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
             last = text;
         };
         for (const stream of [child.stdout, child.stderr]) {
@@ -92,7 +96,9 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
                 lines.forEach(read);
             });
         }
-        child.on("error", error => reject(new Error(`cannot run rke (${error.code}): put the rke binary on the PATH of the machine that runs Pulumi`)));
+        child.on("error", error =>
+            reject(new Error(`cannot run rke (${error.code}): put the rke binary on the PATH of the machine that runs Pulumi`)),
+        );
         child.on("close", code => {
             clearTimeout(timer);
             resolve({ code, ...result });
@@ -113,14 +119,21 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
     await checkRkeVersion(rkeVersion);
     await inWorkFolder(clusterYml, "", async folder => {
         say("creating the cluster's certificates (no host is contacted)");
-        const result = await runRke(["up", "--init", "--config", "cluster.yml"], { folder, env: process.env, marker: "", timeoutSeconds: 120 });
+        const result = await runRke(["up", "--init", "--config", "cluster.yml"], {
+            folder,
+            env: process.env,
+            marker: "",
+            timeoutSeconds: 120,
+        });
         if (result.code !== 0) throw rkeFailure("rke up --init failed", result);
         const state = fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8");
         const desired = caOf(state) && JSON.parse(state).desiredState;
         const etcd = desired && Object.keys(desired.certificatesBundle).filter(name => /^kube-etcd-\d/.test(name)).length;
         if (!desired || desired.rkeConfig.nodes.length !== nodeCount || etcd !== etcdCount) {
-            throw new Error(`rke up --init wrote an incomplete state: expected ${nodeCount} nodes and ${etcdCount} etcd certificates, found `
-                + `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`);
+            throw new Error(
+                `rke up --init wrote an incomplete state: expected ${nodeCount} nodes and ${etcdCount} etcd certificates, found ` +
+                    `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`,
+            );
         }
         process.stdout.write(pack(state));
     });
@@ -137,14 +150,24 @@ async function preflight(env, input) {
                 const program = input.preflightProgram.replace("'@now@'", String(Math.floor(Date.now() / 1000)));
                 const { code, stdout, stderr } = await sshProgram(env, { ...node.connection, withoutRoot: true }, program, "probe", 60);
                 if (code !== 0) return [`${node.name}: the checks ended with exit code ${code}: ${stderr.trim().split("\n").pop()}`];
-                return stdout.trim() === "" ? [] : stdout.trim().split("\n").map(line => `${node.name} (${node.connection.host}): ${line}`);
+                return stdout.trim() === ""
+                    ? []
+                    : stdout
+                          .trim()
+                          .split("\n")
+                          .map(line => `${node.name} (${node.connection.host}): ${line}`);
             } catch (error) {
                 return [`${node.name}: ${error.message}`];
             }
         }),
     );
     if (problems.flat().length > 0) {
-        throw new Error(`RKE was not started and no host was changed, because:\n${problems.flat().map(text => `  - ${text}`).join("\n")}`);
+        throw new Error(
+            `RKE was not started and no host was changed, because:\n${problems
+                .flat()
+                .map(text => `  - ${text}`)
+                .join("\n")}`,
+        );
     }
 }
 
@@ -158,7 +181,10 @@ async function stateInCluster(apiEndpoints, pki) {
                 { ca: ca.certificatePEM, cert: admin.certificatePEM, key: admin.keyPEM, timeout: 5000 },
                 response => {
                     let body = "";
-                    response.setEncoding("utf8").on("data", chunk => (body += chunk)).on("end", () => resolve(response.statusCode === 200 ? body : undefined));
+                    response
+                        .setEncoding("utf8")
+                        .on("data", chunk => (body += chunk))
+                        .on("end", () => resolve(response.statusCode === 200 ? body : undefined));
                 },
             );
             request.on("error", () => resolve(undefined)).on("timeout", () => request.destroy());
@@ -192,66 +218,97 @@ function removedNodes(state, input) {
 
 async function apply(input) {
     await checkRkeVersion(input.rkeVersion);
-    await withSshAgent(input.nodes.map(node => node.connection.privateKey), async env => {
-        await preflight(env, input);
-        const { source, state } = await newestState(input);
-        const planned = JSON.parse(unpack(input.pki)).desiredState.rkeConfig.nodes.map(node => node.address);
-        if (source === "the cluster's PKI" && planned.some(address => !input.nodes.some(node => node.connection.host === address))) {
-            throw new Error("a node is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. "
-                + `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`);
-        }
-        removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
-        await inWorkFolder(input.clusterYml, state, async folder => {
-            const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
-                folder, env, marker: "Finished building Kubernetes cluster successfully", timeoutSeconds: input.timeoutSeconds,
-            });
-            const serious = result.warnings.filter(text => seriousWarning.test(text));
-            if (result.code !== 0 || !result.done || serious.length > 0) {
-                throw rkeFailure(
-                    `rke up did not finish the cluster (exit code ${result.code}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
-                    { ...result, warnings: serious },
+    await withSshAgent(
+        input.nodes.map(node => node.connection.privateKey),
+        async env => {
+            await preflight(env, input);
+            const { source, state } = await newestState(input);
+            const planned = JSON.parse(unpack(input.pki)).desiredState.rkeConfig.nodes.map(node => node.address);
+            if (source === "the cluster's PKI" && planned.some(address => !input.nodes.some(node => node.connection.host === address))) {
+                throw new Error(
+                    "a node is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. " +
+                        `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
                 );
             }
-            const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
-            if (packed.length > 120_000) {
-                throw new Error(`the cluster is up, but its state takes ${packed.length} bytes packed and more than 120000 cannot be handed to the next run. `
-                    + "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster");
-            }
-            process.stdout.write(packed);
-        });
-    });
+            removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
+            await inWorkFolder(input.clusterYml, state, async folder => {
+                const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
+                    folder,
+                    env,
+                    marker: "Finished building Kubernetes cluster successfully",
+                    timeoutSeconds: input.timeoutSeconds,
+                });
+                const serious = result.warnings.filter(text => seriousWarning.test(text));
+                if (result.code !== 0 || !result.done || serious.length > 0) {
+                    throw rkeFailure(
+                        `rke up did not finish the cluster (exit code ${result.code}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
+                        { ...result, warnings: serious },
+                    );
+                }
+                const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
+                if (packed.length > 120_000) {
+                    throw new Error(
+                        `the cluster is up, but its state takes ${packed.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
+                            "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
+                    );
+                }
+                process.stdout.write(packed);
+            });
+        },
+    );
 }
 
 // --- Destroy ---------------------------------------------------------------------------------------------------------------
 
 async function destroy(input) {
     await checkRkeVersion(input.rkeVersion);
-    await withSshAgent(input.nodes.map(node => node.connection.privateKey), async env => {
-        const { state } = await newestState({ ...input, apiEndpoints: [] });
-        const result = await inWorkFolder(input.clusterYml, state, folder =>
-            runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
-                folder, env, marker: "Cluster removed successfully", timeoutSeconds: input.timeoutSeconds,
-            }),
-        );
-        say("looking at the hosts: rke says success even when its cleaner failed");
-        const left = await Promise.all(
-            input.nodes.map(async node => {
-                try {
-                    const { code, stdout, stderr } = await sshProgram(env, { ...node.connection, withoutRoot: true }, input.leftoverProgram, "probe", 60);
-                    if (code !== 0) return [`${node.name}: cannot look: ${stderr.trim().split("\n").pop()}`];
-                    return stdout.trim() === "" ? [] : stdout.trim().split("\n").map(line => `${node.name} (${node.connection.host}): ${line}`);
-                } catch (error) {
-                    return [`${node.name}: ${error.message}`];
-                }
-            }),
-        );
-        if (left.flat().length > 0) {
-            throw new Error(`the cluster is not fully removed. Left behind:\n${left.flat().map(text => `  - ${text}`).join("\n")}\n`
-                + "Remove these on the hosts (or bring the hosts back), then destroy again");
-        }
-        if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
-        say("the hosts are clean; images and etcd snapshots in /opt/rke are kept");
-    });
+    await withSshAgent(
+        input.nodes.map(node => node.connection.privateKey),
+        async env => {
+            const { state } = await newestState({ ...input, apiEndpoints: [] });
+            const result = await inWorkFolder(input.clusterYml, state, folder =>
+                runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
+                    folder,
+                    env,
+                    marker: "Cluster removed successfully",
+                    timeoutSeconds: input.timeoutSeconds,
+                }),
+            );
+            say("looking at the hosts: rke says success even when its cleaner failed");
+            const left = await Promise.all(
+                input.nodes.map(async node => {
+                    try {
+                        const { code, stdout, stderr } = await sshProgram(
+                            env,
+                            { ...node.connection, withoutRoot: true },
+                            input.leftoverProgram,
+                            "probe",
+                            60,
+                        );
+                        if (code !== 0) return [`${node.name}: cannot look: ${stderr.trim().split("\n").pop()}`];
+                        return stdout.trim() === ""
+                            ? []
+                            : stdout
+                                  .trim()
+                                  .split("\n")
+                                  .map(line => `${node.name} (${node.connection.host}): ${line}`);
+                    } catch (error) {
+                        return [`${node.name}: ${error.message}`];
+                    }
+                }),
+            );
+            if (left.flat().length > 0) {
+                throw new Error(
+                    `the cluster is not fully removed. Left behind:\n${left
+                        .flat()
+                        .map(text => `  - ${text}`)
+                        .join("\n")}\n` + "Remove these on the hosts (or bring the hosts back), then destroy again",
+                );
+            }
+            if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
+            say("the hosts are clean; images and etcd snapshots in /opt/rke are kept");
+        },
+    );
 }
 
 // --- Entry -----------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ async function withSshAgent(privateKeys, work) {
     const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
     try {
         await new Promise((resolve, reject) => {
-            agent.on("error", error => reject(new Error(`cannot start ssh-agent (${error.code}): install the OpenSSH client on this machine`)));
+            agent.on("error", error =>
+                reject(new Error(`cannot start ssh-agent (${error.code}): install the OpenSSH client on this machine`)),
+            );
             const started = setInterval(() => {
                 if (!fs.existsSync(socket)) return;
                 clearInterval(started);
@@ -54,8 +56,19 @@ async function sshProgram(env, host, program, verb, timeoutSeconds) {
         const remote = `${host.user === "root" || host.withoutRoot ? "" : "sudo -n "}timeout -k 5 ${timeoutSeconds} sh -s ${verb}`;
         const result = await run(
             "ssh",
-            ["-F", "none", "-T", ...Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]), "-p", String(host.port),
-                "-l", host.user, "--", host.host, remote],
+            [
+                "-F",
+                "none",
+                "-T",
+                ...Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]),
+                "-p",
+                String(host.port),
+                "-l",
+                host.user,
+                "--",
+                host.host,
+                remote,
+            ],
             { env, input: program, timeoutSeconds: timeoutSeconds + 10 },
         );
         if (result.code === 255 || result.code === null) throw new Error(sshReason(host, result.stderr));
@@ -68,8 +81,10 @@ async function sshProgram(env, host, program, verb, timeoutSeconds) {
 function sshReason(host, stderr) {
     const at = `${host.user}@${host.host}:${host.port}`;
     if (/Host key verification failed|REMOTE HOST IDENTIFICATION|no matching host key/i.test(stderr)) {
-        return `${at}: the host shows another host key than the one configured. If the host was rebuilt, put its new key `
-            + "(/etc/ssh/ssh_host_*_key.pub) into the configuration; if not, somebody else may be answering";
+        return (
+            `${at}: the host shows another host key than the one configured. If the host was rebuilt, put its new key ` +
+            "(/etc/ssh/ssh_host_*_key.pub) into the configuration; if not, somebody else may be answering"
+        );
     }
     if (/Permission denied/i.test(stderr)) {
         return `${at}: the host refuses the SSH key. Expected the public key in ~${host.user}/.ssh/authorized_keys`;

@@ -28,12 +28,16 @@ const checks = {
         const names = oneLine(certificate.subjectaltname ?? certificate.subject?.CN ?? "no name");
         const found = `${socket.authorizationError} (certificate for ${names}, issued by ${oneLine(certificate.issuer?.CN ?? "no name")})`;
         const trusted = site.caCertificate ? "the given CA" : "a publicly trusted CA";
-        throw new Unexpected(`a certificate for ${site.hostname} from ${trusted}`, found, "Check which certificate the load balancer serves");
+        throw new Unexpected(
+            `a certificate for ${site.hostname} from ${trusted}`,
+            found,
+            "Check which certificate the load balancer serves",
+        );
     },
     ping: async site => {
         const answer = await site.get("/ping");
         if (answer.status === 200 && answer.body.trim() === "pong") return;
-        throw new Unexpected("200 \"pong\" from /ping", described(answer), reachAdvice(answer.status));
+        throw new Unexpected('200 "pong" from /ping', described(answer), reachAdvice(answer.status));
     },
     redirect: async site => {
         const path = "/dashboard/?from=verification";
@@ -41,15 +45,27 @@ const checks = {
         const target = `https://${site.hostname}${path}`;
         if (answer.status === 301 && answer.headers.location === target) return;
         const found = `${answer.status}${answer.headers.location ? ` to ${oneLine(answer.headers.location)}` : ""}`;
-        throw new Unexpected(`301 to ${target} from port ${site.httpPort}`, found, "Check that the load balancer answers there, and nothing else");
+        throw new Unexpected(
+            `301 to ${target} from port ${site.httpPort}`,
+            found,
+            "Check that the load balancer answers there, and nothing else",
+        );
     },
     cacerts: async site => {
         if (!site.caCertificate) throw new LeftOut("the certificate is from a publicly trusted CA, so Rancher hands out none");
         const answer = await site.get("/cacerts");
         if (answer.status === 200 && answer.body.trim() === site.caCertificate.trim()) return;
-        const found = answer.status !== 200 ? described(answer) : answer.body.trim() === "" ? "no certificate" : `another content (SHA-256 ${sha256(answer.body.trim())})`;
-        throw new Unexpected(`the CA (SHA-256 ${sha256(site.caCertificate.trim())}) from /cacerts`, found,
-            "Agents would not trust the server: check the Secret cattle-system/tls-ca, and restart Rancher's pods if it is right");
+        const found =
+            answer.status !== 200
+                ? described(answer)
+                : answer.body.trim() === ""
+                  ? "no certificate"
+                  : `another content (SHA-256 ${sha256(answer.body.trim())})`;
+        throw new Unexpected(
+            `the CA (SHA-256 ${sha256(site.caCertificate.trim())}) from /cacerts`,
+            found,
+            "Agents would not trust the server: check the Secret cattle-system/tls-ca, and restart Rancher's pods if it is right",
+        );
     },
     http2: async site => {
         const status = await site.getOverHttp2("/ping");
@@ -65,7 +81,9 @@ const checks = {
         try {
             await openWebSocket(site, "/v1/subscribe", token);
         } finally {
-            await site.send("POST", "/v3/tokens?action=logout", { headers: { Authorization: `Bearer ${token}` }, body: "{}" }).catch(() => undefined);
+            await site
+                .send("POST", "/v3/tokens?action=logout", { headers: { Authorization: `Bearer ${token}` }, body: "{}" })
+                .catch(() => undefined);
         }
     },
 };
@@ -83,13 +101,17 @@ async function followRedirects(site, path) {
             throw new Unexpected(`${path} to lead to https://${site.hostname}/`, `a redirect to ${oneLine(next)}`, forwardedAdvice);
         }
         if (seen.includes(next) || seen.length > mostHops) {
-            throw new Unexpected(`${path} to lead to a page`, `a redirect loop (${[...seen, next].map(oneLine).join(" → ")})`, forwardedAdvice);
+            throw new Unexpected(
+                `${path} to lead to a page`,
+                `a redirect loop (${[...seen, next].map(oneLine).join(" → ")})`,
+                forwardedAdvice,
+            );
         }
         url = next;
     }
 }
 
-const forwardedAdvice = "Check that X-Forwarded-Proto reaches Rancher: the ingress controller needs use-forwarded-headers \"true\"";
+const forwardedAdvice = 'Check that X-Forwarded-Proto reaches Rancher: the ingress controller needs use-forwarded-headers "true"';
 
 async function logIn(site) {
     const body = JSON.stringify({ username: "admin", password: site.bootstrapPassword, description: "verification", ttl: 60000 });
@@ -97,7 +119,8 @@ async function logIn(site) {
     if (answer.status === 401 || answer.status === 403) {
         // A Rancher that has just started may not have made its administrator yet.
         site.refusals += 1;
-        if (site.refusals >= mostRefusals) throw new LeftOut(`it needs a login, and the bootstrap password is refused (${answer.status}): it was changed since`);
+        if (site.refusals >= mostRefusals)
+            throw new LeftOut(`it needs a login, and the bootstrap password is refused (${answer.status}): it was changed since`);
         throw new Unexpected("the login to be accepted", answer.status, "Rancher may still be starting");
     }
     let token;
@@ -127,7 +150,14 @@ function openWebSocket(site, path, token) {
         request.on("upgrade", (answer, socket) => {
             socket.destroy();
             if (answer.headers["sec-websocket-accept"] === accept) resolve();
-            else reject(new Unexpected(`a WebSocket from ${path}`, "101 with a wrong Sec-WebSocket-Accept", "Something between answers in Rancher's place"));
+            else
+                reject(
+                    new Unexpected(
+                        `a WebSocket from ${path}`,
+                        "101 with a wrong Sec-WebSocket-Accept",
+                        "Something between answers in Rancher's place",
+                    ),
+                );
         });
         request.on("response", answer => {
             answer.resume();
@@ -146,8 +176,11 @@ function siteAt(address, input) {
     const send = (method, path, { secure = true, headers = {}, body } = {}) =>
         new Promise((resolve, reject) => {
             const options = { method, path, headers: { Host: hostname, ...headers }, agent: false, timeout: answerSeconds * 1000 };
-            if (body !== undefined) Object.assign(options.headers, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
-            const request = secure ? https.request({ ...tlsOptions(), ...options }) : http.request({ host: address, port: httpPort, ...options });
+            if (body !== undefined)
+                Object.assign(options.headers, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
+            const request = secure
+                ? https.request({ ...tlsOptions(), ...options })
+                : http.request({ host: address, port: httpPort, ...options });
             request.on("response", response => {
                 let text = "";
                 response.setEncoding("utf8").on("data", chunk => (text = (text + chunk).slice(0, 1_000_000)));
@@ -169,7 +202,11 @@ function siteAt(address, input) {
         const socket = await connect({ ALPNProtocols: ["h2", "http/1.1"] });
         if (socket.alpnProtocol !== "h2") {
             socket.destroy();
-            throw new Unexpected("HTTP/2 to be negotiated", socket.alpnProtocol || "no protocol", "Check http2 in the load balancer's configuration");
+            throw new Unexpected(
+                "HTTP/2 to be negotiated",
+                socket.alpnProtocol || "no protocol",
+                "Check http2 in the load balancer's configuration",
+            );
         }
         const session = http2.connect(`https://${hostname}`, { createConnection: () => socket });
         try {
@@ -199,7 +236,10 @@ function described({ status, body }) {
 }
 
 function oneLine(text) {
-    const line = String(text).trim().split("\n")[0].replace(/[^\x20-\x7e]/g, "?");
+    const line = String(text)
+        .trim()
+        .split("\n")[0]
+        .replace(/[^\x20-\x7e]/g, "?");
     return line.length > 100 ? `${line.slice(0, 100)}…` : line;
 }
 
@@ -212,7 +252,9 @@ async function main(input) {
     const say = text => process.stderr.write(`${text}\n`);
     const elapsed = () => Math.round((Date.now() - started) / 1000);
     const sites = input.addresses.map(address => siteAt(address, input));
-    let pending = sites.flatMap(site => Object.entries(checks).map(([name, check]) => ({ title: `${name} at ${site.address}`, site, check })));
+    let pending = sites.flatMap(site =>
+        Object.entries(checks).map(([name, check]) => ({ title: `${name} at ${site.address}`, site, check })),
+    );
     const total = pending.length;
     const results = [];
     const attempt = async one => {
@@ -244,7 +286,9 @@ async function main(input) {
         if (elapsed() >= input.timeoutSeconds) {
             const failed = pending.filter(one => one.problem);
             const notTried = pending.length - failed.length;
-            say(`${failed.length} of ${total} checks failed after ${elapsed()} s${notTried ? `, ${notTried} were not tried because of that` : ""}:`);
+            say(
+                `${failed.length} of ${total} checks failed after ${elapsed()} s${notTried ? `, ${notTried} were not tried because of that` : ""}:`,
+            );
             failed.forEach(one => say(`  ${one.title}: ${one.problem}`));
             process.exitCode = 1;
             return;

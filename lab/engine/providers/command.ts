@@ -39,7 +39,9 @@ export const command: Provider = {
 async function execute(call: Call, inputs: Properties, text: string | undefined, previous?: Properties): Promise<Output> {
     if (text === undefined) return { stdout: previous?.stdout ?? "", stderr: previous?.stderr ?? "" };
     const passOn = previous && inputs.addPreviousOutputInEnv !== false;
-    const env: Record<string, string> = passOn ? { PULUMI_COMMAND_STDOUT: previous.stdout ?? "", PULUMI_COMMAND_STDERR: previous.stderr ?? "" } : {};
+    const env: Record<string, string> = passOn
+        ? { PULUMI_COMMAND_STDOUT: previous.stdout ?? "", PULUMI_COMMAND_STDERR: previous.stderr ?? "" }
+        : {};
     return call.type === "command:remote:Command" ? runRemote(call, inputs, text) : runLocal(call, inputs, text, env);
 }
 
@@ -65,7 +67,9 @@ function runLocal(call: Call, inputs: Properties, text: string, env: Record<stri
         child.stdin.on("error", () => undefined);
         child.stdin.end(inputs.stdin ?? "");
         child.on("error", reject);
-        child.on("close", (code, signal) => streams.end(code === 0 ? undefined : `exit ${signal ?? `status ${code}`}`, text).then(resolve, reject));
+        child.on("close", (code, signal) =>
+            streams.end(code === 0 ? undefined : `exit ${signal ?? `status ${code}`}`, text).then(resolve, reject),
+        );
     });
 }
 
@@ -82,7 +86,9 @@ async function runRemote(call: Call, inputs: Properties, text: string): Promise<
                 channel.on("data", streams.stdout);
                 channel.stderr.on("data", streams.stderr);
                 channel.on("exit", (status: number | null) => (code = status));
-                channel.on("close", () => streams.end(code === 0 ? undefined : `Process exited with status ${code ?? "unknown"}`, text).then(resolve, reject));
+                channel.on("close", () =>
+                    streams.end(code === 0 ? undefined : `Process exited with status ${code ?? "unknown"}`, text).then(resolve, reject),
+                );
                 channel.end(inputs.stdin ?? "");
             });
         });
@@ -99,7 +105,9 @@ async function connect(connection: Properties): Promise<Client> {
         } catch (error) {
             const fatal = /host key|authentication/i.test((error as Error).message);
             if (fatal || attempt >= attempts) {
-                throw new Error(`after ${attempt} failed attempts: ssh: ${connection.user}@${connection.host}:${connection.port}: ${(error as Error).message}`);
+                throw new Error(
+                    `after ${attempt} failed attempts: ssh: ${connection.user}@${connection.host}:${connection.port}: ${(error as Error).message}`,
+                );
             }
             await new Promise(resolve => setTimeout(resolve, Math.min(5000, 100 * 1.5 ** attempt)));
         }
@@ -112,7 +120,9 @@ function dial(connection: Properties): Promise<Client> {
         const client = new Client();
         let wrongKey = false;
         client.on("ready", () => resolve(client));
-        client.on("error", error => reject(wrongKey ? new Error("host key mismatch: the host shows another key than the one given") : error));
+        client.on("error", error =>
+            reject(wrongKey ? new Error("host key mismatch: the host shows another key than the one given") : error),
+        );
         client.connect({
             host: connection.host,
             port: connection.port,

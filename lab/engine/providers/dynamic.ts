@@ -23,7 +23,8 @@ export function dynamicProvider(programFolder: string): Provider {
         process_ = child;
         return new Promise((resolve, reject) => {
             child.stdout.once("data", (port: Buffer) =>
-                resolve(new services.ResourceProviderClient(`127.0.0.1:${port.toString().trim()}`, grpc.credentials.createInsecure())));
+                resolve(new services.ResourceProviderClient(`127.0.0.1:${port.toString().trim()}`, grpc.credentials.createInsecure())),
+            );
             child.once("exit", code => reject(new Error(`the dynamic provider ended with ${code}`)));
         }).then(async (connected: any) => {
             const request = new messages.ConfigureRequest();
@@ -33,7 +34,9 @@ export function dynamicProvider(programFolder: string): Provider {
         });
     };
     const ask = (connected: any, method: string, request: unknown): Promise<any> =>
-        new Promise((resolve, reject) => connected[method](request, (error: grpc.ServiceError | null, answer: unknown) => (error ? reject(error) : resolve(answer))));
+        new Promise((resolve, reject) =>
+            connected[method](request, (error: grpc.ServiceError | null, answer: unknown) => (error ? reject(error) : resolve(answer))),
+        );
     const call = async (method: string, request: any): Promise<any> => ask(await (client ??= start()), method, request);
     const properties = (values: Properties) => struct.Struct.fromJavaScript(values);
 

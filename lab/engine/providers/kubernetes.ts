@@ -10,7 +10,10 @@ export const kubernetes: Provider = {
     async diff(call, _id, before, inputs) {
         const changed = changedKeys(before.inputs, inputs);
         const identity = (values: Properties) => [values.metadata?.name, values.metadata?.namespace, values.name, values.namespace].join();
-        const replace = !isRelease(call) && identity(before.inputs) !== identity(inputs) ? ["metadata"] : changed.filter(key => isRelease(call) && /^(name|namespace)$/.test(key));
+        const replace =
+            !isRelease(call) && identity(before.inputs) !== identity(inputs)
+                ? ["metadata"]
+                : changed.filter(key => isRelease(call) && /^(name|namespace)$/.test(key));
         return { changed: changed.length > 0, replace, deleteBeforeReplace: true };
     },
 
@@ -33,14 +36,31 @@ export const kubernetes: Provider = {
 
     async delete(call, _id, before) {
         if (isRelease(call)) {
-            await helm(call, ["uninstall", before.inputs.name, "--namespace", before.inputs.namespace, "--ignore-not-found", "--wait", "--timeout", "300s"], "");
+            await helm(
+                call,
+                [
+                    "uninstall",
+                    before.inputs.name,
+                    "--namespace",
+                    before.inputs.namespace,
+                    "--ignore-not-found",
+                    "--wait",
+                    "--timeout",
+                    "300s",
+                ],
+                "",
+            );
             return;
         }
         const object = objectOf(call, before.inputs);
         if (!isPatch(call)) await kubectl(call, ["delete", "--ignore-not-found", "--wait", "--timeout=300s", ...reference(object)], "");
         // Applying nothing under the same field manager gives its fields up.
         else if ((await kubectl(call, ["get", ...reference(object)], "", true)).code === 0) {
-            await applyObject(call, { ...object, spec: undefined, metadata: { name: object.metadata.name, namespace: object.metadata.namespace, annotations: object.metadata.annotations } });
+            await applyObject(call, {
+                ...object,
+                spec: undefined,
+                metadata: { name: object.metadata.name, namespace: object.metadata.namespace, annotations: object.metadata.annotations },
+            });
         }
     },
 
@@ -68,7 +88,11 @@ function idOf(object: Properties): string {
 }
 
 function reference(object: Properties): string[] {
-    return [object.kind.toLowerCase(), object.metadata.name, ...(object.metadata.namespace ? ["--namespace", object.metadata.namespace] : [])];
+    return [
+        object.kind.toLowerCase(),
+        object.metadata.name,
+        ...(object.metadata.namespace ? ["--namespace", object.metadata.namespace] : []),
+    ];
 }
 
 async function mustExist(call: Call, object: Properties): Promise<void> {
@@ -79,7 +103,11 @@ async function mustExist(call: Call, object: Properties): Promise<void> {
 async function applyObject(call: Call, object: Properties): Promise<Properties> {
     const manager = object.metadata?.annotations?.["pulumi.com/patchFieldManager"] ?? "pulumi-kubernetes";
     const force = object.metadata?.annotations?.["pulumi.com/patchForce"] === "true" ? ["--force-conflicts"] : [];
-    const applied = await kubectl(call, ["apply", "--server-side", `--field-manager=${manager}`, ...force, "-o", "json", "-f", "-"], JSON.stringify(object));
+    const applied = await kubectl(
+        call,
+        ["apply", "--server-side", `--field-manager=${manager}`, ...force, "-o", "json", "-f", "-"],
+        JSON.stringify(object),
+    );
     const live = JSON.parse(applied.stdout);
     if (isPatch(call) && object.spec) await kubectl(call, ["rollout", "status", "--timeout=300s", ...reference(object)], "");
     return { metadata: live.metadata, ...(live.status && { status: live.status }) };
@@ -90,10 +118,20 @@ async function installRelease(call: Call, inputs: Properties): Promise<Propertie
     const seconds = inputs.timeout ?? 300;
     const chart = inputs.repositoryOpts?.repo ? [inputs.chart, "--repo", inputs.repositoryOpts.repo] : [inputs.chart];
     const flags = [
-        "--namespace", inputs.namespace, "--version", inputs.version, "--timeout", `${seconds}s`, "--values", "-",
-        ...(inputs.skipAwait ? [] : ["--wait"]), ...(inputs.cleanupOnFail ? ["--cleanup-on-fail"] : []),
-        ...(inputs.createNamespace ? ["--create-namespace"] : []), ...(inputs.atomic ? ["--atomic"] : []),
-        ...(inputs.maxHistory ? ["--history-max", String(inputs.maxHistory)] : []), ...(inputs.description ? ["--description", inputs.description] : []),
+        "--namespace",
+        inputs.namespace,
+        "--version",
+        inputs.version,
+        "--timeout",
+        `${seconds}s`,
+        "--values",
+        "-",
+        ...(inputs.skipAwait ? [] : ["--wait"]),
+        ...(inputs.cleanupOnFail ? ["--cleanup-on-fail"] : []),
+        ...(inputs.createNamespace ? ["--create-namespace"] : []),
+        ...(inputs.atomic ? ["--atomic"] : []),
+        ...(inputs.maxHistory ? ["--history-max", String(inputs.maxHistory)] : []),
+        ...(inputs.description ? ["--description", inputs.description] : []),
     ];
     const status = async () => {
         const { code, stdout } = await helm(call, ["status", inputs.name, "--namespace", inputs.namespace, "-o", "json"], "", true);
@@ -101,13 +139,24 @@ async function installRelease(call: Call, inputs: Properties): Promise<Propertie
     };
     const outputs = (release: Properties | undefined): Properties => ({
         ...inputs,
-        status: { name: inputs.name, namespace: inputs.namespace, revision: release?.version, status: release?.info?.status, version: inputs.version },
+        status: {
+            name: inputs.name,
+            namespace: inputs.namespace,
+            revision: release?.version,
+            status: release?.info?.status,
+            version: inputs.version,
+        },
     });
     try {
         await helm(call, ["upgrade", "--install", inputs.name, ...chart, ...flags], JSON.stringify(inputs.values ?? {}));
     } catch (error) {
         const release = await status();
-        if (release) throw new InitError(`Helm release "${inputs.namespace}/${inputs.name}" was created, but failed to initialize completely: ${(error as Error).message}`, `${inputs.namespace}/${inputs.name}`, outputs(release));
+        if (release)
+            throw new InitError(
+                `Helm release "${inputs.namespace}/${inputs.name}" was created, but failed to initialize completely: ${(error as Error).message}`,
+                `${inputs.namespace}/${inputs.name}`,
+                outputs(release),
+            );
         throw error;
     }
     return outputs(await status());

@@ -7,7 +7,8 @@ const sets = { lower: "abcdefghijklmnopqrstuvwxyz", upper: "ABCDEFGHIJKLMNOPQRST
 /** `@pulumi/random`: RandomPassword. */
 export const random: Provider = {
     async check(call, _before, inputs) {
-        if (call.type !== "random:index/randomPassword:RandomPassword") throw new Error(`the random provider of the lab does not know ${call.type}`);
+        if (call.type !== "random:index/randomPassword:RandomPassword")
+            throw new Error(`the random provider of the lab does not know ${call.type}`);
         return { lower: true, upper: true, numeric: true, special: true, ...inputs };
     },
     async diff(_call, _id, before, inputs) {
@@ -16,7 +17,10 @@ export const random: Provider = {
     },
     async create(_call, inputs) {
         const special = inputs.overrideSpecial ?? "!@#$%&*()-_=+[]{}<>:?";
-        const wanted = [...(["lower", "upper", "numeric"] as const).filter(name => inputs[name]).map(name => sets[name]), ...(inputs.special ? [special] : [])];
+        const wanted = [
+            ...(["lower", "upper", "numeric"] as const).filter(name => inputs[name]).map(name => sets[name]),
+            ...(inputs.special ? [special] : []),
+        ];
         const all = wanted.join("");
         const pick = (set: string) => set[randomInt(set.length)];
         const characters = [...wanted.map(pick), ...Array.from({ length: inputs.length - wanted.length }, () => pick(all))];

@@ -18,7 +18,8 @@ export const tls: Provider = {
     // Nothing is updated in place: a changed input, and a certificate that is due, mean a new one.
     async diff(_call, _id, before, inputs) {
         const replace = changedKeys(before.inputs, inputs);
-        if (before.outputs.validityEndTime && due(before.outputs.validityEndTime, inputs.earlyRenewalHours)) replace.push("readyForRenewal");
+        if (before.outputs.validityEndTime && due(before.outputs.validityEndTime, inputs.earlyRenewalHours))
+            replace.push("readyForRenewal");
         return { changed: replace.length > 0, replace };
     },
 
@@ -39,9 +40,11 @@ const makers: Record<Kind, (inputs: Properties) => Promise<Properties>> = {
     async PrivateKey(inputs) {
         const curves: Record<string, string> = { P224: "P-224", P256: "P-256", P384: "P-384", P521: "P-521" };
         const { privateKey, publicKey } =
-            inputs.algorithm === "RSA" ? generateKeyPairSync("rsa", { modulusLength: inputs.rsaBits })
-            : inputs.algorithm === "ED25519" ? generateKeyPairSync("ed25519")
-            : generateKeyPairSync("ec", { namedCurve: curves[inputs.ecdsaCurve] });
+            inputs.algorithm === "RSA"
+                ? generateKeyPairSync("rsa", { modulusLength: inputs.rsaBits })
+                : inputs.algorithm === "ED25519"
+                  ? generateKeyPairSync("ed25519")
+                  : generateKeyPairSync("ec", { namedCurve: curves[inputs.ecdsaCurve] });
         const classic = inputs.algorithm === "RSA" ? "pkcs1" : inputs.algorithm === "ED25519" ? "pkcs8" : "sec1";
         const publicDer = publicKey.export({ type: "spki", format: "der" });
         return {
@@ -55,15 +58,22 @@ const makers: Record<Kind, (inputs: Properties) => Promise<Properties>> = {
     async SelfSignedCert(inputs) {
         const keys = await keyPair(inputs.privateKeyPem);
         return issue(inputs, {
-            subject: nameOf(inputs.subject), issuer: nameOf(inputs.subject), publicKey: keys.publicKey, signer: keys,
-            dnsNames: inputs.dnsNames, ipAddresses: inputs.ipAddresses, authority: keys.publicKey,
+            subject: nameOf(inputs.subject),
+            issuer: nameOf(inputs.subject),
+            publicKey: keys.publicKey,
+            signer: keys,
+            dnsNames: inputs.dnsNames,
+            ipAddresses: inputs.ipAddresses,
+            authority: keys.publicKey,
         });
     },
 
     async CertRequest(inputs) {
         const keys = await keyPair(inputs.privateKeyPem);
         const request = await x509.Pkcs10CertificateRequestGenerator.create({
-            name: nameOf(inputs.subject), keys: { privateKey: keys.privateKey, publicKey: keys.publicKey }, signingAlgorithm: keys.algorithm,
+            name: nameOf(inputs.subject),
+            keys: { privateKey: keys.privateKey, publicKey: keys.publicKey },
+            signingAlgorithm: keys.algorithm,
             extensions: alternativeNames(inputs.dnsNames, inputs.ipAddresses),
         });
         return { certRequestPem: `${request.toString("pem")}\n`, keyAlgorithm: keys.name };
@@ -76,8 +86,13 @@ const makers: Record<Kind, (inputs: Properties) => Promise<Properties>> = {
         const names = (request.getExtension("2.5.29.17") as x509.SubjectAlternativeNameExtension | null)?.names.items ?? [];
         const ofType = (type: string) => names.filter(name => name.type === type).map(name => name.value);
         return issue(inputs, {
-            subject: request.subject, issuer: ca.subject, publicKey: await request.publicKey.export(), signer,
-            dnsNames: ofType("dns"), ipAddresses: ofType("ip"), authority: await ca.publicKey.export(),
+            subject: request.subject,
+            issuer: ca.subject,
+            publicKey: await request.publicKey.export(),
+            signer,
+            dnsNames: ofType("dns"),
+            ipAddresses: ofType("ip"),
+            authority: await ca.publicKey.export(),
         });
     },
 };
@@ -95,12 +110,16 @@ async function keyPair(pem: string): Promise<Keys> {
     const key = createPrivateKey(pem);
     const hash = "SHA-256";
     const [algorithm, signing, name] =
-        key.asymmetricKeyType === "rsa" ? [{ name: "RSASSA-PKCS1-v1_5", hash }, { name: "RSASSA-PKCS1-v1_5", hash }, "RSA"]
-        : key.asymmetricKeyType === "ed25519" ? [{ name: "Ed25519" }, { name: "Ed25519" }, "ED25519"]
-        : [{ name: "ECDSA", namedCurve: curveOf(key) }, { name: "ECDSA", hash }, "ECDSA"];
+        key.asymmetricKeyType === "rsa"
+            ? [{ name: "RSASSA-PKCS1-v1_5", hash }, { name: "RSASSA-PKCS1-v1_5", hash }, "RSA"]
+            : key.asymmetricKeyType === "ed25519"
+              ? [{ name: "Ed25519" }, { name: "Ed25519" }, "ED25519"]
+              : [{ name: "ECDSA", namedCurve: curveOf(key) }, { name: "ECDSA", hash }, "ECDSA"];
     const subtle = webcrypto.subtle;
     const privateKey = await subtle.importKey("pkcs8", key.export({ type: "pkcs8", format: "der" }), algorithm, true, ["sign"]);
-    const publicKey = await subtle.importKey("spki", createPublicKey(key).export({ type: "spki", format: "der" }), algorithm, true, ["verify"]);
+    const publicKey = await subtle.importKey("spki", createPublicKey(key).export({ type: "spki", format: "der" }), algorithm, true, [
+        "verify",
+    ]);
     return { privateKey, publicKey, algorithm: signing as webcrypto.EcdsaParams, name };
 }
 
@@ -110,25 +129,51 @@ function curveOf(key: KeyObject): string {
 }
 
 function nameOf(subject: Properties | undefined): string {
-    const fields: [string, string][] = [["organization", "O"], ["organizationalUnit", "OU"], ["country", "C"], ["commonName", "CN"]];
-    return fields.filter(([key]) => subject?.[key]).map(([key, short]) => `${short}=${String(subject![key]).replace(/([,+"\\<>;=])/g, "\\$1")}`).join(", ");
+    const fields: [string, string][] = [
+        ["organization", "O"],
+        ["organizationalUnit", "OU"],
+        ["country", "C"],
+        ["commonName", "CN"],
+    ];
+    return fields
+        .filter(([key]) => subject?.[key])
+        .map(([key, short]) => `${short}=${String(subject![key]).replace(/([,+"\\<>;=])/g, "\\$1")}`)
+        .join(", ");
 }
 
 function alternativeNames(dnsNames: string[] = [], ipAddresses: string[] = []): x509.Extension[] {
-    const names = [...dnsNames.map(value => ({ type: "dns" as const, value })), ...ipAddresses.map(value => ({ type: "ip" as const, value }))];
+    const names = [
+        ...dnsNames.map(value => ({ type: "dns" as const, value })),
+        ...ipAddresses.map(value => ({ type: "ip" as const, value })),
+    ];
     return names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : [];
 }
 
 const usages: Record<string, number> = {
-    digital_signature: x509.KeyUsageFlags.digitalSignature, content_commitment: x509.KeyUsageFlags.nonRepudiation,
-    key_encipherment: x509.KeyUsageFlags.keyEncipherment, data_encipherment: x509.KeyUsageFlags.dataEncipherment,
-    key_agreement: x509.KeyUsageFlags.keyAgreement, cert_signing: x509.KeyUsageFlags.keyCertSign, crl_signing: x509.KeyUsageFlags.cRLSign,
+    digital_signature: x509.KeyUsageFlags.digitalSignature,
+    content_commitment: x509.KeyUsageFlags.nonRepudiation,
+    key_encipherment: x509.KeyUsageFlags.keyEncipherment,
+    data_encipherment: x509.KeyUsageFlags.dataEncipherment,
+    key_agreement: x509.KeyUsageFlags.keyAgreement,
+    cert_signing: x509.KeyUsageFlags.keyCertSign,
+    crl_signing: x509.KeyUsageFlags.cRLSign,
 };
-const extendedUsages: Record<string, string> = { server_auth: x509.ExtendedKeyUsage.serverAuth, client_auth: x509.ExtendedKeyUsage.clientAuth };
+const extendedUsages: Record<string, string> = {
+    server_auth: x509.ExtendedKeyUsage.serverAuth,
+    client_auth: x509.ExtendedKeyUsage.clientAuth,
+};
 
 async function issue(
     inputs: Properties,
-    to: { subject: string; issuer: string; publicKey: CryptoKey; signer: Keys; dnsNames?: string[]; ipAddresses?: string[]; authority: CryptoKey },
+    to: {
+        subject: string;
+        issuer: string;
+        publicKey: CryptoKey;
+        signer: Keys;
+        dnsNames?: string[];
+        ipAddresses?: string[];
+        authority: CryptoKey;
+    },
 ): Promise<Properties> {
     const notBefore = new Date();
     const notAfter = new Date(notBefore.getTime() + inputs.validityPeriodHours * 3_600_000);
@@ -137,14 +182,21 @@ async function issue(
     const extended = wanted.flatMap(usage => extendedUsages[usage] ?? []);
     const certificate = await x509.X509CertificateGenerator.create({
         serialNumber: `00${randomBytes(15).toString("hex")}`,
-        subject: to.subject, issuer: to.issuer, notBefore, notAfter, publicKey: to.publicKey,
-        signingKey: to.signer.privateKey, signingAlgorithm: to.signer.algorithm,
+        subject: to.subject,
+        issuer: to.issuer,
+        notBefore,
+        notAfter,
+        publicKey: to.publicKey,
+        signingKey: to.signer.privateKey,
+        signingAlgorithm: to.signer.algorithm,
         extensions: [
             ...(flags ? [new x509.KeyUsagesExtension(flags, true)] : []),
             ...(extended.length ? [new x509.ExtendedKeyUsageExtension(extended)] : []),
             new x509.BasicConstraintsExtension(inputs.isCaCertificate, inputs.maxPathLength >= 0 ? inputs.maxPathLength : undefined, true),
             ...(inputs.setSubjectKeyId || inputs.isCaCertificate ? [await x509.SubjectKeyIdentifierExtension.create(to.publicKey)] : []),
-            ...(inputs.isCaCertificate && to.subject === to.issuer ? [] : [await x509.AuthorityKeyIdentifierExtension.create(to.authority)]),
+            ...(inputs.isCaCertificate && to.subject === to.issuer
+                ? []
+                : [await x509.AuthorityKeyIdentifierExtension.create(to.authority)]),
             ...alternativeNames(to.dnsNames, to.ipAddresses),
         ],
     });
