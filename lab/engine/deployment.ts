@@ -61,6 +61,7 @@ export class Deployment implements Monitor {
         this.stack = options.stateFile.read();
         for (const state of this.stack.resources) if (!state.replaced) this.old.set(state.urn, state);
         this.dynamic = dynamicProvider(options.program.folder);
+        if (this.stack.resources.some(state => state.type.startsWith("pulumi-nodejs:"))) this.dynamic.warm?.();
     }
 
     /** Runs the program, then deletes what it no longer registers. */

@@ -42,5 +42,7 @@ export interface Provider {
     invoke?(call: Call, token: string, args: Properties): Promise<Properties>;
     /** Outputs that a preview of an update knows; absent: the inputs. */
     previewUpdate?(before: { inputs: Properties; outputs: Properties }, inputs: Properties): Properties;
+    /** Starts what takes long to start, because it will be needed. */
+    warm?(): void;
     close?(): void;
 }

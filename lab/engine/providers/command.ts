@@ -1,6 +1,6 @@
 import { spawn } from "child_process";
 import { randomBytes } from "crypto";
-import { Client } from "ssh2";
+import type { Client } from "ssh2";
 import { Call, Provider } from "../provider";
 import { changedKeys, Properties } from "../values";
 
@@ -114,7 +114,8 @@ async function connect(connection: Properties): Promise<Client> {
     }
 }
 
-function dial(connection: Properties): Promise<Client> {
+async function dial(connection: Properties): Promise<Client> {
+    const { Client } = await import("ssh2");
     return new Promise((resolve, reject) => {
         const [type, key] = ((connection.hostKey as string | undefined) ?? "").split(" ");
         const client = new Client();

@@ -74,6 +74,7 @@ export function dynamicProvider(programFolder: string): Provider {
             request.setProperties(properties(before.outputs));
             await call("delete", request);
         },
+        warm: () => void (client ??= start()).catch(() => undefined),
         close: () => void process_?.kill(),
     };
 }
