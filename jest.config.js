@@ -1,9 +1,10 @@
-const swc = ["@swc/jest", { jsc: { target: "es2022", parser: { syntax: "typescript" } }, module: { type: "commonjs" } }];
+// Types are checked by tsc: here every file is only transpiled.
+const transpile = ["ts-jest", { tsconfig: "tsconfig.strict.json", transpilation: true, diagnostics: false }];
 
 /** @type {import("jest").Config} */
 module.exports = {
     testEnvironment: "node",
-    transform: { "^.+\\.ts$": swc },
+    transform: { "^.+\\.ts$": transpile },
     testMatch: ["<rootDir>/tests/**/*.test.ts"],
     testSequencer: "<rootDir>/tests/cheapestFirst.js",
     reporters: ["default", "<rootDir>/tests/closingLine.js"],
