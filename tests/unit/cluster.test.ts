@@ -1,0 +1,267 @@
+import { execFileSync, spawnSync } from "child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { delimiter, join } from "path";
+import { parse } from "yaml";
+import { brotliCompressSync } from "zlib";
+import { clusterYml } from "../../components/cluster/clusterYml";
+import { acceptedDocker, checkKubernetesVersion, checkRancherOnKubernetes, Distribution } from "../../components/cluster/compatibility";
+import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/schema";
+import { kubeconfig, unpackState } from "../../components/cluster/state";
+import { nodeProgram } from "../../components/host/programs";
+import { describeIssues } from "../../components/validation";
+import { buildTools } from "../../lab/tools";
+
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+const node = (number: number, changes: object = {}) => ({
+    address: `192.0.2.3${number}`,
+    hostname: `node${number}`,
+    user: "rke",
+    hostKey,
+    roles: ["controlplane", "etcd", "worker"],
+    ...changes,
+});
+const required = {
+    kubernetesVersion: "v1.30.14-rancher1-1",
+    sshPrivateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\nnot shown\n",
+    nodes: [node(1), node(2), node(3)] as object[],
+};
+const settings = (changes: object = {}): RkeClusterSettings => rkeClusterSchema.parse({ ...required, ...changes });
+
+let tools: string;
+let folder: string;
+beforeAll(async () => {
+    tools = await buildTools(true);
+    folder = mkdtempSync(join(tmpdir(), "cluster-"));
+}, 20 * 60_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("what is refused", () => {
+    const cases: [string, object, RegExp][] = [
+        [
+            "an even number of etcd nodes",
+            { nodes: [node(1), node(2)] },
+            /nodes: expected an odd number of nodes with the role etcd .*2 are given/,
+        ],
+        ["no worker", { nodes: [node(1, { roles: ["controlplane", "etcd"] })] }, /nodes: expected at least one node with the role worker/],
+        [
+            "no control plane",
+            { nodes: [node(1, { roles: ["etcd", "worker"] })] },
+            /nodes: expected at least one node with the role controlplane/,
+        ],
+        [
+            "the same address twice",
+            { nodes: [node(1), node(2), node(3, { address: "192.0.2.31" })] },
+            /nodes\[2\]\.address: .*nodes\[0\] has the same/,
+        ],
+        [
+            "the same name twice",
+            { nodes: [node(1), node(2), node(3, { hostname: "node1" })] },
+            /nodes\[2\]\.hostname: .*nodes\[0\] has the same/,
+        ],
+        ["an unknown version", { kubernetesVersion: "v1.30.99" }, /kubernetesVersion: .*The nearest is v1\.30\.14-rancher1-1/],
+        ["a version for subscribers", { kubernetesVersion: "v1.31.14-rancher1-1" }, /need an RKE subscription.*v1\.31\.10-rancher1-1/],
+        ["a key RKE would silently drop", { kubernetes_version: "v1.30.14-rancher1-1" }, /kubernetes_version: no such key/],
+        ["overlapping ranges", { network: { clusterCidr: "10.43.0.0/17" } }, /network\.serviceClusterIpRange: expected a range apart/],
+        [
+            "a node inside the pod network",
+            { network: { clusterCidr: "192.0.2.0/24" } },
+            /nodes\[0\]\.address: expected an address outside network\.clusterCidr/,
+        ],
+        [
+            "untrusted forwarded headers",
+            { ingressOptions: { "use-forwarded-headers": "false" } },
+            /ingressOptions: expected use-forwarded-headers to be "true"/,
+        ],
+        ["a node without a host key", { nodes: [node(1, { hostKey: undefined })] }, /nodes\[0\]\.hostKey: /],
+    ];
+    test.each(cases)("%s", (_what, changes, message) => {
+        const { error } = rkeClusterSchema.safeParse({ ...required, ...changes });
+        expect(describeIssues(error!.issues, { ...required, ...changes })).toMatch(message);
+    });
+});
+
+test("versions that do not work together are refused with the nearest that do", () => {
+    expect(checkKubernetesVersion("v1.30.14-rancher1-1")).toBeUndefined();
+    expect(checkRancherOnKubernetes("2.11.3", "v1.30.14", Distribution.Rke)).toBeUndefined();
+    expect(checkRancherOnKubernetes("2.12.1", "v1.31.10", Distribution.Rke)).toMatch(
+        /that ends with 2\.11\. The nearest that works is Rancher 2\.11\.x/,
+    );
+    expect(checkRancherOnKubernetes("2.12.1", "v1.31.10", Distribution.Other)).toBeUndefined();
+    expect(checkRancherOnKubernetes("2.9.2", "v1.31.10", Distribution.Other)).toMatch(
+        /2\.9 works on 1\.27 to 1\.30\. The nearest that works is Rancher 2\.10\.x/,
+    );
+    expect(acceptedDocker("v1.30.14-rancher1-1")).toEqual(expect.arrayContaining(["20.10", "28.3"]));
+    expect(acceptedDocker("v1.30.14-rancher1-1")).not.toContain("29.0");
+});
+
+describe("with the real rke", () => {
+    const everything = {
+        clusterName: "production",
+        nodes: [
+            node(1, { internalAddress: "10.0.0.1", labels: { zone: "a" }, taints: [{ key: "k", value: "v", effect: "NoSchedule" }] }),
+            node(2),
+            node(3, { port: 2222 }),
+        ],
+        network: { plugin: "calico", clusterCidr: "10.52.0.0/16", serviceClusterIpRange: "10.53.0.0/16" },
+        apiServerSans: ["api.example.com"],
+        ingressOptions: { "proxy-body-size": "64m" },
+        etcdBackup: { intervalHours: 3, retention: 5 },
+    };
+
+    function init(cluster: RkeClusterSettings) {
+        const work = mkdtempSync(join(folder, "init-"));
+        writeFileSync(join(work, "cluster.yml"), clusterYml(cluster));
+        writeFileSync(join(work, "cluster.rkestate"), "");
+        execFileSync(join(tools, "rke"), ["up", "--init", "--config", "cluster.yml"], { cwd: work });
+        return readFileSync(join(work, "cluster.rkestate"), "utf8");
+    }
+
+    test("every key that is rendered is one that rke reads", () => {
+        const cluster = settings(everything);
+        const read = JSON.parse(init(cluster)).desiredState.rkeConfig;
+        expect(read.nodes).toEqual([
+            expect.objectContaining({
+                address: "192.0.2.31",
+                internalAddress: "10.0.0.1",
+                hostnameOverride: "node1",
+                user: "rke",
+                sshAgentAuth: true,
+                labels: { zone: "a" },
+            }),
+            expect.objectContaining({ address: "192.0.2.32", role: ["controlplane", "etcd", "worker"] }),
+            expect.objectContaining({ address: "192.0.2.33", port: "2222" }),
+        ]);
+        expect(read.nodes[0].taints).toEqual([expect.objectContaining({ key: "k", value: "v", effect: "NoSchedule" })]);
+        expect(read).toMatchObject({
+            clusterName: "production",
+            kubernetesVersion: "v1.30.14-rancher1-1",
+            sshAgentAuth: true,
+            addonJobTimeout: 180,
+            network: { plugin: "calico" },
+            authentication: { sans: expect.arrayContaining(["api.example.com"]) },
+            ingress: {
+                provider: "nginx",
+                networkMode: "hostPort",
+                httpPort: 80,
+                options: { "use-forwarded-headers": "true", "proxy-body-size": "64m" },
+            },
+        });
+        expect(read.services.etcd.backupConfig).toMatchObject({ enabled: true, intervalHours: 3, retention: 5 });
+        expect(read.services.kubeApi.serviceClusterIpRange).toBe("10.53.0.0/16");
+        expect(read.services.kubeController).toMatchObject({ clusterCidr: "10.52.0.0/16", serviceClusterIpRange: "10.53.0.0/16" });
+        expect(read.services.kubelet.clusterDnsServer).toBe("10.53.0.10");
+    });
+
+    test("no key stands in cluster.yml", () => expect(clusterYml(settings(everything))).not.toMatch(/PRIVATE KEY|not shown|ssh_key/));
+
+    test("the kubeconfig is made of the cluster's PKI", () => {
+        const state = unpackState(brotliCompressSync(init(settings())).toString("base64"));
+        const config = parse(kubeconfig(state, "rancher", "https://192.0.2.31:6443"));
+        expect(config.clusters[0].cluster.server).toBe("https://192.0.2.31:6443");
+        const decode = (text: string) => Buffer.from(text, "base64").toString();
+        expect(decode(config.clusters[0].cluster["certificate-authority-data"])).toBe(
+            state.desiredState.certificatesBundle["kube-ca"].certificatePEM,
+        );
+        expect(decode(config.users[0].user["client-key-data"])).toBe(state.desiredState.certificatesBundle["kube-admin"].keyPEM);
+    });
+});
+
+describe("the run of rke", () => {
+    const runner = ["host/runner/ssh.js", "cluster/runner/rke.js"].map(file => join(__dirname, "..", "..", "components", file));
+    const state = (ca: string) =>
+        JSON.stringify({
+            desiredState: {
+                rkeConfig: { nodes: [] },
+                certificatesBundle: { "kube-ca": { certificatePEM: ca, keyPEM: "key" }, "kube-admin": {} },
+            },
+        });
+    const pack = (text: string) => brotliCompressSync(text).toString("base64");
+
+    /** Runs the program with a stand-in for rke that says `lines`; there are no nodes, so no host is asked. */
+    function run(task: string, verb: string, lines: string[], { version = "1.8.14", code = 0, previous = "" } = {}) {
+        const path = mkdtempSync(join(folder, "path-"));
+        writeFileSync(join(path, "fake-rke-output"), lines.map(line => `${line}\n`).join(""));
+        writeFileSync(
+            join(path, "rke"),
+            `#!/bin/sh\n[ "$1" != --version ] || { echo "rke version v${version}"; exit; }\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`,
+        );
+        chmodSync(join(path, "rke"), 0o755);
+        const input = {
+            task,
+            rkeVersion: "1.8.14",
+            clusterYml: "nodes: []\n",
+            pki: pack(state("the CA")),
+            nodes: [],
+            nodeCount: 0,
+            etcdCount: 0,
+            apiEndpoints: [],
+            timeoutSeconds: 30,
+            preflightProgram: "",
+            leftoverProgram: "",
+        };
+        const env = {
+            ...process.env,
+            PATH: [path, process.env.PATH].join(delimiter),
+            ...(previous && { PULUMI_COMMAND_STDOUT: pack(previous) }),
+        };
+        const result = spawnSync("node", ["-", verb], { input: nodeProgram(runner, input), env, encoding: "utf8" });
+        return { ...result, seen: () => readFileSync(join(path, "seen"), "utf8") };
+    }
+    const line = (level: string, message: string) => `time="2026-01-01T00:00:00Z" level=${level} msg="${message}"`;
+    const done = line("info", "Finished building Kubernetes cluster successfully");
+
+    test("succeeds with the success marker, and hands the state on packed", () => {
+        const { status, stdout } = run("cluster", "apply", [done]);
+        expect(status).toBe(0);
+        expect(unpackState(stdout)).toEqual(JSON.parse(state("the CA")));
+    });
+
+    test("exit code 0 without the success marker is a failure", () => {
+        const { status, stderr, stdout } = run("cluster", "apply", [line("info", "Building Kubernetes cluster")]);
+        expect([status, stdout]).toEqual([1, ""]);
+        expect(stderr).toContain("rke up did not finish the cluster");
+    });
+
+    test("a warning after which a host is missing is a failure that names the host", () => {
+        const { status, stderr } = run("cluster", "apply", [
+            line("warning", "Failed to set up SSH tunneling for host [192.0.2.32]: timeout"),
+            done,
+        ]);
+        expect(status).toBe(1);
+        expect(stderr).toMatch(/ - Failed to set up SSH tunneling for host \[192\.0\.2\.32\]/);
+    });
+
+    test("the last fatal line is the reason", () => {
+        const { status, stderr } = run("cluster", "apply", [line("fatal", "[controlPlane] Failed to bring up Control Plane")], { code: 1 });
+        expect(status).toBe(1);
+        expect(stderr).toMatch(/exit code 1.*\n {2}- \[controlPlane\] Failed to bring up Control Plane/);
+    });
+
+    test("a line that looks like a key is not shown", () => {
+        const { stderr } = run("cluster", "apply", [
+            line("info", `key ${"A".repeat(100)}`),
+            line("warning", "-----BEGIN RSA PRIVATE KEY-----"),
+            done,
+        ]);
+        expect(stderr).not.toMatch(/AAAA|BEGIN/);
+    });
+
+    test("the state of the last run is preferred to the PKI, that of another cluster is not", () => {
+        const later = state("the CA").replace('"nodes":[]', '"nodes":[],"later":true');
+        expect(run("cluster", "apply", [done], { previous: later }).seen()).toBe(later);
+        expect(run("cluster", "apply", [done], { previous: state("another CA") }).seen()).toBe(state("the CA"));
+    });
+
+    test("another version of rke is refused before anything", () => {
+        const { status, stderr } = run("cluster", "apply", [done], { version: "1.6.0" });
+        expect(status).toBe(1);
+        expect(stderr).toContain("expected version 1.8.14, found 1.6.0");
+    });
+
+    test("an incomplete PKI is refused", () => {
+        const { status, stderr, stdout } = run("pki", "apply", []);
+        expect([status, stdout]).toEqual([1, ""]);
+        expect(stderr).toContain("rke up --init wrote an incomplete state");
+    });
+});
