@@ -141,15 +141,13 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
 
 // --- Apply -----------------------------------------------------------------------------------------------------------------
 
-/** Every node is looked at before RKE runs: RKE itself would rewrite etcd on the reachable ones before it gives up on another. */
-async function preflight(env, input) {
-    say(`checking ${input.nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
-    const problems = await Promise.all(
-        input.nodes.map(async node => {
+/** Runs a program on every node, side by side, as the user RKE logs in as; resolves to a line for each thing found. */
+async function findings(env, nodes, program) {
+    const found = await Promise.all(
+        nodes.map(async node => {
             try {
-                const program = input.preflightProgram.replace("'@now@'", String(Math.floor(Date.now() / 1000)));
-                const { code, stdout, stderr } = await sshProgram(env, { ...node.connection, withoutRoot: true }, program, "probe", 60);
-                if (code !== 0) return [`${node.name}: the checks ended with exit code ${code}: ${stderr.trim().split("\n").pop()}`];
+                const { code, stdout, stderr } = await sshProgram(env, { ...node.connection, withoutRoot: true }, program(), "probe", 60);
+                if (code !== 0) return [`${node.name}: cannot look (exit code ${code}): ${stderr.trim().split("\n").pop()}`];
                 return stdout.trim() === ""
                     ? []
                     : stdout
@@ -161,14 +159,18 @@ async function preflight(env, input) {
             }
         }),
     );
-    if (problems.flat().length > 0) {
-        throw new Error(
-            `RKE was not started and no host was changed, because:\n${problems
-                .flat()
-                .map(text => `  - ${text}`)
-                .join("\n")}`,
-        );
-    }
+    return found.flat();
+}
+
+const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
+
+/** Every node is looked at before RKE runs: RKE itself would rewrite etcd on the reachable ones before it gives up on another. */
+async function preflight(env, input) {
+    say(`checking ${input.nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
+    const problems = await findings(env, input.nodes, () =>
+        input.preflightProgram.replace("'@now@'", String(Math.floor(Date.now() / 1000))),
+    );
+    if (problems.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(problems)}`);
 }
 
 /** The state that RKE keeps in the cluster, or undefined when the API does not answer. */
@@ -275,34 +277,11 @@ async function destroy(input) {
                 }),
             );
             say("looking at the hosts: rke says success even when its cleaner failed");
-            const left = await Promise.all(
-                input.nodes.map(async node => {
-                    try {
-                        const { code, stdout, stderr } = await sshProgram(
-                            env,
-                            { ...node.connection, withoutRoot: true },
-                            input.leftoverProgram,
-                            "probe",
-                            60,
-                        );
-                        if (code !== 0) return [`${node.name}: cannot look: ${stderr.trim().split("\n").pop()}`];
-                        return stdout.trim() === ""
-                            ? []
-                            : stdout
-                                  .trim()
-                                  .split("\n")
-                                  .map(line => `${node.name} (${node.connection.host}): ${line}`);
-                    } catch (error) {
-                        return [`${node.name}: ${error.message}`];
-                    }
-                }),
-            );
-            if (left.flat().length > 0) {
+            const left = await findings(env, input.nodes, () => input.leftoverProgram);
+            if (left.length > 0) {
                 throw new Error(
-                    `the cluster is not fully removed. Left behind:\n${left
-                        .flat()
-                        .map(text => `  - ${text}`)
-                        .join("\n")}\n` + "Remove these on the hosts (or bring the hosts back), then destroy again",
+                    `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +
+                        "Remove these on the hosts (or bring the hosts back), then destroy again",
                 );
             }
             if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
