@@ -204,6 +204,8 @@ async function broken(breakIt: string, mendIt: string, work: () => Promise<void>
     }
 }
 
+/** Waits until dpkg has begun with NGINX. */
+const halfInstalled = "for n in $(seq 600); do [ ! -e /var/lib/dpkg/info/nginx-common.list ] || exit 0; sleep 0.05; done; exit 1";
 const runOnHostIsOver = () => onHost("flock -w 120 /run/lock/pulumi-rancher-ha true");
 const listener = (port: number) =>
     `systemd-run -q --unit=lab-listener perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'
@@ -252,16 +254,17 @@ describe("a first apply that fails leaves the host as it was", () => {
 
     test.each([
         ["the SSH connection lost while NGINX is installed", (client: ChildProcess) => client.kill("SIGKILL")],
-        ["the host's run killed while NGINX is installed", () => void onHost("kill -9 -$(cat /run/apply.pid)")],
+        ["the host's run killed while NGINX is installed", () => onHost("kill -9 -$(cat /run/apply.pid)")],
     ])("%s: the next apply converges, and destroy leaves nothing", async (_what, end) => {
-        let waiting: NodeJS.Timeout | undefined;
+        let ended: Promise<unknown> | undefined;
         await ssh("apply", program(), {
             before: "echo $$ >/run/apply.pid;",
             onLine: (line, client) => {
-                if (line.includes("installing NGINX")) waiting = setTimeout(() => end(client), 4000);
+                if (line.includes("installing NGINX")) ended = onHost(halfInstalled).then(() => end(client));
             },
         });
-        expect(waiting).toBeDefined();
+        expect(ended).toBeDefined();
+        await ended;
         await runOnHostIsOver();
         await apply(program());
         expect(await probe()).toBe("in sync");
@@ -399,20 +402,19 @@ describe("a host that serves", () => {
 
     test.each([
         ["the SSH connection is lost", (client: ChildProcess) => client.kill("SIGKILL")],
-        ["the run on the host is killed", () => void onHost("kill -9 -$(cat /run/apply.pid)")],
+        ["the run on the host is killed", () => onHost("kill -9 -$(cat /run/apply.pid)")],
     ])("when %s in the middle of a switch, it goes on serving and the next apply converges", async (_what, end) => {
         const renewed = newCertificate();
         keys.push(renewed.privateKey);
-        let ended = false;
+        let ended: unknown;
         await ssh("apply", program({}, renewed), {
             before: "echo $$ >/run/apply.pid;",
             onLine: (line, client) => {
-                if (!line.includes("switching to release")) return;
-                ended = true;
-                end(client);
+                if (line.includes("switching to release")) ended = end(client);
             },
         });
-        expect(ended).toBe(true);
+        expect(ended).toBeDefined();
+        await ended;
         await runOnHostIsOver();
         expect((await ask()).status).toBe(200);
         await apply(program({}, renewed));
