@@ -9,7 +9,7 @@ import { existingClusterSchema } from "./components/cluster/kubernetesCluster";
 import { rkeClusterSchema } from "./components/cluster/schema";
 import { dnsNameSchema, privateKeySchema } from "./components/host/connection";
 import { DriftMode } from "./components/host/drift";
-import { loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
+import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
 import { rancherReleaseSchema } from "./components/rancher/rancherRelease";
 import { describeIssues } from "./components/validation";
 
@@ -49,6 +49,7 @@ export const topLevelSchema = z.strictObject({
     cluster: z.looseObject({ nodes: z.array(z.looseObject({})) }).optional(),
     existingCluster: z.looseObject({}).optional(),
     certificate: z.looseObject({}).optional(),
+    certificateOnHost: z.looseObject({}).optional(),
     privateCa: z.looseObject({}).optional(),
     rancher: z.looseObject({}),
 });
@@ -110,6 +111,7 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
         },
         existingCluster: group("existingCluster"),
         certificate: group("certificate"),
+        certificateOnHost: group("certificateOnHost"),
         privateCa: group("privateCa"),
         rancher: group("rancher"),
     };
@@ -146,6 +148,7 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
     if (args.cluster) check("cluster", rkeClusterSchema, args.cluster, ["sshPrivateKey"]);
     if (args.existingCluster) check("existingCluster", existingClusterSchema, args.existingCluster, []);
     if (args.certificate) check("certificate", broughtCertificateSchema, { ...args.certificate, hostname }, ["hostname"]);
+    if (args.certificateOnHost) check("certificateOnHost", certificateOnHostSchema, args.certificateOnHost, []);
     if (args.privateCa) check("privateCa", privateCaSchema, { ...args.privateCa, hostname }, ["hostname"]);
     if (args.rancher) {
         const settings = { ...args.rancher, hostname, kubernetesVersion, distribution };
@@ -156,8 +159,8 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
             `${prefix}ssh.privateKeyFile: expected a file with a private key in PEM or OpenSSH form without passphrase, found something else`,
         );
     }
-    if (args.certificate && args.privateCa)
-        problems.push(`${prefix}privateCa: expected nothing beside certificate, found both. Remove one`);
+    const [first, ...others] = ["certificate", "certificateOnHost", "privateCa"].filter(name => group(name));
+    others.forEach(name => problems.push(`${prefix}${name}: expected nothing beside ${first}, found both. Remove one`));
     if (!args.cluster === !args.existingCluster) {
         problems.push(`${prefix}cluster: expected exactly one of cluster and existingCluster, found ${args.cluster ? "both" : "neither"}`);
     }

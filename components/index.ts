@@ -2,17 +2,25 @@
 export { BroughtCertificate, BroughtCertificateArgs, CertificateFilesArgs } from "./certificates/broughtCertificate";
 export { CaSecret, CaSecretArgs } from "./certificates/caSecret";
 export { KeyAlgorithm, PrivateCa, PrivateCaArgs, PrivateCaSettingsArgs } from "./certificates/privateCa";
-export { ServerCertificate } from "./certificates/serverCertificate";
+export { Certificate, CertificateArgs, ServerCertificate } from "./certificates/serverCertificate";
 export { Distribution } from "./cluster/compatibility";
 export { ExistingCluster, ExistingClusterArgs, KubernetesCluster } from "./cluster/kubernetesCluster";
 export { RkeCluster, RkeClusterArgs, RkeEtcdBackupArgs, RkeNetworkArgs, RkeNodeArgs, RkeTaintArgs } from "./cluster/rkeCluster";
 export { NetworkPlugin, NodeRole, TaintEffect } from "./cluster/schema";
 export { HostConnectionArgs } from "./host/connection";
 export { DriftMode } from "./host/drift";
-export { NginxLoadBalancer, NginxLoadBalancerArgs, NginxTuningArgs } from "./loadBalancer/nginxLoadBalancer";
+export {
+    CertificateOnHostArgs,
+    ExtraDirectivesArgs,
+    LoadBalancerSettingsArgs,
+    NginxLoadBalancer,
+    NginxLoadBalancerArgs,
+    NginxTuningArgs,
+    VirtualIpArgs,
+} from "./loadBalancer/nginxLoadBalancer";
 export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAliases";
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";
 export { Verification, VerificationArgs } from "./rancher/verification";
-export { LoadBalancerSettingsArgs, RancherHa, RancherHaArgs } from "./rancherHa";
+export { HostCertificateArgs, RancherHa, RancherHaArgs } from "./rancherHa";

@@ -6,16 +6,16 @@ import { PrivateCa, PrivateCaSettingsArgs } from "./certificates/privateCa";
 import { ServerCertificate } from "./certificates/serverCertificate";
 import { ExistingCluster, ExistingClusterArgs, KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeCluster, RkeClusterArgs } from "./cluster/rkeCluster";
-import { HostConnectionArgs } from "./host/connection";
+import { normalizePem } from "./certificates/pem";
 import { DriftMode } from "./host/drift";
-import { NginxLoadBalancer, NginxTuningArgs } from "./loadBalancer/nginxLoadBalancer";
+import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { Verification } from "./rancher/verification";
 
-/** The load balancer, apart from what the other resources of the stack give it. */
-export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
-    /** The load balancer hosts: Debian or Ubuntu, reached as root or with sudo without a password. Exactly one today. */
-    hosts: pulumi.Input<pulumi.Input<HostConnectionArgs>[]>;
+/** A certificate that another tool keeps on the load balancer hosts. */
+export interface HostCertificateArgs extends CertificateOnHostArgs {
+    /** PEM: the private CA that issues it, which Rancher and its agents are given. Leave it out for a publicly trusted CA. */
+    caCertificate?: pulumi.Input<string>;
 }
 
 export interface RancherHaArgs {
@@ -29,7 +29,9 @@ export interface RancherHaArgs {
     existingCluster?: ExistingClusterArgs;
     /** A certificate that somebody else issued. Default: a CA of the stack's own. */
     certificate?: CertificateFilesArgs;
-    /** How the stack's own CA is made. Only without `certificate`. */
+    /** A certificate that another tool, an ACME client for example, keeps on the load balancer hosts. Instead of `certificate`. */
+    certificateOnHost?: HostCertificateArgs;
+    /** How the stack's own CA is made. Only without `certificate` and `certificateOnHost`. */
     privateCa?: PrivateCaSettingsArgs;
     /** Rancher itself. */
     rancher: RancherSettingsArgs;
@@ -63,17 +65,21 @@ export class RancherHa extends pulumi.ComponentResource {
         const { hostname } = args;
 
         const cluster = this.cluster(name, args);
-        const certificate: ServerCertificate = args.certificate
-            ? new BroughtCertificate(`${name}-certificate`, { ...args.certificate, hostname }, child)
-            : new PrivateCa(`${name}-ca`, { ...args.privateCa, hostname }, child);
+        const certificate = this.certificate(name, args);
+        const caCertificate = certificate?.caCertificate ?? pulumi.output(args.certificateOnHost?.caCertificate ?? "").apply(normalizePem);
         const loadBalancer = new NginxLoadBalancer(
             `${name}-lb`,
             {
                 ...args.loadBalancer,
                 hostname,
                 upstreams: cluster.ingressAddresses,
-                certificateChain: certificate.certificateChain,
-                privateKey: certificate.privateKey,
+                certificateChain: certificate?.certificateChain,
+                privateKey: certificate?.privateKey,
+                secondCertificate: certificate?.secondCertificate,
+                certificateOnHost: args.certificateOnHost && {
+                    certificateChain: args.certificateOnHost.certificateChain,
+                    privateKey: args.certificateOnHost.privateKey,
+                },
                 drift: args.drift,
             },
             child,
@@ -92,14 +98,11 @@ export class RancherHa extends pulumi.ComponentResource {
         // When the cluster goes, what is in it goes with it: no API server is asked then.
         const inCluster = { parent: this, provider, deletedWith: cluster.ready };
         const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, { metadata: { name: "cattle-system" } }, inCluster);
+        const issuedByOthers = args.certificate ?? args.certificateOnHost;
         const caSecret =
-            args.certificate && args.certificate.caCertificate === undefined
+            issuedByOthers && issuedByOthers.caCertificate === undefined
                 ? undefined
-                : new CaSecret(
-                      `${name}-ca-secret`,
-                      { caCertificate: certificate.caCertificate, namespace: namespace.metadata.name },
-                      inCluster,
-                  );
+                : new CaSecret(`${name}-ca-secret`, { caCertificate, namespace: namespace.metadata.name }, inCluster);
         const release = new RancherRelease(
             `${name}-release`,
             {
@@ -116,8 +119,8 @@ export class RancherHa extends pulumi.ComponentResource {
             `${name}-verification`,
             {
                 hostname,
-                addresses: loadBalancer.addresses,
-                caCertificate: certificate.caCertificate,
+                addresses: loadBalancer.servingAddresses,
+                caCertificate,
                 bootstrapPassword: release.bootstrapPassword,
                 after: [loadBalancer.fingerprint, pulumi.interpolate`revision ${release.revision}`],
             },
@@ -126,7 +129,7 @@ export class RancherHa extends pulumi.ComponentResource {
 
         this.url = pulumi.all([hostname, loadBalancer.addresses]).apply(([dnsName]) => `https://${dnsName}`);
         this.kubeconfig = cluster.kubeconfig;
-        this.caCertificate = certificate.caCertificate;
+        this.caCertificate = caCertificate;
         this.bootstrapPassword = release.bootstrapPassword;
         this.loadBalancerAddresses = loadBalancer.addresses;
         this.rancherVersion = release.version;
@@ -140,6 +143,22 @@ export class RancherHa extends pulumi.ComponentResource {
             rancherVersion: this.rancherVersion,
             kubernetesVersion: this.kubernetesVersion,
         });
+    }
+
+    private certificate(name: string, args: RancherHaArgs): ServerCertificate | undefined {
+        const { hostname, certificate, certificateOnHost, privateCa } = args;
+        const given = Object.entries({ certificate, certificateOnHost, privateCa }).filter(([, value]) => value !== undefined);
+        if (given.length > 1) {
+            const names = given.map(([key]) => key).join(" and ");
+            throw new pulumi.ResourceError(
+                `RancherHa ${name}: expected one of certificate, certificateOnHost, privateCa, found ${names}`,
+                this,
+                true,
+            );
+        }
+        if (certificateOnHost) return undefined;
+        if (certificate) return new BroughtCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
+        return new PrivateCa(`${name}-ca`, { ...privateCa, hostname }, { parent: this });
     }
 
     private cluster(name: string, args: RancherHaArgs): KubernetesCluster {

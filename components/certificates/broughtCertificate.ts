@@ -3,7 +3,7 @@ import { z } from "zod";
 import { dnsNameSchema } from "../host/connection";
 import { validated } from "../validation";
 import { checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, withoutRoot } from "./pem";
-import { reportProblems, ServerCertificate } from "./serverCertificate";
+import { Certificate, CertificateArgs, reportProblems, reportSecondCertificate, ServerCertificate } from "./serverCertificate";
 
 /** The files of a certificate that somebody else issued. */
 export interface CertificateFilesArgs {
@@ -19,6 +19,8 @@ export interface CertificateFilesArgs {
      * a CA certificate or did not issue the chain.
      */
     caCertificate?: pulumi.Input<string>;
+    /** A second certificate with a key of another type, RSA beside ECDSA, for clients that know only that. Default none. */
+    secondCertificate?: pulumi.Input<CertificateArgs>;
 }
 
 export interface BroughtCertificateArgs extends CertificateFilesArgs {
@@ -32,8 +34,10 @@ export const broughtCertificateSchema = z
         certificateChain: z.string(),
         privateKey: z.string(),
         caCertificate: z.string().optional(),
+        secondCertificate: z.strictObject({ certificateChain: z.string(), privateKey: z.string() }).optional(),
     })
     .superRefine((files, context) => {
+        if (files.secondCertificate) reportSecondCertificate(files, files.secondCertificate, context);
         const problems = checkServerCertificate(files);
         if (problems.length === 0 && files.caCertificate === undefined) problems.push(...checkPublicTrust(files.certificateChain));
         reportProblems(problems, context);
@@ -47,6 +51,8 @@ export class BroughtCertificate extends pulumi.ComponentResource implements Serv
     readonly certificateChain: pulumi.Output<string>;
     /** PEM: the private key. Secret. */
     readonly privateKey: pulumi.Output<string>;
+    /** The second certificate, when there is one. Secret. */
+    readonly secondCertificate?: pulumi.Output<Certificate>;
     /** PEM: the private CA. Empty when the CA is publicly trusted. */
     readonly caCertificate: pulumi.Output<string>;
 
@@ -60,6 +66,12 @@ export class BroughtCertificate extends pulumi.ComponentResource implements Serv
             return withoutRoot(certificateChain);
         });
         this.privateKey = pulumi.secret(files.privateKey).apply(keyAlone);
+        if (args.secondCertificate) {
+            this.secondCertificate = pulumi.secret(files).apply(({ secondCertificate }) => ({
+                certificateChain: withoutRoot(secondCertificate!.certificateChain),
+                privateKey: keyAlone(secondCertificate!.privateKey),
+            }));
+        }
         this.caCertificate = pulumi.unsecret(files).apply(({ caCertificate }) => normalizePem(caCertificate ?? ""));
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }

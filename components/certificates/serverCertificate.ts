@@ -1,5 +1,21 @@
+import { X509Certificate } from "crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { checkServerCertificate } from "./pem";
+
+/** PEM files of one certificate. */
+export interface CertificateArgs {
+    /** Server certificate in PEM form, followed by its intermediates. */
+    certificateChain: pulumi.Input<string>;
+    /** Private key of the server certificate in PEM form. Kept as a secret, mode 0600 on the host. */
+    privateKey: pulumi.Input<string>;
+}
+
+/** `CertificateArgs` with values that are known. */
+export interface Certificate {
+    certificateChain: string;
+    privateKey: string;
+}
 
 /** What the rest of the stack needs of a certificate, whoever issued it. */
 export interface ServerCertificate {
@@ -7,14 +23,41 @@ export interface ServerCertificate {
     readonly certificateChain: pulumi.Output<string>;
     /** PEM: the private key of the certificate. Secret. */
     readonly privateKey: pulumi.Output<string>;
+    /** A second one with a key of another type, for clients that know only that. Secret. */
+    readonly secondCertificate?: pulumi.Output<Certificate>;
     /** PEM: the private CA that clients must be told to trust. Empty when the CA is publicly trusted. */
     readonly caCertificate: pulumi.Output<string>;
 }
 
 /** Reports problems of the form `field: sentence.` at their fields. */
-export function reportProblems(problems: string[], context: z.core.$RefinementCtx): void {
+export function reportProblems(problems: string[], context: z.core.$RefinementCtx, under: string[] = []): void {
     for (const problem of problems) {
         const [, field, message] = /^(\w+): ([\s\S]*)$/.exec(problem) ?? [];
-        context.addIssue({ code: "custom", path: [field], message });
+        context.addIssue({ code: "custom", path: [...under, field], message });
+    }
+}
+
+/** A second certificate is for the same name, with a key of another type: NGINX keeps one for each type. */
+export function reportSecondCertificate(
+    first: Certificate & { hostname: string; caCertificate?: string },
+    second: Certificate,
+    context: z.core.$RefinementCtx,
+): void {
+    const { hostname, caCertificate } = first;
+    const problems = checkServerCertificate({ ...second, hostname, caCertificate });
+    reportProblems(problems, context, ["secondCertificate"]);
+    if (problems.length > 0) return;
+    const [one, other] = [first, second].map(({ certificateChain }) => keyType(certificateChain));
+    if (one && one === other) {
+        const message = `expected a key of another type than the first certificate's, found ${other} in both.`;
+        context.addIssue({ code: "custom", path: ["secondCertificate", "privateKey"], message });
+    }
+}
+
+function keyType(certificateChain: string): string | undefined {
+    try {
+        return new X509Certificate(certificateChain).publicKey.asymmetricKeyType;
+    } catch {
+        return undefined; // Reported where the first certificate is checked.
     }
 }

@@ -201,12 +201,12 @@ function applyProgram(cluster: RkeClusterSettings, pki: string, state: RkeState,
                 privateKey: cluster.sshPrivateKey,
             } satisfies HostConnection,
         })),
-        preflightProgram: shellProgram(join(__dirname, "preflight.sh"), {
+        preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
             docker_versions: acceptedDocker(cluster.kubernetesVersion).join(" "),
             now: "@now@",
             ca_fingerprint: caFingerprint(state),
         }),
-        leftoverProgram: shellProgram(join(__dirname, "leftover.sh"), {}),
+        leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
     });
 }
 

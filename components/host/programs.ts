@@ -6,11 +6,11 @@ import { readFileSync } from "fs";
  * their result to standard output.
  */
 
-/** A POSIX sh program for a host: the given script inside a function, after its variables. */
-export function shellProgram(script: string, variables: Record<string, string>): string {
+/** A POSIX sh program for a host: the given sources inside a function, after its variables. */
+export function shellProgram(sources: string[], variables: Record<string, string>): string {
     const assignments = Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`);
     // The function makes sh read the whole program before it runs a line of it: commands cannot eat the rest of the input.
-    return ["main() {", ...assignments, readFileSync(script, "utf8"), "}", 'main "$@" </dev/null', ""].join("\n");
+    return ["main() {", ...assignments, ...sources.map(source => readFileSync(source, "utf8")), "}", 'main "$@" </dev/null', ""].join("\n");
 }
 
 /** A Node program for the machine that runs Pulumi: the given sources, then a call of their `main(input)`. */

@@ -1,4 +1,3 @@
-import { createHash } from "crypto";
 import { NginxSettings } from "./schema";
 
 /** Loopback port of the status server (`/healthz`, `/status`, `/release`). */
@@ -15,47 +14,80 @@ net.ipv4.tcp_keepalive_probes = 3
 net.ipv4.tcp_retries2 = 6
 `;
 
-const certificateFiles = ["ssl_certificate rancher-ha/fullchain.pem;", "ssl_certificate_key rancher-ha/privkey.pem;"];
+/** What an argument leaves to the host: as many connections as its open file limit allows, up to this. */
+export const mostWorkerConnections = 32768;
+
+/** Files that a worker needs beside its connections. */
+const otherFiles = 256;
+
+/** Where NGINX finds certificates and keys: in its release, or where another tool keeps them. */
+export function certificateFiles({ secondCertificate, certificateOnHost }: NginxSettings): { chain: string; key: string }[] {
+    if (certificateOnHost) return [{ chain: certificateOnHost.certificateChain, key: certificateOnHost.privateKey }];
+    const files = [{ chain: "rancher-ha/fullchain.pem", key: "rancher-ha/privkey.pem" }];
+    if (secondCertificate) files.push({ chain: "rancher-ha/fullchain-2.pem", key: "rancher-ha/privkey-2.pem" });
+    return files;
+}
 
 /**
- * The manual's configuration, improved where measurements show a gain:
+ * The manual's configuration, improved where measurements show a gain (docs/load-balancer.md):
  * - upstream keep-alive, which needs an empty `Connection` header: a third of the CPU per request;
- * - `least_conn` with shared counts, a connect timeout and a short `fail_timeout`: a dead node is avoided, and used again as soon
- *   as it is back. POSTs are never sent twice: `proxy_next_upstream` leaves out `non_idempotent`;
+ * - `least_conn` with shared counts and a connect timeout: a node that is silently gone is avoided. POSTs are never sent twice:
+ *   `proxy_next_upstream` leaves out `non_idempotent`;
  * - TCP keep-alive on both sides: dead peers do not hold connections for hours;
  * - only names that are ours are served, and forwarding headers are set here and not passed on: an ingress that trusts the load
  *   balancer can be told nothing by a client;
  * - only WebSocket and SPDY upgrades pass (`kubectl exec` uses SPDY/3.1);
  * - TLS 1.2 and 1.3 with the intermediate ciphers of Mozilla; header and body limits that fit Rancher's tokens and uploads;
- * - old workers end at last an hour after a reload, and exhausted connections are logged.
+ * - old workers end at last, and exhausted connections are logged.
  *
- * A line that ends in `# nginx >= V` or `# nginx < V` belongs to those versions only: see `forVersion`. Certificate paths are
- * relative to nginx.conf, so that the same text can be checked in a staging folder. The status server tells `release`, so that
- * it is known what the running workers have loaded.
+ * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, and
+ * `@connections@` and `@open_files@` come from the host's open file limit. Certificate paths are relative to nginx.conf, so that
+ * the same text can be checked in a staging folder. The status server tells `release`, so that it is known what the running
+ * workers have loaded.
  */
 export function nginxConf(settings: NginxSettings, release: string): string {
-    const { hostname, upstreams, upstreamPort, workerConnections, readTimeoutSeconds, maxBodySize } = settings;
-    const servers = upstreams.map(address => `server ${urlHost(address)}:${upstreamPort} max_fails=3 fail_timeout=2s;`);
+    const { hostname, upstreams, upstreamPort, readTimeoutSeconds, trustedProxies, extraDirectives, hstsMaxAgeSeconds } = settings;
+    const servers = upstreams.map(
+        address =>
+            `server ${urlHost(address)}:${upstreamPort} max_fails=${settings.maxFails} fail_timeout=${settings.failTimeoutSeconds}s;`,
+    );
+    const connections = settings.workerConnections;
+    const certificates = certificateFiles(settings).flatMap(({ chain, key }) => [
+        `ssl_certificate ${chain};`,
+        `ssl_certificate_key ${key};`,
+    ]);
     return `# Managed by Pulumi (pulumi-rancher-ha): changes made here are undone.
 user www-data;
 pid /run/nginx.pid;
 worker_processes auto;
-worker_rlimit_nofile ${workerConnections + 1000};
-worker_shutdown_timeout 1h;
+worker_rlimit_nofile ${connections ? connections + otherFiles : "@open_files@"};
+worker_shutdown_timeout ${settings.workerShutdownTimeoutSeconds}s;
 error_log /var/log/nginx/error.log warn;
 
 events {
-    worker_connections ${workerConnections};
+    worker_connections ${connections ?? "@connections@"};
 }
 
 http {
     server_tokens off;
     server_names_hash_bucket_size 512;
     default_type application/octet-stream;
+${block(
+    4,
+    trustedProxies.map(network => `set_real_ip_from ${network};`),
+    trustedProxies.length > 0 ? ["real_ip_header X-Forwarded-For;", "real_ip_recursive on;"] : [],
+)}
 
-    log_format main '$remote_addr $time_iso8601 "$request" $status $body_bytes_sent rt=$request_time up=$upstream_addr us=$upstream_status '
-                    'uct=$upstream_connect_time urt=$upstream_response_time tls=$ssl_protocol/$ssl_session_reused id=$request_id';
-    log_format without_uri '$remote_addr $time_iso8601 $request_method $status rt=$request_time up=$upstream_addr id=$request_id';
+    # The path of an import holds a token.
+    map $uri $logged_uri {
+        default $request_uri;
+        ~^/v3/import/ /v3/import/;
+    }
+    log_format main escape=json
+        '{"time":"$time_iso8601","id":"$request_id","client":"$remote_addr","method":"$request_method","uri":"$logged_uri",'
+        '"protocol":"$server_protocol","status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr",'
+        '"upstream_status":"$upstream_status","upstream_connect_seconds":"$upstream_connect_time",'
+        '"upstream_seconds":"$upstream_response_time","tls":"$ssl_protocol","tls_resumed":"$ssl_session_reused"}';
     access_log /var/log/nginx/access.log main;
 
     keepalive_requests 1000;
@@ -64,7 +96,7 @@ http {
     large_client_header_buffers 4 64k;
     http2_max_field_size 64k; # nginx < 1.19.7
     http2_max_header_size 256k; # nginx < 1.19.7
-    client_max_body_size ${maxBodySize};
+    client_max_body_size ${settings.maxBodySize};
     client_body_buffer_size 128k;
 
     ssl_protocols TLSv1.2 TLSv1.3;
@@ -79,7 +111,7 @@ http {
         zone rancher 128k;
         least_conn;
         ${servers.join("\n        ")}
-        keepalive 128;
+        keepalive ${settings.upstreamKeepalive};
         keepalive_timeout 50s;
         keepalive_requests 10000;
     }
@@ -93,7 +125,7 @@ http {
         default upgrade;
         "" "";
     }
-
+${block(4, lines(extraDirectives.http))}
     server {
         listen 80 default_server;
         server_name _;
@@ -111,8 +143,10 @@ http {
         http2 on; # nginx >= 1.25.1
         listen 443 ssl http2 default_server so_keepalive=30s:10s:3; # nginx < 1.25.1
         ssl_reject_handshake on; # nginx >= 1.19.4
-        ${certificateFiles[0]} # nginx < 1.19.4
-        ${certificateFiles[1]} # nginx < 1.19.4
+${block(
+    8,
+    certificates.map(line => `${line} # nginx < 1.19.4`),
+)}
         server_name _;
         access_log off;
         return 421;
@@ -122,13 +156,12 @@ http {
         http2 on; # nginx >= 1.25.1
         listen 443 ssl http2; # nginx < 1.25.1
         server_name ${hostname};
-        ${certificateFiles[0]}
-        ${certificateFiles[1]}
+${block(8, certificates)}
 
         proxy_http_version 1.1;
         proxy_buffering off;
         proxy_buffer_size 8k;
-        proxy_connect_timeout 3s;
+        proxy_connect_timeout ${settings.connectTimeoutSeconds}s;
         proxy_read_timeout ${readTimeoutSeconds}s;
         proxy_send_timeout ${readTimeoutSeconds}s;
         proxy_socket_keepalive on;
@@ -145,14 +178,16 @@ http {
         proxy_set_header Forwarded "";
         proxy_set_header X-API-Host "";
         proxy_set_header X-API-URL-Prefix "";
-
+${block(
+    8,
+    hstsMaxAgeSeconds > 0
+        ? ["proxy_hide_header Strict-Transport-Security;", `add_header Strict-Transport-Security "max-age=${hstsMaxAgeSeconds}" always;`]
+        : [],
+    lines(extraDirectives.server),
+)}
         location / {
             proxy_pass http://rancher;
-        }
-        # The path holds a token.
-        location ^~ /v3/import/ {
-            access_log /var/log/nginx/access.log without_uri;
-            proxy_pass http://rancher;
+${block(12, lines(extraDirectives.location))}
         }
     }
 
@@ -175,7 +210,7 @@ http {
         }
     }
 }
-`;
+`.replace(/\n\n+(?= *\n| *})/g, "\n");
 }
 
 const ciphers = [
@@ -192,24 +227,44 @@ function urlHost(address: string): string {
     return address.includes(":") ? new URL(`http://[${address}]`).hostname : address;
 }
 
-/** Name of a configuration together with its certificate. */
-export function releaseOf(settings: NginxSettings): string {
-    return createHash("sha256")
-        .update(nginxConf(settings, "") + settings.certificateChain)
-        .digest("hex")
-        .slice(0, 12);
+/** What an NGINX newer than this one would bring. */
+export function upgradeGains(version: string): string[] {
+    return gains.filter(({ since }) => number(version) < number(since)).map(({ since, gain }) => `${gain} (NGINX ${since})`);
 }
 
-/** The configuration as an NGINX of this version gets it. The host program holds the same rule in awk. */
-export function forVersion(configuration: string, version: string): string {
+const gains = [
+    { since: "1.23.2", gain: "TLS sessions resume by tickets with rotated keys" },
+    { since: "1.27.4", gain: "a reload loses no request of a keep-alive connection" },
+];
+
+/** The configuration as a host finishes it. The host program holds the same rules in awk and sed. */
+export function forHost(configuration: string, version: string, openFiles: number): string {
     const belongs = (line: string) => {
         const marker = / # nginx (>=|<) ([0-9.]+)$/.exec(line);
         return !marker || number(version) >= number(marker[2]) === (marker[1] === ">=");
     };
-    return configuration.split("\n").filter(belongs).join("\n");
+    const connections = Math.min(openFiles - otherFiles, mostWorkerConnections);
+    return configuration
+        .split("\n")
+        .filter(belongs)
+        .join("\n")
+        .replace("@connections@", String(connections))
+        .replace("@open_files@", String(connections + otherFiles));
 }
 
 function number(version: string): number {
     const [major, minor, patch] = version.split(".").map(Number);
     return major * 1_000_000 + minor * 1000 + patch;
+}
+
+function lines(text: string): string[] {
+    return text.trim() === "" ? [] : text.trim().split("\n");
+}
+
+/** Lines as a block of the configuration, after an empty line when there are any. */
+function block(indentation: number, ...groups: string[][]): string {
+    return groups
+        .flat()
+        .map(line => " ".repeat(indentation) + line)
+        .join("\n");
 }

@@ -1,114 +1,251 @@
+import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { createHash } from "crypto";
+import * as random from "@pulumi/random";
 import { join } from "path";
 import { hostProgram, observeHost } from "../host/commands";
+import { CertificateArgs } from "../certificates/serverCertificate";
 import { HostConnectionArgs } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { shellProgram } from "../host/programs";
 import { validated } from "../validation";
-import { nginxConf, releaseOf, statusPort, sysctls } from "./nginxConf";
+import { Vrrp } from "./keepalivedConf";
+import { certificateFiles, mostWorkerConnections, statusPort, upgradeGains } from "./nginxConf";
+import { activeHost, Observation, pairFault, parseObservation } from "./observation";
+import { describeFiles, releaseFiles, releaseOf } from "./release";
 import { nginxLoadBalancerSchema, NginxSettings } from "./schema";
 
-/** What may be tuned on the load balancer; every default is safe. */
+/** Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live; none may open a port. */
+export interface ExtraDirectivesArgs {
+    /** Inside `http`, for example a `limit_req_zone`. Default none. */
+    http?: pulumi.Input<string>;
+    /** Inside the `server` of Rancher. Default none. */
+    server?: pulumi.Input<string>;
+    /** Inside the `location` of Rancher. No `proxy_set_header`: one here would drop all that the server sets. Default none. */
+    location?: pulumi.Input<string>;
+}
+
+/** What may be tuned on the load balancer. Every default is safe; the measurements stand in docs/load-balancer.md. */
 export interface NginxTuningArgs {
     /** Port of the ingress controller on the upstreams. Default 80. */
     upstreamPort?: pulumi.Input<number>;
     /**
-     * Connections of one worker process, from clients and to nodes together. Default 16384; a WebSocket takes two, so this holds
-     * about 7700 of them for each CPU core. The host's open file limit must be 1000 above it.
+     * Idle connections to the upstreams that each worker process keeps. Default 128. They save a TCP connection per request: a
+     * third of the CPU. Fewer than the requests at one time bring part of the new connections back.
      */
-    workerConnections?: pulumi.Input<number>;
+    upstreamKeepalive?: pulumi.Input<number>;
+    /**
+     * Seconds until a node that does not answer a connection is given up and the next one asked. Default 3; NGINX's own 60 lets
+     * clients hang a hundred times longer when a node is silently gone.
+     */
+    connectTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Seconds without a byte after which a proxied connection is closed. Default 1800, Rancher's own advice; less than 900 is
      * refused, because a shell in the browser is cut off by it.
      */
     readTimeoutSeconds?: pulumi.Input<number>;
-    /** Largest request body, for example `64m`, which is the default; NGINX's own 1m is too little for charts and manifests. */
+    /**
+     * Failures within `failTimeoutSeconds` after which a node is left out for as long. Default 0, never: a node is tried at each
+     * request, and used again the moment it is back. NGINX's own 1 goes on failing for seconds after all nodes are back.
+     */
+    maxFails?: pulumi.Input<number>;
+    /** Seconds for `maxFails`. Default 2. */
+    failTimeoutSeconds?: pulumi.Input<number>;
+    /**
+     * Connections of one worker process, from clients and to nodes together: a WebSocket takes two, and NGINX begins to close
+     * connections at 15/16 of it. Default: what the host's open file limit allows, at most 32768. Refused above that limit.
+     */
+    workerConnections?: pulumi.Input<number>;
+    /**
+     * Seconds until a reload ends the worker processes of before, and the WebSockets they still hold. Default 3600. Without a
+     * bound every reload leaves a generation of them: five made 22 MB 122 MB.
+     */
+    workerShutdownTimeoutSeconds?: pulumi.Input<number>;
+    /** Largest request body, for example `256m`, which is the default; NGINX's own 1m is too little for charts and manifests. */
     maxBodySize?: pulumi.Input<string>;
+    /**
+     * Seconds for which browsers insist on HTTPS (HSTS). Default 0, off: with a private CA it takes away the way past a warning,
+     * and browsers do not forget it before the time is over.
+     */
+    hstsMaxAgeSeconds?: pulumi.Input<number>;
+    /**
+     * Proxies in front of the load balancer, as addresses or networks: their `X-Forwarded-For` is believed. Default none: the
+     * address that connects is the client's, and nothing that a client writes there reaches Rancher.
+     */
+    trustedProxies?: pulumi.Input<pulumi.Input<string>[]>;
+    /** Directives that the other arguments do not cover. Default none. */
+    extraDirectives?: ExtraDirectivesArgs;
 }
 
-export interface NginxLoadBalancerArgs extends NginxTuningArgs {
-    /** The load balancer hosts: Debian or Ubuntu, reached as root or with sudo without a password. Exactly one today. */
-    hosts: pulumi.Input<pulumi.Input<HostConnectionArgs>[]>;
+/** An address that two hosts share: the one that holds it answers, the other takes it within half a second (keepalived, VRRP 3). */
+export interface VirtualIpArgs {
+    /** IPv4 address in the network of both hosts that nothing else uses. */
+    address: pulumi.Input<string>;
+    /**
+     * Seconds between two signs of life. Default 0.1: a lost host is replaced after about 0.35 s. On hosts that stand still for
+     * longer now and then, take more: the address moves after three missed ones, and every move cuts all WebSockets.
+     */
+    advertIntervalSeconds?: pulumi.Input<number>;
+    /** VRRP router id from 1 to 255, another one for each pair in a network. Default: drawn once at random. */
+    routerId?: pulumi.Input<number>;
+}
+
+/** The load balancer, apart from what the other resources of a stack give it. */
+export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
+    /** One host, or two with a `virtualIp`: Debian or Ubuntu, reached as root or with sudo without a password. */
+    hosts: pulumi.Input<HostConnectionArgs>[];
+    /** The address that two hosts share. VRRP (IP protocol 112) must pass between them. */
+    virtualIp?: VirtualIpArgs;
+    /**
+     * Whether to take a host whose NGINX or keepalived is configured for something else. Default false: it is refused, with a list
+     * of what is there. What is taken over is kept on the host, and put back when the load balancer is destroyed.
+     */
+    takeOver?: pulumi.Input<boolean>;
+}
+
+/** Files of a certificate that another tool, an ACME client for example, keeps on the hosts. */
+export interface CertificateOnHostArgs {
+    /** Absolute path: server certificate in PEM form, followed by its intermediates. */
+    certificateChain: pulumi.Input<string>;
+    /** Absolute path: its private key in PEM form. */
+    privateKey: pulumi.Input<string>;
+}
+
+export interface NginxLoadBalancerArgs extends LoadBalancerSettingsArgs {
     /** DNS name under which Rancher is served. Requests for other names are refused. */
     hostname: pulumi.Input<string>;
     /** Addresses of the worker nodes, where the ingress controller listens. At least one, each once. */
     upstreams: pulumi.Input<pulumi.Input<string>[]>;
-    /** Server certificate in PEM form, followed by its intermediates. */
-    certificateChain: pulumi.Input<string>;
+    /** Server certificate in PEM form, followed by its intermediates. Either this and `privateKey` or `certificateOnHost`. */
+    certificateChain?: pulumi.Input<string>;
     /** Private key of the server certificate in PEM form. Kept as a secret, mode 0600 on the host. */
-    privateKey: pulumi.Input<string>;
+    privateKey?: pulumi.Input<string>;
+    /** A certificate with a key of another type, RSA beside ECDSA, for clients that know only that. Default none. */
+    secondCertificate?: pulumi.Input<CertificateArgs>;
+    /** A certificate that is renewed on the hosts by somebody else: NGINX is reloaded when its files change. */
+    certificateOnHost?: pulumi.Input<CertificateOnHostArgs>;
     /** What to do about a host changed behind Pulumi's back. Default enforce. */
     drift?: DriftMode;
 }
 
 /**
- * NGINX on a host, as the layer-7 load balancer that ends TLS for Rancher. Installs it, writes configuration and certificate,
- * checks them before they go live, reloads only when something changed, checks what is really served, and goes back to the
- * previous state when any of that fails. Files, modes, service state and the NGINX version are looked at in every preview.
+ * NGINX on one host or a pair, as the layer-7 load balancer that ends TLS for Rancher. What a host serves is a release: staged,
+ * checked, switched at once, checked in what is really served, and rolled back when that fails. Of a pair, the host that users do
+ * not reach is changed first, and the other one only when that went well. Files, modes, services, versions and the holder of the
+ * virtual IP are looked at in every preview.
  */
 export class NginxLoadBalancer extends pulumi.ComponentResource {
-    /** Addresses of the hosts, once they serve this configuration. */
+    /** Where users and agents connect, and the DNS name must lead: the virtual IP, or the only host. */
     readonly addresses: pulumi.Output<string[]>;
-    /** The configuration, before the host drops the lines for other versions of NGINX. */
-    readonly configuration: pulumi.Output<string>;
+    /** Every address that serves: the virtual IP and the hosts behind it. */
+    readonly servingAddresses: pulumi.Output<string[]>;
     /** Changes whenever what a host serves changes. */
     readonly fingerprint: pulumi.Output<string>;
 
     constructor(name: string, args: NginxLoadBalancerArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:NginxLoadBalancer", name, {}, opts);
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
-        const connection = settings.hosts[0];
         const child = { parent: this };
-        this.configuration = pulumi.unsecret(settings.apply(known => nginxConf(known, releaseOf(known))));
+        const mode = args.drift ?? DriftMode.Enforce;
+        const routerId = args.virtualIp && this.routerId(name, args.virtualIp);
 
-        const epoch = driftEpoch(
-            `${name}-drift`,
-            {
-                mode: args.drift ?? DriftMode.Enforce,
-                observe: () => observeHost(connection, probeScript(), child),
-                desired: {
-                    "nginx.conf": this.configuration,
-                    certificate: pulumi.unsecret(settings.certificateChain),
-                    "private key, SHA-256": pulumi.unsecret(settings.privateKey.apply(sha256)),
+        const observations =
+            mode === DriftMode.Off
+                ? []
+                : args.hosts.map((_, index) => observeHost(settings.hosts[index], probeScript(), child).apply(parseObservation));
+        const active = pulumi.all([pulumi.unsecret(settings), pulumi.all(observations)]).apply(([{ hosts, virtualIp }, seen]) => {
+            this.report(
+                hosts.map(({ host }) => host),
+                virtualIp?.address,
+                seen,
+            );
+            return activeHost(seen);
+        });
+
+        const commands: command.remote.Command[] = args.hosts.map((_host, index) => {
+            const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
+            const epoch = driftEpoch(
+                `${name}-drift-${index + 1}`,
+                {
+                    mode,
+                    observe: () => observations[index].apply(({ findings }) => findings),
+                    desired: pulumi.unsecret(pulumi.all([settings, vrrp]).apply(known => describeFiles(releaseFiles(...known)))),
                 },
-            },
-            child,
-        );
-        const host = hostProgram(
-            `${name}-host`,
-            { connection, program: pulumi.all([settings, epoch]).apply(parts => hostScript(...parts)), timeoutSeconds: 600 },
-            child,
-        );
+                child,
+            );
+            const program = pulumi.all([settings, epoch, vrrp]).apply(parts => hostScript(...parts));
+            return hostProgram(
+                `${name}-host-${index + 1}`,
+                { connection: settings.hosts[index], program, timeoutSeconds: 600 },
+                { ...child, dependsOn: active.apply(last => (index === last ? commands.filter((_, other) => other !== index) : [])) },
+            );
+        });
 
-        this.fingerprint = host.stdout;
-        this.addresses = pulumi.unsecret(pulumi.all([settings.hosts, host.id]).apply(([hosts]) => hosts.map(each => each.host)));
-        this.registerOutputs({ addresses: this.addresses, configuration: this.configuration, fingerprint: this.fingerprint });
+        const done = pulumi.all(commands.map(({ id }) => id));
+        this.fingerprint = pulumi.all(commands.map(({ stdout }) => stdout)).apply(all => all.join(" "));
+        const addresses = pulumi.unsecret(pulumi.all([settings, done]).apply(([{ hosts, virtualIp }]) => ({ hosts, virtualIp })));
+        this.addresses = addresses.apply(({ hosts, virtualIp }) => (virtualIp ? [virtualIp.address] : hosts.map(({ host }) => host)));
+        this.servingAddresses = addresses.apply(({ hosts, virtualIp }) => [
+            ...(virtualIp ? [virtualIp.address] : []),
+            ...hosts.map(({ host }) => host),
+        ]);
+        this.registerOutputs({
+            addresses: this.addresses,
+            servingAddresses: this.servingAddresses,
+            fingerprint: this.fingerprint,
+        });
+    }
+
+    private routerId(name: string, { routerId }: VirtualIpArgs): pulumi.Output<number> {
+        if (routerId !== undefined) return pulumi.output(routerId);
+        return new random.RandomInteger(`${name}-router-id`, { min: 1, max: 255 }, { parent: this }).result;
+    }
+
+    /** Says what a reader of a preview should know and no change of a host repairs. */
+    private report(hosts: string[], virtualIp: string | undefined, observations: Observation[]): void {
+        const fault = virtualIp && pairFault(virtualIp, hosts, observations);
+        if (fault) void pulumi.log.warn(fault, this);
+        observations.forEach(({ nginxVersion }, index) => {
+            const gains = nginxVersion ? upgradeGains(nginxVersion) : [];
+            if (gains.length > 0)
+                void pulumi.log.info(`${hosts[index]} has NGINX ${nginxVersion}; a newer one would bring: ${gains.join("; ")}`, this);
+        });
     }
 }
 
-const program = join(__dirname, "host.sh");
+function vrrpOf(settings: NginxSettings, index: number, routerId: number): Vrrp {
+    const { address, advertIntervalSeconds } = settings.virtualIp!;
+    const [own, peer] = [settings.hosts[index].host, settings.hosts[1 - index].host];
+    return { routerId, advertIntervalSeconds, address: own, peer, virtualIp: address, priority: 150 - 50 * index };
+}
+
+const scripts = ["host", "packages", "original", "release", "drift", "verbs"].map(name => join(__dirname, "host", `${name}.sh`));
 
 /** The program that says what on a host differs from what was last applied. */
 export function probeScript(): string {
-    return shellProgram(program, { status_port: String(statusPort) });
+    return shellProgram(scripts, { status_port: String(statusPort) });
 }
 
 /** The program that makes a host serve these settings. A higher epoch only makes it run again. */
-export function hostScript(settings: NginxSettings, epoch: number): string {
-    const release = releaseOf(settings);
-    return shellProgram(program, {
+export function hostScript(settings: NginxSettings, epoch: number, vrrp?: Vrrp): string {
+    const files = Object.entries(releaseFiles(settings, vrrp));
+    return shellProgram(scripts, {
         drift_epoch: String(epoch),
         status_port: String(statusPort),
         hostname: settings.hostname,
-        release,
-        configuration: nginxConf(settings, release),
-        certificate: settings.certificateChain.trim(),
-        private_key: settings.privateKey.trim(),
-        sysctls,
+        release: releaseOf(settings, vrrp),
+        certificates: certificateFiles(settings)
+            .map(({ chain, key }) => `${chain} ${key}`)
+            .join("\n"),
+        most_connections: String(mostWorkerConnections),
+        take_over: settings.takeOver ? "yes" : "",
+        own_address: vrrp?.address ?? "",
+        virtual_ip: vrrp?.virtualIp ?? "",
+        files: files.map(([name]) => name).join("\n"),
+        ...Object.fromEntries(files.map(([name, text]) => [variableName(name), text])),
     });
 }
 
-function sha256(text: string): string {
-    return createHash("sha256").update(text).digest("hex");
+/** The shell variable that holds a file. The host program derives the same name. */
+function variableName(file: string): string {
+    return `file_${file.replace(/[^a-z0-9]/g, "_")}`;
 }

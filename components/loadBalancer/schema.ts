@@ -1,44 +1,164 @@
 import { z } from "zod";
-import { checkServerCertificate } from "../certificates/pem";
-import { reportProblems } from "../certificates/serverCertificate";
+import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
+import { reportProblems, reportSecondCertificate } from "../certificates/serverCertificate";
 import { dnsNameSchema, hostConnectionSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
 
+const seconds = (lowest: number) => z.number().int().min(lowest);
+
+/** An absolute path as NGINX, systemd and a shell all read it alike. */
+export const hostPathSchema = z.string().regex(/^(\/[\w.@+-]+)+$/, "expected an absolute path on the host, such as /etc/ssl/fullchain.pem");
+
+const directivesSchema = z
+    .string()
+    .refine(text => closesWhatItOpens(text), "expected whole directives, with as many { as }")
+    .default("");
+
+const extraDirectivesSchema = z.strictObject({
+    http: directivesSchema,
+    server: directivesSchema,
+    location: directivesSchema.refine(
+        text => !/\bproxy_set_header\b/.test(text),
+        "expected no proxy_set_header: one in a location drops all headers that the server sets. Put it into extraDirectives.server",
+    ),
+});
+
 const nginxTuningSchema = z.strictObject({
     upstreamPort: portSchema.default(80),
-    workerConnections: z.number().int().min(512).max(1_000_000).default(16384),
-    readTimeoutSeconds: z
-        .number()
-        .int()
-        .min(900, "expected at least 900: a shell in the browser would be cut off after less")
-        .default(1800),
+    upstreamKeepalive: z.number().int().min(1).max(10_000).default(128),
+    connectTimeoutSeconds: seconds(1).max(75).default(3),
+    readTimeoutSeconds: seconds(0).min(900, "expected at least 900: a shell in the browser would be cut off after less").default(1800),
+    maxFails: z.number().int().min(0).max(1000).default(0),
+    failTimeoutSeconds: seconds(1).max(3600).default(2),
+    workerConnections: z.number().int().min(512).max(1_000_000).optional(),
+    workerShutdownTimeoutSeconds: seconds(1).default(3600),
     maxBodySize: z
         .string()
-        .regex(/^\d+[kmg]$/, "expected a size such as 64m")
-        .default("64m"),
+        .regex(/^\d+[kmg]$/, "expected a size such as 256m")
+        .default("256m"),
+    hstsMaxAgeSeconds: seconds(0).default(0),
+    trustedProxies: z
+        .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], "expected an IP address or a network such as 10.0.0.0/8"))
+        .default([]),
+    extraDirectives: extraDirectivesSchema.prefault({}),
 });
+
+const virtualIpSchema = z.strictObject({
+    address: z.ipv4("expected an IPv4 address"),
+    advertIntervalSeconds: z.number().min(0.02).max(10).default(0.1),
+    routerId: z.number().int().min(1).max(255).optional(),
+});
+
+interface Pair {
+    hosts: { host: string }[];
+    virtualIp?: { address: string };
+}
+
+const pairSchema = z.looseObject({
+    hosts: z.array(z.looseObject({ host: z.string() })),
+    virtualIp: z.looseObject({ address: z.string() }).optional(),
+});
+
+const isAddress = (host: string) => z.ipv4().safeParse(host).success;
+const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pair) => boolean }[] = [
+    {
+        path: ["virtualIp"],
+        message: "expected a virtual IP for two hosts",
+        holds: ({ hosts, virtualIp }) => hosts.length < 2 || virtualIp !== undefined,
+    },
+    {
+        path: ["virtualIp"],
+        message: "expected no virtual IP for one host: it is for a pair.",
+        holds: ({ hosts, virtualIp }) => hosts.length > 1 || virtualIp === undefined,
+    },
+    {
+        path: ["virtualIp", "address"],
+        message: "expected an address that no host has as its own",
+        holds: ({ hosts, virtualIp }) => hosts.every(({ host }) => host !== virtualIp?.address),
+    },
+    {
+        path: ["hosts", 1, "host"],
+        message: "expected another host than the first",
+        holds: ({ hosts }) => hosts[0]?.host !== hosts[1]?.host,
+    },
+    ...[0, 1].map(index => ({
+        path: ["hosts", index, "host"],
+        message: "expected an IPv4 address: the two hosts of a pair ask each other by it",
+        holds: ({ hosts }: Pair) => hosts.length < 2 || isAddress(hosts[index].host),
+    })),
+];
+
+/** Adds what holds between the hosts and the virtual IP, checked as soon as these are known, whatever else is not. */
+function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
+    const when = ({ value }: { value: unknown }) => pairSchema.safeParse(value).success;
+    return pairRules.reduce((ruled, { holds, ...rule }) => ruled.refine(holds, { ...rule, when }), schema);
+}
 
 /** The part that a user decides; the rest comes from other resources. */
-export const loadBalancerSettingsSchema = nginxTuningSchema.extend({
-    hosts: z
-        .array(hostConnectionSchema)
-        .length(1, "expected exactly one host: two need a virtual IP between them, which is not supported yet"),
-});
-
-export const nginxSettingsSchema = loadBalancerSettingsSchema.extend({
-    hostname: dnsNameSchema,
-    upstreams: z
-        // A name that does not resolve would make NGINX refuse its whole configuration.
-        .array(z.union([z.ipv4(), z.ipv6()], "expected an IP address"))
-        .min(1, "expected at least one worker node")
-        .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
-    certificateChain: z.string(),
-    privateKey: privateKeySchema,
-    drift: z.enum(DriftMode).default(DriftMode.Enforce),
-});
-
-export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine((settings, context) =>
-    reportProblems(checkServerCertificate(settings), context),
+export const loadBalancerSettingsSchema = withPairRules(
+    nginxTuningSchema.extend({
+        hosts: z.array(hostConnectionSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
+        virtualIp: virtualIpSchema.optional(),
+        takeOver: z.boolean().default(false),
+    }),
 );
 
+const certificatePathsSchema = z.strictObject({ certificateChain: hostPathSchema, privateKey: hostPathSchema });
+
+/** The stack's settings of a certificate that another tool keeps on the hosts. */
+export const certificateOnHostSchema = certificatePathsSchema
+    .extend({ caCertificate: z.string().optional() })
+    .superRefine((files, context) => {
+        if (files.caCertificate !== undefined) reportProblems(checkCaCertificate(files.caCertificate), context);
+    });
+
+const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: privateKeySchema });
+
+export const nginxSettingsSchema = withPairRules(
+    z.strictObject({
+        ...loadBalancerSettingsSchema.shape,
+        hostname: dnsNameSchema,
+        upstreams: z
+            // A name that does not resolve would make NGINX refuse its whole configuration.
+            .array(z.union([z.ipv4(), z.ipv6()], "expected an IP address"))
+            .min(1, "expected at least one worker node")
+            .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
+        certificateChain: certificateSchema.shape.certificateChain.optional(),
+        privateKey: certificateSchema.shape.privateKey.optional(),
+        secondCertificate: certificateSchema.optional(),
+        certificateOnHost: certificatePathsSchema.optional(),
+        drift: z.enum(DriftMode).default(DriftMode.Enforce),
+    }),
+);
+
+export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine((settings, context) => {
+    const { certificateChain, privateKey, secondCertificate, certificateOnHost, hostname } = settings;
+    if (certificateOnHost) {
+        for (const field of ["certificateChain", "privateKey", "secondCertificate"] as const) {
+            if (settings[field] !== undefined)
+                context.addIssue({ code: "custom", path: [field], message: "expected nothing beside certificateOnHost." });
+        }
+        return;
+    }
+    if (certificateChain === undefined || privateKey === undefined) {
+        const path = [certificateChain === undefined ? "certificateChain" : "privateKey"];
+        context.addIssue({ code: "custom", path, message: "expected PEM text, or certificateOnHost" });
+        return;
+    }
+    const first = { hostname, certificateChain, privateKey };
+    reportProblems(checkServerCertificate(first), context);
+    if (secondCertificate) reportSecondCertificate(first, secondCertificate, context);
+});
+
 export type NginxSettings = z.output<typeof nginxSettingsSchema>;
+export type VirtualIp = z.output<typeof virtualIpSchema>;
+
+/** Whether text stays inside the block that it is put into. */
+function closesWhatItOpens(text: string): boolean {
+    let depth = 0;
+    for (const [character] of text.replace(/"(\\.|[^"\\])*"|'(\\.|[^'\\])*'|#.*|\$\{\w+\}/g, "").matchAll(/[{}]/g)) {
+        depth += character === "{" ? 1 : -1;
+        if (depth < 0) return false;
+    }
+    return depth === 0;
+}

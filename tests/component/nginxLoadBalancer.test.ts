@@ -39,7 +39,7 @@ test("one command on the host, with certificate and key on standard input only",
     const recording = await build();
     const [component, ...children] = recording.resources;
     expect(component).toMatchObject({ type: "pulumi-rancher-ha:index:NginxLoadBalancer", name: "lb" });
-    expect(children.map(child => child.name).sort()).toEqual(["lb-drift", "lb-host"]);
+    expect(children.map(child => child.name).sort()).toEqual(["lb-drift-1", "lb-host-1"]);
     expect(children.every(child => child.parent === component.urn)).toBe(true);
 
     const { stdin, ...visible } = recording.one(commandType).inputs;
@@ -63,8 +63,8 @@ test("one command on the host, with certificate and key on standard input only",
     expect(stdin.secret).toContain("server 192.0.2.31:80");
     expect(recording.outputs).toEqual({
         addresses: ["192.0.2.21"],
+        servingAddresses: ["192.0.2.21"],
         fingerprint: "fingerprint",
-        configuration: expect.stringContaining(`server_name ${hostname};`),
     });
 });
 
@@ -82,9 +82,11 @@ test("a preview shows configuration and certificate as text, and the key as its 
     const { desired, observed } = recording.one(latchType).inputs;
     expect(observed).toBe("in sync");
     expect(desired).toEqual({
-        "nginx.conf": recording.outputs.configuration,
-        certificate: server.certificate,
-        "private key, SHA-256": createHash("sha256").update(server.privateKey).digest("hex"),
+        "nginx.conf": expect.stringContaining(`server_name ${hostname};`),
+        "sysctl.conf": expect.stringContaining("net.ipv4.tcp_retries2"),
+        "nginx.service.conf": expect.stringContaining("Restart=on-failure"),
+        "fullchain.pem": server.certificate,
+        "privkey.pem, SHA-256": createHash("sha256").update(server.privateKey).digest("hex"),
     });
 });
 
@@ -109,7 +111,7 @@ describe("drift", () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await build({ drift: DriftMode.Warn }, { found: "nginx: not running" });
         expect(recording.one(latchType).inputs.observed).toBe("in sync");
-        expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift: not as configured:\nnginx: not running"]);
+        expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift-1: not as configured:\nnginx: not running"]);
         warn.mockRestore();
     });
 
@@ -124,20 +126,139 @@ describe("drift", () => {
         const info = jest.spyOn(pulumi.log, "info").mockResolvedValue();
         const recording = await build({}, { found: "unreachable: root@192.0.2.21:22: no SSH connection" });
         expect(recording.one(latchType).inputs.observed).toBe("in sync");
-        expect(info.mock.calls.map(([text]) => text)).toEqual(["lb-drift: drift is not known. root@192.0.2.21:22: no SSH connection"]);
+        expect(info.mock.calls.map(([text]) => text)).toEqual(["lb-drift-1: drift is not known. root@192.0.2.21:22: no SSH connection"]);
         info.mockRestore();
     });
 });
 
 const elsewhere = issue({ name: "other.example.com", names: ["DNS:other.example.com"] });
 const host = { host: "192.0.2.21", hostKey, privateKey: sshKey };
+const pair = { hosts: [host, { ...host, host: "192.0.2.22" }], virtualIp: { address: "192.0.2.20" } };
+const onHost = { certificateChain: "/etc/ssl/fullchain.pem", privateKey: "/etc/ssl/privkey.pem" };
+
+describe("a pair", () => {
+    /** What each probe prints, in the order of the hosts. */
+    const built = (found: string[] = [], changed: Partial<NginxLoadBalancerArgs> = {}) => {
+        const said = [...found];
+        const mock: RecordOptions["mock"] = ({ type, name }) =>
+            type === commandType
+                ? { stdout: name }
+                : type === latchType
+                  ? { epoch: 0 }
+                  : type === "random:index/randomInteger:RandomInteger"
+                    ? { result: 77 }
+                    : {};
+        const call = () => ({ stdout: said.shift() ?? "in sync" });
+        return record(() => new NginxLoadBalancer("lb", { ...args, ...pair, ...changed }), { mock, call });
+    };
+    const command = (recording: Recording, name: string) => recording.resources.find(each => each.name === name)!;
+    const held = "facts: nginx=1.30.0 virtual-ip=held\nin sync";
+    const free = "facts: nginx=1.30.0 virtual-ip=free\nin sync";
+
+    test("users connect to the virtual IP, and every address is known", async () => {
+        const { outputs } = await built();
+        expect(outputs).toEqual({
+            addresses: ["192.0.2.20"],
+            servingAddresses: ["192.0.2.20", "192.0.2.21", "192.0.2.22"],
+            fingerprint: "lb-host-1 lb-host-2",
+        });
+    });
+
+    test.each([
+        ["none", [], "lb-host-2", "lb-host-1"],
+        ["the first", [held, free], "lb-host-2", "lb-host-1"],
+        ["the second", [free, held], "lb-host-1", "lb-host-2"],
+        ["the second, the first cannot be reached", ["unreachable: lb1", held], "lb-host-1", "lb-host-2"],
+        ["none, the first cannot be reached", ["unreachable: lb1", free], "lb-host-1", "lb-host-2"],
+    ])("the host that users reach is changed last: %s holds the virtual IP", async (_what, found, first, last) => {
+        jest.spyOn(pulumi.log, "info").mockResolvedValue();
+        jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const recording = await built(found);
+        expect(command(recording, last).dependencies).toContain(command(recording, first).urn);
+        expect(command(recording, first).dependencies).not.toContain(command(recording, last).urn);
+        jest.restoreAllMocks();
+    });
+
+    test.each([
+        [
+            "both hold it",
+            [held, held],
+            /both 192\.0\.2\.21 and 192\.0\.2\.22 hold the virtual IP 192\.0\.2\.20[^]*VRRP \(IP protocol 112\)/,
+        ],
+        ["none holds it", [free, free], /no host holds the virtual IP 192\.0\.2\.20: users get no answer/],
+    ])("a warning says when %s", async (_what, found, words) => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        await built(found);
+        expect(warn.mock.calls.map(([text]) => text)).toEqual([expect.stringMatching(words)]);
+        warn.mockRestore();
+    });
+
+    test("each host is told itself and its peer, and both the same router id", async () => {
+        const recording = await built();
+        const files = ["lb-drift-1", "lb-drift-2"].map(name => command(recording, name).inputs.desired["keepalived.conf"]);
+        expect(files[0]).toMatch(
+            /virtual_router_id 77\s+priority 150\s[^]*unicast_src_ip 192\.0\.2\.21\s+unicast_peer \{\s+192\.0\.2\.22\s/,
+        );
+        expect(files[1]).toMatch(
+            /virtual_router_id 77\s+priority 100\s[^]*unicast_src_ip 192\.0\.2\.22\s+unicast_peer \{\s+192\.0\.2\.21\s/,
+        );
+    });
+
+    test("a router id that is given is not drawn", async () => {
+        const recording = await built([], { virtualIp: { address: "192.0.2.20", routerId: 5 } });
+        expect(recording.resources.map(({ type }) => type)).not.toContain("random:index/randomInteger:RandomInteger");
+        expect(command(recording, "lb-drift-1").inputs.desired["keepalived.conf"]).toContain("virtual_router_id 5\n");
+    });
+});
+
+test("a preview says what a newer NGINX would bring", async () => {
+    const info = jest.spyOn(pulumi.log, "info").mockResolvedValue();
+    await build({}, { found: "facts: nginx=1.22.1\nin sync" });
+    expect(info.mock.calls.map(([text]) => text)).toEqual([
+        expect.stringMatching(/^192\.0\.2\.21 has NGINX 1\.22\.1; a newer one would bring: .*a reload loses no request/),
+    ]);
+    info.mockRestore();
+});
+
+test("a certificate that another tool keeps is not carried, but its renewal reloads NGINX", async () => {
+    const recording = await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: onHost });
+    const { desired } = recording.one(latchType).inputs;
+    expect(Object.keys(desired).filter(name => name.includes("pem"))).toEqual([]);
+    expect(desired["nginx.conf"]).toContain("ssl_certificate /etc/ssl/fullchain.pem;");
+    expect(desired["certificate.path"]).toContain("PathChanged=/etc/ssl/privkey.pem");
+});
 
 test.each<[string, Record<string, unknown>, RegExp]>([
+    ["two hosts alone", { hosts: [host, { ...host, host: "192.0.2.22" }] }, /virtualIp: expected a virtual IP for two hosts/],
+    ["a virtual IP for one host", { virtualIp: { address: "192.0.2.20" } }, /virtualIp: expected no virtual IP for one host/],
     [
-        "two hosts",
-        { hosts: [host, { ...host, host: "192.0.2.22" }] },
-        /hosts: expected exactly one host: two need a virtual IP between them/,
+        "a host's own address as virtual IP",
+        { ...pair, virtualIp: { address: "192.0.2.22" } },
+        /virtualIp\.address: expected an address that no host has/,
     ],
+    ["one host twice", { ...pair, hosts: [host, host] }, /hosts\[1\]\.host: expected another host than the first/],
+    ["a pair by names", { ...pair, hosts: [host, { ...host, host: "lb2" }] }, /hosts\[1\]\.host: expected an IPv4 address/],
+    [
+        "no certificate",
+        { certificateChain: undefined, privateKey: server.privateKey },
+        /certificateChain: expected PEM text, or certificateOnHost/,
+    ],
+    [
+        "two sources of a certificate",
+        { privateKey: server.privateKey, certificateOnHost: onHost },
+        /certificateChain: expected nothing beside certificateOnHost/,
+    ],
+    [
+        "a path that is not absolute",
+        { privateKey: server.privateKey, certificateOnHost: { ...onHost, privateKey: "a.key" } },
+        /certificateOnHost\.privateKey: expected an absolute path/,
+    ],
+    [
+        "a second certificate with a key of the same type",
+        { privateKey: server.privateKey, secondCertificate: { certificateChain: server.certificate, privateKey: server.privateKey } },
+        /secondCertificate\.privateKey: expected a key of another type than the first certificate's, found ec in both/,
+    ],
+    ["a trusted proxy by name", { trustedProxies: ["proxy"] }, /trustedProxies\[0\]: expected an IP address or a network/],
     [
         "a host without a key of its own",
         { hosts: [{ host: "192.0.2.21", privateKey: sshKey }] },
@@ -175,13 +296,9 @@ test("in a first preview, nodes and certificate that are not known yet are no fa
             { preview: true },
         );
     const recording = await plan();
-    expect(recording.one(latchType).inputs.desired).toEqual({
-        "nginx.conf": unknown,
-        certificate: unknown,
-        "private key, SHA-256": unknown,
-    });
+    expect(recording.one(latchType).inputs.desired).toEqual(unknown);
     expect(JSON.stringify(recording.one(commandType).inputs.stdin)).toContain(unknown);
-    expect(recording.outputs).toMatchObject({ addresses: unknown, configuration: unknown });
+    expect(recording.outputs).toMatchObject({ addresses: unknown, servingAddresses: unknown });
     // What is known is checked all the same.
     await expect(plan({ readTimeoutSeconds: 60 })).rejects.toThrow(/readTimeoutSeconds: expected at least 900/);
 });

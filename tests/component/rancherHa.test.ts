@@ -28,8 +28,8 @@ beforeAll(async () => {
 test("the identities of all resources stay", () => {
     expect(identities(whole)).toEqual([
         "pulumi-rancher-ha:index:CaSecret$kubernetes:core/v1:Secret::rancher-ca-secret-secret",
-        "pulumi-rancher-ha:index:NginxLoadBalancer$command:remote:Command::rancher-lb-host",
-        "pulumi-rancher-ha:index:NginxLoadBalancer$pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch::rancher-lb-drift",
+        "pulumi-rancher-ha:index:NginxLoadBalancer$command:remote:Command::rancher-lb-host-1",
+        "pulumi-rancher-ha:index:NginxLoadBalancer$pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch::rancher-lb-drift-1",
         "pulumi-rancher-ha:index:PrivateCa$tls:index/certRequest:CertRequest::rancher-ca-server-request",
         "pulumi-rancher-ha:index:PrivateCa$tls:index/locallySignedCert:LocallySignedCert::rancher-ca-server",
         "pulumi-rancher-ha:index:PrivateCa$tls:index/privateKey:PrivateKey::rancher-ca-root-key",

@@ -9,6 +9,7 @@ import { join } from "path";
 import { connect as connectTls, TLSSocket } from "tls";
 import { nodeProgram } from "../../components/host/programs";
 import { hostScript, probeScript } from "../../components/loadBalancer/nginxLoadBalancer";
+import { parseObservation } from "../../components/loadBalancer/observation";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { command } from "../../lab/engine/providers/command";
 import { addressOf, hostExec, Instance, labFiles, removeHost, startHost } from "../../lab/lab";
@@ -136,7 +137,8 @@ function ssh(verb: string, text: string, options: SshOptions = {}): Promise<Appl
 
 async function apply(text: string): Promise<Applied> {
     const applied = await ssh("apply", text);
-    expect(applied).toMatchObject({ code: 0, stdout: expect.stringMatching(/^[0-9a-f]{16}\n$/) });
+    if (applied.code !== 0) throw new Error(`apply ended with ${applied.code}: ${applied.said}`);
+    expect(applied).toMatchObject({ stdout: expect.stringMatching(/^[0-9a-f]{16}\n$/) });
     return applied;
 }
 
@@ -146,7 +148,7 @@ async function probe(changes: Partial<ReturnType<typeof connection>> = {}): Prom
     const input = nodeProgram(sources, { host: { ...connection(), ...changes }, program: probeScript() });
     const { stdout, stderr } = await run("node", ["-", "probe"], { input, timeoutSeconds: 40 });
     heard.push(stdout, stderr);
-    return stdout;
+    return parseObservation(stdout).findings;
 }
 
 /** What a run could change: contents, modes, owners, links, packages, kernel settings, the service. */
@@ -225,7 +227,7 @@ describe("a host that cannot become a load balancer is refused before anything i
 
     test("a configuration of an NGINX that did not come as a package", () =>
         broken("mkdir /etc/nginx; echo 'events {}' >/etc/nginx/nginx.conf", "rm -r /etc/nginx", () =>
-            refused(program(), /configured for something else:\n\/etc\/nginx\/nginx\.conf\n/),
+            refused(program(), /nginx on this host is configured for something else:\n\/etc\/nginx\/nginx\.conf\n/),
         ));
 });
 
@@ -234,7 +236,7 @@ describe("a first apply that fails leaves the host as it was", () => {
         broken(
             "echo 'deb http://127.0.0.1:9/debian bookworm main' >/run/sources; mount --bind /run/sources /etc/apt/sources.list",
             "umount /etc/apt/sources.list",
-            () => refused(program(), /NGINX could not be installed[^]*127\.0\.0\.1[^]*Check its package sources and network/),
+            () => refused(program(), /packages could not be installed: nginx[^]*127\.0\.0\.1[^]*Check its package sources and network/),
         ));
 
     test("a configuration that the new NGINX refuses", () =>
@@ -245,7 +247,7 @@ describe("a first apply that fails leaves the host as it was", () => {
 
     test("a port of the configuration is taken", () =>
         broken(listener(10280), noListener, () =>
-            refused(program(), /NGINX does not start: [^]*127\.0\.0\.1:10280 failed[^]*The previous files were put back/),
+            refused(program(), /nginx\.service does not start: [^]*127\.0\.0\.1:10280 failed[^]*The previous release was put back/),
         ));
 
     test("destroy has nothing to do after it", async () => {
@@ -253,14 +255,14 @@ describe("a first apply that fails leaves the host as it was", () => {
     });
 
     test.each([
-        ["the SSH connection lost while NGINX is installed", (client: ChildProcess) => client.kill("SIGKILL")],
+        ["the SSH connection lost while NGINX is installed", async (client: ChildProcess) => String(client.kill("SIGKILL"))],
         ["the host's run killed while NGINX is installed", () => onHost("kill -9 -$(cat /run/apply.pid)")],
     ])("%s: the next apply converges, and destroy leaves nothing", async (_what, end) => {
         let ended: Promise<unknown> | undefined;
         await ssh("apply", program(), {
             before: "echo $$ >/run/apply.pid;",
             onLine: (line, client) => {
-                if (line.includes("installing NGINX")) ended = onHost(halfInstalled).then(() => end(client));
+                if (line.includes("installing nginx")) ended = onHost(halfInstalled).then(() => end(client));
             },
         });
         expect(ended).toBeDefined();
@@ -316,7 +318,7 @@ describe("a host that serves", () => {
     test("is not touched by a second apply", async () => {
         const look = () =>
             onHost(
-                "stat -c '%n %i %y' /etc/nginx/nginx.conf /etc/nginx/rancher-ha/* /etc/sysctl.d/60-rancher-ha.conf /var/lib/pulumi-rancher-ha/load-balancer/manifest",
+                "stat -c '%n %i %y' /etc/nginx/nginx.conf /etc/nginx/rancher-ha /etc/nginx/rancher-ha/* /etc/sysctl.d/60-rancher-ha.conf /var/lib/pulumi-rancher-ha/load-balancer/manifest",
             );
         const before = [await look(), await workers()];
         const second = await apply(program());
@@ -347,14 +349,14 @@ describe("a host that serves", () => {
             keys.push(other.privateKey);
             return refused(
                 program({ ...change, privateKey: other.privateKey }),
-                /the private key does not belong to the certificate\. The host was left as it was/,
+                /the private key does not belong to the certificate fullchain\.pem\. The host was left as it was/,
             );
         });
 
         test("a release that the workers do not serve in the end", () =>
             refused(
                 program(change).replace(/return 200 "\w{12}\\n"/, 'return 200 "another\\n"'),
-                /does not serve the new release: expected release \w{12} [^]*found release 'another'[^]*previous files were put back/,
+                /does not serve the new release: expected release \w{12}, found release 'another'[^]*previous release was put back/,
             ));
 
         test("port 443 taken by another process while NGINX is down", async () => {
@@ -367,33 +369,22 @@ describe("a host that serves", () => {
             await onHost("systemctl start nginx");
         });
 
-        const full = "dd if=/dev/zero bs=512 2>/dev/null of=";
-        const tmpfs = (place: string) =>
-            `mkdir /run/copy; cp -a ${place}/. /run/copy; mount -t tmpfs -o size=64k,mode=755 none ${place}; cp -a /run/copy/. ${place}; ${full}${place}/full || true`;
+        const state = "/var/lib/pulumi-rancher-ha/load-balancer";
+        const copy = (place: string, options: string) =>
+            `mkdir /run/copy; cp -a ${place}/. /run/copy; mount -t tmpfs -o ${options},mode=700 none ${place}; cp -a /run/copy/. ${place}`;
+        const tmpfs = (place: string) => `${copy(place, "size=128k")}; dd if=/dev/zero bs=512 2>/dev/null of=${place}/full || true`;
         test.each([
             [
-                "the staging folder is full",
-                "/var/tmp",
-                `mount -t tmpfs -o size=16k,mode=1777 none /var/tmp; ${full}/var/tmp/full || true`,
-                /could not be written\. Check free space in \/var\/tmp\. The host was left as it was/,
+                "the disk is full while files are staged",
+                state,
+                tmpfs(state),
+                /could not be written\. Check free space in \/var\/lib\/pulumi-rancher-ha\/load-balancer\. The host was left as it was/,
             ],
             [
-                "the staging folder cannot be made",
-                "/var/tmp",
-                "mount -t tmpfs -o nr_inodes=1 none /var/tmp",
-                /no folder can be made in \/var\/tmp: [^]*No space left on device/,
-            ],
-            [
-                "the disk is full when the files are switched",
-                "/etc/nginx/rancher-ha",
-                tmpfs("/etc/nginx/rancher-ha"),
-                /could not be put in place[^]*The previous ones were put back/,
-            ],
-            [
-                "the disk is full when the release is noted",
-                "/var/lib/pulumi-rancher-ha/load-balancer",
-                tmpfs("/var/lib/pulumi-rancher-ha/load-balancer"),
-                /manifest cannot be written\. Check free space there\. The previous files were put back/,
+                "the disk is full before anything is staged",
+                `${state}/releases`,
+                `${copy(`${state}/releases`, "size=64k,nr_inodes=1")} || true`,
+                /cannot be written: [^]*No space left on device/,
             ],
         ])("%s", (_what, place, fill, words) => broken(fill, `umount ${place}; rm -rf /run/copy`, () => refused(program(change), words)));
 
@@ -401,7 +392,7 @@ describe("a host that serves", () => {
     });
 
     test.each([
-        ["the SSH connection is lost", (client: ChildProcess) => client.kill("SIGKILL")],
+        ["the SSH connection is lost", async (client: ChildProcess) => String(client.kill("SIGKILL"))],
         ["the run on the host is killed", () => onHost("kill -9 -$(cat /run/apply.pid)")],
     ])("when %s in the middle of a switch, it goes on serving and the next apply converges", async (_what, end) => {
         const renewed = newCertificate();
@@ -420,14 +411,24 @@ describe("a host that serves", () => {
         await apply(program({}, renewed));
         await served(renewed);
         expect(await probe()).toBe("in sync");
-        expect(await onHost("find /var/tmp /etc/nginx -name 'rancher-ha.*' -o -name '*.new'")).toBe("");
+        expect(await onHost("find /etc/nginx /var/lib/pulumi-rancher-ha -name '*.new' -o -name new")).toBe("");
         expect((await apply(program())).stdout).toBe(first.stdout);
     });
 
     describe("drift is found, and healed by an apply", () => {
         const sameText = "p=/etc/nginx/nginx.conf; cp -p $p /run/nginx.conf";
+        const files = "/etc/nginx/rancher-ha";
         test.each([
-            ["content", "sed -i 's/least_conn;/ip_hash;/' /etc/nginx/nginx.conf", "/etc/nginx/nginx.conf: content changed"],
+            [
+                "content",
+                "sed -i --follow-symlinks 's/least_conn;/ip_hash;/' /etc/nginx/nginx.conf",
+                "/etc/nginx/nginx.conf: content changed",
+            ],
+            [
+                "a file instead of the link",
+                "sed -i 's/least_conn;/least_conn; /' /etc/nginx/nginx.conf",
+                "/etc/nginx/nginx.conf: no longer a link to rancher-ha/nginx.conf\n/etc/nginx/nginx.conf: content changed",
+            ],
             ["certificate", "sed -i '2s/./x/' /etc/nginx/rancher-ha/fullchain.pem", "/etc/nginx/rancher-ha/fullchain.pem: content changed"],
             [
                 "mode",
@@ -441,9 +442,9 @@ describe("a host that serves", () => {
             ],
             ["missing file", "rm /etc/sysctl.d/60-rancher-ha.conf", "/etc/sysctl.d/60-rancher-ha.conf: missing"],
             [
-                "missing folder",
-                "rm -r /etc/nginx/rancher-ha",
-                "/etc/nginx/rancher-ha/fullchain.pem: missing\n/etc/nginx/rancher-ha/privkey.pem: missing",
+                "missing link",
+                `rm ${files}`,
+                `/etc/nginx/nginx.conf: missing\n${files}/fullchain.pem: missing\n${files}/privkey.pem: missing`,
             ],
             ["service stopped", "systemctl stop nginx", "nginx.service: inactive, expected active"],
             ["service disabled", "systemctl -q disable nginx 2>/dev/null", "nginx.service: disabled, expected enabled"],
@@ -451,15 +452,15 @@ describe("a host that serves", () => {
             // Another version of the package cannot be had here: what is noted is changed instead.
             [
                 "NGINX version",
-                "sed -i 's/^nginx-package .*/nginx-package 1.0-1/' /var/lib/pulumi-rancher-ha/load-balancer/manifest",
-                /^NGINX: version 1\.22\.\S+, expected 1\.0-1$/,
+                "sed -i 's/^package:nginx .*/package:nginx 1.0-1/' /var/lib/pulumi-rancher-ha/load-balancer/manifest",
+                /^nginx: version 1\.22\.\S+, expected 1\.0-1$/,
             ],
             [
                 "workers of another release",
-                `${sameText}; sed -i 's/return 200 "[0-9a-f]*\\\\n"/return 200 "another\\\\n"/' $p; systemctl reload nginx; sleep 1; cp -p /run/nginx.conf $p`,
+                `${sameText}; sed -i --follow-symlinks 's/return 200 "[0-9a-f]*\\\\n"/return 200 "another\\\\n"/' $p; systemctl reload nginx; sleep 1; cat /run/nginx.conf >$p`,
                 /^running workers: release another, expected \w{12}$/,
             ],
-            ["package removed", "dpkg --purge nginx >/dev/null 2>&1", /^NGINX: version none, expected 1\.22/],
+            ["package removed", "dpkg --purge nginx >/dev/null 2>&1", /^nginx: version none, expected 1\.22/],
         ])("%s", async (_what, tamper, finding) => {
             await onHost(tamper);
             const found = await probe();
@@ -495,7 +496,7 @@ describe("a host that has NGINX already", () => {
                 expect(applied).toMatchObject({
                     code: 1,
                     said: expect.stringContaining(
-                        "configured for something else:\n/etc/nginx/nginx.conf (changed)\n/etc/nginx/conf.d/shop.conf\nChoose another host, or remove that configuration. Nothing was changed",
+                        "configured for something else:\n/etc/nginx/nginx.conf (changed)\n/etc/nginx/conf.d/shop.conf\nChoose another host, remove that configuration, or set takeOver",
                     ),
                 });
                 expect(await hostState()).toBe(before);
@@ -504,7 +505,7 @@ describe("a host that has NGINX already", () => {
 
     test("is as it was after an apply that failed", () =>
         broken(listener(10280), noListener, () =>
-            refused(program(), /does not serve the new release[^]*127\.0\.0\.1:10280 failed[^]*previous files were put back/),
+            refused(program(), /does not serve the new release[^]*127\.0\.0\.1:10280 failed[^]*previous release was put back/),
         ));
 
     test("as it came is taken, and destroy gives it back", async () => {

@@ -116,13 +116,13 @@ describe("the stack that is up", () => {
         const { result } = await pulumi(tools, "preview");
         const registration = (name: string) => result!.registrations.find(each => each.name === name)!;
         const takes = (name: string) => registration(name).dependencies.map(urn => urn.split("::").pop());
-        expect(takes("rancher-lb-host")).toEqual(
+        expect(takes("rancher-lb-host-1")).toEqual(
             expect.arrayContaining(["rancher-cluster-rke", "rancher-ca-server", "rancher-ca-server-key"]),
         );
         expect(takes("rancher-kubernetes")).toEqual(expect.arrayContaining(["rancher-cluster-pki", "rancher-cluster-rke"]));
         expect(takes("rancher-ca-secret-secret")).toEqual(expect.arrayContaining(["rancher-ca-root", "rancher-namespace"]));
         expect(takes("rancher-release-release")).toEqual(expect.arrayContaining(["rancher-ca-secret-secret", "rancher-cluster-rke"]));
-        expect(takes("rancher-verification-checks")).toEqual(expect.arrayContaining(["rancher-lb-host", "rancher-release-release"]));
+        expect(takes("rancher-verification-checks")).toEqual(expect.arrayContaining(["rancher-lb-host-1", "rancher-release-release"]));
         expect(registration("rancher-release-release").deletedWith).toMatch(/::rancher-cluster-rke$/);
     });
 
@@ -191,7 +191,7 @@ describe("drift of the load balancer host", () => {
         const seen = await pulumi(tools, "preview", { flags: ["--diff"] });
         expect(seen.output).toMatch(finding);
         expect(seen.result!.steps.filter(step => step.op === "update").map(step => step.name)).toEqual(
-            expect.arrayContaining(["rancher-lb-drift", "rancher-lb-host"]),
+            expect.arrayContaining(["rancher-lb-drift-1", "rancher-lb-host-1"]),
         );
         expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(1);
         expect((await pulumi(tools, "up")).code).toBe(0);

@@ -6,7 +6,7 @@ import { broughtCertificateSchema } from "../../components/certificates/broughtC
 import { privateCaSchema } from "../../components/certificates/privateCa";
 import { existingClusterSchema } from "../../components/cluster/kubernetesCluster";
 import { rkeClusterSchema } from "../../components/cluster/schema";
-import { loadBalancerSettingsSchema } from "../../components/loadBalancer/schema";
+import { certificateOnHostSchema, loadBalancerSettingsSchema } from "../../components/loadBalancer/schema";
 import { rancherReleaseSchema } from "../../components/rancher/rancherRelease";
 import { parseConfig, topLevelSchema } from "../../config";
 import { configKeys, renewedReadme } from "../../scripts/configTable";
@@ -175,9 +175,9 @@ describe("faults of the cluster and of Rancher are found before anything is chan
             /^hostname: expected a lower-case DNS name such as rancher\.example\.com, found "192\.0\.2\.21"$/,
         ],
         [
-            "two load balancers",
-            c => c.loadBalancer.hosts.push(c.loadBalancer.hosts[0]),
-            /^loadBalancer\.hosts: expected exactly one host: .*, found a list of 2$/,
+            "two load balancers without a virtual IP",
+            c => c.loadBalancer.hosts.push({ ...c.loadBalancer.hosts[0], address: "192.0.2.22" }),
+            "loadBalancer.virtualIp: expected a virtual IP for two hosts, found nothing",
         ],
         [
             "two clusters",
@@ -325,6 +325,7 @@ describe("README.md", () => {
             ...keysOf(rkeClusterSchema, "cluster.").filter(([key]) => key !== "cluster.sshPrivateKey"),
             ...keysOf(existingClusterSchema, "existingCluster."),
             ...keysOf(broughtCertificateSchema, "certificate.").filter(([key]) => key !== "certificate.hostname"),
+            ...keysOf(certificateOnHostSchema, "certificateOnHost."),
             ...keysOf(privateCaSchema, "privateCa.").filter(([key]) => key !== "privateCa.hostname"),
             ...keysOf(rancherReleaseSchema, "rancher.").filter(
                 ([key]) => !/^rancher\.(hostname|kubernetesVersion|distribution|caChecksum|values\..*)$/.test(key),

@@ -3,12 +3,14 @@ import * as fc from "fast-check";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { forVersion, nginxConf, releaseOf, statusPort, sysctls } from "../../components/loadBalancer/nginxConf";
+import { forHost, mostWorkerConnections, nginxConf, statusPort, sysctls, upgradeGains } from "../../components/loadBalancer/nginxConf";
+import { releaseFiles, releaseOf } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
+import { describeIssues } from "../../components/validation";
 import { unpackedDebianPackages } from "../../lab/tools";
 import { issue } from "../certificates";
 
-const script = join(__dirname, "..", "..", "components", "loadBalancer", "host.sh");
+const scripts = join(__dirname, "..", "..", "components", "loadBalancer", "host");
 const hostname = "rancher.example.com";
 const required = {
     hosts: [{ host: "192.0.2.9", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n", hostKey: "ssh-ed25519 AAAA" }],
@@ -21,7 +23,9 @@ const settings = (changes: Partial<NginxSettings> = {}): NginxSettings => ({ ...
 
 /** NGINX of Debian 11 and 12, the first with `http2 on`, and newer ones that know every directive. */
 const versions = ["1.18.0", "1.22.1", "1.25.1", "1.26.3", "1.30.6"];
-const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") => forVersion(nginxConf(settings(changes), "release"), version);
+const openFiles = 19000;
+const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") =>
+    forHost(nginxConf(settings(changes), "release"), version, openFiles);
 
 /** The text between the braces that follow an opening, without comments, one blank between words. */
 function block(text: string, opening: string): string {
@@ -54,8 +58,8 @@ const tls = (text: string) => server(text, 443);
 describe("every directive of the manual's example has its meaning here", () => {
     const improved: [directive: string, where: (text: string) => string, text: string | RegExp, because?: string][] = [
         ["worker_processes 4", text => text, "worker_processes auto;", "one for each core"],
-        ["worker_rlimit_nofile 40000", text => text, "worker_rlimit_nofile 17384;", "above worker_connections"],
-        ["worker_connections 8192", text => block(text, "events"), "worker_connections 16384;", "a WebSocket takes two"],
+        ["worker_rlimit_nofile 40000", text => text, "worker_rlimit_nofile 19000;", "what the host allows"],
+        ["worker_connections 8192", text => block(text, "events"), "worker_connections 18744;", "a WebSocket takes two"],
         [
             "upstream rancher",
             text => block(text, "upstream rancher"),
@@ -134,8 +138,8 @@ test("the status server listens on the loopback address only", () => {
 });
 
 test("the token in the path of an import is not logged", () => {
-    const logged = /access_log \S+ (\S+);/.exec(block(tls(render()), "location ^~ /v3/import/"))![1];
-    expect(new RegExp(`log_format ${logged} '([^']*)'`).exec(render())![1]).not.toMatch(/\$request\b|uri|args/);
+    expect(block(render(), "map $uri $logged_uri")).toBe("default $request_uri; ~^/v3/import/ /v3/import/;");
+    expect(/log_format main [^;]*;/.exec(render())![0]).not.toMatch(/\$(request|request_uri|uri|args)\b/);
 });
 
 test("what a user tunes arrives", () => {
@@ -145,17 +149,76 @@ test("what a user tunes arrives", () => {
         workerConnections: 1024,
         readTimeoutSeconds: 900,
         maxBodySize: "1g",
+        upstreamKeepalive: 64,
+        connectTimeoutSeconds: 5,
+        maxFails: 2,
+        failTimeoutSeconds: 7,
+        workerShutdownTimeoutSeconds: 60,
+        hstsMaxAgeSeconds: 300,
+        trustedProxies: ["10.0.0.0/8"],
+        extraDirectives: { http: "limit_conn_zone $binary_remote_addr zone=a:1m;", server: "limit_conn a 10;", location: "limit_rate 1m;" },
     });
     for (const expected of [
         "server 192.0.2.7:8080 ",
         "server [2001:db8::7]:8080 ",
         "worker_connections 1024;",
-        "worker_rlimit_nofile 2024;",
+        "worker_rlimit_nofile 1280;",
         "proxy_read_timeout 900s;",
         "proxy_send_timeout 900s;",
         "client_max_body_size 1g;",
+        "keepalive 64;",
+        "proxy_connect_timeout 5s;",
+        "max_fails=2 fail_timeout=7s;",
+        "worker_shutdown_timeout 60s;",
+        'add_header Strict-Transport-Security "max-age=300" always;',
+        "set_real_ip_from 10.0.0.0/8;",
     ])
         expect(text).toContain(expected);
+    expect(block(text, "http")).toContain("limit_conn_zone");
+    expect(tls(text)).toContain("limit_conn a 10;");
+    expect(block(tls(text), "location /")).toContain("limit_rate 1m;");
+});
+
+test("brought certificates: one for each type of key, or those that another tool keeps", () => {
+    const two = render({ secondCertificate: { certificateChain: "another", privateKey: "another" } });
+    expect(tls(two).match(/ssl_certificate [^;]+/g)).toEqual([
+        "ssl_certificate rancher-ha/fullchain.pem",
+        "ssl_certificate rancher-ha/fullchain-2.pem",
+    ]);
+    const kept = { certificateChain: "/etc/ssl/a.pem", privateKey: "/etc/ssl/a.key" };
+    const elsewhere = settings({ certificateChain: undefined, privateKey: undefined, certificateOnHost: kept });
+    expect(tls(forHost(nginxConf(elsewhere, ""), "1.22.1", openFiles))).toMatch(
+        /ssl_certificate \/etc\/ssl\/a\.pem; ssl_certificate_key \/etc\/ssl\/a\.key;/,
+    );
+    expect(Object.keys(releaseFiles(elsewhere))).toEqual(expect.not.arrayContaining(["fullchain.pem", "privkey.pem"]));
+});
+
+test("the access log is JSON", () => {
+    const format = [.../log_format main escape=json([^;]*);/.exec(render())![1].matchAll(/'([^']*)'/g)].map(part => part[1]).join("");
+    const line = format.replace(/\$(status|body_bytes_sent|request_time)\b/g, "1").replace(/\$\w+/g, "text");
+    expect(Object.keys(JSON.parse(line))).toEqual(
+        expect.arrayContaining(["time", "client", "uri", "status", "seconds", "upstream", "upstream_seconds"]),
+    );
+});
+
+test("what a newer NGINX would bring is said of those that lack it", () => {
+    expect(upgradeGains("1.22.1")).toHaveLength(2);
+    expect(upgradeGains("1.26.3").join()).toMatch(/a reload loses no request .* \(NGINX 1\.27\.4\)/);
+    expect(upgradeGains("1.30.1")).toEqual([]);
+});
+
+test.each([
+    ["a block that does not end", { server: "if ($arg_a) {" }, /extraDirectives\.server: expected whole directives/],
+    ["an end of the block around it", { location: "} location /x { return 404;" }, /extraDirectives\.location: expected whole directives/],
+    ["headers that would drop all others", { location: "proxy_set_header X-A b;" }, /proxy_set_header[^]*extraDirectives\.server/],
+])("extra directives with %s are refused", (_what, extraDirectives, message) => {
+    const { error } = nginxSettingsSchema.safeParse({ ...required, extraDirectives });
+    expect(describeIssues(error!.issues, extraDirectives)).toMatch(message);
+});
+
+test("extra directives may hold braces inside quotes and comments", () => {
+    const server = 'if ($http_x ~ "^a{2}$") { return 403; } # }';
+    expect(nginxSettingsSchema.safeParse({ ...required, extraDirectives: { server } }).success).toBe(true);
 });
 
 describe("release", () => {
@@ -180,16 +243,26 @@ describe("lines marked for some versions of NGINX", () => {
         ["2.0.0", true],
         ["1.9.15", false],
     ])("%s", (version, isNew) => {
-        expect(forVersion(marked, version).split("\n").slice(1, 2)).toEqual([isNew ? "new; # nginx >= 1.25.1" : "old; # nginx < 1.25.1"]);
-        expect(forVersion(marked, version).split("\n")).toHaveLength(4);
+        const lines = forHost(marked, version, openFiles).split("\n");
+        expect(lines.slice(1, 2)).toEqual([isNew ? "new; # nginx >= 1.25.1" : "old; # nginx < 1.25.1"]);
+        expect(lines).toHaveLength(4);
     });
 
     test("are chosen by the host as they are chosen here", () => {
-        const rule = /^for_version\(\) \{$[\s\S]*?^\}$/m.exec(readFileSync(script, "utf8"))![0];
-        const onHost = (version: string, text: string) =>
-            execFileSync("sh", ["-c", `set -eu; ${rule}\nfor_version "$1"`, "sh", version], { input: text }).toString();
+        const rule = /^for_host\(\) \{$[\s\S]*?^\}$/m.exec(readFileSync(join(scripts, "release.sh"), "utf8"))![0];
+        const onHost = (version: string, files: number, text: string) =>
+            execFileSync(
+                "sh",
+                [
+                    "-c",
+                    `set -eu; most_connections=${mostWorkerConnections}; open_files() { echo ${files}; }\n${rule.replace("$(nginx_version)", version)}\nfor_host`,
+                ],
+                { input: text },
+            ).toString();
         for (const version of [...versions, "1.9.15", "1.25.0", "1.25.10", "2.0.0"]) {
-            for (const text of [marked, nginxConf(settings(), "release")]) expect(onHost(version, text)).toBe(forVersion(text, version));
+            for (const text of [marked, nginxConf(settings(), "release")]) {
+                for (const files of [openFiles, 524_288]) expect(onHost(version, files, text)).toBe(forHost(text, version, files));
+            }
         }
     });
 
@@ -210,8 +283,11 @@ test("kernel settings are lines that the kernel's own names match", () => {
     for (const name of names) expect(readFileSync(`/proc/sys/${name.replace(/\./g, "/")}`, "utf8")).toMatch(/^\d+\n$/);
 });
 
-test("host.sh is clean for shellcheck", () => {
-    const { stdout, error } = spawnSync("shellcheck", ["--shell=sh", script], { encoding: "utf8" });
+test("the host's program is clean for shellcheck", () => {
+    const program = ["host", "packages", "original", "release", "drift", "verbs"].map(name =>
+        readFileSync(join(scripts, `${name}.sh`), "utf8"),
+    );
+    const { stdout, error } = spawnSync("shellcheck", ["--shell=sh", "-"], { input: program.join("\n"), encoding: "utf8" });
     if (error) throw new Error("shellcheck is not installed: apt-get install shellcheck");
     expect(stdout).toBe("");
 });

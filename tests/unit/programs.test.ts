@@ -20,7 +20,7 @@ test("any text reaches a shell program unchanged", () => {
     const text = fc.string({ unit: "binary" }).filter(value => !value.includes("\0"));
     fc.assert(
         fc.property(text, data => {
-            const output = execFileSync("sh", ["-s", "apply"], { input: shellProgram(script, { data }) });
+            const output = execFileSync("sh", ["-s", "apply"], { input: shellProgram([script], { data }) });
             expect(output.toString("utf8")).toBe(Buffer.from(`apply|${data}`, "utf8").toString("utf8"));
         }),
         { numRuns: 60 },
@@ -29,11 +29,11 @@ test("any text reaches a shell program unchanged", () => {
 
 test("a command inside a shell program cannot eat the rest of the program", () => {
     const script = file("eater.sh", "cat >/dev/null\necho reached");
-    expect(execFileSync("sh", ["-s", "apply"], { input: shellProgram(script, {}) }).toString()).toBe("reached\n");
+    expect(execFileSync("sh", ["-s", "apply"], { input: shellProgram([script], {}) }).toString()).toBe("reached\n");
 });
 
 test("a shell program that arrives cut off does nothing", () => {
-    const program = shellProgram(file("mark.sh", "echo started\necho ended"), {});
+    const program = shellProgram([file("mark.sh", "echo started\necho ended")], {});
     const result = spawnSync("sh", ["-s", "apply"], { input: program.slice(0, program.indexOf("echo ended")) });
     expect(result.stdout.toString()).toBe("");
     expect(result.status).not.toBe(0);

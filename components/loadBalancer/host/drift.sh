@@ -1,0 +1,61 @@
+# shellcheck shell=sh disable=SC2154
+# What a host looked like when a release went live, one `key value` line each, and what differs from it now.
+
+keys() {
+    echo "link:$conf"
+    echo "file:$conf"
+    find "$current/" -name '*.pem' -printf '%p\n' | sed "s|^$current//*|file:$current/|" | sort
+    echo "$places" | while read -r name place _; do [ ! -e "$current/$name" ] || echo "file:$place"; done
+    for setting in $kernel_settings; do echo "kernel:$setting"; done
+    for product in $(products); do echo "package:$product"; done
+    units "$current" | sed 's/^/unit:/'
+    echo "$certificates" | while read -r chain _; do echo "served:$hostname:$(host_path "$chain")"; done
+    echo workers:release
+}
+
+# KEY EXPECTED. What only running workers can tell is as expected while there are none: the service itself is told then.
+value() {
+    name=${1#*:}
+    case $1 in
+    link:*) readlink "$name" || echo none ;;
+    file:*) if [ -e "$name" ]; then echo "$(stat -Lc '%a %U:%G' "$name") $(sha256sum <"$name" | cut -d' ' -f1)"; else echo missing; fi ;;
+    kernel:*) sysctl -n "$name" ;;
+    package:*) package_version "$name" | grep . || echo none ;;
+    unit:*) echo "$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl is-active "$name" 2>/dev/null)" ;;
+    served:*) if ! active nginx || serves "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
+    workers:*) if active nginx; then running_release; else echo "$2"; fi ;;
+    esac
+}
+
+manifest() {
+    keys | while read -r key; do echo "$key $(value "$key" "")"; done
+}
+
+differences() {
+    while read -r key before; do
+        now=$(value "$key" "$before")
+        [ "$now" = "$before" ] || describe "$key" "$before" "$now"
+    done <"$state/manifest"
+}
+
+# KEY BEFORE NOW
+describe() {
+    name=${1#*:}
+    case $1 in
+    link:*) echo "$name: no longer a link to $2" ;;
+    kernel:*) echo "kernel setting $name: $3, expected $2" ;;
+    package:*) echo "$name: version $3, expected $2" ;;
+    unit:*)
+        [ "${3% *}" = "${2% *}" ] || echo "$name: ${3% *}, expected ${2% *}" | sed 's/: ,/: missing,/'
+        [ "${3#* }" = "${2#* }" ] || echo "$name: ${3#* }, expected ${2#* }" ;;
+    served:*) echo "NGINX does not serve the certificate in ${name#*:}" ;;
+    workers:*) echo "running workers: release ${3:-unknown}, expected $2" ;;
+    file:*)
+        if [ "$3" = missing ]; then
+            echo "$name: missing"
+        else
+            [ "${3% *}" = "${2% *}" ] || echo "$name: mode and owner ${3% *}, expected ${2% *}"
+            [ "${3##* }" = "${2##* }" ] || echo "$name: content changed"
+        fi ;;
+    esac
+}

@@ -1,0 +1,91 @@
+# shellcheck shell=sh disable=SC2034,SC2154
+# The load balancer host, as root on Debian or Ubuntu: what the other files of this folder share. They become one program.
+# Variables from outside: release, files (names) with their contents (file_…), certificates (pairs of certificate and key as
+# NGINX finds them), hostname, status_port, most_connections, take_over, own_address, virtual_ip.
+set -eu
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+umask 022
+state=/var/lib/pulumi-rancher-ha/load-balancer
+releases=$state/releases
+conf=/etc/nginx/nginx.conf
+# A link to the release that is served. nginx.conf is a link through it: one rename switches configuration, certificate and key.
+current=/etc/nginx/rancher-ha
+undo=
+
+# A lost connection must not end the program half-way: it either finishes or puts everything back.
+trap '' PIPE
+say() { echo "$(hostname): $1" >&2 || true; }
+
+fail() {
+    say "$1"
+    exit 1
+}
+
+nginx_version() { nginx -v 2>&1 | sed 's|.*nginx/\([0-9.]*\).*|\1|'; }
+package_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+active() { systemctl -q is-active "$1"; }
+
+# The release that the running workers say they serve, over the status port.
+running_release() {
+    # shellcheck disable=SC2016 # variables of Perl
+    timeout 2 perl -MIO::Socket::INET -e '
+        my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0], Timeout => 2) or exit;
+        print $s "GET /release HTTP/1.0\r\nHost: localhost\r\n\r\n";
+        my @answer = <$s>;
+        print $answer[-1] if $answer[0] =~ / 200 /;' "$status_port" 2>/dev/null || true
+}
+
+fingerprint() { openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2; }
+
+# The file as a path from the root: NGINX reads relative ones from beside nginx.conf.
+host_path() { case $1 in /*) echo "$1" ;; *) echo "/etc/nginx/$1" ;; esac; }
+
+# Fingerprint of the certificate that a full handshake of a client gets that knows keys like those of CHAIN only: NAME CHAIN.
+served_fingerprint() {
+    case $(openssl x509 -noout -text -in "$2" 2>/dev/null) in
+    *"Public Key Algorithm: rsaEncryption"*) known=RSA-PSS+SHA256:RSA+SHA256:RSA-PSS+SHA512:RSA+SHA512 ;;
+    *"Public Key Algorithm: id-ecPublicKey"*) known=ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512 ;;
+    *) known=ed25519 ;;
+    esac
+    timeout 5 openssl s_client -connect 127.0.0.1:443 -servername "$1" -sigalgs "$known" </dev/null 2>/dev/null | fingerprint || true
+}
+
+serves() { [ "$(served_fingerprint "$1" "$2")" = "$(fingerprint <"$2")" ]; }
+
+kernel_settings="net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2"
+
+# Files that NGINX may open on this host: what its unit allows, within what the init process has itself.
+open_files() {
+    limits="$(systemctl show -p LimitNOFILE --value nginx) $(sed -n 's/^Max open files  *[^ ]*  *\([^ ]*\).*/\1/p' /proc/1/limits)"
+    # shellcheck disable=SC2086 # two words
+    printf '%s\n' $limits | sed 's/infinity\|unlimited/1048576/' | sort -n | head -n 1
+}
+
+# The interface that carries this host's own address.
+interface() { ip -o -4 address show to "$own_address" | awk '{ print $2; exit }'; }
+holds_virtual_ip() { ip -o -4 address show to "$1" | grep -q .; }
+
+# What stands in the way of this host being a load balancer, found before anything is touched.
+check_host() {
+    # shellcheck source=/dev/null
+    . /etc/os-release
+    case " $ID ${ID_LIKE:-} " in
+    *" debian "* | *" ubuntu "*) ;;
+    *) fail "expected Debian or Ubuntu, found ${PRETTY_NAME:-$ID}. Nothing was changed" ;;
+    esac
+    [ "$(id -u)" = 0 ] || fail "expected root, found $(id -un). Nothing was changed"
+    [ -d /run/systemd/system ] || fail "expected systemd to run this host. Nothing was changed"
+    others=$(ss -Hltnp 'sport = :80 or sport = :443' | grep -v '"nginx"' | sed 's/ \+/ /g' || true)
+    [ -z "$others" ] || fail "ports 80 and 443 must be free for NGINX, found another process on them:
+$others
+Stop it, or choose another host. Nothing was changed"
+    [ -z "$virtual_ip" ] || check_network
+}
+
+check_network() {
+    [ -n "$(interface)" ] || fail "expected the address $own_address on an interface of this host, found $(ip -o -4 address show scope global | awk '{ print $4 }' | tr '\n' ' '). Give the host by the address that its peer sees. Nothing was changed"
+    case $(ip -4 route get "$virtual_ip" 2>&1) in
+    *" via "* | *unreachable*) fail "expected the virtual IP $virtual_ip in a network of this host, found it behind a router: $(ip -4 route get "$virtual_ip" 2>&1 | head -n 1). Choose an address of $(interface)'s network. Nothing was changed" ;;
+    esac
+}

@@ -1,0 +1,61 @@
+# shellcheck shell=sh disable=SC2154
+# The packages that the load balancer brings, and takes with it again.
+
+apt() {
+    attempt=0
+    log=$stage/$1.log
+    # apt waits for the lock of dpkg by itself, but not for the one of its lists.
+    until apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold "$@" >"$log" 2>&1; do
+        attempt=$((attempt + 1))
+        if [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$log"; then
+            fail "packages could not be installed:$missing. The end of what apt said:
+$(grep '^[WE]: ' "$stage/update.log"; tail -n 8 "$stage/install.log" 2>/dev/null)
+The host was left as it was. Check its package sources and network"
+        fi
+        sleep 5
+    done
+}
+
+install_packages() {
+    # What a run that was killed in the middle of this left behind.
+    systemctl -q unmask --runtime nginx 2>/dev/null || true
+    missing=
+    for package in nginx openssl logrotate ${virtual_ip:+keepalived}; do
+        installed "$package" || missing="$missing $package"
+    done
+    if [ -z "$missing" ]; then return; fi
+    say "installing$missing"
+    [ ! -s "$state/packages" ] || dpkg --configure -a >"$stage/dpkg.log" 2>&1 || true
+    apt update
+    # Noted before, so that a run that is killed in between leaves the list for `destroy`.
+    # shellcheck disable=SC2086 # a list
+    apt install --simulate $missing
+    sed -n 's/^Inst \([^ ]*\).*/\1/p' "$stage/install.log" >>"$state/packages"
+    # Masked, so that the package does not start its default site.
+    case $missing in *nginx*) systemctl -q mask --runtime nginx 2>/dev/null ;; esac
+    # shellcheck disable=SC2086 # a list
+    apt install $missing
+    systemctl -q unmask --runtime nginx 2>/dev/null || true
+    rm -f "$stage"/*.log
+}
+
+# Whether a package came with the load balancer.
+brought() { grep -qx "$1" "$state/packages" 2>/dev/null; }
+
+remove_packages() {
+    [ -s "$state/packages" ] || return 0
+    say "removing packages"
+    for service in nginx keepalived; do
+        brought "$service" || continue
+        systemctl -q disable --now "$service" 2>/dev/null || true
+        systemctl -q reset-failed "$service" 2>/dev/null || true
+    done
+    # dpkg, unlike apt, refuses to take packages along that somebody else came to need.
+    # shellcheck disable=SC2046 # a list
+    dpkg --purge $(sort -u "$state/packages") >/dev/null 2>/run/rancher-ha-dpkg.log ||
+        fail "the packages that came with the load balancer cannot be removed: $(grep -v '^ ' /run/rancher-ha-dpkg.log | head -n 3)"
+    rm -f /run/rancher-ha-dpkg.log
+    ! brought nginx || rm -rf /etc/nginx /var/log/nginx /var/lib/nginx
+    ! brought keepalived || rm -rf /etc/keepalived
+    ! brought logrotate || rm -rf /var/lib/logrotate
+}

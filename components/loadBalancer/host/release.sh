@@ -1,0 +1,172 @@
+# shellcheck shell=sh disable=SC2154
+# A release: staged, checked, switched at once, checked in what is served. The last three are kept.
+
+stage=$releases/new
+
+# Files that are not read through the link: name, place, mode.
+places="sysctl.conf /etc/sysctl.d/60-rancher-ha.conf 644
+nginx.service.conf /etc/systemd/system/nginx.service.d/rancher-ha.conf 644
+certificate.path /etc/systemd/system/rancher-ha-certificate.path 644
+certificate.service /etc/systemd/system/rancher-ha-certificate.service 644
+reload-certificate /usr/local/sbin/rancher-ha-reload-certificate 755
+keepalived.conf /etc/keepalived/keepalived.conf 644
+keepalived.service.conf /etc/systemd/system/keepalived.service.d/rancher-ha.conf 644
+nginx-answers /usr/local/sbin/rancher-ha-nginx-answers 755"
+
+# The services of a release.
+units() {
+    echo nginx.service
+    [ ! -e "$1/keepalived.conf" ] || echo keepalived.service
+    [ ! -e "$1/certificate.path" ] || echo rancher-ha-certificate.path
+}
+
+# Finishes nginx.conf for this host. Lines that end in `# nginx >= V` or `# nginx < V` are for some versions only.
+for_host() {
+    connections=$(($(open_files) - 256))
+    [ "$connections" -le "$most_connections" ] || connections=$most_connections
+    sed "s/@connections@/$connections/; s/@open_files@/$((connections + 256))/" | awk -v have="$(nginx_version)" '
+        function number(version, parts) {
+            split(version, parts, ".")
+            return (parts[1] * 1000 + parts[2]) * 1000 + parts[3]
+        }
+        match($0, / # nginx (>=|<) [0-9.]+$/) {
+            split(substr($0, RSTART), mark, " ")
+            if ((number(have) >= number(mark[4])) != (mark[3] == ">=")) next
+        }
+        { print }'
+}
+
+write_stage() {
+    # Inside a release, certificates are found as beside nginx.conf.
+    ln -s . "$stage/rancher-ha" || return 1
+    for name in $files; do
+        variable=file_$(printf %s "$name" | tr -c 'a-z0-9' _)
+        case $name in privkey*) umask 077 ;; *) umask 022 ;; esac
+        case $name in
+        nginx.conf) eval "printf %s \"\$$variable\"" | for_host >"$stage/$name" && [ -s "$stage/$name" ] ;;
+        keepalived.conf) eval "printf %s \"\$$variable\"" | sed "s/@interface@/$(interface)/" >"$stage/$name" && [ -s "$stage/$name" ] ;;
+        *) eval "printf %s \"\$$variable\"" >"$stage/$name" ;;
+        esac || return 1
+    done
+    umask 022
+}
+
+check_stage() {
+    wanted=$(sed -n 's/^worker_rlimit_nofile \([0-9]*\);/\1/p' "$stage/nginx.conf")
+    [ "$wanted" -le "$(open_files)" ] || fail "workerConnections: expected at most $(($(open_files) - 256)), because NGINX may open $(open_files) files on this host, found $((wanted - 256)). Lower it, or raise LimitNOFILE of nginx.service. The host was left as it was"
+    echo "$certificates" | while read -r chain key; do check_certificate "$(staged "$chain")" "$(staged "$key")"; done || exit 1
+    nginx -t -q -c "$stage/nginx.conf" 2>/run/rancher-ha-test.log || fail "NGINX $(nginx_version) refuses the configuration:
+$(sed "s|$stage/||g" /run/rancher-ha-test.log)
+The host was left as it was"
+    # What a directive of somebody's own, or a file that it includes, opens beside ours.
+    opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | sed 's/#.*//' | sed 's/[;{}]/\n/g' | awk '$1 == "listen" { print $2 }' | sort -u | grep -vx "80\|443\|127.0.0.1:$status_port" || true)
+    [ -z "$opened" ] || fail "extraDirectives: expected no other listener than ports 80 and 443, found listen $(echo "$opened" | tr '\n' ' '). The host was left as it was"
+    if [ -e "$stage/keepalived.conf" ]; then
+        # Its exit code tells nothing in a container.
+        faults=$(keepalived -t -l -f "$stage/keepalived.conf" 2>&1 | grep 'Line [0-9]' || true)
+        [ -z "$faults" ] || fail "keepalived refuses its configuration: $faults. The host was left as it was"
+    fi
+}
+
+staged() { case $1 in /*) echo "$1" ;; *) echo "$stage/$1" ;; esac; }
+
+# CHAIN KEY. NGINX lets a certificate and a key of different types pass, and then every full handshake fails.
+check_certificate() {
+    of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>&1) || fail "the certificate ${1##*/} is not readable: $of_certificate. The host was left as it was"
+    of_key=$(openssl pkey -pubout -in "$2" 2>/dev/null) || fail "the private key ${2##*/} is not readable. The host was left as it was"
+    [ "$of_certificate" = "$of_key" ] || fail "the private key does not belong to the certificate ${1##*/}. The host was left as it was"
+    openssl x509 -noout -checkhost "$hostname" -in "$1" | grep -q 'does match' ||
+        fail "the certificate ${1##*/} does not cover $hostname: $(openssl x509 -noout -ext subjectAltName -in "$1" 2>/dev/null | tail -n 1). The host was left as it was"
+    openssl verify -partial_chain -trusted "$1" "$1" >/dev/null 2>&1 ||
+        fail "the certificate ${1##*/} is valid from $(openssl x509 -noout -dates -in "$1" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /'), and the clock of this host says $(date -u). Renew the certificate, or set the clock. The host was left as it was"
+    disorder=$(openssl crl2pkcs7 -nocrl -certfile "$1" | openssl pkcs7 -print_certs -noout | awk '
+        /^subject=/ { sub(/^subject=/, ""); if (issuer != "" && $0 != issuer) print "expected the certificate of " issuer ", found " $0; next }
+        /^issuer=/ { sub(/^issuer=/, ""); issuer = $0 }')
+    [ -z "$disorder" ] || fail "the chain ${1##*/} is not in order: $disorder. The host was left as it was"
+}
+
+# The files of release TO in their places, and those that only release FROM had away: FROM TO.
+place_files() {
+    echo "$places" | while read -r name place mode; do
+        if [ -e "$2/$name" ]; then
+            if cmp -s "$2/$name" "$place" && [ "$(stat -c '%a %U:%G' "$place")" = "$mode root:root" ]; then continue; fi
+            mkdir -p "$(dirname "$place")"
+            cp "$2/$name" "$place.new" && chmod "$mode" "$place.new" && mv -f "$place.new" "$place" || exit 1
+        elif [ -e "$1/$name" ]; then
+            remove_file "$place"
+        fi
+    done
+}
+
+remove_file() {
+    rm -f "$1" "$1.new"
+    case $1 in *.service.d/*) rmdir "$(dirname "$1")" 2>/dev/null || true ;; esac
+}
+
+# LINK TARGET, at once.
+point() {
+    [ -L "$1" ] || [ ! -d "$1" ] || rm -rf "$1"
+    ln -sfn "$2" "$1.new" && mv -fT "$1.new" "$1"
+}
+
+switch() { place_files "$1" "$2" && point "$current" "$2" && point "$conf" rancher-ha/nginx.conf; }
+
+# Makes the services run what lies in place: FROM TO.
+activate() {
+    systemctl daemon-reload
+    problem=$(sysctl -q -p /etc/sysctl.d/60-rancher-ha.conf 2>&1) || return 1
+    for unit in $(units "$2"); do
+        problem=$(systemctl -q enable "$unit" 2>&1) || return 1
+        systemctl reload-or-restart "$unit" 2>/dev/null || {
+            problem="$unit does not start: $(journalctl -u "$unit" -n 5 -o cat --no-pager 2>/dev/null)"
+            return 1
+        }
+    done
+    for unit in $(units "$1"); do
+        units "$2" | grep -qx "$unit" || systemctl -q disable --now "$unit" 2>/dev/null || true
+    done
+}
+
+go_back() {
+    rm -f "$current.new" "$conf.new" "$state/manifest.new"
+    echo "$places" | while read -r _ place _; do rm -f "$place.new"; done
+    if [ -n "$previous" ]; then
+        switch "$dir" "$previous"
+        activate "$dir" "$previous"
+        [ "$was_active" = yes ] || systemctl stop nginx
+    fi
+    rm -rf "$dir"
+}
+
+verify() {
+    deadline=$(($(date +%s) + 10))
+    until [ "$(running_release)" = "$release" ] && serves_certificates && answers_at_virtual_ip; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release, found release '$(running_release)'; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)
+The previous release was put back"
+        sleep 0.3
+    done
+}
+
+serves_certificates() {
+    echo "$certificates" | while read -r chain _; do serves "$hostname" "$(host_path "$chain")" || exit 1; done
+}
+
+certificates_served() {
+    echo "$certificates" | while read -r chain _; do
+        file=$(host_path "$chain")
+        echo "expected certificate $(fingerprint <"$file"), found '$(served_fingerprint "$hostname" "$file")'"
+    done
+}
+
+answers_at_virtual_ip() { [ -z "$virtual_ip" ] || timeout 1 bash -c "exec 3<>/dev/tcp/$virtual_ip/443" 2>/dev/null; }
+virtual_ip_state() { answers_at_virtual_ip || echo "expected an answer at the virtual IP $virtual_ip, found none: $(journalctl -u keepalived -n 3 -o cat --no-pager 2>/dev/null)"; }
+
+# The folder for a new release: numbered, because a clock may be wrong.
+next_release() {
+    last=$(find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort | tail -n 1 | cut -d- -f1)
+    printf '%s/%06d-%s' "$releases" "$(($(echo "${last:-0}" | sed 's/^0*//; s/^$/0/') + 1))" "$release"
+}
+
+forget_old_releases() {
+    find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort | head -n -3 | while read -r old; do rm -rf "$old"; done
+}

@@ -1,0 +1,91 @@
+import { createHash } from "crypto";
+import { downSignal, healthCheck, keepalivedConf, Vrrp } from "./keepalivedConf";
+import { nginxConf, sysctls } from "./nginxConf";
+import { NginxSettings } from "./schema";
+
+/** Files of a release by name. The host knows the place and mode of each. */
+export type ReleaseFiles = Record<string, string>;
+
+/** Everything that one host is given: it is staged, checked, switched and rolled back as one. */
+export function releaseFiles(settings: NginxSettings, vrrp?: Vrrp): ReleaseFiles {
+    return filesFor(settings, vrrp, releaseOf(settings, vrrp));
+}
+
+/** Name of what a host serves: another one whenever a public file is another one. It tells nothing about keys. */
+export function releaseOf(settings: NginxSettings, vrrp?: Vrrp): string {
+    const files = Object.entries(filesFor(settings, vrrp, "")).filter(([name]) => !isSecret(name));
+    return digest(JSON.stringify(files)).slice(0, 12);
+}
+
+/** The files as a reader of a preview sees them: the text of public ones, the digest of secret ones. */
+export function describeFiles(files: ReleaseFiles): Record<string, string> {
+    return Object.fromEntries(
+        Object.entries(files).map(([name, text]) => (isSecret(name) ? [`${name}, SHA-256`, digest(text)] : [name, text])),
+    );
+}
+
+function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: string): ReleaseFiles {
+    const { certificateChain, privateKey, secondCertificate, certificateOnHost } = settings;
+    const files: ReleaseFiles = {
+        "nginx.conf": nginxConf(settings, release),
+        "sysctl.conf": sysctls,
+        "nginx.service.conf": `${managed}[Service]\nRestart=on-failure\nRestartSec=1\n${vrrp ? downSignal : ""}`,
+    };
+    if (certificateChain && privateKey) Object.assign(files, pem(certificateChain, privateKey, ""));
+    if (secondCertificate) Object.assign(files, pem(secondCertificate.certificateChain, secondCertificate.privateKey, "-2"));
+    if (certificateOnHost) Object.assign(files, reloadOnRenewal(certificateOnHost));
+    if (vrrp) {
+        files["keepalived.conf"] = keepalivedConf(vrrp);
+        files["keepalived.service.conf"] = `${managed}[Service]\nRestart=always\nRestartSec=1\n`;
+        files["nginx-answers"] = healthCheck;
+    }
+    return files;
+}
+
+const isSecret = (name: string) => name.startsWith("privkey");
+const managed = "# Managed by Pulumi (pulumi-rancher-ha)\n";
+
+function pem(chain: string, key: string, suffix: string): ReleaseFiles {
+    return { [`fullchain${suffix}.pem`]: `${chain.trim()}\n`, [`privkey${suffix}.pem`]: `${key.trim()}\n` };
+}
+
+/**
+ * For files that another tool renews: systemd watches them, and NGINX is reloaded once the two belong together. The tool writes
+ * them one after the other.
+ */
+function reloadOnRenewal({ certificateChain, privateKey }: { certificateChain: string; privateKey: string }): ReleaseFiles {
+    return {
+        "certificate.path": `${managed}[Unit]
+Description=Certificate of the load balancer
+
+[Path]
+PathChanged=${certificateChain}
+PathChanged=${privateKey}
+
+[Install]
+WantedBy=multi-user.target
+`,
+        "certificate.service": `${managed}[Unit]
+Description=Reload NGINX with its renewed certificate
+
+[Service]
+Type=oneshot
+ExecStart=/usr/local/sbin/rancher-ha-reload-certificate
+`,
+        "reload-certificate": `#!/bin/sh
+${managed}set -eu
+for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
+    certificate=$(openssl x509 -noout -pubkey -in ${certificateChain} 2>/dev/null) || certificate=unreadable
+    key=$(openssl pkey -pubout -in ${privateKey} 2>/dev/null) || key=
+    if [ "$certificate" = "$key" ] && nginx -t -q; then exec systemctl reload nginx; fi
+    sleep 5
+done
+echo "${certificateChain} and ${privateKey} do not belong together: NGINX goes on with the certificate it has" >&2
+exit 1
+`,
+    };
+}
+
+function digest(text: string): string {
+    return createHash("sha256").update(text).digest("hex");
+}
