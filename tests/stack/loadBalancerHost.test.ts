@@ -15,7 +15,7 @@ import { command } from "../../lab/engine/providers/command";
 import { addressOf, hostExec, Instance, labFiles, removeHost, startHost } from "../../lab/lab";
 import { run } from "../../lab/process";
 import { issue, Issued } from "../certificates";
-import { hostDigest } from "./testStack";
+import { hostDigest, hostKeyOf } from "./testStack";
 
 jest.setTimeout(5 * 60_000);
 
@@ -54,17 +54,12 @@ interface Applied {
 }
 
 const onHost = async (script: string) => (await hostExec(instance, host, ["sh", "-c", script])).stdout;
-const hostKey = () =>
-    readFileSync(labFiles(instance).knownHosts, "utf8")
-        .split("\n")
-        .find(line => line.startsWith(`${address} `))!
-        .slice(address.length + 1);
 const connection = () => ({
     host: address,
     port: 22,
     user: "root",
     privateKey: readFileSync(labFiles(instance).privateKey, "utf8"),
-    hostKey: hostKey(),
+    hostKey: hostKeyOf(instance, host),
 });
 
 function settings(changes: Partial<NginxSettings> = {}, served: Issued = certificate): NginxSettings {

@@ -46,10 +46,17 @@ export function readState() {
     return new StateFile(stateFile(instance), passphrase(instance)).read();
 }
 
+/** The host key of a lab's host, from the lab's own list. */
+export function hostKeyOf(lab: Instance, host: Host): string {
+    const address = addressOf(lab, host);
+    const lines = readFileSync(labFiles(lab).knownHosts, "utf8").split("\n");
+    return lines.find(line => line.startsWith(`${address} `))!.slice(address.length + 1);
+}
+
 /** A digest of every file of a host that a run could change and that no clock or daemon changes by itself. */
 export async function hostDigest(host: Host, lab: Instance = instance): Promise<string> {
     const script = `find /etc /usr /opt /root /home /srv /var/lib -xdev -type f \\
-        ! -path '/var/lib/apt/*' ! -path '/var/lib/dpkg/*' ! -path '/var/lib/docker/*' ! -path '/var/lib/containerd/*' ! -path '/var/lib/systemd/*' \\
+        ! -path '/var/lib/apt/*' ! -path '/var/lib/dpkg/*' ! -path '/var/lib/docker/*' ! -path '/var/lib/containerd/*' ! -path '/var/lib/systemd/*' ! -path '/var/lib/ucf/*' \\
         ! -path '/etc/ssl/certs/*' ! -name '*.cache' ! -path '/usr/share/info/dir' ! -path '/etc/.updated' \\
         -exec sha256sum {} + | sort -k2`;
     return (await hostExec(lab, host, ["sh", "-c", script])).stdout;

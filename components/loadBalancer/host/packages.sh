@@ -5,11 +5,18 @@ apt() {
     attempt=0
     log=$stage/$1.log
     # apt waits for the lock of dpkg by itself, but not for the one of its lists.
-    until apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold "$@" >"$log" 2>&1; do
+    until {
+        apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold "$@" >"$log" 2>&1
+        code=$?
+        [ "$code" = 0 ]
+    }; do
         attempt=$((attempt + 1))
-        if [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$log"; then
-            fail "packages could not be installed:$missing. The end of what apt said:
-$(grep '^[WE]: ' "$stage/update.log"; tail -n 8 "$stage/install.log" 2>/dev/null)
+        # What a run of ours that was killed began, and its dpkg may still be at.
+        if [ "$attempt" -lt 24 ] && [ -s "$state/packages" ] && grep -q "dpkg was interrupted" "$log"; then
+            dpkg --configure -a >/dev/null 2>&1 || true
+        elif [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$log"; then
+            fail "packages could not be installed:$missing. apt-get $1 ended with $code. The end of what it said:
+$(grep -h '^[WE]: ' "$stage"/*.log; tail -n 8 "$log")
 The host was left as it was. Check its package sources and network"
         fi
         sleep 5
@@ -25,7 +32,6 @@ install_packages() {
     done
     if [ -z "$missing" ]; then return; fi
     say "installing$missing"
-    [ ! -s "$state/packages" ] || dpkg --configure -a >"$stage/dpkg.log" 2>&1 || true
     apt update
     # Noted before, so that a run that is killed in between leaves the list for `destroy`.
     # shellcheck disable=SC2086 # a list

@@ -4,9 +4,12 @@ import { changedKeys } from "../values";
 
 const sets = { lower: "abcdefghijklmnopqrstuvwxyz", upper: "ABCDEFGHIJKLMNOPQRSTUVWXYZ", numeric: "0123456789" };
 
-/** `@pulumi/random`: RandomPassword. */
+const integerType = "random:index/randomInteger:RandomInteger";
+
+/** `@pulumi/random`: RandomPassword, RandomInteger. */
 export const random: Provider = {
     async check(call, _before, inputs) {
+        if (call.type === integerType) return inputs;
         if (call.type !== "random:index/randomPassword:RandomPassword")
             throw new Error(`the random provider of the lab does not know ${call.type}`);
         return { lower: true, upper: true, numeric: true, special: true, ...inputs };
@@ -15,7 +18,11 @@ export const random: Provider = {
         const replace = changedKeys(before.inputs, inputs);
         return { changed: replace.length > 0, replace };
     },
-    async create(_call, inputs) {
+    async create(call, inputs) {
+        if (call.type === integerType) {
+            const result = randomInt(inputs.min, inputs.max + 1);
+            return { id: String(result), outputs: { ...inputs, result } };
+        }
         const special = inputs.overrideSpecial ?? "!@#$%&*()-_=+[]{}<>:?";
         const wanted = [
             ...(["lower", "upper", "numeric"] as const).filter(name => inputs[name]).map(name => sets[name]),
