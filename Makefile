@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up preview drift down output prepare check test lint bench-stack clean
+.PHONY: help up preview drift down output prepare check test lint bench bench-stack clean
 
 # npm ci only when the lock file changed.
 installed := node_modules/.package-lock.json
@@ -36,6 +36,9 @@ lint: $(installed) ## Types, formatting and lint alone
 
 bench-stack: prepare ## Measure how long "make up" and its parts take, and the lab's memory
 	@$(tsx) bench/stack.ts
+
+bench: prepare ## Measure the load balancer against the manual's configuration (30 minutes; QUICK=1: 6), into docs/
+	@$(tsx) bench/loadBalancer/index.ts $(PARTS)
 
 clean: ## Remove what was built inside the repository
 	rm -rf node_modules dist

@@ -17,6 +17,13 @@ const hosts = {
     node2: { kind: "node", octet: 32 },
     node3: { kind: "node", octet: 33 },
     node4: { kind: "node", octet: 34 },
+    // With the NGINX of a newer Debian.
+    lb3: { kind: "lb-newer", octet: 23 },
+    // For load on a load balancer: a client, and upstreams without a cluster.
+    client: { kind: "lb", octet: 41 },
+    upstream1: { kind: "lb", octet: 51 },
+    upstream2: { kind: "lb", octet: 52 },
+    upstream3: { kind: "lb", octet: 53 },
 } as const;
 export type Host = keyof typeof hosts;
 const started: Host[] = ["lb1", "node1", "node2", "node3"];
@@ -25,7 +32,7 @@ const label = "io.pulumi-rancher-ha.lab";
 const container = (instance: Instance, host: Host) => `rancher-ha-${instance}-${host}`;
 const network = (instance: Instance) => `rancher-ha-${instance}`;
 const dockerVolume = (instance: Instance, host: Host) => `${container(instance, host)}-docker`;
-const loginUser = (host: Host) => (hosts[host].kind === "lb" ? "root" : "rke");
+const loginUser = (host: Host) => (hosts[host].kind === "node" ? "rke" : "root");
 
 export function addressOf(instance: Instance, host: Host): string {
     return `${networks[instance]}.${hosts[host].octet}`;
@@ -77,7 +84,7 @@ export async function startHost(instance: Instance, host: Host, tools?: string):
     await removeHost(instance, host);
     await create(instance, host, image);
     await until(`${host}: services`, 60, async () => {
-        const services = kind === "lb" ? ["ssh"] : ["ssh", "docker"];
+        const services = kind === "node" ? ["ssh", "docker"] : ["ssh"];
         return (await hostExec(instance, host, ["systemctl", "is-active", ...services], { tolerate: true })).code === 0;
     });
     if (nodeImage) await loadNodeImage(instance, host, nodeImage);
@@ -110,7 +117,7 @@ export function hostExec(
     instance: Instance,
     host: Host,
     argv: string[],
-    options: { input?: string; tolerate?: boolean } = {},
+    options: { input?: string | Buffer; tolerate?: boolean; onLine?: (line: string) => void } = {},
 ): Promise<RunResult> {
     return run("podman", ["exec", "--interactive", container(instance, host), ...argv], { ...options, timeoutSeconds: 300 });
 }
@@ -193,6 +200,9 @@ async function create(instance: Instance, host: Host, image: string): Promise<vo
         "private",
         "--env",
         "container=oci",
+        // Newer versions of systemd want to be told that a machine with cgroup v1 is meant.
+        "--env",
+        "SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1",
         "--stop-signal",
         "SIGRTMIN+3",
         "--tmpfs",
@@ -270,7 +280,7 @@ function once(what: string, build: () => Promise<string>): Promise<string> {
     return building.get(what)!;
 }
 
-async function buildHostImage(kind: "lb" | "node"): Promise<string> {
+async function buildHostImage(kind: (typeof hosts)[Host]["kind"]): Promise<string> {
     const sources = join(__dirname, "hosts");
     const name = `localhost/rancher-ha-lab/${kind}:${digestOfFolder(sources)}`;
     if ((await run("podman", ["image", "exists", name], { tolerate: true })).code === 0) {

@@ -30,6 +30,7 @@ const tools: Record<string, Tool> = {
     kwok: { module: "tools/kwok", package: "sigs.k8s.io/kwok/cmd/kwok" },
     helm: { module: "tools/helm", package: "helm.sh/helm/v3/cmd/helm" },
     "node-workloads": { module: "rancher", package: "." },
+    traffic: { module: "traffic", package: "." },
 };
 
 /** Debian packages the lab uses on this machine. None of them starts a service. */

@@ -21,4 +21,9 @@ if [ "$kind" = node ]; then
     useradd --create-home --shell /bin/bash --groups docker rke
     usermod --password '*' rke # an account without a password is locked, a locked one may not log in by key
 fi
-rm -rf /opt/common /opt/node
+if [ "$kind" = lb-newer ]; then
+    install -m 644 /opt/newer/testing.list /etc/apt/sources.list.d/
+    install -m 644 /opt/newer/testing.pref /etc/apt/preferences.d/
+    install -m 644 /opt/newer/testing.conf /etc/apt/apt.conf.d/
+fi
+rm -rf /opt/common /opt/node /opt/newer

@@ -1,0 +1,194 @@
+import { readFileSync } from "fs";
+import { join } from "path";
+import { forHost, nginxConf, sysctls } from "../../components/loadBalancer/nginxConf";
+import { releaseFiles } from "../../components/loadBalancer/release";
+import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
+import { addressOf, Host, hostExec, labFiles, removeHost, startHost, stopLab } from "../../lab/lab";
+import { run, until } from "../../lab/process";
+import { buildTools, installDebianPackages } from "../../lab/tools";
+import { issue, KeyKind } from "../../tests/certificates";
+
+/** Where the load balancer is measured: hosts of a lab of its own, all load inside its network. */
+export const instance = "bench";
+export const hostname = "rancher.lab.internal";
+export const upstreams = ["upstream1", "upstream2", "upstream3"] as const;
+const balancers = ["lb1", "lb2", "lb3"] as const;
+export type Balancer = (typeof balancers)[number];
+
+const ports = { work: 80, speed: 8080 };
+const ca = issue({ name: "CA of a benchmark", ca: true });
+const certificateOf = (key: string[]) => issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth", key });
+export const certificates = { rsa: certificateOf(KeyKind.Rsa), ecdsa: certificateOf(KeyKind.Ecdsa) };
+
+/** A configuration that is measured. */
+export interface Variant {
+    name: string;
+    ours: boolean;
+    key: keyof typeof certificates;
+    /** What differs from our defaults. */
+    changes?: Partial<NginxSettings>;
+}
+
+export const manual: Variant = { name: "manual", ours: false, key: "rsa" };
+export const ours: Variant = { name: "ours", ours: true, key: "ecdsa" };
+
+export const sh = async (host: Host, script: string, tolerate = false) =>
+    (await hostExec(instance, host, ["sh", "-c", script], { tolerate })).stdout;
+export const address = (host: Host) => addressOf(instance, host);
+export const pause = (seconds: number) => new Promise(resolve => setTimeout(resolve, seconds * 1000));
+
+export async function startBed(): Promise<void> {
+    await installDebianPackages();
+    const tools = await buildTools(true);
+    await stopLab(instance);
+    const all: Host[] = [...balancers, "client", ...upstreams];
+    await Promise.all(all.map(host => startHost(instance, host, tools)));
+    const traffic = readFileSync(join(tools, "traffic"));
+    const packages = { client: "wrk nghttp2-client", balancer: "nginx openssl", upstream: "nginx" };
+    await Promise.all(
+        all.map(async host => {
+            const kind = host === "client" ? "client" : host.startsWith("lb") ? "balancer" : "upstream";
+            await hostExec(instance, host, ["sh", "-c", "cat >/usr/local/bin/traffic && chmod 755 /usr/local/bin/traffic"], {
+                input: traffic,
+            });
+            await sh(
+                host,
+                `export DEBIAN_FRONTEND=noninteractive; systemctl -q mask --runtime nginx
+                { apt-get -qq update && apt-get -qq install --no-install-recommends ${packages[kind]}; } >/run/apt.log 2>&1 || { tail /run/apt.log; exit 1; }
+                systemctl -q unmask --runtime nginx; mkdir -p /bench`,
+            );
+            if (kind === "upstream") await startUpstream(host);
+        }),
+    );
+    await sh("client", "sysctl -qw net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1");
+}
+
+export async function stopBed(): Promise<void> {
+    await Promise.all([...balancers, "client", ...upstreams].map(host => removeHost(instance, host as Host)));
+    await stopLab(instance);
+}
+
+/** Two upstreams on each host: one that answers as fast as it can, one that works for a while, fails on request and ends tunnels. */
+async function startUpstream(host: Host): Promise<void> {
+    const fast = `user www-data; worker_processes 1; pid /run/fast.pid; worker_rlimit_nofile 18000; events { worker_connections 9000; }
+        http { access_log off; keepalive_timeout 75s; keepalive_requests 1000000;
+        server { listen ${ports.speed} backlog=4096; location / { default_type application/json; return 200 "${"x".repeat(1024)}"; } } }`;
+    await hostExec(instance, host, ["sh", "-c", "cat >/bench/fast.conf && taskset -c 1 nginx -c /bench/fast.conf"], { input: fast });
+    await startWork(host);
+}
+
+export const startWork = (host: Host) =>
+    sh(
+        host,
+        `systemctl reset-failed traffic 2>/dev/null; systemd-run -q --unit=traffic --property=LimitNOFILE=18000 traffic upstream --listen :${ports.work}`,
+    );
+
+export function settings(variant: Variant, port: keyof typeof ports, changes: Partial<NginxSettings> = {}): NginxSettings {
+    const { certificate, privateKey } = certificates[variant.key];
+    const host = { host: address("lb1"), privateKey, hostKey: "ssh-ed25519 AAAA" };
+    const required = { hosts: [host], hostname, upstreams: upstreams.map(address), upstreamPort: ports[port] };
+    return { ...nginxSettingsSchema.parse({ ...required, certificateChain: certificate, privateKey }), ...variant.changes, ...changes };
+}
+
+const versions = new Map<Balancer, string>();
+export async function nginxVersion(host: Balancer): Promise<string> {
+    if (!versions.has(host)) versions.set(host, (await sh(host, "nginx -v 2>&1")).replace(/^.*nginx\/([0-9.]+)[^]*$/, "$1"));
+    return versions.get(host)!;
+}
+export const openFiles = async (host: Balancer) => Number((await sh(host, "ulimit -Hn")).trim());
+
+/** Puts a configuration on a balancer, beside others. */
+export async function place(
+    host: Balancer,
+    variant: Variant,
+    port: keyof typeof ports,
+    changes: Partial<NginxSettings> = {},
+): Promise<string> {
+    const folder = `/bench/${variant.name.replace(/\W+/g, "-")}`;
+    const known = settings(variant, port, changes);
+    const limit = await openFiles(host);
+    const text = variant.ours
+        ? forHost(nginxConf(known, "bench"), await nginxVersion(host), limit)
+        : readFileSync(join(__dirname, "manual.conf"), "utf8")
+              .replace("@open_files@", String(Math.min(40_000, limit)))
+              .replace("@servers@", known.upstreams.map(each => `        server ${each}:${known.upstreamPort};`).join("\n"))
+              .replaceAll("@hostname@", hostname)
+              .replaceAll("/bench/", `${folder}/rancher-ha/`);
+    const files = { ...releaseFiles(known), "nginx.conf": text };
+    await sh(host, `mkdir -p ${folder}/rancher-ha`);
+    for (const [name, content] of Object.entries(files)) {
+        if (!/\.pem$|^nginx\.conf$/.test(name)) continue;
+        const file = name === "nginx.conf" ? `${folder}/${name}` : `${folder}/rancher-ha/${name}`;
+        await hostExec(instance, host, ["sh", "-c", `cat >${file}`], { input: content });
+    }
+    return folder;
+}
+
+/** Kernel settings of a host: ours, or those of a host that nobody touched. */
+async function setKernel(host: Balancer, isOurs: boolean): Promise<void> {
+    const untouched =
+        "net.ipv4.tcp_keepalive_time=7200 net.ipv4.tcp_keepalive_intvl=75 net.ipv4.tcp_keepalive_probes=9 net.ipv4.tcp_retries2=15";
+    const lines = [...sysctls.matchAll(/^(net\S+) = (\d+)$/gm)].map(([, name, value]) => `${name}=${value}`).join(" ");
+    await sh(host, `sysctl -qw ${isOurs ? lines : untouched}`);
+}
+
+/** Runs NGINX with a placed configuration for as long as `work` takes; on the first core alone when `pinned`. */
+export async function serving<T>(
+    host: Balancer,
+    variant: Variant,
+    port: keyof typeof ports,
+    work: () => Promise<T>,
+    pinned = true,
+): Promise<T> {
+    const folder = await place(host, variant, port);
+    await setKernel(host, variant.ours);
+    await sh(host, `: >/var/log/nginx/access.log; ${pinned ? "taskset -c 0" : ""} nginx -c ${folder}/nginx.conf 2>&1`);
+    try {
+        await until(`${variant.name} on ${host}`, 10, async () => (await sh(host, "ss -Hltn 'sport = :443'")) !== "");
+        return await work();
+    } finally {
+        await sh(
+            host,
+            `nginx -c ${folder}/nginx.conf -s stop 2>/dev/null; for n in $(seq 100); do pgrep -x nginx >/dev/null || break; sleep 0.05; done`,
+        );
+    }
+}
+
+/** CPU time of NGINX on a host, in microseconds. */
+export async function cpu(host: Balancer): Promise<number> {
+    const text = await sh(host, "for p in $(pgrep -x nginx); do cat /proc/$p/schedstat 2>/dev/null; done");
+    return text.split("\n").reduce((sum, line) => sum + Number(line.split(" ")[0] || 0), 0) / 1000;
+}
+
+/** Memory of NGINX on a host (PSS), in bytes. */
+export async function memory(host: Balancer): Promise<number> {
+    const text = await sh(host, "for p in $(pgrep -x nginx); do cat /proc/$p/smaps_rollup 2>/dev/null; done");
+    return [...text.matchAll(/^Pss:\s+(\d+)/gm)].reduce((sum, [, kilobytes]) => sum + Number(kilobytes) * 1024, 0);
+}
+
+/** Runs a subcommand of lab/traffic on the client and returns the object that it prints last. */
+export async function traffic(args: string, pinned = false): Promise<any> {
+    return JSON.parse((await sh("client", `${pinned ? "taskset -c 1 " : ""}traffic ${args}`)).trim().split("\n").pop()!);
+}
+
+/** The same for one that holds until it is told to end. */
+export async function holding(args: string, work: (opened: number) => Promise<void>): Promise<any> {
+    await sh("client", "rm -f /run/end; mkfifo /run/end");
+    let opened!: (count: number) => void;
+    const ready = new Promise<number>(resolve => (opened = resolve));
+    const ended = hostExec(instance, "client", ["sh", "-c", `exec 3<>/run/end; traffic ${args} </run/end`], {
+        onLine: line => opened(JSON.parse(line).opened),
+    });
+    await work(await Promise.race([ready, ended.then(() => 0)]));
+    await sh("client", "echo >/run/end");
+    return JSON.parse((await ended).stdout.trim().split("\n").pop()!);
+}
+
+/** The machine's end of the cable of a host. */
+export async function cable(host: Host): Promise<string> {
+    const index = (await sh(host, "cat /sys/class/net/eth0/iflink")).trim();
+    return new RegExp(`^${index}: ([^@:]+)`, "m").exec((await run("ip", ["-o", "link"])).stdout)![1];
+}
+
+export const setLink = async (host: Host, state: "up" | "down") => run("ip", ["link", "set", await cable(host), state]);
+export const labKey = () => readFileSync(labFiles(instance).privateKey, "utf8");

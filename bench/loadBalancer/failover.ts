@@ -1,0 +1,128 @@
+import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
+import { hostExec, Host } from "../../lab/lab";
+import { progress, run, until } from "../../lab/process";
+import { address, holding, instance, ours, pause, setLink, settings, sh, traffic, upstreams } from "./bed";
+import { Report } from "./report";
+import { median } from "./statistics";
+
+const pair = ["lb1", "lb2"] as const;
+const other = (host: Host) => pair.find(each => each !== host)!;
+const virtualIp = address("lb1").replace(/\d+$/, "20");
+
+/** What the component makes of a host of the pair; returns the seconds that it took. */
+async function apply(host: (typeof pair)[number], nodes: readonly Host[] = upstreams): Promise<number> {
+    const known = settings(ours, "work", { upstreams: nodes.map(address), takeOver: true });
+    const index = pair.indexOf(host);
+    const vrrp = {
+        routerId: 77,
+        advertIntervalSeconds: 0.1,
+        address: address(host),
+        peer: address(other(host)),
+        virtualIp,
+        priority: 150 - 50 * index,
+    };
+    const began = Date.now();
+    await hostExec(instance, host, ["sh", "-s", "apply"], { input: hostScript(known, 0, vrrp) });
+    return (Date.now() - began) / 1000;
+}
+
+async function holders(): Promise<Host[]> {
+    const found = await Promise.all(pair.map(host => sh(host, `ip -o -4 address show to ${virtualIp}`, true)));
+    return pair.filter((_host, index) => found[index] !== "");
+}
+
+async function holder(): Promise<Host> {
+    await until("one holder of the virtual IP", 60, async () => (await holders()).length === 1);
+    return (await holders())[0];
+}
+
+const isRunning = async (host: Host) =>
+    (await hostExec(instance, host, ["systemctl", "is-active", "-q", "nginx", "keepalived"], { tolerate: true })).code === 0;
+
+const events: { name: string; limit: number; harm: (host: Host) => Promise<unknown>; mend: (host: Host) => Promise<unknown> }[] = [
+    {
+        name: "link lost",
+        limit: 0.5,
+        harm: host => setLink(host, "down"),
+        mend: host => setLink(host, "up"),
+    },
+    {
+        name: "NGINX killed",
+        limit: 0.6,
+        harm: host => sh(host, "kill -9 $(pgrep -x nginx)"),
+        mend: async () => undefined,
+    },
+    {
+        name: "host stopped",
+        limit: 0.5,
+        harm: host => run("podman", ["kill", `rancher-ha-${instance}-${host}`]),
+        mend: host => run("podman", ["start", `rancher-ha-${instance}-${host}`]),
+    },
+];
+
+/** A pair with a virtual IP: how long users are disturbed, and what becomes of the tunnels of 50 agents. */
+export async function failover(report: Report, quick: boolean): Promise<void> {
+    for (const host of pair) await apply(host);
+    await holder();
+    await pause(4);
+    const again = Math.max(...(await Promise.all(pair.map(host => apply(host)))));
+    report.target("second apply of a pair with nothing changed", again, "≤", 3, "s");
+
+    const rows: string[][] = [];
+    for (const { name, limit, harm, mend } of events) {
+        const results: any[] = [];
+        for (let round = 0; round < (quick ? 1 : 3); round++) {
+            const active = await holder();
+            let requests: any;
+            const tunnels = await holding(`tunnels --address ${virtualIp}:443 --count 50`, async () => {
+                const running = traffic(
+                    `requests --address ${virtualIp}:443 --protocol new --rate 20 --seconds 12 --path '/?d=1' --timeout 5s`,
+                );
+                await pause(4);
+                await harm(active);
+                requests = await running;
+            });
+            results.push({ ...requests, tunnels });
+            await mend(active);
+            await until(`${active} back`, 60, () => isRunning(active));
+            await pause(6);
+            progress("failover", `${name}, round ${round + 1}: ${requests.disturbed.toFixed(2)} s`);
+        }
+        const disturbed = results.map(each => each.disturbed as number);
+        rows.push([
+            name,
+            disturbed.map(each => each.toFixed(2)).join(" "),
+            results.map(each => each.failedGet).join(" "),
+            results.map(({ tunnels }) => tunnels.lost).join(" "),
+            Math.max(...results.map(({ tunnels }) => tunnels.awayLongest)).toFixed(1),
+        ]);
+        report.target(`virtual IP taken over: ${name}`, median(disturbed), "≤", limit, "s");
+    }
+    report.table(
+        "A pair with a virtual IP: 20 new connections a second, and 50 agent tunnels (Rancher's remotedialer)",
+        [
+            "event on the host that holds it",
+            "users disturbed for s, each round",
+            "failed requests of 240",
+            "tunnels lost of 50",
+            "longest away s",
+        ],
+        rows,
+        "A tunnel that is lost with its host comes back by itself: the agent notices at once or with its next ping, and tries again every 5 s.",
+    );
+
+    const active = (await holder()) as (typeof pair)[number];
+    const scaled = traffic(`requests --address ${virtualIp}:443 --rate 200 --seconds 20 --path '/?d=5'`);
+    for (const nodes of [upstreams.slice(0, 2), upstreams]) {
+        await pause(3);
+        await apply(other(active), nodes);
+        await apply(active, nodes);
+    }
+    const { failedGet, requests } = await scaled;
+    report.table(
+        "A node leaves the upstreams and comes back, through the component",
+        ["requests", "lost"],
+        [[String(requests), String(failedGet)]],
+    );
+    report.target("requests lost by a node that leaves and comes back", failedGet, "≤", 0, "");
+}

@@ -1,0 +1,51 @@
+import { writeFileSync } from "fs";
+import { availableParallelism } from "os";
+import { join } from "path";
+import { progress } from "../../lab/process";
+import { nginxVersion, startBed, stopBed } from "./bed";
+import { failover } from "./failover";
+import { failures } from "./failures";
+import { changes } from "./changes";
+import { Report } from "./report";
+import { handshakes, latency, throughput } from "./speed";
+import { websockets } from "./websockets";
+
+/**
+ * NGINX with the manual's configuration against ours. Writes docs/load-balancer.md and its chart. `QUICK=1` takes fewer and
+ * shorter rounds and prints instead; names of parts as arguments measure these alone and print.
+ */
+const parts = { throughput, latency, handshakes, websockets, failures, changes, failover };
+
+async function main(): Promise<void> {
+    const quick = process.env.QUICK === "1";
+    const chosen = process.argv.slice(2);
+    const report = new Report();
+    await startBed();
+    let introduction: string;
+    try {
+        introduction = `# The load balancer, measured
+
+Written by \`make bench\` on ${new Date().toISOString().slice(0, 10)}: NGINX with the configuration of the manual (bench/loadBalancer/manual.conf) against ours with its
+defaults, in turn on the same hosts in one run, on ${availableParallelism()} cores: NGINX on one, clients and upstreams on the other. NGINX ${await nginxVersion("lb1")} (Debian 12)
+where nothing else is said, ${await nginxVersion("lb3")} where a newer one is. "manual again" is the same configuration a second time: a difference as small as
+its ratio is none. Medians, in brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only ratios mean anything elsewhere.`;
+        for (const [name, part] of Object.entries(parts)) {
+            if (chosen.length > 0 && !chosen.includes(name)) continue;
+            progress(name, "…");
+            await part(report, quick);
+        }
+    } finally {
+        await stopBed();
+    }
+    const text = report.markdown(introduction);
+    process.stdout.write(text);
+    if (quick || chosen.length > 0) return;
+    const folder = join(__dirname, "..", "..", "docs");
+    writeFileSync(join(folder, "load-balancer.md"), text);
+    writeFileSync(join(folder, "load-balancer.svg"), report.svg());
+}
+
+main().catch((error: Error) => {
+    process.stderr.write(`${error.stack}\n`);
+    process.exit(1);
+});

@@ -1,0 +1,155 @@
+import { progress } from "../../lab/process";
+import { address, cpu, hostname, manual, ours, serving, sh, traffic, Variant } from "./bed";
+import { Report } from "./report";
+import { median, shuffled, spread } from "./statistics";
+
+const host = "lb1";
+const variants: Variant[] = [manual, { ...manual, name: "manual again" }, ours];
+
+/** Requests per second and CPU per request, over connections that are kept. */
+export async function throughput(report: Report, quick: boolean): Promise<void> {
+    await sh("client", `grep -q ${hostname} /etc/hosts || echo "${address(host)} ${hostname}" >>/etc/hosts`);
+    const seconds = quick ? 2 : 5;
+    const loads = {
+        "HTTP/1.1": async () => {
+            const text = await sh("client", `taskset -c 1 wrk -t1 -c50 -d${seconds}s https://${hostname}/`);
+            const [, count, unit] = /(\d+) requests in ([\d.]+)s/.exec(text)!.map(Number);
+            const bad = /Non-2xx or 3xx responses: (\d+)/.exec(text) ?? /Socket errors: (.*)/.exec(text);
+            if (bad) throw new Error(`wrk counted errors: ${bad[0]}`);
+            return { count, perSecond: count / unit };
+        },
+        "HTTP/2": async () => {
+            // 20 × 900: below the limit of requests of a connection, where h2load would stop.
+            const text = await sh("client", `taskset -c 1 h2load -c20 -m10 -t1 -n18000 https://${hostname}/`);
+            const count = Number(/status codes: (\d+) 2xx/.exec(text)![1]);
+            if (count !== 18_000) throw new Error(`h2load: ${count} of 18000 succeeded`);
+            return { count, perSecond: Number(/([\d.]+) req\/s/.exec(text)![1]) };
+        },
+    };
+    for (const [protocol, load] of Object.entries(loads)) {
+        const found = new Map(variants.map(({ name }) => [name, { perSecond: [] as number[], cpu: [] as number[] }]));
+        for (let round = 0; round <= (quick ? 2 : 6); round++) {
+            for (const variant of shuffled(variants, round)) {
+                await serving(host, variant, "speed", async () => {
+                    const before = await cpu(host);
+                    const { count, perSecond } = await load();
+                    const used = ((await cpu(host)) - before) / count;
+                    if (round === 0) return;
+                    found.get(variant.name)!.perSecond.push(perSecond);
+                    found.get(variant.name)!.cpu.push(used);
+                });
+            }
+            progress(protocol, `round ${round}`);
+        }
+        const base = found.get("manual")!;
+        const ratio = (name: string, what: "perSecond" | "cpu") => median(found.get(name)![what]) / median(base[what]);
+        report.table(
+            `Throughput, ${protocol}, kept connections, answers of 1 kB`,
+            ["configuration", "requests/s", "ratio", "CPU µs per request", "ratio"],
+            variants.map(({ name }) => {
+                const { perSecond, cpu: used } = found.get(name)!;
+                return [name, spread(perSecond), ratio(name, "perSecond").toFixed(2), spread(used, 1), ratio(name, "cpu").toFixed(2)];
+            }),
+        );
+        const [fast, lean] = protocol === "HTTP/1.1" ? [2, 0.36] : [1.25, 0.5];
+        report.target(`${protocol} requests/s`, ratio("ours", "perSecond"), "≥", fast);
+        report.target(`${protocol} CPU per request`, ratio("ours", "cpu"), "≤", lean);
+    }
+}
+
+/** Latency at a fixed rate that leaves the host idle most of the time. */
+export async function latency(report: Report, quick: boolean): Promise<void> {
+    const seconds = quick ? 3 : 6;
+    for (const protocol of ["HTTP/1.1", "HTTP/2"]) {
+        const found = new Map(variants.map(({ name }) => [name, [] as number[][]]));
+        for (let round = 0; round <= (quick ? 2 : 5); round++) {
+            for (const variant of shuffled(variants, round)) {
+                await serving(host, variant, "speed", async () => {
+                    // 20 connections × 48 requests a second: below the limit of requests of a connection.
+                    const flags = `-c20 -m1 -t1 -n${20 * 48 * seconds} --rps=48 --log-file=/run/latency ${protocol === "HTTP/1.1" ? "--h1" : ""}`;
+                    const text = await sh(
+                        "client",
+                        `rm -f /run/latency; taskset -c 1 h2load ${flags} https://${hostname}/ >/dev/null && cut -f2,3 /run/latency`,
+                    );
+                    const times = text
+                        .trim()
+                        .split("\n")
+                        .map(line => line.split("\t").map(Number));
+                    if (times.some(([status]) => status !== 200)) throw new Error("h2load: not every answer was 200");
+                    const sorted = times.map(([, time]) => time / 1000).sort((a, b) => a - b);
+                    const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+                    if (round > 0) found.get(variant.name)!.push([at(0.5), at(0.99), at(0.999)]);
+                });
+            }
+            progress(`latency ${protocol}`, `round ${round}`);
+        }
+        const column = (name: string, index: number) => found.get(name)!.map(row => row[index]);
+        const ratio = (name: string, index: number) => median(column(name, index)) / median(column("manual", index));
+        report.table(
+            `Latency at 960 requests/s, ${protocol}, milliseconds`,
+            ["configuration", "p50", "ratio", "p99", "ratio", "p99.9", "ratio"],
+            variants.map(({ name }) => [
+                name,
+                ...[0, 1, 2].flatMap(index => [spread(column(name, index), 2), ratio(name, index).toFixed(2)]),
+            ]),
+        );
+        report.target(`${protocol} latency p50`, ratio("ours", 0), "≤", 0.7);
+        report.target(`${protocol} latency p99`, ratio("ours", 1), "≤", 0.7);
+        report.target(`${protocol} latency p99.9`, ratio("ours", 2), "≤", 1);
+    }
+}
+
+/**
+ * New connections: handshake, one request, end. The client bounds how many there are, so CPU is the figure. It resumes TLS 1.2 by
+ * tickets only, which our configuration leaves out before NGINX 1.23.2: there is no row for that.
+ */
+export async function handshakes(report: Report, quick: boolean): Promise<void> {
+    const rsa: Variant = { ...ours, name: "ours RSA", key: "rsa" };
+    const cases: [Variant, string, boolean][] = [
+        [manual, "1.2", false],
+        [manual, "1.2", true],
+        [rsa, "1.2", false],
+        [rsa, "1.3", false],
+        [ours, "1.2", false],
+        [ours, "1.3", false],
+        [ours, "1.3", true],
+    ];
+    const title = ([variant, version, resumed]: (typeof cases)[number]) =>
+        `${variant.name}, TLS ${version}, ${resumed ? "resumed" : "full"}`;
+    const found = new Map(cases.map(each => [title(each), [] as any[]]));
+    for (let round = 0; round <= (quick ? 1 : 4); round++) {
+        for (const each of shuffled(cases, round)) {
+            const [variant, version, resumed] = each;
+            await serving(host, variant, "speed", async () => {
+                const before = await cpu(host);
+                const result = await traffic(
+                    `handshakes --address ${address(host)}:443 --seconds ${quick ? 2 : 3} --tls ${version} ${resumed ? "--resumed" : ""}`,
+                    true,
+                );
+                if (result.failed > 0) throw new Error(`${title(each)}: ${result.failed} connections failed`);
+                if (round > 0) found.get(title(each))!.push({ ...result, cpu: ((await cpu(host)) - before) / result.connections });
+            });
+        }
+        progress("handshakes", `round ${round}`);
+    }
+    const column = (name: string, key: string) => found.get(name)!.map(result => result[key] as number);
+    const base = title(cases[0]);
+    const ratio = (name: string, to = base) => median(column(name, "cpu")) / median(column(to, "cpu"));
+    report.table(
+        "New connections: handshake, one request, end (the manual's certificate: RSA-2048; ours: ECDSA P-256)",
+        ["handshake", "connections/s", "CPU µs each", "ratio to the manual's full one", "resumed", "handshake p50 / p99 ms"],
+        cases.map(each => {
+            const name = title(each);
+            const perSecond = found.get(name)!.map(({ connections, seconds }) => connections / seconds);
+            const share = median(found.get(name)!.map(({ reused, connections }) => reused / connections));
+            const times = `${median(column(name, "p50")).toFixed(1)} / ${median(column(name, "p99")).toFixed(1)}`;
+            return [name, spread(perSecond), spread(column(name, "cpu")), ratio(name).toFixed(2), `${(100 * share).toFixed(0)} %`, times];
+        }),
+    );
+    report.target(
+        "TLS 1.3 full handshake CPU, our certificate (ECDSA) against RSA-2048",
+        ratio("ours, TLS 1.3, full", "ours RSA, TLS 1.3, full"),
+        "≤",
+        0.45,
+    );
+}

@@ -1,0 +1,214 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+)
+
+// requested is one request of an open loop: it starts when its time has come, whatever became of those before it.
+type requested struct {
+	at, took time.Duration
+	post     bool
+	failure  string
+}
+
+// requestsCommand sends requests at a fixed rate and counts what clients suffer. It never repeats one.
+func requestsCommand(set *flag.FlagSet) func() (any, error) {
+	var to target
+	to.flags(set)
+	rate := set.Float64("rate", 50, "requests per second")
+	seconds := set.Float64("seconds", 10, "how long")
+	protocol := set.String("protocol", "h1", "h1: kept connections, new: a connection for each, h2")
+	method := set.String("method", "GET", "GET, POST, or MIX: one after the other")
+	path := set.String("path", "/?d=20", "path and query")
+	name := set.String("name", "r", "beginning of the ids")
+	timeout := set.Duration("timeout", 30*time.Second, "of the client")
+	event := set.Float64("event-ends", -1, "second in which an event ends: later failures are counted apart")
+	return func() (any, error) {
+		send, err := sender(to, *protocol, *timeout)
+		if err != nil {
+			return nil, err
+		}
+		count := int(*rate * *seconds)
+		results := make([]requested, count)
+		var all sync.WaitGroup
+		start := time.Now()
+		for i := range results {
+			due := time.Duration(float64(i) / *rate * float64(time.Second))
+			time.Sleep(due - time.Since(start))
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				verb := *method
+				if verb == "MIX" {
+					verb = [...]string{"GET", "POST"}[i%2]
+				}
+				began := time.Now()
+				failure := send(verb, fmt.Sprintf("%s&id=%s-%d", *path, *name, i))
+				results[i] = requested{at: began.Sub(start), took: time.Since(began), post: verb == "POST", failure: failure}
+			}()
+		}
+		all.Wait()
+		return summary(results, time.Duration(*event*float64(time.Second))), nil
+	}
+}
+
+func summary(results []requested, eventEnds time.Duration) map[string]any {
+	var times []float64
+	var failedGet, failedPost, slow, verySlow, after int
+	var hang, longest, lastFailure time.Duration
+	var disturbedFrom, disturbedTo time.Duration = -1, 0
+	reasons := map[string]int{}
+	for _, each := range results {
+		times = append(times, milliseconds(each.took))
+		longest = max(longest, each.took)
+		if each.took > time.Second {
+			slow++
+			hang += each.took
+		}
+		if each.took > 10*time.Second {
+			verySlow++
+		}
+		if each.failure != "" || each.took > 300*time.Millisecond {
+			if disturbedFrom < 0 {
+				disturbedFrom = each.at
+			}
+			disturbedTo = each.at + each.took
+		}
+		if each.failure == "" {
+			continue
+		}
+		reasons[each.failure]++
+		if each.post {
+			failedPost++
+		} else {
+			failedGet++
+		}
+		if eventEnds >= 0 && each.at > eventEnds {
+			after++
+			lastFailure = each.at - eventEnds
+		}
+	}
+	disturbed := 0.0
+	if disturbedFrom >= 0 {
+		disturbed = (disturbedTo - disturbedFrom).Seconds()
+	}
+	return map[string]any{
+		"requests": len(results), "failedGet": failedGet, "failedPost": failedPost, "slow": slow, "verySlow": verySlow,
+		"longest": longest.Seconds(), "hang": hang.Seconds(), "failedAfter": after, "lastFailureAfter": lastFailure.Seconds(),
+		"disturbed": disturbed, "p50": percentile(times, .5), "p99": percentile(times, .99), "p999": percentile(times, .999), "reasons": reasons,
+	}
+}
+
+// sender returns a function that sends one request and tells why it failed, or "".
+func sender(to target, protocol string, timeout time.Duration) (func(method, path string) string, error) {
+	switch protocol {
+	case "h1", "new":
+		pool := &pool{to: to, timeout: timeout, keep: protocol == "h1", idle: make(chan *connection, 1024)}
+		return pool.send, nil
+	case "h2":
+		client := &http.Client{Timeout: timeout, Transport: &http.Transport{
+			ForceAttemptHTTP2: true,
+			DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return (&tls.Dialer{Config: to.tls("h2")}).DialContext(ctx, "tcp", to.address)
+			},
+		}}
+		return func(method, path string) string {
+			request, err := http.NewRequest(method, "https://"+to.host+path, strings.NewReader("hello"))
+			if err != nil {
+				return err.Error()
+			}
+			answer, err := client.Do(request)
+			if err != nil {
+				return reason(err)
+			}
+			defer answer.Body.Close()
+			if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+				return reason(err)
+			}
+			return status(answer)
+		}, nil
+	}
+	return nil, fmt.Errorf("--protocol is %q; h1, new or h2 is expected", protocol)
+}
+
+// pool keeps HTTP/1.1 connections as a browser does, but never sends a request twice: net/http would hide lost ones.
+type pool struct {
+	to      target
+	timeout time.Duration
+	keep    bool
+	idle    chan *connection
+}
+
+type connection struct {
+	*tls.Conn
+	reader *bufio.Reader
+}
+
+func (p *pool) send(method, path string) string {
+	deadline := time.Now().Add(p.timeout)
+	var c *connection
+	select {
+	case c = <-p.idle:
+	default:
+		dialled, err := p.to.dial(p.timeout, p.to.tls("http/1.1"))
+		if err != nil {
+			return reason(err)
+		}
+		c = &connection{dialled, bufio.NewReader(dialled)}
+	}
+	c.SetDeadline(deadline)
+	content := ""
+	if method == http.MethodPost {
+		content = "hello"
+	}
+	fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", method, path, p.to.host, len(content), content)
+	answer, err := http.ReadResponse(c.reader, nil)
+	if err == nil {
+		_, err = io.Copy(io.Discard, answer.Body)
+	}
+	if err != nil {
+		c.Close()
+		return reason(err)
+	}
+	if !p.keep || answer.Close {
+		c.Close()
+	} else {
+		select {
+		case p.idle <- c:
+		default:
+			c.Close()
+		}
+	}
+	return status(answer)
+}
+
+func status(answer *http.Response) string {
+	if answer.StatusCode == http.StatusOK {
+		return ""
+	}
+	return fmt.Sprint(answer.StatusCode)
+}
+
+// reason is short, without addresses, so that equal ones are counted together.
+func reason(err error) string {
+	var network net.Error
+	switch {
+	case errors.As(err, &network) && network.Timeout():
+		return "timeout"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "closed"
+	}
+	text := err.Error()
+	return text[strings.LastIndex(text, ": ")+1:]
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bufio"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/rancher/remotedialer"
+)
+
+// upstreamCommand is a stand-in for the ingress of one node: it works for `d` milliseconds and answers, echoes WebSockets, and
+// ends tunnels of agents. It notes the id of every POST when it begins with it. While the file `sick` is there, all is 503.
+func upstreamCommand(set *flag.FlagSet) func() (any, error) {
+	listen := set.String("listen", ":80", "address")
+	log := set.String("log", "/run/traffic-posts", "file for the ids of POSTs")
+	sick := set.String("sick", "/run/traffic-sick", "file that makes every answer a 503")
+	return func() (any, error) {
+		file, err := os.Create(*log)
+		if err != nil {
+			return nil, err
+		}
+		tunnels := remotedialer.New(func(r *http.Request) (string, bool, error) {
+			id := r.Header.Get("X-Agent")
+			return id, id != "", nil
+		}, remotedialer.DefaultErrorWriter)
+		node := &node{posts: bufio.NewWriter(file), sick: *sick}
+		mux := http.NewServeMux()
+		mux.Handle("/tunnel", tunnels)
+		mux.HandleFunc("/websocket", echo)
+		mux.HandleFunc("/", node.work)
+		server := &http.Server{Addr: *listen, Handler: mux, IdleTimeout: 75 * time.Second}
+		return nil, server.ListenAndServe()
+	}
+}
+
+type node struct {
+	lock  sync.Mutex
+	posts *bufio.Writer
+	sick  string
+}
+
+var body = make([]byte, 1024)
+
+func (n *node) work(w http.ResponseWriter, r *http.Request) {
+	query := r.URL.Query()
+	if r.Method == http.MethodPost {
+		n.lock.Lock()
+		fmt.Fprintln(n.posts, query.Get("id"))
+		n.posts.Flush()
+		n.lock.Unlock()
+	}
+	io.Copy(io.Discard, r.Body)
+	if _, err := os.Stat(n.sick); err == nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	if delay, _ := strconv.Atoi(query.Get("d")); delay > 0 {
+		time.Sleep(time.Duration(delay) * time.Millisecond)
+	}
+	if status, _ := strconv.Atoi(query.Get("status")); status > 0 {
+		w.WriteHeader(status)
+	}
+	w.Write(body)
+}
+
+var upgrader = websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024, CheckOrigin: func(*http.Request) bool { return true }}
+
+func echo(w http.ResponseWriter, r *http.Request) {
+	connection, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return
+	}
+	defer connection.Close()
+	for {
+		kind, message, err := connection.ReadMessage()
+		if err != nil || connection.WriteMessage(kind, message) != nil {
+			return
+		}
+	}
+}

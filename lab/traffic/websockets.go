@@ -1,0 +1,168 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/rancher/remotedialer"
+)
+
+// websocketsCommand opens WebSockets and holds them until a line comes on standard input, then counts which still answer.
+func websocketsCommand(set *flag.FlagSet) func() (any, error) {
+	var to target
+	to.flags(set)
+	count := set.Int("count", 100, "how many")
+	limit := set.Duration("limit", 5*time.Minute, "after which it ends anyway")
+	return func() (any, error) {
+		dialer := &websocket.Dialer{
+			HandshakeTimeout: 20 * time.Second, ReadBufferSize: 512, WriteBufferSize: 512,
+			TLSClientConfig: to.tls("http/1.1"),
+			NetDial:         func(network, _ string) (net.Conn, error) { return net.Dial(network, to.address) },
+		}
+		sockets := make([]*websocket.Conn, *count)
+		each(*count, 64, func(i int) {
+			sockets[i], _, _ = dialer.Dial("wss://"+to.host+"/websocket", nil)
+		})
+		opened := 0
+		for _, socket := range sockets {
+			if socket != nil {
+				opened++
+			}
+		}
+		fmt.Printf("{\"opened\":%d}\n", opened)
+		waitForLine(*limit)
+		var held atomic.Int64
+		each(*count, 64, func(i int) {
+			socket := sockets[i]
+			if socket == nil {
+				return
+			}
+			defer socket.Close()
+			socket.SetReadDeadline(time.Now().Add(20 * time.Second))
+			if socket.WriteMessage(websocket.TextMessage, []byte("still there")) != nil {
+				return
+			}
+			if _, _, err := socket.ReadMessage(); err == nil {
+				held.Add(1)
+			}
+		})
+		return map[string]any{"opened": opened, "held": held.Load()}, nil
+	}
+}
+
+// tunnelsCommand keeps tunnels as Rancher's cluster agents do, with their client library and their pause of 5 s between tries,
+// until a line comes on standard input. It tells how often they were lost and how long each was away.
+func tunnelsCommand(set *flag.FlagSet) func() (any, error) {
+	var to target
+	to.flags(set)
+	count := set.Int("count", 50, "how many")
+	limit := set.Duration("limit", 5*time.Minute, "after which it ends anyway")
+	return func() (any, error) {
+		var lock sync.Mutex
+		connected := map[int]bool{}
+		var away []float64
+		lost := 0
+		for i := range *count {
+			go func() {
+				dialer := &websocket.Dialer{
+					HandshakeTimeout: remotedialer.HandshakeTimeOut, TLSClientConfig: to.tls("http/1.1"),
+					NetDial: func(network, _ string) (net.Conn, error) { return net.DialTimeout(network, to.address, 10*time.Second) },
+				}
+				headers := http.Header{"X-Agent": {fmt.Sprint("agent-", i)}}
+				refuse := func(string, string) bool { return false }
+				var since time.Time
+				for {
+					remotedialer.ClientConnect(background, "wss://"+to.host+"/tunnel", headers, dialer, refuse, onConnect(func() {
+						lock.Lock()
+						defer lock.Unlock()
+						connected[i] = true
+						if !since.IsZero() {
+							away = append(away, time.Since(since).Seconds())
+						}
+					}))
+					lock.Lock()
+					if connected[i] {
+						connected[i] = false
+						lost++
+						since = time.Now()
+					}
+					lock.Unlock()
+					time.Sleep(5 * time.Second)
+				}
+			}()
+		}
+		now := func() int {
+			lock.Lock()
+			defer lock.Unlock()
+			n := 0
+			for _, up := range connected {
+				if up {
+					n++
+				}
+			}
+			return n
+		}
+		began := time.Now()
+		for now() < *count && time.Since(began) < 30*time.Second {
+			time.Sleep(50 * time.Millisecond)
+		}
+		fmt.Printf("{\"opened\":%d}\n", now())
+		waitForLine(*limit)
+		for began = time.Now(); now() < *count && time.Since(began) < 2*time.Minute; {
+			time.Sleep(50 * time.Millisecond)
+		}
+		lock.Lock()
+		defer lock.Unlock()
+		return map[string]any{"lost": lost, "back": len(away), "awayMedian": percentile(away, .5), "awayLongest": percentile(away, 1), "connected": len(connected)}, nil
+	}
+}
+
+func waitForLine(limit time.Duration) {
+	line := make(chan struct{})
+	go func() {
+		bufio.NewReader(os.Stdin).ReadString('\n')
+		close(line)
+	}()
+	select {
+	case <-line:
+	case <-time.After(limit):
+	}
+}
+
+// each runs work for 0 … count-1, some at the same time.
+func each(count, atOnce int, work func(i int)) {
+	var all sync.WaitGroup
+	next := make(chan int)
+	for range atOnce {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			for i := range next {
+				work(i)
+			}
+		}()
+	}
+	for i := range count {
+		next <- i
+	}
+	close(next)
+	all.Wait()
+}
+
+var background = context.Background()
+
+func onConnect(then func()) func(context.Context, *remotedialer.Session) error {
+	return func(context.Context, *remotedialer.Session) error {
+		then()
+		return nil
+	}
+}
