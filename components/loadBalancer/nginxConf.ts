@@ -5,11 +5,11 @@ export const statusPort = 10280;
 
 /**
  * Kernel settings of a load balancer host. Upstream sockets take their keep-alive times from here only: a peer that is silently
- * gone is released after a minute, and not after hours.
+ * gone is released after half a minute, and not after hours. Requests that wait for its answer hang that long.
  */
 export const sysctls = `# Managed by Pulumi (pulumi-rancher-ha)
-net.ipv4.tcp_keepalive_time = 30
-net.ipv4.tcp_keepalive_intvl = 10
+net.ipv4.tcp_keepalive_time = 15
+net.ipv4.tcp_keepalive_intvl = 5
 net.ipv4.tcp_keepalive_probes = 3
 net.ipv4.tcp_retries2 = 6
 `;
@@ -31,8 +31,9 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
 /**
  * The manual's configuration, improved where measurements show a gain (docs/load-balancer.md):
  * - upstream keep-alive, which needs an empty `Connection` header: a third of the CPU per request;
- * - `least_conn` with shared counts and a connect timeout: a node that is silently gone is avoided. POSTs are never sent twice:
- *   `proxy_next_upstream` leaves out `non_idempotent`;
+ * - `least_conn` with shared counts and a connect timeout: a node that is silently gone is avoided;
+ * - a request that one node answers with 502 or 503 is given to the next, but no node is ever left out for it: Rancher rightly
+ *   answers 503 for a cluster that is not connected. POSTs are never sent twice: `proxy_next_upstream` leaves out `non_idempotent`;
  * - TCP keep-alive on both sides: dead peers do not hold connections for hours;
  * - only names that are ours are served, and forwarding headers are set here and not passed on: an ingress that trusts the load
  *   balancer can be told nothing by a client;
@@ -165,7 +166,7 @@ ${block(8, certificates)}
         proxy_read_timeout ${readTimeoutSeconds}s;
         proxy_send_timeout ${readTimeoutSeconds}s;
         proxy_socket_keepalive on;
-        proxy_next_upstream error timeout;
+        proxy_next_upstream error timeout${settings.maxFails === 0 ? " http_502 http_503" : ""};
         proxy_set_header Host ${hostname};
         proxy_set_header Upgrade $upgrade_protocol;
         proxy_set_header Connection $connection_upgrade;

@@ -44,8 +44,10 @@ export interface NginxTuningArgs {
      */
     readTimeoutSeconds?: pulumi.Input<number>;
     /**
-     * Failures within `failTimeoutSeconds` after which a node is left out for as long. Default 0, never: a node is tried at each
-     * request, and used again the moment it is back. NGINX's own 1 goes on failing for seconds after all nodes are back.
+     * Failures within `failTimeoutSeconds` after which a node is left out for as long. Default 0, never: a node that fails is passed
+     * over request by request, also when it answers 502 or 503, and used again the moment it is back. NGINX's own 1 goes on failing
+     * for 9 s after all nodes are back. With another value, answers of 502 and 503 are passed on: Rancher's rightful ones would
+     * else count against its nodes.
      */
     maxFails?: pulumi.Input<number>;
     /** Seconds for `maxFails`. Default 2. */

@@ -1,4 +1,5 @@
 import { createHash } from "crypto";
+import { dirname } from "path";
 import { downSignal, healthCheck, keepalivedConf, Vrrp } from "./keepalivedConf";
 import { nginxConf, sysctls } from "./nginxConf";
 import { NginxSettings } from "./schema";
@@ -51,7 +52,7 @@ function pem(chain: string, key: string, suffix: string): ReleaseFiles {
 
 /**
  * For files that another tool renews: systemd watches them, and NGINX is reloaded once the two belong together. The tool writes
- * them one after the other.
+ * them one after the other. It may do that by new links or new files of the same name, which only their folder tells.
  */
 function reloadOnRenewal({ certificateChain, privateKey }: { certificateChain: string; privateKey: string }): ReleaseFiles {
     return {
@@ -59,8 +60,7 @@ function reloadOnRenewal({ certificateChain, privateKey }: { certificateChain: s
 Description=Certificate of the load balancer
 
 [Path]
-PathChanged=${certificateChain}
-PathChanged=${privateKey}
+${[...new Set([certificateChain, dirname(certificateChain), privateKey, dirname(privateKey)])].map(path => `PathChanged=${path}`).join("\n")}
 
 [Install]
 WantedBy=multi-user.target
@@ -74,10 +74,17 @@ ExecStart=/usr/local/sbin/rancher-ha-reload-certificate
 `,
         "reload-certificate": `#!/bin/sh
 ${managed}set -eu
+loaded=/run/rancher-ha-certificate
 for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
     certificate=$(openssl x509 -noout -pubkey -in ${certificateChain} 2>/dev/null) || certificate=unreadable
     key=$(openssl pkey -pubout -in ${privateKey} 2>/dev/null) || key=
-    if [ "$certificate" = "$key" ] && nginx -t -q; then exec systemctl reload nginx; fi
+    if [ "$certificate" = "$key" ] && nginx -t -q; then
+        now=$(sha256sum <${certificateChain})
+        [ "$now" != "$(cat "$loaded" 2>/dev/null)" ] || exit 0
+        systemctl reload nginx
+        echo "$now" >"$loaded"
+        exit 0
+    fi
     sleep 5
 done
 echo "${certificateChain} and ${privateKey} do not belong together: NGINX goes on with the certificate it has" >&2

@@ -1,209 +1,48 @@
-import { ChildProcess, spawn } from "child_process";
+import { ChildProcess } from "child_process";
 import { once } from "events";
 import { readFileSync } from "fs";
-import { createServer, get, Server } from "http";
+import { get } from "http";
 import { connect as connectHttp2 } from "http2";
-import { request } from "https";
-import { AddressInfo } from "net";
 import { join } from "path";
-import { connect as connectTls, TLSSocket } from "tls";
-import { nodeProgram } from "../../components/host/programs";
-import { hostScript, probeScript } from "../../components/loadBalancer/nginxLoadBalancer";
-import { parseObservation } from "../../components/loadBalancer/observation";
-import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
+import { connect as connectTls } from "tls";
 import { command } from "../../lab/engine/providers/command";
-import { addressOf, hostExec, Instance, labFiles, removeHost, startHost } from "../../lab/lab";
+import { labFiles } from "../../lab/lab";
 import { run } from "../../lab/process";
-import { issue, Issued } from "../certificates";
-import { hostDigest, hostKeyOf } from "./testStack";
+import {
+    Applied,
+    address,
+    apply,
+    ask,
+    broken,
+    ca,
+    certificate,
+    connection,
+    heard,
+    hostState,
+    hostname,
+    instance,
+    keys,
+    newCertificate,
+    onHost,
+    probe,
+    program,
+    refused,
+    runOnHostIsOver,
+    served,
+    ssh,
+    workers,
+    startLabHost,
+    stopLabHost,
+} from "./labHost";
 
 jest.setTimeout(5 * 60_000);
 
-const instance: Instance = "test";
-const host = "lb2";
-const address = addressOf(instance, host);
-const hostname = "rancher.lab.internal";
-const ca = issue({ name: "CA of a test", ca: true });
-const newCertificate = () => issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
-const certificate = newCertificate();
-
 let pristine: string;
-let upstream: Server;
-let epoch = 0;
-/** Everything that was said, to be searched for the keys at the end. */
-const heard: string[] = [];
-const keys = [certificate.privateKey];
-
-beforeAll(async () => {
-    await removeHost(instance, host);
-    await startHost(instance, host);
-    pristine = await hostState();
-    upstream = createServer((asked, answer) => answer.end(`${asked.headers.host} ${asked.headers["x-forwarded-proto"]}`));
-    await once(upstream.listen(0, address.replace(/\d+$/, "1")), "listening");
-});
-
-afterAll(async () => {
-    upstream?.close();
-    await removeHost(instance, host);
-});
-
-interface Applied {
-    code: number | null;
-    stdout: string;
-    said: string;
-}
-
-const onHost = async (script: string) => (await hostExec(instance, host, ["sh", "-c", script])).stdout;
-const connection = () => ({
-    host: address,
-    port: 22,
-    user: "root",
-    privateKey: readFileSync(labFiles(instance).privateKey, "utf8"),
-    hostKey: hostKeyOf(instance, host),
-});
-
-function settings(changes: Partial<NginxSettings> = {}, served: Issued = certificate): NginxSettings {
-    const { address: gateway, port } = upstream.address() as AddressInfo;
-    return {
-        ...nginxSettingsSchema.parse({
-            hosts: [connection()],
-            hostname,
-            upstreams: [gateway],
-            upstreamPort: port,
-            certificateChain: served.certificate,
-            privateKey: served.privateKey,
-        }),
-        ...changes,
-    };
-}
-
-const program = (changes: Partial<NginxSettings> = {}, served?: Issued) => hostScript(settings(changes, served), ++epoch);
-
-interface SshOptions {
-    /** Sees every line of progress, and may end the client. */
-    onLine?: (line: string, client: ChildProcess) => void;
-    /** Shell text to run on the host first. */
-    before?: string;
-}
-
-/** Runs a verb of a program over SSH, as the command provider does. */
-function ssh(verb: string, text: string, options: SshOptions = {}): Promise<Applied> {
-    const { privateKey, knownHosts } = labFiles(instance);
-    const client = spawn("ssh", [
-        "-F",
-        "none",
-        "-T",
-        "-i",
-        privateKey,
-        "-o",
-        "IdentitiesOnly=yes",
-        "-o",
-        "BatchMode=yes",
-        "-o",
-        "LogLevel=ERROR",
-        "-o",
-        "StrictHostKeyChecking=yes",
-        "-o",
-        `UserKnownHostsFile=${knownHosts}`,
-        "-o",
-        "GlobalKnownHostsFile=/dev/null",
-        `root@${address}`,
-        `${options.before ?? ""} exec timeout -k 10 600 sh -s ${verb}`,
-    ]);
-    return new Promise((resolve, reject) => {
-        const result = { stdout: "", said: "" };
-        client.stdout.on("data", chunk => (result.stdout += chunk));
-        client.stderr.on("data", chunk => {
-            result.said += chunk;
-            String(chunk)
-                .split("\n")
-                .filter(Boolean)
-                .forEach(line => options.onLine?.(line, client));
-        });
-        client.stdin.on("error", () => undefined);
-        client.stdin.end(text);
-        client.on("error", reject);
-        client.on("close", code => {
-            heard.push(result.stdout, result.said);
-            resolve({ code, ...result });
-        });
-    });
-}
-
-async function apply(text: string): Promise<Applied> {
-    const applied = await ssh("apply", text);
-    if (applied.code !== 0) throw new Error(`apply ended with ${applied.code}: ${applied.said}`);
-    expect(applied).toMatchObject({ stdout: expect.stringMatching(/^[0-9a-f]{16}\n$/) });
-    return applied;
-}
-
-/** The probe as `observeHost` runs it. */
-async function probe(changes: Partial<ReturnType<typeof connection>> = {}): Promise<string> {
-    const sources = ["ssh.js", "probeHost.js"].map(file => join(__dirname, "..", "..", "components", "host", "runner", file));
-    const input = nodeProgram(sources, { host: { ...connection(), ...changes }, program: probeScript() });
-    const { stdout, stderr } = await run("node", ["-", "probe"], { input, timeoutSeconds: 40 });
-    heard.push(stdout, stderr);
-    return parseObservation(stdout).findings;
-}
-
-/** What a run could change: contents, modes, owners, links, packages, kernel settings, the service. */
-async function hostState(): Promise<string> {
-    const rest =
-        await onHost(`find /etc /var/lib/pulumi-rancher-ha /var/lib/nginx /var/log/nginx /var/tmp/rancher-ha.* -printf '%p %m %u:%g %l\\n' 2>/dev/null | sort
-        dpkg-query -W
-        sysctl net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2
-        systemctl is-enabled nginx 2>&1
-        systemctl is-active nginx
-        true`);
-    return (await hostDigest(host, instance)) + rest;
-}
-
-/** Asks over HTTPS for our name. */
-function ask(path = "/"): Promise<{ status: number; body: string; fingerprint: string }> {
-    return new Promise((resolve, reject) => {
-        const options = { host: address, path, servername: hostname, ca: ca.certificate, agent: false, headers: { host: hostname } };
-        const asked = request(options, answer => {
-            const { fingerprint256 } = (answer.socket as TLSSocket).getPeerCertificate();
-            let body = "";
-            answer
-                .on("data", chunk => (body += chunk))
-                .on("end", () => resolve({ status: answer.statusCode!, body, fingerprint: fingerprint256 }));
-        });
-        asked.on("error", reject).end();
-    });
-}
-
-const fingerprint = async (of: Issued) =>
-    (await run("openssl", ["x509", "-noout", "-fingerprint", "-sha256"], { input: of.certificate })).stdout.trim().split("=")[1];
-const served = async (of: Issued) =>
-    expect(await ask()).toEqual({ status: 200, body: `${hostname} https`, fingerprint: await fingerprint(of) });
-const workers = () => onHost("pgrep -P $(cat /run/nginx.pid) | sort");
-
-/** The program is refused with these words, and the host is as it was, byte by byte, and still serves. */
-async function refused(text: string, words: RegExp): Promise<void> {
-    const serves = (await hostExec(instance, host, ["test", "-e", "/var/lib/pulumi-rancher-ha"], { tolerate: true })).code === 0;
-    const before = await hostState();
-    const answer = serves ? await ask() : undefined;
-    const applied = await ssh("apply", text);
-    expect(applied).toMatchObject({ stdout: "", said: expect.stringMatching(words) });
-    expect(applied.code).not.toBe(0);
-    expect(await hostState()).toBe(before);
-    if (serves) expect(await ask()).toEqual(answer);
-}
-
-/** Breaks something on the host for as long as `work` takes. */
-async function broken(breakIt: string, mendIt: string, work: () => Promise<void>): Promise<void> {
-    await onHost(`set -e; ${breakIt}`);
-    try {
-        await work();
-    } finally {
-        await onHost(mendIt);
-    }
-}
+beforeAll(async () => void (pristine = await startLabHost()));
+afterAll(stopLabHost);
 
 /** Waits until dpkg has begun with NGINX. */
 const halfInstalled = "for n in $(seq 600); do [ ! -e /var/lib/dpkg/info/nginx-common.list ] || exit 0; sleep 0.05; done; exit 1";
-const runOnHostIsOver = () => onHost("flock -w 120 /run/lock/pulumi-rancher-ha true");
 const listener = (port: number) =>
     `systemd-run -q --unit=lab-listener perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'
     for n in 1 2 3 4 5 6 7 8 9 10; do ss -Hltn 'sport = :${port}' | grep -q . && break; sleep 0.2; done`;

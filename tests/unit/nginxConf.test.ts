@@ -120,8 +120,13 @@ test("what a client may not tell the nodes is replaced or removed", () => {
 });
 
 test("a request that may change something is never sent to a second node", () => {
-    expect(tls(render())).toContain("proxy_next_upstream error timeout;");
+    expect(tls(render())).toContain("proxy_next_upstream error timeout http_502 http_503;");
     expect(render()).not.toContain("non_idempotent");
+});
+
+test("a 503 never counts against a node: Rancher answers so for a cluster that is not connected", () => {
+    expect(render()).toContain("max_fails=0 ");
+    expect(tls(render({ maxFails: 1 }))).toContain("proxy_next_upstream error timeout;");
 });
 
 test.each(versions)("names that are not ours are refused by NGINX %s", version => {

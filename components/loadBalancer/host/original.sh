@@ -75,7 +75,7 @@ restore_host() {
     remove_packages
     restore_product nginx
     restore_product keepalived
-    rm -f /run/rancher-ha-nginx-down
+    rm -f /run/rancher-ha-nginx-down /run/rancher-ha-certificate
     rm -rf "$state"
     rmdir "$(dirname "$state")" 2>/dev/null || true
 }

@@ -72,11 +72,14 @@ staged() { case $1 in /*) echo "$1" ;; *) echo "$stage/$1" ;; esac; }
 
 # CHAIN KEY. NGINX lets a certificate and a key of different types pass, and then every full handshake fails.
 check_certificate() {
+    for file in "$1" "$2"; do
+        [ -e "$file" ] || fail "expected a PEM file $file, found none. The host was left as it was"
+    done
     of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>&1) || fail "the certificate ${1##*/} is not readable: $of_certificate. The host was left as it was"
     of_key=$(openssl pkey -pubout -in "$2" 2>/dev/null) || fail "the private key ${2##*/} is not readable. The host was left as it was"
     [ "$of_certificate" = "$of_key" ] || fail "the private key does not belong to the certificate ${1##*/}. The host was left as it was"
     openssl x509 -noout -checkhost "$hostname" -in "$1" | grep -q 'does match' ||
-        fail "the certificate ${1##*/} does not cover $hostname: $(openssl x509 -noout -ext subjectAltName -in "$1" 2>/dev/null | tail -n 1). The host was left as it was"
+        fail "the certificate ${1##*/} does not cover $hostname: $(openssl x509 -noout -ext subjectAltName -in "$1" 2>/dev/null | tail -n 1 | sed 's/^ *//'). The host was left as it was"
     openssl verify -partial_chain -trusted "$1" "$1" >/dev/null 2>&1 ||
         fail "the certificate ${1##*/} is valid from $(openssl x509 -noout -dates -in "$1" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /'), and the clock of this host says $(date -u). Renew the certificate, or set the clock. The host was left as it was"
     disorder=$(openssl crl2pkcs7 -nocrl -certfile "$1" | openssl pkcs7 -print_certs -noout | awk '

@@ -1,0 +1,438 @@
+import { createHash } from "crypto";
+import { once } from "events";
+import { IncomingMessage } from "http";
+import { request } from "https";
+import { connect as connectTls } from "tls";
+import WebSocket, { WebSocketServer } from "ws";
+import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
+import { NginxSettings } from "../../components/loadBalancer/schema";
+import { hostExec, killHost } from "../../lab/lab";
+import { run, until } from "../../lab/process";
+import { issue, Issued, KeyKind } from "../certificates";
+import {
+    address,
+    apply,
+    ask,
+    ca,
+    certificate,
+    fingerprint,
+    host,
+    hostname,
+    hostState,
+    instance,
+    keys,
+    onHost,
+    probe,
+    program,
+    refused,
+    runOnHostIsOver,
+    served,
+    settings,
+    ssh,
+    startLabHost,
+    stopLabHost,
+    upstreamServer,
+    workers,
+} from "./labHost";
+
+jest.setTimeout(5 * 60_000);
+
+/** What a client may do wrong, and what a user may bring, to a load balancer that serves. */
+
+let seen: { headers: IncomingMessage["headers"]; digest: string; bytes: number };
+let pristine: string;
+
+beforeAll(async () => {
+    pristine = await startLabHost((asked, answer) => {
+        const hash = createHash("sha256");
+        let bytes = 0;
+        asked
+            .on("data", chunk => (hash.update(chunk), (bytes += chunk.length)))
+            .on("end", () => {
+                seen = { headers: asked.headers, digest: hash.digest("hex"), bytes };
+                answer.end(`${asked.headers.host} ${asked.headers["x-forwarded-proto"]}`);
+            });
+    });
+    const sockets = new WebSocketServer({ noServer: true });
+    upstreamServer().on("upgrade", (asked, socket, head) => {
+        if (asked.headers.upgrade !== "websocket")
+            return void socket.write(
+                `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${asked.headers.upgrade}\r\n\r\n`,
+            );
+        sockets.handleUpgrade(asked, socket, head, client => client.on("message", message => client.send(String(message))));
+    });
+    await apply(program());
+});
+
+afterAll(stopLabHost);
+
+/** Sends a request with these headers; resolves to its status. */
+function send(headers: Record<string, string>, { method = "GET", path = "/", body = Buffer.alloc(0) } = {}): Promise<number> {
+    return new Promise((resolve, reject) => {
+        const options = {
+            host: address,
+            path,
+            method,
+            servername: hostname,
+            ca: ca.certificate,
+            agent: false,
+            headers: { host: hostname, ...headers },
+        };
+        request(options, answer => answer.resume().on("end", () => resolve(answer.statusCode!)))
+            .on("error", reject)
+            .end(body);
+    });
+}
+
+/** A text over TLS; resolves to what came until the connection ended. */
+function raw(text: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+        const socket = connectTls({ host: address, port: 443, servername: hostname, ca: ca.certificate }, () => socket.write(text));
+        let answer = "";
+        socket
+            .on("data", chunk => (answer += chunk))
+            .on("end", () => resolve(answer))
+            .on("error", reject);
+    });
+}
+
+describe("clients", () => {
+    test("cannot forge what the nodes are told about them", async () => {
+        const forged = {
+            "x-forwarded-for": "6.6.6.6",
+            "x-forwarded-proto": "http",
+            "x-forwarded-host": "evil.example.com",
+            "x-forwarded-port": "80",
+            "x-real-ip": "6.6.6.6",
+            forwarded: "for=6.6.6.6",
+            "x-api-host": "evil.example.com",
+        };
+        expect(await send(forged)).toBe(200);
+        const gateway = address.replace(/\d+$/, "1");
+        expect(seen.headers).toMatchObject({
+            host: hostname,
+            "x-forwarded-for": gateway,
+            "x-forwarded-proto": "https",
+            "x-forwarded-host": hostname,
+            "x-forwarded-port": "443",
+            "x-real-ip": gateway,
+        });
+        expect(Object.keys(seen.headers)).not.toEqual(expect.arrayContaining(["forwarded"]));
+        expect(seen.headers).not.toHaveProperty("x-api-host");
+        expect(await send({ host: "evil.example.com" })).toBe(421);
+    });
+
+    test("behind a trusted proxy are told from it", async () => {
+        await apply(program({ trustedProxies: [address.replace(/\d+$/, "1")] }));
+        await send({ "x-forwarded-for": "6.6.6.6, 192.0.2.77" });
+        expect(seen.headers["x-forwarded-for"]).toBe("192.0.2.77");
+        await apply(program());
+    });
+
+    test("may send 40 kB of headers, and not 300 kB", async () => {
+        const large = "a".repeat(40_000);
+        expect(await send({ "x-large": large })).toBe(200);
+        expect(seen.headers["x-large"]).toBe(large);
+        expect(await send({ "x-large": "a".repeat(300_000) }).catch(() => 400)).toBe(400);
+        await served(certificate);
+    });
+
+    test("that do not end their headers are cut off, while others are served", async () => {
+        const slow = raw(`GET / HTTP/1.1\r\nHost: ${hostname}\r\nX-Slow: `);
+        await served(certificate);
+        expect(await slow).toBe("");
+    });
+
+    test("upload 100 MB", async () => {
+        const body = Buffer.alloc(100 * 1024 * 1024, "x");
+        expect(await send({ "content-length": String(body.length) }, { method: "POST", path: "/upload", body })).toBe(200);
+        expect(seen).toMatchObject({ bytes: body.length, digest: createHash("sha256").update(body).digest("hex") });
+    });
+
+    test("get no upgrade but WebSocket and SPDY", async () => {
+        const upgrade = async (protocol: string) => {
+            const answer = raw(`GET / HTTP/1.1\r\nHost: ${hostname}\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\n\r\n`);
+            return (
+                await Promise.race([answer, new Promise<string>(resolve => setTimeout(() => resolve("HTTP/1.1 101 (open)"), 2000))])
+            ).split(" ")[1];
+        };
+        expect([await upgrade("h2c"), await upgrade("foo/1"), await upgrade("SPDY/3.1")]).toEqual(["200", "200", "101"]);
+    });
+
+    test("keep a WebSocket that is idle for longer than dead peers are kept", async () => {
+        const socket = new WebSocket(`wss://${hostname}/`, {
+            ca: ca.certificate,
+            lookup: (_name, _options, found) => found(null, [{ address, family: 4 }] as never),
+        });
+        await once(socket, "open");
+        await new Promise(resolve => setTimeout(resolve, 75_000));
+        const answer = once(socket, "message");
+        socket.send("still there");
+        expect(String((await answer)[0])).toBe("still there");
+        // The rest of the quarter of an hour is the read timeout, which is taken at its word.
+        expect(await onHost("grep -c 'proxy_read_timeout 1800s;' /etc/nginx/nginx.conf")).toBe("1\n");
+        socket.close();
+    });
+
+    test("do not reach what is for the host alone", async () => {
+        for (const path of ["/status", "/healthz", "/release"]) {
+            await send({}, { path });
+            expect((await ask(path)).body).toBe(`${hostname} https`);
+        }
+        await expect(fetch(`http://${address}:10280/healthz`)).rejects.toThrow();
+        expect(await onHost("curl -s http://127.0.0.1:10280/healthz")).toBe("ok\n");
+        expect(await onHost("curl -s http://127.0.0.1:10280/status")).toMatch(/Active connections: \d+/);
+    });
+});
+
+describe("the access log", () => {
+    const lines = async () =>
+        (await onHost("cat /var/log/nginx/access.log"))
+            .trim()
+            .split("\n")
+            .map(line => JSON.parse(line));
+
+    test("is JSON with upstream timings, without the token of an import", async () => {
+        await send({}, { path: "/v3/import/abcdef-token-abcdef.yaml?a=b" });
+        await send({}, { path: "/v3//import/abcdef-token-abcdef.yaml" });
+        await send({}, { path: '/quoted"?a=b' });
+        const [first, second, third] = (await lines()).slice(-3);
+        expect(first).toMatchObject({
+            method: "GET",
+            uri: "/v3/import/",
+            status: 200,
+            client: address.replace(/\d+$/, "1"),
+            tls: "TLSv1.3",
+        });
+        expect(Number(first.upstream_seconds)).toBeGreaterThanOrEqual(0);
+        expect(second.uri).toBe("/v3/import/");
+        expect(third.uri).toBe('/quoted"?a=b');
+        expect(await onHost("grep -c abcdef-token /var/log/nginx/access.log || true")).toBe("0\n");
+    });
+
+    test("is rotated, and NGINX writes into the new file", async () => {
+        expect(await onHost("systemctl is-enabled logrotate.timer")).toBe("enabled\n");
+        await onHost("logrotate --force /etc/logrotate.d/nginx");
+        await until("a new file", 10, async () => (await send({}), (await onHost("wc -l </var/log/nginx/access.log")).trim() !== "0"));
+        expect(await onHost("ls /var/log/nginx/access.log.1")).toContain("access.log.1");
+    });
+});
+
+describe("certificates that cannot be served are refused, and the old one is served on", () => {
+    const issued = (options: Partial<Parameters<typeof issue>[0]>) => {
+        const made = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth", ...options });
+        keys.push(made.privateKey);
+        return made;
+    };
+    test.each<[string, () => Issued, RegExp]>([
+        [
+            "for another name",
+            () => issued({ names: ["DNS:other.example.com"] }),
+            /fullchain\.pem does not cover rancher\.lab\.internal: DNS:other\.example\.com/,
+        ],
+        [
+            "expired",
+            () => issued({ days: -1 }),
+            /fullchain\.pem is valid from .* to .*, and the clock of this host says .*Renew the certificate, or set the clock/,
+        ],
+        [
+            "with a chain in the wrong order",
+            () => {
+                const made = issued({});
+                return { ...made, certificate: made.certificate + certificate.certificate };
+            },
+            /the chain fullchain\.pem is not in order: expected the certificate of .*CA of a test, found /,
+        ],
+    ])("%s", (_what, made, words) => refused(program({}, made()), words));
+
+    test("not valid yet on this host, whose clock is far off", async () => {
+        // The clock belongs to the whole machine: what the host takes for its time is changed instead.
+        const early = program({ readTimeoutSeconds: 999 }).replace("openssl verify", "openssl verify -attime 1000000000");
+        await refused(early, /is valid from .*, and the clock of this host says/);
+    });
+});
+
+describe("certificates of other kinds", () => {
+    const rsa = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth", key: KeyKind.Rsa });
+
+    /** Fingerprint of what a client gets that knows these signatures only. */
+    const offered = (sigalgs: string) =>
+        new Promise<string>((resolve, reject) => {
+            const socket = connectTls({ host: address, port: 443, servername: hostname, ca: ca.certificate, sigalgs }, () => {
+                resolve(socket.getPeerCertificate().fingerprint256);
+                socket.destroy();
+            });
+            socket.on("error", reject);
+        });
+
+    test("two: every client gets the one that it knows", async () => {
+        keys.push(rsa.privateKey);
+        await apply(program({ secondCertificate: { certificateChain: rsa.certificate, privateKey: rsa.privateKey } }));
+        expect(await offered("ECDSA+SHA256")).toBe(await fingerprint(certificate));
+        expect(await offered("RSA-PSS+SHA256")).toBe(await fingerprint(rsa));
+        expect(await onHost("stat -Lc '%a %U' /etc/nginx/rancher-ha/privkey-2.pem")).toBe("600 root\n");
+        expect(await probe()).toBe("in sync");
+        await apply(program());
+    });
+
+    describe("files that another tool keeps on the host", () => {
+        const live = "/etc/letsencrypt/live/rancher";
+        const kept = { certificateChain: `${live}/fullchain.pem`, privateKey: `${live}/privkey.pem` };
+        const elsewhere = (): Partial<NginxSettings> => ({ certificateChain: undefined, privateKey: undefined, certificateOnHost: kept });
+        const put = async (name: string, text: string, version: number) => {
+            const archive = `/etc/letsencrypt/archive/${name}${version}.pem`;
+            await hostExec(instance, host, ["sh", "-c", `umask 077; mkdir -p ${live} /etc/letsencrypt/archive; cat >${archive}`], {
+                input: text,
+            });
+            await onHost(`ln -sfn ${archive} ${live}/${name}.pem`);
+        };
+        afterAll(() => onHost("rm -rf /etc/letsencrypt"));
+
+        test("are refused while they are missing", () =>
+            refused(program(elsewhere()), /expected a PEM file \/etc\/letsencrypt\/live\/rancher\/fullchain\.pem, found none/));
+
+        test("are served, and so is a renewal once both are written", async () => {
+            await put("fullchain", certificate.certificate, 1);
+            await put("privkey", certificate.privateKey, 1);
+            await apply(program(elsewhere()));
+            await served(certificate);
+            expect(await probe()).toBe("in sync");
+
+            const renewed = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
+            keys.push(renewed.privateKey);
+            const before = await workers();
+            await put("fullchain", renewed.certificate, 2);
+            await new Promise(resolve => setTimeout(resolve, 2000));
+            expect(await workers()).toBe(before);
+            await served(certificate);
+            await put("privkey", renewed.privateKey, 2);
+            await until("the renewed certificate", 40, async () => (await ask()).fingerprint === (await fingerprint(renewed)));
+            expect(await probe()).toBe("in sync");
+        });
+
+        test("that were renewed without a reload are seen as drift", async () => {
+            await onHost("systemctl stop rancher-ha-certificate.path");
+            const renewed = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
+            keys.push(renewed.privateKey);
+            await put("fullchain", renewed.certificate, 3);
+            await put("privkey", renewed.privateKey, 3);
+            expect(await probe()).toBe(
+                `rancher-ha-certificate.path: inactive, expected active\nNGINX does not serve the certificate in ${live}/fullchain.pem`,
+            );
+            await apply(program(elsewhere()));
+            await served(renewed);
+            expect(await probe()).toBe("in sync");
+        });
+
+        test("stay when the stack brings its own certificate again", async () => {
+            await apply(program());
+            await served(certificate);
+            expect(await onHost(`ls ${live}`)).toBe("fullchain.pem\nprivkey.pem\n");
+            expect(await onHost("systemctl is-active rancher-ha-certificate.path || true")).toBe("inactive\n");
+        });
+    });
+});
+
+describe("extra directives", () => {
+    const extra = (directives: Partial<NginxSettings["extraDirectives"]>) => ({
+        extraDirectives: { http: "", server: "", location: "", ...directives },
+    });
+
+    test("take effect", async () => {
+        await apply(program(extra({ http: "map $host $greeting { default hello; }", server: "add_header X-Greeting $greeting always;" })));
+        const header = await new Promise(resolve =>
+            request({ host: address, servername: hostname, ca: ca.certificate, agent: false, headers: { host: hostname } }, answer =>
+                resolve(answer.resume().headers["x-greeting"]),
+            ).end(),
+        );
+        expect(header).toBe("hello");
+        await apply(program());
+    });
+
+    test.each([
+        [
+            "that NGINX does not know",
+            extra({ server: "no_such_directive on;" }),
+            /refuses the configuration:[^]*unknown directive "no_such_directive"/,
+        ],
+        [
+            "that open another listener",
+            extra({ http: "server { listen 8443; return 204; }" }),
+            /expected no other listener than ports 80 and 443, found listen 8443/,
+        ],
+        [
+            "that include a file with one",
+            extra({ http: "include /run/extra.conf;" }),
+            /expected no other listener than ports 80 and 443, found listen 0\.0\.0\.0:9443/,
+        ],
+    ])("%s are refused before they go live", async (_what, changes, words) => {
+        await onHost("echo 'server { listen 0.0.0.0:9443; }' >/run/extra.conf");
+        await refused(program(changes), words);
+    });
+});
+
+test("more connections than the host has files are refused", () =>
+    refused(
+        program({ workerConnections: 900_000 }),
+        /workerConnections: expected at most \d+, because NGINX may open \d+ files on this host, found 900000\. Lower it, or raise LimitNOFILE/,
+    ));
+
+test("the last three releases are kept, their keys for root alone", async () => {
+    for (const readTimeoutSeconds of [1000, 1001, 1002, 1003]) await apply(program({ readTimeoutSeconds }));
+    const kept = await onHost("ls /var/lib/pulumi-rancher-ha/load-balancer/releases");
+    expect(kept.trim().split("\n")).toHaveLength(3);
+    expect(
+        await onHost("find /var/lib/pulumi-rancher-ha -name 'privkey*' ! -perm 600; stat -c %a /var/lib/pulumi-rancher-ha/load-balancer"),
+    ).toBe("700\n");
+    await apply(program());
+});
+
+test("the host loses power in the middle of a change: it serves after it, and the next apply converges", async () => {
+    let lost: Promise<unknown> | undefined;
+    await ssh("apply", program({ readTimeoutSeconds: 2000 }), {
+        onLine: line => {
+            if (line.includes("switching to release")) lost = killHost(instance, host);
+        },
+    });
+    await lost;
+    await run("podman", ["start", `rancher-ha-${instance}-${host}`]);
+    await until(
+        "the host",
+        60,
+        async () => (await hostExec(instance, host, ["systemctl", "is-active", "ssh", "nginx"], { tolerate: true })).code === 0,
+    );
+    await runOnHostIsOver();
+    await served(certificate);
+    await apply(program({ readTimeoutSeconds: 2000 }));
+    expect(await probe()).toBe("in sync");
+});
+
+test("destroy leaves the host as it was", async () => {
+    expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
+    expect(await hostState()).toBe(pristine);
+});
+
+test("a host with an NGINX of somebody else is taken over without a moment without a listener, and given back", async () => {
+    const site = "server { listen 80 default_server; location / { return 200 theirs; } }";
+    await onHost(`{ apt-get -q update; DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install nginx; } >/run/apt.log 2>&1
+        rm /etc/nginx/sites-enabled/default; echo '${site}' >/etc/nginx/conf.d/shop.conf; systemctl restart nginx`);
+    const before = await hostState();
+    const theirs = async () => (await fetch(`http://${address}/`)).text();
+    expect(await theirs()).toBe("theirs");
+    await refused(
+        program(),
+        /nginx on this host is configured for something else:\n\/etc\/nginx\/conf\.d\/shop\.conf\nChoose another host, .*or set takeOver/,
+    );
+
+    const refusedConnections: Error[] = [];
+    const knock = setInterval(() => void fetch(`http://${address}/`).catch(error => refusedConnections.push(error.cause)), 20);
+    await apply(hostScript({ ...settings(), takeOver: true }, 1));
+    clearInterval(knock);
+    expect(refusedConnections.filter(error => /ECONNREFUSED/.test(String(error)))).toEqual([]);
+    await served(certificate);
+    expect(await probe()).toBe("in sync");
+
+    expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
+    expect(await hostState()).toBe(before);
+    expect(await theirs()).toBe("theirs");
+});
