@@ -177,7 +177,7 @@ export async function holding(args: string, work: (opened: number) => Promise<vo
     let opened!: (count: number) => void;
     const ready = new Promise<number>(resolve => (opened = resolve));
     const ended = hostExec(instance, "client", ["sh", "-c", `exec 3<>/run/end; traffic ${args} </run/end`], {
-        onLine: line => opened(JSON.parse(line).opened),
+        onLine: line => void (line.startsWith("{") && opened(JSON.parse(line).opened)),
     });
     await work(await Promise.race([ready, ended.then(() => 0)]));
     await sh("client", "echo >/run/end");

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -59,11 +60,13 @@ func requestsCommand(set *flag.FlagSet) func() (any, error) {
 			}()
 		}
 		all.Wait()
-		return summary(results, time.Duration(*event*float64(time.Second))), nil
+		return summary(results, time.Duration(float64(time.Second) / *rate), time.Duration(*event*float64(time.Second))), nil
 	}
 }
 
-func summary(results []requested, eventEnds time.Duration) map[string]any {
+// summary counts failures and delays. Users are disturbed from the start of the first request that fails or takes over 0.3 s until
+// one interval after the start of the last.
+func summary(results []requested, interval, eventEnds time.Duration) map[string]any {
 	var times []float64
 	var failedGet, failedPost, slow, verySlow, after int
 	var hang, longest, lastFailure time.Duration
@@ -83,7 +86,7 @@ func summary(results []requested, eventEnds time.Duration) map[string]any {
 			if disturbedFrom < 0 {
 				disturbedFrom = each.at
 			}
-			disturbedTo = each.at + each.took
+			disturbedTo = each.at + interval
 		}
 		if each.failure == "" {
 			continue
@@ -153,19 +156,47 @@ type pool struct {
 type connection struct {
 	*tls.Conn
 	reader *bufio.Reader
+	// arrived tells when the next answer begins, or that the server has closed the connection; nil for a new one.
+	arrived chan error
+	closed  atomic.Bool
+}
+
+// watch notices a server that closes an idle connection, as every client does.
+func (c *connection) watch() {
+	c.SetDeadline(time.Time{})
+	arrived := make(chan error, 1)
+	c.arrived = arrived
+	go func() {
+		_, err := c.reader.Peek(1)
+		c.closed.Store(err != nil)
+		arrived <- err
+	}()
+}
+
+// take returns a kept connection that is still open, or a new one.
+func (p *pool) take() (*connection, error) {
+	for {
+		select {
+		case c := <-p.idle:
+			if !c.closed.Load() {
+				return c, nil
+			}
+			c.Close()
+		default:
+			dialled, err := p.to.dial(p.timeout, p.to.tls("http/1.1"))
+			if err != nil {
+				return nil, err
+			}
+			return &connection{Conn: dialled, reader: bufio.NewReader(dialled)}, nil
+		}
+	}
 }
 
 func (p *pool) send(method, path string) string {
 	deadline := time.Now().Add(p.timeout)
-	var c *connection
-	select {
-	case c = <-p.idle:
-	default:
-		dialled, err := p.to.dial(p.timeout, p.to.tls("http/1.1"))
-		if err != nil {
-			return reason(err)
-		}
-		c = &connection{dialled, bufio.NewReader(dialled)}
+	c, err := p.take()
+	if err != nil {
+		return reason(err)
 	}
 	c.SetDeadline(deadline)
 	content := ""
@@ -173,7 +204,13 @@ func (p *pool) send(method, path string) string {
 		content = "hello"
 	}
 	fmt.Fprintf(c, "%s %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", method, path, p.to.host, len(content), content)
-	answer, err := http.ReadResponse(c.reader, nil)
+	if c.arrived != nil {
+		err = <-c.arrived
+	}
+	var answer *http.Response
+	if err == nil {
+		answer, err = http.ReadResponse(c.reader, nil)
+	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, answer.Body)
 	}
@@ -184,6 +221,7 @@ func (p *pool) send(method, path string) string {
 	if !p.keep || answer.Close {
 		c.Close()
 	} else {
+		c.watch()
 		select {
 		case p.idle <- c:
 		default:

@@ -207,7 +207,16 @@ describe("the access log", () => {
         expect(Number(first.upstream_seconds)).toBeGreaterThanOrEqual(0);
         expect(second.uri).toBe("/v3/import/");
         expect(third.uri).toBe('/quoted"?a=b');
-        expect(await onHost("grep -c abcdef-token /var/log/nginx/access.log || true")).toBe("0\n");
+        expect(await onHost("cat /var/log/nginx/*.log | grep -c abcdef-token || true")).toBe("0\n");
+    });
+
+    test("nor is that token in the error log when no node answers", async () => {
+        await apply(program({ upstreamPort: 9 }));
+        expect(await send({}, { path: "/v3/import/abcdef-token-abcdef.yaml" })).toBe(502);
+        expect(await send({}, { path: "/elsewhere" })).toBe(502);
+        expect(await onHost("grep -c elsewhere /var/log/nginx/error.log")).not.toBe("0\n");
+        expect(await onHost("cat /var/log/nginx/*.log | grep -c abcdef-token || true")).toBe("0\n");
+        await apply(program());
     });
 
     test("is rotated, and NGINX writes into the new file", async () => {
@@ -358,6 +367,11 @@ describe("extra directives", () => {
         [
             "that open another listener",
             extra({ http: "server { listen 8443; return 204; }" }),
+            /expected no other listener than ports 80 and 443, found listen 8443/,
+        ],
+        [
+            "that open one in words that are hard to find",
+            extra({ server: 'add_header X "#a"; "listen"\n 8443 ssl;' }),
             /expected no other listener than ports 80 and 443, found listen 8443/,
         ],
         [

@@ -59,13 +59,28 @@ check_stage() {
 $(sed "s|$stage/||g" /run/rancher-ha-test.log)
 The host was left as it was"
     # What a directive of somebody's own, or a file that it includes, opens beside ours.
-    opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | sed 's/#.*//' | sed 's/[;{}]/\n/g' | awk '$1 == "listen" { print $2 }' | sort -u | grep -vx "80\|443\|127.0.0.1:$status_port" || true)
+    opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | listeners | sort -u | grep -vx "80\|443\|127.0.0.1:$status_port" || true)
     [ -z "$opened" ] || fail "extraDirectives: expected no other listener than ports 80 and 443, found listen $(echo "$opened" | tr '\n' ' '). The host was left as it was"
     if [ -e "$stage/keepalived.conf" ]; then
         # Its exit code tells nothing in a container.
         faults=$(keepalived -t -l -f "$stage/keepalived.conf" 2>&1 | grep 'Line [0-9]' || true)
         [ -z "$faults" ] || fail "keepalived refuses its configuration: $faults. The host was left as it was"
     fi
+}
+
+# The addresses of all `listen` directives, read as NGINX reads words: quoted or not, over lines, without comments.
+listeners() {
+    # shellcheck disable=SC2016 # variables of Perl
+    perl -0777 -ne '
+        my $statement = 1; my $listen = 0;
+        while (/(#[^\n]*)|([;{}])|"((?:\\.|[^"\\])*)"|\x27((?:\\.|[^\x27\\])*)\x27|([^\s;{}"\x27]+)/g) {
+            next if defined $1;
+            if (defined $2) { $statement = 1; $listen = 0; next }
+            my $word = $3 // $4 // $5;
+            print "$word\n" if $listen;
+            $listen = $statement && $word eq "listen";
+            $statement = 0;
+        }'
 }
 
 staged() { case $1 in /*) echo "$1" ;; *) echo "$stage/$1" ;; esac; }
