@@ -1,9 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help up preview drift down output prepare check test lint bench bench-stack clean
+.PHONY: help up preview drift down output prepare check fast-tests test lint bench bench-stack clean
 
 # npm ci only when the lock file changed.
 installed := node_modules/.package-lock.json
 tsx := node_modules/.bin/tsx
+cache := node_modules/.cache
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,15 +25,19 @@ output: $(installed) ## Print one output of the stack "dev", secrets included: m
 	@$(tsx) lab/dev.ts output $(NAME)
 
 check: prepare ## Types, lint, unit and component tests: the loop to work in
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target fast-tests lint
+
+fast-tests: $(installed)
 	@node_modules/.bin/jest tests/unit tests/component
 
 test: prepare ## Every test layer, the whole stack included (30 minutes)
 	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --runInBand
 
-lint: $(installed) ## Types, formatting and lint alone
-	@node_modules/.bin/tsc -p tsconfig.strict.json & types=$$!; node_modules/.bin/eslint . && node_modules/.bin/prettier --log-level warn --check . && wait $$types
+lint: $(installed) ## Types, formatting and lint alone; what did not change is not looked at again
+	@node_modules/.bin/tsc -p tsconfig.strict.json --incremental --tsBuildInfoFile $(cache)/types & types=$$!; \
+	node_modules/.bin/eslint --cache --cache-strategy content --cache-location $(cache)/eslint . && \
+	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier --log-level warn --check . && wait $$types
 
 bench-stack: prepare ## Measure how long "make up" and its parts take, and the lab's memory
 	@$(tsx) bench/stack.ts

@@ -60,7 +60,9 @@ export async function startBed(): Promise<void> {
             if (kind === "upstream") await startUpstream(host);
         }),
     );
-    await sh("client", "sysctl -qw net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1");
+    // A configuration that opens a connection for each request would run out of ports before it runs out of anything else.
+    const range = "net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1";
+    await Promise.all(["client" as const, ...balancers].map(host => sh(host, `sysctl -qw ${range}`)));
 }
 
 export async function stopBed(): Promise<void> {

@@ -134,30 +134,18 @@ export async function failures(report: Report, quick: boolean, candidates: Varia
     const variants = [manual, ...candidates].slice(0, balancers.length);
     const rows: string[][] = [];
     for (const scenario of scenarios.filter(({ lasts }) => !quick || lasts < 60)) {
-        const found = new Map(variants.map(({ name }) => [name, [] as any[]]));
-        for (let round = 0; round < (quick ? 1 : 2); round++) {
-            const results = await suffered(scenario, variants, balancers);
-            variants.forEach(({ name }, index) => found.get(name)!.push(results[index]));
-            progress("failures", `${scenario.name}, round ${round + 1}`);
+        const results = new Map((await suffered(scenario, variants, balancers)).map((result, index) => [variants[index].name, result]));
+        progress("failures", scenario.name);
+        for (const [name, result] of results) {
+            const { requests, failedGet, failedPost, twice, hang, longest, lastFailureAfter } = result;
+            const counts = [requests, failedGet, failedPost, twice].map(String);
+            rows.push([scenario.name, name, ...counts, hang.toFixed(0), longest.toFixed(1), lastFailureAfter.toFixed(1)]);
         }
-        const sum = (name: string, key: string) => found.get(name)!.reduce((total, result) => total + result[key], 0);
-        for (const { name } of variants) {
-            rows.push([
-                scenario.name,
-                name,
-                String(sum(name, "requests")),
-                String(sum(name, "failedGet")),
-                String(sum(name, "failedPost")),
-                String(sum(name, "twice")),
-                sum(name, "hang").toFixed(0),
-                Math.max(...found.get(name)!.map(result => result.longest)).toFixed(1),
-                Math.max(...found.get(name)!.map(result => result.lastFailureAfter)).toFixed(1),
-            ]);
-        }
-        const failed = (name: string) => sum(name, "failedGet") + sum(name, "failedPost");
+        const of = (name: string) => results.get(name);
+        const failed = (name: string) => of(name).failedGet + of(name).failedPost;
         const { name } = variants[variants.length - 1];
         if (scenario.hangTarget)
-            report.target(`${scenario.name}: time that clients hang`, sum(name, "hang") / sum("manual", "hang"), "≤", scenario.hangTarget);
+            report.target(`${scenario.name}: time that clients hang`, of(name).hang / of("manual").hang, "≤", scenario.hangTarget);
         else
             report.target(`${scenario.name}: failed requests (the manual's: ${failed("manual")})`, failed(name), "≤", failed("manual"), "");
     }

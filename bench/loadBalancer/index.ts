@@ -1,4 +1,4 @@
-import { writeFileSync } from "fs";
+import { existsSync, readFileSync, writeFileSync } from "fs";
 import { availableParallelism } from "os";
 import { join } from "path";
 import { progress } from "../../lab/process";
@@ -11,27 +11,32 @@ import { handshakes, latency, throughput } from "./speed";
 import { websockets } from "./websockets";
 
 /**
- * NGINX with the manual's configuration against ours. Writes docs/load-balancer.md and its chart. `QUICK=1` takes fewer and
- * shorter rounds and prints instead; names of parts as arguments measure these alone and print.
+ * NGINX with the manual's configuration against ours. Writes docs/load-balancer.md and its chart. Names of parts as arguments
+ * measure these anew and keep the others as they are in docs/load-balancer.json. `QUICK=1` takes fewer and shorter rounds and
+ * prints instead.
  */
 const parts = { throughput, latency, handshakes, websockets, failures, changes, failover };
+
+const docs = join(__dirname, "..", "..", "docs");
 
 async function main(): Promise<void> {
     const quick = process.env.QUICK === "1";
     const chosen = process.argv.slice(2);
-    const report = new Report();
+    const data = join(docs, "load-balancer.json");
+    const report = new Report(!quick && chosen.length > 0 && existsSync(data) ? JSON.parse(readFileSync(data, "utf8")) : {});
     await startBed();
     let introduction: string;
     try {
         introduction = `# The load balancer, measured
 
-Written by \`make bench\` on ${new Date().toISOString().slice(0, 10)}: NGINX with the configuration of the manual (bench/loadBalancer/manual.conf) against ours with its
+Written by \`make bench\`: NGINX with the configuration of the manual (bench/loadBalancer/manual.conf) against ours with its
 defaults, in turn on the same hosts in one run, on ${availableParallelism()} cores: NGINX on one, clients and upstreams on the other. NGINX ${await nginxVersion("lb1")} (Debian 12)
 where nothing else is said, ${await nginxVersion("lb3")} where a newer one is. "manual again" is the same configuration a second time: a difference as small as
 its ratio is none. Medians, in brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only ratios mean anything elsewhere.`;
         for (const [name, part] of Object.entries(parts)) {
             if (chosen.length > 0 && !chosen.includes(name)) continue;
             progress(name, "…");
+            report.begin(name);
             await part(report, quick);
         }
     } finally {
@@ -39,10 +44,10 @@ its ratio is none. Medians, in brackets the lowest and the highest of the rounds
     }
     const text = report.markdown(introduction);
     process.stdout.write(text);
-    if (quick || chosen.length > 0) return;
-    const folder = join(__dirname, "..", "..", "docs");
-    writeFileSync(join(folder, "load-balancer.md"), text);
-    writeFileSync(join(folder, "load-balancer.svg"), report.svg());
+    if (quick) return;
+    writeFileSync(data, report.json());
+    writeFileSync(join(docs, "load-balancer.md"), text);
+    writeFileSync(join(docs, "load-balancer.svg"), report.svg());
 }
 
 main().catch((error: Error) => {

@@ -1,18 +1,51 @@
-/** Tables and targets of a run, as Markdown and as a chart. */
+interface Target {
+    what: string;
+    found: number;
+    relation: "≤" | "≥";
+    wanted: number;
+    unit: string;
+}
+
+/** What one part of the measurements found. */
+export interface Part {
+    date: string;
+    sections: string[];
+    targets: Target[];
+}
+
+/** Tables and targets, as Markdown and as a chart: of this run, and of earlier ones for the parts that it left out. */
 export class Report {
-    private readonly sections: string[] = [];
-    private readonly targets: { what: string; found: number; relation: "≤" | "≥"; wanted: number; unit: string }[] = [];
+    private readonly parts: Record<string, Part>;
+    private part!: Part;
+
+    constructor(earlier: Record<string, Part> = {}) {
+        this.parts = { ...earlier };
+    }
+
+    /** From here on the findings belong to this part. */
+    begin(name: string): void {
+        this.part = { date: new Date().toISOString().slice(0, 10), sections: [], targets: [] };
+        this.parts[name] = this.part;
+    }
+
+    json(): string {
+        return `${JSON.stringify(this.parts, undefined, 4)}\n`;
+    }
+
+    private get targets(): Target[] {
+        return Object.values(this.parts).flatMap(({ targets }) => targets);
+    }
 
     table(title: string, head: string[], rows: string[][], note = ""): void {
         const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
-        this.sections.push(
+        this.part.sections.push(
             [`### ${title}`, "", line(head), line(head.map(() => "---")), ...rows.map(line), ...(note ? ["", note] : [])].join("\n"),
         );
     }
 
     /** A figure to reach; without a unit it is a ratio to the manual's. */
     target(what: string, found: number, relation: "≤" | "≥", wanted: number, unit = "×"): void {
-        this.targets.push({ what, found, relation, wanted, unit });
+        this.part.targets.push({ what, found, relation, wanted, unit });
     }
 
     markdown(introduction: string): string {
@@ -20,8 +53,9 @@ export class Report {
             const { what, found, relation, wanted, unit } = each;
             return `| ${what} | ${figure(found)} ${unit} | ${relation} ${figure(wanted)} ${unit} | ${this.isMet(each) ? "met" : "**missed**"} |`;
         });
+        const sections = Object.values(this.parts).flatMap(each => each.sections.map(text => `${text}\n\nMeasured on ${each.date}.`));
         const summary = ["| figure | found | target | |", "| --- | --- | --- | --- |", ...rows].join("\n");
-        return `${introduction}\n\n## Targets\n\n![Ratios to the manual's configuration](load-balancer.svg)\n\n${summary}\n\n## Measurements\n\n${this.sections.join("\n\n")}\n`;
+        return `${introduction}\n\n## Targets\n\n![Ratios to the manual's configuration](load-balancer.svg)\n\n${summary}\n\n## Measurements\n\n${sections.join("\n\n")}\n`;
     }
 
     /** One bar for each ratio on a logarithmic scale; the line in the middle is the manual's configuration. */

@@ -28,7 +28,7 @@ export async function throughput(report: Report, quick: boolean): Promise<void> 
     };
     for (const [protocol, load] of Object.entries(loads)) {
         const found = new Map(variants.map(({ name }) => [name, { perSecond: [] as number[], cpu: [] as number[] }]));
-        for (let round = 0; round <= (quick ? 2 : 6); round++) {
+        for (let round = 0; round <= (quick ? 2 : 5); round++) {
             for (const variant of shuffled(variants, round)) {
                 await serving(host, variant, "speed", async () => {
                     const before = await cpu(host);
@@ -62,7 +62,7 @@ export async function latency(report: Report, quick: boolean): Promise<void> {
     const seconds = quick ? 3 : 6;
     for (const protocol of ["HTTP/1.1", "HTTP/2"]) {
         const found = new Map(variants.map(({ name }) => [name, [] as number[][]]));
-        for (let round = 0; round <= (quick ? 2 : 5); round++) {
+        for (let round = 0; round <= (quick ? 2 : 4); round++) {
             for (const variant of shuffled(variants, round)) {
                 await serving(host, variant, "speed", async () => {
                     // 20 connections × 48 requests a second: below the limit of requests of a connection.

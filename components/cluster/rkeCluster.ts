@@ -217,7 +217,5 @@ function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
         ca: ca.certificatePEM,
         certificate: admin.certificatePEM,
         key: admin.keyPEM,
-        kubeletVersion: cluster.kubernetesVersion.replace(/-rancher.*$/, ""),
-        nodes: cluster.nodes.map(node => ({ name: nodeName(node), roles: [...node.roles].sort() })),
     });
 }

@@ -50,9 +50,15 @@ export const privateKeySchema = z
     .string()
     .regex(/^-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n/, "expected a private key in PEM or OpenSSH form")
     .refine(
-        key => !key.includes("ENCRYPTED"),
+        key => !key.includes("ENCRYPTED") && !isEncryptedOpenSsh(key),
         "expected a key without a passphrase; decrypt it with ssh-keygen -p and store it as a secret",
     );
+
+/** An OpenSSH key names its cipher after its magic text: `none`, or it has a passphrase. */
+function isEncryptedOpenSsh(key: string): boolean {
+    const body = Buffer.from(/BEGIN OPENSSH PRIVATE KEY-----([^-]*)/.exec(key)?.[1] ?? "", "base64").toString("latin1");
+    return body.startsWith("openssh-key-v1\0") && !body.startsWith("openssh-key-v1\0\0\0\0\x04none");
+}
 
 export const hostConnectionSchema = z.strictObject({
     host: addressSchema,

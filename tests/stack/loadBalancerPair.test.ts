@@ -1,15 +1,13 @@
 import { once } from "events";
-import { readFileSync, writeFileSync } from "fs";
 import { createServer, Server } from "http";
 import { request } from "https";
 import { AddressInfo } from "net";
-import { join } from "path";
-import { addressOf, Host, hostExec, Instance, labFiles, removeHost, startHost } from "../../lab/lab";
+import { addressOf, Host, hostExec, Instance, removeHost, startHost } from "../../lab/lab";
 import { run, until } from "../../lab/process";
-import { runLabEngine } from "../../lab/stack";
 import { buildTools } from "../../lab/tools";
 import { issue } from "../certificates";
-import { hostDigest, hostKeyOf } from "./testStack";
+import { hostArgs, runLoadBalancer } from "./loadBalancerProgram";
+import { hostDigest } from "./testStack";
 
 jest.setTimeout(5 * 60_000);
 process.env.PULUMI_NODEJS_TRANSPILE_ONLY = "true";
@@ -20,7 +18,6 @@ const virtualIp = addressOf(instance, "lb1").replace(/\d+$/, "20");
 const hostname = "rancher.lab.internal";
 const ca = issue({ name: "CA of a test", ca: true });
 const certificate = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
-const folder = labFiles(instance).folder;
 
 let tools: string;
 let upstream: Server;
@@ -48,9 +45,8 @@ afterAll(async () => {
 /** Runs the program of tests/fixtures/loadBalancer with these arguments beside those of a pair. */
 function pulumi(verb: string, changes: object = {}, flags: string[] = []) {
     const { address: gateway, port } = upstream.address() as AddressInfo;
-    const privateKey = readFileSync(labFiles(instance).privateKey, "utf8");
     const args = {
-        hosts: hosts.map(host => ({ host: addressOf(instance, host), hostKey: hostKeyOf(instance, host), privateKey })),
+        hosts: hosts.map(host => hostArgs(instance, host)),
         virtualIp: { address: virtualIp },
         hostname,
         upstreams: [gateway],
@@ -59,12 +55,7 @@ function pulumi(verb: string, changes: object = {}, flags: string[] = []) {
         privateKey: certificate.privateKey,
         ...changes,
     };
-    const argumentsFile = join(folder, "load-balancer-arguments.json");
-    writeFileSync(argumentsFile, JSON.stringify(args), { mode: 0o600 });
-    const configFile = join(folder, "load-balancer.yaml");
-    writeFileSync(configFile, JSON.stringify({ config: { "load-balancer:argumentsFile": argumentsFile } }));
-    const program = join(__dirname, "..", "fixtures", "loadBalancer");
-    return runLabEngine({ instance, tools, configFile, program }, [verb, ...flags]);
+    return runLoadBalancer(instance, tools, verb, args, flags);
 }
 
 async function up(changes: object = {}): Promise<string> {
@@ -272,13 +263,7 @@ test.each<[string, string, RegExp]>([
 test("a pair becomes one host again: the virtual IP and keepalived's configuration go", async () => {
     // The host that is left out is emptied by its own destroy.
     await pulumi("up", {
-        hosts: [
-            {
-                host: addressOf(instance, "lb1"),
-                hostKey: hostKeyOf(instance, "lb1"),
-                privateKey: readFileSync(labFiles(instance).privateKey, "utf8"),
-            },
-        ],
+        hosts: [hostArgs(instance, "lb1")],
         virtualIp: undefined,
     });
     expect(await holders()).toEqual([]);

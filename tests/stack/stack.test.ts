@@ -6,7 +6,7 @@ import { AddressInfo } from "net";
 import { join } from "path";
 import { unpackState, caFingerprint } from "../../components/cluster/state";
 import { secretTexts } from "../../lab/engine/values";
-import { addressOf, hostExec, labFiles, startLab, stopLab } from "../../lab/lab";
+import { addressOf, hostExec, labFiles, startHost, startLab, stopLab } from "../../lab/lab";
 import { until } from "../../lab/process";
 import { runLabEngine } from "../../lab/stack";
 import { RancherClient } from "./rancherClient";
@@ -266,6 +266,79 @@ describe("host aliases of a downstream cluster's agents", () => {
         expect(aliases()).toEqual([other]);
         kubectl(["delete", "deployment", "cattle-cluster-agent"]);
     });
+});
+
+test("what RKE would stumble over on a node is named before it runs", async () => {
+    const fake: Record<string, string> = {
+        docker: '#!/bin/sh\ncase $1 in version) echo 18.09.1 ;; *) exec /usr/bin/docker "$@" ;; esac\n',
+        date: "#!/bin/sh\necho $(($(/bin/date +%s) + 100))\n",
+        df: "#!/bin/sh\nprintf 'Filesystem\\nnone 1 1 102400 1%% /\\n'\n",
+    };
+    for (const [name, text] of Object.entries(fake))
+        await hostExec(instance, "node2", ["sh", "-c", `cat >/usr/local/bin/${name}; chmod 755 /usr/local/bin/${name}`], { input: text });
+    try {
+        const { code, output: said } = await pulumi(tools, "up", {
+            edit: config => (config["pulumi-rancher-ha:cluster"].addonJobTimeoutSeconds = 181),
+        });
+        expect(code).toBe(1);
+        expect(said).toMatch(/RKE was not started and no host was changed, because:/);
+        expect(said).toMatch(/node2: Docker 18\.09\.1 is not accepted by RKE: expected one of/);
+        expect(said).toMatch(/node2: the clock is (99|10\d) s off: expected less than 30 s/);
+        expect(said).toMatch(/node2: 100 MiB are free in \/var\/lib: expected at least 2048 MiB/);
+        expect(said).not.toMatch(/node[13]: /);
+    } finally {
+        await hostExec(instance, "node2", ["sh", "-c", "rm /usr/local/bin/docker /usr/local/bin/date /usr/local/bin/df"]);
+    }
+});
+
+describe("a worker", () => {
+    const withWorker = (config: Record<string, any>) =>
+        config["pulumi-rancher-ha:cluster"].nodes.push({
+            address: addressOf(instance, "node4"),
+            hostname: "node4",
+            user: "rke",
+            roles: ["worker"],
+        });
+    const upstreams = async () =>
+        (await hostExec(instance, "lb1", ["grep", "-c", "server 10.*:80 ", "/etc/nginx/nginx.conf"])).stdout.trim();
+
+    beforeAll(() => startHost(instance, "node4", tools));
+
+    test("that cannot be reached, or refuses the key, stops the run before RKE, and is named", async () => {
+        await hostExec(instance, "node4", ["sh", "-c", "mv /home/rke/.ssh/authorized_keys /home/rke/"]);
+        const refusing = await pulumi(tools, "up", { edit: withWorker });
+        expect(refusing.output).toMatch(/node4: .*the host refuses the SSH key/);
+        await hostExec(instance, "node4", ["sh", "-c", "mv /home/rke/authorized_keys /home/rke/.ssh/; systemctl stop ssh"]);
+        const silent = await pulumi(tools, "up", { edit: withWorker });
+        expect(silent.output).toMatch(/node4: .*no SSH connection/);
+        await hostExec(instance, "node4", ["systemctl", "start", "ssh"]);
+        expect([refusing.code, silent.code]).toEqual([1, 1]);
+    });
+
+    test("joins, and becomes an upstream; the preview before says nothing of drift, the one after is empty", async () => {
+        expect((await pulumi(tools, "preview", { edit: withWorker })).output).not.toContain("not as configured");
+        const { code, output: said } = await pulumi(tools, "up", { edit: withWorker });
+        expect({ code, tail: code === 0 ? "" : said.slice(-3000) }).toEqual({ code: 0, tail: "" });
+        expect(await upstreams()).toBe("4");
+        expect((await pulumi(tools, "preview", { edit: withWorker, flags: ["--expect-no-changes"] })).code).toBe(0);
+    });
+
+    test("leaves, and its host is clean", async () => {
+        const { code, output: said } = await pulumi(tools, "up");
+        expect({ code, tail: code === 0 ? "" : said.slice(-3000) }).toEqual({ code: 0, tail: "" });
+        expect(await upstreams()).toBe("3");
+        expect((await hostExec(instance, "node4", ["docker", "ps", "--all", "--quiet"])).stdout).toBe("");
+        expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
+    });
+});
+
+test("what is left on a node after the cluster was removed is named", async () => {
+    await hostExec(instance, "node3", ["docker", "create", "--name", "kube-stranger", "rancher/rke-tools:v0.1.114", "true"], {
+        tolerate: true,
+    });
+    const { output: said } = await pulumi(tools, "destroy");
+    expect(said).toMatch(/node3: container kube-stranger/);
+    await hostExec(instance, "node3", ["docker", "rm", "kube-stranger"]);
 });
 
 test("destroy leaves the hosts clean", async () => {

@@ -1,23 +1,40 @@
-// Asks the Kubernetes API for its nodes and compares them with the wanted ones. Read-only, at most five seconds.
+// Asks the Kubernetes API for its nodes and compares them with those that RKE was last run for. Read-only, a few seconds.
 const https = require("https");
 
-function main({ endpoint, ca, certificate, key, kubeletVersion, nodes }) {
-    const finish = text => {
-        process.stdout.write(text);
-        process.exit(0);
-    };
-    const request = https.get(`${endpoint}/api/v1/nodes`, { ca, cert: certificate, key, timeout: 5000 }, response => {
-        let body = "";
-        response
-            .setEncoding("utf8")
-            .on("data", chunk => (body += chunk))
-            .on("end", () => {
-                if (response.statusCode !== 200) return finish(`unreachable: ${endpoint} answers ${response.statusCode}`);
-                finish(differences(JSON.parse(body).items, nodes, kubeletVersion).join("\n") || "in sync");
+async function main({ endpoint, ca, certificate, key }) {
+    const get = (path, whenMissing) =>
+        new Promise((resolve, reject) => {
+            const request = https.get(`${endpoint}${path}`, { ca, cert: certificate, key, timeout: 5000 }, response => {
+                let body = "";
+                response
+                    .setEncoding("utf8")
+                    .on("data", chunk => (body += chunk))
+                    .on("end", () => {
+                        if (response.statusCode === 404 && whenMissing) return resolve(whenMissing);
+                        if (response.statusCode !== 200) return reject(new Error(`${endpoint} answers ${response.statusCode}`));
+                        resolve(JSON.parse(body));
+                    });
             });
-    });
-    request.on("error", error => finish(`unreachable: ${endpoint}: ${error.code || error.message}`));
-    request.on("timeout", () => finish(`unreachable: ${endpoint} does not answer within 5 s`));
+            request.on("error", error => reject(new Error(`${endpoint}: ${error.code || error.message}`)));
+            request.on("timeout", () => reject(new Error(`${endpoint} does not answer within 5 s`)));
+        });
+    try {
+        // RKE's own note of what it did: what the configuration asks for now may be a change that is still to come.
+        const [{ items }, note] = await Promise.all([
+            get("/api/v1/nodes"),
+            get("/api/v1/namespaces/kube-system/secrets/full-cluster-state", { data: {} }),
+        ]);
+        const state = Buffer.from(note.data["full-cluster-state"] ?? "", "base64").toString("utf8") || "{}";
+        const rkeConfig = JSON.parse(state).currentState?.rkeConfig;
+        if (!rkeConfig) return void process.stdout.write("RKE's state in the cluster (kube-system/full-cluster-state): missing");
+        const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role }) => ({
+            name: hostnameOverride || address,
+            roles: [...role].sort(),
+        }));
+        process.stdout.write(differences(items, nodes, rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "")).join("\n") || "in sync");
+    } catch (error) {
+        process.stdout.write(`unreachable: ${error.message}`);
+    }
 }
 
 function differences(found, wanted, kubeletVersion) {
@@ -38,7 +55,7 @@ function differences(found, wanted, kubeletVersion) {
     }
     for (const item of found) {
         if (!wanted.some(node => node.name === item.metadata.name))
-            lines.push(`node ${item.metadata.name}: in the cluster but not in the configuration`);
+            lines.push(`node ${item.metadata.name}: in the cluster, but RKE was not run for it`);
     }
     return lines;
 }

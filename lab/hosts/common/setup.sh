@@ -25,5 +25,8 @@ if [ "$kind" = lb-newer ]; then
     install -m 644 /opt/newer/testing.list /etc/apt/sources.list.d/
     install -m 644 /opt/newer/testing.pref /etc/apt/preferences.d/
     install -m 644 /opt/newer/testing.conf /etc/apt/apt.conf.d/
+    # Of testing too, and here from the start: else removing NGINX would leave a library upgraded.
+    apt-get -q update
+    apt-get -q -y --no-install-recommends install libpcre2-8-0
 fi
 rm -rf /opt/common /opt/node /opt/newer

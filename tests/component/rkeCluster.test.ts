@@ -1,0 +1,112 @@
+import { DriftMode } from "../../components/host/drift";
+import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rkeCluster";
+import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
+import { call, hostKey, mock, packedState, rancherHaArgs, secretTexts, sshKey } from "./stackMocks";
+
+const commandType = "command:local:Command";
+const latchType = "pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch";
+const args = rancherHaArgs.cluster!;
+const build = (changes: Partial<RkeClusterArgs> = {}, options: RecordOptions = {}) =>
+    record(() => new RkeCluster("rke", { ...args, ...changes }), { mock, call, ...options });
+/** The data of a program: the argument of its last line. */
+const input = (recording: Recording, name: string) =>
+    JSON.parse(/\nmain\(([^\n]*)\);\n$/.exec(recording.one(commandType, name).inputs.stdin.secret)![1]);
+
+test("the PKI is made first, once: no later change runs it again, and what it prints is secret", async () => {
+    const recording = await build();
+    const [pki, rke] = [recording.one(commandType, "-pki"), recording.one(commandType, "-rke")];
+    expect(rke.dependencies).toContain(pki.urn);
+    expect(pki.ignoreChanges).toEqual(expect.arrayContaining(["create", "update", "delete", "stdin", "environment"]));
+    expect([pki.additionalSecretOutputs, rke.additionalSecretOutputs]).toEqual([["stdout"], ["stdout"]]);
+    expect(pki.inputs.delete).toBeUndefined();
+    expect(rke.inputs.delete).toMatch(/ node - destroy$/);
+});
+
+test("RKE gets the PKI, the nodes with their host keys and the checks of every node, on standard input only", async () => {
+    const recording = await build();
+    const given = input(recording, "-rke");
+    expect(given).toMatchObject({
+        task: "cluster",
+        pki: packedState,
+        apiEndpoints: ["31", "32", "33"].map(last => `https://192.0.2.${last}:6443`),
+    });
+    expect(given.nodes[0]).toEqual({
+        name: "192.0.2.31",
+        connection: { host: "192.0.2.31", port: 22, user: "rke", hostKey, privateKey: sshKey },
+    });
+    expect(given.preflightProgram).toContain("docker_versions=");
+    expect(given.leftoverProgram).toContain("container $container");
+    for (const { inputs } of recording.resources) {
+        const { stdin, ...visible } = inputs;
+        for (const text of secretTexts) expect(JSON.stringify(visible)).not.toContain(text);
+    }
+});
+
+test("a change of the nodes is a change of RKE's run alone", async () => {
+    const [before, after] = [await build(), await build({ addonJobTimeoutSeconds: 300 })];
+    expect(after.one(commandType, "-rke").inputs.stdin).not.toEqual(before.one(commandType, "-rke").inputs.stdin);
+    expect(after.outputs).toEqual(before.outputs);
+});
+
+test("outputs: workers are the upstreams, the kubeconfig is secret and comes from the PKI", async () => {
+    const [first, ...others] = args.nodes as any[];
+    const { outputs } = await build({
+        nodes: [
+            { ...first, roles: ["controlplane", "etcd"] },
+            ...others.map(node => ({ ...node, internalAddress: node.address.replace("192.0.2", "10.0.0"), roles: ["worker"] })),
+        ],
+    });
+    expect(outputs).toMatchObject({
+        ingressAddresses: ["10.0.0.32", "10.0.0.33"],
+        apiEndpoint: "https://192.0.2.31:6443",
+        kubernetesVersion: "v1.30.14",
+        kubeconfig: secret(expect.stringContaining("server: https://192.0.2.31:6443")),
+    });
+});
+
+test("a first preview knows nothing of the cluster; once it exists, a preview of a change knows its kubeconfig", async () => {
+    const first = await build({}, { preview: true, mock: () => ({}) });
+    expect(first.outputs).toMatchObject({ kubeconfig: secret(unknown), ingressAddresses: unknown });
+    // The result of a pending run is unknown, its id is not.
+    const pending: RecordOptions["mock"] = request => (request.name.endsWith("-rke") ? {} : mock(request));
+    const later = await build({ addonJobTimeoutSeconds: 300 }, { mock: pending });
+    expect(later.outputs.kubeconfig.secret).toContain("client-key-data");
+});
+
+describe("drift", () => {
+    test("warns by default: a repair would run RKE on the whole cluster", async () => {
+        const recording = await build({}, { call: () => ({ stdout: "in sync" }) });
+        expect(recording.one(latchType).inputs.observed).toBe("in sync");
+        expect(Object.keys(recording.one(latchType).inputs.desired)).toEqual(["cluster.yml"]);
+    });
+
+    test("enforce: what was found makes RKE run again", async () => {
+        const found = {
+            call: () => ({ stdout: "node node2: not Ready" }),
+            mock: ((r: any) => (r.type === latchType ? { epoch: 3 } : mock(r))) as typeof mock,
+        };
+        const recording = await build({ drift: DriftMode.Enforce }, found);
+        expect(recording.one(latchType).inputs.observed).toBe("node node2: not Ready");
+        expect(input(recording, "-rke").epoch).toBe(3);
+    });
+
+    test("off: neither probe nor latch", async () => {
+        const asked = jest.fn(call);
+        const recording = await build({ drift: DriftMode.Off }, { call: asked });
+        expect(asked).not.toHaveBeenCalled();
+        expect(recording.resources.map(({ type }) => type)).not.toContain(latchType);
+    });
+});
+
+test.each<[string, Partial<RkeClusterArgs>, RegExp]>([
+    ["a version that RKE cannot install", { kubernetesVersion: "v1.29.1" }, /kubernetesVersion: /],
+    ["an even number of etcd nodes", { nodes: (args.nodes as any[]).slice(0, 2) }, /nodes: .*odd/],
+    [
+        "an encrypted SSH key",
+        { sshPrivateKey: "-----BEGIN ENCRYPTED PRIVATE KEY-----\n" },
+        /sshPrivateKey: expected a key without a passphrase/,
+    ],
+    ["forwarded headers switched off", { ingressOptions: { "use-forwarded-headers": "false" } }, /ingressOptions/],
+])("refuses %s before anything is registered below it", async (_what, changes, words) => {
+    await expect(build(changes)).rejects.toThrow(words);
+});

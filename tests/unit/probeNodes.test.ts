@@ -1,0 +1,73 @@
+import { once } from "events";
+import { createServer, Server } from "https";
+import { AddressInfo } from "net";
+import { join } from "path";
+import { nodeProgram } from "../../components/host/programs";
+import { run } from "../../lab/process";
+import { issue } from "../certificates";
+
+const ca = issue({ name: "kube-ca", ca: true });
+const api = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });
+const admin = issue({ name: "kube-admin", by: ca, usage: "clientAuth" });
+const roles = ["controlplane", "etcd", "worker"];
+
+interface Live {
+    name: string;
+    roles?: string[];
+    ready?: string;
+    version?: string;
+}
+const node = ({ name, roles: own = roles, ready = "True", version = "v1.30.14" }: Live) => ({
+    metadata: { name, labels: Object.fromEntries(own.map(role => [`node-role.kubernetes.io/${role}`, "true"])) },
+    status: { conditions: [{ type: "Ready", status: ready }], nodeInfo: { kubeletVersion: version } },
+});
+/** What RKE leaves in the cluster after a run for these nodes. */
+const note = (names: string[]) => {
+    const nodes = names.map(name => ({ address: `192.0.2.${name.slice(-1)}`, hostnameOverride: name, role: [...roles].reverse() }));
+    const state = { currentState: { rkeConfig: { kubernetesVersion: "v1.30.14-rancher1-1", nodes } } };
+    return { data: { "full-cluster-state": Buffer.from(JSON.stringify(state)).toString("base64") } };
+};
+
+let server: Server;
+let answers: Record<string, unknown>;
+beforeAll(async () => {
+    const options = { cert: api.certificate, key: api.privateKey, ca: ca.certificate, requestCert: true, rejectUnauthorized: true };
+    server = createServer(options, (asked, answer) => {
+        const found = answers[asked.url!.includes("secrets") ? "note" : "nodes"];
+        answer.writeHead(found === undefined ? 404 : typeof found === "number" ? found : 200).end(JSON.stringify(found ?? {}));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+});
+afterAll(() => void server.close());
+
+async function probe(
+    live: Live[],
+    known: unknown = note(["node1", "node2"]),
+    port = (server.address() as AddressInfo).port,
+): Promise<string> {
+    answers = { nodes: { items: live.map(node) }, note: known };
+    const source = join(__dirname, "..", "..", "components", "cluster", "runner", "probeNodes.js");
+    const input = { endpoint: `https://127.0.0.1:${port}`, ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
+    const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram([source], input) });
+    expect(stderr).toBe("");
+    return stdout;
+}
+const well = [{ name: "node1" }, { name: "node2" }];
+
+test("nodes as RKE left them are in sync, whatever the configuration asks for next", async () => expect(await probe(well)).toBe("in sync"));
+
+test.each<[string, Live[], string]>([
+    ["a node that is gone", [well[0]], "node node2: missing in the cluster"],
+    ["a node that is not Ready", [well[0], { name: "node2", ready: "Unknown" }], "node node2: not Ready"],
+    ["another version of the kubelet", [well[0], { name: "node2", version: "v1.29.0" }], "node node2: kubelet v1.29.0, expected v1.30.14"],
+    ["another role", [well[0], { name: "node2", roles: ["worker"] }], "node node2: roles worker, expected controlplane,etcd,worker"],
+    ["a node of somebody else", [...well, { name: "stranger" }], "node stranger: in the cluster, but RKE was not run for it"],
+])("%s is named", async (_what, live, found) => expect(await probe(live)).toBe(found));
+
+test("RKE's note that is gone is named", async () =>
+    expect(await probe(well, { data: {} })).toBe("RKE's state in the cluster (kube-system/full-cluster-state): missing"));
+
+test.each([
+    ["an API server that refuses", 403, undefined, /^unreachable: https:\/\/127\.0\.0\.1:\d+ answers 403$/],
+    ["no API server", note([]), 1, /^unreachable: https:\/\/127\.0\.0\.1:1: ECONNREFUSED$/],
+])("%s is not taken for a change", async (_what, known, port, words) => expect(await probe(well, known, port)).toMatch(words));
