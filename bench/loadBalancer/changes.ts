@@ -5,7 +5,7 @@ import { Report } from "./report";
 /** Configuration changes while requests come in over kept connections, over new ones, and over HTTP/2. */
 export async function changes(report: Report, quick: boolean): Promise<void> {
     const reloads = quick ? 4 : 20;
-    const seconds = reloads * 2.5 + 2;
+    const seconds = reloads * 3.5 + 2;
     const rows: string[][] = [];
     const lost = new Map<string, number>();
     for (const [host, variant] of [
@@ -26,9 +26,9 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
                     );
                 let results: any[] = [];
                 const tunnels = await holding(`tunnels --address ${address(host)}:443 --count 50`, async () => {
-                    const running = [load("h1", 1100), load("new", 60), load("h2", 850)];
+                    const running = [load("h1", 800), load("new", 50), load("h2", 600)];
                     for (let change = 0; change < reloads; change++) {
-                        await pause(2.5);
+                        await pause(3.5);
                         const folder = await place(host, variant, "work", { maxBodySize: `${200 + (change % 50)}m` });
                         await sh(host, `nginx -c ${folder}/nginx.conf -s reload`);
                     }

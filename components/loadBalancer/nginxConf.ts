@@ -39,7 +39,7 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  *   balancer can be told nothing by a client;
  * - only WebSocket and SPDY upgrades pass (`kubectl exec` uses SPDY/3.1);
  * - TLS 1.2 and 1.3 with the intermediate ciphers of Mozilla; header and body limits that fit Rancher's tokens and uploads;
- * - old workers end at last, and exhausted connections are logged.
+ * - a smaller TLS buffer, because each idle WebSocket holds one; old workers end at last, and exhausted connections are logged.
  *
  * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, and
  * `@connections@` and `@open_files@` come from the host's open file limit. Certificate paths are relative to nginx.conf, so that
@@ -104,6 +104,7 @@ ${block(
     ssl_ciphers ${ciphers.join(":")};
     ssl_prefer_server_ciphers off;
     ssl_ecdh_curve X25519:prime256v1:secp384r1;
+    ssl_buffer_size 4k;
     ssl_session_cache shared:tls:10m;
     ssl_session_timeout 1d;
     ssl_session_tickets off; # nginx < 1.23.2
