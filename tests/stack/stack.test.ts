@@ -270,7 +270,7 @@ describe("host aliases of a downstream cluster's agents", () => {
 
 test("what RKE would stumble over on a node is named before it runs", async () => {
     const fake: Record<string, string> = {
-        docker: '#!/bin/sh\ncase $1 in version) echo 18.09.1 ;; *) exec /usr/bin/docker "$@" ;; esac\n',
+        docker: '#!/bin/sh\ncase $1 in version) echo 16.04.0 ;; *) exec /usr/bin/docker "$@" ;; esac\n',
         date: "#!/bin/sh\necho $(($(/bin/date +%s) + 100))\n",
         df: "#!/bin/sh\nprintf 'Filesystem\\nnone 1 1 102400 1%% /\\n'\n",
     };
@@ -282,10 +282,10 @@ test("what RKE would stumble over on a node is named before it runs", async () =
         });
         expect(code).toBe(1);
         expect(said).toMatch(/RKE was not started and no host was changed, because:/);
-        expect(said).toMatch(/node2: Docker 18\.09\.1 is not accepted by RKE: expected one of/);
-        expect(said).toMatch(/node2: the clock is (99|10\d) s off: expected less than 30 s/);
-        expect(said).toMatch(/node2: 100 MiB are free in \/var\/lib: expected at least 2048 MiB/);
-        expect(said).not.toMatch(/node[13]: /);
+        expect(said).toMatch(/node2 .*: Docker 16\.04\.0 is not accepted by RKE: expected one of/);
+        expect(said).toMatch(/node2 .*: the clock is (99|10\d) s off: expected less than 30 s/);
+        expect(said).toMatch(/node2 .*: 100 MiB are free in \/var\/lib: expected at least 2048 MiB/);
+        expect(said).not.toMatch(/node[13] \(/);
     } finally {
         await hostExec(instance, "node2", ["sh", "-c", "rm /usr/local/bin/docker /usr/local/bin/date /usr/local/bin/df"]);
     }
@@ -337,7 +337,7 @@ test("what is left on a node after the cluster was removed is named", async () =
         tolerate: true,
     });
     const { output: said } = await pulumi(tools, "destroy");
-    expect(said).toMatch(/node3: container kube-stranger/);
+    expect(said).toMatch(/node3 .*: container kube-stranger/);
     await hostExec(instance, "node3", ["docker", "rm", "kube-stranger"]);
 });
 
