@@ -66,7 +66,7 @@ test("outputs: workers are the upstreams, the kubeconfig is secret and comes fro
 
 test("a first preview knows nothing of the cluster; once it exists, a preview of a change knows its kubeconfig", async () => {
     const first = await build({}, { preview: true, mock: () => ({}) });
-    expect(first.outputs).toMatchObject({ kubeconfig: secret(unknown), ingressAddresses: unknown });
+    expect(first.outputs.kubeconfig).toEqual(secret(unknown));
     // The result of a pending run is unknown, its id is not.
     const pending: RecordOptions["mock"] = request => (request.name.endsWith("-rke") ? {} : mock(request));
     const later = await build({ addonJobTimeoutSeconds: 300 }, { mock: pending });
