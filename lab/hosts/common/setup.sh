@@ -22,7 +22,7 @@ if [ "$kind" = node ]; then
     usermod --password '*' rke # an account without a password is locked, a locked one may not log in by key
 fi
 if [ "$kind" = lb-newer ]; then
-    install -m 644 /opt/newer/testing.list /etc/apt/sources.list.d/
+    sed -n 's/ [a-z]* main$/ testing main/p' /etc/apt/sources.list | head -n 1 >/etc/apt/sources.list.d/testing.list
     install -m 644 /opt/newer/testing.pref /etc/apt/preferences.d/
     install -m 644 /opt/newer/testing.conf /etc/apt/apt.conf.d/
     # Of testing too, and here from the start: else removing NGINX would leave a library upgraded.
