@@ -28,7 +28,7 @@ check: prepare ## Types, lint, unit and component tests: the loop to work in
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target fast-tests lint
 
 fast-tests: $(installed)
-	@node_modules/.bin/jest tests/unit tests/component
+	@node_modules/.bin/jest --maxWorkers=100% tests/unit tests/component
 
 test: prepare ## Every test layer, the whole stack included (30 minutes)
 	@$(MAKE) --no-print-directory lint
