@@ -58,6 +58,7 @@ export async function startBed(): Promise<void> {
                 systemctl -q unmask --runtime nginx; mkdir -p /bench`,
             );
             if (kind === "upstream") await startUpstream(host);
+            if (kind === "client") await sh(host, `echo "${address("lb1")} ${hostname}" >>/etc/hosts`);
         }),
     );
     // A configuration that opens a connection for each request would run out of ports before it runs out of anything else.

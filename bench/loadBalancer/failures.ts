@@ -17,6 +17,8 @@ interface Scenario {
     lasts: number;
     begin: (balancers: Balancer[]) => Promise<unknown>;
     end: () => Promise<unknown>;
+    /** How often it is tried: few requests are under way at one moment. Default once. */
+    times?: number;
     /** How long clients hang, against the manual's. */
     hangTarget?: number;
 }
@@ -55,14 +57,15 @@ const scenarios: Scenario[] = [
         hangTarget: 0.007,
     },
     {
-        name: "process of one node killed",
+        name: "process of one node killed, six times",
+        times: 6,
         rate: 100,
-        seconds: 12,
+        seconds: 8,
         method: "MIX",
         delay: 50,
         timeoutSeconds: 30,
-        at: 4,
-        lasts: 8,
+        at: 3,
+        lasts: 4,
         begin: () => sh(first, "systemctl kill --signal=KILL traffic"),
         end: () => startWork(first),
     },
@@ -134,14 +137,16 @@ export async function failures(report: Report, quick: boolean, candidates: Varia
     const variants = [manual, ...candidates].slice(0, balancers.length);
     const rows: string[][] = [];
     for (const scenario of scenarios.filter(({ lasts }) => !quick || lasts < 60)) {
-        const results = new Map((await suffered(scenario, variants, balancers)).map((result, index) => [variants[index].name, result]));
+        const rounds: Suffered[][] = [];
+        for (let round = 0; round < (scenario.times ?? 1); round++) rounds.push(await suffered(scenario, variants, balancers));
+        const results = new Map(variants.map(({ name }, index) => [name, together(rounds.map(round => round[index]))]));
         progress("failures", scenario.name);
         for (const [name, result] of results) {
             const { requests, failedGet, failedPost, twice, hang, longest, lastFailureAfter } = result;
             const counts = [requests, failedGet, failedPost, twice].map(String);
             rows.push([scenario.name, name, ...counts, hang.toFixed(0), longest.toFixed(1), lastFailureAfter.toFixed(1)]);
         }
-        const of = (name: string) => results.get(name);
+        const of = (name: string) => results.get(name)!;
         const failed = (name: string) => of(name).failedGet + of(name).failedPost;
         const { name } = variants[variants.length - 1];
         if (scenario.hangTarget)
@@ -167,7 +172,32 @@ export async function failures(report: Report, quick: boolean, candidates: Varia
     );
 }
 
-async function suffered(scenario: Scenario, variants: Variant[], balancers: Balancer[]): Promise<any[]> {
+/** What the clients of a configuration suffered. */
+interface Suffered {
+    requests: number;
+    failedGet: number;
+    failedPost: number;
+    twice: number;
+    hang: number;
+    longest: number;
+    lastFailureAfter: number;
+}
+
+function together(rounds: Suffered[]): Suffered {
+    const sum = (key: keyof Suffered) => rounds.reduce((total, each) => total + each[key], 0);
+    const most = (key: keyof Suffered) => Math.max(...rounds.map(each => each[key]));
+    return {
+        requests: sum("requests"),
+        failedGet: sum("failedGet"),
+        failedPost: sum("failedPost"),
+        twice: sum("twice"),
+        hang: sum("hang"),
+        longest: most("longest"),
+        lastFailureAfter: most("lastFailureAfter"),
+    };
+}
+
+async function suffered(scenario: Scenario, variants: Variant[], balancers: Balancer[]): Promise<Suffered[]> {
     const used = balancers.slice(0, variants.length);
     await all(host => sh(host, "systemctl is-active -q traffic || true; : >/run/traffic-posts"));
     const measured = async () => {

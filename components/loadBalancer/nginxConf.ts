@@ -5,11 +5,11 @@ export const statusPort = 10280;
 
 /**
  * Kernel settings of a load balancer host. Upstream sockets take their keep-alive times from here only: a peer that is silently
- * gone is released after half a minute, and not after hours. Requests that wait for its answer hang that long.
+ * gone is released after 22 s, and not after hours. Requests that wait for its answer hang that long.
  */
 export const sysctls = `# Managed by Pulumi (pulumi-rancher-ha)
-net.ipv4.tcp_keepalive_time = 15
-net.ipv4.tcp_keepalive_intvl = 5
+net.ipv4.tcp_keepalive_time = 10
+net.ipv4.tcp_keepalive_intvl = 4
 net.ipv4.tcp_keepalive_probes = 3
 net.ipv4.tcp_retries2 = 6
 `;
@@ -162,7 +162,6 @@ ${block(8, certificates)}
 
         proxy_http_version 1.1;
         proxy_buffering off;
-        proxy_buffer_size 8k;
         proxy_connect_timeout ${settings.connectTimeoutSeconds}s;
         proxy_read_timeout ${readTimeoutSeconds}s;
         proxy_send_timeout ${readTimeoutSeconds}s;
