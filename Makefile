@@ -37,7 +37,7 @@ test: prepare ## Every test layer, the whole stack included (30 minutes)
 lint: $(installed) ## Types, formatting and lint alone; what did not change is not looked at again
 	@node_modules/.bin/tsc -p tsconfig.strict.json --incremental --tsBuildInfoFile $(cache)/types & types=$$!; \
 	node_modules/.bin/eslint --cache --cache-strategy content --cache-location $(cache)/eslint . && \
-	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier --log-level warn --check . && wait $$types
+	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier.json --log-level warn --check . && wait $$types
 
 bench-stack: prepare ## Measure how long "make up" and its parts take, and the lab's memory
 	@$(tsx) bench/stack.ts

@@ -111,6 +111,7 @@ export class RancherHa extends pulumi.ComponentResource {
                 kubernetesVersion: cluster.kubernetesVersion,
                 distribution: cluster.distribution,
                 caChecksum: caSecret?.checksum,
+                kubeconfig: cluster.kubeconfig,
             },
             { ...inCluster, dependsOn: namespace },
         );

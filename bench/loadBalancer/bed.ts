@@ -5,6 +5,7 @@ import { releaseFiles } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { addressOf, Host, hostExec, labFiles, removeHost, startHost, stopLab } from "../../lab/lab";
 import { run, until } from "../../lab/process";
+import { Traffic } from "../../lab/traffic";
 import { buildTools, installDebianPackages } from "../../lab/tools";
 import { issue, KeyKind } from "../../tests/certificates";
 
@@ -15,7 +16,8 @@ export const upstreams = ["upstream1", "upstream2", "upstream3"] as const;
 const balancers = ["lb1", "lb2", "lb3"] as const;
 export type Balancer = (typeof balancers)[number];
 
-const ports = { work: 80, speed: 8080 };
+export const ports = { work: 80, speed: 8080 };
+export const traffic = new Traffic(instance);
 const ca = issue({ name: "CA of a benchmark", ca: true });
 const certificateOf = (key: string[]) => issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth", key });
 export const certificates = { rsa: certificateOf(KeyKind.Rsa), ecdsa: certificateOf(KeyKind.Ecdsa) };
@@ -43,14 +45,11 @@ export async function startBed(): Promise<void> {
     await stopLab(instance);
     const all: Host[] = [...balancers, "client", ...upstreams];
     await Promise.all(all.map(host => startHost(instance, host, tools)));
-    const traffic = readFileSync(join(tools, "traffic"));
+    await traffic.install(tools, all);
     const packages = { client: "wrk nghttp2-client", balancer: "nginx openssl", upstream: "nginx" };
     await Promise.all(
         all.map(async host => {
             const kind = host === "client" ? "client" : host.startsWith("lb") ? "balancer" : "upstream";
-            await hostExec(instance, host, ["sh", "-c", "cat >/usr/local/bin/traffic && chmod 755 /usr/local/bin/traffic"], {
-                input: traffic,
-            });
             await sh(
                 host,
                 `export DEBIAN_FRONTEND=noninteractive; systemctl -q mask --runtime nginx
@@ -77,14 +76,8 @@ async function startUpstream(host: Host): Promise<void> {
         http { access_log off; keepalive_timeout 75s; keepalive_requests 1000000;
         server { listen ${ports.speed} backlog=4096; location / { default_type application/json; return 200 "${"x".repeat(1024)}"; } } }`;
     await hostExec(instance, host, ["sh", "-c", "cat >/bench/fast.conf && taskset -c 1 nginx -c /bench/fast.conf"], { input: fast });
-    await startWork(host);
+    await traffic.startUpstream(host, ports.work);
 }
-
-export const startWork = (host: Host) =>
-    sh(
-        host,
-        `systemctl reset-failed traffic 2>/dev/null; systemd-run -q --unit=traffic --property=LimitNOFILE=18000 traffic upstream --listen :${ports.work}`,
-    );
 
 export function settings(variant: Variant, port: keyof typeof ports, changes: Partial<NginxSettings> = {}): NginxSettings {
     const { certificate, privateKey } = certificates[variant.key];
@@ -167,24 +160,6 @@ export async function cpu(host: Balancer): Promise<number> {
 export async function memory(host: Balancer): Promise<number> {
     const text = await sh(host, "for p in $(pgrep -x nginx); do cat /proc/$p/smaps_rollup 2>/dev/null; done");
     return [...text.matchAll(/^Pss:\s+(\d+)/gm)].reduce((sum, [, kilobytes]) => sum + Number(kilobytes) * 1024, 0);
-}
-
-/** Runs a subcommand of lab/traffic on the client and returns the object that it prints last. */
-export async function traffic(args: string, pinned = false): Promise<any> {
-    return JSON.parse((await sh("client", `${pinned ? "taskset -c 1 " : ""}traffic ${args}`)).trim().split("\n").pop()!);
-}
-
-/** The same for one that holds until it is told to end. */
-export async function holding(args: string, work: (opened: number) => Promise<void>): Promise<any> {
-    await sh("client", "rm -f /run/end; mkfifo /run/end");
-    let opened!: (count: number) => void;
-    const ready = new Promise<number>(resolve => (opened = resolve));
-    const ended = hostExec(instance, "client", ["sh", "-c", `exec 3<>/run/end; traffic ${args} </run/end`], {
-        onLine: line => void (line.startsWith("{") && opened(JSON.parse(line).opened)),
-    });
-    await work(await Promise.race([ready, ended.then(() => 0)]));
-    await sh("client", "echo >/run/end");
-    return JSON.parse((await ended).stdout.trim().split("\n").pop()!);
 }
 
 /** The machine's end of the cable of a host. */

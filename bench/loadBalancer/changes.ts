@@ -1,5 +1,5 @@
 import { progress } from "../../lab/process";
-import { address, Balancer, holding, manual, nginxVersion, ours, pause, place, serving, sh, traffic, Variant } from "./bed";
+import { address, Balancer, manual, nginxVersion, ours, pause, place, serving, sh, traffic, Variant } from "./bed";
 import { Report } from "./report";
 
 /** Configuration changes while requests come in over kept connections, over new ones, and over HTTP/2. */
@@ -21,11 +21,11 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
             "work",
             async () => {
                 const load = (protocol: string, rate: number) =>
-                    traffic(
+                    traffic.run(
                         `requests --address ${address(host)}:443 --protocol ${protocol} --rate ${rate} --seconds ${seconds} --path '/?d=2'`,
                     );
                 let results: any[] = [];
-                const tunnels = await holding(`tunnels --address ${address(host)}:443 --count 50`, async () => {
+                const tunnels = await traffic.holding(`tunnels --address ${address(host)}:443 --count 50`, async () => {
                     const running = [load("h1", 800), load("new", 50), load("h2", 600)];
                     for (let change = 0; change < reloads; change++) {
                         await pause(3.5);

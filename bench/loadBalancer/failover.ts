@@ -1,7 +1,8 @@
 import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
+import { Vrrp } from "../../components/loadBalancer/keepalivedConf";
 import { hostExec, Host } from "../../lab/lab";
 import { progress, run, until } from "../../lab/process";
-import { address, holding, instance, ours, pause, setLink, settings, sh, traffic, upstreams } from "./bed";
+import { address, Balancer, instance, nginxVersion, ours, pause, setLink, settings, sh, traffic, upstreams } from "./bed";
 import { Report } from "./report";
 import { median } from "./statistics";
 
@@ -10,17 +11,19 @@ const other = (host: Host) => pair.find(each => each !== host)!;
 const virtualIp = address("lb1").replace(/\d+$/, "20");
 
 /** What the component makes of a host of the pair; returns the seconds that it took. */
-async function apply(host: (typeof pair)[number], nodes: readonly Host[] = upstreams): Promise<number> {
-    const known = settings(ours, "work", { upstreams: nodes.map(address), takeOver: true });
-    const index = pair.indexOf(host);
-    const vrrp = {
+function apply(host: (typeof pair)[number], nodes: readonly Host[] = upstreams): Promise<number> {
+    return place(host, nodes, {
         routerId: 77,
         advertIntervalSeconds: 0.1,
         address: address(host),
         peer: address(other(host)),
         virtualIp,
-        priority: 150 - 50 * index,
-    };
+        priority: 150 - 50 * pair.indexOf(host),
+    });
+}
+
+async function place(host: Balancer, nodes: readonly Host[], vrrp?: Vrrp): Promise<number> {
+    const known = settings(ours, "work", { upstreams: nodes.map(address), takeOver: true });
     const began = Date.now();
     await hostExec(instance, host, ["sh", "-s", "apply"], { input: hostScript(known, 0, vrrp) });
     return (Date.now() - began) / 1000;
@@ -74,8 +77,8 @@ export async function failover(report: Report, quick: boolean): Promise<void> {
         for (let round = 0; round < (quick ? 1 : 3); round++) {
             const active = await holder();
             let requests: any;
-            const tunnels = await holding(`tunnels --address ${virtualIp}:443 --count 50`, async () => {
-                const running = traffic(
+            const tunnels = await traffic.holding(`tunnels --address ${virtualIp}:443 --count 50`, async () => {
+                const running = traffic.run(
                     `requests --address ${virtualIp}:443 --protocol new --rate 20 --seconds 12 --path '/?d=1' --timeout 5s`,
                 );
                 await pause(4);
@@ -111,18 +114,28 @@ export async function failover(report: Report, quick: boolean): Promise<void> {
         "A tunnel that is lost with its host comes back by itself: the agent notices at once or with its next ping, and tries again every 5 s.",
     );
 
+    await scale(report);
+}
+
+/** A node leaves the upstreams and comes back while kept connections are used. */
+async function scale(report: Report): Promise<void> {
     const active = (await holder()) as (typeof pair)[number];
-    const scaled = traffic(`requests --address ${virtualIp}:443 --rate 200 --seconds 20 --path '/?d=5'`);
-    for (const nodes of [upstreams.slice(0, 2), upstreams]) {
-        await pause(3);
-        await apply(other(active), nodes);
-        await apply(active, nodes);
+    await place("lb3", upstreams);
+    const cases: [Balancer, string, (nodes: readonly Host[]) => Promise<unknown>][] = [
+        [active, virtualIp, async nodes => (await apply(other(active), nodes), await apply(active, nodes))],
+        ["lb3", address("lb3"), nodes => place("lb3", nodes)],
+    ];
+    const rows: string[][] = [];
+    for (const [host, at, change] of cases) {
+        const version = await nginxVersion(host);
+        const running = traffic.run(`requests --address ${at}:443 --rate 200 --seconds 20 --path '/?d=5'`);
+        for (const nodes of [upstreams.slice(0, 2), upstreams]) {
+            await pause(3);
+            await change(nodes);
+        }
+        const { failedGet, requests } = await running;
+        rows.push([version, String(requests), String(failedGet)]);
+        report.target(`requests lost by a node that leaves and comes back, NGINX ${version}`, failedGet, "≤", 0, "");
     }
-    const { failedGet, requests } = await scaled;
-    report.table(
-        "A node leaves the upstreams and comes back, through the component",
-        ["requests", "lost"],
-        [[String(requests), String(failedGet)]],
-    );
-    report.target("requests lost by a node that leaves and comes back", failedGet, "≤", 0, "");
+    report.table("A node leaves the upstreams and comes back, through the component", ["NGINX", "requests", "lost"], rows);
 }

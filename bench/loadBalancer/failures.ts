@@ -1,6 +1,6 @@
 import { Host } from "../../lab/lab";
 import { progress } from "../../lab/process";
-import { address, Balancer, manual, ours, pause, serving, setLink, sh, startWork, traffic, upstreams, Variant } from "./bed";
+import { address, Balancer, manual, ours, pause, ports, serving, setLink, sh, traffic, upstreams, Variant } from "./bed";
 import { Report } from "./report";
 
 interface Scenario {
@@ -66,8 +66,8 @@ const scenarios: Scenario[] = [
         timeoutSeconds: 30,
         at: 3,
         lasts: 4,
-        begin: () => sh(first, "systemctl kill --signal=KILL traffic"),
-        end: () => startWork(first),
+        begin: () => traffic.killUpstream(first),
+        end: () => traffic.startUpstream(first, ports.work),
     },
     {
         name: "all nodes refuse for 2 s",
@@ -125,7 +125,7 @@ const scenarios: Scenario[] = [
         lasts: 8,
         begin: async balancers =>
             void Promise.all(
-                balancers.map(host => traffic(`requests --address ${address(host)}:443 --rate 5 --seconds 8 --path '/?status=503'`)),
+                balancers.map(host => traffic.run(`requests --address ${address(host)}:443 --rate 5 --seconds 8 --path '/?status=503'`)),
             ),
         end: async () => undefined,
     },
@@ -202,9 +202,9 @@ async function suffered(scenario: Scenario, variants: Variant[], balancers: Bala
     await all(host => sh(host, "systemctl is-active -q traffic || true; : >/run/traffic-posts"));
     const measured = async () => {
         // A burst first, so that connections to all nodes are kept.
-        await Promise.all(used.map(host => traffic(`requests --address ${address(host)}:443 --rate 300 --seconds 2 --path '/?d=100'`)));
+        await Promise.all(used.map(host => traffic.run(`requests --address ${address(host)}:443 --rate 300 --seconds 2 --path '/?d=100'`)));
         const running = used.map((host, index) =>
-            traffic(
+            traffic.run(
                 `requests --address ${address(host)}:443 --name v${index} --rate ${scenario.rate} --seconds ${scenario.seconds} --method ${scenario.method ?? "GET"} ` +
                     `--path '/?d=${scenario.delay}' --timeout ${scenario.timeoutSeconds}s --event-ends ${scenario.at + scenario.lasts}`,
             ),

@@ -125,7 +125,7 @@ export async function handshakes(report: Report, quick: boolean): Promise<void> 
             const [variant, version, resumed] = each;
             await serving(host, variant, "speed", async () => {
                 const before = await cpu(host);
-                const result = await traffic(
+                const result = await traffic.run(
                     `handshakes --address ${address(host)}:443 --seconds ${quick ? 2 : 3} --tls ${version} ${resumed ? "--resumed" : ""}`,
                     true,
                 );

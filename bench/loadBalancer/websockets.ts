@@ -1,5 +1,5 @@
 import { progress } from "../../lab/process";
-import { address, holding, manual, memory, openFiles, ours, serving, sh } from "./bed";
+import { address, manual, memory, openFiles, ours, serving, sh, traffic } from "./bed";
 import { Report } from "./report";
 
 const host = "lb1";
@@ -36,4 +36,5 @@ export async function websockets(report: Report, quick: boolean): Promise<void> 
     report.target("idle WebSockets held with 2 workers", each.get("ours")!.held, "≥", quick ? many : 17_000, "");
 }
 
-const hold = (count: number, work: () => Promise<void>) => holding(`websockets --address ${address(host)}:443 --count ${count}`, work);
+const hold = (count: number, work: () => Promise<void>) =>
+    traffic.holding(`websockets --address ${address(host)}:443 --count ${count}`, work);

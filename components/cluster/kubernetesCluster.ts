@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
 import { z } from "zod";
 import { addressSchema } from "../host/connection";
 import { validated } from "../validation";
@@ -18,6 +19,34 @@ export interface KubernetesCluster {
     readonly distribution: Distribution;
     /** The resource that stands for the cluster: when it is deleted, what runs in the cluster is gone with it. */
     readonly ready: pulumi.Resource;
+}
+
+/** How the Kubernetes API is reached, for the programs that ask it. */
+export interface ApiAccess {
+    endpoint: string;
+    ca?: string;
+    certificate?: string;
+    key?: string;
+    token?: string;
+}
+
+/** What a kubeconfig says of that; undefined when it names files or commands that only its owner has. */
+export function apiAccess(kubeconfig: string): ApiAccess | undefined {
+    const known = parse(kubeconfig) ?? {};
+    const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
+    const context = named("contexts", known["current-context"])?.context;
+    const cluster = named("clusters", context?.cluster)?.cluster;
+    const user = named("users", context?.user)?.user;
+    const { "client-certificate-data": certificate, "client-key-data": key, token } = user ?? {};
+    if (!cluster?.server || !((certificate && key) || token)) return undefined;
+    const text = (base64?: string) => base64 && Buffer.from(base64, "base64").toString("utf8");
+    return {
+        endpoint: cluster.server.replace(/\/+$/, ""),
+        ca: text(cluster["certificate-authority-data"]),
+        certificate: text(certificate),
+        key: text(key),
+        token,
+    };
 }
 
 export interface ExistingClusterArgs {

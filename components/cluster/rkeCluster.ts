@@ -7,7 +7,7 @@ import { nodeProgram, shellProgram } from "../host/programs";
 import { validated } from "../validation";
 import { clusterYml } from "./clusterYml";
 import { acceptedDocker, Distribution, rkeVersion } from "./compatibility";
-import { KubernetesCluster } from "./kubernetesCluster";
+import { ApiAccess, KubernetesCluster } from "./kubernetesCluster";
 import { hasRole, innerAddress, NetworkPlugin, nodeName, NodeRole, rkeClusterSchema, RkeClusterSettings, TaintEffect } from "./schema";
 import { caFingerprint, kubeconfig, RkeState, unpackState } from "./state";
 
@@ -91,7 +91,7 @@ export interface RkeClusterArgs {
 }
 
 const runner = [join(__dirname, "..", "host", "runner", "ssh.js"), join(__dirname, "runner", "rke.js")];
-const probe = [join(__dirname, "runner", "probeNodes.js")];
+const probe = ["kubernetesApi.js", "probeNodes.js"].map(file => join(__dirname, "runner", file));
 
 /** The RKE run may take as long as its own limit; this bounds the process around it. */
 const outerTimeoutSeconds = 4 * 3600;
@@ -217,5 +217,5 @@ function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
         ca: ca.certificatePEM,
         certificate: admin.certificatePEM,
         key: admin.keyPEM,
-    });
+    } satisfies ApiAccess);
 }

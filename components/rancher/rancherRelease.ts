@@ -1,9 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import { join } from "path";
 import { z } from "zod";
 import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
+import { apiAccess } from "../cluster/kubernetesCluster";
+import { observe } from "../host/commands";
 import { dnsNameSchema } from "../host/connection";
+import { driftEpoch, DriftMode } from "../host/drift";
+import { nodeProgram } from "../host/programs";
 import { validated } from "../validation";
 import { RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
@@ -39,6 +44,11 @@ export interface RancherSettingsArgs {
     additionalValues?: pulumi.Input<{ [key: string]: any }>;
     /** Seconds to wait until Rancher's pods are ready. Default 900. */
     timeoutSeconds?: pulumi.Input<number>;
+    /**
+     * What to do about objects of the chart that were changed behind Pulumi's back. Default enforce: Helm sets again what the chart
+     * sets. What others added to the objects stays.
+     */
+    drift?: DriftMode;
 }
 
 export interface RancherReleaseArgs extends RancherSettingsArgs {
@@ -53,6 +63,11 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
      * because Rancher reads the CA only when a pod starts.
      */
     caChecksum?: pulumi.Input<string>;
+    /**
+     * Kubeconfig of the provider's cluster, with certificates or a token in it. Kept as a secret. Without it nothing is looked for
+     * that was changed behind Pulumi's back.
+     */
+    kubeconfig?: pulumi.Input<string>;
 }
 
 const shape = {
@@ -83,6 +98,7 @@ const shape = {
     values: rancherChartValuesSchema.default({}),
     additionalValues: z.record(z.string(), z.any()).default({}),
     timeoutSeconds: z.number().int().min(60).default(900),
+    drift: z.enum(DriftMode).default(DriftMode.Enforce),
 };
 
 function checkTogether(release: z.output<z.ZodObject<typeof shape>>, context: z.core.$RefinementCtx): void {
@@ -106,6 +122,9 @@ export const rancherReleaseSchema = z.strictObject({ ...shape, bootstrapPassword
 
 export const stableRepository = "https://releases.rancher.com/server-charts/stable";
 
+/** Rancher looks itself up by this name in this namespace. */
+const identity = { name: "rancher", namespace: "cattle-system" };
+
 /** Rancher, installed from its Helm chart for a load balancer that ends TLS. */
 export class RancherRelease extends pulumi.ComponentResource {
     /** Version of the chart that is installed, which is that of Rancher. */
@@ -119,7 +138,7 @@ export class RancherRelease extends pulumi.ComponentResource {
 
     constructor(name: string, args: RancherReleaseArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherRelease", name, {}, opts);
-        const { bootstrapPassword, ...others } = args;
+        const { bootstrapPassword, kubeconfig, ...others } = args;
         const settings = validated(this, `RancherRelease ${name}`, releaseSchema, others);
         this.bootstrapPassword = pulumi.secret(
             bootstrapPassword === undefined
@@ -127,19 +146,29 @@ export class RancherRelease extends pulumi.ComponentResource {
                 : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
         );
 
+        const epoch =
+            kubeconfig === undefined
+                ? pulumi.output(0)
+                : driftEpoch(
+                      `${name}-drift`,
+                      { mode: args.drift ?? DriftMode.Enforce, observe: () => observeRelease(kubeconfig, { parent: this }), desired: {} },
+                      { parent: this },
+                  );
         const release = new k8s.helm.v3.Release(
             `${name}-release`,
             {
-                // Rancher looks itself up by this name in this namespace.
-                name: "rancher",
-                namespace: "cattle-system",
+                ...identity,
                 createNamespace: true,
                 chart: settings.apply(({ chartPath }) => chartPath ?? "rancher"),
                 version: settings.chartVersion,
                 repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) => (chartPath ? {} : { repo })),
                 // The password stays an output inside: only it is a secret then, and a preview shows how the other values change.
                 values: settings.apply(known => ({ ...helmValues(known), bootstrapPassword: this.bootstrapPassword })),
-                description: settings.apply(({ chartVersion, hostname }) => `Rancher ${chartVersion} for https://${hostname}`),
+                // A higher epoch makes Helm run again.
+                description: pulumi.all([settings, epoch]).apply(([{ chartVersion, hostname }, repairs]) => {
+                    const what = `Rancher ${chartVersion} for https://${hostname}`;
+                    return repairs === 0 ? what : `${what}, repair ${repairs}`;
+                }),
                 timeout: settings.timeoutSeconds,
                 cleanupOnFail: true,
                 maxHistory: 10,
@@ -156,4 +185,15 @@ export class RancherRelease extends pulumi.ComponentResource {
             bootstrapPassword: this.bootstrapPassword,
         });
     }
+}
+
+/** What of the chart's objects is not as Helm made it. */
+function observeRelease(kubeconfig: pulumi.Input<string>, opts: pulumi.InvokeOutputOptions): pulumi.Output<string> {
+    const sources = [join(__dirname, "..", "cluster", "runner", "kubernetesApi.js"), join(__dirname, "runner", "probeRelease.js")];
+    const found = pulumi.output(kubeconfig).apply(text => {
+        const access = apiAccess(text);
+        if (!access) return pulumi.output("unreachable: the kubeconfig holds neither a client certificate nor a token");
+        return observe(nodeProgram(sources, { access, release: identity }), opts);
+    });
+    return pulumi.unsecret(found);
 }

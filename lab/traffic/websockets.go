@@ -120,9 +120,10 @@ func tunnelsCommand(set *flag.FlagSet) func() (any, error) {
 		for began = time.Now(); now() < *count && time.Since(began) < 2*time.Minute; {
 			time.Sleep(50 * time.Millisecond)
 		}
+		connectedAtEnd := now()
 		lock.Lock()
 		defer lock.Unlock()
-		return map[string]any{"lost": lost, "back": len(away), "awayMedian": percentile(away, .5), "awayLongest": percentile(away, 1), "connected": len(connected)}, nil
+		return map[string]any{"lost": lost, "awayMedian": percentile(away, .5), "awayLongest": percentile(away, 1), "connected": connectedAtEnd}, nil
 	}
 }
 

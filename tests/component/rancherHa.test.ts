@@ -44,6 +44,7 @@ test("the identities of all resources stay", () => {
         "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:Verification::rancher-verification",
         "pulumi-rancher-ha:index:RancherHa$pulumi:providers:kubernetes::rancher-kubernetes",
         "pulumi-rancher-ha:index:RancherRelease$kubernetes:helm.sh/v3:Release::rancher-release-release",
+        "pulumi-rancher-ha:index:RancherRelease$pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch::rancher-release-drift",
         "pulumi-rancher-ha:index:RancherRelease$random:index/randomPassword:RandomPassword::rancher-release-bootstrap-password",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-pki",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-rke",

@@ -1,5 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { stringify } from "yaml";
 import { AgentTlsMode } from "../../components/rancher/helmValues";
 import { RancherRelease, RancherReleaseArgs } from "../../components/rancher/rancherRelease";
 import { record, RecordOptions, secret, unknown } from "./recorder";
@@ -83,6 +84,43 @@ test("a secret among the values stays one", async () => {
     const recording = await record(build({ values }), { mock });
     expect(JSON.stringify(recording.one("kubernetes:helm.sh/v3:Release").inputs.values)).toContain('{"secret":');
     expect(recording.one("kubernetes:helm.sh/v3:Release").inputs.values).toHaveProperty("secret");
+});
+
+const kubeconfig = stringify({
+    clusters: [{ name: "c", cluster: { server: "https://192.0.2.1:6443" } }],
+    users: [{ name: "u", user: { token: "token-of-an-administrator" } }],
+    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
+    "current-context": "x",
+});
+
+test("objects changed behind Pulumi's back make Helm run again", async () => {
+    const recording = await record(build({ kubeconfig }), {
+        mock: resource => (resource.type.endsWith(":DriftLatch") ? { epoch: 2 } : mock(resource)),
+        call: () => ({ stdout: "Deployment rancher: spec.replicas is 1, expected 3" }),
+    });
+    expect(recording.one("pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch").inputs.observed).toBe(
+        "Deployment rancher: spec.replicas is 1, expected 3",
+    );
+    const { inputs } = recording.one("kubernetes:helm.sh/v3:Release");
+    expect(inputs.description).toBe("Rancher 2.11.3 for https://rancher.example.com, repair 2");
+    expect(JSON.stringify(recording.resources)).not.toContain("token-of-an-administrator");
+});
+
+test.each([
+    ["off", kubeconfig],
+    ["enforce", undefined],
+])("nothing is looked for with drift %s and the kubeconfig %j", async (drift, given) => {
+    const call = jest.fn(() => ({ stdout: "in sync" }));
+    const recording = await record(build({ drift, kubeconfig: given } as Partial<RancherReleaseArgs>), { mock, call });
+    expect(call).not.toHaveBeenCalled();
+    expect(recording.resources.map(({ name }) => name)).not.toContain("rancher-drift");
+});
+
+test("a kubeconfig that names a command is not asked for drift", async () => {
+    const call = jest.fn(() => ({ stdout: "in sync" }));
+    const recording = await record(build({ kubeconfig: kubeconfig.replace(/token: .*/, "exec: { command: get-token }") }), { mock, call });
+    expect(call).not.toHaveBeenCalled();
+    expect(recording.one("pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch").inputs.observed).toBe("in sync");
 });
 
 test("in a first preview only what depends on other resources is unknown", async () => {

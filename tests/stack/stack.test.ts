@@ -220,7 +220,7 @@ test("no secret of the runs stands in an output, a log or a file outside the enc
     expect(printed.join("")).not.toMatch(/PRIVATE KEY-----/);
 });
 
-describe("host aliases of a downstream cluster's agents", () => {
+describe("in the cluster", () => {
     const folder = labFiles(instance).folder;
     const kubeconfigFile = join(folder, "kubeconfig");
     const kubectl = (args: string[], input = "") =>
@@ -228,43 +228,64 @@ describe("host aliases of a downstream cluster's agents", () => {
             input,
             encoding: "utf8",
         });
-    const aliases = () => JSON.parse(kubectl(["get", "deployment", "cattle-cluster-agent", "-o", "json"])).spec.template.spec.hostAliases;
-    const run = (verb: string) => {
-        const configFile = join(folder, "host-aliases.yaml");
-        const config = { "host-aliases:kubeconfigFile": kubeconfigFile, "host-aliases:address": addressOf(instance, "lb1") };
-        writeFileSync(configFile, JSON.stringify({ config }));
-        return runLabEngine({ instance, tools, configFile, program: join(__dirname, "..", "fixtures", "hostAliases") }, [verb]);
-    };
     beforeAll(() => writeFileSync(kubeconfigFile, output("kubeconfig"), { mode: 0o600 }));
     afterAll(() => rmSync(kubeconfigFile));
 
-    test("an agent that is not there is named, and no half object is made", async () => {
-        const { code, output: text } = await run("up");
-        expect(code).toBe(1);
-        expect(text).toContain("resource 'cattle-system/cattle-cluster-agent' does not exist");
-        expect(kubectl(["get", "deployments", "-o", "name"])).not.toContain("cattle-cluster-agent");
+    test("objects of the chart changed with kubectl: seen in preview, healed by up, then nothing to do", async () => {
+        kubectl(["scale", "deployment", "rancher", "--replicas=1"]);
+        kubectl(["set", "env", "deployment", "rancher", "CATTLE_NAMESPACE=elsewhere"]);
+        kubectl(["delete", "service", "rancher"]);
+        const seen = await pulumi(tools, "preview", { flags: ["--diff"] });
+        expect(seen.output).toMatch(/Deployment rancher: spec\.replicas is 1, expected 3/);
+        expect(seen.output).toMatch(
+            /Deployment rancher: spec\.template\.spec\.containers\[rancher\]\.env\[CATTLE_NAMESPACE\]\.value was changed/,
+        );
+        expect(seen.output).toMatch(/Service rancher: missing/);
+        expect(seen.result!.steps.filter(step => step.op === "update").map(step => step.name)).toEqual(
+            expect.arrayContaining(["rancher-release-drift", "rancher-release-release"]),
+        );
+        const { code, output: text } = await pulumi(tools, "up");
+        expect({ code, tail: code === 0 ? "" : text.slice(-3000) }).toEqual({ code: 0, tail: "" });
+        expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
     });
 
-    test("the entry is added beside those of others, and removed alone", async () => {
-        const other = { ip: "192.0.2.9", hostnames: ["other.lab.internal"] };
-        const template = {
-            metadata: { labels: { app: "cattle-cluster-agent" } },
-            spec: { hostAliases: [other], containers: [{ name: "cluster-register", image: "rancher/rancher-agent:v2.11.3" }] },
+    describe("host aliases of a downstream cluster's agents", () => {
+        const aliases = () =>
+            JSON.parse(kubectl(["get", "deployment", "cattle-cluster-agent", "-o", "json"])).spec.template.spec.hostAliases;
+        const run = (verb: string) => {
+            const configFile = join(folder, "host-aliases.yaml");
+            const config = { "host-aliases:kubeconfigFile": kubeconfigFile, "host-aliases:address": addressOf(instance, "lb1") };
+            writeFileSync(configFile, JSON.stringify({ config }));
+            return runLabEngine({ instance, tools, configFile, program: join(__dirname, "..", "fixtures", "hostAliases") }, [verb]);
         };
-        const deployment = {
-            apiVersion: "apps/v1",
-            kind: "Deployment",
-            metadata: { name: "cattle-cluster-agent" },
-            spec: { selector: { matchLabels: template.metadata.labels }, template },
-        };
-        kubectl(["create", "-f", "-"], JSON.stringify(deployment));
-        const up = await run("up");
-        expect({ code: up.code, tail: up.code === 0 ? "" : up.output.slice(-2000) }).toEqual({ code: 0, tail: "" });
-        const own = { ip: addressOf(instance, "lb1"), hostnames: ["rancher.lab.internal"] };
-        expect(aliases()).toEqual(expect.arrayContaining([other, own]));
-        expect((await run("destroy")).code).toBe(0);
-        expect(aliases()).toEqual([other]);
-        kubectl(["delete", "deployment", "cattle-cluster-agent"]);
+        test("an agent that is not there is named, and no half object is made", async () => {
+            const { code, output: text } = await run("up");
+            expect(code).toBe(1);
+            expect(text).toContain("resource 'cattle-system/cattle-cluster-agent' does not exist");
+            expect(kubectl(["get", "deployments", "-o", "name"])).not.toContain("cattle-cluster-agent");
+        });
+
+        test("the entry is added beside those of others, and removed alone", async () => {
+            const other = { ip: "192.0.2.9", hostnames: ["other.lab.internal"] };
+            const template = {
+                metadata: { labels: { app: "cattle-cluster-agent" } },
+                spec: { hostAliases: [other], containers: [{ name: "cluster-register", image: "rancher/rancher-agent:v2.11.3" }] },
+            };
+            const deployment = {
+                apiVersion: "apps/v1",
+                kind: "Deployment",
+                metadata: { name: "cattle-cluster-agent" },
+                spec: { selector: { matchLabels: template.metadata.labels }, template },
+            };
+            kubectl(["create", "-f", "-"], JSON.stringify(deployment));
+            const up = await run("up");
+            expect({ code: up.code, tail: up.code === 0 ? "" : up.output.slice(-2000) }).toEqual({ code: 0, tail: "" });
+            const own = { ip: addressOf(instance, "lb1"), hostnames: ["rancher.lab.internal"] };
+            expect(aliases()).toEqual(expect.arrayContaining([other, own]));
+            expect((await run("destroy")).code).toBe(0);
+            expect(aliases()).toEqual([other]);
+            kubectl(["delete", "deployment", "cattle-cluster-agent"]);
+        });
     });
 });
 

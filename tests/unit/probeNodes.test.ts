@@ -46,9 +46,10 @@ async function probe(
     port = (server.address() as AddressInfo).port,
 ): Promise<string> {
     answers = { nodes: { items: live.map(node) }, note: known };
-    const source = join(__dirname, "..", "..", "components", "cluster", "runner", "probeNodes.js");
+    const folder = join(__dirname, "..", "..", "components", "cluster", "runner");
+    const sources = ["kubernetesApi.js", "probeNodes.js"].map(file => join(folder, file));
     const input = { endpoint: `https://127.0.0.1:${port}`, ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
-    const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram([source], input) });
+    const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input) });
     expect(stderr).toBe("");
     return stdout;
 }

@@ -1,28 +1,14 @@
 // Asks the Kubernetes API for its nodes and compares them with those that RKE was last run for. Read-only, a few seconds.
-const https = require("https");
-
-async function main({ endpoint, ca, certificate, key }) {
-    const get = (path, whenMissing) =>
-        new Promise((resolve, reject) => {
-            const request = https.get(`${endpoint}${path}`, { ca, cert: certificate, key, timeout: 5000 }, response => {
-                let body = "";
-                response
-                    .setEncoding("utf8")
-                    .on("data", chunk => (body += chunk))
-                    .on("end", () => {
-                        if (response.statusCode === 404 && whenMissing) return resolve(whenMissing);
-                        if (response.statusCode !== 200) return reject(new Error(`${endpoint} answers ${response.statusCode}`));
-                        resolve(JSON.parse(body));
-                    });
-            });
-            request.on("error", error => reject(new Error(`${endpoint}: ${error.code || error.message}`)));
-            request.on("timeout", () => reject(new Error(`${endpoint} does not answer within 5 s`)));
-        });
+async function main(access) {
+    const get = kubernetesApi(access);
     try {
         // RKE's own note of what it did: what the configuration asks for now may be a change that is still to come.
         const [{ items }, note] = await Promise.all([
             get("/api/v1/nodes"),
-            get("/api/v1/namespaces/kube-system/secrets/full-cluster-state", { data: {} }),
+            get("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(error => {
+                if (error.status === 404) return { data: {} };
+                throw error;
+            }),
         ]);
         const state = Buffer.from(note.data["full-cluster-state"] ?? "", "base64").toString("utf8") || "{}";
         const rkeConfig = JSON.parse(state).currentState?.rkeConfig;

@@ -1,0 +1,27 @@
+// Runs where Pulumi runs, as part of a program on standard input.
+const https = require("https");
+
+/**
+ * A function that asks the Kubernetes API and resolves to its answer. Rejects with one line when there is none, or one that is no
+ * success; then `status` of the error is the HTTP status.
+ */
+function kubernetesApi({ endpoint, ca, certificate, key, token }) {
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 8, ca, cert: certificate, key });
+    return (path, { method = "GET", body, type } = {}) =>
+        new Promise((resolve, reject) => {
+            const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { "Content-Type": type }) };
+            const request = https.request(`${endpoint}${path}`, { method, headers, agent, timeout: 5000 }, response => {
+                let text = "";
+                response
+                    .setEncoding("utf8")
+                    .on("data", chunk => (text += chunk))
+                    .on("end", () => {
+                        if (response.statusCode < 300) return resolve(JSON.parse(text));
+                        reject(Object.assign(new Error(`${endpoint} answers ${response.statusCode}`), { status: response.statusCode }));
+                    });
+            });
+            request.on("error", error => reject(new Error(`${endpoint}: ${error.code || error.message}`)));
+            request.on("timeout", () => reject(new Error(`${endpoint} does not answer within 5 s`)));
+            request.end(body);
+        });
+}

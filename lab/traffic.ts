@@ -1,0 +1,53 @@
+import { readFileSync } from "fs";
+import { join } from "path";
+import { Host, hostExec, Instance } from "./lab";
+
+/** Load inside a lab: what lab/traffic does on its hosts, as an upstream and as clients. */
+export class Traffic {
+    constructor(
+        private readonly instance: Instance,
+        private readonly client: Host = "client",
+    ) {}
+
+    async install(tools: string, hosts: Host[]): Promise<void> {
+        const input = readFileSync(join(tools, "traffic"));
+        const command = ["sh", "-c", "cat >/usr/local/bin/traffic && chmod 755 /usr/local/bin/traffic"];
+        await Promise.all(hosts.map(host => hostExec(this.instance, host, command, { input })));
+    }
+
+    /** An upstream that works for a while, fails on request and ends tunnels. */
+    startUpstream(host: Host, port: number): Promise<unknown> {
+        const unit = `systemd-run -q --unit=traffic --property=LimitNOFILE=18000 traffic upstream --listen :${port}`;
+        return this.sh(host, `systemctl reset-failed traffic 2>/dev/null; ${unit}`);
+    }
+
+    killUpstream(host: Host): Promise<unknown> {
+        return this.sh(host, "systemctl kill --signal=KILL traffic");
+    }
+
+    /** Runs a subcommand on the client and returns the object that it prints last; on the second core alone when `pinned`. */
+    async run(args: string, pinned = false): Promise<any> {
+        return lastObject(await this.sh(this.client, `${pinned ? "taskset -c 1 " : ""}traffic ${args}`));
+    }
+
+    /** The same for one that opens something and holds it while `work` goes on. */
+    async holding(args: string, work: (opened: number) => Promise<void>): Promise<any> {
+        await this.sh(this.client, "rm -f /run/end; mkfifo /run/end");
+        let opened!: (count: number) => void;
+        const ready = new Promise<number>(resolve => (opened = resolve));
+        const ended = hostExec(this.instance, this.client, ["sh", "-c", `exec 3<>/run/end; traffic ${args} </run/end`], {
+            onLine: line => void (line.startsWith("{") && opened(JSON.parse(line).opened)),
+        });
+        await work(await Promise.race([ready, ended.then(() => 0)]));
+        await this.sh(this.client, "echo >/run/end");
+        return lastObject((await ended).stdout);
+    }
+
+    private async sh(host: Host, script: string): Promise<string> {
+        return (await hostExec(this.instance, host, ["sh", "-c", script])).stdout;
+    }
+}
+
+function lastObject(text: string): any {
+    return JSON.parse(text.trim().split("\n").pop()!);
+}

@@ -1,0 +1,92 @@
+import { addressOf, Host, hostExec, Instance, removeHost, startHost } from "../../lab/lab";
+import { Traffic } from "../../lab/traffic";
+import { buildTools } from "../../lab/tools";
+import { issue } from "../certificates";
+import { hostArgs, runLoadBalancer } from "./loadBalancerProgram";
+
+jest.setTimeout(5 * 60_000);
+process.env.PULUMI_NODEJS_TRANSPILE_ONLY = "true";
+
+/** What a pair costs those who are connected: 50 tunnels of agents (Rancher's remotedialer), and requests over new connections. */
+
+const instance: Instance = "test";
+const balancers = ["lb1", "lb2"] as const;
+const upstreams = ["upstream1", "upstream2", "upstream3"] as const;
+const hosts: Host[] = [...balancers, ...upstreams, "client"];
+const virtualIp = addressOf(instance, "lb1").replace(/\d+$/, "20");
+const hostname = "rancher.lab.internal";
+const ca = issue({ name: "CA of a test", ca: true });
+const newCertificate = () => issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
+const certificate = newCertificate();
+const traffic = new Traffic(instance);
+const port = 80;
+
+let tools: string;
+
+beforeAll(async () => {
+    await Promise.all(hosts.map(host => removeHost(instance, host)));
+    tools = await buildTools(true);
+    await Promise.all(hosts.map(host => startHost(instance, host)));
+    await traffic.install(tools, ["client", ...upstreams]);
+    await Promise.all(upstreams.map(host => traffic.startUpstream(host, port)));
+    await up();
+});
+
+afterAll(async () => {
+    await Promise.all(hosts.map(host => removeHost(instance, host)));
+});
+
+async function up(changes: object = {}): Promise<void> {
+    const args = {
+        hosts: balancers.map(host => hostArgs(instance, host)),
+        virtualIp: { address: virtualIp },
+        hostname,
+        upstreams: upstreams.map(host => addressOf(instance, host)),
+        upstreamPort: port,
+        certificateChain: certificate.certificate,
+        privateKey: certificate.privateKey,
+        ...changes,
+    };
+    const { code, output } = await runLoadBalancer(instance, tools, "up", args);
+    if (code !== 0) throw new Error(output);
+}
+
+const onHost = async (host: Host, script: string) => (await hostExec(instance, host, ["sh", "-c", script])).stdout.trim();
+const tunnels = (work: () => Promise<void>) =>
+    traffic.holding(`tunnels --address ${virtualIp}:443 --count 50`, async opened => {
+        expect(opened).toBe(50);
+        await work();
+    });
+
+test("a change of the configuration and of the certificate through up loses no tunnel", async () => {
+    const { privateKey, certificate: certificateChain } = newCertificate();
+    const result = await tunnels(async () => {
+        await up({ maxBodySize: "300m" });
+        await up({ maxBodySize: "300m", certificateChain, privateKey });
+    });
+    expect(result).toMatchObject({ lost: 0, connected: 50 });
+});
+
+test("after a node and then the active host are lost, every tunnel is back", async () => {
+    const result = await tunnels(async () => {
+        await traffic.killUpstream("upstream1");
+        await new Promise(resolve => setTimeout(resolve, 8000));
+        await traffic.startUpstream("upstream1", port);
+        const held = await Promise.all(balancers.map(host => onHost(host, `ip -o -4 address show to ${virtualIp}`)));
+        await onHost(balancers[held.findIndex(Boolean)], "kill -9 $(pgrep -x nginx)");
+        await new Promise(resolve => setTimeout(resolve, 8000));
+    });
+    expect(result.connected).toBe(50);
+    expect(result.lost).toBeGreaterThan(50);
+    // An agent tries again every 5 s.
+    expect(result.awayLongest).toBeLessThan(15);
+});
+
+test("a node that leaves the upstreams and comes back through up costs no request", async () => {
+    const address = `--address ${virtualIp}:443 --path '/?d=5' --seconds 40`;
+    const running = Promise.all(["new --rate 20", "h2 --rate 100"].map(load => traffic.run(`requests ${address} --protocol ${load}`)));
+    await up({ upstreams: upstreams.slice(0, 2).map(host => addressOf(instance, host)) });
+    await up();
+    const [fresh, kept] = await running;
+    expect([fresh.requests, fresh.failedGet, kept.requests, kept.failedGet]).toEqual([800, 0, 4000, 0]);
+});
