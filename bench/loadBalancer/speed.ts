@@ -58,10 +58,10 @@ export async function throughput(report: Report, quick: boolean): Promise<void> 
 
 /** Latency at a fixed rate that leaves the host idle most of the time. */
 export async function latency(report: Report, quick: boolean): Promise<void> {
-    const seconds = quick ? 3 : 6;
+    const seconds = 3;
     for (const protocol of ["HTTP/1.1", "HTTP/2"]) {
         const found = new Map(variants.map(({ name }) => [name, [] as number[][]]));
-        for (let round = 0; round <= (quick ? 2 : 7); round++) {
+        for (let round = 0; round <= (quick ? 2 : 15); round++) {
             for (const variant of shuffled(variants, round)) {
                 await serving(host, variant, "speed", async () => {
                     // 20 connections × 48 requests a second: below the limit of requests of a connection.

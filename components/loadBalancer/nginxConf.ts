@@ -11,7 +11,7 @@ export const sysctls = `# Managed by Pulumi (pulumi-rancher-ha)
 net.ipv4.tcp_keepalive_time = 10
 net.ipv4.tcp_keepalive_intvl = 4
 net.ipv4.tcp_keepalive_probes = 3
-net.ipv4.tcp_retries2 = 6
+net.ipv4.tcp_retries2 = 5
 `;
 
 /** What an argument leaves to the host: as many connections as its open file limit allows, up to this. */
