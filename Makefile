@@ -3,7 +3,7 @@
 
 # npm ci only when the lock file changed.
 installed := node_modules/.package-lock.json
-tsx := node_modules/.bin/tsx
+tsx := node --require tsx/cjs
 cache := node_modules/.cache
 
 help: ## Show this list

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from "fs";
 import { join } from "path";
-import { verificationProgram } from "../components/rancher/verification";
+import { verificationProgram } from "../components/rancher/verificationProgram";
 import { hostExec, labFiles, labIsUp, startLab, stopLab } from "./lab";
 import { progress, run } from "./process";
 import { findEngine, runStack, stackOutputs, StackRun } from "./stack";

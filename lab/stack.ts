@@ -70,7 +70,9 @@ export function runLabEngine(stack: StackRun, args: string[], onLine?: (line: st
 function engineCommand(stack: StackRun, args: string[]): string[] {
     const config = stack.configFile ? ["--config-file", stack.configFile] : [];
     return [
-        join(repository, "node_modules", ".bin", "tsx"),
+        process.execPath,
+        "--require",
+        require.resolve("tsx/cjs"),
         join(__dirname, "engine", "cli.ts"),
         ...args,
         "--stack",

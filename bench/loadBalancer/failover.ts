@@ -111,7 +111,7 @@ export async function failover(report: Report, quick: boolean): Promise<void> {
             "longest away s",
         ],
         rows,
-        "A tunnel that is lost with its host comes back by itself: the agent notices at once or with its next ping, and tries again every 5 s.",
+        "A tunnel that is lost with its host comes back by itself: the agent notices at once or with its next ping, and tries again 10 s later.",
     );
 
     await scale(report);

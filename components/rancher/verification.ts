@@ -1,11 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import { join } from "path";
 import { z } from "zod";
-import { addressSchema } from "../host/connection";
 import { runnerProgram } from "../host/commands";
-import { nodeProgram } from "../host/programs";
-import { dnsNameSchema } from "../host/connection";
+import { addressSchema, dnsNameSchema } from "../host/connection";
 import { validated } from "../validation";
+import { verificationProgram } from "./verificationProgram";
 
 export interface VerificationArgs {
     /** DNS name of Rancher. It is pinned to each of `addresses`: DNS is not asked. */
@@ -30,14 +28,6 @@ export const verificationSchema = z.strictObject({
     after: z.array(z.string()).default([]),
     timeoutSeconds: z.number().int().min(0).max(3000).default(300),
 });
-
-/** The program that verifies, once in each pause until all is well. */
-export function verificationProgram(
-    args: z.output<typeof verificationSchema>,
-    around = { httpsPort: 443, httpPort: 80, pauseSeconds: 3 },
-): string {
-    return nodeProgram([join(__dirname, "runner", "verification.js")], { ...args, ...around });
-}
 
 /**
  * Asks Rancher through the load balancer what browsers and agents ask: certificate, `/ping`, redirect to HTTPS, the CA for agents,

@@ -36,13 +36,14 @@ export interface Options {
     stopAfter?: (step: Step) => boolean;
 }
 
-/** Loaded when first used: some are slow to load, and most runs need few. */
-const providers: Record<string, () => Promise<Provider>> = {
-    command: async () => (await import("./providers/command")).command,
-    kubernetes: async () => (await import("./providers/kubernetes")).kubernetes,
-    random: async () => (await import("./providers/random")).random,
-    tls: async () => (await import("./providers/tls")).tls,
+/* eslint-disable @typescript-eslint/no-require-imports -- loaded when first used: some are slow to load, and most runs need few */
+const providers: Record<string, () => Provider> = {
+    command: () => (require("./providers/command") as typeof import("./providers/command")).command,
+    kubernetes: () => (require("./providers/kubernetes") as typeof import("./providers/kubernetes")).kubernetes,
+    random: () => (require("./providers/random") as typeof import("./providers/random")).random,
+    tls: () => (require("./providers/tls") as typeof import("./providers/tls")).tls,
 };
+/* eslint-enable @typescript-eslint/no-require-imports */
 
 const isProvider = (type: string) => type.startsWith("pulumi:providers:");
 
@@ -387,7 +388,7 @@ export class Deployment implements Monitor {
 
     private async providerFor(urn: string, type: string, reference: string): Promise<{ provider: Provider; call: Call }> {
         const kind = type.split(":")[0];
-        const provider = isProvider(type) ? providerResource : kind === "pulumi-nodejs" ? this.dynamic : await providers[kind]?.();
+        const provider = isProvider(type) ? providerResource : kind === "pulumi-nodejs" ? this.dynamic : providers[kind]?.();
         if (!provider) throw new Error(`resources of type ${type} are not known to the lab's engine: use the Pulumi CLI`);
         const providerUrn = reference.slice(0, reference.lastIndexOf("::"));
         const config: Properties = reference

@@ -1,6 +1,6 @@
 import { diffLines } from "diff";
 import { Result, Step } from "./deployment";
-import { changedKeys, contains, isSecret, plain, Value } from "./values";
+import { changedKeys, contains, isSecret, plain, unknown, Value } from "./values";
 
 const signs = { create: "+", update: "~", replace: "+-", delete: "-", same: " ", read: ">" };
 const plural = { create: "to create", update: "to update", replace: "to replace", delete: "to delete", same: "unchanged", read: "read" };
@@ -37,7 +37,8 @@ function changes(path: string, before: Value, after: Value): string[] {
         });
         return [`~ ${path}:`, ...lines];
     }
-    return [`~ ${path}: ${JSON.stringify(plain(before))} => ${JSON.stringify(plain(after))}`];
+    const shown = (value: Value) => (contains(value, each => each === unknown) ? "[unknown]" : JSON.stringify(plain(value)));
+    return [`~ ${path}: ${shown(before)} => ${shown(after)}`];
 }
 
 const isObject = (value: Value) => value !== null && typeof value === "object" && !Array.isArray(value);

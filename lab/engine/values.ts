@@ -31,14 +31,19 @@ export function contains(value: Value, test: (value: Value) => boolean): boolean
 
 export const hasUnknown = (value: Value): boolean => contains(value, item => item === unknown);
 
-/** Envelopes for every output that carries the name of a secret input, or is named as secret. */
+/** Envelopes for every output that carries the name of a secret input, at any depth, or is named as secret. */
 export function markSecrets(outputs: Properties, inputs: Properties, additional: string[]): Properties {
     return Object.fromEntries(
-        Object.entries(outputs).map(([key, value]) => [
-            key,
-            additional.includes(key) || contains(inputs[key], isSecret) ? secret(plain(value)) : value,
-        ]),
+        Object.entries(outputs).map(([key, value]) => [key, additional.includes(key) ? secret(plain(value)) : markAs(value, inputs[key])]),
     );
+}
+
+function markAs(value: Value, input: Value): Value {
+    if (value === undefined || isSecret(value) || !contains(input, isSecret)) return value;
+    const alike = (one: Value, other: Value) => typeof one === "object" && one !== null && Array.isArray(one) === Array.isArray(other);
+    if (isSecret(input) || !alike(value, input)) return secret(plain(value));
+    if (Array.isArray(value)) return value.map((item, index) => markAs(item, input[index]));
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, markAs(item, input[key])]));
 }
 
 /** Names of the top-level properties that differ. */

@@ -59,8 +59,8 @@ func websocketsCommand(set *flag.FlagSet) func() (any, error) {
 	}
 }
 
-// tunnelsCommand keeps tunnels as Rancher's cluster agents do, with their client library and their pause of 5 s between tries,
-// until a line comes on standard input. It tells how often they were lost and how long each was away.
+// tunnelsCommand keeps tunnels as Rancher's cluster agents do, with their client library and their pauses between tries (5 s in the
+// library, 5 s in the agent), until a line comes on standard input. It tells how often they were lost and how long each was away.
 func tunnelsCommand(set *flag.FlagSet) func() (any, error) {
 	var to target
 	to.flags(set)
@@ -80,22 +80,23 @@ func tunnelsCommand(set *flag.FlagSet) func() (any, error) {
 				headers := http.Header{"X-Agent": {fmt.Sprint("agent-", i)}}
 				refuse := func(string, string) bool { return false }
 				var since time.Time
-				for {
-					remotedialer.ClientConnect(background, "wss://"+to.host+"/tunnel", headers, dialer, refuse, onConnect(func() {
-						lock.Lock()
-						defer lock.Unlock()
-						connected[i] = true
-						if !since.IsZero() {
-							away = append(away, time.Since(since).Seconds())
-						}
-					}))
+				onConnect := func(session context.Context, _ *remotedialer.Session) error {
 					lock.Lock()
-					if connected[i] {
-						connected[i] = false
-						lost++
-						since = time.Now()
+					connected[i] = true
+					if !since.IsZero() {
+						away = append(away, time.Since(since).Seconds())
 					}
 					lock.Unlock()
+					<-session.Done()
+					lock.Lock()
+					defer lock.Unlock()
+					connected[i] = false
+					lost++
+					since = time.Now()
+					return nil
+				}
+				for {
+					remotedialer.ClientConnect(background, "wss://"+to.host+"/tunnel", headers, dialer, refuse, onConnect)
 					time.Sleep(5 * time.Second)
 				}
 			}()
@@ -160,10 +161,3 @@ func each(count, atOnce int, work func(i int)) {
 }
 
 var background = context.Background()
-
-func onConnect(then func()) func(context.Context, *remotedialer.Session) error {
-	return func(context.Context, *remotedialer.Session) error {
-		then()
-		return nil
-	}
-}

@@ -70,15 +70,15 @@ test("a change of the configuration and of the certificate through up loses no t
 test("after a node and then the active host are lost, every tunnel is back", async () => {
     const result = await tunnels(async () => {
         await traffic.killUpstream("upstream1");
-        await new Promise(resolve => setTimeout(resolve, 8000));
+        await new Promise(resolve => setTimeout(resolve, 13_000));
         await traffic.startUpstream("upstream1", port);
         const held = await Promise.all(balancers.map(host => onHost(host, `ip -o -4 address show to ${virtualIp}`)));
         await onHost(balancers[held.findIndex(Boolean)], "kill -9 $(pgrep -x nginx)");
-        await new Promise(resolve => setTimeout(resolve, 8000));
+        await new Promise(resolve => setTimeout(resolve, 13_000));
     });
     expect(result.connected).toBe(50);
     expect(result.lost).toBeGreaterThan(50);
-    // An agent tries again every 5 s.
+    // An agent tries again 10 s after a loss.
     expect(result.awayLongest).toBeLessThan(15);
 });
 

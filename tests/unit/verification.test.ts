@@ -4,7 +4,7 @@ import * as http from "http";
 import * as http2 from "http2";
 import * as https from "https";
 import { AddressInfo } from "net";
-import { verificationProgram } from "../../components/rancher/verification";
+import { verificationProgram } from "../../components/rancher/verificationProgram";
 import { issue, Issued } from "../certificates";
 
 const hostname = "rancher.example.com";
