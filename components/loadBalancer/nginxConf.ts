@@ -32,8 +32,10 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  * The manual's configuration, improved where measurements show a gain (docs/load-balancer.md):
  * - upstream keep-alive, which needs an empty `Connection` header: a third of the CPU per request;
  * - `least_conn` with shared counts and a connect timeout: a node that is silently gone is avoided;
- * - a request that one node answers with 502 or 503 is given to the next, but no node is ever left out for it: Rancher rightly
- *   answers 503 for a cluster that is not connected. POSTs are never sent twice: `proxy_next_upstream` leaves out `non_idempotent`;
+ * - a request that one node answers with 502 or 503 is given to the next; a node that goes on failing is left out for a while. When
+ *   all are, they are asked as before (each stands there a second time, as `backup`): Rancher rightly answers 503 for a cluster that
+ *   is not connected, which must stop nobody else, and nodes that are back are used at once. POSTs are never sent twice:
+ *   `proxy_next_upstream` leaves out `non_idempotent`;
  * - TCP keep-alive on both sides: dead peers do not hold connections for hours;
  * - only names that are ours are served, and forwarding headers are set here and not passed on: an ingress that trusts the load
  *   balancer can be told nothing by a client;
@@ -48,10 +50,10 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  */
 export function nginxConf(settings: NginxSettings, release: string): string {
     const { hostname, upstreams, upstreamPort, readTimeoutSeconds, trustedProxies, extraDirectives, hstsMaxAgeSeconds } = settings;
-    const servers = upstreams.map(
-        address =>
-            `server ${urlHost(address)}:${upstreamPort} max_fails=${settings.maxFails} fail_timeout=${settings.failTimeoutSeconds}s;`,
-    );
+    const nodes = upstreams.map(address => `${urlHost(address)}:${upstreamPort}`);
+    const servers = nodes.map(node => `server ${node} max_fails=${settings.maxFails} fail_timeout=${settings.failTimeoutSeconds}s;`);
+    // NGINX never leaves out the only server.
+    const lastResort = settings.maxFails > 0 && nodes.length > 1 ? nodes.map(node => `server ${node} max_fails=0 backup;`) : [];
     const connections = settings.workerConnections;
     const certificates = certificateFiles(settings).flatMap(({ chain, key }) => [
         `ssl_certificate ${chain};`,
@@ -112,7 +114,7 @@ ${block(
     upstream rancher {
         zone rancher 128k;
         least_conn;
-        ${servers.join("\n        ")}
+        ${[...servers, ...lastResort].join("\n        ")}
         keepalive ${settings.upstreamKeepalive};
         keepalive_timeout 50s;
         keepalive_requests 10000;
@@ -166,7 +168,8 @@ ${block(8, certificates)}
         proxy_read_timeout ${readTimeoutSeconds}s;
         proxy_send_timeout ${readTimeoutSeconds}s;
         proxy_socket_keepalive on;
-        proxy_next_upstream error timeout${settings.maxFails === 0 ? " http_502 http_503" : ""};
+        proxy_next_upstream error timeout http_502 http_503;
+        proxy_next_upstream_tries ${nodes.length + 1};
         proxy_set_header Host ${hostname};
         proxy_set_header Upgrade $upgrade_protocol;
         proxy_set_header Connection $connection_upgrade;

@@ -44,13 +44,13 @@ export interface NginxTuningArgs {
      */
     readTimeoutSeconds?: pulumi.Input<number>;
     /**
-     * Failures within `failTimeoutSeconds` after which a node is left out for as long. Default 0, never: a node that fails is passed
-     * over request by request, also when it answers 502 or 503, and used again the moment it is back. NGINX's own 1 goes on failing
-     * for 9 s after all nodes are back. With another value, answers of 502 and 503 are passed on: Rancher's rightful ones would
-     * else count against its nodes.
+     * Failures within `failTimeoutSeconds` (no connection, no answer, 502, 503) after which a node is left out for as long. Default
+     * 3: clients wait for a node that is gone only until then. When every node is left out, all are asked as if none were, so that
+     * Rancher's rightful 503 for a cluster that is not connected stops nobody else, and nodes that are back are used at once. 0: no
+     * node is ever left out, and a part of the requests waits for `connectTimeoutSeconds` while one is gone.
      */
     maxFails?: pulumi.Input<number>;
-    /** Seconds for `maxFails`. Default 2. */
+    /** Seconds for `maxFails`. Default 10. */
     failTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Connections of one worker process, from clients and to nodes together: a WebSocket takes two, and NGINX begins to close

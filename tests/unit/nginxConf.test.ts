@@ -124,9 +124,14 @@ test("a request that may change something is never sent to a second node", () =>
     expect(render()).not.toContain("non_idempotent");
 });
 
-test("a 503 never counts against a node: Rancher answers so for a cluster that is not connected", () => {
-    expect(render()).toContain("max_fails=0 ");
-    expect(tls(render({ maxFails: 1 }))).toContain("proxy_next_upstream error timeout;");
+test("when every node is left out, all are asked as if none were: Rancher rightly answers 503 for a cluster that is not connected", () => {
+    const upstream = (changes: object) => block(render({ upstreams: ["192.0.2.1", "192.0.2.2"], ...changes }), "upstream rancher");
+    expect(upstream({})).toContain(
+        "server 192.0.2.1:80 max_fails=3 fail_timeout=10s; server 192.0.2.2:80 max_fails=3 fail_timeout=10s; " +
+            "server 192.0.2.1:80 max_fails=0 backup; server 192.0.2.2:80 max_fails=0 backup; ",
+    );
+    expect(upstream({ maxFails: 0 })).not.toContain("backup");
+    expect(upstream({ upstreams: ["192.0.2.1"] })).not.toContain("backup");
 });
 
 test.each(versions)("names that are not ours are refused by NGINX %s", version => {
