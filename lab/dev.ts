@@ -82,6 +82,7 @@ async function down(): Promise<void> {
 
 async function output(name: string): Promise<void> {
     const outputs = await stackOutputs(await startedStack());
+    if (Object.keys(outputs).length === 0) throw new Error("the stack has no outputs: run make up first");
     if (!(name in outputs)) throw new Error(`expected NAME=one of ${Object.keys(outputs).join(", ")}, found ${name ?? "nothing"}`);
     process.stdout.write(typeof outputs[name] === "string" ? `${outputs[name].trimEnd()}\n` : `${JSON.stringify(outputs[name])}\n`);
 }
