@@ -103,30 +103,32 @@ export async function latency(report: Report, quick: boolean): Promise<void> {
 }
 
 /**
- * New connections: handshake, one request, end. The client bounds how many there are, so CPU is the figure. It resumes TLS 1.2 by
+ * New connections: handshake, one request or none, end. The client bounds how many there are, so CPU is the figure. It resumes TLS 1.2 by
  * tickets only, which our configuration leaves out before NGINX 1.23.2: there is no row for that.
  */
 export async function handshakes(report: Report, quick: boolean): Promise<void> {
     const rsa: Variant = { ...ours, name: "ours RSA", key: "rsa" };
-    const cases: [Variant, string, boolean][] = [
-        [manual, "1.2", false],
-        [manual, "1.2", true],
-        [rsa, "1.2", false],
-        [rsa, "1.3", false],
-        [ours, "1.2", false],
-        [ours, "1.3", false],
-        [ours, "1.3", true],
+    const options = { full: "", resumed: "--resumed", "full, no request": "--alone" };
+    const cases: [Variant, string, keyof typeof options][] = [
+        [manual, "1.2", "full"],
+        [manual, "1.2", "resumed"],
+        [rsa, "1.2", "full"],
+        [rsa, "1.3", "full"],
+        [ours, "1.2", "full"],
+        [ours, "1.3", "full"],
+        [ours, "1.3", "resumed"],
+        [rsa, "1.3", "full, no request"],
+        [ours, "1.3", "full, no request"],
     ];
-    const title = ([variant, version, resumed]: (typeof cases)[number]) =>
-        `${variant.name}, TLS ${version}, ${resumed ? "resumed" : "full"}`;
+    const title = ([variant, version, kind]: (typeof cases)[number]) => `${variant.name}, TLS ${version}, ${kind}`;
     const found = new Map(cases.map(each => [title(each), [] as any[]]));
     for (let round = 0; round <= (quick ? 1 : 4); round++) {
         for (const each of shuffled(cases, round)) {
-            const [variant, version, resumed] = each;
+            const [variant, version, kind] = each;
             await serving(host, variant, "speed", async () => {
                 const before = await cpu(host);
                 const result = await traffic.run(
-                    `handshakes --address ${address(host)}:443 --seconds ${quick ? 2 : 3} --tls ${version} ${resumed ? "--resumed" : ""}`,
+                    `handshakes --address ${address(host)}:443 --seconds ${quick ? 2 : 3} --tls ${version} ${options[kind]}`,
                     true,
                 );
                 if (result.failed > 0) throw new Error(`${title(each)}: ${result.failed} connections failed`);
@@ -137,9 +139,10 @@ export async function handshakes(report: Report, quick: boolean): Promise<void> 
     }
     const column = (name: string, key: string) => found.get(name)!.map(result => result[key] as number);
     const base = title(cases[0]);
-    const ratio = (name: string, to = base) => median(column(name, "cpu")) / median(column(to, "cpu"));
+    const ratio = (name: string) => median(column(name, "cpu")) / median(column(base, "cpu"));
+    const alone = (variant: Variant) => median(column(title([variant, "1.3", "full, no request"]), "cpu"));
     report.table(
-        "New connections: handshake, one request, end (the manual's certificate: RSA-2048; ours: ECDSA P-256)",
+        "New connections: handshake, one request or none, end (the manual's certificate: RSA-2048; ours: ECDSA P-256)",
         ["handshake", "connections/s", "CPU µs each", "ratio to the manual's full one", "resumed", "handshake p50 / p99 ms"],
         cases.map(each => {
             const name = title(each);
@@ -148,11 +151,7 @@ export async function handshakes(report: Report, quick: boolean): Promise<void> 
             const times = `${median(column(name, "p50")).toFixed(1)} / ${median(column(name, "p99")).toFixed(1)}`;
             return [name, spread(perSecond), spread(column(name, "cpu")), ratio(name).toFixed(2), `${(100 * share).toFixed(0)} %`, times];
         }),
+        `RSA and ECDSA differ by the signature alone: ${(alone(rsa) - alone(ours)).toFixed(0)} µs on this CPU. The other ${alone(ours).toFixed(0)} µs of a handshake are the same.`,
     );
-    report.target(
-        "TLS 1.3 full handshake CPU, our certificate (ECDSA) against RSA-2048",
-        ratio("ours, TLS 1.3, full", "ours RSA, TLS 1.3, full"),
-        "≤",
-        0.45,
-    );
+    report.target("TLS 1.3 full handshake CPU, our certificate (ECDSA) against RSA-2048", alone(ours) / alone(rsa), "≤", 0.45);
 }

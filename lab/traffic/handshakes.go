@@ -11,13 +11,14 @@ import (
 	"time"
 )
 
-// handshakesCommand opens connection after connection: handshake, one GET, close.
+// handshakesCommand opens connection after connection: handshake, one GET unless alone, close.
 func handshakesCommand(set *flag.FlagSet) func() (any, error) {
 	var to target
 	to.flags(set)
 	seconds := set.Float64("seconds", 4, "how long")
 	clients := set.Int("clients", 16, "at the same time")
 	resumed := set.Bool("resumed", false, "resume the session of the first connection")
+	alone := set.Bool("alone", false, "without a GET")
 	version := set.String("tls", "1.3", "1.2 or 1.3")
 	return func() (any, error) {
 		end := time.Now().Add(time.Duration(*seconds * float64(time.Second)))
@@ -39,7 +40,9 @@ func handshakesCommand(set *flag.FlagSet) func() (any, error) {
 					began := time.Now()
 					c, err := to.dial(10*time.Second, config)
 					took := time.Since(began)
-					if err == nil {
+					if err == nil && *alone {
+						c.Close()
+					} else if err == nil {
 						fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", to.host)
 						var answer *http.Response
 						if answer, err = http.ReadResponse(bufio.NewReader(c), nil); err == nil {
