@@ -30,7 +30,7 @@ check: prepare ## Types, lint, unit and component tests: the loop to work in
 fast-tests: $(installed)
 	@node_modules/.bin/jest --maxWorkers=100% tests/unit tests/component
 
-test: prepare ## Every test layer, the whole stack included (30 minutes)
+test: prepare ## Every test layer, the whole stack included (40 minutes)
 	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --runInBand
 
@@ -42,7 +42,7 @@ lint: $(installed) ## Types, formatting and lint alone; what did not change is n
 bench-stack: prepare ## Measure how long "make up" and its parts take, and the lab's memory
 	@$(tsx) bench/stack.ts
 
-bench: prepare ## Measure the load balancer against the manual's configuration (30 minutes; QUICK=1: 6), into docs/
+bench: prepare ## Measure the load balancer against the manual's configuration (45 minutes; QUICK=1: 8), into docs/
 	@$(tsx) bench/loadBalancer/index.ts $(PARTS)
 
 clean: ## Remove what was built inside the repository

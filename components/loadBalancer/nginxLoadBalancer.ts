@@ -45,9 +45,9 @@ export interface NginxTuningArgs {
     readTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Failures within `failTimeoutSeconds` (no connection, no answer, 502, 503) after which a node is left out for as long. Default
-     * 3: clients wait for a node that is gone only until then. When every node is left out, all are asked as if none were, so that
-     * Rancher's rightful 503 for a cluster that is not connected stops nobody else, and nodes that are back are used at once. 0: no
-     * node is ever left out, and a part of the requests waits for `connectTimeoutSeconds` while one is gone.
+     * 3: clients wait for a node that is gone only until then, less than half as long in all as with 0, which leaves out none. When
+     * every node is left out, all are asked as if none were, so that Rancher's rightful 503 for a cluster that is not connected stops
+     * nobody else, and nodes that are back are used at once.
      */
     maxFails?: pulumi.Input<number>;
     /** Seconds for `maxFails`. Default 10. */

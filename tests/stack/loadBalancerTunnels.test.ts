@@ -7,7 +7,7 @@ import { hostArgs, runLoadBalancer } from "./loadBalancerProgram";
 jest.setTimeout(5 * 60_000);
 process.env.PULUMI_NODEJS_TRANSPILE_ONLY = "true";
 
-/** What a pair costs those who are connected: 50 tunnels of agents (Rancher's remotedialer), and requests over new connections. */
+/** What users and 50 tunnels of agents (Rancher's remotedialer) notice of changes and failures behind a pair. */
 
 const instance: Instance = "test";
 const balancers = ["lb1", "lb2"] as const;
@@ -51,6 +51,7 @@ async function up(changes: object = {}): Promise<void> {
     if (code !== 0) throw new Error(output);
 }
 
+const pause = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds));
 const onHost = async (host: Host, script: string) => (await hostExec(instance, host, ["sh", "-c", script])).stdout.trim();
 const tunnels = (work: () => Promise<void>) =>
     traffic.holding(`tunnels --address ${virtualIp}:443 --count 50`, async opened => {
@@ -70,11 +71,11 @@ test("a change of the configuration and of the certificate through up loses no t
 test("after a node and then the active host are lost, every tunnel is back", async () => {
     const result = await tunnels(async () => {
         await traffic.killUpstream("upstream1");
-        await new Promise(resolve => setTimeout(resolve, 13_000));
+        await pause(13_000);
         await traffic.startUpstream("upstream1", port);
         const held = await Promise.all(balancers.map(host => onHost(host, `ip -o -4 address show to ${virtualIp}`)));
         await onHost(balancers[held.findIndex(Boolean)], "kill -9 $(pgrep -x nginx)");
-        await new Promise(resolve => setTimeout(resolve, 13_000));
+        await pause(13_000);
     });
     expect(result.connected).toBe(50);
     expect(result.lost).toBeGreaterThan(50);
@@ -89,4 +90,30 @@ test("a node that leaves the upstreams and comes back through up costs no reques
     await up();
     const [fresh, kept] = await running;
     expect([fresh.requests, fresh.failedGet, kept.requests, kept.failedGet]).toEqual([800, 0, 4000, 0]);
+});
+
+describe("nodes that answer 503", () => {
+    /** Mixed requests while these nodes do so for six seconds, and for four more. */
+    async function whileSick(nodes: readonly Host[]): Promise<any> {
+        const running = traffic.run(
+            `requests --address ${virtualIp}:443 --rate 60 --seconds 12 --method MIX --path '/?d=20' --event-ends 8`,
+        );
+        await pause(2000);
+        await Promise.all(nodes.map(host => onHost(host, "touch /run/traffic-sick")));
+        await pause(6000);
+        await Promise.all(nodes.map(host => onHost(host, "rm /run/traffic-sick")));
+        return running;
+    }
+
+    test("one: it is left out, after it has failed a few POSTs and no GET", async () => {
+        const { failedGet, failedPost } = await whileSick(["upstream1"]);
+        // A third of the 180 POSTs would fail if it stayed in.
+        expect([failedGet, failedPost < 15]).toEqual([0, true]);
+    });
+
+    test("all: they are asked nevertheless, and serve the moment they are well", async () => {
+        const { failedGet, lastFailureAfter } = await whileSick(upstreams);
+        expect(failedGet).toBeGreaterThan(100);
+        expect(lastFailureAfter).toBeLessThan(1.5);
+    });
 });

@@ -321,7 +321,7 @@ describe("a worker", () => {
             roles: ["worker"],
         });
     const upstreams = async () =>
-        (await hostExec(instance, "lb1", ["grep", "-c", "server 10.*:80 ", "/etc/nginx/nginx.conf"])).stdout.trim();
+        (await hostExec(instance, "lb1", ["grep", "-c", "server 10.*:80 .*fail_timeout", "/etc/nginx/nginx.conf"])).stdout.trim();
 
     beforeAll(() => startHost(instance, "node4", tools));
 
