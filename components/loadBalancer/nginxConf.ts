@@ -43,10 +43,10 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  * - TLS 1.2 and 1.3 with the intermediate ciphers of Mozilla; header and body limits that fit Rancher's tokens and uploads;
  * - a smaller TLS buffer, because each idle WebSocket holds one; old workers end at last, and exhausted connections are logged.
  *
- * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, and
- * `@connections@` and `@open_files@` come from the host's open file limit. Certificate paths are relative to nginx.conf, so that
- * the same text can be checked in a staging folder. The status server tells `release`, so that it is known what the running
- * workers have loaded.
+ * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, one
+ * that listens on `[::]` is for hosts with IPv6, and `@connections@` and `@open_files@` come from the host's open file limit.
+ * Certificate paths are relative to nginx.conf, so that the same text can be checked in a staging folder. The status server tells
+ * `release`, so that it is known what the running workers have loaded.
  */
 export function nginxConf(settings: NginxSettings, release: string): string {
     const { hostname, upstreams, upstreamPort, readTimeoutSeconds, trustedProxies, extraDirectives, hstsMaxAgeSeconds } = settings;
@@ -132,20 +132,24 @@ ${block(
 ${block(4, lines(extraDirectives.http))}
     server {
         listen 80 default_server;
+        listen [::]:80 default_server;
         server_name _;
         access_log off;
         return 444;
     }
     server {
         listen 80;
+        listen [::]:80;
         server_name ${hostname};
         return 301 https://${hostname}$request_uri;
     }
 
     server {
         listen 443 ssl default_server so_keepalive=30s:10s:3; # nginx >= 1.25.1
+        listen [::]:443 ssl default_server so_keepalive=30s:10s:3; # nginx >= 1.25.1
         http2 on; # nginx >= 1.25.1
         listen 443 ssl http2 default_server so_keepalive=30s:10s:3; # nginx < 1.25.1
+        listen [::]:443 ssl http2 default_server so_keepalive=30s:10s:3; # nginx < 1.25.1
         ssl_reject_handshake on; # nginx >= 1.19.4
 ${block(
     8,
@@ -157,8 +161,10 @@ ${block(
     }
     server {
         listen 443 ssl; # nginx >= 1.25.1
+        listen [::]:443 ssl; # nginx >= 1.25.1
         http2 on; # nginx >= 1.25.1
         listen 443 ssl http2; # nginx < 1.25.1
+        listen [::]:443 ssl http2; # nginx < 1.25.1
         server_name ${hostname};
 ${block(8, certificates)}
 
@@ -247,8 +253,9 @@ const gains = [
 ];
 
 /** The configuration as a host finishes it. The host program holds the same rules in awk and sed. */
-export function forHost(configuration: string, version: string, openFiles: number): string {
+export function forHost(configuration: string, version: string, openFiles: number, ipv6 = true): string {
     const belongs = (line: string) => {
+        if (!ipv6 && /^ *listen \[::\]/.test(line)) return false;
         const marker = / # nginx (>=|<) ([0-9.]+)$/.exec(line);
         return !marker || number(version) >= number(marker[2]) === (marker[1] === ">=");
     };

@@ -127,6 +127,14 @@ describe("a host that serves", () => {
         session.destroy();
     });
 
+    test("answers over IPv6, and tells the nodes the client's address", async () => {
+        const answer = await onHost(`curl -sk -w ' %{http_version}' --resolve ${hostname}:443:[::1] https://${hostname}/`);
+        expect(answer).toBe(`${hostname} https 2`);
+        expect(JSON.parse(await onHost("tail -n 1 /var/log/nginx/access.log"))).toMatchObject({ client: "::1", status: 200 });
+        const redirect = `curl -s -o /dev/null -w '%{redirect_url}' --resolve ${hostname}:80:[::1] http://${hostname}/dashboard`;
+        expect(await onHost(redirect)).toBe(`https://${hostname}/dashboard`);
+    });
+
     test("sends plain HTTP to HTTPS, and refuses other names", async () => {
         const answer = await new Promise<[number, string]>((resolve, reject) =>
             get({ host: address, path: "/dashboard?a=b", agent: false, headers: { host: hostname } }, ({ statusCode, headers }) =>

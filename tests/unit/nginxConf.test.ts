@@ -141,6 +141,16 @@ test.each(versions)("names that are not ours are refused by NGINX %s", version =
     expect(others[1].includes("ssl_reject_handshake on;")).toBe(version !== "1.18.0");
 });
 
+test("every port for users is open over IPv6 too, unless the host has none", () => {
+    const listens = (ipv6: boolean) =>
+        versions.map(version => forHost(nginxConf(settings(), ""), version, openFiles, ipv6).match(/listen (?!127)[^;]*;/g)!);
+    for (const all of listens(true)) {
+        const overIpv4 = all.filter(line => !line.includes("[::]:"));
+        expect(all.filter(line => line.includes("[::]:")).map(line => line.replace("[::]:", ""))).toEqual(overIpv4);
+    }
+    expect(listens(false).flat().join()).not.toContain("::");
+});
+
 test("the status server listens on the loopback address only", () => {
     const status = servers(render()).filter(each => each.includes("stub_status"));
     expect(status).toHaveLength(1);
@@ -260,18 +270,20 @@ describe("lines marked for some versions of NGINX", () => {
 
     test("are chosen by the host as they are chosen here", () => {
         const rule = /^for_host\(\) \{$[\s\S]*?^\}$/m.exec(readFileSync(join(scripts, "release.sh"), "utf8"))![0];
-        const onHost = (version: string, files: number, text: string) =>
+        const onHost = (version: string, files: number, ipv6: boolean, text: string) =>
             execFileSync(
                 "sh",
                 [
                     "-c",
-                    `set -eu; most_connections=${mostWorkerConnections}; open_files() { echo ${files}; }\n${rule.replace("$(nginx_version)", version)}\nfor_host`,
+                    `set -eu; most_connections=${mostWorkerConnections}; open_files() { echo ${files}; }; has_ipv6() { ${ipv6}; }\n${rule.replace("$(nginx_version)", version)}\nfor_host`,
                 ],
                 { input: text },
             ).toString();
         for (const version of [...versions, "1.9.15", "1.25.0", "1.25.10", "2.0.0"]) {
             for (const text of [marked, nginxConf(settings(), "release")]) {
-                for (const files of [openFiles, 524_288]) expect(onHost(version, files, text)).toBe(forHost(text, version, files));
+                for (const files of [openFiles, 524_288]) {
+                    for (const ipv6 of [true, false]) expect(onHost(version, files, ipv6, text)).toBe(forHost(text, version, files, ipv6));
+                }
             }
         }
     });
@@ -280,7 +292,7 @@ describe("lines marked for some versions of NGINX", () => {
         for (const version of versions) {
             const isNew = Number(version.split(".")[1]) >= 25;
             expect([...tls(render({}, version)).matchAll(/listen [^;]*;|http2 on;/g)].map(String)).toEqual(
-                isNew ? ["listen 443 ssl;", "http2 on;"] : ["listen 443 ssl http2;"],
+                isNew ? ["listen 443 ssl;", "listen [::]:443 ssl;", "http2 on;"] : ["listen 443 ssl http2;", "listen [::]:443 ssl http2;"],
             );
         }
         expect(versions.map(version => render({}, version).includes("keepalive_min_timeout"))).toEqual([false, false, false, false, true]);

@@ -62,6 +62,8 @@ open_files() {
     printf '%s\n' $limits | sed 's/infinity\|unlimited/1048576/' | sort -n | head -n 1
 }
 
+has_ipv6() { [ -e /proc/net/if_inet6 ]; }
+
 # The interface that carries this host's own address.
 interface() { ip -o -4 address show to "$own_address" | awk '{ print $2; exit }'; }
 holds_virtual_ip() { ip -o -4 address show to "$1" | grep -q .; }

@@ -24,7 +24,7 @@ units() {
 for_host() {
     connections=$(($(open_files) - 256))
     [ "$connections" -le "$most_connections" ] || connections=$most_connections
-    sed "s/@connections@/$connections/; s/@open_files@/$((connections + 256))/" | awk -v have="$(nginx_version)" '
+    sed "$(has_ipv6 || echo '/^ *listen \[::\]/d;') s/@connections@/$connections/; s/@open_files@/$((connections + 256))/" | awk -v have="$(nginx_version)" '
         function number(version, parts) {
             split(version, parts, ".")
             return (parts[1] * 1000 + parts[2]) * 1000 + parts[3]
@@ -59,7 +59,7 @@ check_stage() {
 $(sed "s|$stage/||g" /run/rancher-ha-test.log)
 The host was left as it was"
     # What a directive of somebody's own, or a file that it includes, opens beside ours.
-    opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | listeners | sort -u | grep -vx "80\|443\|127.0.0.1:$status_port" || true)
+    opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | listeners | sort -u | grep -vx "\(\[::]:\)\?\(80\|443\)\|127.0.0.1:$status_port" || true)
     [ -z "$opened" ] || fail "extraDirectives: expected no other listener than ports 80 and 443, found listen $(echo "$opened" | tr '\n' ' '). The host was left as it was"
     if [ -e "$stage/keepalived.conf" ]; then
         # In a container a signal ends it after its report: its exit code tells nothing, and the shell would say "Terminated".
