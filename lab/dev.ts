@@ -11,8 +11,8 @@ const instance = "dev";
 
 async function start(): Promise<StackRun> {
     const tools = await startLab(instance);
-    const { engine, version } = await findEngine();
-    progress("engine", engine === "Pulumi CLI" ? `${engine} ${version}` : `${engine}: no pulumi on the PATH`);
+    const { engine, why } = await findEngine(instance);
+    progress("engine", `${engine} (${why})`);
     return { instance, tools };
 }
 

@@ -122,7 +122,7 @@ export function hostExec(
     return run("podman", ["exec", "--interactive", container(instance, host), ...argv], { ...options, timeoutSeconds: 300 });
 }
 
-/** Stops a host as if its power failed, and starts it again with the same disk. */
+/** Stops a host as if its power failed. */
 export async function killHost(instance: Instance, host: Host): Promise<void> {
     await run("podman", ["kill", container(instance, host)]);
 }

@@ -25,15 +25,21 @@ export interface Finished {
 
 export type Engine = "Pulumi CLI" | "engine of the lab";
 
-/** The Pulumi CLI when it is on the PATH, otherwise the lab's own engine. */
-export async function findEngine(): Promise<{ engine: Engine; version: string }> {
+/** The engine that holds the stack's state; for a new stack the Pulumi CLI when it is on the PATH, otherwise the lab's own. */
+export async function findEngine(instance: Instance): Promise<{ engine: Engine; why: string }> {
     const cli = await run("pulumi", ["version"], { tolerate: true }).catch(() => undefined);
-    return cli?.code === 0 ? { engine: "Pulumi CLI", version: cli.stdout.trim() } : { engine: "engine of the lab", version: "" };
+    const version = cli?.code === 0 ? cli.stdout.trim() : undefined;
+    if (existsSync(stateFile(instance)))
+        return { engine: "engine of the lab", why: version ? "it holds the state until make down" : "no pulumi on the PATH" };
+    if (version) return { engine: "Pulumi CLI", why: version };
+    if (existsSync(join(pulumiBackend(instance), ".pulumi", "stacks")))
+        throw new Error("the Pulumi CLI holds the state of this stack: expected pulumi on the PATH, found none. Put it back");
+    return { engine: "engine of the lab", why: "no pulumi on the PATH" };
 }
 
 /** Runs preview, up or destroy; what it says goes to the terminal as it comes when `show` is set. */
 export async function runStack(stack: StackRun, verb: "preview" | "up" | "destroy", flags: string[] = [], show = true): Promise<Finished> {
-    const { engine } = await findEngine();
+    const { engine } = await findEngine(stack.instance);
     if (engine !== "Pulumi CLI") return execute(stack, engineCommand(stack, [verb, ...flags]), show);
     // The CLI notes the salt of its passphrase in the stack's file; here the passphrase is the lab's, and the file everybody's.
     const stackFile = join(repository, `Pulumi.${stack.instance}.yaml`);
@@ -47,7 +53,7 @@ export async function runStack(stack: StackRun, verb: "preview" | "up" | "destro
 
 /** The outputs of the stack, secrets included. */
 export async function stackOutputs(stack: StackRun): Promise<Record<string, any>> {
-    const { engine } = await findEngine();
+    const { engine } = await findEngine(stack.instance);
     const command =
         engine === "Pulumi CLI"
             ? ["pulumi", "stack", "output", "--json", "--show-secrets", "--stack", stack.instance]
