@@ -3,11 +3,10 @@
 # Variables: docker_versions (accepted major.minor, separated by spaces), now (seconds since 1970 where Pulumi runs),
 # ca_fingerprint (SHA-256 of the certificate of this cluster's CA).
 
-docker_version=$(docker version --format '{{.Server.Version}}' 2>/tmp/rancher-ha-docker.$$) || {
-    reason=$(tail -n 1 /tmp/rancher-ha-docker.$$)
+docker_version=$(docker version --format '{{.Server.Version}}' 2>/dev/null) || {
+    reason=$(docker version 2>&1 >/dev/null | tail -n 1)
     echo "Docker cannot be used by $(id -un): expected \`docker version\` to work without sudo, found: ${reason:-no docker}. Install Docker and add the user to the group docker"
 }
-rm -f /tmp/rancher-ha-docker.$$
 if [ -n "$docker_version" ]; then
     minor=$(echo "$docker_version" | cut -d. -f1,2)
     case " $docker_versions " in
