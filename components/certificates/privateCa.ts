@@ -23,9 +23,12 @@ export interface PrivateCaSettingsArgs {
     ipAddresses?: pulumi.Input<pulumi.Input<string>[]>;
     /** Kind of both private keys. Default `ecdsa`. Changing it makes another CA: every agent must be given it. */
     algorithm?: pulumi.Input<KeyAlgorithm>;
-    /** Common name of the root, as people see it in the list of CAs they trust. Default `Rancher CA`. */
+    /**
+     * Common name of the root, as people see it in the list of CAs they trust. Default `Rancher CA`. Changing it makes another CA:
+     * every agent must be given it.
+     */
     commonName?: pulumi.Input<string>;
-    /** Organization in both certificates. Default `Rancher`. */
+    /** Organization in both certificates. Default `Rancher`. Changing it makes another CA: every agent must be given it. */
     organization?: pulumi.Input<string>;
     /** Hours for which the root is valid. Default 87600, ten years. */
     caValidityHours?: pulumi.Input<number>;
@@ -82,7 +85,7 @@ export const privateCaSchema = z
  * Renewal happens in place, in an ordinary update: the server's certificate is signed anew, for the same key, by the same root,
  * so that nobody has to be told. The root is signed anew for the same key when less than one lifetime of a server certificate is left:
  * a certificate never outlives its root, and agents that still hold the old root go on trusting the server until that one
- * ends. The keys are never replaced unless `algorithm` changes.
+ * ends. The keys are never replaced unless `algorithm` changes, the name of the root only with `commonName` and `organization`.
  */
 export class PrivateCa extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM: the server's certificate. */
