@@ -6,7 +6,7 @@ import { broughtCertificateSchema } from "./components/certificates/broughtCerti
 import { privateCaSchema } from "./components/certificates/privateCa";
 import { Distribution } from "./components/cluster/compatibility";
 import { existingClusterSchema } from "./components/cluster/kubernetesCluster";
-import { rkeClusterSchema } from "./components/cluster/schema";
+import { NodeRole, rkeClusterSchema } from "./components/cluster/schema";
 import { dnsNameSchema, privateKeySchema } from "./components/host/connection";
 import { DriftMode } from "./components/host/drift";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
@@ -164,6 +164,14 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
     if (!args.cluster === !args.existingCluster) {
         problems.push(`${prefix}cluster: expected exactly one of cluster and existingCluster, found ${args.cluster ? "both" : "neither"}`);
     }
+
+    const workers = list(args.cluster?.nodes).filter(node => [node.roles].flat().includes(NodeRole.Worker));
+    args.loadBalancer.hosts.forEach(({ host }, index) => {
+        if (host !== undefined && workers.some(node => [node.address, node.internalAddress].includes(host)))
+            problems.push(
+                `${prefix}loadBalancer.hosts[${index}].address: expected a host of its own, found the worker node ${host}, whose ingress controller holds ports 80 and 443`,
+            );
+    });
 
     if (problems.length > 0) {
         const unique = [...new Set(problems)];

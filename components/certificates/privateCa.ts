@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { z } from "zod";
-import { dnsNameSchema } from "../host/connection";
+import { dnsNameSchema, ipAddressSchema } from "../host/connection";
 import { validated } from "../validation";
 import { normalizePem } from "./pem";
 import { ServerCertificate } from "./serverCertificate";
@@ -53,7 +53,7 @@ export const privateCaSchema = z
     .strictObject({
         hostname: dnsNameSchema,
         dnsNames: z.array(dnsNameSchema).default([]),
-        ipAddresses: z.array(z.union([z.ipv4(), z.ipv6()], "expected an IP address")).default([]),
+        ipAddresses: z.array(ipAddressSchema).default([]),
         algorithm: z.enum(KeyAlgorithm).default(KeyAlgorithm.Ecdsa),
         commonName: label.default("Rancher CA"),
         organization: label.default("Rancher"),

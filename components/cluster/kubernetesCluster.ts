@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import { z } from "zod";
-import { addressSchema } from "../host/connection";
+import { ipAddressSchema } from "../host/connection";
 import { validated } from "../validation";
 import { Distribution } from "./compatibility";
 
@@ -9,7 +9,7 @@ import { Distribution } from "./compatibility";
 export interface KubernetesCluster {
     /** Kubeconfig of an administrator. Secret; known in every preview once the cluster exists. */
     readonly kubeconfig: pulumi.Output<string>;
-    /** Addresses of the nodes where the ingress controller listens on port 80: the load balancer's upstreams. */
+    /** IP addresses of the nodes where the ingress controller listens on port 80: the load balancer's upstreams. */
     readonly ingressAddresses: pulumi.Output<string[]>;
     /** URL of the Kubernetes API. */
     readonly apiEndpoint: pulumi.Output<string>;
@@ -52,7 +52,7 @@ export function apiAccess(kubeconfig: string): ApiAccess | undefined {
 export interface ExistingClusterArgs {
     /** Kubeconfig of an administrator of the cluster, as YAML text. Kept as a secret. */
     kubeconfig: pulumi.Input<string>;
-    /** Addresses of the nodes where the ingress controller listens on port 80, at least one. */
+    /** IP addresses of the nodes where the ingress controller listens on port 80, at least one. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
     /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. */
     apiEndpoint: pulumi.Input<string>;
@@ -62,7 +62,7 @@ export interface ExistingClusterArgs {
 
 export const existingClusterSchema = z.strictObject({
     kubeconfig: z.string().includes("clusters:", { message: "expected a kubeconfig as YAML text" }),
-    ingressAddresses: z.array(addressSchema).min(1, "expected at least one address"),
+    ingressAddresses: z.array(ipAddressSchema).min(1, "expected at least one address"),
     apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }),
     kubernetesVersion: z.string().regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.31.4"),
 });

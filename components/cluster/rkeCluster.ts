@@ -25,7 +25,7 @@ export interface RkeTaintArgs {
 export interface RkeNodeArgs {
     /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes; the machine that runs Pulumi reaches it. */
     address: pulumi.Input<string>;
-    /** Address for traffic between nodes and from the load balancer. Default `address`. */
+    /** Address for traffic between nodes and from the load balancer. Default `address`. That of a worker must be an IP address. */
     internalAddress?: pulumi.Input<string>;
     /** Name of the node in Kubernetes, a lower-case DNS name. Default `address`. Changing it makes a new Kubernetes node. */
     hostname?: pulumi.Input<string>;

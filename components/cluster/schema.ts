@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { addressSchema, hostKeySchema, portSchema, privateKeySchema } from "../host/connection";
+import { addressSchema, hostKeySchema, ipAddressSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
 import { checkKubernetesVersion } from "./compatibility";
 
@@ -85,6 +85,11 @@ export const rkeClusterSchema = z
         if (withRole(NodeRole.Worker) === 0) {
             problem(["nodes"], "expected at least one node with the role worker: that is where the ingress controller listens");
         }
+        cluster.nodes.forEach((node, index) => {
+            if (!hasRole(NodeRole.Worker)(node) || ipAddressSchema.safeParse(innerAddress(node)).success) return;
+            const key = node.internalAddress === undefined ? "address" : "internalAddress";
+            problem(["nodes", index, key], "expected an IP address, or an internalAddress that is one: load balancers reach workers by it");
+        });
         const etcd = withRole(NodeRole.Etcd);
         if (etcd % 2 === 0) {
             problem(

@@ -29,6 +29,8 @@ const hostKeyLine = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z
 
 export const addressSchema = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "expected an IP address or a DNS name");
 
+export const ipAddressSchema = z.union([z.ipv4(), z.ipv6()], "expected an IP address");
+
 export const dnsNameSchema = z
     .string()
     .max(253)

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
 import { reportProblems, reportSecondCertificate } from "../certificates/serverCertificate";
-import { dnsNameSchema, hostConnectionSchema, portSchema, privateKeySchema } from "../host/connection";
+import { dnsNameSchema, hostConnectionSchema, ipAddressSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
 
 const seconds = (lowest: number) => z.number().int().min(lowest);
@@ -120,7 +120,7 @@ export const nginxSettingsSchema = withPairRules(
         hostname: dnsNameSchema,
         upstreams: z
             // A name that does not resolve would make NGINX refuse its whole configuration.
-            .array(z.union([z.ipv4(), z.ipv6()], "expected an IP address"))
+            .array(ipAddressSchema)
             .min(1, "expected at least one worker node")
             .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
         certificateChain: certificateSchema.shape.certificateChain.optional(),

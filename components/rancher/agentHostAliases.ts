@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { dnsNameSchema } from "../host/connection";
+import { dnsNameSchema, ipAddressSchema } from "../host/connection";
 import { validated } from "../validation";
 
 export interface AgentHostAliasesArgs {
@@ -16,11 +16,9 @@ export interface AgentHostAliasesArgs {
     nodeAgent?: boolean;
 }
 
-const ipAddress = z.union([z.ipv4(), z.ipv6()], "expected an IP address");
-
 export const agentHostAliasesSchema = z.strictObject({
     hostname: dnsNameSchema,
-    addresses: z.array(ipAddress).min(1, "expected at least one address"),
+    addresses: z.array(ipAddressSchema).min(1, "expected at least one address"),
     nodeAgent: z.boolean().default(false),
 });
 

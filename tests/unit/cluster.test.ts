@@ -55,6 +55,11 @@ describe("what is refused", () => {
             /nodes\[2\]\.address: .*nodes\[0\] has the same/,
         ],
         [
+            "a worker that load balancers could reach by name only",
+            { nodes: [node(1), node(2), node(3, { address: "node3.example.com" })] },
+            /nodes\[2\]\.address: expected an IP address, or an internalAddress that is one.* found "node3\.example\.com"/,
+        ],
+        [
             "the same name twice",
             { nodes: [node(1), node(2), node(3, { hostname: "node1" })] },
             /nodes\[2\]\.hostname: .*nodes\[0\] has the same/,

@@ -180,6 +180,11 @@ describe("faults of the cluster and of Rancher are found before anything is chan
             "loadBalancer.virtualIp: expected a virtual IP for two hosts, found nothing",
         ],
         [
+            "a load balancer on a worker",
+            c => (c.loadBalancer.hosts[0].address = "192.0.2.31"),
+            /^loadBalancer\.hosts\[0\]\.address: expected a host of its own, found the worker node 192\.0\.2\.31/,
+        ],
+        [
             "two clusters",
             c =>
                 (c.existingCluster = {
