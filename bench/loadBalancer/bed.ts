@@ -29,6 +29,8 @@ export interface Variant {
     key: keyof typeof certificates;
     /** What differs from our defaults. */
     changes?: Partial<NginxSettings>;
+    /** Environment of NGINX, as a shell sets it. */
+    environment?: string;
 }
 
 export const manual: Variant = { name: "manual", ours: false, key: "rsa" };
@@ -138,7 +140,10 @@ export async function serving<T>(
 ): Promise<T> {
     const folder = await place(host, variant, port);
     await setKernel(host, variant.ours);
-    await sh(host, `: >/var/log/nginx/access.log; ${pinned ? "taskset -c 0" : ""} nginx -c ${folder}/nginx.conf 2>&1`);
+    await sh(
+        host,
+        `: >/var/log/nginx/access.log; ${variant.environment ?? ""} ${pinned ? "taskset -c 0" : ""} nginx -c ${folder}/nginx.conf 2>&1`,
+    );
     try {
         await until(`${variant.name} on ${host}`, 10, async () => (await sh(host, "ss -Hltn 'sport = :443'")) !== "");
         return await work();

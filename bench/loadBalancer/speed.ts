@@ -108,6 +108,12 @@ export async function latency(report: Report, quick: boolean): Promise<void> {
  */
 export async function handshakes(report: Report, quick: boolean): Promise<void> {
     const rsa: Variant = { ...ours, name: "ours RSA", key: "rsa" };
+    // OpenSSL 3 signs with RSA-2048 more than twice as fast on a CPU with AVX-512 IFMA (Ice Lake, Zen 4 and later).
+    const onOlderCpu = (variant: Variant): Variant => ({
+        ...variant,
+        name: `${variant.name}, without AVX-512 IFMA`,
+        environment: "OPENSSL_ia32cap=:~0x200000",
+    });
     const options = { full: "", resumed: "--resumed", "full, no request": "--alone" };
     const cases: [Variant, string, keyof typeof options][] = [
         [manual, "1.2", "full"],
@@ -119,6 +125,8 @@ export async function handshakes(report: Report, quick: boolean): Promise<void> 
         [ours, "1.3", "resumed"],
         [rsa, "1.3", "full, no request"],
         [ours, "1.3", "full, no request"],
+        [onOlderCpu(rsa), "1.3", "full, no request"],
+        [onOlderCpu(ours), "1.3", "full, no request"],
     ];
     const title = ([variant, version, kind]: (typeof cases)[number]) => `${variant.name}, TLS ${version}, ${kind}`;
     const found = new Map(cases.map(each => [title(each), [] as any[]]));
@@ -153,5 +161,7 @@ export async function handshakes(report: Report, quick: boolean): Promise<void> 
         }),
         `RSA and ECDSA differ by the signature alone: ${(alone(rsa) - alone(ours)).toFixed(0)} µs on this CPU. The other ${alone(ours).toFixed(0)} µs of a handshake are the same.`,
     );
-    report.target("TLS 1.3 full handshake CPU, our certificate (ECDSA) against RSA-2048", alone(ours) / alone(rsa), "≤", 0.45);
+    const figure = "TLS 1.3 full handshake CPU, our certificate (ECDSA) against RSA-2048";
+    report.target(figure, alone(ours) / alone(rsa), "≤", 0.45);
+    report.target(`${figure}, without AVX-512 IFMA`, alone(onOlderCpu(ours)) / alone(onOlderCpu(rsa)), "≤", 0.45);
 }
