@@ -5,7 +5,7 @@ import { AddressInfo } from "net";
 import { addressOf, hostExec, Instance, removeHost, startHost } from "../../lab/lab";
 import { buildTools } from "../../lab/tools";
 import { issue } from "../certificates";
-import { hostArgs, runLoadBalancer } from "./loadBalancerProgram";
+import { forgetLoadBalancer, hostArgs, runLoadBalancer } from "./loadBalancerProgram";
 import { hostDigest } from "./testStack";
 
 jest.setTimeout(5 * 60_000);
@@ -25,6 +25,7 @@ let upstream: Server;
 let pristine: string;
 
 beforeAll(async () => {
+    forgetLoadBalancer(instance);
     tools = await buildTools(true);
     await removeHost(instance, host);
     await startHost(instance, host);

@@ -6,7 +6,7 @@ import { addressOf, Host, hostExec, Instance, removeHost, startHost } from "../.
 import { run, until } from "../../lab/process";
 import { buildTools } from "../../lab/tools";
 import { issue } from "../certificates";
-import { hostArgs, runLoadBalancer } from "./loadBalancerProgram";
+import { forgetLoadBalancer, hostArgs, runLoadBalancer } from "./loadBalancerProgram";
 import { hostDigest } from "./testStack";
 
 jest.setTimeout(5 * 60_000);
@@ -27,6 +27,7 @@ const onHost = async (host: Host, script: string) => (await hostExec(instance, h
 const everywhere = (script: string) => Promise.all(hosts.map(host => onHost(host, script)));
 
 beforeAll(async () => {
+    forgetLoadBalancer(instance);
     await Promise.all(hosts.map(host => removeHost(instance, host)));
     tools = await buildTools(true);
     await Promise.all(hosts.map(host => startHost(instance, host)));

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from "fs";
+import { readFileSync, rmSync, writeFileSync } from "fs";
 import { join } from "path";
 import { addressOf, Host, Instance, labFiles } from "../../lab/lab";
 import { Finished, runLabEngine } from "../../lab/stack";
@@ -10,6 +10,11 @@ export const hostArgs = (lab: Instance, host: Host) => ({
     hostKey: hostKeyOf(lab, host),
     privateKey: readFileSync(labFiles(lab).privateKey, "utf8"),
 });
+
+/** Drops the state that an earlier test left behind: its hosts are gone. */
+export function forgetLoadBalancer(lab: Instance): void {
+    rmSync(join(labFiles(lab).folder, "loadBalancer.json"), { force: true });
+}
 
 /** Runs tests/fixtures/loadBalancer, a load balancer alone, with these arguments. */
 export function runLoadBalancer(lab: Instance, tools: string, verb: string, args: object, flags: string[] = []): Promise<Finished> {

@@ -2,7 +2,7 @@ import { addressOf, Host, hostExec, Instance, removeHost, startHost } from "../.
 import { Traffic } from "../../lab/traffic";
 import { buildTools } from "../../lab/tools";
 import { issue } from "../certificates";
-import { hostArgs, runLoadBalancer } from "./loadBalancerProgram";
+import { forgetLoadBalancer, hostArgs, runLoadBalancer } from "./loadBalancerProgram";
 
 jest.setTimeout(5 * 60_000);
 process.env.PULUMI_NODEJS_TRANSPILE_ONLY = "true";
@@ -24,6 +24,7 @@ const port = 80;
 let tools: string;
 
 beforeAll(async () => {
+    forgetLoadBalancer(instance);
     await Promise.all(hosts.map(host => removeHost(instance, host)));
     tools = await buildTools(true);
     await Promise.all(hosts.map(host => startHost(instance, host)));
