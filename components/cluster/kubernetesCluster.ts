@@ -17,8 +17,8 @@ export interface KubernetesCluster {
     readonly kubernetesVersion: pulumi.Output<string>;
     /** What built it, as far as Rancher's documentation makes a difference. */
     readonly distribution: Distribution;
-    /** The resource that stands for the cluster: when it is deleted, what runs in the cluster is gone with it. */
-    readonly ready: pulumi.Resource;
+    /** The resource whose deletion ends the cluster and all that runs in it; undefined for a cluster that stays. */
+    readonly ready?: pulumi.Resource;
 }
 
 /** How the Kubernetes API is reached, for the programs that ask it. */
@@ -30,9 +30,18 @@ export interface ApiAccess {
     token?: string;
 }
 
+/** Undefined for what is no YAML: the parser's own message would quote the text, secrets included. */
+function readYaml(text: string): any {
+    try {
+        return parse(text);
+    } catch {
+        return undefined;
+    }
+}
+
 /** What a kubeconfig says of that; undefined when it names files or commands that only its owner has. */
 export function apiAccess(kubeconfig: string): ApiAccess | undefined {
-    const known = parse(kubeconfig) ?? {};
+    const known = readYaml(kubeconfig) ?? {};
     const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
     const context = named("contexts", known["current-context"])?.context;
     const cluster = named("clusters", context?.cluster)?.cluster;
@@ -61,7 +70,12 @@ export interface ExistingClusterArgs {
 }
 
 export const existingClusterSchema = z.strictObject({
-    kubeconfig: z.string().includes("clusters:", { message: "expected a kubeconfig as YAML text" }),
+    kubeconfig: z
+        .string()
+        .refine(
+            text => Array.isArray(readYaml(text)?.clusters),
+            "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
+        ),
     ingressAddresses: z.array(ipAddressSchema).min(1, "expected at least one address"),
     apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }),
     kubernetesVersion: z.string().regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.31.4"),
@@ -77,7 +91,6 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
     readonly apiEndpoint: pulumi.Output<string>;
     readonly kubernetesVersion: pulumi.Output<string>;
     readonly distribution: Distribution = Distribution.Other;
-    readonly ready: pulumi.Resource = this;
 
     constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:ExistingCluster", name, {}, opts);

@@ -295,8 +295,10 @@ async function destroy(input) {
 function main(input) {
     const verb = process.argv[2];
     const work = input.task === "pki" ? createPki : verb === "destroy" ? destroy : apply;
-    work(input).catch(error => {
-        process.stderr.write(`${error.message}\n`);
-        process.exitCode = 1;
-    });
+    // Until the work is done: Node ends with success when nothing is left to wait for.
+    process.exitCode = 1;
+    work(input).then(
+        () => (process.exitCode = 0),
+        error => process.stderr.write(`${error.message}\n`),
+    );
 }

@@ -19,7 +19,14 @@ async function withSshAgent(privateKeys, work) {
                 clearInterval(started);
                 resolve();
             }, 20);
-            agent.on("exit", () => clearInterval(started));
+            agent.on("exit", code => {
+                clearInterval(started);
+                reject(
+                    new Error(
+                        `ssh-agent ended at once (exit code ${code}): expected it to open ${socket}, which may be too long a path. Set a shorter TMPDIR`,
+                    ),
+                );
+            });
         });
         const env = { ...process.env, SSH_AUTH_SOCK: socket };
         for (const key of new Set(privateKeys)) {
