@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { delimiter, join } from "path";
 import { parse } from "yaml";
@@ -184,7 +184,7 @@ describe("the run of rke", () => {
     const pack = (text: string) => brotliCompressSync(text).toString("base64");
 
     /** Runs the program with a stand-in for rke that says `lines`; there are no nodes, so no host is asked. */
-    function run(task: string, verb: string, lines: string[], { version = "1.8.14", code = 0, previous = "" } = {}) {
+    function run(task: string, verb: string, lines: string[], { version = "1.8.14", code = 0, previous = "", temporary = tmpdir() } = {}) {
         const path = mkdtempSync(join(folder, "path-"));
         writeFileSync(join(path, "fake-rke-output"), lines.map(line => `${line}\n`).join(""));
         writeFileSync(
@@ -207,6 +207,7 @@ describe("the run of rke", () => {
         };
         const env = {
             ...process.env,
+            TMPDIR: temporary,
             PATH: [path, process.env.PATH].join(delimiter),
             ...(previous && { PULUMI_COMMAND_STDOUT: pack(previous) }),
         };
@@ -256,6 +257,14 @@ describe("the run of rke", () => {
         const later = state("the CA").replace('"nodes":[]', '"nodes":[],"later":true');
         expect(run("cluster", "apply", [done], { previous: later }).seen()).toBe(later);
         expect(run("cluster", "apply", [done], { previous: state("another CA") }).seen()).toBe(state("the CA"));
+    });
+
+    test("an ssh-agent that does not start is a failure", () => {
+        const temporary = join(folder, "t".repeat(120));
+        mkdirSync(temporary);
+        const { status, stderr, stdout } = run("cluster", "apply", [done], { temporary });
+        expect([status, stdout]).toEqual([1, ""]);
+        expect(stderr).toMatch(/ssh-agent ended at once .*Set a shorter TMPDIR/);
     });
 
     test("another version of rke is refused before anything", () => {

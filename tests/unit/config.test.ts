@@ -89,6 +89,18 @@ describe("what the repository gives is accepted", () => {
         expect(read({ ...production(), certificate }).certificate).toEqual(certificate);
     });
 
+    test("a kubeconfig that is no YAML is refused without being quoted", () => {
+        const existingCluster = {
+            kubeconfig: "clusters: []\n  token: prefix: not-to-be-seen\n",
+            ingressAddresses: ["192.0.2.31"],
+            apiEndpoint: "https://192.0.2.31:6443",
+            kubernetesVersion: "v1.33.1",
+        };
+        const found = problems({ ...production(), cluster: undefined, existingCluster, rancher: { chartVersion: "2.12.1" } });
+        expect(found).toEqual([expect.stringMatching(/^existingCluster\.kubeconfig: expected a kubeconfig as YAML text/)]);
+        expect(found.join()).not.toContain("not-to-be-seen");
+    });
+
     test("a cluster that is there already", () => {
         const existingCluster = {
             kubeconfig: "apiVersion: v1\nclusters: []\n",
