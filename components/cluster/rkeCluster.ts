@@ -4,6 +4,7 @@ import { observe, runnerProgram } from "../host/commands";
 import { HostConnection } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { nodeProgram, shellProgram } from "../host/programs";
+import { secretAs } from "../secrecy";
 import { validated } from "../validation";
 import { clusterYml } from "./clusterYml";
 import { acceptedDocker, Distribution, rkeVersion } from "./compatibility";
@@ -133,7 +134,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
                         pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)),
                         child,
                     ),
-                desired: { "cluster.yml": pulumi.unsecret(cluster.apply(clusterYml)) },
+                desired: { "cluster.yml": secretAs({ ...args, sshPrivateKey: undefined }, cluster.apply(clusterYml)) },
             },
             child,
         );

@@ -7,6 +7,7 @@ import { CertificateArgs } from "../certificates/serverCertificate";
 import { HostConnectionArgs } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { shellProgram } from "../host/programs";
+import { secretAs } from "../secrecy";
 import { validated } from "../validation";
 import { Vrrp } from "./keepalivedConf";
 import { certificateFiles, mostWorkerConnections, statusPort, upgradeGains } from "./nginxConf";
@@ -149,6 +150,8 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         const child = { parent: this };
         const mode = args.drift ?? DriftMode.Enforce;
         const routerId = args.virtualIp && this.routerId(name, args.virtualIp);
+        // A preview shows keys as digests, and certificates are public.
+        const shown = { ...args, hosts: [], certificateChain: "", privateKey: "", secondCertificate: undefined };
 
         const observations =
             mode === DriftMode.Off
@@ -170,7 +173,10 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 {
                     mode,
                     observe: () => observations[index].apply(({ findings }) => findings),
-                    desired: pulumi.unsecret(pulumi.all([settings, vrrp]).apply(known => describeFiles(releaseFiles(...known)))),
+                    desired: secretAs(
+                        shown,
+                        pulumi.all([settings, vrrp]).apply(known => describeFiles(releaseFiles(...known))),
+                    ),
                 },
                 child,
             );

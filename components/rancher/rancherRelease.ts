@@ -9,6 +9,7 @@ import { observe } from "../host/commands";
 import { dnsNameSchema } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { nodeProgram } from "../host/programs";
+import { secretAs } from "../secrecy";
 import { validated } from "../validation";
 import { RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
@@ -160,15 +161,18 @@ export class RancherRelease extends pulumi.ComponentResource {
                 ...identity,
                 createNamespace: true,
                 chart: settings.apply(({ chartPath }) => chartPath ?? "rancher"),
-                version: settings.chartVersion,
+                version: secretAs(args.chartVersion, settings.chartVersion),
                 repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) => (chartPath ? {} : { repo })),
                 // The password stays an output inside: only it is a secret then, and a preview shows how the other values change.
                 values: settings.apply(known => ({ ...helmValues(known), bootstrapPassword: this.bootstrapPassword })),
                 // A higher epoch makes Helm run again.
-                description: pulumi.all([settings, epoch]).apply(([{ chartVersion, hostname }, repairs]) => {
-                    const what = `Rancher ${chartVersion} for https://${hostname}`;
-                    return repairs === 0 ? what : `${what}, repair ${repairs}`;
-                }),
+                description: secretAs(
+                    [args.chartVersion, args.hostname],
+                    pulumi.all([settings, epoch]).apply(([{ chartVersion, hostname }, repairs]) => {
+                        const what = `Rancher ${chartVersion} for https://${hostname}`;
+                        return repairs === 0 ? what : `${what}, repair ${repairs}`;
+                    }),
+                ),
                 timeout: settings.timeoutSeconds,
                 cleanupOnFail: true,
                 maxHistory: 10,
