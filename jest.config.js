@@ -5,6 +5,7 @@ const transpile = ["ts-jest", { tsconfig: "tsconfig.strict.json", transpilation:
 module.exports = {
     testEnvironment: "node",
     transform: { "^.+\\.ts$": transpile },
+    testTimeout: 30_000,
     testMatch: ["<rootDir>/tests/**/*.test.ts"],
     testSequencer: "<rootDir>/tests/cheapestFirst.js",
     reporters: ["default", "<rootDir>/tests/closingLine.js"],

@@ -6,6 +6,8 @@ import { nodeName, RkeClusterSettings } from "./schema";
  * RKE writes the file's content into its state and into the cluster, and asks an SSH agent instead.
  */
 export function clusterYml(cluster: RkeClusterSettings): string {
+    const endpoint = cluster.apiEndpoint ? [new URL(cluster.apiEndpoint).hostname] : [];
+    const sans = [...new Set([...endpoint, ...cluster.apiServerSans])];
     return stringify(
         {
             cluster_name: cluster.clusterName,
@@ -37,7 +39,7 @@ export function clusterYml(cluster: RkeClusterSettings): string {
                 kubelet: { cluster_dns_server: tenthAddress(cluster.network.serviceClusterIpRange) },
             },
             network: { plugin: cluster.network.plugin, ...(cluster.network.mtu > 0 && { mtu: cluster.network.mtu }) },
-            authentication: { strategy: "x509", ...(cluster.apiServerSans.length > 0 && { sans: cluster.apiServerSans }) },
+            authentication: { strategy: "x509", ...(sans.length > 0 && { sans }) },
             ingress: {
                 provider: "nginx",
                 network_mode: "hostPort",

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # Looks at a node before RKE runs, as the user that RKE logs in as; changes nothing. Prints one line for each thing that is wrong.
 # Variables: docker_versions (accepted major.minor, separated by spaces), now (seconds since 1970 where Pulumi runs),
-# ca_fingerprint (SHA-256 of the certificate of this cluster's CA).
+# ca_certificate (PEM of this cluster's CA).
 
 docker_version=$(docker version --format '{{.Server.Version}}' 2>/dev/null) || {
     reason=$(docker version 2>&1 >/dev/null | tail -n 1)
@@ -33,9 +33,8 @@ done
 # need not be able to read the folder.
 tools=$([ -z "$docker_version" ] || docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 '/rke-tools:')
 if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
-    found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null |
-        openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2)
-    if [ -n "$found" ] && [ "$found" != "$ca_fingerprint" ]; then
-        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem has the fingerprint $found, this cluster's CA has $ca_fingerprint. Remove that cluster from the node first (rke remove, then /etc/kubernetes and /var/lib/etcd)"
+    found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null | tr -d '[:space:]')
+    if [ -n "$found" ] && [ "$found" != "$(echo "$ca_certificate" | tr -d '[:space:]')" ]; then
+        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one. Remove that cluster from the node first (rke remove, then /etc/kubernetes and /var/lib/etcd)"
     fi
 fi

@@ -8,9 +8,9 @@ import { secretAs } from "../secrecy";
 import { validated } from "../validation";
 import { clusterYml } from "./clusterYml";
 import { acceptedDocker, Distribution, rkeVersion } from "./compatibility";
-import { ApiAccess, KubernetesCluster } from "./kubernetesCluster";
+import { KubernetesCluster } from "./kubernetesCluster";
 import { hasRole, innerAddress, NetworkPlugin, nodeName, NodeRole, rkeClusterSchema, RkeClusterSettings, TaintEffect } from "./schema";
-import { caFingerprint, kubeconfig, RkeState, unpackState } from "./state";
+import { kubeconfig, RkeState, unpackState } from "./state";
 
 /** A taint that a node is registered with. */
 export interface RkeTaintArgs {
@@ -81,7 +81,12 @@ export interface RkeClusterArgs {
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
     /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true"; another value is refused. */
     ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /** Names and addresses to add to the API server's certificate, for a virtual IP before port 6443. */
+    /**
+     * URL of the Kubernetes API for the kubeconfig, of a virtual IP or a load balancer before the control plane for example. Its name
+     * is added to the API server's certificate. Default: port 6443 of the first control plane node.
+     */
+    apiEndpoint?: pulumi.Input<string>;
+    /** Further names and addresses in the API server's certificate. Default none. */
     apiServerSans?: pulumi.Input<pulumi.Input<string>[]>;
     /** Seconds RKE waits for each of its add-on jobs. Default 180, because RKE's own 45 are too few for slow image pulls. */
     addonJobTimeoutSeconds?: pulumi.Input<number>;
@@ -91,8 +96,9 @@ export interface RkeClusterArgs {
     drift?: DriftMode;
 }
 
-const runner = [join(__dirname, "..", "host", "runner", "ssh.js"), join(__dirname, "runner", "rke.js")];
-const probe = ["kubernetesApi.js", "probeNodes.js"].map(file => join(__dirname, "runner", file));
+const sources = (...files: string[]) => files.map(file => join(__dirname, ...file.split("/")));
+const runner = sources("../host/runner/ssh.js", "runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/rke.js");
+const probe = sources("runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/probeNodes.js");
 
 /** The RKE run may take as long as its own limit; this bounds the process around it. */
 const outerTimeoutSeconds = 4 * 3600;
@@ -133,20 +139,34 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
                     observe(
                         pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)),
                         child,
-                    ),
+                    ).apply(found => {
+                        const refused = /^refused: ([^]*)/.exec(found)?.[1];
+                        if (refused) throw new pulumi.ResourceError(`RkeCluster ${name}: ${refused}`, this, true);
+                        return found;
+                    }),
                 desired: { "cluster.yml": secretAs({ ...args, sshPrivateKey: undefined }, cluster.apply(clusterYml)) },
+            },
+            child,
+        );
+        // A run of RKE that failed is not in the state as created, and not with its latest nodes: what it left is cleaned by these.
+        const nodes = runnerProgram(
+            `${name}-nodes`,
+            {
+                program: pulumi.all([cluster, pki.stdout, state]).apply(parts => clusterProgram("nodes", ...parts)),
+                timeoutSeconds: outerTimeoutSeconds,
+                destroy: true,
             },
             child,
         );
         const rke = runnerProgram(
             `${name}-rke`,
             {
-                program: pulumi.all([cluster, pki.stdout, state, epoch]).apply(parts => applyProgram(...parts)),
+                program: pulumi.all([cluster, pki.stdout, state, epoch]).apply(parts => clusterProgram("cluster", ...parts)),
                 timeoutSeconds: outerTimeoutSeconds,
                 secretResult: true,
                 destroy: true,
             },
-            child,
+            { ...child, dependsOn: nodes },
         );
 
         this.ready = rke;
@@ -170,7 +190,11 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 }
 
 function endpoint(cluster: RkeClusterSettings): string {
-    return `https://${cluster.nodes.find(hasRole(NodeRole.ControlPlane))!.address}:6443`;
+    return cluster.apiEndpoint ?? nodeEndpoints(cluster)[0];
+}
+
+function nodeEndpoints(cluster: RkeClusterSettings): string[] {
+    return cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(({ address }) => `https://${address}:6443`);
 }
 
 function pkiProgram(cluster: RkeClusterSettings): string {
@@ -183,15 +207,16 @@ function pkiProgram(cluster: RkeClusterSettings): string {
     });
 }
 
-function applyProgram(cluster: RkeClusterSettings, pki: string, state: RkeState, epoch: number): string {
+function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, pki: string, state: RkeState, epoch?: number): string {
     return nodeProgram(runner, {
-        task: "cluster",
+        task,
         epoch,
         rkeVersion,
         clusterYml: clusterYml(cluster),
         pki,
         timeoutSeconds: cluster.timeoutSeconds,
-        apiEndpoints: cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(node => `https://${node.address}:6443`),
+        apiEndpoints: nodeEndpoints(cluster),
+        network: cluster.network,
         nodes: cluster.nodes.map(node => ({
             name: nodeName(node),
             connection: {
@@ -205,7 +230,7 @@ function applyProgram(cluster: RkeClusterSettings, pki: string, state: RkeState,
         preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
             docker_versions: acceptedDocker(cluster.kubernetesVersion).join(" "),
             now: "@now@",
-            ca_fingerprint: caFingerprint(state),
+            ca_certificate: state.desiredState.certificatesBundle["kube-ca"].certificatePEM,
         }),
         leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
     });
@@ -214,9 +239,10 @@ function applyProgram(cluster: RkeClusterSettings, pki: string, state: RkeState,
 function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
     const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;
     return nodeProgram(probe, {
-        endpoint: endpoint(cluster),
+        endpoints: nodeEndpoints(cluster),
+        network: cluster.network,
         ca: ca.certificatePEM,
         certificate: admin.certificatePEM,
         key: admin.keyPEM,
-    } satisfies ApiAccess);
+    });
 }

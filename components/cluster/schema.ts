@@ -16,12 +16,18 @@ export const TaintEffect = { NoSchedule: "NoSchedule", PreferNoSchedule: "Prefer
 export type TaintEffect = (typeof TaintEffect)[keyof typeof TaintEffect];
 
 const dns1123 = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
-const cidr = z.string().regex(/^(\d{1,3}\.){3}\d{1,3}\/\d{1,2}$/, "expected an IPv4 range such as 10.42.0.0/16");
+const cidr = z
+    .cidrv4("expected an IPv4 range such as 10.42.0.0/16")
+    .refine(
+        range => Number(range.split("/")[1]) <= 24 && start(range) % size(range) === 0,
+        "expected the first address of a range of at least /24",
+    );
+const nodeAddressSchema = addressSchema.refine(address => !address.includes(":"), "expected an IPv4 address or a DNS name");
 const sans = z.array(addressSchema);
 
 export const rkeNodeSchema = z.strictObject({
-    address: addressSchema,
-    internalAddress: addressSchema.optional(),
+    address: nodeAddressSchema,
+    internalAddress: nodeAddressSchema.optional(),
     hostname: z.string().max(253).regex(dns1123, "expected a lower-case DNS name").optional(),
     port: portSchema.default(22),
     user: z.string().min(1),
@@ -63,6 +69,7 @@ export const rkeClusterSchema = z
             .refine(options => (options[forwardedHeaders] ?? "true") === "true", {
                 message: `expected ${forwardedHeaders} to be "true" or left out: without it Rancher redirects for ever behind a load balancer that ends TLS`,
             }),
+        apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL such as https://kubernetes.example.com:6443" }).optional(),
         apiServerSans: sans.default([]),
         addonJobTimeoutSeconds: z.number().int().min(30).default(180),
         timeoutSeconds: z.number().int().min(60).default(3600),
@@ -102,11 +109,12 @@ export const rkeClusterSchema = z
             problem(["network", "serviceClusterIpRange"], `expected a range apart from clusterCidr ${ranges.clusterCidr}`);
         }
         cluster.nodes.forEach((node, index) =>
-            Object.entries(ranges).forEach(([name, range]) => {
-                if (/^\d+(\.\d+){3}$/.test(node.address) && overlap(`${node.address}/32`, range)) {
-                    problem(["nodes", index, "address"], `expected an address outside network.${name} ${range}`);
-                }
-            }),
+            Object.entries(ranges).forEach(([name, range]) =>
+                (["address", "internalAddress"] as const).forEach(key => {
+                    if (z.ipv4().safeParse(node[key]).success && overlap(`${node[key]}/32`, range))
+                        problem(["nodes", index, key], `expected an address outside network.${name} ${range}`);
+                }),
+            ),
         );
     });
 
@@ -121,11 +129,14 @@ export const nodeName = (node: RkeNodeSettings) => (node.hostname ?? node.addres
 
 export const hasRole = (role: NodeRole) => (node: RkeNodeSettings) => node.roles.includes(role);
 
+const start = (range: string) =>
+    range
+        .split("/")[0]
+        .split(".")
+        .reduce((sum, octet) => sum * 256 + Number(octet), 0);
+const size = (range: string) => 2 ** (32 - Number(range.split("/")[1]));
+
 function overlap(a: string, b: string): boolean {
-    const [left, right] = [a, b].map(range => {
-        const [address, bits] = range.split("/");
-        return { start: address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0), bits: Number(bits) };
-    });
-    const size = 2 ** (32 - Math.min(left.bits, right.bits));
-    return Math.floor(left.start / size) === Math.floor(right.start / size);
+    const larger = Math.max(size(a), size(b));
+    return Math.floor(start(a) / larger) === Math.floor(start(b) / larger);
 }

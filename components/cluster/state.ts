@@ -1,4 +1,3 @@
-import { X509Certificate } from "crypto";
 import { stringify } from "yaml";
 import { brotliDecompressSync } from "zlib";
 
@@ -35,9 +34,4 @@ export function kubeconfig(state: RkeState, clusterName: string, apiEndpoint: st
         },
         { lineWidth: 0 },
     );
-}
-
-/** Name of the cluster's CA for people: SHA-256 fingerprint of its certificate. */
-export function caFingerprint(state: RkeState): string {
-    return new X509Certificate(state.desiredState.certificatesBundle["kube-ca"].certificatePEM).fingerprint256;
 }

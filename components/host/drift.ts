@@ -16,7 +16,10 @@ const inSync = "in sync";
 
 export interface DriftArgs {
     mode: DriftMode;
-    /** What the probe found: `in sync`, `unreachable: <reason>`, or one line for each thing that differs. Asked only when needed. */
+    /**
+     * What the probe found: `in sync`, `absent: <what>` (it may not have been made yet), `unreachable: <reason>`, or one line for each
+     * thing that differs. Asked only when needed.
+     */
     observe: () => pulumi.Output<string>;
     /** What the host should hold, for the reader of a preview: text of public files, digests of secret ones. */
     desired: pulumi.Input<Record<string, pulumi.Input<string>>>;
@@ -29,9 +32,10 @@ export interface DriftArgs {
 export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomResourceOptions): pulumi.Output<number> {
     if (args.mode === DriftMode.Off) return pulumi.output(0);
     const observed = args.observe().apply(found => {
-        if (found === inSync || found === "") return inSync;
-        if (found.startsWith("unreachable: ")) {
-            void pulumi.log.info(`${name}: drift is not known. ${found.slice("unreachable: ".length)}`);
+        if (found === inSync) return inSync;
+        const [, absent, reason] = /^(?:(absent)|unreachable): ([^]*)$/.exec(found || "unreachable: the probe said nothing") ?? [];
+        if (reason) {
+            void pulumi.log[absent ? "info" : "warn"](`${name}: drift is not known: ${reason}`);
             return inSync;
         }
         if (args.mode === DriftMode.Warn) {

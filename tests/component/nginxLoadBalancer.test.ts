@@ -123,11 +123,11 @@ describe("drift", () => {
     });
 
     test("a host that cannot be reached is not taken for a changed one", async () => {
-        const info = jest.spyOn(pulumi.log, "info").mockResolvedValue();
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await build({}, { found: "unreachable: root@192.0.2.21:22: no SSH connection" });
         expect(recording.one(latchType).inputs.observed).toBe("in sync");
-        expect(info.mock.calls.map(([text]) => text)).toEqual(["lb-drift-1: drift is not known. root@192.0.2.21:22: no SSH connection"]);
-        info.mockRestore();
+        expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift-1: drift is not known: root@192.0.2.21:22: no SSH connection"]);
+        warn.mockRestore();
     });
 });
 

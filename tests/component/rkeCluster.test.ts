@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { DriftMode } from "../../components/host/drift";
 import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rkeCluster";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
@@ -40,6 +41,28 @@ test("RKE gets the PKI, the nodes with their host keys and the checks of every n
         const visible = { ...inputs, stdin: undefined };
         for (const text of secretTexts) expect(JSON.stringify(visible)).not.toContain(text);
     }
+});
+
+test("what a failed run leaves is cleaned by a resource that is made before RKE runs, and after the nodes were found fit", async () => {
+    const recording = await build();
+    const [nodes, rke] = [recording.one(commandType, "-nodes"), recording.one(commandType, "-rke")];
+    expect(rke.dependencies).toContain(nodes.urn);
+    expect(nodes.inputs.delete).toMatch(/ node - destroy$/);
+    expect(input(recording, "-nodes")).toMatchObject({ task: "nodes", nodes: input(recording, "-rke").nodes });
+});
+
+test("the kubeconfig leads to the given endpoint, and the API server's certificate covers its name", async () => {
+    const recording = await build({ apiEndpoint: "https://kubernetes.example.com:6443" });
+    expect(recording.outputs.apiEndpoint).toBe("https://kubernetes.example.com:6443");
+    expect(recording.outputs.kubeconfig.secret).toContain("server: https://kubernetes.example.com:6443");
+    expect(input(recording, "-rke").clusterYml).toMatch(/sans:\n *- kubernetes\.example\.com\n/);
+});
+
+test("what a user marked as a secret is none of what a preview shows", async () => {
+    const ingressOptions = pulumi.secret({ "hide-headers": "marked" });
+    const [shown, hidden] = [await build(), await build({ ingressOptions })].map(each => each.one(latchType).inputs.desired["cluster.yml"]);
+    expect(shown).toContain("cluster_name: rancher");
+    expect(hidden).toEqual(secret(expect.stringContaining("hide-headers: marked")));
 });
 
 test("a change of the nodes is a change of RKE's run alone", async () => {

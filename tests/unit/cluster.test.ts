@@ -1,5 +1,6 @@
-import { execFileSync, spawnSync } from "child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { execFileSync, spawn, spawnSync } from "child_process";
+import { once } from "events";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { delimiter, join } from "path";
 import { parse } from "yaml";
@@ -10,6 +11,7 @@ import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/s
 import { kubeconfig, unpackState } from "../../components/cluster/state";
 import { nodeProgram } from "../../components/host/programs";
 import { describeIssues } from "../../components/validation";
+import { until } from "../../lab/process";
 import { buildTools } from "../../lab/tools";
 
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
@@ -72,6 +74,23 @@ describe("what is refused", () => {
             "a node inside the pod network",
             { network: { clusterCidr: "192.0.2.0/24" } },
             /nodes\[0\]\.address: expected an address outside network\.clusterCidr/,
+        ],
+        [
+            "a node whose inner address is inside the pod network",
+            { nodes: [node(1, { internalAddress: "10.42.0.5" })] },
+            /nodes\[0\]\.internalAddress: expected an address outside network\.clusterCidr/,
+        ],
+        ["a range that is none", { network: { clusterCidr: "10.42.0.0/99" } }, /network\.clusterCidr: expected an IPv4 range/],
+        ["an address that is none", { network: { clusterCidr: "999.42.0.0/16" } }, /network\.clusterCidr: expected an IPv4 range/],
+        [
+            "a range that begins in its middle",
+            { network: { serviceClusterIpRange: "10.43.0.250/24" } },
+            /network\.serviceClusterIpRange: expected the first address of a range of at least \/24/,
+        ],
+        [
+            "an IPv6 address",
+            { nodes: [node(1, { address: "2001:db8::1" })] },
+            /nodes\[0\]\.address: expected an IPv4 address or a DNS name/,
         ],
         [
             "untrusted forwarded headers",
@@ -173,18 +192,29 @@ describe("with the real rke", () => {
 });
 
 describe("the run of rke", () => {
-    const runner = ["host/runner/ssh.js", "cluster/runner/rke.js"].map(file => join(__dirname, "..", "..", "components", file));
-    const state = (ca: string) =>
-        JSON.stringify({
-            desiredState: {
-                rkeConfig: { nodes: [] },
-                certificatesBundle: { "kube-ca": { certificatePEM: ca, keyPEM: "key" }, "kube-admin": {} },
-            },
+    const runner = ["host/runner/ssh.js", ...["kubernetesApi", "builtNetwork", "rke"].map(name => `cluster/runner/${name}.js`)].map(file =>
+        join(__dirname, "..", "..", "components", file),
+    );
+    const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
+    const state = (ca: string, nodes: string[] = [], built?: typeof network) => {
+        const rkeConfig = {
+            nodes: nodes.map(address => ({ address })),
+            ...(built && { network: { plugin: built.plugin }, services: { kubeController: built } }),
+        };
+        return JSON.stringify({
+            desiredState: { rkeConfig, certificatesBundle: { "kube-ca": { certificatePEM: ca, keyPEM: "key" }, "kube-admin": {} } },
+            ...(built && { currentState: { rkeConfig } }),
         });
+    };
     const pack = (text: string) => brotliCompressSync(text).toString("base64");
 
     /** Runs the program with a stand-in for rke that says `lines`; there are no nodes, so no host is asked. */
-    function run(task: string, verb: string, lines: string[], { version = "1.8.14", code = 0, previous = "", temporary = tmpdir() } = {}) {
+    function run(
+        task: string,
+        verb: string,
+        lines: string[],
+        { version = "1.8.14", code = 0, pki = state("the CA"), previous = "", temporary = tmpdir() } = {},
+    ) {
         const path = mkdtempSync(join(folder, "path-"));
         writeFileSync(join(path, "fake-rke-output"), lines.map(line => `${line}\n`).join(""));
         writeFileSync(
@@ -196,8 +226,9 @@ describe("the run of rke", () => {
             task,
             rkeVersion: "1.8.14",
             clusterYml: "nodes: []\n",
-            pki: pack(state("the CA")),
+            pki: pack(pki),
             nodes: [],
+            network,
             nodeCount: 0,
             etcdCount: 0,
             apiEndpoints: [],
@@ -257,6 +288,40 @@ describe("the run of rke", () => {
         const later = state("the CA").replace('"nodes":[]', '"nodes":[],"later":true');
         expect(run("cluster", "apply", [done], { previous: later }).seen()).toBe(later);
         expect(run("cluster", "apply", [done], { previous: state("another CA") }).seen()).toBe(state("the CA"));
+    });
+
+    test("another network than the one the cluster was built with is refused before RKE runs", () => {
+        const previous = state("the CA", [], { ...network, plugin: "calico" });
+        const { status, stderr } = run("cluster", "apply", [done], { previous });
+        expect(status).toBe(1);
+        expect(stderr).toMatch(/RKE was not started.*\n.*network\.plugin: expected calico, with which the cluster was built, found canal/);
+    });
+
+    test("nodes that were corrected before anything was built are taken", () =>
+        expect(run("cluster", "apply", [done], { pki: state("the CA", ["192.0.2.99"]) }).status).toBe(0));
+
+    test("checking the nodes runs no RKE", () => {
+        const { status, stdout, seen } = run("nodes", "apply", [done]);
+        expect([status, stdout]).toEqual([0, ""]);
+        expect(seen).toThrow("ENOENT");
+    });
+
+    test("a runner that is killed leaves neither an ssh-agent nor a file", async () => {
+        const temporary = mkdtempSync(join(folder, "killed-"));
+        const source = join(folder, "waits.js");
+        writeFileSync(
+            source,
+            "async function main({ key }) { await withSshAgent([key], env => (console.log(env.SSH_AUTH_SOCK), new Promise(() => setInterval(() => 0, 1000)))); }",
+        );
+        execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);
+        const key = readFileSync(join(folder, "key"), "utf8");
+        const child = spawn("node", ["-"], { env: { ...process.env, TMPDIR: temporary }, stdio: ["pipe", "pipe", "inherit"] });
+        child.stdin.end(nodeProgram([runner[0], source], { key }));
+        const [socket] = await once(child.stdout, "data");
+        expect(spawnSync("ssh-add", ["-l"], { env: { SSH_AUTH_SOCK: String(socket).trim() } }).status).toBe(0);
+        child.kill("SIGKILL");
+        await until("the folder to go", 5, async () => readdirSync(temporary).length === 0);
+        await until("the agent to end", 5, async () => spawnSync("pgrep", ["-f", `ssh-agent -a ${temporary}/`]).status === 1);
     });
 
     test("an ssh-agent that does not start is a failure", () => {

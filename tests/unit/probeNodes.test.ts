@@ -21,10 +21,12 @@ const node = ({ name, roles: own = roles, ready = "True", version = "v1.30.14" }
     metadata: { name, labels: Object.fromEntries(own.map(role => [`node-role.kubernetes.io/${role}`, "true"])) },
     status: { conditions: [{ type: "Ready", status: ready }], nodeInfo: { kubeletVersion: version } },
 });
+const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
 /** What RKE leaves in the cluster after a run for these nodes. */
 const note = (names: string[]) => {
     const nodes = names.map(name => ({ address: `192.0.2.${name.slice(-1)}`, hostnameOverride: name, role: [...roles].reverse() }));
-    const state = { currentState: { rkeConfig: { kubernetesVersion: "v1.30.14-rancher1-1", nodes } } };
+    const rkeConfig = { kubernetesVersion: "v1.30.14-rancher1-1", nodes, network, services: { kubeController: network } };
+    const state = { currentState: { rkeConfig } };
     return { data: { "full-cluster-state": Buffer.from(JSON.stringify(state)).toString("base64") } };
 };
 
@@ -34,7 +36,9 @@ beforeAll(async () => {
     const options = { cert: api.certificate, key: api.privateKey, ca: ca.certificate, requestCert: true, rejectUnauthorized: true };
     server = createServer(options, (asked, answer) => {
         const found = answers[asked.url!.includes("secrets") ? "note" : "nodes"];
-        answer.writeHead(found === undefined ? 404 : typeof found === "number" ? found : 200).end(JSON.stringify(found ?? {}));
+        answer
+            .writeHead(found === undefined ? 404 : typeof found === "number" ? found : 200)
+            .end(typeof found === "string" ? found : JSON.stringify(found ?? {}));
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
 });
@@ -43,12 +47,19 @@ afterAll(() => void server.close());
 async function probe(
     live: Live[],
     known: unknown = note(["node1", "node2"]),
-    port = (server.address() as AddressInfo).port,
+    ports = [(server.address() as AddressInfo).port],
+    wanted = network,
 ): Promise<string> {
     answers = { nodes: { items: live.map(node) }, note: known };
     const folder = join(__dirname, "..", "..", "components", "cluster", "runner");
-    const sources = ["kubernetesApi.js", "probeNodes.js"].map(file => join(folder, file));
-    const input = { endpoint: `https://127.0.0.1:${port}`, ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
+    const sources = ["kubernetesApi.js", "builtNetwork.js", "probeNodes.js"].map(file => join(folder, file));
+    const input = {
+        endpoints: ports.map(port => `https://127.0.0.1:${port}`),
+        network: wanted,
+        ca: ca.certificate,
+        certificate: admin.certificate,
+        key: admin.privateKey,
+    };
     const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input) });
     expect(stderr).toBe("");
     return stdout;
@@ -68,7 +79,18 @@ test.each<[string, Live[], string]>([
 test("RKE's note that is gone is named", async () =>
     expect(await probe(well, { data: {} })).toBe("RKE's state in the cluster (kube-system/full-cluster-state): missing"));
 
+test("another control plane node is asked when the first does not answer", async () =>
+    expect(await probe(well, undefined, [1, (server.address() as AddressInfo).port])).toBe("in sync"));
+
+test("a network that cannot be changed any more is refused", async () =>
+    expect(await probe(well, undefined, undefined, { ...network, clusterCidr: "10.52.0.0/16" })).toMatch(
+        /^refused: network\.clusterCidr: expected 10\.42\.0\.0\/16, with which the cluster was built, found 10\.52\.0\.0\/16\nIt cannot be changed/,
+    ));
+
+test("an answer that is no JSON is not taken for a change", async () =>
+    expect(await probe(well, "<html>")).toMatch(/^unreachable: .* answers something else than the Kubernetes API/));
+
 test.each([
     ["an API server that refuses", 403, undefined, /^unreachable: https:\/\/127\.0\.0\.1:\d+ answers 403$/],
-    ["no API server", note([]), 1, /^unreachable: https:\/\/127\.0\.0\.1:1: ECONNREFUSED$/],
-])("%s is not taken for a change", async (_what, known, port, words) => expect(await probe(well, known, port)).toMatch(words));
+    ["no API server", note([]), [1], /^absent: no API server runs: https:\/\/127\.0\.0\.1:1: ECONNREFUSED$/],
+])("%s is not taken for a change", async (_what, known, ports, words) => expect(await probe(well, known, ports)).toMatch(words));

@@ -28,8 +28,11 @@ metadata:
   name: rancher
 `;
 const packed = (text: string) => Buffer.from(gzipSync(JSON.stringify({ manifest: text })).toString("base64")).toString("base64");
-const releases = (...versions: [string, string][]) => ({
-    items: versions.map(([version, text]) => ({ metadata: { labels: { version } }, data: { release: packed(text) } })),
+const releases = (...versions: [version: string, manifest: string, status?: string][]) => ({
+    items: versions.map(([version, text, status = "deployed"]) => ({
+        metadata: { name: `sh.helm.release.v1.rancher.v${version}`, labels: { version, status } },
+        data: { release: packed(text) },
+    })),
 });
 const resources = {
     "/apis/apps/v1": {
@@ -91,4 +94,9 @@ test("each difference is one line, without the text of a value", async () => {
 });
 
 test("a release that Helm does not hold is not taken for a change", async () =>
-    expect(await probe({}, { items: [] })).toBe("unreachable: Helm has no deployed release rancher in cattle-system"));
+    expect(await probe({}, { items: [] })).toBe("absent: Helm has no deployed release rancher in cattle-system"));
+
+test("a release that was left pending is named, with the way out", async () =>
+    expect(await probe({}, releases(["1", manifest], ["2", manifest, "pending-upgrade"]))).toMatch(
+        /^unreachable: revision 2 of the release rancher is pending-upgrade: .*`kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\.v2`/,
+    ));

@@ -15,9 +15,15 @@ function kubernetesApi({ endpoint, ca, certificate, key, token }) {
                 response
                     .setEncoding("utf8")
                     .on("data", chunk => (text += chunk))
+                    .on("error", error => reject(new Error(`${endpoint}: ${error.code || error.message}`)))
                     .on("end", () => {
-                        if (response.statusCode < 300) return resolve(JSON.parse(text));
-                        reject(Object.assign(new Error(`${endpoint} answers ${response.statusCode}`), { status: response.statusCode }));
+                        const status = response.statusCode;
+                        if (status >= 300) return reject(Object.assign(new Error(`${endpoint} answers ${status}`), { status }));
+                        try {
+                            resolve(JSON.parse(text));
+                        } catch {
+                            reject(new Error(`${endpoint} answers something else than the Kubernetes API`));
+                        }
                     });
             });
             request.on("error", error => reject(new Error(`${endpoint}: ${error.code || error.message}`)));

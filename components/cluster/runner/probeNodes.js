@@ -1,26 +1,37 @@
 // Asks the Kubernetes API for its nodes and compares them with those that RKE was last run for. Read-only, a few seconds.
-async function main(access) {
-    const get = kubernetesApi(access);
-    try {
-        // RKE's own note of what it did: what the configuration asks for now may be a change that is still to come.
-        const [{ items }, note] = await Promise.all([
-            get("/api/v1/nodes"),
-            get("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(error => {
-                if (error.status === 404) return { data: {} };
-                throw error;
-            }),
-        ]);
-        const state = Buffer.from(note.data["full-cluster-state"] ?? "", "base64").toString("utf8") || "{}";
-        const rkeConfig = JSON.parse(state).currentState?.rkeConfig;
-        if (!rkeConfig) return void process.stdout.write("RKE's state in the cluster (kube-system/full-cluster-state): missing");
-        const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role }) => ({
-            name: hostnameOverride || address,
-            roles: [...role].sort(),
-        }));
-        process.stdout.write(differences(items, nodes, rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "")).join("\n") || "in sync");
-    } catch (error) {
-        process.stdout.write(`unreachable: ${error.message}`);
+async function main({ endpoints, network, ...access }) {
+    const problems = [];
+    for (const endpoint of endpoints) {
+        try {
+            return void process.stdout.write(await compare(kubernetesApi({ endpoint, ...access }), network));
+        } catch (error) {
+            problems.push(error.message);
+        }
     }
+    const absent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
+    process.stdout.write(`${absent ? "absent: no API server runs" : "unreachable"}: ${problems.join("; ")}`);
+}
+
+/** `in sync`, a line for each thing that differs, or `refused: ` and what cannot be had. */
+async function compare(get, network) {
+    // RKE's own note of what it did: what the configuration asks for now may be a change that is still to come.
+    const [{ items }, note] = await Promise.all([
+        get("/api/v1/nodes"),
+        get("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(error => {
+            if (error.status === 404) return { data: {} };
+            throw error;
+        }),
+    ]);
+    const state = Buffer.from(note.data["full-cluster-state"] ?? "", "base64").toString("utf8") || "{}";
+    const rkeConfig = JSON.parse(state).currentState?.rkeConfig;
+    if (!rkeConfig) return "RKE's state in the cluster (kube-system/full-cluster-state): missing";
+    const changes = networkChanges(rkeConfig, network);
+    if (changes.length > 0) return `refused: ${[...changes, networkAdvice].join("\n")}`;
+    const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role }) => ({
+        name: hostnameOverride || address,
+        roles: [...role].sort(),
+    }));
+    return differences(items, nodes, rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "")).join("\n") || "in sync";
 }
 
 function differences(found, wanted, kubeletVersion) {

@@ -1,7 +1,5 @@
 // Runs `rke` where Pulumi runs. The state, the configuration and the SSH key come in on standard input; nothing of it is left on disk.
 const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
-const https = require("https");
-const crypto = require("crypto");
 
 const started = Date.now();
 
@@ -22,15 +20,13 @@ function caOf(state) {
     }
 }
 
-/** Calls `work(folder)` with a private folder that holds cluster.yml and the state file. */
-async function inWorkFolder(clusterYml, state, work) {
+/** A private folder that holds cluster.yml and the state file. */
+function workFolder(clusterYml, state) {
     const folder = privateFolder();
     process.umask(0o077);
-    const remove = () => fs.rmSync(folder, { recursive: true, force: true });
-    process.on("exit", remove);
     fs.writeFileSync(path.join(folder, "cluster.yml"), clusterYml);
     fs.writeFileSync(path.join(folder, "cluster.rkestate"), state, { mode: 0o600 });
-    return work(folder);
+    return folder;
 }
 
 async function checkRkeVersion(expected) {
@@ -117,29 +113,34 @@ function rkeFailure(what, result) {
 /** Makes the cluster's certificates without touching a host: `rke up --init` beside a state file of 0 bytes. */
 async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
     await checkRkeVersion(rkeVersion);
-    await inWorkFolder(clusterYml, "", async folder => {
-        say("creating the cluster's certificates (no host is contacted)");
-        const result = await runRke(["up", "--init", "--config", "cluster.yml"], {
-            folder,
-            env: process.env,
-            marker: "",
-            timeoutSeconds: 120,
-        });
-        if (result.code !== 0) throw rkeFailure("rke up --init failed", result);
-        const state = fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8");
-        const desired = caOf(state) && JSON.parse(state).desiredState;
-        const etcd = desired && Object.keys(desired.certificatesBundle).filter(name => /^kube-etcd-\d/.test(name)).length;
-        if (!desired || desired.rkeConfig.nodes.length !== nodeCount || etcd !== etcdCount) {
-            throw new Error(
-                `rke up --init wrote an incomplete state: expected ${nodeCount} nodes and ${etcdCount} etcd certificates, found ` +
-                    `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`,
-            );
-        }
-        process.stdout.write(pack(state));
+    const folder = workFolder(clusterYml, "");
+    say("creating the cluster's certificates (no host is contacted)");
+    const result = await runRke(["up", "--init", "--config", "cluster.yml"], {
+        folder,
+        env: process.env,
+        marker: "",
+        timeoutSeconds: 120,
     });
+    if (result.code !== 0) throw rkeFailure("rke up --init failed", result);
+    const state = fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8");
+    const desired = caOf(state) && JSON.parse(state).desiredState;
+    const etcd = desired && Object.keys(desired.certificatesBundle).filter(name => /^kube-etcd-\d/.test(name)).length;
+    if (!desired || desired.rkeConfig.nodes.length !== nodeCount || etcd !== etcdCount) {
+        throw new Error(
+            `rke up --init wrote an incomplete state: expected ${nodeCount} nodes and ${etcdCount} etcd certificates, found ` +
+                `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`,
+        );
+    }
+    process.stdout.write(pack(state));
 }
 
 // --- Apply -----------------------------------------------------------------------------------------------------------------
+
+const withAgentFor = (nodes, work) =>
+    withSshAgent(
+        nodes.map(node => node.connection.privateKey),
+        work,
+    );
 
 /** Runs a program on every node, side by side, as the user RKE logs in as; resolves to a line for each thing found. */
 async function findings(env, nodes, program) {
@@ -177,25 +178,15 @@ async function preflight(env, input) {
 async function stateInCluster(apiEndpoints, pki) {
     const { "kube-ca": ca, "kube-admin": admin } = JSON.parse(pki).desiredState.certificatesBundle;
     for (const endpoint of apiEndpoints) {
-        const secret = await new Promise(resolve => {
-            const request = https.get(
-                `${endpoint}/api/v1/namespaces/kube-system/secrets/full-cluster-state`,
-                { ca: ca.certificatePEM, cert: admin.certificatePEM, key: admin.keyPEM, timeout: 5000 },
-                response => {
-                    let body = "";
-                    response
-                        .setEncoding("utf8")
-                        .on("data", chunk => (body += chunk))
-                        .on("end", () => resolve(response.statusCode === 200 ? body : undefined));
-                },
-            );
-            request.on("error", () => resolve(undefined)).on("timeout", () => request.destroy());
-        });
-        const state = secret && Buffer.from(JSON.parse(secret).data["full-cluster-state"], "base64").toString("utf8");
+        const api = kubernetesApi({ endpoint, ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM });
+        const secret = await api("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(() => undefined);
+        const state = secret && Buffer.from(secret.data["full-cluster-state"], "base64").toString("utf8");
         if (state && caOf(state)) return state;
     }
     return undefined;
 }
+
+const pkiSource = "the cluster's PKI";
 
 /** The newest state of this cluster: the one in the cluster, else the one of the last run, else the PKI with nothing built yet. */
 async function newestState(input) {
@@ -204,7 +195,7 @@ async function newestState(input) {
     const candidates = [
         ["the cluster itself", await stateInCluster(input.apiEndpoints, pki)],
         ["the last run", previous && unpack(previous)],
-        ["the cluster's PKI", pki],
+        [pkiSource, pki],
     ];
     const [source, state] = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));
     say(`state from ${source}`);
@@ -218,83 +209,96 @@ function removedNodes(state, input) {
     return known.map(node => node.address).filter(address => !wanted.has(address));
 }
 
+/** Without the cluster's state RKE leaves a removed node in the cluster and reports success. */
+async function refuseUnknownRemoval(env, input, source) {
+    if (source !== pkiSource) return;
+    const planned = JSON.parse(unpack(input.pki)).desiredState.rkeConfig.nodes.map(node => node.address);
+    if (planned.every(address => input.nodes.some(node => node.connection.host === address))) return;
+    // The list of nodes may also have been corrected before anything was built.
+    if ((await findings(env, input.nodes, () => input.leftoverProgram)).length === 0) return;
+    throw new Error(
+        "a node is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. " +
+            `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
+    );
+}
+
+function refuseNetworkChange(state, input) {
+    const built = JSON.parse(state).currentState?.rkeConfig;
+    const changes = built ? networkChanges(built, input.network) : [];
+    if (changes.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(changes)}\n${networkAdvice}`);
+}
+
 async function apply(input) {
     await checkRkeVersion(input.rkeVersion);
-    await withSshAgent(
-        input.nodes.map(node => node.connection.privateKey),
-        async env => {
-            await preflight(env, input);
-            const { source, state } = await newestState(input);
-            const planned = JSON.parse(unpack(input.pki)).desiredState.rkeConfig.nodes.map(node => node.address);
-            if (source === "the cluster's PKI" && planned.some(address => !input.nodes.some(node => node.connection.host === address))) {
-                throw new Error(
-                    "a node is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. " +
-                        `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
-                );
-            }
-            removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
-            await inWorkFolder(input.clusterYml, state, async folder => {
-                const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
-                    folder,
-                    env,
-                    marker: "Finished building Kubernetes cluster successfully",
-                    timeoutSeconds: input.timeoutSeconds,
-                });
-                const serious = result.warnings.filter(text => seriousWarning.test(text));
-                if (result.code !== 0 || !result.done || serious.length > 0) {
-                    throw rkeFailure(
-                        `rke up did not finish the cluster (exit code ${result.code}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
-                        { ...result, warnings: serious },
-                    );
-                }
-                const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
-                if (packed.length > 120_000) {
-                    throw new Error(
-                        `the cluster is up, but its state takes ${packed.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
-                            "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
-                    );
-                }
-                process.stdout.write(packed);
-            });
-        },
-    );
+    await withAgentFor(input.nodes, async env => {
+        await preflight(env, input);
+        const { source, state } = await newestState(input);
+        await refuseUnknownRemoval(env, input, source);
+        refuseNetworkChange(state, input);
+        removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
+        const folder = workFolder(input.clusterYml, state);
+        const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
+            folder,
+            env,
+            marker: "Finished building Kubernetes cluster successfully",
+            timeoutSeconds: input.timeoutSeconds,
+        });
+        const serious = result.warnings.filter(text => seriousWarning.test(text));
+        if (result.code !== 0 || !result.done || serious.length > 0) {
+            throw rkeFailure(
+                `rke up did not finish the cluster (exit code ${result.code}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
+                { ...result, warnings: serious },
+            );
+        }
+        const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
+        if (packed.length > 120_000) {
+            throw new Error(
+                `the cluster is up, but its state takes ${packed.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
+                    "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
+            );
+        }
+        process.stdout.write(packed);
+    });
 }
 
 // --- Destroy ---------------------------------------------------------------------------------------------------------------
 
 async function destroy(input) {
     await checkRkeVersion(input.rkeVersion);
-    await withSshAgent(
-        input.nodes.map(node => node.connection.privateKey),
-        async env => {
-            const { state } = await newestState({ ...input, apiEndpoints: [] });
-            const result = await inWorkFolder(input.clusterYml, state, folder =>
-                runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
-                    folder,
-                    env,
-                    marker: "Cluster removed successfully",
-                    timeoutSeconds: input.timeoutSeconds,
-                }),
+    await withAgentFor(input.nodes, async env => {
+        if ((await findings(env, input.nodes, () => input.leftoverProgram)).length === 0) return say("the hosts are clean");
+        const { state } = await newestState({ ...input, apiEndpoints: [] });
+        const result = await runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
+            folder: workFolder(input.clusterYml, state),
+            env,
+            marker: "Cluster removed successfully",
+            timeoutSeconds: input.timeoutSeconds,
+        });
+        say("looking at the hosts: rke says success even when its cleaner failed");
+        const left = await findings(env, input.nodes, () => input.leftoverProgram);
+        if (left.length > 0) {
+            throw new Error(
+                `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +
+                    "Remove these on the hosts (or bring the hosts back), then destroy again. A host that is gone for good: pulumi state delete this resource, then destroy again",
             );
-            say("looking at the hosts: rke says success even when its cleaner failed");
-            const left = await findings(env, input.nodes, () => input.leftoverProgram);
-            if (left.length > 0) {
-                throw new Error(
-                    `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +
-                        "Remove these on the hosts (or bring the hosts back), then destroy again",
-                );
-            }
-            if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
-            say("the hosts are clean; images and etcd snapshots in /opt/rke are kept");
-        },
-    );
+        }
+        if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
+        say("the hosts are clean; images and etcd snapshots in /opt/rke are kept");
+    });
+}
+
+// --- Nodes -----------------------------------------------------------------------------------------------------------------
+
+/** Only looks: what is recorded once all nodes are fit for RKE is what a destroy cleans, even when RKE never came to its end. */
+async function check(input) {
+    await withAgentFor(input.nodes, env => preflight(env, input));
 }
 
 // --- Entry -----------------------------------------------------------------------------------------------------------------
 
 function main(input) {
     const verb = process.argv[2];
-    const work = input.task === "pki" ? createPki : verb === "destroy" ? destroy : apply;
+    const work = verb === "destroy" ? destroy : { pki: createPki, nodes: check, cluster: apply }[input.task];
     // Until the work is done: Node ends with success when nothing is left to wait for.
     process.exitCode = 1;
     work(input).then(

@@ -6,27 +6,22 @@ const path = require("path");
 
 /** Calls `work(env)` with an SSH agent that holds the given private keys; the keys never touch a file. */
 async function withSshAgent(privateKeys, work) {
-    const folder = privateFolder();
-    const socket = path.join(folder, "agent");
-    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    const socket = path.join(privateFolder(), "agent");
+    const agent = outliving("ssh-agent", ["-a", socket, "sh", "-c", 'echo; cat; kill "$SSH_AGENT_PID"'], "pipe");
+    const ended = new Promise(resolve => agent.on("close", resolve));
     try {
         await new Promise((resolve, reject) => {
             agent.on("error", error =>
                 reject(new Error(`cannot start ssh-agent (${error.code}): install the OpenSSH client on this machine`)),
             );
-            const started = setInterval(() => {
-                if (!fs.existsSync(socket)) return;
-                clearInterval(started);
-                resolve();
-            }, 20);
-            agent.on("exit", code => {
-                clearInterval(started);
+            agent.stdout.once("data", resolve);
+            agent.on("exit", code =>
                 reject(
                     new Error(
                         `ssh-agent ended at once (exit code ${code}): expected it to open ${socket}, which may be too long a path. Set a shorter TMPDIR`,
                     ),
-                );
-            });
+                ),
+            );
         });
         const env = { ...process.env, SSH_AUTH_SOCK: socket };
         for (const key of new Set(privateKeys)) {
@@ -35,54 +30,49 @@ async function withSshAgent(privateKeys, work) {
         }
         return await work(env);
     } finally {
-        agent.kill();
-        fs.rmSync(folder, { recursive: true, force: true });
+        agent.stdin.end();
+        await ended;
     }
 }
 
 /** Runs a shell program with a verb on a host as root; resolves to { code, stdout, stderr } and rejects when SSH itself fails. */
 async function sshProgram(env, host, program, verb, timeoutSeconds) {
-    const folder = privateFolder();
-    try {
-        const knownHosts = path.join(folder, "known_hosts");
-        const name = host.port === 22 ? host.host : `[${host.host}]:${host.port}`;
-        fs.writeFileSync(knownHosts, `${name} ${host.hostKey}\n`);
-        const options = {
-            BatchMode: "yes",
-            ConnectTimeout: "5",
-            ConnectionAttempts: "1",
-            GlobalKnownHostsFile: "/dev/null",
-            HostKeyAlgorithms: keyAlgorithms(host.hostKey),
-            IdentityFile: "none",
-            LogLevel: "ERROR",
-            ServerAliveInterval: "5",
-            StrictHostKeyChecking: "yes",
-            UpdateHostKeys: "no",
-            UserKnownHostsFile: knownHosts,
-        };
-        const remote = `${host.user === "root" || host.withoutRoot ? "" : "sudo -n "}timeout -k 5 ${timeoutSeconds} sh -s ${verb}`;
-        const result = await run(
-            "ssh",
-            [
-                "-F",
-                "none",
-                "-T",
-                ...Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]),
-                "-p",
-                String(host.port),
-                "-l",
-                host.user,
-                "--",
-                host.host,
-                remote,
-            ],
-            { env, input: program, timeoutSeconds: timeoutSeconds + 10 },
-        );
-        if (result.code === 255 || result.code === null) throw new Error(sshReason(host, result.stderr));
-        return result;
-    } finally {
-        fs.rmSync(folder, { recursive: true, force: true });
-    }
+    const name = host.port === 22 ? host.host : `[${host.host}]:${host.port}`;
+    const knownHosts = path.join(privateFolder(), `known_hosts-${name}`);
+    fs.writeFileSync(knownHosts, `${name} ${host.hostKey}\n`);
+    const options = {
+        BatchMode: "yes",
+        ConnectTimeout: "5",
+        ConnectionAttempts: "1",
+        GlobalKnownHostsFile: "/dev/null",
+        HostKeyAlgorithms: keyAlgorithms(host.hostKey),
+        IdentityFile: "none",
+        LogLevel: "ERROR",
+        ServerAliveInterval: "5",
+        StrictHostKeyChecking: "yes",
+        UpdateHostKeys: "no",
+        UserKnownHostsFile: knownHosts,
+    };
+    const remote = `${host.user === "root" || host.withoutRoot ? "" : "sudo -n "}timeout -k 5 ${timeoutSeconds} sh -s ${verb}`;
+    const result = await run(
+        "ssh",
+        [
+            "-F",
+            "none",
+            "-T",
+            ...Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]),
+            "-p",
+            String(host.port),
+            "-l",
+            host.user,
+            "--",
+            host.host,
+            remote,
+        ],
+        { env, input: program, timeoutSeconds: timeoutSeconds + 10 },
+    );
+    if (result.code === 255 || result.code === null) throw new Error(sshReason(host, result.stderr));
+    return result;
 }
 
 function sshReason(host, stderr) {
@@ -105,8 +95,25 @@ function keyAlgorithms(hostKey) {
     return type === "ssh-rsa" ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : type;
 }
 
+let ownFolder;
+
+/** The folder of this process, which nobody else may enter. It goes with the process, however that ends. */
 function privateFolder() {
-    return fs.mkdtempSync(path.join(os.tmpdir(), "rancher-ha-"));
+    if (ownFolder) return ownFolder;
+    ownFolder = fs.mkdtempSync(path.join(os.tmpdir(), "rancher-ha-"));
+    const keeper = outliving("sh", ["-c", 'cat; rm -rf "$0"', ownFolder], "ignore");
+    keeper.unref();
+    keeper.stdin.unref();
+    process.on("exit", () => fs.rmSync(ownFolder, { recursive: true, force: true }));
+    return ownFolder;
+}
+
+/** Starts a process that cleans up after this one: it sees the end of its standard input when this one ends, even by SIGKILL. */
+function outliving(file, args, stdout) {
+    // In a session of its own, which no signal to this process's group reaches.
+    const child = spawn(file, args, { detached: true, stdio: ["pipe", stdout, "ignore"] });
+    child.stdin.on("error", () => undefined);
+    return child;
 }
 
 /** Runs a process to its end; `onLine` sees every line of its standard output. */

@@ -4,11 +4,21 @@ const { gunzipSync } = require("zlib");
 async function main({ access, release: { name, namespace } }) {
     const api = kubernetesApi(access);
     try {
-        const selector = encodeURIComponent(`owner=helm,name=${name},status=deployed`);
+        const selector = encodeURIComponent(`owner=helm,name=${name}`);
         const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
-        if (items.length === 0) return void process.stdout.write(`unreachable: Helm has no deployed release ${name} in ${namespace}`);
+        const status = secret => secret.metadata.labels.status;
+        const pending = items.find(secret => status(secret).startsWith("pending-"));
+        if (pending) {
+            const { name: secret, labels } = pending.metadata;
+            return void process.stdout.write(
+                `unreachable: revision ${labels.version} of the release ${name} is ${labels.status}: Helm works on it now, or was ended in ` +
+                    `the middle and will refuse every change. In that case \`kubectl --namespace ${namespace} delete secret ${secret}\`, then run again`,
+            );
+        }
+        const deployed = items.filter(secret => status(secret) === "deployed");
+        if (deployed.length === 0) return void process.stdout.write(`absent: Helm has no deployed release ${name} in ${namespace}`);
         const version = secret => Number(secret.metadata.labels.version);
-        const newest = items.reduce((one, other) => (version(one) > version(other) ? one : other));
+        const newest = deployed.reduce((one, other) => (version(one) > version(other) ? one : other));
         // Helm encodes what it hands to Kubernetes, which encodes it once more.
         const packed = Buffer.from(Buffer.from(newest.data.release, "base64").toString("utf8"), "base64");
         const { manifest } = JSON.parse(gunzipSync(packed).toString("utf8"));

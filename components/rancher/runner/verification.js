@@ -215,6 +215,7 @@ function siteAt(address, input) {
                 const stream = session.request({ ":path": path, ":authority": hostname });
                 stream.setTimeout(answerSeconds * 1000, () => reject(new Error(`no answer over HTTP/2 in ${answerSeconds} s`)));
                 stream.on("error", reject);
+                stream.on("close", () => reject(new Error("the connection was closed without an answer")));
                 stream.on("response", headers => resolve(headers[":status"]));
             });
         } finally {
@@ -248,6 +249,8 @@ function sha256(text) {
 }
 
 async function main(input) {
+    // Until all is checked: Node ends with success when nothing is left to wait for.
+    process.exitCode = 1;
     const started = Date.now();
     const say = text => process.stderr.write(`${text}\n`);
     const elapsed = () => Math.round((Date.now() - started) / 1000);
@@ -290,11 +293,11 @@ async function main(input) {
                 `${failed.length} of ${total} checks failed after ${elapsed()} s${notTried ? `, ${notTried} were not tried because of that` : ""}:`,
             );
             failed.forEach(one => say(`  ${one.title}: ${one.problem}`));
-            process.exitCode = 1;
             return;
         }
         await new Promise(resolve => setTimeout(resolve, input.pauseSeconds * 1000));
     }
     say(`${total} checks done in ${elapsed()} s`);
     process.stdout.write(results.join("\n"));
+    process.exitCode = 0;
 }
