@@ -1,16 +1,15 @@
-import { existsSync, readFileSync, writeFileSync } from "fs";
-import { join, resolve } from "path";
+import { writeFileSync } from "fs";
+import { resolve } from "path";
 import { parseArgs } from "util";
-import { parse } from "yaml";
+import { readProgram } from "./config";
 import { Deployment, Step } from "./deployment";
 import { diffText, stepLine, summary } from "./display";
-import { Program } from "./language";
 import { StateFile } from "./state";
-import { isSecret, plain, secretTexts } from "./values";
+import { isSecret, plain } from "./values";
 
 const usage = `usage: engine (preview|up|destroy|output [NAME]) --stack NAME --state FILE [--cwd DIR] [--config-file FILE]
     [--diff] [--expect-no-changes] [--show-secrets] [--json FILE] [--stop-after NAME]
-The passphrase of the state comes from PULUMI_CONFIG_PASSPHRASE.`;
+The passphrase of state and configuration comes from PULUMI_CONFIG_PASSPHRASE.`;
 
 async function main(): Promise<number> {
     const { values, positionals } = parseArgs({
@@ -36,18 +35,15 @@ async function main(): Promise<number> {
     const preview = verb === "preview";
     const unlock = preview ? () => undefined : stateFile.lock();
     const began = Date.now();
-    const secrets = () => secretTexts(stateFile.read());
-    const known = new Set(secrets());
-    const say = (line: string) => process.stdout.write(`${mask(line, known)}\n`);
+    const say = (line: string) => process.stdout.write(`${line}\n`);
     let deployment: Deployment | undefined;
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => deployment?.stop());
     try {
-        const program = readProgram(resolve(values.cwd), values.stack, values["config-file"], preview);
+        const program = readProgram(resolve(values.cwd), values.stack, preview, passphrase, values["config-file"]);
         deployment = new Deployment({
             program,
             stateFile,
             onStep: (step, phase, seconds) => {
-                for (const text of secretTexts([step.before, step.after])) known.add(text);
                 if (step.op !== "same") say(stepLine(step, phase, seconds));
                 if (values.diff && phase === "end") diffText(step).forEach(say);
             },
@@ -69,27 +65,6 @@ async function main(): Promise<number> {
     }
 }
 
-/** Pulumi.yaml and Pulumi.<stack>.yaml, as the CLI reads them: objects go to the program as JSON. */
-function readProgram(folder: string, stack: string, configFile: string | undefined, preview: boolean): Program {
-    const project = parse(readFileSync(join(folder, "Pulumi.yaml"), "utf8"));
-    const file = configFile ?? join(folder, `Pulumi.${stack}.yaml`);
-    const config: Record<string, unknown> = existsSync(file) ? (parse(readFileSync(file, "utf8")).config ?? {}) : {};
-    const texts = Object.entries(config).map(([key, value]) => {
-        if (JSON.stringify(value).includes('"secure":'))
-            throw new Error(`${file}: ${key} is encrypted by the Pulumi CLI; the lab's engine cannot read it`);
-        return [key.includes(":") ? key : `${project.name}:${key}`, typeof value === "object" ? JSON.stringify(value) : String(value)];
-    });
-    return {
-        folder,
-        project: project.name,
-        stack,
-        main: join(folder, project.main ?? "."),
-        config: Object.fromEntries(texts),
-        secretKeys: [],
-        preview,
-    };
-}
-
 function printOutputs(stateFile: StateFile, name: string | undefined, showSecrets: boolean): number {
     const { outputs } = stateFile.read();
     const shown = (value: unknown) => (isSecret(value) && !showSecrets ? "[secret]" : plain(value));
@@ -101,13 +76,6 @@ function printOutputs(stateFile: StateFile, name: string | undefined, showSecret
     else
         process.stdout.write(`${typeof shown(outputs[name]) === "string" ? shown(outputs[name]) : JSON.stringify(shown(outputs[name]))}\n`);
     return 0;
-}
-
-/** The last line of defence: no secret of the run is printed, whoever says it. */
-function mask(line: string, secrets: Set<string>): string {
-    let text = line;
-    for (const secret of secrets) if (text.includes(secret)) text = text.split(secret).join("[secret]");
-    return text;
 }
 
 main().then(

@@ -1,7 +1,7 @@
 import { ChildProcess } from "child_process";
 import { randomUUID } from "crypto";
 import { Monitor, Program, Registered, Registration, runProgram } from "./language";
-import { Call, InitError, Provider } from "./provider";
+import { Call, Diff, InitError, Provider } from "./provider";
 import { dynamicProvider } from "./providers/dynamic";
 import { ResourceState, Stack, StateFile } from "./state";
 import { changedKeys, hasUnknown, markSecrets, plain, Properties } from "./values";
@@ -45,6 +45,9 @@ const providers: Record<string, () => Provider> = {
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
+/** Refuses what comes after a failure or a stop. */
+class IsOver extends Error {}
+
 const isProvider = (type: string) => type.startsWith("pulumi:providers:");
 
 /** One preview, update or destruction of a stack. */
@@ -53,10 +56,10 @@ export class Deployment implements Monitor {
     private readonly old = new Map<string, ResourceState>();
     private readonly seen = new Set<string>();
     private readonly result: Result = { steps: [], registrations: [], diagnostics: [], outputs: {}, failed: false };
-    private readonly stops = new Set<() => void>();
+    private readonly running = new Set<Promise<unknown>>();
+    private readonly stopping = new AbortController();
     private readonly dynamic: Provider;
     private program?: ChildProcess;
-    private stopped = false;
 
     constructor(private readonly options: Options) {
         this.stack = options.stateFile.read();
@@ -72,8 +75,10 @@ export class Deployment implements Monitor {
         this.stack.pending = [];
         try {
             const code = await runProgram(this.options.program, this, child => (this.program = child));
-            if (code !== 0 && !this.result.failed && !this.stopped) this.fail(`the program ended with exit code ${code}`);
-            if (!this.result.failed && !this.stopped) await this.deleteUnregistered();
+            // A failure or Ctrl-C ends the program, but not the steps that it has begun: what they do is recorded too.
+            await Promise.allSettled(this.running);
+            if (code !== 0 && !this.result.failed) this.fail(`the program ended with exit code ${code}`);
+            if (!this.result.failed) await this.deleteUnregistered();
         } finally {
             this.dynamic.close?.();
         }
@@ -96,28 +101,21 @@ export class Deployment implements Monitor {
 
     /** Ends what is running, as Ctrl-C does. */
     stop(): void {
-        this.stopped = true;
         this.result.failed = true;
         this.program?.kill("SIGKILL");
-        for (const stop of this.stops) stop();
+        this.stopping.abort();
     }
 
-    async register(request: Registration): Promise<Registered> {
-        this.refuseWhenOver();
+    register(request: Registration): Promise<Registered> {
         const urn = this.urnOf(request);
-        if (this.seen.has(urn)) throw new Error(`two resources have the URN ${urn}`);
-        this.seen.add(urn);
-        this.result.registrations.push(request);
-        if (!request.custom) return this.registerComponent(urn, request);
-        try {
+        return this.attempt(request.name, urn, async () => {
+            if (this.seen.has(urn)) throw new Error(`two resources have the URN ${urn}`);
+            this.seen.add(urn);
+            this.result.registrations.push(request);
+            if (!request.custom) return this.registerComponent(urn, request);
             const { provider, call } = await this.providerFor(urn, request.type, request.provider);
-            return await this.registerCustom(urn, request, provider, call);
-        } catch (error) {
-            this.fail(`${request.name}: ${(error as Error).message}`, urn);
-            throw error;
-        } finally {
-            this.stops.clear();
-        }
+            return this.registerCustom(urn, request, provider, call);
+        });
     }
 
     async registerOutputs(urn: string, outputs: Properties): Promise<void> {
@@ -129,37 +127,48 @@ export class Deployment implements Monitor {
         this.save();
     }
 
-    async read(type: string, name: string, id: string, parent: string, reference: string): Promise<{ urn: string; outputs: Properties }> {
-        this.refuseWhenOver();
+    read(type: string, name: string, id: string, parent: string, reference: string): Promise<{ urn: string; outputs: Properties }> {
         const urn = this.urnOf({ type, name, parent });
-        const { provider, call } = await this.providerFor(urn, type, reference);
-        if (hasUnknown(call.config)) return { urn, outputs: {} };
-        if (!provider.read) throw new Error(`${type} cannot be read by this engine`);
-        try {
+        return this.attempt(name, urn, async () => {
+            const { provider, call } = await this.providerFor(urn, type, reference);
+            if (hasUnknown(call.config)) return { urn, outputs: {} };
+            if (!provider.read) throw new Error(`${type} cannot be read by this engine`);
             const outputs = await provider.read(call, id);
             this.result.steps.push({ op: "read", urn, type, name, changed: [] });
             return { urn, outputs };
-        } catch (error) {
-            this.fail(`${name}: ${(error as Error).message}`, urn);
-            throw error;
-        }
+        });
     }
 
-    async invoke(token: string, args: Properties, reference: string): Promise<Properties> {
-        this.refuseWhenOver();
-        const { provider, call } = await this.providerFor("", token, reference);
-        if (!provider.invoke) throw new Error(`the function ${token} is not known to this engine`);
-        try {
-            return await provider.invoke(call, token, plain(args));
-        } catch (error) {
-            this.fail((error as Error).message);
-            throw error;
-        }
+    invoke(token: string, args: Properties, reference: string): Promise<Properties> {
+        return this.attempt("", "", async () => {
+            const { provider, call } = await this.providerFor("", token, reference);
+            if (!provider.invoke) throw new Error(`the function ${token} is not known to this engine`);
+            return provider.invoke(call, token, plain(args));
+        });
     }
 
     log(severity: "debug" | "info" | "warning" | "error", message: string, urn: string): void {
         // After a failed step the program only repeats that a resource could not be registered.
         if (severity === "error" && this.result.failed) return;
+        this.report(severity, message, urn);
+    }
+
+    /** Does what the program asks, and keeps account of it until it has ended. */
+    private async attempt<T>(name: string, urn: string, work: () => Promise<T>): Promise<T> {
+        this.refuseWhenOver();
+        const running = work().catch((error: Error) => {
+            if (!(error instanceof IsOver)) this.fail(name ? `${name}: ${error.message}` : error.message, urn);
+            throw error;
+        });
+        this.running.add(running);
+        try {
+            return await running;
+        } finally {
+            this.running.delete(running);
+        }
+    }
+
+    private report(severity: string, message: string, urn: string): void {
         if (severity === "error") this.result.failed = true;
         this.result.diagnostics.push(`${severity}: ${message}`);
         this.options.onLog?.(`${severity}: ${message}`, urn);
@@ -188,12 +197,12 @@ export class Deployment implements Monitor {
         if (!before) return this.create(call, provider, "create", state, marked, []);
         const changed = changedKeys(before.inputs, inputs);
         const olds = { inputs: plain(before.inputs), outputs: plain(before.outputs) };
-        const diff = provider.diff
+        const diff: Diff = provider.diff
             ? await provider.diff(call, before.id, olds, plain(inputs))
             : { changed: changed.length > 0, replace: [] };
         const replace = [...diff.replace, ...changed.filter(key => request.replaceOnChanges.some(path => path.split(/[.[]/)[0] === key))];
         if (replace.length > 0) {
-            const deleteFirst = request.deleteBeforeReplace || Boolean((diff as { deleteBeforeReplace?: boolean }).deleteBeforeReplace);
+            const deleteFirst = request.deleteBeforeReplace ?? diff.deleteBeforeReplace ?? false;
             return this.replace(call, provider, before, state, marked, [...new Set(replace)], deleteFirst);
         }
         if (!diff.changed && !before.initError) {
@@ -260,6 +269,7 @@ export class Deployment implements Monitor {
         keys: string[],
         deleteFirst: boolean,
     ): Promise<Registered> {
+        this.refuseWhenOver();
         if (before.protect) throw new Error("the resource is protected and would be replaced");
         if (!this.preview) {
             if (deleteFirst) {
@@ -276,14 +286,11 @@ export class Deployment implements Monitor {
         const doomed = this.stack.resources.filter(state => state.replaced || !this.seen.has(state.urn)).reverse();
         const urns = new Set(doomed.filter(state => !state.replaced).map(state => state.urn));
         for (const state of doomed) {
-            const guarded = state.protect && !state.replaced;
-            try {
-                if (guarded) throw new Error("the resource is protected and would be deleted");
+            await this.attempt(nameOf(state.urn), state.urn, async () => {
+                if (state.protect && !state.replaced) throw new Error("the resource is protected and would be deleted");
                 await this.remove(state, urns.has(state.deletedWith) || state.retainOnDelete);
-            } catch (error) {
-                this.fail(`${nameOf(state.urn)}: ${(error as Error).message}`, state.urn);
-            }
-            if (this.result.failed || this.stopped) return;
+            }).catch(() => undefined);
+            if (this.result.failed) return;
         }
     }
 
@@ -306,6 +313,7 @@ export class Deployment implements Monitor {
 
     /** Runs one step with its begin and end noted, so that a killed process is recognised by the next run. */
     private async run<T>(step: Step, work: () => Promise<T>): Promise<T> {
+        this.refuseWhenOver();
         const began = Date.now();
         const operation = `${step.op} ${step.name}`;
         this.stack.pending.push(operation);
@@ -329,7 +337,7 @@ export class Deployment implements Monitor {
 
     private ended(step: Step): void {
         if (this.options.stopAfter?.(step)) this.stop();
-        if (this.stopped) throw new Error("the deployment was stopped");
+        this.refuseWhenOver();
     }
 
     private note(step: Step): void {
@@ -354,14 +362,14 @@ export class Deployment implements Monitor {
     }
 
     private fail(message: string, urn = ""): void {
-        if (this.result.failed) return;
-        this.log("error", message, urn);
-        // Nothing more can succeed: other steps in flight end, the program is not asked for more.
-        setTimeout(() => this.program?.kill(), 500);
+        const first = !this.result.failed;
+        this.report("error", message, urn);
+        // Nothing more can begin: a program that does not end by itself is ended when the steps in flight are over.
+        if (first) void Promise.allSettled(this.running).then(() => setTimeout(() => this.program?.kill(), 500));
     }
 
     private refuseWhenOver(): void {
-        if (this.result.failed || this.stopped) throw new Error("the deployment has failed already");
+        if (this.result.failed) throw new IsOver("nothing more is begun: the deployment has failed or was stopped");
     }
 
     private urnOf({ type, name, parent }: { type: string; name: string; parent: string }): string {
@@ -399,7 +407,7 @@ export class Deployment implements Monitor {
             type,
             config,
             say: line => this.options.onLog?.(line, urn),
-            onStop: stop => void this.stops.add(stop),
+            stop: this.stopping.signal,
         };
         return {
             provider: isProvider(type)

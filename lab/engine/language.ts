@@ -21,12 +21,12 @@ export interface Registration {
     provider: string;
     inputs: Properties;
     dependencies: string[];
-    propertyDependencies: Record<string, string[]>;
     ignoreChanges: string[];
     replaceOnChanges: string[];
     additionalSecretOutputs: string[];
     deletedWith: string;
-    deleteBeforeReplace: boolean;
+    /** Undefined: as the provider says. */
+    deleteBeforeReplace?: boolean;
     retainOnDelete: boolean;
     protect: boolean;
 }
@@ -53,14 +53,12 @@ export interface Program {
     stack: string;
     main: string;
     config: Record<string, string>;
+    /** Keys of which something is encrypted in the stack's file. */
     secretKeys: string[];
     preview: boolean;
 }
 
-/**
- * Features of the real engine that this one has too; it says no to every other. Aliases are only former names of Kubernetes
- * types here: a state that this engine made holds none of them.
- */
+/** Features of the real engine that this one has too; it says no to every other. */
 const features = ["secrets", "deletedWith", "aliasSpecs"];
 
 /** Runs a program in the SDK's own language host against `monitor`; resolves to its exit code. */
@@ -113,6 +111,32 @@ export async function runProgram(program: Program, monitor: Monitor, onStart: (c
     return code;
 }
 
+/**
+ * Fails for a resource option that changes what the real engine does and that this one does not know. Not among them, because only how
+ * long it takes or where a provider comes from depends on it: `customTimeouts`, `version`, `pluginDownloadURL`, `parallel`.
+ */
+export function refuseUnknownOptions(request: any): void {
+    const nested = (paths: string[]) => paths.some(path => /[.[*]/.test(path.replace(/\[\*\]$/, "")));
+    // What @pulumi/kubernetes gives every object: its former types. A state that this engine made holds none of them.
+    const isFormerType = (alias: any) => alias.getSpec()?.getType().startsWith("kubernetes:") && !alias.getSpec().getName();
+    const options: Record<string, boolean> = {
+        "remote component": request.getRemote(),
+        import: request.getImportid() !== "",
+        aliases: request.getAliasurnsList().length > 0 || !request.getAliasesList().every(isFormerType),
+        "path in ignoreChanges": nested(request.getIgnorechangesList()),
+        "path in replaceOnChanges": nested(request.getReplaceonchangesList()),
+        replaceWith: request.getReplaceWithList().length > 0,
+        replacementTrigger: request.hasReplacementTrigger(),
+        hooks: request.hasHooks(),
+        transforms: request.getTransformsList().length > 0,
+        hideDiffs: request.getHidediffsList().length > 0,
+        envVarMappings: request.getEnvvarmappingsMap().getLength() > 0,
+    };
+    const found = Object.keys(options).filter(name => options[name]);
+    if (found.length > 0)
+        throw new Error(`${request.getType()} ${request.getName()}: ${found.join(", ")} not known to the lab's engine: use the Pulumi CLI`);
+}
+
 type Handler = grpc.handleUnaryCall<any, any>;
 
 /** An RPC whose failure reaches the program with its message. */
@@ -134,13 +158,7 @@ function monitorService(monitor: Monitor): Record<string, Handler> {
             return response;
         }),
         registerResource: handler(async request => {
-            if (request.getRemote()) throw new Error(`remote components are not known to this engine: ${request.getType()}`);
-            const propertyDependencies = Object.fromEntries(
-                request
-                    .getPropertydependenciesMap()
-                    .toArray()
-                    .map(([key, dependencies]: [string, string[][]]) => [key, dependencies[0] ?? []]),
-            );
+            refuseUnknownOptions(request);
             const registered = await monitor.register({
                 type: request.getType(),
                 name: request.getName(),
@@ -149,12 +167,11 @@ function monitorService(monitor: Monitor): Record<string, Handler> {
                 provider: request.getProvider(),
                 inputs: object(request.getObject()),
                 dependencies: request.getDependenciesList(),
-                propertyDependencies,
                 ignoreChanges: request.getIgnorechangesList(),
                 replaceOnChanges: request.getReplaceonchangesList(),
                 additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
                 deletedWith: request.getDeletedwith(),
-                deleteBeforeReplace: request.getDeletebeforereplace(),
+                deleteBeforeReplace: request.getDeletebeforereplacedefined() ? request.getDeletebeforereplace() : undefined,
                 retainOnDelete: request.getRetainondelete(),
                 protect: request.getProtect(),
             });
@@ -169,6 +186,10 @@ function monitorService(monitor: Monitor): Record<string, Handler> {
             return new empty.Empty();
         }),
         readResource: handler(async request => {
+            if (request.getAdditionalsecretoutputsList().length > 0)
+                throw new Error(
+                    `${request.getType()} ${request.getName()}: secrets of what is only read are not known to the lab's engine`,
+                );
             const found = await monitor.read(
                 request.getType(),
                 request.getName(),

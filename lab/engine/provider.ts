@@ -8,8 +8,8 @@ export interface Call {
     config: Properties;
     /** Says a line of progress about the resource. */
     say: (line: string) => void;
-    /** Ends what runs for the call when the deployment is stopped. */
-    onStop: (stop: () => void) => void;
+    /** Says when what runs for the call is to be ended, because the deployment is stopped. */
+    stop: AbortSignal;
 }
 
 export interface Diff {

@@ -370,7 +370,13 @@ describe("a host that cannot be reached", () => {
     const refusal = (changes: object) =>
         command
             .create(
-                { urn: "urn:test::host", type: "command:remote:Command", config: {}, say: () => undefined, onStop: () => undefined },
+                {
+                    urn: "urn:test::host",
+                    type: "command:remote:Command",
+                    config: {},
+                    say: () => undefined,
+                    stop: new AbortController().signal,
+                },
                 {
                     connection: { ...connection(), dialErrorLimit: 0, perDialTimeout: 5, ...changes },
                     create: "sh -s apply",

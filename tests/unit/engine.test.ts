@@ -1,10 +1,11 @@
 import { execFileSync } from "child_process";
-import { X509Certificate } from "crypto";
+import { createCipheriv, pbkdf2Sync, X509Certificate } from "crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
+import { readProgram } from "../../lab/engine/config";
 import { Deployment, Options, Result } from "../../lab/engine/deployment";
-import type { Monitor, Registration } from "../../lab/engine/language";
+import { Monitor, refuseUnknownOptions, Registration } from "../../lab/engine/language";
 import { StateFile } from "../../lab/engine/state";
 import { plain, Properties } from "../../lab/engine/values";
 
@@ -12,6 +13,7 @@ import { plain, Properties } from "../../lab/engine/values";
 type TestProgram = (monitor: Monitor) => Promise<unknown>;
 let mockProgram: TestProgram;
 jest.mock("../../lab/engine/language", () => ({
+    ...jest.requireActual("../../lab/engine/language"),
     runProgram: async (_program: unknown, monitor: Monitor) =>
         mockProgram(monitor).then(
             () => 0,
@@ -45,12 +47,10 @@ const registration = (type: string, name: string, inputs: Properties, options: P
     parent: "",
     provider: "",
     dependencies: [],
-    propertyDependencies: {},
     ignoreChanges: [],
     replaceOnChanges: [],
     additionalSecretOutputs: [],
     deletedWith: "",
-    deleteBeforeReplace: false,
     retainOnDelete: false,
     protect: false,
     ...options,
@@ -148,6 +148,46 @@ test("a failed update keeps the state of before, so that the next run tries agai
     expect(steps(await deploy(commandOf("a", inputs("two"))))).toEqual(["update a"]);
 });
 
+test("a step that runs when another fails is awaited and recorded, and both failures are said", async () => {
+    const inputs = (name: string, seconds: number, code: number) => ({ create: `sleep ${seconds}; echo ${name} >&2; exit ${code}` });
+    const result = await deploy(monitor =>
+        Promise.all([
+            commandOf("first", inputs("first", 0.2, 1))(monitor),
+            commandOf("second", inputs("second", 0.6, 1))(monitor),
+            commandOf("third", inputs("third", 1, 0))(monitor),
+        ]),
+    );
+    expect(result.diagnostics).toEqual([expect.stringMatching(/first:[^]*first/), expect.stringMatching(/second:[^]*second/)]);
+    const { resources, pending } = stateFile.read();
+    expect(resources.map(({ urn }) => urn.split("::").pop())).toEqual(["third"]);
+    expect(pending).toEqual([]);
+});
+
+test("after a failure nothing more is begun", async () => {
+    const result = await deploy(async monitor => {
+        await commandOf("a", { create: "exit 1" })(monitor).catch(() => undefined);
+        await commandOf("b", { create: `touch ${folder}/b` })(monitor);
+    });
+    expect(result.diagnostics).toHaveLength(1);
+    expect(existsSync(join(folder, "b"))).toBe(false);
+});
+
+test("a stop ends the step that runs, also after another has ended", async () => {
+    const running = deployment();
+    const began = Date.now();
+    mockProgram = async monitor => {
+        const long = commandOf("long", { create: "sleep 60" })(monitor);
+        await commandOf("short", { create: "true" })(monitor);
+        setTimeout(() => running.stop(), 200);
+        await long;
+    };
+    const result = await running.deploy();
+    expect(Date.now() - began).toBeLessThan(10_000);
+    expect(result.failed).toBe(true);
+    expect(result.diagnostics.join()).toContain("long: exit SIGTERM");
+    expect(stateFile.read().pending).toEqual([]);
+});
+
 test("an update that was stopped after a step goes on with the next one", async () => {
     const program: TestProgram = async monitor => {
         await commandOf("a", { create: `echo a >> ${folder}/log` })(monitor);
@@ -202,6 +242,61 @@ test("an unknown kind of resource is refused with advice", async () => {
     expect(result.diagnostics.join()).toContain(
         "resources of type aws:s3/bucket:Bucket are not known to the lab's engine: use the Pulumi CLI",
     );
+});
+
+test("a resource option that the engine does not know is refused by its name", () => {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- the SDK's protocol modules have no types for this use
+    const [{ RegisterResourceRequest }, { Alias }] = ["resource", "alias"].map(name => require(`@pulumi/pulumi/proto/${name}_pb.js`));
+    const refusal = (change: (request: any) => void) => {
+        const request = new RegisterResourceRequest();
+        request.setType("kubernetes:core/v1:Secret");
+        request.setName("a");
+        change(request);
+        try {
+            refuseUnknownOptions(request);
+        } catch (error) {
+            return (error as Error).message;
+        }
+    };
+    const alias = (type: string, name: string) => new Alias().setSpec(new Alias.Spec().setType(type).setName(name));
+    const known = (request: any) => {
+        request.setIgnorechangesList(["data"]);
+        request.setReplaceonchangesList(["triggers[*]"]);
+        request.setAliasesList([alias("kubernetes:core/v1beta1:Secret", "")]);
+        request.setCustomtimeouts(new RegisterResourceRequest.CustomTimeouts().setCreate("5m"));
+    };
+    expect(refusal(known)).toBeUndefined();
+    const unknown: [string, (request: any) => void][] = [
+        ["import", request => request.setImportid("x")],
+        ["aliases", request => request.setAliasesList([alias("", "former")])],
+        ["aliases", request => request.setAliasurnsList(["urn:pulumi:stack::project::a:b:C::former"])],
+        ["path in ignoreChanges", request => request.setIgnorechangesList(["metadata.labels"])],
+        ["path in replaceOnChanges", request => request.setReplaceonchangesList(["spec.selector"])],
+        ["hooks", request => request.setHooks(new RegisterResourceRequest.ResourceHooksBinding())],
+    ];
+    for (const [option, change] of unknown)
+        expect(refusal(change)).toBe(`kubernetes:core/v1:Secret a: ${option} not known to the lab's engine: use the Pulumi CLI`);
+});
+
+test("configuration that the CLI has encrypted reaches the program in clear, and its key as that of a secret", () => {
+    // As `pulumi config set --secret` writes it.
+    const [salt, nonce] = [Buffer.alloc(8, 1), Buffer.alloc(12, 2)];
+    const cipher = createCipheriv("aes-256-gcm", pbkdf2Sync("passphrase", salt, 1_000_000, 32, "sha256"), nonce);
+    const sealed = Buffer.concat([cipher.update("s3cret-value"), cipher.final(), cipher.getAuthTag()]);
+    writeFileSync(join(folder, "Pulumi.yaml"), "name: project\nmain: index.ts\n");
+    writeFileSync(
+        join(folder, "Pulumi.stack.yaml"),
+        `encryptionsalt: v1:${salt.toString("base64")}:v1:check
+config:
+    project:ssh: { port: 22, privateKey: { secure: "v1:${nonce.toString("base64")}:${sealed.toString("base64")}" } }
+    hostname: a.example.com
+`,
+    );
+    expect(readProgram(folder, "stack", true, "passphrase")).toMatchObject({
+        config: { "project:ssh": '{"port":22,"privateKey":"s3cret-value"}', "project:hostname": "a.example.com" },
+        secretKeys: ["project:ssh"],
+    });
+    expect(() => readProgram(folder, "stack", true, "other")).toThrow(/PULUMI_CONFIG_PASSPHRASE is not the passphrase/);
 });
 
 test("certificates verify with Node and openssl, and one that is due is replaced", async () => {

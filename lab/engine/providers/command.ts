@@ -54,13 +54,9 @@ function runLocal(call: Call, inputs: Properties, text: string, env: Record<stri
             stdio: ["pipe", "pipe", "pipe"],
             detached: true,
         });
-        call.onStop(() => {
-            try {
-                process.kill(-child.pid!, "SIGTERM");
-            } catch {
-                // it has ended already
-            }
-        });
+        const end = () => process.kill(-child.pid!, "SIGTERM");
+        call.stop.addEventListener("abort", end);
+        child.on("exit", () => call.stop.removeEventListener("abort", end));
         const streams = collect(call, inputs);
         child.stdout.on("data", streams.stdout);
         child.stderr.on("data", streams.stderr);

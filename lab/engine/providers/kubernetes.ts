@@ -177,15 +177,15 @@ async function withKubeconfig(call: Call, file: string, args: string[], input: s
     writeFileSync(kubeconfig, call.config.kubeconfig ?? "", { mode: 0o600 });
     try {
         const result = await new Promise<Result>((resolve, reject) => {
-            const child = spawn(file, [`--kubeconfig=${kubeconfig}`, ...args], { stdio: ["pipe", "pipe", "pipe"] });
-            call.onStop(() => child.kill());
+            const child = spawn(file, [`--kubeconfig=${kubeconfig}`, ...args], { stdio: ["pipe", "pipe", "pipe"], signal: call.stop });
             let stdout = "";
             let stderr = "";
             child.stdout.setEncoding("utf8").on("data", chunk => (stdout += chunk));
             child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
             child.stdin.on("error", () => undefined);
             child.stdin.end(input);
-            child.on("error", reject);
+            // One that is ended because of `signal` has ended with its last output.
+            child.on("error", error => void (error.name === "AbortError" || reject(error)));
             child.on("close", code => resolve({ code, stdout, stderr }));
         });
         if (result.code !== 0 && !tolerate) throw new Error(`${file} ${args[0]}: ${result.stderr.trim()}`);
