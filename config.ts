@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import * as runtimeConfig from "@pulumi/pulumi/runtime/config";
 import { readFileSync } from "fs";
 import { z } from "zod";
 import { RancherHaArgs } from "./components";
@@ -11,7 +12,7 @@ import { dnsNameSchema, privateKeySchema } from "./components/host/connection";
 import { DriftMode } from "./components/host/drift";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
 import { rancherReleaseSchema } from "./components/rancher/rancherRelease";
-import { describeIssues } from "./components/validation";
+import { issueLines } from "./components/validation";
 
 /** How hosts are reached over SSH. */
 export interface SshConfig {
@@ -38,6 +39,9 @@ export interface LoadBalancerHostConfig {
     hostKey?: string;
 }
 
+// What pulumi.Config itself asks; it is not among the SDK's public types.
+const { isConfigSecret } = runtimeConfig as unknown as { isConfigSecret: (key: string) => boolean };
+
 type Group = Record<string, any>;
 
 /** The groups, and what no component has a schema for. */
@@ -56,12 +60,27 @@ export const topLevelSchema = z.strictObject({
 
 /** Reads the stack's configuration; the only place that does. */
 export function readConfig(): RancherHaArgs {
-    const args = parseConfig(pulumi.runtime.allConfig(), pulumi.getProject(), path => readFileSync(path, "utf8"));
-    return withSecrets(args);
+    const project = pulumi.getProject();
+    const isEncrypted = (group: string) => isConfigSecret(`${project}:${group}`);
+    return withSecrets(
+        parseConfig(pulumi.runtime.allConfig(), project, path => readFileSync(path, "utf8"), isEncrypted),
+        isEncrypted,
+    );
 }
 
+/**
+ * Keys below which anything may stand, a secret too. Pulumi tells of a group only that something in it is encrypted: then all of
+ * these are.
+ */
+const freeForm = /^(values|additionalValues|repository|extraDirectives|ingressOptions|labels)$/;
+
 /** The arguments of `RancherHa` from raw configuration; every wrong key is named in one error. */
-export function parseConfig(raw: Record<string, string>, project: string, readFile: (path: string) => string): RancherHaArgs {
+export function parseConfig(
+    raw: Record<string, string>,
+    project: string,
+    readFile: (path: string) => string,
+    isEncrypted: (group: string) => boolean = () => false,
+): RancherHaArgs {
     const problems: string[] = [];
     const prefix = `${project}:`;
     const top: Group = {};
@@ -69,7 +88,7 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
         if (key.startsWith(prefix)) top[key.slice(prefix.length)] = decode(text);
     }
     const parsed = topLevelSchema.safeParse(top);
-    if (!parsed.success) problems.push(...describeEach(parsed.error.issues, top, prefix));
+    if (!parsed.success) problems.push(...issueLines(parsed.error.issues, top, { prefix }));
 
     const group = (name: string): Group | undefined => (isGroup(top[name]) ? top[name] : undefined);
     const read = (key: string, path: unknown): string | undefined => {
@@ -116,12 +135,13 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
         rancher: group("rancher"),
     };
 
-    /** Checks a group by its component's own schema; `elsewhere` are keys that come from another group and are reported there. */
-    const check = (name: string, schema: z.ZodType, value: Group, elsewhere: string[]) => {
+    /** Checks a group by its component's own schema; `elsewhere` are paths that come from another group and are reported there. */
+    const check = (name: string, schema: z.ZodType, value: Group, elsewhere?: RegExp) => {
         const issues = schema.safeParse(value).error?.issues ?? [];
-        const own = issues.filter(issue => !issue.path.some(part => elsewhere.includes(String(part))));
+        const own = issues.filter(issue => !elsewhere?.test(issue.path.join(".")));
+        const secret = (path: PropertyKey[]) => isEncrypted(name) && path.some(part => freeForm.test(String(part)));
         problems.push(
-            ...describeEach(own, value, `${prefix}${name}.`).map(line =>
+            ...issueLines(own, value, { prefix: `${prefix}${name}.`, secret }).map(line =>
                 line
                     .replace(/(hosts\[\d+\]\.)host:/, "$1address:")
                     .replace(
@@ -144,15 +164,15 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
 
     const kubernetesVersion = (group("cluster") ?? group("existingCluster"))?.kubernetesVersion;
     const distribution = args.cluster ? Distribution.Rke : Distribution.Other;
-    if (group("loadBalancer")) check("loadBalancer", loadBalancerSettingsSchema, args.loadBalancer, ["privateKey"]);
-    if (args.cluster) check("cluster", rkeClusterSchema, args.cluster, ["sshPrivateKey"]);
-    if (args.existingCluster) check("existingCluster", existingClusterSchema, args.existingCluster, []);
-    if (args.certificate) check("certificate", broughtCertificateSchema, { ...args.certificate, hostname }, ["hostname"]);
-    if (args.certificateOnHost) check("certificateOnHost", certificateOnHostSchema, args.certificateOnHost, []);
-    if (args.privateCa) check("privateCa", privateCaSchema, { ...args.privateCa, hostname }, ["hostname"]);
+    if (group("loadBalancer")) check("loadBalancer", loadBalancerSettingsSchema, args.loadBalancer, /^hosts\.\d+\.privateKey$/);
+    if (args.cluster) check("cluster", rkeClusterSchema, args.cluster, /^sshPrivateKey$/);
+    if (args.existingCluster) check("existingCluster", existingClusterSchema, args.existingCluster);
+    if (args.certificate) check("certificate", broughtCertificateSchema, { ...args.certificate, hostname }, /^hostname$/);
+    if (args.certificateOnHost) check("certificateOnHost", certificateOnHostSchema, args.certificateOnHost);
+    if (args.privateCa) check("privateCa", privateCaSchema, { ...args.privateCa, hostname }, /^hostname$/);
     if (args.rancher) {
         const settings = { ...args.rancher, hostname, kubernetesVersion, distribution };
-        check("rancher", rancherReleaseSchema, settings, ["hostname", "kubernetesVersion", "distribution"]);
+        check("rancher", rancherReleaseSchema, settings, /^(hostname|kubernetesVersion|distribution)$/);
     }
     if (privateKey !== undefined && !ssh.privateKey && !privateKeySchema.safeParse(privateKey).success) {
         problems.push(
@@ -165,7 +185,14 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
         problems.push(`${prefix}cluster: expected exactly one of cluster and existingCluster, found ${args.cluster ? "both" : "neither"}`);
     }
 
-    const workers = list(args.cluster?.nodes).filter(node => [node.roles].flat().includes(NodeRole.Worker));
+    const nodes = list(args.cluster?.nodes);
+    const virtualIp = group("loadBalancer")?.virtualIp?.address;
+    const taken = [...nodes.flatMap(node => [node.address, node.internalAddress]), ...[args.existingCluster?.ingressAddresses].flat()];
+    if (virtualIp !== undefined && taken.includes(virtualIp))
+        problems.push(
+            `${prefix}loadBalancer.virtualIp.address: expected an address that nothing else uses, found that of a node, ${virtualIp}`,
+        );
+    const workers = nodes.filter(node => [node.roles].flat().includes(NodeRole.Worker));
     args.loadBalancer.hosts.forEach(({ host }, index) => {
         if (host !== undefined && workers.some(node => [node.address, node.internalAddress].includes(host)))
             problems.push(
@@ -182,16 +209,18 @@ export function parseConfig(raw: Record<string, string>, project: string, readFi
     return args as unknown as RancherHaArgs;
 }
 
-/** Marks what is secret whether it came from a file or from configuration that somebody forgot to encrypt. */
-function withSecrets(args: RancherHaArgs): RancherHaArgs {
-    const marked = (value: unknown, key = ""): unknown => {
-        if (/^(privateKey|sshPrivateKey|bootstrapPassword|kubeconfig)$/.test(key))
+/** Marks what is secret, whether it is encrypted, came from a file, or from configuration that somebody forgot to encrypt. */
+export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) => boolean): RancherHaArgs {
+    const marked = (value: unknown, key: string, encrypted: boolean): unknown => {
+        if (/^(privateKey|sshPrivateKey|bootstrapPassword|kubeconfig)$/.test(key) || (encrypted && freeForm.test(key)))
             return value === undefined ? undefined : pulumi.secret(value);
-        if (Array.isArray(value)) return value.map(item => marked(item));
-        if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name)]));
+        if (Array.isArray(value)) return value.map(item => marked(item, "", encrypted));
+        if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name, encrypted)]));
         return value;
     };
-    return marked(args) as RancherHaArgs;
+    return Object.fromEntries(
+        Object.entries(args).map(([name, value]) => [name, marked(value, name, isEncrypted(name))]),
+    ) as unknown as RancherHaArgs;
 }
 
 function decode(text: string): unknown {
@@ -203,19 +232,13 @@ function decode(text: string): unknown {
     }
 }
 
-function describeEach(issues: z.core.$ZodIssue[], root: unknown, prefix: string): string[] {
-    return issues.flatMap(issue =>
-        describeIssues([issue], root, prefix)
-            .split("\n  - ")
-            .filter(line => !/^\d+ values are wrong/.test(line)),
-    );
-}
-
+/** The host key of each name. Of several, not the RSA one: Pulumi's SSH client cannot use it with a host of today. */
 function knownHosts(text: string): Map<string, string> {
     const lines = text
         .split("\n")
         .map(line => line.trim().split(/\s+/))
-        .filter(parts => parts.length >= 3 && !parts[0].startsWith("#"));
+        .filter(parts => parts.length >= 3 && !parts[0].startsWith("#"))
+        .sort(([, one], [, other]) => Number(other === "ssh-rsa") - Number(one === "ssh-rsa"));
     return new Map(lines.flatMap(([names, type, key]) => names.split(",").map(name => [name, `${type} ${key}`] as const)));
 }
 

@@ -11,27 +11,40 @@ export function validated<S extends z.ZodType>(
     schema: S,
     args: unknown,
 ): pulumi.Output<z.output<S>> {
-    const check = (value: unknown, ignore: (path: PropertyKey[]) => boolean) => {
-        const result = schema.safeParse(value);
-        if (result.success) return result.data;
-        const issues = result.error.issues.filter(issue => !ignore(issue.path));
-        if (issues.length === 0) return undefined;
-        throw new pulumi.ResourceError(`${what}: ${describeIssues(issues, value)}`, component, true);
-    };
-    check(args, path => passesThroughOutput(args, path));
-    return (pulumi.output(args) as pulumi.Output<unknown>).apply(value => check(value, () => false) as z.output<S>);
+    const refusal = (issues: z.core.$ZodIssue[], value: unknown, secret?: (path: PropertyKey[]) => boolean) =>
+        new pulumi.ResourceError(`${what}: ${describeIssues(issues, value, secret)}`, component, true);
+    const literal = schema.safeParse(args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
+    if (literal.length > 0) throw refusal(literal, args);
+    return (pulumi.output(args) as pulumi.Output<unknown>).apply(async value => {
+        const { success, data, error } = schema.safeParse(value);
+        if (success) return data;
+        const secrets: PropertyKey[][] = [];
+        for (const { path } of error.issues) {
+            const output = outputOn(args, path);
+            if (output && (await pulumi.isSecret(output))) secrets.push(path);
+        }
+        throw refusal(error.issues, value, path => secrets.includes(path));
+    });
 }
 
-/** One line for each wrong value: its path, what is allowed, what was found. */
-export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, prefix = ""): string {
-    const lines = issues.flatMap(issue =>
-        issue.code === "unrecognized_keys"
-            ? issue.keys.map(key => `${pathText([...issue.path, key], prefix)}: no such key. Remove it or correct its spelling`)
-            : [
-                  `${pathText(issue.path, prefix)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${found(valueAt(root, issue.path), issue)}`}`,
-              ],
-    );
+/** What is wrong, as one text. */
+export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, secret?: (path: PropertyKey[]) => boolean): string {
+    const lines = issueLines(issues, root, { secret });
     return lines.length === 1 ? lines[0] : `${lines.length} values are wrong\n${lines.map(line => `  - ${line}`).join("\n")}`;
+}
+
+/** One line for each wrong value: its path, what is allowed, and what was found unless that is a secret. */
+export function issueLines(
+    issues: z.core.$ZodIssue[],
+    root: unknown,
+    { prefix = "", secret = () => false }: { prefix?: string; secret?: (path: PropertyKey[]) => boolean } = {},
+): string[] {
+    return issues.flatMap(issue => {
+        if (issue.code === "unrecognized_keys")
+            return issue.keys.map(key => `${pathText([...issue.path, key], prefix)}: no such key. Remove it or correct its spelling`);
+        const what = secret(issue.path) ? "a value that is not shown" : found(valueAt(root, issue.path), issue);
+        return [`${pathText(issue.path, prefix)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${what}`}`];
+    });
 }
 
 function allowed(issue: z.core.$ZodIssue): string {
@@ -65,11 +78,13 @@ function valueAt(root: unknown, path: PropertyKey[]): unknown {
     return path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], root);
 }
 
-function passesThroughOutput(root: unknown, path: PropertyKey[]): boolean {
+/** The output that a value comes out of, if it comes out of one. */
+function outputOn(root: unknown, path: PropertyKey[]): pulumi.Output<unknown> | undefined {
     let value = root;
     for (const part of path) {
-        if (pulumi.Output.isInstance(value)) return true;
+        if (pulumi.Output.isInstance(value)) return value;
         value = (value as Record<PropertyKey, unknown> | undefined)?.[part];
     }
-    return pulumi.Output.isInstance(value) || value instanceof Promise;
+    if (pulumi.Output.isInstance(value)) return value;
+    return value instanceof Promise ? pulumi.output(value) : undefined;
 }

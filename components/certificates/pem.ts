@@ -85,6 +85,12 @@ export function checkCaCertificate(caCertificate: string, now = new Date()): str
             );
         }
         problems.push(...checkDates("caCertificate:", certificate, now));
+        if (certificate.ca && !certificates.some(issuer => issued(issuer, certificate))) {
+            problems.push(
+                `caCertificate: expected the root, which signs itself, ${nameOf(certificate)} was issued by ${issuerOf(certificate)}. ` +
+                    "Clients trust a chain only up to a root: give it instead, or after the others.",
+            );
+        }
     }
     return problems;
 }

@@ -20,14 +20,18 @@ export interface ProgramArgs {
  */
 export function hostProgram(
     name: string,
-    args: ProgramArgs & { connection: pulumi.Input<HostConnection> },
+    args: ProgramArgs & {
+        connection: pulumi.Input<HostConnection>;
+        /** What makes the host this one and not another: when it changes, the resource is replaced, and `destroy` runs on the old host. */
+        identity: pulumi.Input<string>;
+    },
     opts: pulumi.CustomResourceOptions,
 ): command.remote.Command {
     const run = (verb: string) =>
         // The SSH key makes the whole connection a secret; the command holds none, and a preview is to show it.
         pulumi.unsecret(pulumi.output(args.connection).user).apply(user => {
-            // `timeout` because neither cancel nor customTimeouts reach a remote session.
-            return `${user === "root" ? "" : "sudo -n "}timeout -k 10 ${args.timeoutSeconds} sh -s ${verb}`;
+            // `timeout` because neither cancel nor customTimeouts reach a remote session. What it ends has a minute to roll back.
+            return `${user === "root" ? "" : "sudo -n "}timeout -k 60 ${args.timeoutSeconds} sh -s ${verb}`;
         });
     return new command.remote.Command(
         name,
@@ -36,6 +40,7 @@ export function hostProgram(
             create: run("apply"),
             delete: run("destroy"),
             stdin: pulumi.secret(args.program),
+            triggers: [args.identity],
             addPreviousOutputInEnv: false,
             logging: command.remote.Logging.Stderr,
         },

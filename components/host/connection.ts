@@ -12,7 +12,10 @@ export interface HostConnectionArgs {
     user?: pulumi.Input<string>;
     /** Private key in PEM or OpenSSH form, not encrypted. Always kept as a secret. */
     privateKey: pulumi.Input<string>;
-    /** Host key as one authorized-keys style line, for example `ssh-ed25519 AAAA…` (a line of /etc/ssh/ssh_host_*_key.pub). */
+    /**
+     * Host key as one authorized-keys style line, for example `ssh-ed25519 AAAA…` (a line of /etc/ssh/ssh_host_*_key.pub). Refused:
+     * ssh-rsa, for which the SSH client of @pulumi/command knows only SHA-1.
+     */
     hostKey: pulumi.Input<string>;
 }
 
@@ -67,7 +70,10 @@ export const hostConnectionSchema = z.strictObject({
     port: portSchema.default(22),
     user: z.string().min(1).default("root"),
     privateKey: privateKeySchema,
-    hostKey: hostKeySchema,
+    hostKey: hostKeySchema.refine(
+        key => !key.startsWith("ssh-rsa "),
+        "expected the Ed25519 or ECDSA key of the host: with its RSA key Pulumi's SSH client asks for SHA-1, which hosts of today refuse",
+    ),
 });
 
 /**

@@ -1,12 +1,13 @@
-import { execFileSync, spawn } from "child_process";
+import { execFileSync, spawn, spawnSync } from "child_process";
 import { once } from "events";
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
 import { createServer } from "http";
 import { AddressInfo } from "net";
+import { tmpdir } from "os";
 import { join } from "path";
-import { unpackState, caFingerprint } from "../../components/cluster/state";
+import { unpackState } from "../../components/cluster/state";
 import { secretTexts } from "../../lab/engine/values";
-import { addressOf, hostExec, labFiles, startHost, startLab, stopLab } from "../../lab/lab";
+import { addressOf, Host, hostExec, labFiles, startHost, startLab, stopLab } from "../../lab/lab";
 import { until } from "../../lab/process";
 import { runLabEngine } from "../../lab/stack";
 import { RancherClient } from "./rancherClient";
@@ -17,13 +18,19 @@ jest.setTimeout(15 * 60_000);
 process.env.PULUMI_NODEJS_TRANSPILE_ONLY = "true";
 
 let tools: string;
-let before: { lb1: string; node1: string };
+let before: Partial<Record<Host, string>>;
 let ca: string;
 
+const nodes = ["node1", "node2", "node3"] as const;
+const hosts = ["lb1", ...nodes] as const;
+/** Neither a container nor a file of a cluster is left on a node. */
+const isClean = async (node: Host) => {
+    const files = "docker ps --all --quiet; find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null";
+    expect((await hostExec(instance, node, ["sh", "-c", files], { tolerate: true })).stdout).toBe("");
+};
 const pki = () =>
-    caFingerprint(
-        unpackState(readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value),
-    );
+    unpackState(readState().resources.find(resource => resource.urn.endsWith("::rancher-cluster-pki"))!.outputs.stdout.value).desiredState
+        .certificatesBundle["kube-ca"].certificatePEM;
 const output = (name: string) => {
     const value = readState().outputs[name];
     return value?.value ?? value;
@@ -32,7 +39,7 @@ const output = (name: string) => {
 beforeAll(async () => {
     await stopLab(instance);
     tools = await startLab(instance);
-    before = { lb1: await hostDigest("lb1"), node1: await hostDigest("node1") };
+    before = Object.fromEntries(await Promise.all(hosts.map(async host => [host, await hostDigest(host)])));
 });
 
 afterAll(() => stopLab(instance));
@@ -67,14 +74,12 @@ describe("before anything is touched", () => {
     });
 
     test("the hosts are as they were, byte by byte", async () => {
-        // The load balancer may have been set up beside the refused cluster run: only the cluster's hosts are to be untouched there.
-        expect(await hostDigest("node1")).toBe(before.node1);
+        for (const host of hosts) expect(await hostDigest(host)).toBe(before[host]);
     });
 });
 
 describe("a run that is ended half-way", () => {
-    test("inside the cluster step, by SIGKILL: the cluster's PKI is kept", async () => {
-        ca = pki();
+    const killInsideRke = async () => {
         let killed = false;
         const { code } = await pulumi(tools, "up", {
             onLine: (line, kill) => {
@@ -86,6 +91,29 @@ describe("a run that is ended half-way", () => {
         expect([killed, code]).toEqual([true, 1]);
         // RKE itself ends when it cannot write any more.
         await new Promise(resolve => setTimeout(resolve, 3000));
+    };
+
+    test("inside the cluster step, by SIGKILL: no key stays where Pulumi runs, and destroy leaves the hosts clean", async () => {
+        await killInsideRke();
+        expect(readdirSync(tmpdir()).filter(name => name.startsWith("rancher-ha-"))).toEqual([]);
+        expect(spawnSync("pgrep", ["-af", `ssh-agent -a ${tmpdir()}/rancher-ha-`]).stdout.toString()).toBe("");
+        expect((await hostExec(instance, "node1", ["docker", "ps", "--all", "--quiet"])).stdout).not.toBe("");
+        const { code, output: text } = await pulumi(tools, "destroy");
+        expect({ code, tail: code === 0 ? "" : text.slice(-3000) }).toEqual({ code: 0, tail: "" });
+        for (const node of nodes) await isClean(node);
+    });
+
+    test("before the cluster step, by an address that no host has: it can be corrected", async () => {
+        const { code, output: text } = await pulumi(tools, "up", {
+            edit: config => (config["pulumi-rancher-ha:cluster"].nodes[1].address = addressOf(instance, "node4")),
+        });
+        expect(text).toMatch(/no host was changed, because:\s+- node2: .*no SSH connection/);
+        expect(code).toBe(1);
+        ca = pki();
+    });
+
+    test("inside the cluster step, by SIGKILL: the cluster's PKI is kept", async () => {
+        await killInsideRke();
         expect(pki()).toBe(ca);
     });
 
@@ -107,9 +135,17 @@ describe("a run that is ended half-way", () => {
 
 describe("the stack that is up", () => {
     test("a preview and another up find nothing to do", async () => {
-        expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).output).toContain("unchanged");
+        expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
         const again = await pulumi(tools, "up");
         expect(again.result!.steps.filter(step => step.op !== "same")).toEqual([]);
+    });
+
+    test("a network that the live cluster does not have is refused in the preview", async () => {
+        const { code, output: text } = await pulumi(tools, "preview", {
+            edit: config => (config["pulumi-rancher-ha:cluster"].network = { clusterCidr: "10.52.0.0/16" }),
+        });
+        expect(text).toMatch(/network\.clusterCidr: expected 10\.42\.0\.0\/16, with which the cluster was built, found 10\.52\.0\.0\/16/);
+        expect(code).toBe(1);
     });
 
     test("every component waits for what it takes from another", async () => {
@@ -128,8 +164,8 @@ describe("the stack that is up", () => {
 
     test("verification has asked through the load balancer", () => {
         const checks = readState().resources.find(resource => resource.urn.endsWith("::rancher-verification-checks"))!.outputs.stdout;
-        for (const check of ["ping", "redirect", "cacerts", "http2", "websocket"])
-            expect(checks).toMatch(new RegExp(`^ok .*${check}`, "im"));
+        for (const check of ["certificate", "ping", "redirect", "cacerts", "http2", "redirects", "websocket"])
+            expect(checks).toMatch(new RegExp(`^ok ${check} at `, "m"));
     });
 
     test("a real agent connects through the load balancer, and a request travels back through its tunnel", async () => {
@@ -249,6 +285,20 @@ describe("in the cluster", () => {
         expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
     });
 
+    test("a Helm run that was ended in the middle is named in the preview, with the way out", async () => {
+        const [newest] = kubectl(["get", "secrets", "-l", "owner=helm,name=rancher,status=deployed", "-o", "name"])
+            .trim()
+            .split("\n")
+            .slice(-1);
+        const mark = (status: string) => kubectl(["label", "--overwrite", newest, `status=${status}`]);
+        mark("pending-upgrade");
+        const seen = await pulumi(tools, "preview");
+        mark("deployed");
+        expect(seen.output).toMatch(
+            /rancher is pending-upgrade: .*kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\./,
+        );
+    });
+
     describe("host aliases of a downstream cluster's agents", () => {
         const aliases = () =>
             JSON.parse(kubectl(["get", "deployment", "cattle-cluster-agent", "-o", "json"])).spec.template.spec.hostAliases;
@@ -348,7 +398,7 @@ describe("a worker", () => {
         const { code, output: said } = await pulumi(tools, "up");
         expect({ code, tail: code === 0 ? "" : said.slice(-3000) }).toEqual({ code: 0, tail: "" });
         expect(await upstreams()).toBe("3");
-        expect((await hostExec(instance, "node4", ["docker", "ps", "--all", "--quiet"])).stdout).toBe("");
+        await isClean("node4");
         expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
     });
 });
@@ -367,14 +417,5 @@ test("destroy leaves the hosts clean", async () => {
     expect({ code, tail: code === 0 ? "" : text.slice(-3000) }).toEqual({ code: 0, tail: "" });
     expect(readState().resources).toEqual([]);
     expect(await hostDigest("lb1")).toBe(before.lb1);
-    for (const node of ["node1", "node2", "node3"] as const) {
-        expect((await hostExec(instance, node, ["docker", "ps", "--all", "--quiet"])).stdout).toBe("");
-        expect(
-            (
-                await hostExec(instance, node, ["sh", "-c", "find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null"], {
-                    tolerate: true,
-                })
-            ).stdout,
-        ).toBe("");
-    }
+    for (const node of nodes) await isClean(node);
 });

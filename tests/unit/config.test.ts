@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { readFileSync } from "fs";
 import { join } from "path";
 import { parse } from "yaml";
@@ -8,7 +9,7 @@ import { existingClusterSchema } from "../../components/cluster/kubernetesCluste
 import { rkeClusterSchema } from "../../components/cluster/schema";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "../../components/loadBalancer/schema";
 import { rancherReleaseSchema } from "../../components/rancher/rancherRelease";
-import { parseConfig, topLevelSchema } from "../../config";
+import { parseConfig, topLevelSchema, withSecrets } from "../../config";
 import { configKeys, renewedReadme } from "../../scripts/configTable";
 import { issue } from "../certificates";
 
@@ -28,16 +29,16 @@ function configOf(file: string): Config {
 }
 
 /** Configuration as Pulumi hands it over: groups as JSON. */
-function read(config: Config, readFile = noFile) {
+function read(config: Config, readFile = noFile, isEncrypted?: (group: string) => boolean) {
     const raw = Object.entries(config).filter(([, value]) => value !== undefined);
     const own = raw.map(([key, value]) => [`project:${key}`, typeof value === "string" ? value : JSON.stringify(value)]);
-    return parseConfig({ ...Object.fromEntries(own), "kubernetes:context": "not ours" }, "project", readFile) as any;
+    return parseConfig({ ...Object.fromEntries(own), "kubernetes:context": "not ours" }, "project", readFile, isEncrypted) as any;
 }
 
 /** The problems that are reported, without bullet and project. */
-function problems(config: Config, readFile = noFile): string[] {
+function problems(config: Config, readFile = noFile, isEncrypted?: (group: string) => boolean): string[] {
     try {
-        read(config, readFile);
+        read(config, readFile, isEncrypted);
         return [];
     } catch (error) {
         const [title, ...lines] = (error as Error).message.split("\n");
@@ -192,6 +193,19 @@ describe("faults of the cluster and of Rancher are found before anything is chan
             "loadBalancer.virtualIp: expected a virtual IP for two hosts, found nothing",
         ],
         [
+            "a virtual IP that is a node's address",
+            c => {
+                c.loadBalancer.hosts.push({ ...c.loadBalancer.hosts[0], address: "192.0.2.22" });
+                c.loadBalancer.virtualIp = { address: "192.0.2.31" };
+            },
+            "loadBalancer.virtualIp.address: expected an address that nothing else uses, found that of a node, 192.0.2.31",
+        ],
+        [
+            "a value that another argument sets",
+            c => (c.rancher.additionalValues = { hostname: "other.example.com" }),
+            /^rancher\.additionalValues\.hostname: /,
+        ],
+        [
             "a load balancer on a worker",
             c => (c.loadBalancer.hosts[0].address = "192.0.2.31"),
             /^loadBalancer\.hosts\[0\]\.address: expected a host of its own, found the worker node 192\.0\.2\.31/,
@@ -292,7 +306,7 @@ describe("files", () => {
     });
 
     test("a host on another port has a line of its own in known_hosts; a host key in the configuration goes first", () => {
-        const knownHosts = `192.0.2.21,lb.example.com ssh-ed25519 AAAAother\n[192.0.2.31]:2222 ${hostKey} comment\n192.0.2.31 ssh-ed25519 AAAAother\n`;
+        const knownHosts = `192.0.2.21,lb.example.com ssh-ed25519 AAAAother\n[192.0.2.31]:2222 ${hostKey} comment\n[192.0.2.31]:2222 ssh-rsa AAAArsa\n192.0.2.31 ssh-ed25519 AAAAother\n`;
         const args = read(
             changed(c => {
                 c.ssh.knownHostsFile = "known_hosts";
@@ -303,6 +317,21 @@ describe("files", () => {
         expect(args.cluster.nodes[0].hostKey).toBe(hostKey);
         expect(args.loadBalancer.hosts[0].hostKey).toBe(production().loadBalancer.hosts[0].hostKey);
     });
+});
+
+test("in a group in which something is encrypted, all that may hold a secret is one, and is not quoted", async () => {
+    const config = changed(c => {
+        c.rancher.additionalValues = { webhook: { token: "hunter2" } };
+        c.loadBalancer.extraDirectives = { http: "hunter2 {" };
+    });
+    const encrypted = (group: string) => ["rancher", "loadBalancer"].includes(group);
+    expect(problems(config, noFile, encrypted)).toEqual([
+        "loadBalancer.extraDirectives.http: expected whole directives, with as many { as }, found a value that is not shown",
+    ]);
+    delete config.loadBalancer.extraDirectives;
+    const args: any = withSecrets(read(config, noFile, encrypted), encrypted);
+    await expect(pulumi.isSecret(args.rancher.additionalValues)).resolves.toBe(true);
+    expect(args.rancher.chartVersion).toBe(config.rancher.chartVersion);
 });
 
 test("no secret is shown, wherever it stands", () => {

@@ -57,6 +57,14 @@ describe("each problem is named, with what was found and what to do", () => {
         return checkServerCertificate({ ...right, ...files });
     };
 
+    test("an intermediate instead of the root", () => {
+        const files = { certificateChain: below.certificate, privateKey: below.privateKey };
+        expect(problem({ ...files, caCertificate: intermediate.certificate })).toEqual([
+            expect.stringMatching(/^caCertificate: expected the root, which signs itself, "Intermediate" was issued by "Root"\./),
+        ]);
+        expect(problem({ ...files, caCertificate: chain(intermediate, root) })).toEqual([]);
+    });
+
     test("no PEM", () =>
         expect(problem({ certificateChain: "hello" })).toEqual([
             expect.stringMatching(/^certificateChain: expected PEM text .* found no PEM block\. Give/),

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { hostConnectionSchema } from "../../components/host/connection";
-import { validated } from "../../components/validation";
+import { describeIssues, validated } from "../../components/validation";
 
 const connection = {
     host: "192.0.2.1",
@@ -32,6 +32,18 @@ test("a wrong secret is refused without being shown", () => {
     const attempt = () => check({ hosts: [{ ...connection, privateKey: "hunter2-hunter2" }] });
     expect(attempt).toThrow("hosts[0].privateKey: expected a private key in PEM or OpenSSH form, found a value that is not shown");
     expect(attempt).not.toThrow(/hunter2/);
+});
+
+test("a wrong value that came as a secret is refused without being shown", () => {
+    const issues = z.object({ port: z.number().max(9) }).safeParse({ port: 70001 }).error!.issues;
+    expect(describeIssues(issues, { port: 70001 })).toMatch(/^port: .*, found 70001$/);
+    expect(describeIssues(issues, { port: 70001 }, () => true)).toMatch(/^port: .*, found a value that is not shown$/);
+});
+
+test("an RSA host key is refused: Pulumi's SSH client cannot use it", () => {
+    expect(() => check({ hosts: [{ ...connection, hostKey: "ssh-rsa AAAA" }] })).toThrow(
+        /hosts\[0\]\.hostKey: expected the Ed25519 or ECDSA/,
+    );
 });
 
 test("literals are checked at once although another value is still unknown", () => {
