@@ -4,8 +4,8 @@ import * as random from "@pulumi/random";
 import { join } from "path";
 import { z } from "zod";
 import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
-import { apiAccess } from "../cluster/kubernetesCluster";
-import { observe } from "../host/commands";
+import { ApiAccess, apiAccess } from "../cluster/kubernetesCluster";
+import { observe, runnerProgram } from "../host/commands";
 import { dnsNameSchema } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { nodeProgram } from "../host/programs";
@@ -147,14 +147,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                 : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
         );
 
-        const epoch =
-            kubeconfig === undefined
-                ? pulumi.output(0)
-                : driftEpoch(
-                      `${name}-drift`,
-                      { mode: args.drift ?? DriftMode.Enforce, observe: () => observeRelease(kubeconfig, { parent: this }), desired: {} },
-                      { parent: this },
-                  );
+        const { epoch, freed } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, args.drift ?? DriftMode.Enforce);
         const release = new k8s.helm.v3.Release(
             `${name}-release`,
             {
@@ -177,7 +170,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                 cleanupOnFail: true,
                 maxHistory: 10,
             },
-            { parent: this, deletedWith: opts?.deletedWith },
+            { parent: this, deletedWith: opts?.deletedWith, dependsOn: freed },
         );
         this.version = release.status.apply(status => status.version);
         this.revision = release.status.apply(status => status.revision);
@@ -189,15 +182,33 @@ export class RancherRelease extends pulumi.ComponentResource {
             bootstrapPassword: this.bootstrapPassword,
         });
     }
+
+    /** Looks at the chart's objects and Helm's records; a run of Helm that was ended in the middle does not stand in the way of the next. */
+    private drift(
+        name: string,
+        kubeconfig: pulumi.Input<string>,
+        mode: DriftMode,
+    ): { epoch: pulumi.Output<number>; freed: pulumi.Resource[] } {
+        const child = { parent: this };
+        const access = pulumi.output(kubeconfig).apply(apiAccess);
+        const found = () =>
+            access.apply(known =>
+                known
+                    ? observe(apiProgram("probeRelease.js", known), child)
+                    : pulumi.output("unreachable: the kubeconfig holds neither a client certificate nor a token"),
+            );
+        const epoch = driftEpoch(`${name}-drift`, { mode, observe: () => pulumi.unsecret(found()), desired: {} }, child);
+        if (mode !== DriftMode.Enforce) return { epoch, freed: [] };
+        const program = pulumi
+            .all([access, epoch])
+            .apply(([known, repairs]) => (known ? apiProgram("freeRelease.js", known, repairs) : ""));
+        return { epoch, freed: [runnerProgram(`${name}-free`, { program, timeoutSeconds: 60 }, child)] };
+    }
 }
 
-/** What of the chart's objects is not as Helm made it. */
-function observeRelease(kubeconfig: pulumi.Input<string>, opts: pulumi.InvokeOutputOptions): pulumi.Output<string> {
-    const sources = [join(__dirname, "..", "cluster", "runner", "kubernetesApi.js"), join(__dirname, "runner", "probeRelease.js")];
-    const found = pulumi.output(kubeconfig).apply(text => {
-        const access = apiAccess(text);
-        if (!access) return pulumi.output("unreachable: the kubeconfig holds neither a client certificate nor a token");
-        return observe(nodeProgram(sources, { access, release: identity }), opts);
-    });
-    return pulumi.unsecret(found);
+const nothingLookedAt = { epoch: pulumi.output(0), freed: [] };
+
+function apiProgram(file: string, access: ApiAccess, epoch?: number): string {
+    const sources = [join(__dirname, "..", "cluster", "runner", "kubernetesApi.js"), join(__dirname, "runner", file)];
+    return nodeProgram(sources, { access, release: identity, epoch });
 }

@@ -285,18 +285,21 @@ describe("in the cluster", () => {
         expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
     });
 
-    test("a Helm run that was ended in the middle is named in the preview, with the way out", async () => {
-        const [newest] = kubectl(["get", "secrets", "-l", "owner=helm,name=rancher,status=deployed", "-o", "name"])
-            .trim()
-            .split("\n")
-            .slice(-1);
-        const mark = (status: string) => kubectl(["label", "--overwrite", newest, `status=${status}`]);
-        mark("pending-upgrade");
-        const seen = await pulumi(tools, "preview");
-        mark("deployed");
+    test("a Helm run that was ended in the middle is seen in preview, and the next up goes on", async () => {
+        const [newest] = kubectl(["get", "secrets", "-l", "owner=helm,name=rancher,status=deployed", "-o", "name"]).trim().split("\n");
+        const pending = JSON.parse(kubectl(["get", newest, "-o", "json"]));
+        pending.metadata = {
+            name: pending.metadata.name.replace(/\d+$/, "99"),
+            labels: { ...pending.metadata.labels, version: "99", status: "pending-upgrade" },
+        };
+        kubectl(["create", "-f", "-"], JSON.stringify(pending));
+        const seen = await pulumi(tools, "preview", { flags: ["--diff"] });
         expect(seen.output).toMatch(
-            /rancher is pending-upgrade: .*kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\./,
+            /revision 99 of the release is pending-upgrade: .*kubectl --namespace cattle-system delete secret sh\.helm\./,
         );
+        const { code, output: text } = await pulumi(tools, "up");
+        expect({ code, tail: code === 0 ? "" : text.slice(-3000) }).toEqual({ code: 0, tail: "" });
+        expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
     });
 
     describe("host aliases of a downstream cluster's agents", () => {

@@ -98,5 +98,5 @@ test("a release that Helm does not hold is not taken for a change", async () =>
 
 test("a release that was left pending is named, with the way out", async () =>
     expect(await probe({}, releases(["1", manifest], ["2", manifest, "pending-upgrade"]))).toMatch(
-        /^unreachable: revision 2 of the release rancher is pending-upgrade: .*`kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\.v2`/,
+        /^revision 2 of the release is pending-upgrade: .*`kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\.v2`/,
     ));

@@ -9,10 +9,10 @@ async function main({ access, release: { name, namespace } }) {
         const status = secret => secret.metadata.labels.status;
         const pending = items.find(secret => status(secret).startsWith("pending-"));
         if (pending) {
-            const { name: secret, labels } = pending.metadata;
+            const { name: record, labels } = pending.metadata;
             return void process.stdout.write(
-                `unreachable: revision ${labels.version} of the release ${name} is ${labels.status}: Helm works on it now, or was ended in ` +
-                    `the middle and will refuse every change. In that case \`kubectl --namespace ${namespace} delete secret ${secret}\`, then run again`,
+                `revision ${labels.version} of the release is ${labels.status}: a run of Helm was ended in the middle, and Helm refuses ` +
+                    `every change until \`kubectl --namespace ${namespace} delete secret ${record}\``,
             );
         }
         const deployed = items.filter(secret => status(secret) === "deployed");
