@@ -34,13 +34,14 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  * - `least_conn` with shared counts and a connect timeout: a node that is silently gone is avoided;
  * - a request that one node answers with 502 or 503 is given to the next; a node that goes on failing is left out for a while. When
  *   all are, they are asked as before (each stands there a second time, as `backup`): Rancher rightly answers 503 for a cluster that
- *   is not connected, which must stop nobody else, and nodes that are back are used at once. POSTs are never sent twice:
- *   `proxy_next_upstream` leaves out `non_idempotent`;
+ *   is not connected, which must stop nobody else, and nodes that are back are used at once. A POST or PATCH is never sent twice (no
+ *   `non_idempotent`); a PUT or DELETE may be, because a second one does no more than the first: Kubernetes answers it with 409 or 404;
  * - TCP keep-alive on both sides: dead peers do not hold connections for hours;
  * - only names that are ours are served, and forwarding headers are set here and not passed on: an ingress that trusts the load
  *   balancer can be told nothing by a client;
  * - only WebSocket and SPDY upgrades pass (`kubectl exec` uses SPDY/3.1);
  * - TLS 1.2 and 1.3 with the intermediate ciphers of Mozilla; header and body limits that fit Rancher's tokens and uploads;
+ * - answer headers up to 8 kB: Rancher sends several cookies, and a SAML request in a `Location`;
  * - a smaller TLS buffer, because each idle WebSocket holds one; old workers end at last, and exhausted connections are logged.
  *
  * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, one
@@ -170,6 +171,7 @@ ${block(8, certificates)}
 
         proxy_http_version 1.1;
         proxy_buffering off;
+        proxy_buffer_size 8k;
         proxy_connect_timeout ${settings.connectTimeoutSeconds}s;
         proxy_read_timeout ${readTimeoutSeconds}s;
         proxy_send_timeout ${readTimeoutSeconds}s;
@@ -203,6 +205,7 @@ ${block(12, lines(extraDirectives.location))}
         location ^~ /v3/import/ {
             error_log /dev/null crit;
             proxy_pass http://rancher;
+${block(12, lines(extraDirectives.location))}
         }
     }
 

@@ -21,7 +21,10 @@ export interface ExtraDirectivesArgs {
     http?: pulumi.Input<string>;
     /** Inside the `server` of Rancher. Default none. */
     server?: pulumi.Input<string>;
-    /** Inside the `location` of Rancher. No `proxy_set_header`: one here would drop all that the server sets. Default none. */
+    /**
+     * Inside the `location`s of Rancher. No `proxy_set_header` and no `add_header`: one here would drop all that the server sets.
+     * Default none.
+     */
     location?: pulumi.Input<string>;
 }
 
@@ -126,7 +129,10 @@ export interface NginxLoadBalancerArgs extends LoadBalancerSettingsArgs {
     secondCertificate?: pulumi.Input<CertificateArgs>;
     /** A certificate that is renewed on the hosts by somebody else: NGINX is reloaded when its files change. */
     certificateOnHost?: pulumi.Input<CertificateOnHostArgs>;
-    /** What to do about a host changed behind Pulumi's back. Default enforce. */
+    /**
+     * What to do about a host changed behind Pulumi's back. Default enforce. A pair is looked at even when it is off: the host that
+     * users reach is changed last.
+     */
     drift?: DriftMode;
 }
 
@@ -153,8 +159,9 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         // A preview shows keys as digests, and certificates are public.
         const shown = { ...args, hosts: [], certificateChain: "", privateKey: "", secondCertificate: undefined };
 
+        // The order in which a pair is changed depends on who holds the virtual IP, whatever is done about drift.
         const observations =
-            mode === DriftMode.Off
+            mode === DriftMode.Off && args.hosts.length < 2
                 ? []
                 : args.hosts.map((_, index) => observeHost(settings.hosts[index], probeScript(), child).apply(parseObservation));
         const active = pulumi.all([pulumi.unsecret(settings), pulumi.all(observations)]).apply(([{ hosts, virtualIp }, seen]) => {
@@ -166,7 +173,10 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             return activeHost(seen);
         });
 
-        const commands: command.remote.Command[] = args.hosts.map((_host, index) => {
+        const commands: command.remote.Command[] = args.hosts.map((connection, index) => {
+            const resource = `${name}-host-${index + 1}`;
+            // From the arguments: all that is validated is unknown as long as a node is.
+            const { host: identity } = pulumi.unsecret(pulumi.output(connection));
             const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
             const epoch = driftEpoch(
                 `${name}-drift-${index + 1}`,
@@ -180,11 +190,17 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 },
                 child,
             );
-            const program = pulumi.all([settings, epoch, vrrp]).apply(parts => hostScript(...parts));
+            const owner = pulumi.interpolate`${resource}@${identity}`;
+            const program = pulumi.all([owner, settings, epoch, vrrp]).apply(parts => hostScript(...parts));
             return hostProgram(
-                `${name}-host-${index + 1}`,
-                { connection: settings.hosts[index], program, timeoutSeconds: 600 },
-                { ...child, dependsOn: active.apply(last => (index === last ? commands.filter((_, other) => other !== index) : [])) },
+                resource,
+                { connection: settings.hosts[index], identity, program, timeoutSeconds: 600 },
+                {
+                    ...child,
+                    dependsOn: active.apply(last => (index === last ? commands.filter((_, other) => other !== index) : [])),
+                    // A new host serves before the old one goes; but never are there three for one virtual IP.
+                    deleteBeforeReplace: args.hosts.length > 1,
+                },
             );
         });
 
@@ -233,10 +249,14 @@ export function probeScript(): string {
     return shellProgram(scripts, { status_port: String(statusPort) });
 }
 
-/** The program that makes a host serve these settings. A higher epoch only makes it run again. */
-export function hostScript(settings: NginxSettings, epoch: number, vrrp?: Vrrp): string {
+/**
+ * The program that makes a host serve these settings. A higher epoch only makes it run again. The host is noted as the owner's, and
+ * only its owner's program destroys it: hosts may change places in the list, or one take the place of another that is left out.
+ */
+export function hostScript(owner: string, settings: NginxSettings, epoch: number, vrrp?: Vrrp): string {
     const files = Object.entries(releaseFiles(settings, vrrp));
     return shellProgram(scripts, {
+        owner,
         drift_epoch: String(epoch),
         status_port: String(statusPort),
         hostname: settings.hostname,

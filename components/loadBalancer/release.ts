@@ -56,8 +56,10 @@ function pem(chain: string, key: string, suffix: string): ReleaseFiles {
  */
 function reloadOnRenewal({ certificateChain, privateKey }: { certificateChain: string; privateKey: string }): ReleaseFiles {
     return {
+        // Without a limit of starts: behind one, systemd would look no more.
         "certificate.path": `${managed}[Unit]
 Description=Certificate of the load balancer
+StartLimitIntervalSec=0
 
 [Path]
 ${[...new Set([certificateChain, dirname(certificateChain), privateKey, dirname(privateKey)])].map(path => `PathChanged=${path}`).join("\n")}
@@ -67,6 +69,7 @@ WantedBy=multi-user.target
 `,
         "certificate.service": `${managed}[Unit]
 Description=Reload NGINX with its renewed certificate
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
@@ -74,6 +77,8 @@ ExecStart=/usr/local/sbin/rancher-ha-reload-certificate
 `,
         "reload-certificate": `#!/bin/sh
 ${managed}set -eu
+# For all that is written at once, one reload.
+sleep 1
 loaded=/run/rancher-ha-certificate
 for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
     certificate=$(openssl x509 -noout -pubkey -in ${certificateChain} 2>/dev/null) || certificate=unreadable
@@ -83,9 +88,10 @@ for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
         [ "$now" != "$(cat "$loaded" 2>/dev/null)" ] || exit 0
         systemctl reload nginx
         echo "$now" >"$loaded"
-        exit 0
+        # And once more, for what was written meanwhile: systemd did not look.
+    else
+        sleep 5
     fi
-    sleep 5
 done
 echo "${certificateChain} and ${privateKey} do not belong together: NGINX goes on with the certificate it has" >&2
 exit 1

@@ -18,8 +18,8 @@ const extraDirectivesSchema = z.strictObject({
     http: directivesSchema,
     server: directivesSchema,
     location: directivesSchema.refine(
-        text => !/\bproxy_set_header\b/.test(text),
-        "expected no proxy_set_header: one in a location drops all headers that the server sets. Put it into extraDirectives.server",
+        text => !/\b(proxy_set_header|add_header)\b/.test(text),
+        "expected no proxy_set_header and no add_header: one in a location drops all that the server sets. Put it into extraDirectives.server",
     ),
 });
 
@@ -153,12 +153,15 @@ export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine((settings
 export type NginxSettings = z.output<typeof nginxSettingsSchema>;
 export type VirtualIp = z.output<typeof virtualIpSchema>;
 
+/** Comments, what ends words, and words, as NGINX reads them: in quotes only where a word begins with one. */
+const words = /#.*|[;{}]|"(\\[^]|[^"\\])*"|'(\\[^]|[^'\\])*'|(\\[^]|\$\{|[^\s;{\\])+/g;
+
 /** Whether text stays inside the block that it is put into. */
 function closesWhatItOpens(text: string): boolean {
     let depth = 0;
-    for (const [character] of text.replace(/"(\\.|[^"\\])*"|'(\\.|[^'\\])*'|#.*|\$\{\w+\}/g, "").matchAll(/[{}]/g)) {
-        depth += character === "{" ? 1 : -1;
-        if (depth < 0) return false;
+    for (const [word] of text.matchAll(words)) {
+        if (word === "{") depth++;
+        if (word === "}" && --depth < 0) return false;
     }
     return depth === 0;
 }

@@ -16,6 +16,11 @@ const args: NginxLoadBalancerArgs = {
     certificateChain: server.certificate,
     privateKey: pulumi.secret(server.privateKey),
 };
+const elsewhere = issue({ name: "other.example.com", names: ["DNS:other.example.com"] });
+const host = { host: "192.0.2.21", hostKey, privateKey: sshKey };
+const pair = { hosts: [host, { ...host, host: "192.0.2.22" }], virtualIp: { address: "192.0.2.20" } };
+const onHost = { certificateChain: "/etc/ssl/fullchain.pem", privateKey: "/etc/ssl/privkey.pem" };
+
 interface Options extends RecordOptions {
     epoch?: number;
     /** What the probe prints. */
@@ -53,8 +58,9 @@ test("one command on the host, with certificate and key on standard input only",
             dialErrorLimit: 3,
             perDialTimeout: 10,
         }),
-        create: "timeout -k 10 600 sh -s apply",
-        delete: "timeout -k 10 600 sh -s destroy",
+        create: "timeout -k 60 600 sh -s apply",
+        delete: "timeout -k 60 600 sh -s destroy",
+        triggers: ["192.0.2.21"],
         addPreviousOutputInEnv: false,
         logging: "stderr",
     });
@@ -72,8 +78,8 @@ test("a user other than root works through sudo", async () => {
     const recording = await build({ hosts: [{ host: "192.0.2.21", user: "admin", port: 2222, hostKey, privateKey: sshKey }] });
     expect(recording.one(commandType).inputs).toMatchObject({
         connection: { secret: { user: "admin", port: 2222 } },
-        create: "sudo -n timeout -k 10 600 sh -s apply",
-        delete: "sudo -n timeout -k 10 600 sh -s destroy",
+        create: "sudo -n timeout -k 60 600 sh -s apply",
+        delete: "sudo -n timeout -k 60 600 sh -s destroy",
     });
 });
 
@@ -87,6 +93,49 @@ test("a preview shows configuration and certificate as text, and the key as its 
         "nginx.service.conf": expect.stringContaining("Restart=on-failure"),
         "fullchain.pem": server.certificate,
         "privkey.pem, SHA-256": createHash("sha256").update(server.privateKey).digest("hex"),
+    });
+});
+
+test("what a user marked as a secret is hidden in a preview, and nothing else", async () => {
+    const desired = async (server: pulumi.Input<string>) => (await build({ extraDirectives: { server } })).one(latchType).inputs.desired;
+    const directive = "add_header X-Token abc;";
+    expect(await desired(pulumi.secret(directive))).toEqual(secret({ ...(await desired(directive)) }));
+    expect((await desired(directive))["nginx.conf"]).toContain(directive);
+});
+
+describe("another address is another host", () => {
+    const trigger = (recording: Recording, name = "lb-host-1") => {
+        const { inputs, deleteBeforeReplace } = recording.resources.find(each => each.name === name)!;
+        return { triggers: inputs.triggers, deleteBeforeReplace };
+    };
+
+    test("a host alone is replaced: the new one serves before the old one goes", async () => {
+        const moved = await build({ hosts: [{ ...host, host: "192.0.2.29" }] });
+        expect([trigger(await build()), trigger(moved)]).toEqual([
+            { triggers: ["192.0.2.21"], deleteBeforeReplace: false },
+            { triggers: ["192.0.2.29"], deleteBeforeReplace: false },
+        ]);
+    });
+
+    test("one of a pair goes before the new one comes: never are there three for one virtual IP", async () => {
+        const recording = await build(pair);
+        expect(["lb-host-1", "lb-host-2"].map(name => trigger(recording, name))).toEqual([
+            { triggers: ["192.0.2.21"], deleteBeforeReplace: true },
+            { triggers: ["192.0.2.22"], deleteBeforeReplace: true },
+        ]);
+    });
+
+    test("nothing else replaces a host", async () => {
+        const other = await build({ hosts: [{ ...host, user: "admin", port: 2222 }], readTimeoutSeconds: 3600 }, { epoch: 7 });
+        expect(trigger(other)).toEqual(trigger(await build()));
+    });
+
+    test("a host knows whose it is: the resource and the address", async () => {
+        const recording = await build(pair);
+        const owners = ["lb-host-1", "lb-host-2"].map(
+            name => /owner='(.*)'/.exec(recording.one(commandType, name).inputs.stdin.secret)![1],
+        );
+        expect(owners).toEqual(["lb-host-1@192.0.2.21", "lb-host-2@192.0.2.22"]);
     });
 });
 
@@ -122,6 +171,14 @@ describe("drift", () => {
         expect(stdinOf(recording)).toContain("drift_epoch='0'\n");
     });
 
+    test("off, for a pair: no latch, but the probe that tells who is changed last", async () => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const recording = await build({ ...pair, drift: DriftMode.Off }, { found: "facts: virtual-ip=free\nin sync" });
+        expect(recording.probes).toHaveLength(2);
+        expect(recording.resources.map(({ type }) => type)).not.toContain(latchType);
+        warn.mockRestore();
+    });
+
     test("a host that cannot be reached is not taken for a changed one", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await build({}, { found: "unreachable: root@192.0.2.21:22: no SSH connection" });
@@ -130,11 +187,6 @@ describe("drift", () => {
         warn.mockRestore();
     });
 });
-
-const elsewhere = issue({ name: "other.example.com", names: ["DNS:other.example.com"] });
-const host = { host: "192.0.2.21", hostKey, privateKey: sshKey };
-const pair = { hosts: [host, { ...host, host: "192.0.2.22" }], virtualIp: { address: "192.0.2.20" } };
-const onHost = { certificateChain: "/etc/ssl/fullchain.pem", privateKey: "/etc/ssl/privkey.pem" };
 
 describe("a pair", () => {
     /** What each probe prints, in the order of the hosts. */
@@ -165,19 +217,24 @@ describe("a pair", () => {
     });
 
     test.each([
+        ["the first, with drift off", [held, free], "lb-host-2", "lb-host-1", DriftMode.Off],
+        ["the second, with drift off", [free, held], "lb-host-1", "lb-host-2", DriftMode.Off],
         ["none", [], "lb-host-2", "lb-host-1"],
         ["the first", [held, free], "lb-host-2", "lb-host-1"],
         ["the second", [free, held], "lb-host-1", "lb-host-2"],
         ["the second, the first cannot be reached", ["unreachable: lb1", held], "lb-host-1", "lb-host-2"],
         ["none, the first cannot be reached", ["unreachable: lb1", free], "lb-host-1", "lb-host-2"],
-    ])("the host that users reach is changed last: %s holds the virtual IP", async (_what, found, first, last) => {
-        jest.spyOn(pulumi.log, "info").mockResolvedValue();
-        jest.spyOn(pulumi.log, "warn").mockResolvedValue();
-        const recording = await built(found);
-        expect(command(recording, last).dependencies).toContain(command(recording, first).urn);
-        expect(command(recording, first).dependencies).not.toContain(command(recording, last).urn);
-        jest.restoreAllMocks();
-    });
+    ])(
+        "the host that users reach is changed last: %s holds the virtual IP",
+        async (_what, found, first, last, drift?: DriftMode) => {
+            jest.spyOn(pulumi.log, "info").mockResolvedValue();
+            jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+            const recording = await built(found, { drift });
+            expect(command(recording, last).dependencies).toContain(command(recording, first).urn);
+            expect(command(recording, first).dependencies).not.toContain(command(recording, last).urn);
+            jest.restoreAllMocks();
+        },
+    );
 
     test.each([
         [

@@ -18,6 +18,7 @@ export interface Recorded {
     ignoreChanges: string[];
     /** URN, or empty. */
     deletedWith: string;
+    deleteBeforeReplace: boolean;
     retainOnDelete: boolean;
     protect: boolean;
     /** Provider reference `<urn>::<id>`, or empty for the default one. */
@@ -126,6 +127,7 @@ function recorded({ request, read, urn }: { request: any; read?: string; urn: ()
         additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
         ignoreChanges: request.getIgnorechangesList?.() ?? [],
         deletedWith: request.getDeletedwith?.() ?? "",
+        deleteBeforeReplace: request.getDeletebeforereplace?.() ?? false,
         retainOnDelete: request.getRetainondelete?.() ?? false,
         protect: request.getProtect?.() ?? false,
         provider: request.getProvider(),

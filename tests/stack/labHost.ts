@@ -79,7 +79,9 @@ export function settings(changes: Partial<NginxSettings> = {}, served: Issued = 
     };
 }
 
-export const program = (changes: Partial<NginxSettings> = {}, served?: Issued) => hostScript(settings(changes, served), ++epoch);
+/** The owner of the host in every program. */
+export const owner = `lb-host-1@${address}`;
+export const program = (changes: Partial<NginxSettings> = {}, served?: Issued) => hostScript(owner, settings(changes, served), ++epoch);
 
 interface SshOptions {
     /** Sees every line of progress, and may end the client. */
@@ -110,7 +112,7 @@ export function ssh(verb: string, text: string, options: SshOptions = {}): Promi
         "-o",
         "GlobalKnownHostsFile=/dev/null",
         `root@${address}`,
-        `${options.before ?? ""} exec timeout -k 10 600 sh -s ${verb}`,
+        `${options.before ?? ""} exec timeout -k 60 600 sh -s ${verb}`,
     ]);
     return new Promise((resolve, reject) => {
         const result = { stdout: "", said: "" };
@@ -204,4 +206,4 @@ export async function broken(breakIt: string, mendIt: string, work: () => Promis
 }
 
 /** Waits until no run works on the host any more. */
-export const runOnHostIsOver = () => onHost("flock -w 120 /run/lock/pulumi-rancher-ha true");
+export const runOnHostIsOver = () => onHost("flock -w 120 /run/pulumi-rancher-ha.lock true");

@@ -27,6 +27,13 @@ const openFiles = 19000;
 const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") =>
     forHost(nginxConf(settings(changes), "release"), version, openFiles);
 
+/** What a function of the host's program makes of a text. */
+function hostFunction(file: string, name: string, input: string, before = ":"): string {
+    const text = readFileSync(join(scripts, `${file}.sh`), "utf8");
+    const body = new RegExp(`^${name}\\(\\) \\{(.*\\}$|$[^]*?^\\}$)`, "m").exec(text)![0];
+    return execFileSync("sh", ["-c", `set -eu; ${before}\n${body}\n${name}`], { input }).toString();
+}
+
 /** The text between the braces that follow an opening, without comments, one blank between words. */
 function block(text: string, opening: string): string {
     const plain = text.replace(/ *# .*$/gm, "").replace(/\s+/g, " ");
@@ -119,7 +126,7 @@ test("what a client may not tell the nodes is replaced or removed", () => {
     });
 });
 
-test("a request that may change something is never sent to a second node", () => {
+test("a POST or PATCH is never sent to a second node: only methods that NGINX holds idempotent, PUT and DELETE among them, are", () => {
     expect(tls(render())).toContain("proxy_next_upstream error timeout http_502 http_503;");
     expect(render()).not.toContain("non_idempotent");
 });
@@ -196,7 +203,7 @@ test("what a user tunes arrives", () => {
         expect(text).toContain(expected);
     expect(block(text, "http")).toContain("limit_conn_zone");
     expect(tls(text)).toContain("limit_conn a 10;");
-    expect(block(tls(text), "location /")).toContain("limit_rate 1m;");
+    for (const location of ["location /", "location ^~ /v3/import/"]) expect(block(tls(text), location)).toContain("limit_rate 1m;");
 });
 
 test("brought certificates: one for each type of key, or those that another tool keeps", () => {
@@ -230,14 +237,16 @@ test("what a newer NGINX would bring is said of those that lack it", () => {
 test.each([
     ["a block that does not end", { server: "if ($arg_a) {" }, /extraDirectives\.server: expected whole directives/],
     ["an end of the block around it", { location: "} location /x { return 404;" }, /extraDirectives\.location: expected whole directives/],
+    ["an end of the block between quotes inside words", { server: 'set $a a"b; } location /x { set $a c"d;' }, /expected whole directives/],
     ["headers that would drop all others", { location: "proxy_set_header X-A b;" }, /proxy_set_header[^]*extraDirectives\.server/],
+    ["answer headers that would drop HSTS", { location: "add_header X-A b;" }, /no add_header[^]*extraDirectives\.server/],
 ])("extra directives with %s are refused", (_what, extraDirectives, message) => {
     const { error } = nginxSettingsSchema.safeParse({ ...required, extraDirectives });
     expect(describeIssues(error!.issues, extraDirectives)).toMatch(message);
 });
 
 test("extra directives may hold braces inside quotes and comments", () => {
-    const server = 'if ($http_x ~ "^a{2}$") { return 403; } # }';
+    const server = 'if ($http_x ~ "^a{2}$") { return 403; } # }\nset $a a\\{${b}c"; # {';
     expect(nginxSettingsSchema.safeParse({ ...required, extraDirectives: { server } }).success).toBe(true);
 });
 
@@ -269,16 +278,13 @@ describe("lines marked for some versions of NGINX", () => {
     });
 
     test("are chosen by the host as they are chosen here", () => {
-        const rule = /^for_host\(\) \{$[\s\S]*?^\}$/m.exec(readFileSync(join(scripts, "release.sh"), "utf8"))![0];
         const onHost = (version: string, files: number, ipv6: boolean, text: string) =>
-            execFileSync(
-                "sh",
-                [
-                    "-c",
-                    `set -eu; most_connections=${mostWorkerConnections}; open_files() { echo ${files}; }; has_ipv6() { ${ipv6}; }\n${rule.replace("$(nginx_version)", version)}\nfor_host`,
-                ],
-                { input: text },
-            ).toString();
+            hostFunction(
+                "release",
+                "for_host",
+                text,
+                `most_connections=${mostWorkerConnections}; open_files() { echo ${files}; }; has_ipv6() { ${ipv6}; }; nginx_version() { echo ${version}; }`,
+            );
         for (const version of [...versions, "1.9.15", "1.25.0", "1.25.10", "2.0.0"]) {
             for (const text of [marked, nginxConf(settings(), "release")]) {
                 for (const files of [openFiles, 524_288]) {
@@ -303,6 +309,26 @@ test("kernel settings are lines that the kernel's own names match", () => {
     const names = [...sysctls.matchAll(/^(net\.\S+) = \d+$/gm)].map(match => match[1]);
     expect(sysctls.split("\n").filter(line => line && !line.startsWith("#"))).toHaveLength(names.length);
     for (const name of names) expect(readFileSync(`/proc/sys/${name.replace(/\./g, "/")}`, "utf8")).toMatch(/^\d+\n$/);
+});
+
+test.each([
+    ["over lines, quoted, and without comments", '"listen"\n 1; # listen 2;\nlisten 3 ssl;', ["1", "3"]],
+    ["between quotes inside words, which are none to NGINX", 'add_header X a"b; listen 8443; add_header Y c"d;', ["8443"]],
+    ["not inside a quoted word", "add_header X 'a; listen 1; b';", []],
+    ["not as an argument, nor after a word with braces", "set $a b${c}; return 200 listen; x a}listen; listen 5;", ["5"]],
+])("listeners are found %s", (_what, text, found) => {
+    expect(hostFunction("release", "listeners", text).split("\n").filter(Boolean)).toEqual(found);
+});
+
+test("a package that was there and is only renewed is not taken for ours", () => {
+    const simulated = [
+        "NOTE: This is only a simulation!",
+        "Inst libssl3 [3.0.9-1] (3.0.15-1~deb12u1 Debian-Security:12/stable-security [amd64])",
+        "Inst nginx-common (1.22.1-9+deb12u1 Debian:12.9/stable [all]) []",
+        "Inst nginx (1.22.1-9+deb12u1 Debian:12.9/stable [amd64])",
+        "Conf nginx (1.22.1-9+deb12u1 Debian:12.9/stable [amd64])",
+    ];
+    expect(hostFunction("packages", "new_packages", simulated.join("\n"))).toBe("nginx-common\nnginx\n");
 });
 
 test("the host's program is clean for shellcheck", () => {

@@ -21,8 +21,11 @@ foreign_nginx() {
         for package in nginx nginx-common; do
             dpkg --verify "$package" 2>/dev/null | sed -n 's|.* \(/etc/.*\)|\1 (changed)|p'
         done
-        find /etc/nginx/conf.d /etc/nginx/sites-enabled -mindepth 1 ! -path /etc/nginx/sites-enabled/default 2>/dev/null |
-            while read -r file; do dpkg -S "$file" >/dev/null 2>&1 || echo "$file"; done
+        find /etc/nginx/conf.d /etc/nginx/sites-enabled -mindepth 1 2>/dev/null | while read -r file; do
+            # The package's own site, whose text was compared above.
+            [ "$(readlink "$file")" != /etc/nginx/sites-available/default ] || continue
+            dpkg -S "$file" >/dev/null 2>&1 || echo "$file"
+        done
     else
         find /etc/nginx -mindepth 1 -maxdepth 1 2>/dev/null || true
     fi
@@ -30,37 +33,46 @@ foreign_nginx() {
 
 foreign_keepalived() { find /etc/keepalived -name '*.conf' 2>/dev/null || true; }
 
-# Once, before the first change: the configuration and the state of what was there already.
+# Once, before the first change: the configuration and the state of what was there already. A copy has its name once it is whole
+# and on the disk.
 keep_original() {
     for product in $(products); do
         kept=$state/original/$product
         if [ -d "$kept" ]; then continue; fi
-        rm -rf "$kept.new"
-        mkdir -p "$kept.new"
+        rm -rf "$kept.new" && mkdir -p "$kept.new" || return 1
         if [ -d "/etc/$product" ]; then
-            cp -a "/etc/$product" "$kept.new/etc"
-            systemctl is-enabled "$product" >"$kept.new/enabled" 2>/dev/null || true
-            systemctl is-active "$product" >"$kept.new/active" || true
+            cp -a "/etc/$product" "$kept.new/etc" || return 1
+            enabled=$(systemctl is-enabled "$product" 2>/dev/null) || true
+            active=$(systemctl is-active "$product") || true
+            { echo "$enabled" >"$kept.new/enabled" && echo "$active" >"$kept.new/active"; } || return 1
         fi
-        mv "$kept.new" "$kept"
+        sync -f "$kept.new" && mv "$kept.new" "$kept" || return 1
     done
+    if [ -e "$state/original/sysctl" ]; then return 0; fi
     # shellcheck disable=SC2086 # a list
-    [ -e "$state/original/sysctl" ] || sysctl $kernel_settings >"$state/original/sysctl"
+    sysctl $kernel_settings >"$state/original/sysctl.new" && mv "$state/original/sysctl.new" "$state/original/sysctl" || return 1
+    sync -f "$state/original"
 }
 
+# What is there now goes only when the whole copy lies beside it.
 restore_product() {
     product=$1
     kept=$state/original/$product
-    if [ ! -d "$kept/etc" ] || diff -r --no-dereference "$kept/etc" "/etc/$product" >/dev/null 2>&1; then return; fi
+    if [ ! -d "$kept/etc" ] || diff -r --no-dereference "$kept/etc" "/etc/$product" >/dev/null 2>&1; then return 0; fi
     say "putting the configuration of $product back"
-    rm -rf "/etc/${product:?}"
-    cp -a "$kept/etc" "/etc/$product"
+    rm -rf "/etc/$product.new"
+    { cp -a "$kept/etc" "/etc/$product.new" && rm -rf "/etc/${product:?}" && mv -T "/etc/$product.new" "/etc/$product"; } || {
+        rm -rf "/etc/$product.new"
+        say "the configuration of $product that was here before cannot be put back into /etc/$product. It stays in $kept/etc. Check free space in /etc, and run this again"
+        return 1
+    }
     installed "$product" || return 0
-    [ "$(cat "$kept/enabled")" = enabled ] || systemctl -q disable "$product" 2>/dev/null || true
+    if [ "$(cat "$kept/enabled")" = enabled ]; then action=enable; else action=disable; fi
+    systemctl -q "$action" "$product" 2>/dev/null || true
     if [ "$(cat "$kept/active")" = active ]; then systemctl reload-or-restart "$product" || true; else systemctl stop "$product"; fi
 }
 
-# Everything as it was before the first apply.
+# Everything as it was before the first apply. What was kept stays until all of it is back.
 restore_host() {
     rm -rf "$stage"
     for unit in $(units "$current"); do
@@ -73,8 +85,7 @@ restore_host() {
     systemctl daemon-reload
     [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl" >/dev/null || true
     remove_packages
-    restore_product nginx
-    restore_product keepalived
+    restore_product nginx && restore_product keepalived || exit 1
     rm -f /run/rancher-ha-nginx-down /run/rancher-ha-certificate
     rm -rf "$state"
     rmdir "$(dirname "$state")" 2>/dev/null || true

@@ -36,7 +36,7 @@ install_packages() {
     # Noted before, so that a run that is killed in between leaves the list for `destroy`.
     # shellcheck disable=SC2086 # a list
     apt install --simulate $missing
-    sed -n 's/^Inst \([^ ]*\).*/\1/p' "$stage/install.log" >>"$state/packages"
+    new_packages <"$stage/install.log" >>"$state/packages"
     # Masked, so that the package does not start its default site.
     case $missing in *nginx*) systemctl -q mask --runtime nginx 2>/dev/null ;; esac
     # shellcheck disable=SC2086 # a list
@@ -44,6 +44,9 @@ install_packages() {
     systemctl -q unmask --runtime nginx 2>/dev/null || true
     rm -f "$stage"/*.log
 }
+
+# Those that apt's simulation brings: where it says `Inst NAME [OLD] (NEW …)`, they are there already and only renewed.
+new_packages() { sed -n 's/^Inst \([^ ]*\) (.*/\1/p'; }
 
 # Whether a package came with the load balancer.
 brought() { grep -qx "$1" "$state/packages" 2>/dev/null; }

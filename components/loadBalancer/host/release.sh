@@ -68,12 +68,13 @@ The host was left as it was"
     fi
 }
 
-# The addresses of all `listen` directives, read as NGINX reads words: quoted or not, over lines, without comments.
+# The addresses of all `listen` directives, read as NGINX reads words: over lines, without comments, and in quotes only where a word
+# begins with one.
 listeners() {
     # shellcheck disable=SC2016 # variables of Perl
     perl -0777 -ne '
         my $statement = 1; my $listen = 0;
-        while (/(#[^\n]*)|([;{}])|"((?:\\.|[^"\\])*)"|\x27((?:\\.|[^\x27\\])*)\x27|([^\s;{}"\x27]+)/g) {
+        while (/(#[^\n]*)|([;{}])|"((?:\\.|[^"\\])*)"|\x27((?:\\.|[^\x27\\])*)\x27|((?:\\.|\$\{|[^\s;{\\])+)/gs) {
             next if defined $1;
             if (defined $2) { $statement = 1; $listen = 0; next }
             my $word = $3 // $4 // $5;
@@ -109,7 +110,7 @@ place_files() {
         if [ -e "$2/$name" ]; then
             if cmp -s "$2/$name" "$place" && [ "$(stat -c '%a %U:%G' "$place")" = "$mode root:root" ]; then continue; fi
             mkdir -p "$(dirname "$place")"
-            cp "$2/$name" "$place.new" && chmod "$mode" "$place.new" && mv -f "$place.new" "$place" || exit 1
+            cp "$2/$name" "$place.new" && chmod "$mode" "$place.new" && sync "$place.new" && mv -f "$place.new" "$place" || exit 1
         elif [ -e "$1/$name" ]; then
             remove_file "$place"
         fi
@@ -145,25 +146,51 @@ activate() {
     done
 }
 
+# The release before is served again, or it is said that it is not. What nginx.conf leads to always stays.
 go_back() {
-    rm -f "$current.new" "$conf.new" "$state/manifest.new"
+    rm -f "$current.new" "$conf.new" "$state/manifest.new" "$state/owner.new"
     echo "$places" | while read -r _ place _; do rm -f "$place.new"; done
-    if [ -n "$previous" ]; then
-        switch "$dir" "$previous"
-        activate "$dir" "$previous"
+    problem="the files cannot be put in place"
+    if [ -n "$previous" ] && switch "$dir" "$previous" && activate "$dir" "$previous"; then
         [ "$was_active" = yes ] || systemctl stop nginx
+        # Taken over by this run. With a package of ours its folder would go at the end, and the copy is needed then.
+        if [ ! -e "$previous/keepalived.conf" ] && restore_product keepalived; then
+            brought keepalived || rm -rf "$state/original/keepalived"
+        fi
+        say "the previous release was put back"
+    else
+        say "the previous release could not be put back: ${previous:-there is none}: $problem. nginx.conf leads to $(readlink "$current"). Mend it, and run pulumi up again"
     fi
-    rm -rf "$dir"
+    [ "$(readlink "$current")" = "$dir" ] || rm -rf "$dir"
+}
+
+# For a first release: there is none to go back to.
+withdraw() {
+    restore_host
+    say "the host was put back as it was"
 }
 
 verify() {
     deadline=$(($(date +%s) + 10))
     until [ "$(running_release)" = "$release" ] && serves_certificates && answers_at_virtual_ip; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release, found release '$(running_release)'; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)
-The previous release was put back"
+        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release, found release '$(running_release)'; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
+        sleep 0.3
+    done
+    # Nodes that did not answer before may still be on their way.
+    until [ -z "$answered" ] || { status=$(status_of_ping) && is_of_a_node "$status"; }; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but reaches no node: expected an answer to https://$hostname/ping, as the previous release gave ($answered), found ${status:-none}. Check upstreams and upstreamPort"
         sleep 0.3
     done
 }
+
+# What a client gets through to a node: the status, empty without an answer.
+status_of_ping() {
+    printf 'GET /ping HTTP/1.0\r\nHost: %s\r\n\r\n' "$hostname" |
+        timeout 5 openssl s_client -quiet -connect 127.0.0.1:443 -servername "$hostname" 2>/dev/null | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p'
+}
+
+# NGINX answers 502 and 504 itself, for nodes that it does not reach.
+is_of_a_node() { case $1 in "" | 502 | 504) return 1 ;; esac }
 
 serves_certificates() {
     echo "$certificates" | while read -r chain _; do serves "$hostname" "$(host_path "$chain")" || exit 1; done

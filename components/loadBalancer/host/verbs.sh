@@ -2,14 +2,19 @@
 
 # One run at a time. A run that was killed leaves its staging folder, with the private key in it.
 lock() {
-    exec 9>/run/lock/pulumi-rancher-ha
+    # Not in /run/lock, where anybody may hold or replace a file.
+    umask 077
+    exec 9>/run/pulumi-rancher-ha.lock
+    umask 022
     flock -w 120 9 || fail "another run works on this host"
     rm -rf "$stage"
 }
 
 finish() {
     status=$?
+    # What puts the host in order again must not be cut off.
     trap - EXIT
+    trap '' TERM INT HUP
     rm -f /run/rancher-ha-test.log
     if [ "$status" != 0 ]; then
         set +e
@@ -35,6 +40,7 @@ apply() {
     check_stage
     if [ -e "$state/manifest" ] && diff -r --no-dereference "$stage" "$current/." >/dev/null 2>&1 && [ -z "$(differences)" ]; then
         say "nothing to change"
+        [ "$(recorded_owner)" = "$owner" ] || record || fail "$state cannot be written. Check free space there"
     else
         change
     fi
@@ -46,20 +52,28 @@ change() {
     # Where the link was lost, the release before is the last one.
     previous=$(readlink -e "$current" || find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort | tail -n 1)
     dir=$(next_release)
+    answered=$([ -z "$previous" ] || status_of_ping)
+    is_of_a_node "$answered" || answered=
     mv -T "$stage" "$dir"
-    [ "$undo" = restore_host ] || undo=go_back
+    if [ "$undo" = restore_host ]; then undo=withdraw; else undo=go_back; fi
     say "switching to release $release"
-    switch "$previous" "$dir" || fail "the new files could not be put in place. The previous release was put back"
-    activate "$previous" "$dir" || fail "the new release cannot be put into operation: $problem
-The previous release was put back"
+    { sync -f "$dir" && switch "$previous" "$dir"; } || fail "the new files could not be put in place"
+    activate "$previous" "$dir" || fail "the new release cannot be put into operation: $problem"
     verify
-    { manifest >"$state/manifest.new" && mv -fT "$state/manifest.new" "$state/manifest"; } ||
-        fail "$state/manifest cannot be written. Check free space there. The previous release was put back"
+    record || fail "$state cannot be written. Check free space there"
     # From here on the new release stays, even when nobody listens to the result any more.
     undo=
     forget_old_releases
     say "serves release $release"
 }
+
+# What the host is like now, and whose it is.
+record() {
+    manifest >"$state/manifest.new" && echo "$owner" >"$state/owner.new" && sync "$state/manifest.new" "$state/owner.new" &&
+        mv -fT "$state/manifest.new" "$state/manifest" && mv -fT "$state/owner.new" "$state/owner"
+}
+
+recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
 
 probe() {
     echo "facts:$(installed nginx && echo " nginx=$(nginx_version)")$(! grep -q . "$current/keepalived.conf" 2>/dev/null || virtual_ip_fact)"
@@ -82,7 +96,10 @@ destroy() {
         say "nothing to remove"
         return
     fi
-    restore_host
+    case $(recorded_owner) in
+    "" | "$owner") restore_host ;;
+    *) say "kept: this host belongs to $(recorded_owner) now" ;;
+    esac
 }
 
 case $1 in
