@@ -18,7 +18,7 @@ export const kubernetes: Provider = {
     },
 
     async create(call, inputs) {
-        if (isRelease(call)) return { id: `${inputs.namespace}/${inputs.name}`, outputs: await installRelease(call, inputs) };
+        if (isRelease(call)) return { id: `${inputs.namespace}/${inputs.name}`, outputs: await runHelm(call, "install", inputs) };
         const object = objectOf(call, inputs);
         if (isPatch(call)) await mustExist(call, object);
         else if ((await kubectl(call, ["get", ...reference(object)], "", true)).code === 0) {
@@ -28,7 +28,7 @@ export const kubernetes: Provider = {
     },
 
     async update(call, _id, _before, inputs) {
-        if (isRelease(call)) return installRelease(call, inputs);
+        if (isRelease(call)) return runHelm(call, "upgrade", inputs);
         const object = objectOf(call, inputs);
         if (isPatch(call)) await mustExist(call, object);
         return { ...inputs, ...(await applyObject(call, object)) };
@@ -113,8 +113,7 @@ async function applyObject(call: Call, object: Properties): Promise<Properties> 
     return { metadata: live.metadata, ...(live.status && { status: live.status }) };
 }
 
-/** `helm upgrade --install`: the same for a first installation, an upgrade, and one that failed before. */
-async function installRelease(call: Call, inputs: Properties): Promise<Properties> {
+async function runHelm(call: Call, verb: "install" | "upgrade", inputs: Properties): Promise<Properties> {
     const seconds = inputs.timeout ?? 300;
     const chart = inputs.repositoryOpts?.repo ? [inputs.chart, "--repo", inputs.repositoryOpts.repo] : [inputs.chart];
     const flags = [
@@ -127,10 +126,10 @@ async function installRelease(call: Call, inputs: Properties): Promise<Propertie
         "--values",
         "-",
         ...(inputs.skipAwait ? [] : ["--wait"]),
-        ...(inputs.cleanupOnFail ? ["--cleanup-on-fail"] : []),
-        ...(inputs.createNamespace ? ["--create-namespace"] : []),
+        ...(inputs.createNamespace && verb === "install" ? ["--create-namespace"] : []),
+        ...(inputs.cleanupOnFail && verb === "upgrade" ? ["--cleanup-on-fail"] : []),
+        ...(inputs.maxHistory && verb === "upgrade" ? ["--history-max", String(inputs.maxHistory)] : []),
         ...(inputs.atomic ? ["--atomic"] : []),
-        ...(inputs.maxHistory ? ["--history-max", String(inputs.maxHistory)] : []),
         ...(inputs.description ? ["--description", inputs.description] : []),
     ];
     const status = async () => {
@@ -148,9 +147,11 @@ async function installRelease(call: Call, inputs: Properties): Promise<Propertie
         },
     });
     try {
-        await helm(call, ["upgrade", "--install", inputs.name, ...chart, ...flags], JSON.stringify(inputs.values ?? {}));
+        await helm(call, [verb, inputs.name, ...chart, ...flags], JSON.stringify(inputs.values ?? {}));
     } catch (error) {
-        const release = await status();
+        // Helm's refusal of a release that is there already, or is being worked on, has made nothing.
+        const refused = /cannot re-use a name|another operation .* is in progress/.test((error as Error).message);
+        const release = refused ? undefined : await status();
         if (release)
             throw new InitError(
                 `Helm release "${inputs.namespace}/${inputs.name}" was created, but failed to initialize completely: ${(error as Error).message}`,
