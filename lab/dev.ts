@@ -1,13 +1,15 @@
 import { existsSync, writeFileSync } from "fs";
 import { join } from "path";
+import { parseArgs } from "util";
 import { verificationProgram } from "../components/rancher/verificationProgram";
-import { hostExec, labFiles, labIsUp, startLab, stopLab } from "./lab";
+import { hostExec, Instance, labFiles, labState, startLab, stopLab } from "./lab";
 import { progress, run } from "./process";
 import { findEngine, runStack, stackOutputs, StackRun } from "./stack";
 import { buildTools } from "./tools";
 
-/** What `make` does with the stack `dev`: up, preview, drift, down, output. */
-const instance = "dev";
+/** What `make` does with the stack `dev`: tsx lab/dev.ts up|preview|drift|down|output [NAME] [--instance dev|test|bench] */
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { instance: { type: "string", default: "dev" } } });
+const instance = values.instance as Instance;
 
 async function start(): Promise<StackRun> {
     const tools = await startLab(instance);
@@ -64,7 +66,9 @@ async function drift(): Promise<void> {
         "sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf; systemctl stop nginx",
     ]);
     process.stdout.write("… and the next preview sees it:\n\n");
-    await runStack(stack, "preview", ["--diff"]);
+    const seen = await runStack(stack, "preview", ["--diff", "--expect-no-changes"]);
+    if (seen.code !== 1 || !seen.output.includes("no changes were expected"))
+        throw new Error("the preview did not see what was changed on lb1: expected an update of it; what it found stands above");
     process.stdout.write("\n`up` heals it:\n\n");
     const healed = await runStack(stack, "up");
     process.stdout.write("\nand the preview after it is empty:\n\n");
@@ -73,10 +77,12 @@ async function drift(): Promise<void> {
 }
 
 async function down(): Promise<void> {
-    if (await labIsUp(instance)) {
+    const state = await labState(instance);
+    if (state === "absent") return progress(`lab ${instance}`, "nothing to remove");
+    if (state === "up") {
         const { code } = await runStack(await start(), "destroy");
         if (code !== 0) throw new Error("the stack was not destroyed; the reason stands above. The lab is still up");
-    }
+    } else progress("stack", `not destroyed but dropped with the lab: ${state}`);
     await stopLab(instance);
 }
 
@@ -93,7 +99,7 @@ async function startedStack(): Promise<StackRun> {
     return { instance, tools: await buildTools(true) };
 }
 
-const [verb, ...args] = process.argv.slice(2);
+const [verb, ...args] = positionals;
 const verbs: Record<string, (...args: string[]) => Promise<void>> = { up, preview, drift, down, output };
 verbs[verb](...args).catch((error: Error) => {
     process.stderr.write(`\nerror: ${error.message}\n`);

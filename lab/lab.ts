@@ -13,6 +13,7 @@ export type Instance = keyof typeof networks;
 const hosts = {
     lb1: { kind: "lb", octet: 21 },
     lb2: { kind: "lb", octet: 22 },
+    lb4: { kind: "lb", octet: 24 },
     node1: { kind: "node", octet: 31 },
     node2: { kind: "node", octet: 32 },
     node3: { kind: "node", octet: 33 },
@@ -45,21 +46,16 @@ export function labFiles(instance: Instance) {
 }
 
 /**
- * Brings the lab up whatever is there. Healthy hosts are kept. When one is dead (a reboot, a killed run), all are replaced and
- * the stack's state with them: what stood on their disks is gone. Returns the folder of the lab's tools, for PATH.
+ * Brings the lab up whatever is there. Healthy hosts are kept. When one is dead (a reboot, a killed run) or all are gone but their
+ * files, the lab is replaced and the stack's state with it: what stood on their disks is gone. Returns the folder of the lab's tools,
+ * for PATH.
  */
 export async function startLab(instance: Instance): Promise<string> {
     await installDebianPackages();
     const tools = await buildTools();
-    const states = await Promise.all(started.map(host => hostState(instance, host)));
-    const dead = started.filter((_host, index) => states[index] !== "healthy" && states[index] !== "absent");
-    const partial = states.includes("healthy") && states.includes("absent");
-    const foreign = states.includes("healthy") && !existsSync(labFiles(instance).privateKey);
-    if (dead.length > 0 || partial || foreign) {
-        const found = foreign
-            ? "left by another checkout"
-            : `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")})`;
-        progress("lab", `${found}: replaced as a whole`);
+    const state = await labState(instance);
+    if (state !== "up" && state !== "absent") {
+        progress("lab", `${state}: replaced as a whole`);
         await stopLab(instance);
     }
     await once(`network ${instance}`, () => prepare(instance));
@@ -67,10 +63,13 @@ export async function startLab(instance: Instance): Promise<string> {
     return tools;
 }
 
-/** Whether every host of the lab is there and well. */
-export async function labIsUp(instance: Instance): Promise<boolean> {
+/** `up`, `absent`, or what is wrong with a lab of which only a part is there. */
+export async function labState(instance: Instance): Promise<string> {
+    const { folder, privateKey } = labFiles(instance);
     const states = await Promise.all(started.map(host => hostState(instance, host)));
-    return existsSync(labFiles(instance).privateKey) && states.every(state => state === "healthy");
+    if (states.every(state => state === "healthy")) return existsSync(privateKey) ? "up" : "left by another checkout";
+    if (states.every(state => state === "absent")) return existsSync(folder) ? "its hosts are gone, its state is not" : "absent";
+    return `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")})`;
 }
 
 /** Starts one host unless it is healthy; what is left of it is replaced. */

@@ -7,7 +7,7 @@ export interface RunOptions {
     input?: string | Buffer;
     /** A file that becomes standard input. */
     inputFile?: string;
-    /** Resolve whatever the exit code is. */
+    /** Resolve whatever the exit code is; that of a program that is not there is 127, as in a shell. */
     tolerate?: boolean;
     timeoutSeconds?: number;
     /** Sees every line of standard output and standard error as it comes. */
@@ -39,7 +39,7 @@ export function run(file: string, args: string[], options: RunOptions = {}): Pro
         }
         child.stdin?.on("error", () => undefined);
         child.stdin?.end(options.input ?? "");
-        child.on("error", reject);
+        child.on("error", error => (options.tolerate ? resolve({ code: 127, ...result, stderr: error.message }) : reject(error)));
         child.on("close", code => {
             clearTimeout(timer);
             if (code === 0 || options.tolerate) return resolve({ code, ...result });

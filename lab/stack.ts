@@ -1,8 +1,9 @@
 import { spawn } from "child_process";
 import { randomBytes } from "crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { basename, delimiter, join } from "path";
-import { Instance, labFiles } from "./lab";
+import { parse, stringify } from "yaml";
+import { addressOf, Instance, labFiles } from "./lab";
 import { run } from "./process";
 
 export const repository = join(__dirname, "..");
@@ -12,7 +13,7 @@ export interface StackRun {
     instance: Instance;
     /** Folder of the lab's tools, for PATH. */
     tools: string;
-    /** Configuration instead of Pulumi.<instance>.yaml. */
+    /** Default: that of `configFileOf`. */
     configFile?: string;
     /** Another program than that of the repository, with a state of its own. */
     program?: string;
@@ -25,10 +26,23 @@ export interface Finished {
 
 export type Engine = "Pulumi CLI" | "engine of the lab";
 
+/** Pulumi.dev.yaml; for another lab a copy with the addresses and files of that one, changed by `edit`. */
+export function configFileOf(instance: Instance, edit?: (config: Record<string, any>) => void): string {
+    const development = join(repository, "Pulumi.dev.yaml");
+    if (instance === "dev") return development;
+    const network = (lab: Instance) => addressOf(lab, "lb1").replace(/\d+$/, "");
+    const text = readFileSync(development, "utf8").replaceAll(network("dev"), network(instance));
+    const { config } = parse(text.replaceAll(".lab/dev/", `.lab/${instance}/`));
+    edit?.(config);
+    const file = join(labFiles(instance).folder, `Pulumi.${instance}.yaml`);
+    writeFileSync(file, stringify({ config }));
+    return file;
+}
+
 /** The engine that holds the stack's state; for a new stack the Pulumi CLI when it is on the PATH, otherwise the lab's own. */
 export async function findEngine(instance: Instance): Promise<{ engine: Engine; why: string }> {
-    const cli = await run("pulumi", ["version"], { tolerate: true }).catch(() => undefined);
-    const version = cli?.code === 0 ? cli.stdout.trim() : undefined;
+    const cli = await run("pulumi", ["version"], { tolerate: true });
+    const version = cli.code === 0 ? cli.stdout.trim() : undefined;
     if (existsSync(stateFile(instance)))
         return { engine: "engine of the lab", why: version ? "it holds the state until make down" : "no pulumi on the PATH" };
     if (version) return { engine: "Pulumi CLI", why: version };
@@ -43,11 +57,12 @@ export async function runStack(stack: StackRun, verb: "preview" | "up" | "destro
     if (engine !== "Pulumi CLI") return execute(stack, engineCommand(stack, [verb, ...flags]), show);
     // The CLI notes the salt of its passphrase in the stack's file; here the passphrase is the lab's, and the file everybody's.
     const stackFile = join(repository, `Pulumi.${stack.instance}.yaml`);
-    const text = readFileSync(stackFile, "utf8");
+    const text = existsSync(stackFile) ? readFileSync(stackFile) : undefined;
     try {
         return await execute(stack, await pulumiCommand(stack, verb, flags), show);
     } finally {
-        writeFileSync(stackFile, text);
+        if (text) writeFileSync(stackFile, text);
+        else rmSync(stackFile, { force: true });
     }
 }
 
@@ -74,7 +89,6 @@ export function runLabEngine(stack: StackRun, args: string[], onLine?: (line: st
 }
 
 function engineCommand(stack: StackRun, args: string[]): string[] {
-    const config = stack.configFile ? ["--config-file", stack.configFile] : [];
     return [
         process.execPath,
         "--require",
@@ -87,13 +101,14 @@ function engineCommand(stack: StackRun, args: string[]): string[] {
         stack.program ?? repository,
         "--state",
         stack.program ? join(labFiles(stack.instance).folder, `${basename(stack.program)}.json`) : stateFile(stack.instance),
-        ...config,
+        "--config-file",
+        stack.configFile ?? configFileOf(stack.instance),
     ];
 }
 
 async function pulumiCommand(stack: StackRun, verb: string, flags: string[]): Promise<string[]> {
     await execute(stack, ["pulumi", "stack", "select", "--create", "--non-interactive", stack.instance], false);
-    const config = stack.configFile ? ["--config-file", stack.configFile] : [];
+    const config = ["--config-file", stack.configFile ?? configFileOf(stack.instance)];
     const confirm = verb === "preview" ? [] : ["--yes", "--skip-preview"];
     return ["pulumi", verb, "--stack", stack.instance, "--non-interactive", "--suppress-outputs", ...confirm, ...flags, ...config];
 }

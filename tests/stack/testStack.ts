@@ -1,28 +1,15 @@
 import { readFileSync, writeFileSync } from "fs";
 import { join } from "path";
-import { parse, stringify } from "yaml";
 import { Result } from "../../lab/engine/deployment";
 import { StateFile } from "../../lab/engine/state";
 import { addressOf, Host, hostExec, Instance, labFiles } from "../../lab/lab";
-import { Finished, passphrase, repository, runLabEngine, StackRun, stateFile } from "../../lab/stack";
+import { configFileOf, Finished, passphrase, runLabEngine, StackRun, stateFile } from "../../lab/stack";
 
 /** The stack of the tests: that of Pulumi.dev.yaml in a lab of its own, so that the one a person has up is never touched. */
 export const instance = "test";
 
 /** Everything the runs have printed, to be searched for secrets. */
 export const printed: string[] = [];
-
-/** The configuration of the tests, changed by `edit`. */
-export function configFile(edit?: (config: Record<string, any>) => void): string {
-    const development = readFileSync(join(repository, "Pulumi.dev.yaml"), "utf8");
-    const network = (host: Host, lab: "dev" | "test") => addressOf(lab, host).replace(/\d+$/, "");
-    const text = development.split(network("lb1", "dev")).join(network("lb1", "test")).split(".lab/dev/").join(".lab/test/");
-    const file = join(labFiles(instance).folder, "Pulumi.test.yaml");
-    const { config } = parse(text);
-    edit?.(config);
-    writeFileSync(file, stringify({ config }));
-    return file;
-}
 
 export interface Ran extends Finished {
     result?: Result;
@@ -35,7 +22,7 @@ export async function pulumi(
     options: { flags?: string[]; edit?: (config: Record<string, any>) => void; onLine?: (line: string, kill: () => void) => void } = {},
 ): Promise<Ran> {
     const json = join(labFiles(instance).folder, "result.json");
-    const stack: StackRun = { instance, tools, configFile: configFile(options.edit) };
+    const stack: StackRun = { instance, tools, configFile: configFileOf(instance, options.edit) };
     writeFileSync(json, "null", { mode: 0o600 });
     const finished = await runLabEngine(stack, [verb, "--json", json, ...(options.flags ?? [])], options.onLine);
     printed.push(finished.output);

@@ -1,0 +1,77 @@
+import { existsSync } from "fs";
+import { join } from "path";
+import { StateFile } from "../../lab/engine/state";
+import { killHost, labFiles, stopLab } from "../../lab/lab";
+import { run, RunResult } from "../../lab/process";
+import { passphrase, repository, stateFile } from "../../lab/stack";
+import { instance } from "./testStack";
+
+// What `make up`, `drift` and `down` do, in the lab of the tests.
+jest.setTimeout(15 * 60_000);
+
+async function make(verb: string): Promise<RunResult> {
+    const result = await run(process.execPath, ["--require", "tsx/cjs", join(repository, "lab", "dev.ts"), verb, "--instance", instance], {
+        cwd: repository,
+        tolerate: true,
+    });
+    if (result.code !== 0)
+        throw new Error(`${verb}: exit code ${result.code}\n${result.stdout.slice(-3000)}\n${result.stderr.slice(-3000)}`);
+    return result;
+}
+
+/** What there is of the lab on this machine. */
+async function traces(): Promise<string[]> {
+    const lists = [
+        ["podman", "ps", "--all", "--format", "{{.Names}}"],
+        ["podman", "network", "ls", "--format", "{{.Name}}"],
+        ["podman", "volume", "ls", "--format", "{{.Name}}"],
+        ["ps", "-eo", "args"],
+    ];
+    const texts = await Promise.all(lists.map(async ([file, ...args]) => (await run(file, args)).stdout));
+    const found = texts.flatMap(text => text.split("\n")).filter(line => line.includes(`rancher-ha-${instance}`));
+    const { folder } = labFiles(instance);
+    return existsSync(folder) ? [...found, folder] : found;
+}
+
+beforeAll(() => stopLab(instance));
+afterAll(() => stopLab(instance));
+
+test("up: the state of a lab whose hosts are gone is dropped; a new one comes up and is checked, and how to use it is said", async () => {
+    new StateFile(stateFile(instance), passphrase(instance)).write({ resources: [], outputs: {}, pending: ["create something"] });
+    const { stdout, stderr } = await make("up");
+    expect(stderr).toContain("its hosts are gone, its state is not: replaced as a whole");
+    expect(stdout).not.toContain("create something");
+    expect(stdout).toContain("https://rancher.lab.internal");
+    expect(stdout).toMatch(/^ {2}ok .*ping/m);
+    expect(stdout).toContain("The stack is up.");
+    expect(await traces()).toEqual(
+        expect.arrayContaining([`rancher-ha-${instance}-lb1`, `rancher-ha-${instance}`, labFiles(instance).folder]),
+    );
+});
+
+test("up again: nothing had to be changed", async () => {
+    expect((await make("up")).stdout).toContain("Nothing had to be changed: the stack is as it should be.");
+});
+
+test("drift: the preview sees what was changed, up heals it, the preview after it is empty", async () => {
+    const [, seen, healed, empty] = (await make("drift")).stdout.split(
+        /the next preview sees it:|`up` heals it:|the preview after it is empty:/,
+    );
+    expect(seen).toMatch(/nginx\.conf: content changed/);
+    expect(seen).toMatch(/nginx\.service: inactive, expected active/);
+    expect(healed).toMatch(/updated/);
+    expect(empty).not.toMatch(/updated|to update/);
+});
+
+test("up after a host has died: the lab is replaced, and the stack comes up in it", async () => {
+    await killHost(instance, "node2");
+    const { stdout, stderr } = await make("up");
+    expect(stderr).toMatch(/half dead \(.*node2 exited.*\): replaced as a whole/);
+    expect(stdout).toContain("The stack is up.");
+});
+
+test("down: the stack is destroyed, and nothing of the lab is left; again, there is nothing to remove", async () => {
+    expect((await make("down")).stdout).toMatch(/deleted/);
+    expect(await traces()).toEqual([]);
+    expect((await make("down")).stderr).toContain("nothing to remove");
+});
