@@ -39,7 +39,7 @@ lint: $(installed) ## Types, formatting and lint alone; what did not change is n
 	node_modules/.bin/eslint --cache --cache-strategy content --cache-location $(cache)/eslint . && \
 	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier.json --log-level warn --check . && wait $$types
 
-bench-stack: prepare ## Measure how long "make up" and its parts take, and the lab's memory
+bench-stack: prepare ## Measure how long "make up" and its like take, and the lab's memory (BARE=1: also on a bare machine, 20 minutes more)
 	@$(tsx) bench/stack.ts
 
 bench: prepare ## Measure the load balancer against the manual's configuration (45 minutes; QUICK=1: 8), into docs/
