@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/net/http2"
 )
 
 // requested is one request of an open loop: it starts when its time has come, whatever became of those before it.
@@ -109,7 +111,7 @@ func summary(results []requested, interval, eventEnds time.Duration) map[string]
 	return map[string]any{
 		"requests": len(results), "failedGet": failedGet, "failedPost": failedPost, "slow": slow, "verySlow": verySlow,
 		"longest": longest.Seconds(), "hang": hang.Seconds(), "failedAfter": after, "lastFailureAfter": lastFailure.Seconds(),
-		"disturbed": disturbed, "p50": percentile(times, .5), "p99": percentile(times, .99), "p999": percentile(times, .999), "reasons": reasons,
+		"turnedAway": reasons[turnedAway], "disturbed": disturbed, "p50": percentile(times, .5), "p99": percentile(times, .99), "p999": percentile(times, .999), "reasons": reasons,
 	}
 }
 
@@ -120,27 +122,7 @@ func sender(to target, protocol string, timeout time.Duration) (func(method, pat
 		pool := &pool{to: to, timeout: timeout, keep: protocol == "h1", idle: make(chan *connection, 1024)}
 		return pool.send, nil
 	case "h2":
-		client := &http.Client{Timeout: timeout, Transport: &http.Transport{
-			ForceAttemptHTTP2: true,
-			DialTLSContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				return (&tls.Dialer{Config: to.tls("h2")}).DialContext(ctx, "tcp", to.address)
-			},
-		}}
-		return func(method, path string) string {
-			request, err := http.NewRequest(method, "https://"+to.host+path, strings.NewReader("hello"))
-			if err != nil {
-				return err.Error()
-			}
-			answer, err := client.Do(request)
-			if err != nil {
-				return reason(err)
-			}
-			defer answer.Body.Close()
-			if _, err := io.Copy(io.Discard, answer.Body); err != nil {
-				return reason(err)
-			}
-			return status(answer)
-		}, nil
+		return (&shared{to: to, timeout: timeout}).send, nil
 	}
 	return nil, fmt.Errorf("--protocol is %q; h1, new or h2 is expected", protocol)
 }
@@ -231,6 +213,51 @@ func (p *pool) send(method, path string) string {
 	return status(answer)
 }
 
+// shared is the one HTTP/2 connection that a browser keeps. It never sends a request twice: net/http would hide those that the server
+// turns away when it ends a connection. The next request opens another one.
+type shared struct {
+	to      target
+	timeout time.Duration
+	lock    sync.Mutex
+	current *http2.ClientConn
+}
+
+func (s *shared) take() (*http2.ClientConn, error) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.current != nil && s.current.CanTakeNewRequest() {
+		return s.current, nil
+	}
+	dialled, err := s.to.dial(s.timeout, s.to.tls("h2"))
+	if err != nil {
+		return nil, err
+	}
+	s.current, err = new(http2.Transport).NewClientConn(dialled)
+	return s.current, err
+}
+
+func (s *shared) send(method, path string) string {
+	ctx, cancel := context.WithTimeout(background, s.timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, "https://"+s.to.host+path, strings.NewReader("hello"))
+	if err != nil {
+		return err.Error()
+	}
+	connection, err := s.take()
+	if err != nil {
+		return reason(err)
+	}
+	answer, err := connection.RoundTrip(request)
+	if err != nil {
+		return reason(err)
+	}
+	defer answer.Body.Close()
+	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+		return reason(err)
+	}
+	return status(answer)
+}
+
 func status(answer *http.Response) string {
 	if answer.StatusCode == http.StatusOK {
 		return ""
@@ -238,10 +265,16 @@ func status(answer *http.Response) string {
 	return fmt.Sprint(answer.StatusCode)
 }
 
+const turnedAway = "turned away"
+
 // reason is short, without addresses, so that equal ones are counted together.
 func reason(err error) string {
 	var network net.Error
+	var stream http2.StreamError
 	switch {
+	// The server has told that it did not begin with the request (RFC 9113, 6.8 and 8.7): a client may repeat it without harm.
+	case strings.Contains(err.Error(), "graceful shutdown GOAWAY"), errors.As(err, &stream) && stream.Code == http2.ErrCodeRefusedStream:
+		return turnedAway
 	case errors.As(err, &network) && network.Timeout():
 		return "timeout"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
