@@ -1,5 +1,7 @@
 import { readFileSync } from "fs";
 import { join } from "path";
+import { Vrrp } from "../../components/loadBalancer/keepalivedConf";
+import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
 import { forHost, nginxConf, sysctls } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
@@ -13,7 +15,8 @@ import { issue, KeyKind } from "../../tests/certificates";
 export const instance = "bench";
 export const hostname = "rancher.lab.internal";
 export const upstreams = ["upstream1", "upstream2", "upstream3"] as const;
-const balancers = ["lb1", "lb2", "lb3"] as const;
+/** lb3 has a newer NGINX. */
+const balancers = ["lb1", "lb2", "lb3", "lb4"] as const;
 export type Balancer = (typeof balancers)[number];
 
 export const ports = { work: 80, speed: 8080 };
@@ -41,7 +44,8 @@ export const sh = async (host: Host, script: string, tolerate = false) =>
 export const address = (host: Host) => addressOf(instance, host);
 export const pause = (seconds: number) => new Promise(resolve => setTimeout(resolve, seconds * 1000));
 
-export async function startBed(): Promise<void> {
+/** Returns the folder of the lab's tools, for PATH. */
+export async function startBed(): Promise<string> {
     await installDebianPackages();
     const tools = await buildTools(true);
     await stopLab(instance);
@@ -65,6 +69,7 @@ export async function startBed(): Promise<void> {
     // A configuration that opens a connection for each request would run out of ports before it runs out of anything else.
     const range = "net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1";
     await Promise.all(["client" as const, ...balancers].map(host => sh(host, `sysctl -qw ${range}`)));
+    return tools;
 }
 
 export async function stopBed(): Promise<void> {
@@ -120,6 +125,11 @@ export async function place(
         await hostExec(instance, host, ["sh", "-c", `cat >${file}`], { input: content });
     }
     return folder;
+}
+
+/** Runs the program of the component on a balancer, as `up` and `destroy` do. */
+export async function component(host: Balancer, verb: "apply" | "destroy", known: NginxSettings, vrrp?: Vrrp): Promise<void> {
+    await hostExec(instance, host, ["sh", "-s", verb], { input: hostScript("bench", { ...known, takeOver: true }, 0, vrrp) });
 }
 
 /** Kernel settings of a host: ours, or those of a host that nobody touched. */

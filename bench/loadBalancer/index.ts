@@ -24,7 +24,7 @@ async function main(): Promise<void> {
     const chosen = process.argv.slice(2);
     const data = join(docs, "load-balancer.json");
     const report = new Report(!quick && chosen.length > 0 && existsSync(data) ? JSON.parse(readFileSync(data, "utf8")) : {});
-    await startBed();
+    const tools = await startBed();
     let introduction: string;
     try {
         introduction = `# The load balancer, measured
@@ -37,7 +37,7 @@ its ratio is none. Medians, in brackets the lowest and the highest of the rounds
             if (chosen.length > 0 && !chosen.includes(name)) continue;
             progress(name, "…");
             report.begin(name);
-            await part(report, quick);
+            await part(report, quick, tools);
         }
     } finally {
         await stopBed();
