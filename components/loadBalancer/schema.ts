@@ -132,7 +132,13 @@ export const nginxSettingsSchema = withPairRules(
 );
 
 export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine((settings, context) => {
-    const { certificateChain, privateKey, secondCertificate, certificateOnHost, hostname } = settings;
+    const { certificateChain, privateKey, secondCertificate, certificateOnHost, hostname, virtualIp, upstreams } = settings;
+    if (virtualIp && upstreams.includes(virtualIp.address))
+        context.addIssue({
+            code: "custom",
+            path: ["virtualIp", "address"],
+            message: "expected an address that nothing else uses, not that of a node",
+        });
     if (certificateOnHost) {
         for (const field of ["certificateChain", "privateKey", "secondCertificate"] as const) {
             if (settings[field] !== undefined)

@@ -287,6 +287,11 @@ test("a certificate that another tool keeps is not carried, but its renewal relo
 
 test.each<[string, Record<string, unknown>, RegExp]>([
     ["two hosts alone", { hosts: [host, { ...host, host: "192.0.2.22" }] }, /virtualIp: expected a virtual IP for two hosts/],
+    [
+        "a virtual IP that is a node's address",
+        { ...pair, virtualIp: { address: "192.0.2.31" } },
+        /virtualIp\.address: expected an address that nothing else uses/,
+    ],
     ["a virtual IP for one host", { virtualIp: { address: "192.0.2.20" } }, /virtualIp: expected no virtual IP for one host/],
     [
         "a host's own address as virtual IP",
