@@ -82,7 +82,7 @@ export async function startHost(instance: Instance, host: Host, tools?: string):
     const nodeImage = kind === "node" ? await once("images of RKE", async () => buildNodeImage(tools ?? (await buildTools()))) : undefined;
     await removeHost(instance, host);
     await create(instance, host, image);
-    await until(`${host}: services`, 60, async () => {
+    await until(`${host}: services`, 180, async () => {
         const services = kind === "node" ? ["ssh", "docker"] : ["ssh"];
         return (await hostExec(instance, host, ["systemctl", "is-active", ...services], { tolerate: true })).code === 0;
     });

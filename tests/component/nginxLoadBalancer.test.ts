@@ -224,17 +224,14 @@ describe("a pair", () => {
         ["the second", [free, held], "lb-host-1", "lb-host-2"],
         ["the second, the first cannot be reached", ["unreachable: lb1", held], "lb-host-1", "lb-host-2"],
         ["none, the first cannot be reached", ["unreachable: lb1", free], "lb-host-1", "lb-host-2"],
-    ])(
-        "the host that users reach is changed last: %s holds the virtual IP",
-        async (_what, found, first, last, drift?: DriftMode) => {
-            jest.spyOn(pulumi.log, "info").mockResolvedValue();
-            jest.spyOn(pulumi.log, "warn").mockResolvedValue();
-            const recording = await built(found, { drift });
-            expect(command(recording, last).dependencies).toContain(command(recording, first).urn);
-            expect(command(recording, first).dependencies).not.toContain(command(recording, last).urn);
-            jest.restoreAllMocks();
-        },
-    );
+    ])("the host that users reach is changed last: %s holds the virtual IP", async (_what, found, first, last, drift?: DriftMode) => {
+        jest.spyOn(pulumi.log, "info").mockResolvedValue();
+        jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const recording = await built(found, { drift });
+        expect(command(recording, last).dependencies).toContain(command(recording, first).urn);
+        expect(command(recording, first).dependencies).not.toContain(command(recording, last).urn);
+        jest.restoreAllMocks();
+    });
 
     test.each([
         [
