@@ -42,7 +42,7 @@ lint: $(installed) ## Types, formatting and lint alone; what did not change is n
 bench-stack: prepare ## Measure how long "make up" and its like take, and the lab's memory (BARE=1: also on a bare machine, 20 minutes more)
 	@$(tsx) bench/stack.ts
 
-bench: prepare ## Measure the load balancer against the manual's configuration (45 minutes; QUICK=1: 8), into docs/
+bench: prepare ## Measure the load balancer against the manual's configuration (under an hour; QUICK=1: ten minutes), into docs/
 	@$(tsx) bench/loadBalancer/index.ts $(PARTS)
 
 clean: ## Remove what was built inside the repository

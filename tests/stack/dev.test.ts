@@ -1,13 +1,16 @@
-import { existsSync } from "fs";
+import { existsSync, readFileSync } from "fs";
 import { join } from "path";
 import { StateFile } from "../../lab/engine/state";
+import { secretTexts } from "../../lab/engine/values";
 import { killHost, labFiles, stopLab } from "../../lab/lab";
 import { run, RunResult } from "../../lab/process";
 import { passphrase, repository, stateFile } from "../../lab/stack";
-import { instance } from "./testStack";
+import { instance, readState } from "./testStack";
 
 // What `make up`, `drift` and `down` do, in the lab of the tests.
 jest.setTimeout(15 * 60_000);
+
+const said: string[] = [];
 
 async function make(verb: string): Promise<RunResult> {
     const result = await run(process.execPath, ["--require", "tsx/cjs", join(repository, "lab", "dev.ts"), verb, "--instance", instance], {
@@ -16,6 +19,7 @@ async function make(verb: string): Promise<RunResult> {
     });
     if (result.code !== 0)
         throw new Error(`${verb}: exit code ${result.code}\n${result.stdout.slice(-3000)}\n${result.stderr.slice(-3000)}`);
+    said.push(result.stdout, result.stderr);
     return result;
 }
 
@@ -68,6 +72,16 @@ test("up after a host has died: the lab is replaced, and the stack comes up in i
     const { stdout, stderr } = await make("up");
     expect(stderr).toMatch(/half dead \(.*node2 exited.*\): replaced as a whole/);
     expect(stdout).toContain("The stack is up.");
+});
+
+test("no secret of the stack has been said", () => {
+    const { outputs, resources } = readState();
+    const keys = resources.filter(({ type }) => /^(tls|random):/.test(type)).map(resource => resource.outputs);
+    const sshKey = readFileSync(labFiles(instance).privateKey, "utf8").trim().split("\n").slice(1, -1);
+    const secrets = [...secretTexts([outputs, keys]), ...sshKey];
+    expect(secrets.length).toBeGreaterThan(20);
+    for (const secret of secrets) expect(said.some(text => text.includes(secret))).toBe(false);
+    expect(said.join("")).not.toMatch(/PRIVATE KEY-----/);
 });
 
 test("down: the stack is destroyed, and nothing of the lab is left; again, there is nothing to remove", async () => {
