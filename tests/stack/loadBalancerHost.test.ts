@@ -24,6 +24,7 @@ import {
     keys,
     newCertificate,
     onHost,
+    owner,
     probe,
     program,
     refused,
@@ -81,8 +82,15 @@ describe("a first apply that fails leaves the host as it was", () => {
 
     test("a port of the configuration is taken", () =>
         broken(listener(10280), noListener, () =>
-            refused(program(), /nginx\.service does not start: [^]*127\.0\.0\.1:10280 failed[^]*The previous release was put back/),
+            refused(program(), /nginx\.service does not start: [^]*127\.0\.0\.1:10280 failed[^]*the host was put back as it was/),
         ));
+
+    test("nodes that do not answer yet are no fault of it: it succeeds", async () => {
+        await apply(program({ upstreamPort: 9 }));
+        expect((await ask()).status).toBe(502);
+        expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
+        expect(await hostState()).toBe(pristine);
+    });
 
     test("destroy has nothing to do after it", async () => {
         expect(await ssh("destroy", program())).toMatchObject({ code: 0, said: "lb2: nothing to remove\n" });
@@ -168,6 +176,21 @@ describe("a host that serves", () => {
         expect([await look(), await workers()]).toEqual(before);
     });
 
+    test("is locked by a file that nobody else can hold", async () => {
+        expect(await onHost("stat -c '%a %U' /run /run/pulumi-rancher-ha.lock")).toBe("755 root\n600 root\n");
+    });
+
+    test("is kept by the destroy of a resource to which it no longer belongs", async () => {
+        const theirs = program().replace(/^owner=.*$/m, "owner=lb-host-2@192.0.2.9");
+        expect(await ssh("destroy", theirs)).toMatchObject({ code: 0, said: `lb2: kept: this host belongs to ${owner} now\n` });
+        await served(certificate);
+        // Whoever applies has it from then on, even when there is nothing to change.
+        expect((await apply(theirs)).said).toBe("lb2: nothing to change\n");
+        expect(await ssh("destroy", program())).toMatchObject({ said: "lb2: kept: this host belongs to lb-host-2@192.0.2.9 now\n" });
+        await apply(program());
+        expect(await probe()).toBe("in sync");
+    });
+
     test("serves a renewed certificate after a reload", async () => {
         const renewed = newCertificate();
         keys.push(renewed.privateKey);
@@ -198,7 +221,16 @@ describe("a host that serves", () => {
         test("a release that the workers do not serve in the end", () =>
             refused(
                 program(change).replace(/return 200 "\w{12}\\n"/, 'return 200 "another\\n"'),
-                /does not serve the new release: expected release \w{12}, found release 'another'[^]*previous release was put back/,
+                /does not serve the new release: expected release \w{12}, found release 'another'[^]*the previous release was put back/,
+            ));
+
+        test("a port of the nodes on which nobody listens", () =>
+            refused(
+                program({ upstreamPort: 9 }),
+                new RegExp(
+                    `reaches no node: expected an answer to https://${hostname}/ping, as the previous release gave \\(200\\), found 502` +
+                        "[^]*the previous release was put back",
+                ),
             ));
 
         test("port 443 taken by another process while NGINX is down", async () => {
@@ -229,6 +261,60 @@ describe("a host that serves", () => {
                 /cannot be written: [^]*No space left on device/,
             ],
         ])("%s", (_what, place, fill, words) => broken(fill, `umount ${place}; rm -rf /run/copy`, () => refused(program(change), words)));
+
+        describe("the disk is full once the files are switched", () => {
+            /** A change whose last step, writing down what the host is like, is preceded by this. */
+            const change = (fill: string) =>
+                program({ readTimeoutSeconds: 3600 }).replace(
+                    'manifest >"$state/manifest.new"',
+                    `${fill}; manifest >"$state/manifest.new"`,
+                );
+            const fillState = 'dd if=/dev/zero bs=512 of="$releases/full" 2>/dev/null || true';
+            const smallState = "mount -t tmpfs -o size=512k,mode=700 none";
+            const restarts = async () => {
+                await onHost("nginx -t -q && systemctl restart nginx");
+                expect((await ask()).status).toBe(200);
+            };
+
+            test("the previous release is put back", () =>
+                broken(
+                    `mkdir /run/copy; cp -a ${state}/. /run/copy; ${smallState} ${state}; cp -a /run/copy/. ${state}`,
+                    `umount ${state}; rm -rf /run/copy`,
+                    async () => {
+                        const before = await onHost("readlink /etc/nginx/rancher-ha; ls /var/lib/pulumi-rancher-ha/load-balancer/releases");
+                        expect(await ssh("apply", change(fillState))).toMatchObject({
+                            code: 1,
+                            said: expect.stringMatching(
+                                /load-balancer cannot be written\. Check free space there\n.*the previous release was put back/,
+                            ),
+                        });
+                        await onHost(`rm ${state}/releases/full`);
+                        expect(await onHost("readlink /etc/nginx/rancher-ha; ls /var/lib/pulumi-rancher-ha/load-balancer/releases")).toBe(
+                            before,
+                        );
+                        await restarts();
+                    },
+                ));
+
+            test("and so is /etc: it says so, and NGINX survives a restart", async () => {
+                const fillBoth = `${fillState}; n=0; while touch /etc/nginx/full$n 2>/dev/null; do n=$((n + 1)); done`;
+                await broken(
+                    `mkdir -p /run/copy/state /run/copy/nginx; cp -a ${state}/. /run/copy/state; cp -a /etc/nginx/. /run/copy/nginx
+                    ${smallState} ${state}; cp -a /run/copy/state/. ${state}
+                    mount -t tmpfs -o size=1m,nr_inodes=200,mode=755 none /etc/nginx; cp -a /run/copy/nginx/. /etc/nginx`,
+                    `umount ${state} /etc/nginx; rm -rf /run/copy`,
+                    async () => {
+                        expect(await ssh("apply", change(fillBoth))).toMatchObject({
+                            code: 1,
+                            said: expect.stringMatching(/the previous release could not be put back: .*nginx\.conf leads to \//),
+                        });
+                        await restarts();
+                    },
+                );
+                await apply(program());
+                await served(certificate);
+            });
+        });
 
         test("and is in sync after all of it", async () => expect(await probe()).toBe("in sync"));
     });
@@ -345,9 +431,27 @@ describe("a host that has NGINX already", () => {
             },
         ));
 
+    test.each([
+        ["a file", "rm $d; echo 'server { listen 80; }' >$d"],
+        ["a link to another one", "ln -sfn /etc/shop.conf $d"],
+    ])("with %s in the place of the package's own site is refused", (_what, put) =>
+        broken(
+            `d=/etc/nginx/sites-enabled/default; ${put}`,
+            "ln -sfn /etc/nginx/sites-available/default /etc/nginx/sites-enabled/default",
+            async () => {
+                const before = await hostState();
+                expect(await ssh("apply", program())).toMatchObject({
+                    code: 1,
+                    said: expect.stringContaining("configured for something else:\n/etc/nginx/sites-enabled/default\nChoose another host"),
+                });
+                expect(await hostState()).toBe(before);
+            },
+        ),
+    );
+
     test("is as it was after an apply that failed", () =>
         broken(listener(10280), noListener, () =>
-            refused(program(), /does not serve the new release[^]*127\.0\.0\.1:10280 failed[^]*previous release was put back/),
+            refused(program(), /does not serve the new release[^]*127\.0\.0\.1:10280 failed[^]*the host was put back as it was/),
         ));
 
     test("as it came is taken, and destroy gives it back", async () => {
