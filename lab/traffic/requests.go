@@ -213,8 +213,8 @@ func (p *pool) send(method, path string) string {
 	return status(answer)
 }
 
-// shared is the one HTTP/2 connection that a browser keeps. It never sends a request twice: net/http would hide those that the server
-// turns away when it ends a connection. The next request opens another one.
+// shared is the one HTTP/2 connection that a browser keeps: requests wait when it is full, and the next one after its end opens
+// another. It never sends a request twice: net/http would hide those that the server turns away when it ends a connection.
 type shared struct {
 	to      target
 	timeout time.Duration
@@ -232,9 +232,12 @@ func (s *shared) take() (*http2.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.current, err = new(http2.Transport).NewClientConn(dialled)
+	s.current, err = (&http2.Transport{StrictMaxConcurrentStreams: true}).NewClientConn(dialled)
 	return s.current, err
 }
+
+// notSent is the error for a request that waited for its turn on a connection that then came to its end.
+const notSent = "http2: client conn not usable"
 
 func (s *shared) send(method, path string) string {
 	ctx, cancel := context.WithTimeout(background, s.timeout)
@@ -243,13 +246,16 @@ func (s *shared) send(method, path string) string {
 	if err != nil {
 		return err.Error()
 	}
-	connection, err := s.take()
-	if err != nil {
-		return reason(err)
-	}
-	answer, err := connection.RoundTrip(request)
-	if err != nil {
-		return reason(err)
+	var answer *http.Response
+	for answer == nil {
+		connection, err := s.take()
+		if err != nil {
+			return reason(err)
+		}
+		answer, err = connection.RoundTrip(request)
+		if err != nil && err.Error() != notSent {
+			return reason(err)
+		}
 	}
 	defer answer.Body.Close()
 	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
