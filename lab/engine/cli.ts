@@ -39,7 +39,7 @@ async function main(): Promise<number> {
     let deployment: Deployment | undefined;
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => deployment?.stop());
     try {
-        const program = readProgram(resolve(values.cwd), values.stack, preview, passphrase, values["config-file"]);
+        const program = readProgram(resolve(values.cwd), values.stack, preview, values["config-file"]);
         deployment = new Deployment({
             program,
             stateFile,

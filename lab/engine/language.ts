@@ -53,8 +53,6 @@ export interface Program {
     stack: string;
     main: string;
     config: Record<string, string>;
-    /** Keys of which something is encrypted in the stack's file. */
-    secretKeys: string[];
     preview: boolean;
 }
 
@@ -100,7 +98,6 @@ export async function runProgram(program: Program, monitor: Monitor, onStart: (c
             env: {
                 ...process.env,
                 PULUMI_CONFIG: JSON.stringify(program.config),
-                PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(program.secretKeys),
                 PULUMI_NODEJS_TYPESCRIPT: "true",
             },
         },

@@ -1,5 +1,4 @@
 import { execFileSync } from "child_process";
-import { createCipheriv, pbkdf2Sync, X509Certificate } from "crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
@@ -35,7 +34,7 @@ async function deploy(program: TestProgram, preview = false, options: Partial<Op
 }
 
 function deployment(preview = false, options: Partial<Options> = {}): Deployment {
-    const program = { folder: process.cwd(), project: "project", stack: "stack", main: ".", config: {}, secretKeys: [], preview };
+    const program = { folder: process.cwd(), project: "project", stack: "stack", main: ".", config: {}, preview };
     return new Deployment({ program, stateFile, ...options });
 }
 
@@ -274,25 +273,17 @@ test("a resource option that the engine does not know is refused by its name", (
         expect(refusal(change)).toThrow(`kubernetes:core/v1:Secret a: ${option} not known to the lab's engine: use the Pulumi CLI`);
 });
 
-test("configuration that the CLI has encrypted reaches the program in clear, and its key as that of a secret", () => {
-    // As `pulumi config set --secret` writes it.
-    const [salt, nonce] = [Buffer.alloc(8, 1), Buffer.alloc(12, 2)];
-    const cipher = createCipheriv("aes-256-gcm", pbkdf2Sync("passphrase", salt, 1_000_000, 32, "sha256"), nonce);
-    const sealed = Buffer.concat([cipher.update("s3cret-value"), cipher.final(), cipher.getAuthTag()]);
+test("configuration goes to the program as the CLI hands it over; what the CLI has encrypted is refused", () => {
     writeFileSync(join(folder, "Pulumi.yaml"), "name: project\nmain: index.ts\n");
-    writeFileSync(
-        join(folder, "Pulumi.stack.yaml"),
-        `encryptionsalt: v1:${salt.toString("base64")}:v1:check
-config:
-    project:ssh: { port: 22, privateKey: { secure: "v1:${nonce.toString("base64")}:${sealed.toString("base64")}" } }
-    hostname: a.example.com
-`,
-    );
-    expect(readProgram(folder, "stack", true, "passphrase")).toMatchObject({
-        config: { "project:ssh": '{"port":22,"privateKey":"s3cret-value"}', "project:hostname": "a.example.com" },
-        secretKeys: ["project:ssh"],
+    const read = (config: string) => {
+        writeFileSync(join(folder, "Pulumi.stack.yaml"), `config:\n${config}`);
+        return readProgram(folder, "stack", true);
+    };
+    expect(read("    project:ssh: { port: 22 }\n    hostname: a.example.com\n").config).toEqual({
+        "project:ssh": '{"port":22}',
+        "project:hostname": "a.example.com",
     });
-    expect(() => readProgram(folder, "stack", true, "other")).toThrow(/PULUMI_CONFIG_PASSPHRASE is not the passphrase/);
+    expect(() => read("    project:ssh: { privateKey: { secure: v1:text } }\n")).toThrow(/project:ssh is encrypted by the Pulumi CLI/);
 });
 
 test("certificates verify with Node and openssl, and one that is due is replaced", async () => {
