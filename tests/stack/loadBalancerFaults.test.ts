@@ -2,7 +2,8 @@ import { createHash } from "crypto";
 import { once } from "events";
 import { IncomingMessage } from "http";
 import { request } from "https";
-import { connect as connectTls } from "tls";
+import { AddressInfo } from "net";
+import { connect as connectTls, ConnectionOptions } from "tls";
 import WebSocket, { WebSocketServer } from "ws";
 import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
 import { NginxSettings } from "../../components/loadBalancer/schema";
@@ -13,19 +14,21 @@ import {
     address,
     apply,
     ask,
+    broken,
     ca,
     certificate,
     fingerprint,
+    heard,
     host,
     hostname,
     hostState,
     instance,
     keys,
     onHost,
+    owner,
     probe,
     program,
     refused,
-    runOnHostIsOver,
     served,
     settings,
     ssh,
@@ -41,6 +44,8 @@ jest.setTimeout(5 * 60_000);
 
 let seen: { headers: IncomingMessage["headers"]; digest: string; bytes: number };
 let pristine: string;
+const largeHeader = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"].map(name => `${name}=${"c".repeat(1000)}`);
+const largeBody = Buffer.alloc(20_000_000, "x");
 
 beforeAll(async () => {
     pristine = await startLabHost((asked, answer) => {
@@ -50,7 +55,8 @@ beforeAll(async () => {
             .on("data", chunk => (hash.update(chunk), (bytes += chunk.length)))
             .on("end", () => {
                 seen = { headers: asked.headers, digest: hash.digest("hex"), bytes };
-                answer.end(`${asked.headers.host} ${asked.headers["x-forwarded-proto"]}`);
+                if (asked.url === "/large-header") answer.setHeader("set-cookie", largeHeader);
+                answer.end(asked.url === "/large-body" ? largeBody : `${asked.headers.host} ${asked.headers["x-forwarded-proto"]}`);
             });
     });
     const sockets = new WebSocketServer({ noServer: true });
@@ -96,6 +102,34 @@ function raw(text: string): Promise<string> {
     });
 }
 
+/** 300 requests, ten at a time, all answered and none late. */
+async function serveMany(): Promise<void> {
+    let longest = 0;
+    const statuses = new Set<number>();
+    for (let round = 0; round < 30; round++) {
+        const began = Date.now();
+        for (const status of await Promise.all(Array.from({ length: 10 }, () => send({})))) statuses.add(status);
+        longest = Math.max(longest, Date.now() - began);
+    }
+    expect([...statuses]).toEqual([200]);
+    expect(longest).toBeLessThan(5000);
+}
+
+/** Connects with these options; resolves to the protocol, whether the session was resumed, and the session. */
+function handshake(options: ConnectionOptions): Promise<{ protocol: string; resumed: boolean; session: Buffer }> {
+    return new Promise((resolve, reject) => {
+        const socket = connectTls({ host: address, port: 443, servername: hostname, ca: ca.certificate, ...options });
+        const { protocol, resumed } = { protocol: () => socket.getProtocol()!, resumed: () => socket.isSessionReused() };
+        socket.on("secureConnect", () => socket.write(`GET / HTTP/1.1\r\nHost: ${hostname}\r\n\r\n`));
+        // TLS 1.3 hands the session out with the first answer.
+        socket.on("data", () => {
+            resolve({ protocol: protocol(), resumed: resumed(), session: socket.getSession()! });
+            socket.destroy();
+        });
+        socket.on("error", reject);
+    });
+}
+
 describe("clients", () => {
     test("cannot forge what the nodes are told about them", async () => {
         const forged = {
@@ -137,10 +171,49 @@ describe("clients", () => {
         await served(certificate);
     });
 
-    test("that do not end their headers are cut off, while others are served", async () => {
-        const slow = raw(`GET / HTTP/1.1\r\nHost: ${hostname}\r\nX-Slow: `);
-        await served(certificate);
-        expect(await slow).toBe("");
+    test("get an answer with 7 kB of headers", async () => {
+        const answer = await raw(`GET /large-header HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\n\r\n`);
+        expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+        expect([...answer.matchAll(/^set-cookie: (.*)\r$/gim)].map(match => match[1])).toEqual(largeHeader);
+    });
+
+    test("that do not end their headers are cut off after 15 s, while others are served", async () => {
+        const began = Date.now();
+        const slow = raw(`GET / HTTP/1.1\r\nHost: ${hostname}\r\nX-Slow: `).then(answer => [answer, (Date.now() - began) / 1000]);
+        await serveMany();
+        const [answer, seconds] = await slow;
+        expect(answer).toBe("");
+        expect(seconds).toBeGreaterThan(13);
+        expect(seconds).toBeLessThan(20);
+    });
+
+    test("that send or read slowly are served all the same, and so are others meanwhile", async () => {
+        const body = connectTls({ host: address, port: 443, servername: hostname, ca: ca.certificate });
+        body.write(`POST /slow HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\nContent-Length: 10\r\n\r\n`);
+        const sender = setInterval(() => body.write("x"), 500);
+        const reader = request({
+            host: address,
+            path: "/large-body",
+            servername: hostname,
+            ca: ca.certificate,
+            agent: false,
+            headers: { host: hostname },
+        });
+        const [answer] = (await once(reader.end(), "response")) as [IncomingMessage];
+        let bytes = 0;
+        answer.on("data", chunk => {
+            bytes += chunk.length;
+            answer.pause();
+            setTimeout(() => answer.resume(), 10);
+        });
+        await serveMany();
+        expect(answer.complete).toBe(false);
+        const [first] = await once(body, "data");
+        clearInterval(sender);
+        expect(String(first)).toMatch(/^HTTP\/1\.1 200 /);
+        expect(seen.bytes).toBe(10);
+        await once(answer, "end");
+        expect(bytes).toBe(largeBody.length);
     });
 
     test("upload 100 MB", async () => {
@@ -176,6 +249,89 @@ describe("clients", () => {
         },
         (idleMinutes + 1) * 60_000,
     );
+
+    test.each([
+        ["200", "GET / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n"],
+        ["400", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n"],
+        ["413", "POST / HTTP/1.1\r\nHost: HOST\r\nContent-Length: 999999999999\r\nConnection: close\r\n\r\n"],
+        ["421", "GET / HTTP/1.1\r\nHost: other.example.com\r\nConnection: close\r\n\r\n"],
+    ])("are not told the version of NGINX by a %s", async (status, text) => {
+        const answer = await raw(text.replace("HOST", hostname));
+        expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} [^]*^Server: nginx\r$`, "m"));
+        expect(answer).not.toMatch(/nginx\/\d/);
+    });
+
+    test("with TLS 1.1 are refused", async () => {
+        const old = { minVersion: "TLSv1.1", maxVersion: "TLSv1.1", ciphers: "DEFAULT@SECLEVEL=0" } as const;
+        await expect(handshake(old)).rejects.toThrow(/alert protocol version/);
+    });
+
+    test.each(["TLSv1.2", "TLSv1.3"] as const)("with %s are served, and resume their session", async version => {
+        const only = { minVersion: version, maxVersion: version };
+        const first = await handshake(only);
+        expect(first).toMatchObject({ protocol: version, resumed: false });
+        expect(await handshake({ ...only, session: first.session })).toMatchObject({ protocol: version, resumed: true });
+    });
+
+    test("share a few connections to the nodes", async () => {
+        let opened = 0;
+        const count = () => void opened++;
+        upstreamServer().on("connection", count);
+        await serveMany();
+        upstreamServer().off("connection", count);
+        expect(opened).toBeLessThan(30);
+    });
+
+    test("and nodes that are silently gone are noticed by TCP within a minute", async () => {
+        const socket = new WebSocket(`wss://${hostname}/`, {
+            ca: ca.certificate,
+            lookup: (_name, _options, found) => found(null, [{ address, family: 4 }] as never),
+        });
+        await once(socket, "open");
+        const timers = async (filter: string) =>
+            [...(await onHost(`ss -Htno state established '${filter}'`)).matchAll(/timer:\(keepalive,([\d.]+)(min|sec|ms)/g)].map(
+                ([, value, unit]) => Number(value) * { min: 60, sec: 1, ms: 0.001 }[unit]!,
+            );
+        const { port } = upstreamServer().address() as AddressInfo;
+        for (const [filter, atMost] of [
+            ["sport = :443", 30],
+            [`dport = :${port}`, 10],
+        ] as const) {
+            const found = await timers(filter);
+            expect(found.length).toBeGreaterThan(0);
+            expect(Math.max(...found)).toBeLessThanOrEqual(atMost);
+        }
+        socket.close();
+    });
+
+    test("are told to insist on HTTPS when that is wanted", async () => {
+        await apply(program({ hstsMaxAgeSeconds: 300 }));
+        const answer = await raw(`GET / HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\n\r\n`);
+        expect(answer).toMatch(/^Strict-Transport-Security: max-age=300\r$/m);
+        await apply(program());
+    });
+
+    test("of an old worker keep their WebSocket for workerShutdownTimeoutSeconds, then it ends", async () => {
+        await apply(program({ workerShutdownTimeoutSeconds: 5 }));
+        const socket = new WebSocket(`wss://${hostname}/`, {
+            ca: ca.certificate,
+            lookup: (_name, _options, found) => found(null, [{ address, family: 4 }] as never),
+        });
+        await once(socket, "open");
+        // Not those that still end for an earlier test.
+        const current = async () => (await onHost("pgrep -f 'nginx: worker process$'")).trim().split("\n");
+        const before = await current();
+        const closed = once(socket, "close").then(() => Date.now());
+        const began = Date.now();
+        const applied = apply(program({ workerShutdownTimeoutSeconds: 6 }));
+        expect((await closed) - began).toBeGreaterThan(4500);
+        await applied;
+        await until("the old workers to end", 10, async () => {
+            const now = (await workers()).trim().split("\n");
+            return before.every(pid => !now.includes(pid));
+        });
+        await apply(program());
+    });
 
     test("do not reach what is for the host alone", async () => {
         for (const path of ["/status", "/healthz", "/release"]) {
@@ -214,12 +370,14 @@ describe("the access log", () => {
     });
 
     test("nor is that token in the error log when no node answers", async () => {
-        await apply(program({ upstreamPort: 9 }));
-        expect(await send({}, { path: "/v3/import/abcdef-token-abcdef.yaml" })).toBe(502);
-        expect(await send({}, { path: "/elsewhere" })).toBe(502);
-        expect(await onHost("grep -c elsewhere /var/log/nginx/error.log")).not.toBe("0\n");
-        expect(await onHost("cat /var/log/nginx/*.log | grep -c abcdef-token || true")).toBe("0\n");
-        await apply(program());
+        const { port } = upstreamServer().address() as AddressInfo;
+        const refusal = (how: string) => `iptables ${how} OUTPUT -p tcp --dport ${port} -j REJECT --reject-with tcp-reset`;
+        await broken(refusal("-I"), refusal("-D"), async () => {
+            expect(await send({}, { path: "/v3/import/abcdef-token-abcdef.yaml" })).toBe(502);
+            expect(await send({}, { path: "/elsewhere" })).toBe(502);
+            expect(await onHost("grep -c elsewhere /var/log/nginx/error.log")).not.toBe("0\n");
+            expect(await onHost("cat /var/log/nginx/*.log | grep -c abcdef-token || true")).toBe("0\n");
+        });
     });
 
     test("is rotated, and NGINX writes into the new file", async () => {
@@ -322,6 +480,16 @@ describe("certificates of other kinds", () => {
             expect(await probe()).toBe("in sync");
         });
 
+        test("are still looked at after many changes beside them", async () => {
+            await onHost(`for n in 1 2 3 4 5 6 7 8; do touch ${live}/other; sleep 1.5; done; rm ${live}/other`);
+            expect(await onHost("systemctl is-active rancher-ha-certificate.path")).toBe("active\n");
+            const renewed = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
+            keys.push(renewed.privateKey);
+            await put("fullchain", renewed.certificate, 4);
+            await put("privkey", renewed.privateKey, 4);
+            await until("the renewed certificate", 40, async () => (await ask()).fingerprint === (await fingerprint(renewed)));
+        });
+
         test("that were renewed without a reload are seen as drift", async () => {
             await onHost("systemctl stop rancher-ha-certificate.path");
             const renewed = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
@@ -404,13 +572,24 @@ test("the last three releases are kept, their keys for root alone", async () => 
     await apply(program());
 });
 
-test("the host loses power in the middle of a change: it serves after it, and the next apply converges", async () => {
+test.each([
+    ["before the new files are on the disk", '{ sync -f "$dir"'],
+    ["between the files and the link", 'point "$current" "$2"'],
+    ["before the reload", 'activate "$previous" "$dir" ||'],
+    ["before the release is noted", 'mv -fT "$state/manifest.new"'],
+])("the host loses power %s: it serves after it, and the next apply converges", async (_when, step) => {
+    const noted = () => onHost("sha256sum /var/lib/pulumi-rancher-ha/load-balancer/manifest");
+    const before = await noted();
+    const text = program({ readTimeoutSeconds: 2000 });
+    expect(text.split(step)).toHaveLength(2);
     let lost: Promise<unknown> | undefined;
-    await ssh("apply", program({ readTimeoutSeconds: 2000 }), {
+    const applied = await ssh("apply", text.replace(step, `{ echo here >&2; sleep 60; }; ${step}`), {
         onLine: line => {
-            if (line.includes("switching to release")) lost = killHost(instance, host);
+            if (line === "here") lost = killHost(instance, host);
         },
     });
+    expect(lost).toBeDefined();
+    expect(applied).toMatchObject({ code: 255, stdout: "" });
     await lost;
     await run("podman", ["start", `rancher-ha-${instance}-${host}`]);
     await until(
@@ -418,10 +597,11 @@ test("the host loses power in the middle of a change: it serves after it, and th
         60,
         async () => (await hostExec(instance, host, ["systemctl", "is-active", "ssh", "nginx"], { tolerate: true })).code === 0,
     );
-    await runOnHostIsOver();
+    expect(await noted()).toBe(before);
     await served(certificate);
     await apply(program({ readTimeoutSeconds: 2000 }));
     expect(await probe()).toBe("in sync");
+    await apply(program());
 });
 
 test("destroy leaves the host as it was", async () => {
@@ -441,15 +621,67 @@ test("a host with an NGINX of somebody else is taken over without a moment witho
         /nginx on this host is configured for something else:\n\/etc\/nginx\/conf\.d\/shop\.conf\nChoose another host, .*or set takeOver/,
     );
 
+    const state = "/var/lib/pulumi-rancher-ha/load-balancer";
+    await broken(
+        `mkdir -p ${state}; mount -t tmpfs -o size=40k,mode=700 none ${state}`,
+        `umount ${state}; rm -r /var/lib/pulumi-rancher-ha`,
+        async () => {
+            const said = expect.stringContaining(`what is there could not be kept. Check free space in ${state}`);
+            expect(await ssh("apply", program({ takeOver: true }))).toMatchObject({ code: 1, said });
+            expect(await theirs()).toBe("theirs");
+        },
+    );
+    expect(await hostState()).toBe(before);
+
     const refusedConnections: Error[] = [];
     const knock = setInterval(() => void fetch(`http://${address}/`).catch(error => refusedConnections.push(error.cause)), 20);
-    await apply(hostScript({ ...settings(), takeOver: true }, 1));
+    await apply(program({ takeOver: true }));
     clearInterval(knock);
     expect(refusedConnections.filter(error => /ECONNREFUSED/.test(String(error)))).toEqual([]);
     await served(certificate);
     expect(await probe()).toBe("in sync");
 
+    // No room for the copy that is put back: what was kept is not lost, and our configuration is not half gone.
+    await broken(
+        "mkdir /etc/nginx.new; mount -t tmpfs -o size=40k none /etc/nginx.new",
+        "umount /etc/nginx.new; rm -rf /etc/nginx.new",
+        async () => {
+            const said = expect.stringContaining("configuration of nginx that was here before cannot be put back into /etc/nginx");
+            expect(await ssh("destroy", program())).toMatchObject({ code: 1, said });
+            expect(await onHost(`nginx -t -q; cat ${state}/original/nginx/etc/conf.d/shop.conf`)).toBe(`${site}\n`);
+            await served(certificate);
+        },
+    );
     expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
     expect(await hostState()).toBe(before);
     expect(await theirs()).toBe("theirs");
+    await onHost("dpkg --purge nginx nginx-common >/dev/null 2>&1; rm -rf /etc/nginx");
+});
+
+test("a keepalived of somebody else runs on when one host fails to become a pair", async () => {
+    const theirs =
+        "vrrp_instance theirs {\n state BACKUP\n interface eth0\n virtual_router_id 9\n virtual_ipaddress {\n 10.89.78.99/32\n }\n}";
+    await apply(program());
+    await onHost(`{ apt-get -q update; DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install keepalived; } >/run/apt.log 2>&1
+        printf '${theirs.replace(/\n/g, "\\n")}\\n' >/etc/keepalived/keepalived.conf; systemctl -q enable keepalived 2>/dev/null; systemctl restart keepalived`);
+    const keepalived = () => onHost("cat /etc/keepalived/keepalived.conf; systemctl is-enabled keepalived; systemctl is-active keepalived");
+    const before = [await hostState(), await keepalived()];
+    expect(before[1]).toBe(`${theirs}\nenabled\nactive\n`);
+    const ofPair = (last: number) => address.replace(/\d+$/, String(last));
+    const vrrp = { routerId: 77, advertIntervalSeconds: 0.1, address, peer: ofPair(21), virtualIp: ofPair(20), priority: 100 };
+    const pair = hostScript(owner, settings({ takeOver: true }), 1, vrrp).replace(/return 200 "\w{12}\\n"/, 'return 200 "another\\n"');
+    const applied = await ssh("apply", pair);
+    expect(applied.said).toMatch(
+        /taking over the configuration of keepalived[^]*found release 'another'[^]*the previous release was put back/,
+    );
+    expect([await hostState(), await keepalived()]).toEqual(before);
+    await served(certificate);
+    expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
+    expect(await keepalived()).toBe(before[1]);
+});
+
+test("no private key was said", () => {
+    const lines = keys.flatMap(key => key.trim().split("\n").slice(1, -1));
+    expect(lines.length).toBeGreaterThan(8);
+    for (const line of lines) expect(heard.some(text => text.includes(line))).toBe(false);
 });

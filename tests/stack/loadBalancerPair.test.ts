@@ -24,13 +24,15 @@ let upstream: Server;
 let pristine: string[];
 
 const onHost = async (host: Host, script: string) => (await hostExec(instance, host, ["sh", "-c", script])).stdout;
+/** A host that is no part of the pair at first. */
+const spare = "upstream1";
 const everywhere = (script: string) => Promise.all(hosts.map(host => onHost(host, script)));
 
 beforeAll(async () => {
     forgetLoadBalancer(instance);
-    await Promise.all(hosts.map(host => removeHost(instance, host)));
+    await Promise.all([...hosts, spare].map(host => removeHost(instance, host as Host)));
     tools = await buildTools(true);
-    await Promise.all(hosts.map(host => startHost(instance, host)));
+    await Promise.all([...hosts, spare].map(host => startHost(instance, host as Host)));
     pristine = await Promise.all(hosts.map(host => hostDigest(host, instance)));
     upstream = createServer((asked, answer) => {
         asked.resume().on("end", () => answer.end(`served ${asked.headers["x-forwarded-proto"]}`));
@@ -40,7 +42,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
     upstream?.close();
-    await Promise.all(hosts.map(host => removeHost(instance, host)));
+    await Promise.all([...hosts, spare].map(host => removeHost(instance, host as Host)));
 });
 
 /** Runs the program of tests/fixtures/loadBalancer with these arguments beside those of a pair. */
@@ -65,7 +67,10 @@ async function up(changes: object = {}): Promise<string> {
     return output;
 }
 
-const noChanges = async () => expect((await pulumi("preview", {}, ["--expect-no-changes"])).output).toMatch(/no changes|unchanged/);
+async function noChanges(changes: object = {}): Promise<void> {
+    const { code, output } = await pulumi("preview", changes, ["--expect-no-changes"]);
+    expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
+}
 
 /** Hosts that hold the virtual IP. */
 async function holders(): Promise<Host[]> {
@@ -78,11 +83,11 @@ const holder = async () => {
 };
 const other = (host: Host) => hosts.find(each => each !== host)!;
 
-/** A request over a connection of its own, as a client of the virtual IP. */
-function ask(): Promise<string> {
+/** A request over a connection of its own, as a client of the virtual IP or of one host. */
+function ask(address = virtualIp): Promise<string> {
     return new Promise((resolve, reject) => {
         const options = {
-            host: virtualIp,
+            host: address,
             servername: hostname,
             ca: ca.certificate,
             agent: false,
@@ -99,20 +104,20 @@ function ask(): Promise<string> {
             .end();
     });
 }
-const answers = () =>
-    until("an answer at the virtual IP", 30, () =>
-        ask().then(
+const answers = (address = virtualIp) =>
+    until(`an answer at ${address}`, 30, () =>
+        ask(address).then(
             text => text === "200 served https",
             () => false,
         ),
     );
 
 /** Asks 20 times a second while `work` runs; returns how many requests there were, and why some failed. */
-async function underLoad(work: () => Promise<unknown>): Promise<{ asked: number; failures: string[] }> {
+async function underLoad(work: () => Promise<unknown>, address = virtualIp): Promise<{ asked: number; failures: string[] }> {
     const failures: string[] = [];
     const running: Promise<unknown>[] = [];
     const timer = setInterval(() => {
-        if (running.length < 4000) running.push(ask().catch((error: Error) => failures.push(error.message)));
+        if (running.length < 4000) running.push(ask(address).catch((error: Error) => failures.push(error.message)));
     }, 50);
     try {
         await work();
@@ -178,7 +183,7 @@ test("a host that cannot be reached is named, and the other one is not touched",
     try {
         const { code, output } = await pulumi("up", { readTimeoutSeconds: 3600 });
         expect(code).toBe(1);
-        expect(output).toContain(addressOf(instance, other(active)));
+        expect(output).toMatch(new RegExp(`error: .*lb-host-\\d: .*${addressOf(instance, other(active))}`));
         expect(await release(active)).toBe(before);
     } finally {
         await onHost(other(active), "systemctl start ssh.service");
@@ -276,7 +281,57 @@ test("a pair becomes one host again: the virtual IP and keepalived's configurati
     await answers();
 });
 
-test("destroy leaves both hosts as they were", async () => {
+describe("hosts change their places", () => {
+    const some = (...chosen: Host[]) => ({
+        hosts: chosen.map(host => hostArgs(instance, host)),
+        ...(chosen.length > 1 ? {} : { virtualIp: undefined }),
+    });
+    const digest = (host: Host) => hostDigest(host, instance);
+    const owners = async (...chosen: Host[]) =>
+        Promise.all(chosen.map(async host => (await onHost(host, "cat /var/lib/pulumi-rancher-ha/load-balancer/owner")).trim()));
+    const owner = (index: number, host: Host) => `lb-host-${index}@${addressOf(instance, host)}`;
+    let spareAtFirst: string;
+
+    test("two that swap serve on", async () => {
+        spareAtFirst = await digest(spare);
+        await up(some("lb1", "lb2"));
+        const { failures } = await underLoad(() => up(some("lb2", "lb1")));
+        expect(await owners("lb2", "lb1")).toEqual([owner(1, "lb2"), owner(2, "lb1")]);
+        // The address moves once or twice, each time within half a second.
+        expect(failures.length).toBeLessThan(20);
+        await answers();
+        await noChanges(some("lb2", "lb1"));
+    });
+
+    test("one of a pair that gets another address: the new one serves, the old one is clean", async () => {
+        const { failures } = await underLoad(() => up(some("lb2", spare)));
+        expect(failures.length).toBeLessThan(20);
+        expect(await digest("lb1")).toBe(pristine[0]);
+        expect(await owners("lb2", spare)).toEqual([owner(1, "lb2"), owner(2, spare)]);
+        await answers(addressOf(instance, spare));
+        await answers();
+        await noChanges(some("lb2", spare));
+    });
+
+    test("the first of a pair is dropped: the one that is left serves all the time, the dropped one is clean", async () => {
+        const { asked, failures } = await underLoad(() => up(some(spare)), addressOf(instance, spare));
+        expect(asked).toBeGreaterThan(20);
+        expect(failures).toEqual([]);
+        expect(await digest("lb2")).toBe(pristine[1]);
+        expect(await owners(spare)).toEqual([owner(1, spare)]);
+        await noChanges(some(spare));
+    });
+
+    test("a host alone that gets another address: the old one serves until the new one does, then it is clean", async () => {
+        const output = await up(some("lb1"));
+        expect(output.indexOf("lb1: serves release")).toBeLessThan(output.indexOf(`${spare}: removing packages`));
+        await answers(addressOf(instance, "lb1"));
+        expect(await digest(spare)).toBe(spareAtFirst);
+        await noChanges(some("lb1"));
+    });
+});
+
+test("destroy leaves the hosts as they were", async () => {
     expect((await pulumi("destroy")).code).toBe(0);
     expect(await Promise.all(hosts.map(host => hostDigest(host, instance)))).toEqual(pristine);
 });
