@@ -1,4 +1,5 @@
 import { execFileSync } from "child_process";
+import { X509Certificate } from "crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
