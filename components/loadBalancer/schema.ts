@@ -59,6 +59,11 @@ const pairSchema = z.looseObject({
     virtualIp: z.looseObject({ address: z.string() }).optional(),
 });
 
+const balancedSchema = z.looseObject({
+    upstreams: z.array(z.string()),
+    virtualIp: pairSchema.shape.virtualIp,
+});
+
 const isAddress = (host: string) => z.ipv4().safeParse(host).success;
 const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pair) => boolean }[] = [
     {
@@ -129,16 +134,14 @@ export const nginxSettingsSchema = withPairRules(
         certificateOnHost: certificatePathsSchema.optional(),
         drift: z.enum(DriftMode).default(DriftMode.Enforce),
     }),
-);
+).refine(({ virtualIp, upstreams }) => !upstreams.some(address => address === virtualIp?.address), {
+    path: ["virtualIp", "address"],
+    message: "expected an address that nothing else uses, not that of a node",
+    when: ({ value }) => balancedSchema.safeParse(value).success,
+});
 
 export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine((settings, context) => {
-    const { certificateChain, privateKey, secondCertificate, certificateOnHost, hostname, virtualIp, upstreams } = settings;
-    if (virtualIp && upstreams.includes(virtualIp.address))
-        context.addIssue({
-            code: "custom",
-            path: ["virtualIp", "address"],
-            message: "expected an address that nothing else uses, not that of a node",
-        });
+    const { certificateChain, privateKey, secondCertificate, certificateOnHost, hostname } = settings;
     if (certificateOnHost) {
         for (const field of ["certificateChain", "privateKey", "secondCertificate"] as const) {
             if (settings[field] !== undefined)

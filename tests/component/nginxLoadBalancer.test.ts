@@ -217,14 +217,14 @@ describe("a pair", () => {
     });
 
     test.each([
-        ["the first, with drift off", [held, free], "lb-host-2", "lb-host-1", DriftMode.Off],
-        ["the second, with drift off", [free, held], "lb-host-1", "lb-host-2", DriftMode.Off],
-        ["none", [], "lb-host-2", "lb-host-1"],
-        ["the first", [held, free], "lb-host-2", "lb-host-1"],
-        ["the second", [free, held], "lb-host-1", "lb-host-2"],
-        ["the second, the first cannot be reached", ["unreachable: lb1", held], "lb-host-1", "lb-host-2"],
-        ["none, the first cannot be reached", ["unreachable: lb1", free], "lb-host-1", "lb-host-2"],
-    ])("the host that users reach is changed last: %s holds the virtual IP", async (_what, found, first, last, drift?: DriftMode) => {
+        [DriftMode.Off, "the first", [held, free], "lb-host-2", "lb-host-1"],
+        [DriftMode.Off, "the second", [free, held], "lb-host-1", "lb-host-2"],
+        [DriftMode.Enforce, "none", [], "lb-host-2", "lb-host-1"],
+        [DriftMode.Enforce, "the first", [held, free], "lb-host-2", "lb-host-1"],
+        [DriftMode.Enforce, "the second", [free, held], "lb-host-1", "lb-host-2"],
+        [DriftMode.Enforce, "the second, the first cannot be reached", ["unreachable: lb1", held], "lb-host-1", "lb-host-2"],
+        [DriftMode.Enforce, "none, the first cannot be reached", ["unreachable: lb1", free], "lb-host-1", "lb-host-2"],
+    ])("the host that users reach is changed last, with drift %s: %s holds the virtual IP", async (drift, _what, found, first, last) => {
         jest.spyOn(pulumi.log, "info").mockResolvedValue();
         jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await built(found, { drift });

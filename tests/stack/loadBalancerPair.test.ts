@@ -188,6 +188,7 @@ test("a host that cannot be reached is named, and the other one is not touched",
     } finally {
         await onHost(other(active), "systemctl start ssh.service");
     }
+    await up();
     await noChanges();
 });
 
