@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from "child_process";
 import { once } from "events";
-import { readdirSync, readFileSync, statSync, writeFileSync } from "fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
 import { createServer } from "http";
 import { AddressInfo } from "net";
 import { tmpdir } from "os";
@@ -11,11 +11,15 @@ import { addressOf, Host, hostExec, labFiles, startHost, startLab, stopLab } fro
 import { until } from "../../lab/process";
 import { runLabEngine } from "../../lab/stack";
 import { RancherClient } from "./rancherClient";
-import { hostDigest, instance, printed, pulumi, readState } from "./testStack";
+import { hostDigest, hostKeyOf, instance, printed, pulumi, readState } from "./testStack";
 
 jest.setTimeout(15 * 60_000);
 // The small programs in tests/fixtures have no tsconfig of their own; types are checked with the rest.
 process.env.PULUMI_NODEJS_TRANSPILE_ONLY = "true";
+
+/** Where the runs have their temporary files. */
+const temporary = mkdtempSync(join(tmpdir(), "stack-"));
+process.env.TMPDIR = temporary;
 
 let tools: string;
 let before: Partial<Record<Host, string>>;
@@ -49,7 +53,10 @@ beforeAll(async () => {
     before = Object.fromEntries(await Promise.all(hosts.map(async host => [host, await hostDigest(host)])));
 });
 
-afterAll(() => stopLab(instance));
+afterAll(async () => {
+    await stopLab(instance);
+    rmSync(temporary, { recursive: true });
+});
 
 describe("before anything is touched", () => {
     test("every wrong key of a configuration is refused in one error", async () => {
@@ -102,8 +109,9 @@ describe("a run that is ended half-way", () => {
 
     test("inside the cluster step, by SIGKILL: no key stays where Pulumi runs, and destroy leaves the hosts clean", async () => {
         await killInsideRke();
-        expect(readdirSync(tmpdir()).filter(name => name.startsWith("rancher-ha-"))).toEqual([]);
-        expect(spawnSync("pgrep", ["-af", `ssh-agent -a ${tmpdir()}/rancher-ha-`]).stdout.toString()).toBe("");
+        const left = () => readdirSync(temporary).filter(name => name.startsWith("rancher-ha-"));
+        await until("the runner's folder to go", 10, async () => left().length === 0);
+        expect(spawnSync("pgrep", ["-af", `ssh-agent -a ${temporary}/`]).stdout.toString()).toBe("");
         expect((await hostExec(instance, "node1", ["docker", "ps", "--all", "--quiet"])).stdout).not.toBe("");
         const { code, output: text } = await pulumi(tools, "destroy");
         expect({ code, tail: code === 0 ? "" : text.slice(-3000) }).toEqual({ code: 0, tail: "" });
@@ -112,7 +120,10 @@ describe("a run that is ended half-way", () => {
 
     test("before the cluster step, by an address that no host has: it can be corrected", async () => {
         const { code, output: text } = await pulumi(tools, "up", {
-            edit: config => (config["pulumi-rancher-ha:cluster"].nodes[1].address = addressOf(instance, "node4")),
+            edit: config => {
+                const hostKey = hostKeyOf(instance, "node2");
+                Object.assign(config["pulumi-rancher-ha:cluster"].nodes[1], { address: addressOf(instance, "node4"), hostKey });
+            },
         });
         expect(text).toMatch(/no host was changed, because:\s+- node2: .*no SSH connection/);
         expect(code).toBe(1);
