@@ -1,5 +1,3 @@
-import { isIP } from "net";
-
 /** Property values as they travel over gRPC: plain JSON in which a secret is an envelope and an unknown a marked string. */
 
 export type Value = any;
@@ -64,22 +62,4 @@ function stable(value: Value): string {
                 : item,
         ) ?? "null"
     );
-}
-
-/**
- * What must never be printed of a secret: a short one whole, of a long text (a program, a kubeconfig, a PEM file) what looks like a key.
- * Its ordinary words are not secret, and neither is the address in a connection that is secret as a whole.
- */
-export function secretTexts(value: Value, inside = false): string[] {
-    if (isSecret(value)) return secretTexts(value.value, true);
-    if (typeof value === "string") {
-        if (!inside || value === unknown) return [];
-        return value.includes("\n")
-            ? (value.match(/[A-Za-z0-9+/=_-]{24,}/g) ?? []).filter(word => /\d/.test(word))
-            : value.length >= 8 && !isIP(value)
-              ? [value]
-              : [];
-    }
-    if (value !== null && typeof value === "object") return Object.values(value).flatMap(item => secretTexts(item, inside));
-    return [];
 }

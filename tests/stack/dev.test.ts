@@ -1,11 +1,10 @@
 import { existsSync, readFileSync } from "fs";
 import { join } from "path";
 import { StateFile } from "../../lab/engine/state";
-import { secretTexts } from "../../lab/engine/values";
 import { killHost, labFiles, stopLab } from "../../lab/lab";
 import { run, RunResult } from "../../lab/process";
 import { passphrase, repository, stateFile } from "../../lab/stack";
-import { instance, readState } from "./testStack";
+import { instance, readState, secretTexts } from "./testStack";
 
 // What `make up`, `drift` and `down` do, in the lab of the tests.
 jest.setTimeout(15 * 60_000);

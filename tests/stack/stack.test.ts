@@ -6,12 +6,11 @@ import { AddressInfo } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
 import { kubeconfig, unpackState } from "../../components/cluster/state";
-import { secretTexts } from "../../lab/engine/values";
 import { addressOf, Host, hostExec, labFiles, startHost, startLab, stopLab } from "../../lab/lab";
 import { until } from "../../lab/process";
 import { runLabEngine } from "../../lab/stack";
 import { RancherClient } from "./rancherClient";
-import { hostDigest, hostKeyOf, instance, printed, pulumi, readState } from "./testStack";
+import { hostDigest, hostKeyOf, instance, printed, pulumi, readState, secretTexts } from "./testStack";
 
 jest.setTimeout(15 * 60_000);
 // The small programs in tests/fixtures have no tsconfig of their own; types are checked with the rest.

@@ -1,5 +1,7 @@
 import { readFileSync, writeFileSync } from "fs";
+import { isIP } from "net";
 import { join } from "path";
+import { isSecret, unknown, Value } from "../../lab/engine/values";
 import { Result } from "../../lab/engine/deployment";
 import { StateFile } from "../../lab/engine/state";
 import { addressOf, Host, hostExec, Instance, labFiles } from "../../lab/lab";
@@ -47,4 +49,22 @@ export async function hostDigest(host: Host, lab: Instance = instance): Promise<
         ! -path '/etc/ssl/certs/*' ! -name '*.cache' ! -path '/usr/share/info/dir' ! -path '/etc/.updated' \\
         -exec sha256sum {} + | sort -k2`;
     return (await hostExec(lab, host, ["sh", "-c", script])).stdout;
+}
+
+/**
+ * What must never be printed of a secret: a short one whole, of a long text (a program, a kubeconfig, a PEM file) what looks like a key.
+ * Its ordinary words are not secret, and neither is the address in a connection that is secret as a whole.
+ */
+export function secretTexts(value: Value, inside = false): string[] {
+    if (isSecret(value)) return secretTexts(value.value, true);
+    if (typeof value === "string") {
+        if (!inside || value === unknown) return [];
+        return value.includes("\n")
+            ? (value.match(/[A-Za-z0-9+/=_-]{24,}/g) ?? []).filter(word => /\d/.test(word))
+            : value.length >= 8 && !isIP(value)
+              ? [value]
+              : [];
+    }
+    if (value !== null && typeof value === "object") return Object.values(value).flatMap(item => secretTexts(item, inside));
+    return [];
 }
