@@ -102,14 +102,12 @@ describe("a run that is ended half-way", () => {
             },
         });
         expect([killed, code]).toEqual([true, 1]);
-        // RKE itself ends when it cannot write any more.
-        await new Promise(resolve => setTimeout(resolve, 3000));
+        const left = () => readdirSync(temporary).filter(name => name.startsWith("rancher-ha-"));
+        await until("the runner to end with RKE, because nobody listens any more", 30, async () => left().length === 0);
     };
 
     test("inside the cluster step, by SIGKILL: no key stays where Pulumi runs, and destroy leaves the hosts clean", async () => {
         await killInsideRke();
-        const left = () => readdirSync(temporary).filter(name => name.startsWith("rancher-ha-"));
-        await until("the runner's folder to go", 10, async () => left().length === 0);
         expect(spawnSync("pgrep", ["-af", `ssh-agent -a ${temporary}/`]).stdout.toString()).toBe("");
         expect((await hostExec(instance, "node1", ["docker", "ps", "--all", "--quiet"])).stdout).not.toBe("");
         const { code, output: text } = await pulumi(tools, "destroy");

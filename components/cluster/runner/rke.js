@@ -70,9 +70,12 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
             }
         };
         const timer = setTimeout(stop, timeoutSeconds * 1000);
-        for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => (stop(), process.exit(1)));
+        for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
+        process.on("exit", stop);
         const result = { warnings: [], fatal: undefined, done: false };
         let last = "";
+        // Also the way to notice that nobody listens any more, because Pulumi was killed: this process ends then, and RKE with it.
+        const quiet = setInterval(() => say(`rke: still busy (${last})`), 10_000);
         const read = line => {
             const said = parseLine(line);
             if (!said) return;
@@ -80,6 +83,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
             if (said.level === "fatal") result.fatal = showable(said.text);
             if (said.level === "warning") result.warnings.push(showable(said.text));
             const text = showable(said.text);
+            quiet.refresh();
             if (said.level !== "info" || (text !== last && !detail.test(text)))
                 say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
             last = text;
@@ -97,6 +101,8 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         );
         child.on("close", code => {
             clearTimeout(timer);
+            clearInterval(quiet);
+            process.off("exit", stop);
             resolve({ code, ...result });
         });
     });
