@@ -92,7 +92,8 @@ function ask(address = virtualIp): Promise<string> {
             ca: ca.certificate,
             agent: false,
             headers: { host: hostname },
-            timeout: 1000,
+            // A machine that does much else may answer late; what goes to a host that is lost is asked again by TCP before.
+            timeout: 5000,
         };
         const asked = request(options, answer => {
             let body = "";

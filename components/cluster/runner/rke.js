@@ -75,7 +75,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         const result = { warnings: [], fatal: undefined, done: false };
         let last = "";
         // Also the way to notice that nobody listens any more, because Pulumi was killed: this process ends then, and RKE with it.
-        const quiet = setInterval(() => say(`rke: still busy (${last})`), 10_000);
+        const quiet = setInterval(() => say(`rke: busy: ${last}`), 5_000);
         const read = line => {
             const said = parseLine(line);
             if (!said) return;
@@ -83,9 +83,10 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
             if (said.level === "fatal") result.fatal = showable(said.text);
             if (said.level === "warning") result.warnings.push(showable(said.text));
             const text = showable(said.text);
-            quiet.refresh();
-            if (said.level !== "info" || (text !== last && !detail.test(text)))
+            if (said.level !== "info" || (text !== last && !detail.test(text))) {
+                quiet.refresh();
                 say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
+            }
             last = text;
         };
         for (const stream of [child.stdout, child.stderr]) {
