@@ -92,7 +92,7 @@ function ask(address = virtualIp): Promise<string> {
             ca: ca.certificate,
             agent: false,
             headers: { host: hostname },
-            // A machine that does much else may answer late; what goes to a host that is lost is asked again by TCP before.
+            // A busy machine may answer late; a request that is lost has no answer at all.
             timeout: 5000,
         };
         const asked = request(options, answer => {
