@@ -124,6 +124,7 @@ describe("nodes that answer 503", () => {
     test("all: they are asked nevertheless, and serve the moment they are well", async () => {
         const { failedGet, lastFailureAfter } = await whileSick(upstreams);
         expect(failedGet).toBeGreaterThan(100);
-        expect(lastFailureAfter).toBeLessThan(1.5);
+        // Left out, they would be so for ten seconds.
+        expect(lastFailureAfter).toBeLessThan(5);
     });
 });
