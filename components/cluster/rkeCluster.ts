@@ -96,7 +96,7 @@ export interface RkeClusterArgs {
     drift?: DriftMode;
 }
 
-const sources = (...files: string[]) => files.map(file => join(__dirname, ...file.split("/")));
+const sources = (...files: string[]) => files.map(file => join(__dirname, file));
 const runner = sources("../host/runner/ssh.js", "runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/rke.js");
 const probe = sources("runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/probeNodes.js");
 

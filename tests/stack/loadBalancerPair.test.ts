@@ -92,8 +92,7 @@ function ask(address = virtualIp): Promise<string> {
             ca: ca.certificate,
             agent: false,
             headers: { host: hostname },
-            // A busy machine may answer late; a request that is lost has no answer at all.
-            timeout: 5000,
+            timeout: 1000,
         };
         const asked = request(options, answer => {
             let body = "";
