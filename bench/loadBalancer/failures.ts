@@ -228,14 +228,18 @@ async function suffered(scenario: Scenario, order: Variant[]): Promise<Suffered[
         const running = balancers.map((host, index) =>
             traffic.run(
                 `requests --address ${address(host)}:443 --name v${index} --rate ${scenario.rate} --seconds ${scenario.seconds} --method ${scenario.method ?? "GET"} ` +
-                    `--path '/?d=${scenario.delay}' --timeout ${scenario.timeoutSeconds}s --event-ends ${scenario.at + scenario.lasts}`,
+                    `--path '/?d=${scenario.delay}' --timeout ${scenario.timeoutSeconds}s`,
             ),
         );
         await pause(scenario.at);
         await scenario.begin(balancers);
         await pause(scenario.lasts);
         await scenario.end();
-        return Promise.all(running);
+        const ended = Date.now();
+        return (await Promise.all(running)).map(result => ({
+            ...result,
+            lastFailureAfter: Math.max(0, result.lastFailureAt - ended) / 1000,
+        }));
     };
     const nested = balancers.reduceRight<() => Promise<any[]>>(
         (inner, host, index) => () => serving(host, order[index], "work", inner, false),

@@ -154,6 +154,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             {
                 program: pulumi.all([cluster, pki.stdout, state]).apply(parts => clusterProgram("nodes", ...parts)),
                 timeoutSeconds: outerTimeoutSeconds,
+                secretResult: true,
                 destroy: true,
             },
             child,

@@ -36,7 +36,6 @@ func requestsCommand(set *flag.FlagSet) func() (any, error) {
 	path := set.String("path", "/?d=20", "path and query")
 	name := set.String("name", "r", "beginning of the ids")
 	timeout := set.Duration("timeout", 30*time.Second, "of the client")
-	event := set.Float64("event-ends", -1, "second in which an event ends: later failures are counted apart")
 	return func() (any, error) {
 		send, err := sender(to, *protocol, *timeout)
 		if err != nil {
@@ -62,16 +61,17 @@ func requestsCommand(set *flag.FlagSet) func() (any, error) {
 			}()
 		}
 		all.Wait()
-		return summary(results, time.Duration(float64(time.Second) / *rate), time.Duration(*event*float64(time.Second))), nil
+		return summary(results, start, time.Duration(float64(time.Second) / *rate)), nil
 	}
 }
 
 // summary counts failures and delays. Users are disturbed from the start of the first request that fails or takes over 0.3 s until
-// one interval after the start of the last.
-func summary(results []requested, interval, eventEnds time.Duration) map[string]any {
+// one interval after the start of the last. The last failure is told by the clock, in milliseconds since 1970.
+func summary(results []requested, start time.Time, interval time.Duration) map[string]any {
 	var times []float64
-	var failedGet, failedPost, slow, verySlow, after int
-	var hang, longest, lastFailure time.Duration
+	var failedGet, failedPost, slow, verySlow int
+	var hang, longest time.Duration
+	var lastFailure int64
 	var disturbedFrom, disturbedTo time.Duration = -1, 0
 	reasons := map[string]int{}
 	for _, each := range results {
@@ -99,10 +99,7 @@ func summary(results []requested, interval, eventEnds time.Duration) map[string]
 		} else {
 			failedGet++
 		}
-		if eventEnds >= 0 && each.at > eventEnds {
-			after++
-			lastFailure = each.at - eventEnds
-		}
+		lastFailure = start.Add(each.at).UnixMilli()
 	}
 	disturbed := 0.0
 	if disturbedFrom >= 0 {
@@ -110,7 +107,7 @@ func summary(results []requested, interval, eventEnds time.Duration) map[string]
 	}
 	return map[string]any{
 		"requests": len(results), "failedGet": failedGet, "failedPost": failedPost, "slow": slow, "verySlow": verySlow,
-		"longest": longest.Seconds(), "hang": hang.Seconds(), "failedAfter": after, "lastFailureAfter": lastFailure.Seconds(),
+		"longest": longest.Seconds(), "hang": hang.Seconds(), "lastFailureAt": lastFailure,
 		"turnedAway": reasons[turnedAway], "disturbed": disturbed, "p50": percentile(times, .5), "p99": percentile(times, .99), "p999": percentile(times, .999), "reasons": reasons,
 	}
 }

@@ -193,20 +193,18 @@ async function stateInCluster(apiEndpoints, pki) {
     return undefined;
 }
 
-const pkiSource = "the cluster's PKI";
-
 /** The newest state of this cluster: the one in the cluster, else the one of the last run, else the PKI with nothing built yet. */
 async function newestState(input) {
     const pki = unpack(input.pki);
-    const previous = process.env.PULUMI_COMMAND_STDOUT;
+    const previous = input.task === "cluster" && process.env.PULUMI_COMMAND_STDOUT;
     const candidates = [
         ["the cluster itself", await stateInCluster(input.apiEndpoints, pki)],
         ["the last run", previous && unpack(previous)],
-        [pkiSource, pki],
+        ["the cluster's PKI", pki],
     ];
     const [source, state] = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));
     say(`state from ${source}`);
-    return { source, state };
+    return state;
 }
 
 /** Nodes that RKE knows and that are no longer wanted. */
@@ -214,19 +212,6 @@ function removedNodes(state, input) {
     const wanted = new Set(input.nodes.map(node => node.connection.host));
     const known = JSON.parse(state).currentState?.rkeConfig?.nodes ?? [];
     return known.map(node => node.address).filter(address => !wanted.has(address));
-}
-
-/** Without the cluster's state RKE leaves a removed node in the cluster and reports success. */
-async function refuseUnknownRemoval(env, input, source) {
-    if (source !== pkiSource) return;
-    const planned = JSON.parse(unpack(input.pki)).desiredState.rkeConfig.nodes.map(node => node.address);
-    if (planned.every(address => input.nodes.some(node => node.connection.host === address))) return;
-    // The list of nodes may also have been corrected before anything was built.
-    if ((await findings(env, input.nodes, () => input.leftoverProgram)).length === 0) return;
-    throw new Error(
-        "a node is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. " +
-            `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
-    );
 }
 
 function refuseNetworkChange(state, input) {
@@ -239,8 +224,7 @@ async function apply(input) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
         await preflight(env, input);
-        const { source, state } = await newestState(input);
-        await refuseUnknownRemoval(env, input, source);
+        const state = await newestState(input);
         refuseNetworkChange(state, input);
         removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
@@ -274,7 +258,7 @@ async function destroy(input) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
         if ((await findings(env, input.nodes, () => input.leftoverProgram)).length === 0) return say("the hosts are clean");
-        const { state } = await newestState({ ...input, apiEndpoints: [] });
+        const state = await newestState({ ...input, apiEndpoints: [] });
         const result = await runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
             folder: workFolder(input.clusterYml, state),
             env,
@@ -296,9 +280,26 @@ async function destroy(input) {
 
 // --- Nodes -----------------------------------------------------------------------------------------------------------------
 
-/** Only looks: what is recorded once all nodes are fit for RKE is what a destroy cleans, even when RKE never came to its end. */
+/** Without the cluster's state RKE leaves a removed node in the cluster and reports success. */
+async function refuseUnknownRemoval(env, input, addresses) {
+    const removed = (process.env.PULUMI_COMMAND_STDOUT || "").split("\n").filter(address => address && !addresses.includes(address));
+    if (removed.length === 0 || (await stateInCluster(input.apiEndpoints, unpack(input.pki)))) return;
+    // RKE may also have ended before it built anything.
+    if ((await findings(env, input.nodes, () => input.leftoverProgram)).length === 0) return;
+    throw new Error(
+        `${removed.join(", ")} is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. ` +
+            `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
+    );
+}
+
+/** Only looks. The nodes recorded here, once all of them are fit, are those that RKE may have touched, even when it never came to its end. */
 async function check(input) {
-    await withAgentFor(input.nodes, env => preflight(env, input));
+    const addresses = input.nodes.map(node => node.connection.host);
+    await withAgentFor(input.nodes, async env => {
+        await preflight(env, input);
+        await refuseUnknownRemoval(env, input, addresses);
+    });
+    process.stdout.write(addresses.join("\n"));
 }
 
 // --- Entry -----------------------------------------------------------------------------------------------------------------
