@@ -30,7 +30,7 @@ check: prepare ## Types, lint, unit and component tests: the loop to work in
 fast-tests: $(installed)
 	@node_modules/.bin/jest --maxWorkers=100% tests/unit tests/component
 
-test: prepare ## Every test layer, the whole stack included (40 minutes)
+test: prepare ## Every test layer, the whole stack included (an hour)
 	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --runInBand
 

@@ -27,6 +27,9 @@ type node struct {
 	client   kubernetes.Interface
 	events   record.EventRecorder
 
+	// known is what the API says of the node's pods.
+	known cache.Store
+
 	lock    sync.Mutex
 	running map[types.UID]context.CancelFunc
 	pods    sync.WaitGroup
@@ -48,7 +51,9 @@ func (n *node) run(ctx context.Context) error {
 	factory := informers.NewSharedInformerFactoryWithOptions(n.client, 0, informers.WithTweakListOptions(func(options *metav1.ListOptions) {
 		options.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", n.name).String()
 	}))
-	_, err := factory.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+	informer := factory.Core().V1().Pods().Informer()
+	n.known = informer.GetStore()
+	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { n.observe(ctx, object.(*corev1.Pod)) },
 		UpdateFunc: func(_, object any) { n.observe(ctx, object.(*corev1.Pod)) },
 		DeleteFunc: func(object any) {

@@ -19,7 +19,8 @@ type startProblem struct {
 
 func (p *startProblem) Error() string { return p.message }
 
-// podStatus writes a pod's status, through pods/status as the NodeRestriction admission allows, when it changes.
+// podStatus writes a pod's status, through pods/status as the NodeRestriction admission allows, when it changes, and when the node
+// controller, which has not heard of the node for a while, has declared the pod not ready.
 type podStatus struct {
 	node      *node
 	pod       *corev1.Pod
@@ -44,7 +45,7 @@ func (s *podStatus) running(ctx context.Context, ready bool) {
 }
 
 func (s *podStatus) write(ctx context.Context, key string, phase corev1.PodPhase, state corev1.ContainerState, ready bool) {
-	if s.last == key || ctx.Err() != nil {
+	if ctx.Err() != nil || s.last == key && s.stands(ready) {
 		return
 	}
 	started := phase == corev1.PodRunning
@@ -79,6 +80,20 @@ func (s *podStatus) write(ctx context.Context, key string, phase corev1.PodPhase
 	}
 	log.Printf("pod %s/%s: %s", s.pod.Namespace, s.pod.Name, key)
 	s.last = key
+}
+
+// stands tells whether the API still says so of the pod.
+func (s *podStatus) stands(ready bool) bool {
+	object, found, _ := s.node.known.Get(s.pod)
+	if !found {
+		return true
+	}
+	for _, each := range object.(*corev1.Pod).Status.Conditions {
+		if each.Type == corev1.PodReady {
+			return (each.Status == corev1.ConditionTrue) == ready
+		}
+	}
+	return true
 }
 
 func condition(kind corev1.PodConditionType, holds bool, otherwise string) corev1.PodCondition {
