@@ -144,7 +144,7 @@ describe("a run that is ended half-way", () => {
     });
 
     test("between two steps: what was done is kept, what was not is not", async () => {
-        const { code, output: text } = await pulumi(tools, "up", { flags: ["--stop-after", "rancher-ca-secret-secret"] });
+        const { code } = await pulumi(tools, "up", { flags: ["--stop-after", "rancher-ca-secret-secret"] });
         expect(code).toBe(1);
         const names = readState().resources.map(resource => resource.urn.split("::").pop());
         expect(names).toEqual(expect.arrayContaining(["rancher-cluster-rke", "rancher-ca-secret-secret"]));
