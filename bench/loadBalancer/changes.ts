@@ -63,7 +63,7 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
                 });
             });
             const requests = results.reduce((sum, each) => sum + each.requests, 0);
-            const failed = results.map(each => each.failedGet - each.turnedAway);
+            const failed = results.map(each => each.failedGet);
             const turnedAway = results.reduce((sum, each) => sum + each.turnedAway, 0);
             lost.set(
                 `${host} ${side.name}`,

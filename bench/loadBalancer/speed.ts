@@ -1,14 +1,14 @@
 import { progress } from "../../lab/process";
 import { address, cpu, hostname, manual, ours, serving, sh, traffic, Variant } from "./bed";
 import { Report } from "./report";
-import { median, shuffled, spread } from "./statistics";
+import { median, pairedRatio, shuffled, spread } from "./statistics";
 
 const host = "lb1";
 const variants: Variant[] = [manual, { ...manual, name: "manual again" }, ours];
 
 /** Requests per second and CPU per request, over connections that are kept. */
 export async function throughput(report: Report, quick: boolean): Promise<void> {
-    const seconds = quick ? 2 : 5;
+    const seconds = quick ? 2 : 3;
     const loads = {
         "HTTP/1.1": async () => {
             const text = await sh("client", `taskset -c 1 wrk -t1 -c50 -d${seconds}s https://${hostname}/`);
@@ -27,7 +27,7 @@ export async function throughput(report: Report, quick: boolean): Promise<void> 
     };
     for (const [protocol, load] of Object.entries(loads)) {
         const found = new Map(variants.map(({ name }) => [name, { perSecond: [] as number[], cpu: [] as number[] }]));
-        for (let round = 0; round <= (quick ? 2 : 5); round++) {
+        for (let round = 0; round <= (quick ? 2 : 11); round++) {
             for (const variant of shuffled(variants, round)) {
                 await serving(host, variant, "speed", async () => {
                     const before = await cpu(host);
@@ -41,7 +41,7 @@ export async function throughput(report: Report, quick: boolean): Promise<void> 
             progress(protocol, `round ${round}`);
         }
         const base = found.get("manual")!;
-        const ratio = (name: string, what: "perSecond" | "cpu") => median(found.get(name)![what]) / median(base[what]);
+        const ratio = (name: string, what: "perSecond" | "cpu") => pairedRatio(found.get(name)![what], base[what]);
         report.table(
             `Throughput, ${protocol}, kept connections, answers of 1 kB`,
             ["configuration", "requests/s", "ratio", "CPU µs per request", "ratio"],
@@ -87,7 +87,7 @@ export async function latency(report: Report, quick: boolean): Promise<void> {
             progress(`latency ${protocol}`, `round ${round}`);
         }
         const column = (name: string, index: number) => found.get(name)!.map(row => row[index]);
-        const ratio = (name: string, index: number) => median(column(name, index)) / median(column("manual", index));
+        const ratio = (name: string, index: number) => pairedRatio(column(name, index), column("manual", index));
         report.table(
             `Latency at 960 requests/s, ${protocol}, milliseconds`,
             ["configuration", "p50", "ratio", "p99", "ratio", "p99.9", "ratio"],

@@ -5,6 +5,11 @@ export function median(values: number[]): number {
     return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** Median of the ratios of measurements that were taken one after the other: how fast the machine is just then falls out. */
+export function pairedRatio(values: number[], base: number[]): number {
+    return median(values.map((value, index) => value / base[index]));
+}
+
 export function spread(values: number[], digits = 0): string {
     return `${median(values).toFixed(digits)} (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
 }

@@ -41,7 +41,8 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  *   balancer can be told nothing by a client;
  * - only WebSocket and SPDY upgrades pass (`kubectl exec` uses SPDY/3.1);
  * - TLS 1.2 and 1.3 with the intermediate ciphers of Mozilla; header and body limits that fit Rancher's tokens and uploads;
- * - answer headers up to 8 kB: Rancher sends several cookies, and a SAML request in a `Location`;
+ * - answer headers up to 8 kB: Rancher sends several cookies, and a SAML request in a `Location`; the tunnels of agents, which hold
+ *   their buffer while they are idle, have NGINX's own 4 kB;
  * - a smaller TLS buffer, because each idle WebSocket holds one; old workers end at last, and exhausted connections are logged.
  *
  * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, one
@@ -55,6 +56,13 @@ export function nginxConf(settings: NginxSettings, release: string): string {
     const servers = nodes.map(node => `server ${node} max_fails=${settings.maxFails} fail_timeout=${settings.failTimeoutSeconds}s;`);
     // NGINX never leaves out the only server.
     const lastResort = settings.maxFails > 0 && nodes.length > 1 ? nodes.map(node => `server ${node} max_fails=0 backup;`) : [];
+    const location = (path: string, ...own: string[]) =>
+        block(
+            8,
+            [`location ${path} {`],
+            [...own, "proxy_pass http://rancher;", ...lines(extraDirectives.location)].map(line => `    ${line}`),
+            ["}"],
+        );
     const connections = settings.workerConnections;
     const certificates = certificateFiles(settings).flatMap(({ chain, key }) => [
         `ssl_certificate ${chain};`,
@@ -197,16 +205,11 @@ ${block(
         : [],
     lines(extraDirectives.server),
 )}
-        location / {
-            proxy_pass http://rancher;
-${block(12, lines(extraDirectives.location))}
-        }
+${location("/")}
         # An error would be logged with the path, which holds a token.
-        location ^~ /v3/import/ {
-            error_log /dev/null crit;
-            proxy_pass http://rancher;
-${block(12, lines(extraDirectives.location))}
-        }
+${location("^~ /v3/import/", "error_log /dev/null crit;")}
+        # Tunnels of agents: thousands of connections that are idle for their whole life.
+${location("^~ /v3/connect", "proxy_buffer_size 4k;")}
     }
 
     # For this host only.

@@ -66,7 +66,8 @@ func requestsCommand(set *flag.FlagSet) func() (any, error) {
 }
 
 // summary counts failures and delays. Users are disturbed from the start of the first request that fails or takes over 0.3 s until
-// one interval after the start of the last. The last failure is told by the clock, in milliseconds since 1970.
+// one interval after the start of the last. The last failure is told by the clock, in milliseconds since 1970. A request that the server
+// turned away has not failed: it is counted apart.
 func summary(results []requested, start time.Time, interval time.Duration) map[string]any {
 	var times []float64
 	var failedGet, failedPost, slow, verySlow int
@@ -94,6 +95,9 @@ func summary(results []requested, start time.Time, interval time.Duration) map[s
 			continue
 		}
 		reasons[each.failure]++
+		if each.failure == turnedAway {
+			continue
+		}
 		if each.post {
 			failedPost++
 		} else {

@@ -32,8 +32,8 @@ func upstreamCommand(set *flag.FlagSet) func() (any, error) {
 		}, remotedialer.DefaultErrorWriter)
 		node := &node{posts: bufio.NewWriter(file), sick: *sick}
 		mux := http.NewServeMux()
-		mux.Handle("/tunnel", tunnels)
-		mux.HandleFunc("/websocket", echo)
+		mux.Handle("/v3/connect", tunnels)
+		mux.HandleFunc("/v3/connect/echo", echo)
 		mux.HandleFunc("/", node.work)
 		server := &http.Server{Addr: *listen, Handler: mux, IdleTimeout: 75 * time.Second}
 		return nil, server.ListenAndServe()

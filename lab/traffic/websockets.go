@@ -30,7 +30,7 @@ func websocketsCommand(set *flag.FlagSet) func() (any, error) {
 		}
 		sockets := make([]*websocket.Conn, *count)
 		each(*count, 64, func(i int) {
-			sockets[i], _, _ = dialer.Dial("wss://"+to.host+"/websocket", nil)
+			sockets[i], _, _ = dialer.Dial("wss://"+to.host+"/v3/connect/echo", nil)
 		})
 		opened := 0
 		for _, socket := range sockets {
@@ -96,7 +96,7 @@ func tunnelsCommand(set *flag.FlagSet) func() (any, error) {
 					return nil
 				}
 				for {
-					remotedialer.ClientConnect(background, "wss://"+to.host+"/tunnel", headers, dialer, refuse, onConnect)
+					remotedialer.ClientConnect(background, "wss://"+to.host+"/v3/connect", headers, dialer, refuse, onConnect)
 					time.Sleep(5 * time.Second)
 				}
 			}()

@@ -203,7 +203,8 @@ test("what a user tunes arrives", () => {
         expect(text).toContain(expected);
     expect(block(text, "http")).toContain("limit_conn_zone");
     expect(tls(text)).toContain("limit_conn a 10;");
-    for (const location of ["location /", "location ^~ /v3/import/"]) expect(block(tls(text), location)).toContain("limit_rate 1m;");
+    for (const location of ["location /", "location ^~ /v3/import/", "location ^~ /v3/connect"])
+        expect(block(tls(text), location)).toContain("limit_rate 1m;");
 });
 
 test("brought certificates: one for each type of key, or those that another tool keeps", () => {
