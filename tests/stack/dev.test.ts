@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "fs";
 import { join } from "path";
 import { StateFile } from "../../lab/engine/state";
-import { killHost, labFiles, stopLab } from "../../lab/lab";
+import { killHost, labFiles, startHost, stopLab } from "../../lab/lab";
 import { run, RunResult } from "../../lab/process";
 import { passphrase, repository, stateFile } from "../../lab/stack";
 import { instance, readState, secretTexts } from "./testStack";
@@ -39,10 +39,22 @@ async function traces(): Promise<string[]> {
 beforeAll(() => stopLab(instance));
 afterAll(() => stopLab(instance));
 
-test("up: the state of a lab whose hosts are gone is dropped; a new one comes up and is checked, and how to use it is said", async () => {
+/** A state whose resources are nowhere any more. */
+const leaveState = () =>
     new StateFile(stateFile(instance), passphrase(instance)).write({ resources: [], outputs: {}, pending: ["create something"] });
+
+test("down when the hosts of the lab are gone: the state that is left is dropped", async () => {
+    leaveState();
+    expect((await make("down")).stderr).toContain("not destroyed but dropped with the lab: its hosts are gone, its state is not");
+    expect(await traces()).toEqual([]);
+});
+
+test("up when a host of the lab has died: a new lab comes up, without the old state, and is checked; how to use it is said", async () => {
+    await startHost(instance, "lb1");
+    leaveState();
+    await killHost(instance, "lb1");
     const { stdout, stderr } = await make("up");
-    expect(stderr).toContain("its hosts are gone, its state is not: replaced as a whole");
+    expect(stderr).toMatch(/half dead \(lb1 exited, .*\): replaced as a whole/);
     expect(stdout).not.toContain("create something");
     expect(stdout).toContain("https://rancher.lab.internal");
     expect(stdout).toMatch(/^ {2}ok .*ping/m);
@@ -64,13 +76,6 @@ test("drift: the preview sees what was changed, up heals it, the preview after i
     expect(seen).toMatch(/nginx\.service: inactive, expected active/);
     expect(healed).toMatch(/updated/);
     expect(empty).not.toMatch(/updated|to update/);
-});
-
-test("up after a host has died: the lab is replaced, and the stack comes up in it", async () => {
-    await killHost(instance, "node2");
-    const { stdout, stderr } = await make("up");
-    expect(stderr).toMatch(/half dead \(.*node2 exited.*\): replaced as a whole/);
-    expect(stdout).toContain("The stack is up.");
 });
 
 test("no secret of the stack has been said", () => {
