@@ -32,9 +32,7 @@ async function main(): Promise<void> {
 Written by \`make bench\`: NGINX with the configuration of the manual (bench/loadBalancer/manual.conf) against ours with its
 defaults, in turn on the same hosts in one run, on ${availableParallelism()} cores: NGINX on one, clients and upstreams on the other. NGINX ${await nginxVersion("lb1")} (Debian 12)
 where nothing else is said, ${await nginxVersion("lb3")} where a newer one is. "manual again" is the same configuration a second time: a difference as small as
-its ratio is none. Medians, in brackets the lowest and the highest of the rounds. Ratios of throughput and latency are taken within each
-round, and their median is given: this machine's speed changes while it is measured. Upstreams are stand-ins. Only ratios mean anything
-elsewhere.`;
+its ratio is none. Medians, in brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only ratios mean anything elsewhere.`;
         for (const [name, part] of Object.entries(parts)) {
             if (chosen.length > 0 && !chosen.includes(name)) continue;
             progress(name, "…");

@@ -6,6 +6,8 @@ import { median, pairedRatio, shuffled, spread } from "./statistics";
 const host = "lb1";
 const variants: Variant[] = [manual, { ...manual, name: "manual again" }, ours];
 
+const withinRounds = "A ratio is the median of the ratios within each round: this machine's speed changes while it is measured.";
+
 /** Requests per second and CPU per request, over connections that are kept. */
 export async function throughput(report: Report, quick: boolean): Promise<void> {
     const seconds = quick ? 2 : 3;
@@ -49,6 +51,7 @@ export async function throughput(report: Report, quick: boolean): Promise<void> 
                 const { perSecond, cpu: used } = found.get(name)!;
                 return [name, spread(perSecond), ratio(name, "perSecond").toFixed(2), spread(used, 1), ratio(name, "cpu").toFixed(2)];
             }),
+            withinRounds,
         );
         const [fast, lean] = protocol === "HTTP/1.1" ? [2, 0.36] : [1.25, 0.5];
         report.target(`${protocol} requests/s`, ratio("ours", "perSecond"), "≥", fast);
@@ -95,6 +98,7 @@ export async function latency(report: Report, quick: boolean): Promise<void> {
                 name,
                 ...[0, 1, 2].flatMap(index => [spread(column(name, index), 2), ratio(name, index).toFixed(2)]),
             ]),
+            withinRounds,
         );
         report.target(`${protocol} latency p50`, ratio("ours", 0), "≤", 0.7);
         report.target(`${protocol} latency p99`, ratio("ours", 1), "≤", 0.7);

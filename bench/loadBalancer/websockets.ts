@@ -30,7 +30,7 @@ export async function websockets(report: Report, quick: boolean): Promise<void> 
         `Idle WebSockets (open file limit of the host: ${await openFiles(host)})`,
         ["configuration", `kB each, with ${some}`, "held", "lines in the error log that say why not"],
         rows,
-        "A WebSocket takes two connections, and NGINX begins to close connections when a sixteenth of its table is left. NGINX counts two\nworkers here, the manual asks for four.",
+        "A WebSocket takes two connections, and NGINX begins to close connections when a sixteenth of its table is left. Under the path of the tunnels\nof agents. NGINX counts two workers here, the manual asks for four.",
     );
     report.target("memory per idle WebSocket", each.get("ours")!.bytes / each.get("manual")!.bytes, "≤", 1);
     report.target("idle WebSockets held with 2 workers", each.get("ours")!.held, "≥", quick ? many : 17_000, "");

@@ -85,13 +85,17 @@ async function openIdle(): Promise<typeof idle> {
     await removeHost(instance, idleHost);
     await startHost(instance, idleHost);
     await hostExec(instance, idleHost, ["sh", "-s", "apply"], { input: program() });
-    const at = [{ address: addressOf(instance, idleHost), family: 4 }];
+    const socket = await openWebSocket(addressOf(instance, idleHost));
+    return { socket, since: Date.now() };
+}
+
+async function openWebSocket(to = address): Promise<WebSocket> {
     const socket = new WebSocket(`wss://${hostname}/`, {
         ca: ca.certificate,
-        lookup: (_name, _options, found) => found(null, at as never),
+        lookup: (_name, _options, found) => found(null, [{ address: to, family: 4 }] as never),
     });
     await once(socket, "open");
-    return { socket, since: Date.now() };
+    return socket;
 }
 
 /** Sends a request with these headers; resolves to its status. */
@@ -287,11 +291,7 @@ describe("clients", () => {
     });
 
     test("and nodes that are silently gone are noticed by TCP within a minute", async () => {
-        const socket = new WebSocket(`wss://${hostname}/`, {
-            ca: ca.certificate,
-            lookup: (_name, _options, found) => found(null, [{ address, family: 4 }] as never),
-        });
-        await once(socket, "open");
+        const socket = await openWebSocket();
         const timers = async (filter: string) =>
             [...(await onHost(`ss -Htno state established '${filter}'`)).matchAll(/timer:\(keepalive,([\d.]+)(min|sec|ms)/g)].map(
                 ([, value, unit]) => Number(value) * { min: 60, sec: 1, ms: 0.001 }[unit]!,
@@ -317,11 +317,7 @@ describe("clients", () => {
 
     test("of an old worker keep their WebSocket for workerShutdownTimeoutSeconds, then it ends", async () => {
         await apply(program({ workerShutdownTimeoutSeconds: 5 }));
-        const socket = new WebSocket(`wss://${hostname}/`, {
-            ca: ca.certificate,
-            lookup: (_name, _options, found) => found(null, [{ address, family: 4 }] as never),
-        });
-        await once(socket, "open");
+        const socket = await openWebSocket();
         // Not those that still end for an earlier test.
         const current = async () => (await onHost("pgrep -f 'nginx: worker process$'")).trim().split("\n");
         const before = await current();

@@ -169,6 +169,12 @@ test("the token in the path of an import is not logged", () => {
     expect(/log_format main [^;]*;/.exec(render())![0]).not.toMatch(/\$(request|request_uri|uri|args)\b/);
 });
 
+test("the tunnels of agents hold a smaller buffer than answers may need", () => {
+    const own = tls(render());
+    expect(own).toContain("proxy_buffer_size 8k;");
+    expect(block(own, "location ^~ /v3/connect")).toContain("proxy_buffer_size 4k;");
+});
+
 test("what a user tunes arrives", () => {
     const text = render({
         upstreams: ["192.0.2.7", "2001:db8::7"],
