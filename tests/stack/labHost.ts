@@ -3,7 +3,7 @@ import { once } from "events";
 import { readFileSync } from "fs";
 import { createServer, RequestListener, Server } from "http";
 import { request } from "https";
-import { AddressInfo } from "net";
+import { AddressInfo, Socket } from "net";
 import { join } from "path";
 import { TLSSocket } from "tls";
 import { nodeProgram } from "../../components/host/programs";
@@ -26,6 +26,7 @@ export const newCertificate = () => issue({ name: hostname, by: ca, names: [`DNS
 export const certificate = newCertificate();
 
 let upstream: Server;
+const connections = new Set<Socket>();
 let epoch = 0;
 /** Everything that was said, to be searched for keys at the end. */
 export const heard: string[] = [];
@@ -38,12 +39,15 @@ export async function startLabHost(
     await removeHost(instance, host);
     await startHost(instance, host);
     upstream = createServer({ maxHeaderSize: 262_144 }, answer);
+    upstream.on("connection", socket => void connections.add(socket));
     await once(upstream.listen(0, address.replace(/\d+$/, "1")), "listening");
     return hostState();
 }
 
 export async function stopLabHost(): Promise<void> {
     upstream?.close();
+    // A host that is gone closes nothing, and an open connection would keep the test process.
+    for (const socket of connections) socket.destroy();
     await removeHost(instance, host);
 }
 
