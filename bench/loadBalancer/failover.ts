@@ -98,12 +98,16 @@ export async function failover(report: Report, quick: boolean, tools: string): P
     await holder();
     await pause(4);
     const before = await workers();
-    const again = await up(tools);
-    const after = await workers();
     await upOfNothing(tools);
-    const nothing = await upOfNothing(tools);
-    progress("second up", `${again.toFixed(2)} s, of which ${nothing.toFixed(2)} s are the start of engine and program`);
-    report.target("second `up` of a pair, nothing changed, beyond an `up` of a program without resources", again - nothing, "≤", 3, "s");
+    const beyond: number[] = [];
+    for (let round = 0; round < (quick ? 1 : 5); round++) {
+        const again = await up(tools);
+        const nothing = await upOfNothing(tools);
+        progress("second up", `${again.toFixed(2)} s, of which ${nothing.toFixed(2)} s are the start of engine and program`);
+        beyond.push(again - nothing);
+    }
+    const after = await workers();
+    report.target("second `up` of a pair, nothing changed, beyond an `up` of a program without resources", median(beyond), "≤", 3, "s");
     report.target("hosts of the pair that reload in it", after.filter((each, index) => each !== before[index]).length, "≤", 0, "");
 
     const rows: string[][] = [];
