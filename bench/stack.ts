@@ -72,10 +72,11 @@ async function main(): Promise<void> {
     process.stdout.write(
         `\nOn ${availableParallelism()} cores:\n\n| figure | found | target | |\n| --- | --- | --- | --- |\n${rows.join("\n")}\n`,
     );
-    if (bare)
-        process.stdout.write(
-            "\nThe bare machine had Node packages and Debian packages installed already: `npm ci` and apt are not in its time.\n",
-        );
+    process.stdout.write(
+        bare
+            ? "\nThe bare machine had Node packages and Debian packages installed already: `npm ci` and apt are not in its time.\n"
+            : "\nNot measured: first `make up` on a bare machine (BARE=1).\n",
+    );
 }
 
 main().catch((error: Error) => {

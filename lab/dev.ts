@@ -48,7 +48,7 @@ ${changed ? "The stack is up." : "Nothing had to be changed: the stack is as it 
                 to trust it on this machine: cp ${caFile} /usr/local/share/ca-certificates/rancher-ha-lab.crt && update-ca-certificates
   login         admin, with the password that \`make output NAME=bootstrapPassword\` prints
   kubectl       make output NAME=kubeconfig >kubeconfig && ${join(stack.tools, "kubectl")} --kubeconfig kubeconfig get pods --all-namespaces
-  created       1 load balancer host, 3 nodes with all roles, CA, CA secret, Rancher release; \`make preview\` compares, \`make down\` removes
+  made of       1 load balancer host, 3 nodes with all roles, CA, CA secret, Rancher release; \`make preview\` compares, \`make down\` removes
 `);
 }
 

@@ -30,6 +30,8 @@ export type Host = keyof typeof hosts;
 const started: Host[] = ["lb1", "node1", "node2", "node3"];
 
 const label = "io.pulumi-rancher-ha.lab";
+const checkout = join(__dirname, "..");
+const checkoutLabel = "io.pulumi-rancher-ha.checkout";
 const container = (instance: Instance, host: Host) => `rancher-ha-${instance}-${host}`;
 const network = (instance: Instance) => `rancher-ha-${instance}`;
 const dockerVolume = (instance: Instance, host: Host) => `${container(instance, host)}-docker`;
@@ -41,7 +43,7 @@ export function addressOf(instance: Instance, host: Host): string {
 
 /** Files of a lab, inside the repository's ignored folder. */
 export function labFiles(instance: Instance) {
-    const folder = join(__dirname, "..", ".lab", instance);
+    const folder = join(checkout, ".lab", instance);
     return { folder, privateKey: join(folder, "ssh", "id_ed25519"), knownHosts: join(folder, "ssh", "known_hosts") };
 }
 
@@ -63,10 +65,14 @@ export async function startLab(instance: Instance): Promise<string> {
     return tools;
 }
 
-/** `up`, `absent`, or what is wrong with a lab of which only a part is there. */
+/** `up`, `absent`, or what is wrong with a lab of which only a part is there. Refuses one that another checkout has up. */
 export async function labState(instance: Instance): Promise<string> {
     const { folder, privateKey } = labFiles(instance);
     const states = await Promise.all(started.map(host => hostState(instance, host)));
+    const alive = started.find((_host, index) => states[index] === "healthy");
+    const owner = alive && (await checkoutOf(instance, alive));
+    if (owner && owner !== checkout && existsSync(join(owner, ".lab", instance)))
+        throw new Error(`lab ${instance}: expected no other checkout to have it up, found that of ${owner}. Run make down there first`);
     if (states.every(state => state === "healthy")) return existsSync(privateKey) ? "up" : "left by another checkout";
     if (states.every(state => state === "absent")) return existsSync(folder) ? "its hosts are gone, its state is not" : "absent";
     return `half dead (${started.map((host, index) => `${host} ${states[index]}`).join(", ")})`;
@@ -153,6 +159,17 @@ async function prepare(instance: Instance): Promise<string> {
     return network(instance);
 }
 
+/** The folder of the repository that started a host. */
+async function checkoutOf(instance: Instance, host: Host): Promise<string> {
+    const { stdout } = await run("podman", [
+        "inspect",
+        "--format",
+        `{{index .Config.Labels "${checkoutLabel}"}}`,
+        container(instance, host),
+    ]);
+    return stdout.trim();
+}
+
 async function hostState(instance: Instance, host: Host): Promise<string> {
     const inspected = await run("podman", ["inspect", "--format", "{{.State.Status}}", container(instance, host)], { tolerate: true });
     if (inspected.code !== 0) return "absent";
@@ -191,6 +208,8 @@ async function create(instance: Instance, host: Host, image: string): Promise<vo
         host,
         "--label",
         `${label}=${instance}`,
+        "--label",
+        `${checkoutLabel}=${checkout}`,
         // podman's own --systemd=always binds the machine's systemd hierarchy into every container of a cgroup v1 machine, and
         // then their systemds clean each other's groups up.
         "--systemd=false",

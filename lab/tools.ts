@@ -45,6 +45,7 @@ const debianPackages = [
     "openssh-client",
     "openssl",
     "podman",
+    "procps",
     "runc",
     "shellcheck",
     "zip",

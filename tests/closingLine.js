@@ -7,7 +7,7 @@ module.exports = class ClosingLine {
         const { numPassedTests: passed, numPendingTests: skipped, numFailedTests, numRuntimeErrorTestSuites } = results;
         const file = join(__dirname, "..", "node_modules", ".cache", "closing-line");
         mkdirSync(dirname(file), { recursive: true });
-        const line = `${passed} passed, ${numFailedTests + numRuntimeErrorTestSuites} failed`;
-        writeFileSync(file, skipped > 0 ? `${line}, ${skipped} skipped\n` : `${line}\n`);
+        const aside = skipped > 0 ? `${skipped} skipped; the reasons stand above\n` : "";
+        writeFileSync(file, `${aside}${passed} passed, ${numFailedTests + numRuntimeErrorTestSuites} failed\n`);
     }
 };

@@ -30,7 +30,8 @@ async function main(): Promise<void> {
         introduction = `# The load balancer, measured
 
 Written by \`make bench\`: NGINX with the configuration of the manual (bench/loadBalancer/manual.conf) against ours with its
-defaults, in turn on the same hosts in one run, on ${availableParallelism()} cores: NGINX on one, clients and upstreams on the other. NGINX ${await nginxVersion("lb1")} (Debian 12)
+defaults, on the same hosts in one run for each part, on ${availableParallelism()} cores; for throughput, latency and handshakes NGINX has one and
+clients and upstreams the other, elsewhere they share them. NGINX ${await nginxVersion("lb1")} (Debian 12)
 where nothing else is said, ${await nginxVersion("lb3")} where a newer one is. "manual again" is the same configuration a second time: a difference as small as
 its ratio is none. Medians, in brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only ratios mean anything elsewhere.`;
         for (const [name, part] of Object.entries(parts)) {

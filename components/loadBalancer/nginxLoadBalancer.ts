@@ -33,8 +33,8 @@ export interface NginxTuningArgs {
     /** Port of the ingress controller on the upstreams. Default 80. */
     upstreamPort?: pulumi.Input<number>;
     /**
-     * Idle connections to the upstreams that each worker process keeps. Default 128. They save a TCP connection per request: a
-     * third of the CPU. Fewer than the requests at one time bring part of the new connections back.
+     * Idle connections to the upstreams that each worker process keeps. Default 128. They save a TCP connection per request:
+     * half of the CPU. Fewer than the requests at one time bring part of the new connections back.
      */
     upstreamKeepalive?: pulumi.Input<number>;
     /**
@@ -54,7 +54,10 @@ export interface NginxTuningArgs {
      * nobody else, and nodes that are back are used at once.
      */
     maxFails?: pulumi.Input<number>;
-    /** Seconds for `maxFails`. Default 10. */
+    /**
+     * Seconds for `maxFails`. Default 10: a node that stays away makes somebody wait for `connectTimeoutSeconds` only once in as long.
+     * A shorter time brings nothing, because nodes that are back after all were gone are used at once whatever it is.
+     */
     failTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Connections of one worker process, from clients and to nodes together: a WebSocket takes two, and NGINX begins to close
@@ -268,6 +271,8 @@ export function hostScript(owner: string, settings: NginxSettings, epoch: number
         take_over: settings.takeOver ? "yes" : "",
         own_address: vrrp?.address ?? "",
         virtual_ip: vrrp?.virtualIp ?? "",
+        // Three signs of life that are missed, and up to one more for the lower priority.
+        takeover_seconds: String(Math.ceil(4 * (vrrp?.advertIntervalSeconds ?? 0))),
         files: files.map(([name]) => name).join("\n"),
         ...Object.fromEntries(files.map(([name, text]) => [variableName(name), text])),
     });

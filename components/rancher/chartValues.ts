@@ -61,7 +61,7 @@ export interface ChartPullSecretArgs {
 export interface ChartAuditLogArgs {
     /** Whether the log is written. Default false. Rancher 2.12 and later; earlier ones log when `level` is above 0. */
     enabled?: pulumi.Input<boolean>;
-    /** 0 metadata (off before Rancher 2.12), 1 with request bodies' headers, 2 with request bodies, 3 with response bodies. Default 0. */
+    /** 0 metadata (off before Rancher 2.12), 1 with the headers of requests and responses (up to 2.11: metadata), 2 with request bodies, 3 with response bodies. Default 0. */
     level?: pulumi.Input<number>;
     /** Default `sidecar`. */
     destination?: pulumi.Input<AuditLogDestination>;

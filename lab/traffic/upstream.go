@@ -16,11 +16,13 @@ import (
 )
 
 // upstreamCommand is a stand-in for the ingress of one node: it works for `d` milliseconds and answers, echoes WebSockets, and
-// ends tunnels of agents. It notes the id of every POST when it begins with it. While the file `sick` is there, all is 503.
+// ends tunnels of agents. It notes the id of every POST when it begins with it. While the file `sick` is there, all is 503; while
+// `slow` is, all takes 2 s longer.
 func upstreamCommand(set *flag.FlagSet) func() (any, error) {
 	listen := set.String("listen", ":80", "address")
 	log := set.String("log", "/run/traffic-posts", "file for the ids of POSTs")
 	sick := set.String("sick", "/run/traffic-sick", "file that makes every answer a 503")
+	slow := set.String("slow", "/run/traffic-slow", "file that makes every answer late")
 	return func() (any, error) {
 		file, err := os.Create(*log)
 		if err != nil {
@@ -30,7 +32,7 @@ func upstreamCommand(set *flag.FlagSet) func() (any, error) {
 			id := r.Header.Get("X-Agent")
 			return id, id != "", nil
 		}, remotedialer.DefaultErrorWriter)
-		node := &node{posts: bufio.NewWriter(file), sick: *sick}
+		node := &node{posts: bufio.NewWriter(file), sick: *sick, slow: *slow}
 		mux := http.NewServeMux()
 		mux.Handle("/v3/connect", tunnels)
 		mux.HandleFunc("/v3/connect/echo", echo)
@@ -44,6 +46,7 @@ type node struct {
 	lock  sync.Mutex
 	posts *bufio.Writer
 	sick  string
+	slow  string
 }
 
 var body = make([]byte, 1024)
@@ -60,6 +63,9 @@ func (n *node) work(w http.ResponseWriter, r *http.Request) {
 	if _, err := os.Stat(n.sick); err == nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
+	}
+	if _, err := os.Stat(n.slow); err == nil {
+		time.Sleep(2 * time.Second)
 	}
 	if delay, _ := strconv.Atoi(query.Get("d")); delay > 0 {
 		time.Sleep(time.Duration(delay) * time.Millisecond)

@@ -11,13 +11,11 @@ jest.setTimeout(15 * 60_000);
 
 const said: string[] = [];
 
-async function make(verb: string): Promise<RunResult> {
-    const result = await run(process.execPath, ["--require", "tsx/cjs", join(repository, "lab", "dev.ts"), verb, "--instance", instance], {
-        cwd: repository,
-        tolerate: true,
-    });
+async function make(...verb: string[]): Promise<RunResult> {
+    const program = ["--require", "tsx/cjs", join(repository, "lab", "dev.ts")];
+    const result = await run(process.execPath, [...program, ...verb, "--instance", instance], { cwd: repository, tolerate: true });
     if (result.code !== 0)
-        throw new Error(`${verb}: exit code ${result.code}\n${result.stdout.slice(-3000)}\n${result.stderr.slice(-3000)}`);
+        throw new Error(`${verb.join(" ")}: exit code ${result.code}\n${result.stdout.slice(-3000)}\n${result.stderr.slice(-3000)}`);
     said.push(result.stdout, result.stderr);
     return result;
 }
@@ -59,6 +57,12 @@ test("up when a host of the lab has died: a new lab comes up, without the old st
     expect(stdout).toContain("https://rancher.lab.internal");
     expect(stdout).toMatch(/^ {2}ok .*ping/m);
     expect(stdout).toContain("The stack is up.");
+    expect(stdout).toContain("update-ca-certificates");
+    expect(stdout).toMatch(/^ {2}login +admin, with the password that `make output NAME=bootstrapPassword` prints$/m);
+    expect(stdout).toMatch(/^ {2}made of +1 load balancer host, 3 nodes/m);
+    expect(stderr).toMatch(/^\[ +[\d.]+ s\] rke +(reused|built)$/m);
+    expect(stderr).toMatch(/^\[ +[\d.]+ s\] node1 +started$/m);
+    expect(stderr).toMatch(/^\[ +[\d.]+ s\] engine +engine of the lab \(/m);
     expect(await traces()).toEqual(
         expect.arrayContaining([`rancher-ha-${instance}-lb1`, `rancher-ha-${instance}`, labFiles(instance).folder]),
     );
@@ -66,6 +70,17 @@ test("up when a host of the lab has died: a new lab comes up, without the old st
 
 test("up again: nothing had to be changed", async () => {
     expect((await make("up")).stdout).toContain("Nothing had to be changed: the stack is as it should be.");
+});
+
+test("preview: nothing to do; output: one value, as a program reads it", async () => {
+    expect((await make("preview")).stdout).toMatch(/\d+ unchanged/);
+    expect((await make("output", "rancherVersion")).stdout).toMatch(/^2\.11\.\d+\n$/);
+});
+
+test("help names every command of the README", async () => {
+    const { stdout } = await run("make", ["help"], { cwd: repository });
+    for (const verb of ["up", "preview", "drift", "down", "output", "check", "test", "bench", "bench-stack"])
+        expect(stdout).toMatch(new RegExp(`^ +make ${verb} +\\S`, "m"));
 });
 
 test("drift: the preview sees what was changed, up heals it, the preview after it is empty", async () => {

@@ -224,6 +224,19 @@ describe("a host that serves", () => {
                 /does not serve the new release: expected release \w{12}, found release 'another'[^]*the previous release was put back/,
             ));
 
+        test("another certificate than the one that was given", () =>
+            broken(
+                "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=other -days 1 -keyout /run/other.key -out /run/other.pem 2>/dev/null",
+                "rm /run/other.key /run/other.pem",
+                () =>
+                    refused(
+                        program(change)
+                            .replaceAll("ssl_certificate rancher-ha/fullchain.pem;", "ssl_certificate /run/other.pem;")
+                            .replaceAll("ssl_certificate_key rancher-ha/privkey.pem;", "ssl_certificate_key /run/other.key;"),
+                        /does not serve the new release[^]*expected certificate \S+, found '\S+'[^]*the previous release was put back/,
+                    ),
+            ));
+
         test("a port of the nodes on which nobody listens", () =>
             refused(
                 program({ upstreamPort: 9 }),
@@ -400,6 +413,21 @@ describe("a host that serves", () => {
         });
     });
 
+    test("destroy leaves a package of ours that another came to need, and says so", async () => {
+        await apply(program());
+        const control = "Package: needy\\nVersion: 1\\nArchitecture: all\\nMaintainer: test\\nDescription: test\\nDepends: logrotate\\n";
+        await onHost(`mkdir -p /run/needy/DEBIAN; printf '${control}' >/run/needy/DEBIAN/control
+            dpkg-deb -b /run/needy /run/needy.deb >/dev/null && dpkg -i /run/needy.deb >/dev/null`);
+        const destroyed = await ssh("destroy", program());
+        expect(destroyed).toMatchObject({
+            code: 0,
+            said: expect.stringContaining("the package logrotate stays: needy depends on logrotate"),
+        });
+        await onHost("dpkg --purge needy logrotate libpopt0 >/dev/null 2>&1; rm -rf /run/needy*");
+        expect(await hostState()).toBe(pristine);
+        await apply(program());
+    });
+
     test("destroy leaves the host as it was before the first apply, and can be repeated", async () => {
         expect(await ssh("destroy", program())).toMatchObject({ code: 0, stdout: "" });
         expect(await hostState()).toBe(pristine);
@@ -429,6 +457,13 @@ describe("a host that has NGINX already", () => {
                 });
                 expect(await hostState()).toBe(before);
             },
+        ));
+
+    test("with a module's own configuration is refused", () =>
+        broken(
+            "echo 'stream { server { listen 5432; return x; } }' >/etc/nginx/modules-enabled/90-stream.conf",
+            "rm /etc/nginx/modules-enabled/90-stream.conf",
+            () => refused(program(), /configured for something else:\n\/etc\/nginx\/modules-enabled\/90-stream\.conf\n/),
         ));
 
     test.each([

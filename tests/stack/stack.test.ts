@@ -22,7 +22,7 @@ process.env.TMPDIR = temporary;
 
 let tools: string;
 let before: Partial<Record<Host, string>>;
-let ca: string;
+let ca: string[];
 
 const nodes = ["node1", "node2", "node3"] as const;
 const hosts = ["lb1", ...nodes] as const;
@@ -33,7 +33,8 @@ const isClean = async (node: Host) => {
 };
 const resource = (name: string) => readState().resources.find(({ urn }) => urn.endsWith(`::${name}`))!;
 const state = () => unpackState(resource("rancher-cluster-pki").outputs.stdout.value);
-const pki = () => state().desiredState.certificatesBundle["kube-ca"].certificatePEM;
+/** The CA of the cluster and that of Rancher. */
+const authorities = () => [state().desiredState.certificatesBundle["kube-ca"].certificatePEM, resource("rancher-ca-root").outputs.certPem];
 const folder = labFiles(instance).folder;
 const kubeconfigFile = join(folder, "kubeconfig");
 const kubectl = (args: string[], input = "") =>
@@ -41,6 +42,16 @@ const kubectl = (args: string[], input = "") =>
         input,
         encoding: "utf8",
     });
+let secrets: string[] = [];
+const secretsOfTheStack = () => {
+    const certificates = state().desiredState.certificatesBundle;
+    const keys = [
+        readFileSync(labFiles(instance).privateKey, "utf8"),
+        ...["kube-admin", "kube-ca"].map(name => certificates[name].keyPEM),
+        ...["rancher-ca-server-key", "rancher-ca-root-key"].map(name => resource(name).outputs.privateKeyPem.value),
+    ];
+    return [...new Set([...keys.map(key => key.split("\n")[2]), output("bootstrapPassword"), ...secretTexts(readState().outputs)])];
+};
 const output = (name: string) => {
     const value = readState().outputs[name];
     return value?.value ?? value;
@@ -124,12 +135,12 @@ describe("a run that is ended half-way", () => {
         });
         expect(text).toMatch(/no host was changed, because:\s+- node2: .*no SSH connection/);
         expect(code).toBe(1);
-        ca = pki();
+        ca = authorities();
     });
 
-    test("inside the cluster step, by SIGKILL: the cluster's PKI is kept", async () => {
+    test("inside the cluster step, by SIGKILL: both CAs are kept", async () => {
         await killInsideRke();
-        expect(pki()).toBe(ca);
+        expect(authorities()).toEqual(ca);
     });
 
     test("a node that RKE may have touched cannot be left out while no API tells whether it belongs to the cluster", async () => {
@@ -170,11 +181,11 @@ describe("a run that is ended half-way", () => {
         );
     });
 
-    test("the next up finishes, with the same CA", async () => {
+    test("the next up finishes, with the same CAs", async () => {
         const { code, output: text } = await pulumi(tools, "up");
         expect({ code, tail: code === 0 ? "" : text.slice(-3000) }).toEqual({ code: 0, tail: "" });
         expect(text).toContain("was left pending-install: removing Helm's record");
-        expect(pki()).toBe(ca);
+        expect(authorities()).toEqual(ca);
     });
 });
 
@@ -280,25 +291,6 @@ describe("drift of the load balancer host", () => {
     });
 });
 
-test("no secret of the runs stands in an output, a log or a file outside the encrypted state", () => {
-    const key = readFileSync(labFiles(instance).privateKey, "utf8").split("\n")[2];
-    const admin = state().desiredState.certificatesBundle["kube-admin"].keyPEM.split("\n")[2];
-    const server = resource("rancher-ca-server-key").outputs.privateKeyPem.value.split("\n")[2];
-    const secrets = [...new Set([key, admin, server, output("bootstrapPassword"), ...secretTexts(readState().outputs)])];
-    expect(secrets.length).toBeGreaterThan(4);
-    const files = (path: string): string[] =>
-        readdirSync(path).flatMap(name => (statSync(join(path, name)).isDirectory() ? files(join(path, name)) : [join(path, name)]));
-    const allowed = ["ssh/id_ed25519", "result.json", "kubeconfig"].map(name => join(folder, name));
-    const texts = [
-        ...printed,
-        ...files(folder)
-            .filter(file => !allowed.includes(file))
-            .map(file => readFileSync(file, "utf8")),
-    ];
-    for (const secret of secrets) expect(texts.some(text => text.includes(secret))).toBe(false);
-    expect(printed.join("")).not.toMatch(/PRIVATE KEY-----/);
-});
-
 describe("in the cluster", () => {
     beforeAll(() => writeFileSync(kubeconfigFile, output("kubeconfig"), { mode: 0o600 }));
 
@@ -321,8 +313,8 @@ describe("in the cluster", () => {
     });
 
     describe("host aliases of a downstream cluster's agents", () => {
-        const aliases = () =>
-            JSON.parse(kubectl(["get", "deployment", "cattle-cluster-agent", "-o", "json"])).spec.template.spec.hostAliases;
+        const agents = ["deployment/cattle-cluster-agent", "daemonset/cattle-node-agent"];
+        const aliases = () => agents.map(agent => JSON.parse(kubectl(["get", agent, "-o", "json"])).spec.template.spec.hostAliases);
         const run = (verb: string) => {
             const configFile = join(folder, "host-aliases.yaml");
             const config = { "host-aliases:kubeconfigFile": kubeconfigFile, "host-aliases:address": addressOf(instance, "lb1") };
@@ -332,30 +324,28 @@ describe("in the cluster", () => {
         test("an agent that is not there is named, and no half object is made", async () => {
             const { code, output: text } = await run("up");
             expect(code).toBe(1);
-            expect(text).toContain("resource 'cattle-system/cattle-cluster-agent' does not exist");
-            expect(kubectl(["get", "deployments", "-o", "name"])).not.toContain("cattle-cluster-agent");
+            expect(text).toMatch(/resource 'cattle-system\/cattle-(cluster|node)-agent' does not exist/);
+            expect(kubectl(["get", "deployments,daemonsets", "-o", "name"])).not.toMatch(/cattle-(cluster|node)-agent/);
         });
 
         test("the entry is added beside those of others, and removed alone", async () => {
             const other = { ip: "192.0.2.9", hostnames: ["other.lab.internal"] };
-            const template = {
-                metadata: { labels: { app: "cattle-cluster-agent" } },
-                spec: { hostAliases: [other], containers: [{ name: "cluster-register", image: "rancher/rancher-agent:v2.11.3" }] },
+            const agent = (kind: string, name: string) => {
+                const labels = { app: name };
+                const spec = { hostAliases: [other], containers: [{ name: "agent", image: "rancher/rancher-agent:v2.11.3" }] };
+                const template = { metadata: { labels }, spec };
+                return { apiVersion: "apps/v1", kind, metadata: { name }, spec: { selector: { matchLabels: labels }, template } };
             };
-            const deployment = {
-                apiVersion: "apps/v1",
-                kind: "Deployment",
-                metadata: { name: "cattle-cluster-agent" },
-                spec: { selector: { matchLabels: template.metadata.labels }, template },
-            };
-            kubectl(["create", "-f", "-"], JSON.stringify(deployment));
+            const items = [agent("Deployment", "cattle-cluster-agent"), agent("DaemonSet", "cattle-node-agent")];
+            kubectl(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }));
             const up = await run("up");
             expect({ code: up.code, tail: up.code === 0 ? "" : up.output.slice(-2000) }).toEqual({ code: 0, tail: "" });
             const own = { ip: addressOf(instance, "lb1"), hostnames: ["rancher.lab.internal"] };
-            expect(aliases()).toEqual(expect.arrayContaining([other, own]));
+            const both = expect.arrayContaining([other, own]);
+            expect(aliases()).toEqual([both, both]);
             expect((await run("destroy")).code).toBe(0);
-            expect(aliases()).toEqual([other]);
-            kubectl(["delete", "deployment", "cattle-cluster-agent"]);
+            expect(aliases()).toEqual([[other], [other]]);
+            kubectl(["delete", ...agents]);
         });
     });
 });
@@ -366,8 +356,12 @@ test("what RKE would stumble over on a node is named before it runs", async () =
         date: "#!/bin/sh\necho $(($(/bin/date +%s) + 100))\n",
         df: "#!/bin/sh\nprintf 'Filesystem\\nnone 1 1 102400 1%% /\\n'\n",
     };
-    for (const [name, text] of Object.entries(fake))
-        await hostExec(instance, "node2", ["sh", "-c", `cat >/usr/local/bin/${name}; chmod 755 /usr/local/bin/${name}`], { input: text });
+    const put = (node: Host, name: string, input: string) =>
+        hostExec(instance, node, ["sh", "-c", `cat >/usr/local/bin/${name}; chmod 755 /usr/local/bin/${name}`], { input });
+    for (const [name, text] of Object.entries(fake)) await put("node2", name, text);
+    await put("node1", "docker", "#!/bin/sh\necho 'permission denied' >&2; exit 1\n");
+    const foreign = "cd /etc/kubernetes/ssl; mv kube-ca.pem kept.pem; cp kube-node.pem kube-ca.pem";
+    await hostExec(instance, "node3", ["sh", "-c", foreign]);
     try {
         const { code, output: said } = await pulumi(tools, "up", {
             edit: config => (config["pulumi-rancher-ha:cluster"].addonJobTimeoutSeconds = 181),
@@ -377,8 +371,12 @@ test("what RKE would stumble over on a node is named before it runs", async () =
         expect(said).toMatch(/node2 .*: Docker 16\.04\.0 is not accepted by RKE: expected one of/);
         expect(said).toMatch(/node2 .*: the clock is (99|10\d) s off: expected less than 30 s/);
         expect(said).toMatch(/node2 .*: 100 MiB are free in \/var\/lib: expected at least 2048 MiB/);
-        expect(said).not.toMatch(/node[13] \(/);
+        expect(said).toMatch(/node1 .*: Docker cannot be used by rke: .*found: permission denied/);
+        expect(said).toMatch(/node3 .*: it belongs to another cluster: /);
+        expect(said).not.toMatch(/node[13] .*: (the clock|\d+ MiB)/);
     } finally {
+        await hostExec(instance, "node1", ["rm", "/usr/local/bin/docker"]);
+        await hostExec(instance, "node3", ["mv", "/etc/kubernetes/ssl/kept.pem", "/etc/kubernetes/ssl/kube-ca.pem"]);
         await hostExec(instance, "node2", ["sh", "-c", "rm /usr/local/bin/docker /usr/local/bin/date /usr/local/bin/df"]);
     }
 });
@@ -425,6 +423,7 @@ describe("a worker", () => {
 });
 
 test("what is left on a node after the cluster was removed is named", async () => {
+    secrets = secretsOfTheStack();
     await hostExec(instance, "node3", ["docker", "create", "--name", "kube-stranger", "rancher/rke-tools:v0.1.114", "true"], {
         tolerate: true,
     });
@@ -439,4 +438,22 @@ test("destroy leaves the hosts clean", async () => {
     expect(readState().resources).toEqual([]);
     expect(await hostDigest("lb1")).toBe(before.lb1);
     for (const node of nodes) await isClean(node);
+});
+
+test("no secret of the runs stands in an output, a log or a file outside the encrypted state", async () => {
+    expect(secrets.length).toBeGreaterThan(6);
+    const files = (path: string): string[] =>
+        readdirSync(path).flatMap(name => (statSync(join(path, name)).isDirectory() ? files(join(path, name)) : [join(path, name)]));
+    const allowed = ["ssh/id_ed25519", "result.json", "kubeconfig"].map(name => join(folder, name));
+    const texts = [
+        ...printed,
+        ...[...files(folder), ...files(temporary)].filter(file => !allowed.includes(file)).map(file => readFileSync(file, "utf8")),
+    ];
+    for (const secret of secrets) expect(texts.some(text => text.includes(secret))).toBe(false);
+    expect(printed.join("")).not.toMatch(/PRIVATE KEY-----/);
+    for (const host of hosts) {
+        const search = 'secrets=$(cat); { journalctl -o cat; find /var/log /tmp -type f -exec cat {} +; } | grep -acFe "$secrets"';
+        const found = await hostExec(instance, host, ["sh", "-c", search], { input: secrets.join("\n"), tolerate: true });
+        expect([host, found.stdout]).toEqual([host, "0\n"]);
+    }
 });

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "fs";
 import * as fc from "fast-check";
 import { tmpdir } from "os";
 import { join } from "path";
@@ -43,4 +43,12 @@ test("a node program gets its verb and its input", () => {
     const source = file("main.js", "function main(input) { process.stdout.write(process.argv[2] + JSON.stringify(input)); }");
     const input = { text: "a'b\"c\n\u2028", list: [1] };
     expect(execFileSync("node", ["-", "probe"], { input: nodeProgram([source], input) }).toString()).toBe(`probe${JSON.stringify(input)}`);
+});
+
+test("the programs for nodes are clean for shellcheck", () => {
+    const cluster = join(__dirname, "..", "..", "components", "cluster");
+    const scripts = readdirSync(cluster).filter(name => name.endsWith(".sh"));
+    const { stdout, error } = spawnSync("shellcheck", scripts, { cwd: cluster, encoding: "utf8" });
+    if (error) throw new Error("shellcheck is not installed: apt-get install shellcheck");
+    expect([scripts.length, stdout]).toEqual([2, ""]);
 });

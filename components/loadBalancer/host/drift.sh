@@ -9,7 +9,10 @@ keys() {
     for setting in $kernel_settings; do echo "kernel:$setting"; done
     for product in $(products); do echo "package:$product"; done
     units "$current" | sed 's/^/unit:/'
-    echo "$certificates" | while read -r chain _; do echo "served:$hostname:$(host_path "$chain")"; done
+    echo "$certificates" | while read -r chain key; do
+        echo "served:$hostname:$(host_path "$chain")"
+        case $chain in /*) echo "pair:$chain:$key" ;; esac
+    done
     echo workers:release
 }
 
@@ -23,6 +26,7 @@ value() {
     package:*) package_version "$name" | grep . || echo none ;;
     unit:*) echo "$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl is-active "$name" 2>/dev/null)" ;;
     served:*) if ! active nginx || serves "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
+    pair:*) if belong_together "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
     workers:*) if active nginx; then running_release; else echo "$2"; fi ;;
     esac
 }
@@ -49,6 +53,7 @@ describe() {
         [ "${3% *}" = "${2% *}" ] || echo "$name: ${3% *}, expected ${2% *}" | sed 's/: ,/: missing,/'
         [ "${3#* }" = "${2#* }" ] || echo "$name: ${3#* }, expected ${2#* }" ;;
     served:*) echo "NGINX does not serve the certificate in ${name#*:}" ;;
+    pair:*) echo "${name%%:*} and ${name#*:}: missing, not readable, or they do not belong together" ;;
     workers:*) echo "running workers: release ${3:-unknown}, expected $2" ;;
     file:*)
         if [ "$3" = missing ]; then

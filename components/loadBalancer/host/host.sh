@@ -1,8 +1,8 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # The load balancer host, as root on Debian or Ubuntu: what the other files of this folder share. They become one program.
 # Variables from outside: release, files (names) with their contents (file_…), certificates (pairs of certificate and key as
-# NGINX finds them), hostname, status_port, most_connections, take_over, own_address, virtual_ip, owner (the resource to which the
-# host belongs).
+# NGINX finds them), hostname, status_port, most_connections, take_over, own_address, virtual_ip, takeover_seconds, owner (the
+# resource to which the host belongs).
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 umask 022
@@ -12,6 +12,8 @@ conf=/etc/nginx/nginx.conf
 # A link to the release that is served. nginx.conf is a link through it: one rename switches configuration, certificate and key.
 current=/etc/nginx/rancher-ha
 undo=
+# What every file says that is ours.
+managed='Managed by Pulumi (pulumi-rancher-ha)'
 
 # A lost connection must not end the program half-way: it either finishes or puts everything back.
 trap '' PIPE
@@ -52,7 +54,13 @@ served_fingerprint() {
     timeout 5 openssl s_client -connect 127.0.0.1:443 -servername "$1" -sigalgs "$known" </dev/null 2>/dev/null | fingerprint || true
 }
 
+# Whether a file can be read at all is told by others.
 serves() { [ "$(served_fingerprint "$1" "$2")" = "$(fingerprint <"$2")" ]; }
+
+# CHAIN KEY
+belong_together() {
+    of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>/dev/null) && [ "$of_certificate" = "$(openssl pkey -pubout -in "$2" 2>/dev/null)" ]
+}
 
 kernel_settings="net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2"
 

@@ -6,7 +6,11 @@ products() { echo "nginx${virtual_ip:+ keepalived}"; }
 # Refuses NGINX or keepalived that somebody configured, unless they are to be taken over.
 check_foreign() {
     for product in $(products); do
-        if [ -d "$state/original/$product" ]; then continue; fi
+        # What was kept of keepalived tells nothing once the host stopped being one of a pair.
+        case $product in
+        nginx) [ ! -d "$state/original/nginx" ] || continue ;;
+        keepalived) [ ! -e "$current/keepalived.conf" ] || continue ;;
+        esac
         foreign=$("foreign_$product")
         if [ -z "$foreign" ]; then continue; fi
         [ -n "$take_over" ] || fail "$product on this host is configured for something else:
@@ -21,9 +25,9 @@ foreign_nginx() {
         for package in nginx nginx-common; do
             dpkg --verify "$package" 2>/dev/null | sed -n 's|.* \(/etc/.*\)|\1 (changed)|p'
         done
-        find /etc/nginx/conf.d /etc/nginx/sites-enabled -mindepth 1 2>/dev/null | while read -r file; do
-            # The package's own site, whose text was compared above.
-            [ "$(readlink "$file")" != /etc/nginx/sites-available/default ] || continue
+        find /etc/nginx/conf.d /etc/nginx/sites-enabled /etc/nginx/modules-enabled -mindepth 1 2>/dev/null | while read -r file; do
+            # The package's own site, whose text was compared above, and modules of other packages.
+            case $(readlink "$file") in /etc/nginx/sites-available/default | /usr/share/nginx/modules-available/*) continue ;; esac
             dpkg -S "$file" >/dev/null 2>&1 || echo "$file"
         done
     else
@@ -31,7 +35,7 @@ foreign_nginx() {
     fi
 }
 
-foreign_keepalived() { find /etc/keepalived -name '*.conf' 2>/dev/null || true; }
+foreign_keepalived() { find /etc/keepalived -name '*.conf' -exec grep -L "$managed" {} + 2>/dev/null || true; }
 
 # Once, before the first change: the configuration and the state of what was there already. A copy has its name once it is whole
 # and on the disk.
@@ -54,28 +58,34 @@ keep_original() {
     sync -f "$state/original"
 }
 
-# What is there now goes only when the whole copy lies beside it.
+# What is there now goes only when the whole copy lies beside it. A run that was killed before the service followed is finished.
 restore_product() {
     product=$1
     kept=$state/original/$product
-    if [ ! -d "$kept/etc" ] || diff -r --no-dereference "$kept/etc" "/etc/$product" >/dev/null 2>&1; then return 0; fi
+    if [ ! -d "$kept/etc" ]; then return 0; fi
+    if [ ! -e "$kept/restoring" ] && diff -r --no-dereference "$kept/etc" "/etc/$product" >/dev/null 2>&1; then return 0; fi
     say "putting the configuration of $product back"
+    touch "$kept/restoring" 2>/dev/null || true
     rm -rf "/etc/$product.new"
     { cp -a "$kept/etc" "/etc/$product.new" && rm -rf "/etc/${product:?}" && mv -T "/etc/$product.new" "/etc/$product"; } || {
         rm -rf "/etc/$product.new"
         say "the configuration of $product that was here before cannot be put back into /etc/$product. It stays in $kept/etc. Check free space in /etc, and run this again"
         return 1
     }
-    installed "$product" || return 0
-    if [ "$(cat "$kept/enabled")" = enabled ]; then action=enable; else action=disable; fi
-    systemctl -q "$action" "$product" 2>/dev/null || true
-    if [ "$(cat "$kept/active")" = active ]; then systemctl reload-or-restart "$product" || true; else systemctl stop "$product"; fi
+    if installed "$product"; then
+        if [ "$(cat "$kept/enabled")" = enabled ]; then action=enable; else action=disable; fi
+        systemctl -q "$action" "$product" 2>/dev/null || true
+        if [ "$(cat "$kept/active")" = active ]; then systemctl reload-or-restart "$product" || true; else systemctl stop "$product"; fi
+    fi
+    rm -f "$kept/restoring"
 }
 
 # Everything as it was before the first apply. What was kept stays until all of it is back.
 restore_host() {
     rm -rf "$stage"
-    for unit in $(units "$current"); do
+    unmask_nginx
+    # The last one also when the link to its release is lost.
+    for unit in $(units "$current") rancher-ha-certificate.path; do
         [ "$unit" = nginx.service ] || systemctl -q disable --now "$unit" 2>/dev/null || true
     done
     # keepalived.conf, which is not named after us, goes or comes back with its folder.

@@ -23,9 +23,13 @@ The host was left as it was. Check its package sources and network"
     done
 }
 
+# Masked, so that its package does not start its default site.
+mask_nginx() { systemctl -q mask --runtime nginx 2>/dev/null; }
+unmask_nginx() { systemctl -q unmask --runtime nginx 2>/dev/null || true; }
+
 install_packages() {
     # What a run that was killed in the middle of this left behind.
-    systemctl -q unmask --runtime nginx 2>/dev/null || true
+    unmask_nginx
     missing=
     for package in nginx openssl logrotate ${virtual_ip:+keepalived}; do
         installed "$package" || missing="$missing $package"
@@ -37,11 +41,11 @@ install_packages() {
     # shellcheck disable=SC2086 # a list
     apt install --simulate $missing
     new_packages <"$stage/install.log" >>"$state/packages"
-    # Masked, so that the package does not start its default site.
-    case $missing in *nginx*) systemctl -q mask --runtime nginx 2>/dev/null ;; esac
+    sync "$state/packages"
+    case $missing in *nginx*) mask_nginx ;; esac
     # shellcheck disable=SC2086 # a list
     apt install $missing
-    systemctl -q unmask --runtime nginx 2>/dev/null || true
+    unmask_nginx
     rm -f "$stage"/*.log
 }
 
@@ -59,10 +63,16 @@ remove_packages() {
         systemctl -q disable --now "$service" 2>/dev/null || true
         systemctl -q reset-failed "$service" 2>/dev/null || true
     done
-    # dpkg, unlike apt, refuses to take packages along that somebody else came to need.
+    # dpkg, unlike apt, refuses to take packages along that somebody else came to need: these stay.
     # shellcheck disable=SC2046 # a list
-    dpkg --purge $(sort -u "$state/packages") >/dev/null 2>/run/rancher-ha-dpkg.log ||
-        fail "the packages that came with the load balancer cannot be removed: $(grep -v '^ ' /run/rancher-ha-dpkg.log | head -n 3)"
+    dpkg --purge $(sort -u "$state/packages") >/dev/null 2>/run/rancher-ha-dpkg.log || true
+    sort -u "$state/packages" | while read -r package; do
+        installed "$package" || continue
+        case $package in
+        nginx* | keepalived) fail "the packages that came with the load balancer cannot be removed: $(grep -v '^ ' /run/rancher-ha-dpkg.log | head -n 3)" ;;
+        *) say "the package $package stays: $(grep -m 1 "depends on $package" /run/rancher-ha-dpkg.log | sed 's/^ *//')" ;;
+        esac
+    done || exit 1
     rm -f /run/rancher-ha-dpkg.log
     ! brought nginx || rm -rf /etc/nginx /var/log/nginx /var/lib/nginx
     ! brought keepalived || rm -rf /etc/keepalived

@@ -104,14 +104,14 @@ check_certificate() {
     [ -z "$disorder" ] || fail "the chain ${1##*/} is not in order: $disorder. The host was left as it was"
 }
 
-# The files of release TO in their places, and those that only release FROM had away: FROM TO.
+# The files of release TO in their places, and those of ours that it does not have away: FROM TO.
 place_files() {
     echo "$places" | while read -r name place mode; do
         if [ -e "$2/$name" ]; then
             if cmp -s "$2/$name" "$place" && [ "$(stat -c '%a %U:%G' "$place")" = "$mode root:root" ]; then continue; fi
             mkdir -p "$(dirname "$place")"
             cp "$2/$name" "$place.new" && chmod "$mode" "$place.new" && sync "$place.new" && mv -f "$place.new" "$place" || exit 1
-        elif [ -e "$1/$name" ]; then
+        elif [ -e "$1/$name" ] || grep -qs "$managed" "$place"; then
             remove_file "$place"
         fi
     done
@@ -133,6 +133,8 @@ switch() { place_files "$1" "$2" && point "$current" "$2" && point "$conf" ranch
 # Makes the services run what lies in place: FROM TO.
 activate() {
     systemctl daemon-reload
+    # Whatever certificate NGINX had before, it reads it anew.
+    rm -f /run/rancher-ha-certificate
     problem=$(sysctl -q -p /etc/sysctl.d/60-rancher-ha.conf 2>&1) || return 1
     for unit in $(units "$2"); do
         problem=$(systemctl -q enable "$unit" 2>&1) || return 1
@@ -154,7 +156,7 @@ go_back() {
     if [ -n "$previous" ] && switch "$dir" "$previous" && activate "$dir" "$previous"; then
         [ "$was_active" = yes ] || systemctl stop nginx
         # Taken over by this run. With a package of ours its folder would go at the end, and the copy is needed then.
-        if [ ! -e "$previous/keepalived.conf" ] && restore_product keepalived; then
+        if [ -e "$dir/keepalived.conf" ] && [ ! -e "$previous/keepalived.conf" ] && restore_product keepalived; then
             brought keepalived || rm -rf "$state/original/keepalived"
         fi
         say "the previous release was put back"
@@ -171,7 +173,7 @@ withdraw() {
 }
 
 verify() {
-    deadline=$(($(date +%s) + 10))
+    deadline=$(($(date +%s) + 10 + takeover_seconds))
     until [ "$(running_release)" = "$release" ] && serves_certificates && answers_at_virtual_ip; do
         [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release, found release '$(running_release)'; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
         sleep 0.3

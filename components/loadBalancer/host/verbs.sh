@@ -18,6 +18,7 @@ finish() {
     rm -f /run/rancher-ha-test.log
     if [ "$status" != 0 ]; then
         set +e
+        unmask_nginx
         # shellcheck disable=SC2086 # a function
         $undo
     fi
