@@ -187,14 +187,16 @@ export function parseConfig(
 
     const nodes = list(args.cluster?.nodes);
     const virtualIp = group("loadBalancer")?.virtualIp?.address;
-    const taken = [...nodes.flatMap(node => [node.address, node.internalAddress]), ...[args.existingCluster?.ingressAddresses].flat()];
+    const addresses = (some: Group[]) => some.flatMap(node => [node.address, node.internalAddress]);
+    const existing = [args.existingCluster?.ingressAddresses].flat();
+    const taken = [...addresses(nodes), ...existing];
     if (virtualIp !== undefined && taken.includes(virtualIp))
         problems.push(
             `${prefix}loadBalancer.virtualIp.address: expected an address that nothing else uses, found that of a node, ${virtualIp}`,
         );
-    const workers = nodes.filter(node => [node.roles].flat().includes(NodeRole.Worker));
+    const workers = [...addresses(nodes.filter(node => [node.roles].flat().includes(NodeRole.Worker))), ...existing];
     args.loadBalancer.hosts.forEach(({ host }, index) => {
-        if (host !== undefined && workers.some(node => [node.address, node.internalAddress].includes(host)))
+        if (host !== undefined && workers.includes(host))
             problems.push(
                 `${prefix}loadBalancer.hosts[${index}].address: expected a host of its own, found the worker node ${host}, whose ingress controller holds ports 80 and 443`,
             );

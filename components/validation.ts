@@ -27,6 +27,11 @@ export function validated<S extends z.ZodType>(
     });
 }
 
+/** Options of a rule that is checked as soon as what it looks at fits this schema, whatever else is wrong or not known. */
+export function whenKnown(schema: z.ZodType): z.core.$ZodSuperRefineParams {
+    return { when: ({ value }) => schema.safeParse(value).success };
+}
+
 /** What is wrong, as one text. */
 export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, secret?: (path: PropertyKey[]) => boolean): string {
     const lines = issueLines(issues, root, { secret });

@@ -1,9 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { dnsNameSchema } from "../host/connection";
-import { validated } from "../validation";
+import { validated, whenKnown } from "../validation";
 import { checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, withoutRoot } from "./pem";
-import { Certificate, CertificateArgs, reportProblems, reportSecondCertificate, ServerCertificate } from "./serverCertificate";
+import {
+    Certificate,
+    CertificateArgs,
+    knownFilesSchema,
+    reportProblems,
+    reportSecondCertificate,
+    ServerCertificate,
+} from "./serverCertificate";
 
 /** The files of a certificate that somebody else issued. */
 export interface CertificateFilesArgs {
@@ -37,11 +44,14 @@ export const broughtCertificateSchema = z
         secondCertificate: z.strictObject({ certificateChain: z.string(), privateKey: z.string() }).optional(),
     })
     .superRefine((files, context) => {
-        if (files.secondCertificate) reportSecondCertificate(files, files.secondCertificate, context);
-        const problems = checkServerCertificate(files);
-        if (problems.length === 0 && files.caCertificate === undefined) problems.push(...checkPublicTrust(files.certificateChain));
+        const known = knownFilesSchema.parse(files);
+        const second = knownFilesSchema.safeParse(files.secondCertificate).data;
+        if (second) reportSecondCertificate(known, second, context);
+        const problems = checkServerCertificate(known);
+        if (problems.length === 0 && known.certificateChain !== undefined && files.caCertificate === undefined)
+            problems.push(...checkPublicTrust(known.certificateChain));
         reportProblems(problems, context);
-    });
+    }, whenKnown(knownFilesSchema));
 
 const warnDays = 30;
 

@@ -36,9 +36,10 @@ export function caChecksum(caCertificate: string): string {
     return createHash("sha256").update(normalizePem(caCertificate)).digest("hex");
 }
 
+/** Files that belong together. What is not given is not looked at. */
 export interface ServerCertificateFiles {
     /** PEM: the server's certificate, then the intermediate certificates, each signed by the next. */
-    certificateChain: string;
+    certificateChain?: string;
     /** PEM: the private key of the first certificate. */
     privateKey?: string;
     /** A DNS name that the first certificate must cover. */
@@ -124,9 +125,10 @@ export function daysLeft(certificateChain: string, now = new Date()): number {
 const serverAuthentication = "1.3.6.1.5.5.7.3.1";
 const smallestRsaBits = 2048;
 
-function readCertificates(field: string, text: string): { certificates: X509Certificate[]; problems: string[] } {
+function readCertificates(field: string, text: string | undefined): { certificates: X509Certificate[]; problems: string[] } {
     const certificates: X509Certificate[] = [];
     const problems: string[] = [];
+    if (text === undefined) return { certificates, problems };
     const blocks = splitPem(text);
     const begins = text.match(/-----BEGIN /g)?.length ?? 0;
     if (blocks.length === 0 || begins !== blocks.length) {

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { z } from "zod";
 import { dnsNameSchema, ipAddressSchema } from "../host/connection";
-import { validated } from "../validation";
+import { validated, whenKnown } from "../validation";
 import { normalizePem } from "./pem";
 import { ServerCertificate } from "./serverCertificate";
 
@@ -49,6 +49,10 @@ export interface PrivateCaArgs extends PrivateCaSettingsArgs {
 const label = z.string().min(1).max(64, "expected at most 64 characters");
 const hours = z.number().int().min(1);
 
+/** Hours that are missing, wrong or come later are no number, which breaks no rule. */
+const knownHours = z.number().catch(NaN);
+const lifetimesSchema = z.object({ caValidityHours: knownHours, certificateValidityHours: knownHours, renewBeforeHours: knownHours });
+
 export const privateCaSchema = z
     .strictObject({
         hostname: dnsNameSchema,
@@ -64,20 +68,21 @@ export const privateCaSchema = z
         renewBeforeHours: hours.default(720),
     })
     .superRefine((ca, context) => {
+        const { caValidityHours, certificateValidityHours, renewBeforeHours } = lifetimesSchema.parse(ca);
         const problem = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
-        if (ca.renewBeforeHours >= ca.certificateValidityHours) {
+        if (renewBeforeHours >= certificateValidityHours) {
             problem(
                 "renewBeforeHours",
-                `expected less than certificateValidityHours (${ca.certificateValidityHours}): every update would renew the certificate`,
+                `expected less than certificateValidityHours (${certificateValidityHours}): every update would renew the certificate`,
             );
         }
-        if (ca.caValidityHours < 2 * ca.certificateValidityHours) {
+        if (caValidityHours < 2 * certificateValidityHours) {
             problem(
                 "caValidityHours",
-                `expected at least twice certificateValidityHours (${ca.certificateValidityHours}): the root must outlive what it signs`,
+                `expected at least twice certificateValidityHours (${certificateValidityHours}): the root must outlive what it signs`,
             );
         }
-    });
+    }, whenKnown(lifetimesSchema));
 
 /**
  * A CA of the stack's own, and a server certificate signed by it.

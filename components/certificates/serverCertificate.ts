@@ -1,7 +1,8 @@
 import { X509Certificate } from "crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { checkServerCertificate } from "./pem";
+import { dnsNameSchema } from "../host/connection";
+import { checkServerCertificate, ServerCertificateFiles } from "./pem";
 
 /** PEM files of one certificate. */
 export interface CertificateArgs {
@@ -29,6 +30,16 @@ export interface ServerCertificate {
     readonly caCertificate: pulumi.Output<string>;
 }
 
+const knownText = z.string().optional().catch(undefined);
+
+/** Of files that belong together those that are known: one that is missing, wrong or comes later is left out. */
+export const knownFilesSchema = z.object({
+    hostname: dnsNameSchema.optional().catch(undefined),
+    certificateChain: knownText,
+    privateKey: knownText,
+    caCertificate: knownText,
+});
+
 /** Reports problems of the form `field: sentence.` at their fields. */
 export function reportProblems(problems: string[], context: z.core.$RefinementCtx, under: string[] = []): void {
     for (const problem of problems) {
@@ -39,8 +50,8 @@ export function reportProblems(problems: string[], context: z.core.$RefinementCt
 
 /** A second certificate is for the same name, with a key of another type: NGINX keeps one for each type. */
 export function reportSecondCertificate(
-    first: Certificate & { hostname: string; caCertificate?: string },
-    second: Certificate,
+    first: ServerCertificateFiles,
+    second: ServerCertificateFiles,
     context: z.core.$RefinementCtx,
 ): void {
     const { hostname, caCertificate } = first;
@@ -54,7 +65,7 @@ export function reportSecondCertificate(
     }
 }
 
-function keyType(certificateChain: string): string | undefined {
+function keyType(certificateChain = ""): string | undefined {
     try {
         return new X509Certificate(certificateChain).publicKey.asymmetricKeyType;
     } catch {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { addressSchema, hostKeySchema, ipAddressSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
 import { checkKubernetesVersion } from "./compatibility";
+import { whenKnown } from "../validation";
 
 /** Roles of a node in an RKE cluster. */
 export const NodeRole = { ControlPlane: "controlplane", Etcd: "etcd", Worker: "worker" } as const;
@@ -25,7 +26,9 @@ const cidr = z
 const nodeAddressSchema = addressSchema.refine(address => !address.includes(":"), "expected an IPv4 address or a DNS name");
 const sans = z.array(addressSchema);
 
-export const rkeNodeSchema = z.strictObject({
+const anyNodes = z.array(z.looseObject({}));
+
+const nodeSchema = z.strictObject({
     address: nodeAddressSchema,
     internalAddress: nodeAddressSchema.optional(),
     hostname: z.string().max(253).regex(dns1123, "expected a lower-case DNS name").optional(),
@@ -37,6 +40,70 @@ export const rkeNodeSchema = z.strictObject({
     taints: z.array(z.strictObject({ key: z.string().min(1), value: z.string().default(""), effect: z.enum(TaintEffect) })).default([]),
 });
 
+const reachableNodeSchema = nodeSchema.superRefine(
+    (node, context) => {
+        if (!hasRole(NodeRole.Worker)(node) || ipAddressSchema.safeParse(innerAddress(node)).success) return;
+        context.addIssue({
+            code: "custom",
+            path: [node.internalAddress === undefined ? "address" : "internalAddress"],
+            message: "expected an IP address, or an internalAddress that is one: load balancers reach workers by it",
+        });
+    },
+    whenKnown(z.looseObject({ address: z.string(), internalAddress: z.string().optional(), roles: z.array(z.unknown()) })),
+);
+
+const nodesSchema = z
+    .array(reachableNodeSchema)
+    .min(1, "expected at least one node")
+    .superRefine((nodes, context) => {
+        for (const keys of [["address", "internalAddress"], ["hostname"]] as const) {
+            const owners = new Map<string, { index: number; key: string }>();
+            nodes.forEach((node, index) =>
+                keys.forEach(key => {
+                    const value: unknown = node[key];
+                    if (typeof value !== "string") return;
+                    const first = owners.get(value) ?? { index, key };
+                    owners.set(value, first);
+                    if (first.index === index) return;
+                    const message = `expected a value of its own, nodes[${first.index}].${first.key} is the same`;
+                    context.addIssue({ code: "custom", path: [index, key], message });
+                }),
+            );
+        }
+    }, whenKnown(anyNodes))
+    .superRefine(
+        (nodes, context) => {
+            const problem = (message: string) => context.addIssue({ code: "custom", message });
+            const withRole = (role: NodeRole) => nodes.filter(hasRole(role)).length;
+            if (withRole(NodeRole.ControlPlane) === 0) problem("expected at least one node with the role controlplane");
+            if (withRole(NodeRole.Worker) === 0)
+                problem("expected at least one node with the role worker: that is where the ingress controller listens");
+            const etcd = withRole(NodeRole.Etcd);
+            if (etcd % 2 === 0) {
+                problem(
+                    `expected an odd number of nodes with the role etcd (1, 3, 5), ${etcd} are given: an even number tolerates no more failures and splits in two`,
+                );
+            }
+        },
+        whenKnown(z.array(z.looseObject({ roles: z.array(z.enum(NodeRole)) }))),
+    );
+
+const networkSchema = z
+    .strictObject({
+        plugin: z.enum(NetworkPlugin).default(NetworkPlugin.Canal),
+        mtu: z.number().int().min(0).default(0),
+        clusterCidr: cidr.default("10.42.0.0/16"),
+        serviceClusterIpRange: cidr.default("10.43.0.0/16"),
+    })
+    .superRefine(
+        ({ clusterCidr, serviceClusterIpRange }, context) => {
+            if (!overlap(clusterCidr, serviceClusterIpRange)) return;
+            const message = `expected a range apart from clusterCidr ${clusterCidr}`;
+            context.addIssue({ code: "custom", path: ["serviceClusterIpRange"], message });
+        },
+        whenKnown(z.looseObject({ clusterCidr: z.cidrv4(), serviceClusterIpRange: z.cidrv4() })),
+    );
+
 const forwardedHeaders = "use-forwarded-headers";
 
 export const rkeClusterSchema = z
@@ -46,16 +113,9 @@ export const rkeClusterSchema = z
             const problem = checkKubernetesVersion(version);
             if (problem) context.addIssue({ code: "custom", message: problem });
         }),
-        nodes: z.array(rkeNodeSchema).min(1, "expected at least one node"),
+        nodes: nodesSchema,
         sshPrivateKey: privateKeySchema,
-        network: z
-            .strictObject({
-                plugin: z.enum(NetworkPlugin).default(NetworkPlugin.Canal),
-                mtu: z.number().int().min(0).default(0),
-                clusterCidr: cidr.default("10.42.0.0/16"),
-                serviceClusterIpRange: cidr.default("10.43.0.0/16"),
-            })
-            .prefault({}),
+        network: networkSchema.prefault({}),
         etcdBackup: z
             .strictObject({
                 enabled: z.boolean().default(true),
@@ -75,51 +135,24 @@ export const rkeClusterSchema = z
         timeoutSeconds: z.number().int().min(60).default(3600),
         drift: z.enum(DriftMode).default(DriftMode.Warn),
     })
-    .superRefine((cluster, context) => {
-        const problem = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
-        const withRole = (role: NodeRole) => cluster.nodes.filter(node => node.roles.includes(role)).length;
-        for (const key of ["address", "internalAddress", "hostname"] as const) {
-            const seen = new Map<string, number>();
-            cluster.nodes.forEach((node, index) => {
-                const value = node[key];
-                if (value === undefined) return;
-                const first = seen.get(value);
-                if (first === undefined) seen.set(value, index);
-                else problem(["nodes", index, key], `expected a value of its own, nodes[${first}] has the same`);
-            });
-        }
-        if (withRole(NodeRole.ControlPlane) === 0) problem(["nodes"], "expected at least one node with the role controlplane");
-        if (withRole(NodeRole.Worker) === 0) {
-            problem(["nodes"], "expected at least one node with the role worker: that is where the ingress controller listens");
-        }
-        cluster.nodes.forEach((node, index) => {
-            if (!hasRole(NodeRole.Worker)(node) || ipAddressSchema.safeParse(innerAddress(node)).success) return;
-            const key = node.internalAddress === undefined ? "address" : "internalAddress";
-            problem(["nodes", index, key], "expected an IP address, or an internalAddress that is one: load balancers reach workers by it");
-        });
-        const etcd = withRole(NodeRole.Etcd);
-        if (etcd % 2 === 0) {
-            problem(
-                ["nodes"],
-                `expected an odd number of nodes with the role etcd (1, 3, 5), ${etcd} are given: an even number tolerates no more failures and splits in two`,
+    .superRefine(
+        ({ nodes, network }, context) => {
+            const ranges = (["clusterCidr", "serviceClusterIpRange"] as const).filter(name => z.cidrv4().safeParse(network[name]).success);
+            nodes.forEach((node, index) =>
+                ranges.forEach(name =>
+                    (["address", "internalAddress"] as const).forEach(key => {
+                        if (!z.ipv4().safeParse(node[key]).success || !overlap(`${node[key]}/32`, network[name])) return;
+                        const message = `expected an address outside network.${name} ${network[name]}`;
+                        context.addIssue({ code: "custom", path: ["nodes", index, key], message });
+                    }),
+                ),
             );
-        }
-        const ranges = { clusterCidr: cluster.network.clusterCidr, serviceClusterIpRange: cluster.network.serviceClusterIpRange };
-        if (overlap(ranges.clusterCidr, ranges.serviceClusterIpRange)) {
-            problem(["network", "serviceClusterIpRange"], `expected a range apart from clusterCidr ${ranges.clusterCidr}`);
-        }
-        cluster.nodes.forEach((node, index) =>
-            Object.entries(ranges).forEach(([name, range]) =>
-                (["address", "internalAddress"] as const).forEach(key => {
-                    if (z.ipv4().safeParse(node[key]).success && overlap(`${node[key]}/32`, range))
-                        problem(["nodes", index, key], `expected an address outside network.${name} ${range}`);
-                }),
-            ),
-        );
-    });
+        },
+        whenKnown(z.looseObject({ nodes: anyNodes, network: z.looseObject({}) })),
+    );
 
 export type RkeClusterSettings = z.output<typeof rkeClusterSchema>;
-export type RkeNodeSettings = z.output<typeof rkeNodeSchema>;
+export type RkeNodeSettings = z.output<typeof nodeSchema>;
 
 /** Address under which the load balancer and the other nodes reach a node. */
 export const innerAddress = (node: RkeNodeSettings) => node.internalAddress ?? node.address;

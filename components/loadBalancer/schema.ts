@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
-import { reportProblems, reportSecondCertificate } from "../certificates/serverCertificate";
+import { knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/serverCertificate";
 import { dnsNameSchema, hostConnectionSchema, ipAddressSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
+import { whenKnown } from "../validation";
 
 const seconds = (lowest: number) => z.number().int().min(lowest);
 
@@ -59,10 +60,7 @@ const pairSchema = z.looseObject({
     virtualIp: z.looseObject({ address: z.string() }).optional(),
 });
 
-const balancedSchema = z.looseObject({
-    upstreams: z.array(z.string()),
-    virtualIp: pairSchema.shape.virtualIp,
-});
+const upstreamsSchema = z.looseObject({ upstreams: z.array(z.string()) });
 
 const isAddress = (host: string) => z.ipv4().safeParse(host).success;
 const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pair) => boolean }[] = [
@@ -93,10 +91,9 @@ const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pai
     })),
 ];
 
-/** Adds what holds between the hosts and the virtual IP, checked as soon as these are known, whatever else is not. */
+/** Adds what holds between the hosts and the virtual IP. */
 function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
-    const when = ({ value }: { value: unknown }) => pairSchema.safeParse(value).success;
-    return pairRules.reduce((ruled, { holds, ...rule }) => ruled.refine(holds, { ...rule, when }), schema);
+    return pairRules.reduce((ruled, { holds, ...rule }) => ruled.refine(holds, { ...rule, ...whenKnown(pairSchema) }), schema);
 }
 
 /** The part that a user decides; the rest comes from other resources. */
@@ -113,9 +110,10 @@ const certificatePathsSchema = z.strictObject({ certificateChain: hostPathSchema
 /** The stack's settings of a certificate that another tool keeps on the hosts. */
 export const certificateOnHostSchema = certificatePathsSchema
     .extend({ caCertificate: z.string().optional() })
-    .superRefine((files, context) => {
-        if (files.caCertificate !== undefined) reportProblems(checkCaCertificate(files.caCertificate), context);
-    });
+    .superRefine(
+        ({ caCertificate }, context) => reportProblems(checkCaCertificate(caCertificate!), context),
+        whenKnown(z.looseObject({ caCertificate: z.string() })),
+    );
 
 const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: privateKeySchema });
 
@@ -134,30 +132,40 @@ export const nginxSettingsSchema = withPairRules(
         certificateOnHost: certificatePathsSchema.optional(),
         drift: z.enum(DriftMode).default(DriftMode.Enforce),
     }),
-).refine(({ virtualIp, upstreams }) => !upstreams.some(address => address === virtualIp?.address), {
-    path: ["virtualIp", "address"],
-    message: "expected an address that nothing else uses, not that of a node",
-    when: ({ value }) => balancedSchema.safeParse(value).success,
-});
+)
+    .refine(({ virtualIp, upstreams }) => !upstreams.some(address => address === virtualIp?.address), {
+        path: ["virtualIp", "address"],
+        message: "expected an address that nothing else uses, not that of a node",
+        ...whenKnown(upstreamsSchema.extend({ virtualIp: pairSchema.shape.virtualIp })),
+    })
+    .superRefine(
+        ({ hosts, upstreams }, context) =>
+            hosts.forEach(({ host }, index) => {
+                if (!upstreams.includes(host)) return;
+                const message = "expected a host of its own, not one of upstreams: the ingress controller there holds ports 80 and 443";
+                context.addIssue({ code: "custom", path: ["hosts", index, "host"], message });
+            }),
+        whenKnown(upstreamsSchema.extend({ hosts: pairSchema.shape.hosts })),
+    );
 
-export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine((settings, context) => {
-    const { certificateChain, privateKey, secondCertificate, certificateOnHost, hostname } = settings;
-    if (certificateOnHost) {
-        for (const field of ["certificateChain", "privateKey", "secondCertificate"] as const) {
-            if (settings[field] !== undefined)
-                context.addIssue({ code: "custom", path: [field], message: "expected nothing beside certificateOnHost." });
+export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine(
+    (settings, context) => {
+        const problem = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
+        if (settings.certificateOnHost) {
+            for (const field of ["certificateChain", "privateKey", "secondCertificate"] as const) {
+                if (settings[field] !== undefined) problem(field, "expected nothing beside certificateOnHost.");
+            }
+            return;
         }
-        return;
-    }
-    if (certificateChain === undefined || privateKey === undefined) {
-        const path = [certificateChain === undefined ? "certificateChain" : "privateKey"];
-        context.addIssue({ code: "custom", path, message: "expected PEM text, or certificateOnHost" });
-        return;
-    }
-    const first = { hostname, certificateChain, privateKey };
-    reportProblems(checkServerCertificate(first), context);
-    if (secondCertificate) reportSecondCertificate(first, secondCertificate, context);
-});
+        const missing = (["certificateChain", "privateKey"] as const).find(field => settings[field] === undefined);
+        if (missing) problem(missing, "expected PEM text, or certificateOnHost");
+        const first = knownFilesSchema.parse(settings);
+        const second = knownFilesSchema.safeParse(settings.secondCertificate).data;
+        reportProblems(checkServerCertificate(first), context);
+        if (second) reportSecondCertificate(first, second, context);
+    },
+    whenKnown(z.looseObject({ certificateOnHost: z.record(z.string(), z.unknown()).optional() })),
+);
 
 export type NginxSettings = z.output<typeof nginxSettingsSchema>;
 export type VirtualIp = z.output<typeof virtualIpSchema>;

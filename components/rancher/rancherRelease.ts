@@ -10,8 +10,8 @@ import { dnsNameSchema } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { nodeProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
-import { validated } from "../validation";
-import { RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
+import { validated, whenKnown } from "../validation";
+import { RancherChartValues, RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
 
 /** What a user decides about Rancher, apart from what other resources of the stack give. */
@@ -102,11 +102,30 @@ const shape = {
     drift: z.enum(DriftMode).default(DriftMode.Enforce),
 };
 
-function checkTogether(release: z.output<z.ZodObject<typeof shape>>, context: z.core.$RefinementCtx): void {
+const knownText = z.string().optional().catch(undefined);
+const knownValues = Object.entries<z.ZodType>(rancherChartValuesSchema.shape).map(([key, schema]) => [key, schema.catch(undefined)]);
+
+/** What rules between keys look at. In place of what is missing, wrong or comes later stands what breaks none. */
+const knownSchema = z.object({
+    hostname: z.string().catch(""),
+    chartVersion: z.string().catch(""),
+    kubernetesVersion: knownText,
+    distribution: shape.distribution.catch(Distribution.Other),
+    repository: knownText,
+    chartPath: knownText,
+    caChecksum: z.string().catch("not known"),
+    agentTlsMode: shape.agentTlsMode.catch(undefined),
+    replicas: shape.replicas.catch(1),
+    values: (z.object(Object.fromEntries(knownValues)) as unknown as z.ZodType<RancherChartValues>).catch({}),
+    additionalValues: shape.additionalValues.catch({}),
+});
+
+function checkTogether(settings: unknown, context: z.core.$RefinementCtx): void {
+    const release = knownSchema.parse(settings);
     const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
     if (release.repository !== undefined && release.chartPath !== undefined)
         problem(["chartPath"], "expected either repository or chartPath, not both");
-    if (release.kubernetesVersion !== undefined) {
+    if (release.chartVersion !== "" && release.kubernetesVersion !== undefined) {
         const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
         if (found) problem(["chartVersion"], found);
     }
@@ -115,11 +134,13 @@ function checkTogether(release: z.output<z.ZodObject<typeof shape>>, context: z.
 
 const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
 // The password has a schema of its own: in one with it, every other value would count as a secret too.
-const releaseSchema = z.strictObject(shape).superRefine(checkTogether);
+const releaseSchema = z.strictObject(shape).superRefine(checkTogether, whenKnown(knownSchema));
 const givenPasswordSchema = z.strictObject({ bootstrapPassword: passwordSchema });
 
 /** What may stand in the arguments of `RancherRelease`. */
-export const rancherReleaseSchema = z.strictObject({ ...shape, bootstrapPassword: passwordSchema.optional() }).superRefine(checkTogether);
+export const rancherReleaseSchema = z
+    .strictObject({ ...shape, bootstrapPassword: passwordSchema.optional() })
+    .superRefine(checkTogether, whenKnown(knownSchema));
 
 export const stableRepository = "https://releases.rancher.com/server-charts/stable";
 

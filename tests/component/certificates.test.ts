@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
 import { BroughtCertificate } from "../../components/certificates/broughtCertificate";
 import { KeyAlgorithm, PrivateCa } from "../../components/certificates/privateCa";
 import { issue } from "../certificates";
@@ -147,6 +148,28 @@ describe("BroughtCertificate", () => {
     test("refuses a private CA that is not given", async () => {
         await expect(record(() => new BroughtCertificate("it", { ...args, caCertificate: undefined }))).rejects.toThrow(
             /certificateChain: expected a chain that ends below a publicly trusted CA, .*For a private CA give caCertificate/,
+        );
+    });
+
+    test("in a first preview, files that are not known yet are no fault, those that are known are checked", async () => {
+        const plan = (changed: object = {}) =>
+            record(
+                () => {
+                    const later = new tls.PrivateKey("other", { algorithm: "ECDSA" }).publicKeyPem;
+                    const secondCertificate = { certificateChain: later, privateKey: later };
+                    return new BroughtCertificate("it", {
+                        ...args,
+                        privateKey: later,
+                        caCertificate: later,
+                        secondCertificate,
+                        ...changed,
+                    });
+                },
+                { preview: true },
+            );
+        expect((await plan()).outputs.certificateChain).toEqual(unknown);
+        await expect(plan({ hostname: "other.example.com" })).rejects.toThrow(
+            /certificateChain: expected a certificate for other\.example\.com/,
         );
     });
 

@@ -325,6 +325,21 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     ],
     ["an upstream twice", { upstreams: ["192.0.2.31", "192.0.2.31"] }, /upstreams: expected each address once/],
     ["an upstream by name", { upstreams: ["node1"] }, /upstreams\[0\]: expected an IP address, found "node1"/],
+    [
+        "a host that is an upstream",
+        { ...pair, upstreams: ["192.0.2.31", "192.0.2.22"] },
+        /hosts\[1\]\.host: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.22"$/,
+    ],
+    [
+        "a host that is an upstream, beside a wrong type",
+        { upstreams: ["192.0.2.21"], takeOver: "yes" },
+        /takeOver: expected boolean.*\n.*hosts\[0\]\.host: expected a host of its own/,
+    ],
+    [
+        "a certificate for another name, beside a wrong type",
+        { certificateChain: elsewhere.certificate, privateKey: 1, takeOver: "yes" },
+        /takeOver: expected boolean[^]*certificateChain: expected a certificate for rancher\.example\.com/,
+    ],
     ["no upstream", { upstreams: [] }, /upstreams: expected at least one worker node/],
     [
         "a certificate for another name",

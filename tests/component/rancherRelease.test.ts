@@ -1,5 +1,6 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
 import { stringify } from "yaml";
 import { AgentTlsMode } from "../../components/rancher/helmValues";
 import { RancherRelease, RancherReleaseArgs } from "../../components/rancher/rancherRelease";
@@ -131,6 +132,21 @@ test("in a first preview only what depends on other resources is unknown", async
     const { inputs } = preview.one("kubernetes:helm.sh/v3:Release");
     expect(inputs).toMatchObject({ version: "2.11.3", values: { hostname: "rancher.example.com", bootstrapPassword: unknown } });
     expect(preview.outputs).toMatchObject({ revision: unknown });
+});
+
+test("what is not known yet is no fault, what is known is checked", async () => {
+    const plan = (changed: Partial<RancherReleaseArgs> = {}) =>
+        record(
+            () => {
+                const later = new tls.PrivateKey("other", { algorithm: "ECDSA" }).publicKeyPem;
+                const values = { values: { proxy: later }, additionalValues: { new: { key: later } } };
+                const others = { kubernetesVersion: later, caChecksum: later, agentTlsMode: AgentTlsMode.Strict, ...values };
+                return build({ ...others, ...changed })();
+            },
+            { preview: true },
+        );
+    expect((await plan()).one("kubernetes:helm.sh/v3:Release").inputs.values).toEqual(unknown);
+    await expect(plan({ additionalValues: { replicas: 1 } })).rejects.toThrow(/additionalValues\.replicas: expected a value that nothing/);
 });
 
 test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([

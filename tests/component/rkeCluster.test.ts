@@ -1,4 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
 import { DriftMode } from "../../components/host/drift";
 import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rkeCluster";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
@@ -94,6 +95,22 @@ test("a first preview knows nothing of the cluster; once it exists, a preview of
     const pending: RecordOptions["mock"] = request => (request.name.endsWith("-rke") ? {} : mock(request));
     const later = await build({ addonJobTimeoutSeconds: 300 }, { mock: pending });
     expect(later.outputs.kubeconfig.secret).toContain("client-key-data");
+});
+
+test("what is not known yet of a node is no fault, what is known is checked", async () => {
+    const [first, ...others] = args.nodes as any[];
+    const plan = (changes: object = {}) =>
+        record(
+            () => {
+                const later = new tls.PrivateKey("other", { algorithm: "ECDSA" }).publicKeyPem;
+                const roles = [later.apply(() => "worker" as const)];
+                const nodes = [{ ...first, address: "node1.example.com", internalAddress: later, roles: ["worker"] }];
+                return new RkeCluster("rke", { ...args, nodes: [...nodes, ...others.map(node => ({ ...node, roles, ...changes }))] });
+            },
+            { preview: true },
+        );
+    expect((await plan()).outputs.ingressAddresses).toEqual(unknown);
+    await expect(plan({ internalAddress: "10.0.0.1" })).rejects.toThrow(/nodes\[2\]\.internalAddress: expected a value of its own/);
 });
 
 describe("drift", () => {

@@ -54,7 +54,12 @@ describe("what is refused", () => {
         [
             "the same address twice",
             { nodes: [node(1), node(2), node(3, { address: "192.0.2.31" })] },
-            /nodes\[2\]\.address: .*nodes\[0\] has the same/,
+            /nodes\[2\]\.address: .*nodes\[0\]\.address is the same/,
+        ],
+        [
+            "the address of one node as the inner address of another",
+            { nodes: [node(1, { address: "10.0.0.1" }), node(2), node(3, { address: "192.0.2.2", internalAddress: "10.0.0.1" })] },
+            /^nodes\[2\]\.internalAddress: expected a value of its own, nodes\[0\]\.address is the same, found "10\.0\.0\.1"$/,
         ],
         [
             "a worker that load balancers could reach by name only",
@@ -64,7 +69,7 @@ describe("what is refused", () => {
         [
             "the same name twice",
             { nodes: [node(1), node(2), node(3, { hostname: "node1" })] },
-            /nodes\[2\]\.hostname: .*nodes\[0\] has the same/,
+            /nodes\[2\]\.hostname: .*nodes\[0\]\.hostname is the same/,
         ],
         ["an unknown version", { kubernetesVersion: "v1.30.99" }, /kubernetesVersion: .*The nearest is v1\.30\.14-rancher1-1/],
         ["a version for subscribers", { kubernetesVersion: "v1.31.14-rancher1-1" }, /need an RKE subscription.*v1\.31\.10-rancher1-1/],
@@ -103,6 +108,10 @@ describe("what is refused", () => {
         const { error } = rkeClusterSchema.safeParse({ ...required, ...changes });
         expect(describeIssues(error!.issues, { ...required, ...changes })).toMatch(message);
     });
+});
+
+test("a node may have one address for everybody", () => {
+    expect(rkeClusterSchema.safeParse({ ...required, nodes: [node(1, { internalAddress: "192.0.2.31" })] }).success).toBe(true);
 });
 
 test("versions that do not work together are refused with the nearest that do", () => {

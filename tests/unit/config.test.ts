@@ -142,6 +142,8 @@ test("every wrong and missing key is named at once, with what is allowed and wha
         "cluster.nodes[0].port: expected number, found a text",
         "cluster.nodes[0].user: expected string, found nothing",
         "cluster.nodes[0].hostKey: expected a host key, or a line for this host in ssh.knownHostsFile, found nothing",
+        "cluster.nodes: expected at least one node with the role controlplane, found a list of 1",
+        "cluster.nodes: expected at least one node with the role worker: that is where the ingress controller listens, found a list of 1",
         'cluster.network.plugin: expected one of "canal"|"flannel"|"calico"|"none", found "cilium"',
         "rancher.chartVersion: expected string, found nothing",
         "rancher.replica: no such key. Remove it or correct its spelling",
@@ -155,12 +157,129 @@ test("every wrong and missing key is named at once, with what is allowed and wha
     ]);
 });
 
+describe("what does not fit together is named beside a value of the wrong type in the same group", () => {
+    const hostname = "rancher.example.com";
+    const root = issue({ name: "Root", ca: true });
+    const leaf = issue({ name: hostname, names: [`DNS:${hostname}`], by: root });
+    const other = issue({ name: "other.example.com", names: ["DNS:other.example.com"], by: root });
+    const files = { certificateChain: leaf.certificate, privateKey: leaf.privateKey, caCertificate: root.certificate };
+
+    test.each<[string, (config: Config) => unknown, RegExp[]]>([
+        [
+            "the nodes",
+            c => {
+                const [first, second, third] = c.cluster.nodes;
+                delete first.user;
+                Object.assign(second, { address: first.address, roles: ["controlplane", "etcd"] });
+                Object.assign(third, { address: "node3.example.com", internalAddress: undefined, roles: ["worker"], port: "22" });
+            },
+            [
+                /^cluster\.nodes\[0\]\.user: expected string, found nothing$/,
+                /^cluster\.nodes\[2\]\.port: expected number, found a text$/,
+                /^cluster\.nodes\[2\]\.address: expected an IP address, or an internalAddress that is one/,
+                /^cluster\.nodes\[1\]\.address: expected a value of its own, nodes\[0\]\.address is the same/,
+                /^cluster\.nodes: expected an odd number of nodes with the role etcd \(1, 3, 5\), 2 are given/,
+            ],
+        ],
+        [
+            "a node whose roles are not right: nothing is said of how many have which",
+            c => c.cluster.nodes.forEach((n: Config) => (n.roles = ["wroker"])),
+            [0, 1, 2].map(index => new RegExp(`^cluster\\.nodes\\[${index}\\]\\.roles\\[0\\]: expected one of .* found "wroker"$`)),
+        ],
+        [
+            "the network",
+            c => (c.cluster.network = { plugin: "cilium", clusterCidr: "192.0.2.0/24", serviceClusterIpRange: "192.0.0.0/16" }),
+            [
+                /^cluster\.network\.plugin: expected one of /,
+                /^cluster\.network\.serviceClusterIpRange: expected a range apart from clusterCidr 192\.0\.2\.0\/24/,
+                ...[0, 1, 2].flatMap(index =>
+                    ["clusterCidr", "serviceClusterIpRange"].map(
+                        range => new RegExp(`^cluster\\.nodes\\[${index}\\]\\.address: expected an address outside network\\.${range} `),
+                    ),
+                ),
+            ],
+        ],
+        [
+            "Rancher",
+            c =>
+                Object.assign(c.rancher, {
+                    chartVersion: "2.8.5",
+                    replicas: "3",
+                    repository: "https://charts.example.com",
+                    chartPath: "x.tgz",
+                    values: { debug: "yes", image: { repository: "x" } },
+                    additionalValues: { tls: "ingress" },
+                }),
+            [
+                /^rancher\.replicas: expected number, found a text$/,
+                /^rancher\.values\.debug: expected boolean, found a text$/,
+                /^rancher\.chartPath: expected either repository or chartPath, not both/,
+                /^rancher\.chartVersion: expected a Rancher chart of 2\.9, .*2\.15/,
+                /^rancher\.values\.image: expected a chart of Rancher 2\.12 or later/,
+                /^rancher\.additionalValues\.tls: expected a value that nothing else sets\./,
+            ],
+        ],
+        [
+            "a certificate without its key",
+            c => (c.certificate = { ...files, certificateChain: other.certificate, privateKey: undefined }),
+            [
+                /^certificate\.privateKey: expected string, found nothing$/,
+                /^certificate\.certificateChain: expected a certificate for rancher\.example\.com/,
+            ],
+        ],
+        [
+            "a certificate of a private CA that is not given",
+            c => (c.certificate = { ...files, caCertificate: undefined, secondCertificate: "RSA" }),
+            [/^certificate\.secondCertificate: expected object, found a text$/, /^certificate\.certificateChain: .*give caCertificate/],
+        ],
+        [
+            "a key and a CA without a certificate",
+            c => (c.certificate = { privateKey: "x", caCertificate: leaf.certificate }),
+            [
+                /^certificate\.certificateChain: expected string, found nothing$/,
+                /^certificate\.privateKey: expected one private key in PEM form/,
+                /^certificate\.caCertificate: expected CA certificates/,
+            ],
+        ],
+        [
+            "a second certificate",
+            c => (c.certificate = { ...files, privateKey: undefined, secondCertificate: { certificateChain: leaf.certificate } }),
+            [
+                /^certificate\.privateKey: expected string, found nothing$/,
+                /^certificate\.secondCertificate\.privateKey: expected string, found nothing$/,
+                /^certificate\.secondCertificate\.privateKey: expected a key of another type than the first certificate's/,
+            ],
+        ],
+        [
+            "a certificate on the host",
+            c => (c.certificateOnHost = { certificateChain: "/etc/ssl/fullchain.pem", caCertificate: "x" }),
+            [/^certificateOnHost\.privateKey: expected string, found nothing$/, /^certificateOnHost\.caCertificate: expected PEM text/],
+        ],
+        [
+            "a CA",
+            c => (c.privateCa = { algorithm: "dsa", certificateValidityHours: 100, caValidityHours: 150, renewBeforeHours: 100 }),
+            [
+                /^privateCa\.algorithm: expected one of "ecdsa"\|"rsa", found "dsa"$/,
+                /^privateCa\.renewBeforeHours: expected less than certificateValidityHours \(100\)/,
+                /^privateCa\.caValidityHours: expected at least twice certificateValidityHours \(100\)/,
+            ],
+        ],
+        [
+            "a CA of which a number is missing: nothing is said of what it is compared with",
+            c => (c.privateCa = { certificateValidityHours: "100", caValidityHours: 1 }),
+            [/^privateCa\.certificateValidityHours: expected number, found a text$/],
+        ],
+    ])("%s", (_, change, messages) => {
+        expect(problems(changed(change))).toEqual(messages.map(message => expect.stringMatching(message)));
+    });
+});
+
 describe("faults of the cluster and of Rancher are found before anything is changed", () => {
     test.each<[string, (config: Config) => unknown, string | RegExp]>([
         [
             "an address twice",
             c => (c.cluster.nodes[2].address = "192.0.2.31"),
-            /^cluster\.nodes\[2\]\.address: expected a value of its own, nodes\[0\] has the same/,
+            /^cluster\.nodes\[2\]\.address: expected a value of its own, nodes\[0\]\.address is the same/,
         ],
         [
             "two etcd nodes",
@@ -209,6 +328,19 @@ describe("faults of the cluster and of Rancher are found before anything is chan
             "a load balancer on a worker",
             c => (c.loadBalancer.hosts[0].address = "192.0.2.31"),
             /^loadBalancer\.hosts\[0\]\.address: expected a host of its own, found the worker node 192\.0\.2\.31/,
+        ],
+        [
+            "a load balancer on a worker of a cluster that is there already",
+            c => {
+                delete c.cluster;
+                c.existingCluster = {
+                    kubeconfig: "clusters: []",
+                    ingressAddresses: ["192.0.2.41", "192.0.2.21"],
+                    apiEndpoint: "https://192.0.2.41:6443",
+                    kubernetesVersion: "v1.30.14",
+                };
+            },
+            /^loadBalancer\.hosts\[0\]\.address: expected a host of its own, found the worker node 192\.0\.2\.21/,
         ],
         [
             "two clusters",
