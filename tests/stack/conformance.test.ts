@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "f
 import { tmpdir } from "os";
 import { join, resolve } from "path";
 import { parse, stringify } from "yaml";
+import type { Result } from "../../lab/engine/deployment";
 
 // The lab's own engine against the Pulumi CLI: the same program, the same changes, the same steps.
 const repository = resolve(__dirname, "..", "..");
@@ -28,6 +29,9 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(project, { recursive: true }));
 
+/** What each resource depends on, its parent included. */
+const dependencies = new Map<string, string[]>();
+
 interface Engine {
     run(verb: "up" | "preview" | "destroy", config: Record<string, unknown>): string[];
     outputs(): Record<string, unknown>;
@@ -48,6 +52,20 @@ const errors = (text: string) =>
         .join("\n")
         .slice(-2000);
 
+const nameOf = (urn: string) => urn.split("::").pop()!;
+
+/** The steps, and for two of one resource, or of one and what it depends on, which comes first: the rest of the order is chance. */
+function withOrder(steps: string[]): string[] {
+    const resource = (step: string) => step.split(" ")[1];
+    const needs = (one: string, other: string) => one === other || dependencies.get(one)?.includes(other);
+    const related = (one: string, other: string) => needs(resource(one), resource(other)) || needs(resource(other), resource(one));
+    const order = steps.flatMap((first, index) => {
+        const later = steps.slice(index + 1).filter(second => related(first, second));
+        return later.map(second => `${first} before ${second}`);
+    });
+    return [...steps, ...order].sort();
+}
+
 const configOf = (folder: string, config: Record<string, unknown>) =>
     Object.fromEntries(Object.entries({ folder, ...config }).map(([key, value]) => [`fixture:${key}`, value]));
 
@@ -59,9 +77,8 @@ function lab(folder: string): Engine {
         run(verb, config) {
             writeFileSync(join(project, "Pulumi.lab.yaml"), stringify({ config: configOf(folder, config) }));
             engine([verb, "--json", join(folder, "result.json")]);
-            const { steps } = JSON.parse(readFileSync(join(folder, "result.json"), "utf8")) as {
-                steps: { op: string; type: string; name: string }[];
-            };
+            const { steps, registrations } = JSON.parse(readFileSync(join(folder, "result.json"), "utf8")) as Result;
+            for (const { name, parent, dependencies: urns } of registrations) dependencies.set(name, [parent, ...urns].map(nameOf));
             return steps.filter(step => step.type !== "pulumi:pulumi:Stack").map(step => `${step.op} ${step.name}`);
         },
         outputs: () => JSON.parse(engine(["output"])),
@@ -85,7 +102,7 @@ function pulumi(folder: string): Engine {
                           .flatMap(line => JSON.parse(line).resourcePreEvent?.metadata ?? []);
             return steps
                 .filter(step => !/pulumi:pulumi:Stack|pulumi:providers:/.test(step.urn) && step.op !== "create-replacement")
-                .map(step => `${step.op === "delete-replaced" ? "delete" : step.op} ${step.urn.split("::").pop()}`);
+                .map(step => `${step.op === "delete-replaced" ? "delete" : step.op} ${nameOf(step.urn)}`);
         },
         outputs: () => JSON.parse(output("pulumi", ["stack", "output", "--stack", "cli", "--json"])),
     };
@@ -100,24 +117,21 @@ function compare(): void {
     const engines = [lab(folders[0]), pulumi(folders[1])];
     const scenario: ["up" | "preview" | "destroy", Record<string, unknown>, string[]][] = [
         ["preview", {}, ["create second"]],
-        ["up", {}, ["create second", "create drift"]],
+        ["up", {}, ["create second", "create drift", "create first before create second"]],
         ["preview", {}, []],
         ["preview", { text: "b" }, ["update drift", "update second"]],
         ["up", { text: "b", extra: true }, ["update drift", "update second", "create extra"]],
-        ["up", { text: "b", extra: true, triggers: ["1"] }, ["replace second", "delete second"]],
+        ["up", { text: "b", extra: true, triggers: ["1"] }, ["replace second", "replace second before delete second"]],
         ["preview", { text: "b", extra: true, triggers: ["1"], observed: "nginx.conf differs" }, ["update drift"]],
         ["up", { text: "b", extra: true, triggers: ["1"], observed: "nginx.conf differs" }, ["update drift", "update second"]],
         ["up", { text: "b", extra: true, triggers: ["1"] }, []],
-        ["destroy", { text: "b", extra: true, triggers: ["1"] }, ["delete second", "delete first"]],
+        ["destroy", { text: "b", extra: true, triggers: ["1"] }, ["delete second before delete first", "delete first before delete group"]],
     ];
     const differences: string[] = [];
     for (const [index, [verb, config, required]] of scenario.entries()) {
         const [ours, theirs] = engines.map(engine => {
             try {
-                return engine
-                    .run(verb, config)
-                    .filter(step => !step.startsWith("same ") && !step.startsWith("read "))
-                    .sort();
+                return withOrder(engine.run(verb, config).filter(step => !step.startsWith("same ") && !step.startsWith("read ")));
             } catch (error) {
                 return [`failed: ${(error as Error).message}`];
             }

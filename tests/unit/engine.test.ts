@@ -287,6 +287,19 @@ test("configuration goes to the program as the CLI hands it over; what the CLI h
     expect(() => read("    project:ssh: { privateKey: { secure: v1:text } }\n")).toThrow(/project:ssh is encrypted by the Pulumi CLI/);
 });
 
+test("the kubeconfig stands in no file while kubectl runs, which may read it more than once", () => {
+    const [bin, temporary] = ["bin", "tmp"].map(name => join(folder, name));
+    execFileSync("mkdir", [bin, temporary]);
+    const answer = `printf '{"read":"%s","files":"%s"}' "$(cat "$file" "$file")" "$(grep -rl s3cret ${temporary})"`;
+    writeFileSync(join(bin, "kubectl"), `#!/bin/sh\nfile=\${1#--kubeconfig=}\n${answer}\n`, { mode: 0o755 });
+    const provider = JSON.stringify(require.resolve("../../lab/engine/providers/kubernetes"));
+    const call = `{ type: "kubernetes:core/v1:Secret", config: { kubeconfig: process.env.KUBECONFIG_TEXT }, stop: AbortSignal.timeout(60_000) }`;
+    const script = `require(${provider}).kubernetes.read(${call}, "default/a").then(found => console.log(JSON.stringify(found)))`;
+    const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, TMPDIR: temporary, KUBECONFIG_TEXT: "s3cret;" };
+    const found = execFileSync(process.execPath, ["--require", require.resolve("tsx/cjs"), "--eval", script], { env });
+    expect(JSON.parse(found.toString())).toEqual({ read: "s3cret;s3cret;", files: "" });
+});
+
 test("certificates verify with Node and openssl, and one that is due is replaced", async () => {
     const program =
         (earlyRenewalHours: number): TestProgram =>
@@ -337,6 +350,22 @@ test("certificates verify with Node and openssl, and one that is due is replaced
         join(folder, "leaf.pem"),
     ]);
     expect(verified.toString()).toContain("OK");
-    expect(steps(await deploy(program(1), true)).filter(step => !step.startsWith("same"))).toEqual([]);
-    expect(steps(await deploy(program(25), true))).toContain("replace leaf");
+    const changes = async (earlyRenewalHours: number, preview: boolean) =>
+        steps(await deploy(program(earlyRenewalHours), preview)).filter(step => !step.startsWith("same"));
+    expect(await changes(1, true)).toEqual([]);
+    const now = jest.spyOn(Date, "now");
+    const hoursLater = (hours: number) => now.mockReturnValue(Date.parse(certificate.validFrom) + hours * 3_600_000);
+    hoursLater(22.9);
+    expect(await changes(1, true)).toEqual([]);
+    hoursLater(23.1);
+    expect(await changes(1, true)).toEqual(["replace leaf"]);
+    now.mockRestore();
+
+    // When to renew stands in no certificate: it changes in place, unless the certificate is due by it.
+    const before = outputsOf("leaf");
+    expect(await changes(2, true)).toEqual(["update leaf"]);
+    expect(await changes(2, false)).toEqual(["update leaf"]);
+    expect(outputsOf("leaf")).toEqual({ ...before, earlyRenewalHours: 2, readyForRenewal: false });
+    expect(await changes(25, false)).toEqual(["replace leaf", "delete leaf"]);
+    expect(outputsOf("leaf").readyForRenewal).toBe(true);
 });

@@ -1,5 +1,6 @@
 import { spawn } from "child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "fs";
+import { randomUUID } from "crypto";
+import { closeSync, openSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 import { Call, InitError, Provider } from "../provider";
@@ -173,18 +174,19 @@ const kubectl = (call: Call, args: string[], input: string, tolerate = false) =>
 const helm = (call: Call, args: string[], input: string, tolerate = false) => withKubeconfig(call, "helm", args, input, tolerate);
 
 async function withKubeconfig(call: Call, file: string, args: string[], input: string, tolerate: boolean): Promise<Result> {
-    const folder = mkdtempSync(join(tmpdir(), "lab-engine-"));
-    const kubeconfig = join(folder, "kubeconfig");
-    writeFileSync(kubeconfig, call.config.kubeconfig ?? "", { mode: 0o600 });
+    const kubeconfig = namelessFile(call.config.kubeconfig ?? "");
     try {
         const result = await new Promise<Result>((resolve, reject) => {
-            const child = spawn(file, [`--kubeconfig=${kubeconfig}`, ...args], { stdio: ["pipe", "pipe", "pipe"], signal: call.stop });
+            const child = spawn(file, ["--kubeconfig=/dev/fd/3", ...args], {
+                stdio: ["pipe", "pipe", "pipe", kubeconfig],
+                signal: call.stop,
+            });
             let stdout = "";
             let stderr = "";
-            child.stdout.setEncoding("utf8").on("data", chunk => (stdout += chunk));
-            child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
-            child.stdin.on("error", () => undefined);
-            child.stdin.end(input);
+            child.stdout!.setEncoding("utf8").on("data", chunk => (stdout += chunk));
+            child.stderr!.setEncoding("utf8").on("data", chunk => (stderr += chunk));
+            child.stdin!.on("error", () => undefined);
+            child.stdin!.end(input);
             // One that is ended because of `signal` has ended with its last output.
             child.on("error", error => void (error.name === "AbortError" || reject(error)));
             child.on("close", code => resolve({ code, stdout, stderr }));
@@ -192,6 +194,15 @@ async function withKubeconfig(call: Call, file: string, args: string[], input: s
         if (result.code !== 0 && !tolerate) throw new Error(`${file} ${args[0]}: ${result.stderr.trim()}`);
         return result;
     } finally {
-        rmSync(folder, { recursive: true });
+        closeSync(kubeconfig);
     }
+}
+
+/** An open file without a name: it is gone with the last process that holds it, however that ends. */
+function namelessFile(text: string): number {
+    const path = join(tmpdir(), `lab-engine-${randomUUID()}`);
+    const file = openSync(path, "wx+", 0o600);
+    rmSync(path);
+    writeFileSync(file, text);
+    return file;
 }

@@ -15,18 +15,25 @@ export const tls: Provider = {
         return { isCaCertificate: false, earlyRenewalHours: 0, setSubjectKeyId: false, setAuthorityKeyId: false, ...inputs };
     },
 
-    // Nothing is updated in place: a changed input, and a certificate that is due, mean a new one.
+    // A changed input, and a certificate that is due, mean a new one; `earlyRenewalHours` stands in no certificate.
     async diff(_call, _id, before, inputs) {
-        const replace = changedKeys(before.inputs, inputs);
+        const changed = changedKeys(before.inputs, inputs);
+        const replace = changed.filter(key => key !== "earlyRenewalHours");
         if (before.outputs.validityEndTime && due(before.outputs.validityEndTime, inputs.earlyRenewalHours))
             replace.push("readyForRenewal");
-        return { changed: replace.length > 0, replace };
+        return { changed: changed.length + replace.length > 0, replace };
     },
 
     async create(call, inputs) {
         return { id: randomBytes(16).toString("hex"), outputs: { ...inputs, ...(await makers[kindOf(call.type)](inputs)) } };
     },
+
+    update: async (_call, _id, before, inputs) => updated(before.outputs, inputs),
+    previewUpdate: (before, inputs) => updated(before.outputs, inputs),
 };
+
+/** The same certificate: one that is due would have been replaced. */
+const updated = (outputs: Properties, inputs: Properties): Properties => ({ ...outputs, ...inputs, readyForRenewal: false });
 
 type Kind = "PrivateKey" | "SelfSignedCert" | "CertRequest" | "LocallySignedCert";
 
@@ -205,7 +212,7 @@ async function issue(
         keyAlgorithm: to.signer.name,
         validityStartTime: notBefore.toISOString(),
         validityEndTime: notAfter.toISOString(),
-        readyForRenewal: false,
+        readyForRenewal: due(notAfter.toISOString(), inputs.earlyRenewalHours),
     };
 }
 
