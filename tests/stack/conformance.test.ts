@@ -125,6 +125,8 @@ function compare(): void {
         ["preview", { text: "b", extra: true, triggers: ["1"], observed: "nginx.conf differs" }, ["update drift"]],
         ["up", { text: "b", extra: true, triggers: ["1"], observed: "nginx.conf differs" }, ["update drift", "update second"]],
         ["up", { text: "b", extra: true, triggers: ["1"] }, []],
+        ["up", { text: "b", extra: true, triggers: ["1"], early: 2 }, ["update root"]],
+        ["up", { text: "b", extra: true, triggers: ["1"], early: 25 }, ["replace root"]],
         ["destroy", { text: "b", extra: true, triggers: ["1"] }, ["delete second before delete first", "delete first before delete group"]],
     ];
     const differences: string[] = [];
@@ -145,7 +147,13 @@ function compare(): void {
         if (required.length === 0 && theirs.length > 0) differences.push(`${index} ${verb}: not empty: ${theirs}`);
         if (verb === "up") {
             const [our, their] = engines.map(engine => engine.outputs());
-            const shape = ({ secret: hidden, epoch, result, looked }: Record<string, unknown>) => ({ hidden, epoch, result, looked });
+            const shape = ({ secret: hidden, epoch, result, looked, due }: Record<string, unknown>) => ({
+                hidden,
+                epoch,
+                result,
+                looked,
+                due,
+            });
             if (JSON.stringify(shape(our)) !== JSON.stringify(shape(their)))
                 differences.push(`${index} outputs: ${JSON.stringify(shape(our))} ${JSON.stringify(shape(their))}`);
         }
