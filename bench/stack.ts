@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from "fs";
 import { availableParallelism, tmpdir } from "os";
 import { join } from "path";
-import { Instance, labMemory, stopLab } from "../lab/lab";
+import { Instance, labMemory, repository, stopLab } from "../lab/lab";
 import { progress, run } from "../lab/process";
-import { repository } from "../lab/stack";
 
 /**
  * How long `make up` and its like take in a lab of their own, and what the lab needs of memory. Prints a Markdown table. `BARE=1`

@@ -5,6 +5,8 @@ import { buildNodeImage, nodeImageNames } from "./nodeImage/nodeImage";
 import { progress, run, RunResult, until } from "./process";
 import { buildTools, cacheFolder, digestOfFolder, installDebianPackages, keep, newFolder } from "./tools";
 
+export const repository = join(__dirname, "..");
+
 /** Labs that can stand side by side on one machine, and their /24 networks. */
 const networks = { dev: "10.89.77", test: "10.89.78", bench: "10.89.79" };
 export type Instance = keyof typeof networks;
@@ -30,7 +32,6 @@ export type Host = keyof typeof hosts;
 const started: Host[] = ["lb1", "node1", "node2", "node3"];
 
 const label = "io.pulumi-rancher-ha.lab";
-const checkout = join(__dirname, "..");
 const checkoutLabel = "io.pulumi-rancher-ha.checkout";
 const container = (instance: Instance, host: Host) => `rancher-ha-${instance}-${host}`;
 const network = (instance: Instance) => `rancher-ha-${instance}`;
@@ -43,7 +44,7 @@ export function addressOf(instance: Instance, host: Host): string {
 
 /** Files of a lab, inside the repository's ignored folder. */
 export function labFiles(instance: Instance) {
-    const folder = join(checkout, ".lab", instance);
+    const folder = join(repository, ".lab", instance);
     return { folder, privateKey: join(folder, "ssh", "id_ed25519"), knownHosts: join(folder, "ssh", "known_hosts") };
 }
 
@@ -71,7 +72,7 @@ export async function labState(instance: Instance): Promise<string> {
     const states = await Promise.all(started.map(host => hostState(instance, host)));
     const alive = started.find((_host, index) => states[index] === "healthy");
     const owner = alive && (await checkoutOf(instance, alive));
-    if (owner && owner !== checkout && existsSync(join(owner, ".lab", instance)))
+    if (owner && owner !== repository && existsSync(join(owner, ".lab", instance)))
         throw new Error(`lab ${instance}: expected no other checkout to have it up, found that of ${owner}. Run make down there first`);
     if (states.every(state => state === "healthy")) return existsSync(privateKey) ? "up" : "left by another checkout";
     if (states.every(state => state === "absent")) return existsSync(folder) ? "its hosts are gone, its state is not" : "absent";
@@ -209,7 +210,7 @@ async function create(instance: Instance, host: Host, image: string): Promise<vo
         "--label",
         `${label}=${instance}`,
         "--label",
-        `${checkoutLabel}=${checkout}`,
+        `${checkoutLabel}=${repository}`,
         // podman's own --systemd=always binds the machine's systemd hierarchy into every container of a cgroup v1 machine, and
         // then their systemds clean each other's groups up.
         "--systemd=false",

@@ -3,10 +3,8 @@ import { randomBytes } from "crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { basename, delimiter, join } from "path";
 import { parse, stringify } from "yaml";
-import { addressOf, Instance, labFiles } from "./lab";
+import { addressOf, Instance, labFiles, repository } from "./lab";
 import { run } from "./process";
-
-export const repository = join(__dirname, "..");
 
 /** What a stack is run with. */
 export interface StackRun {

@@ -30,8 +30,12 @@ const silent = (host: Host, isSo: boolean) =>
     sh(host, ["INPUT -i", "OUTPUT -o"].map(chain => `iptables ${isSo ? "-I" : "-D"} ${chain} eth0 -j DROP`).join("; "));
 const refusing = (host: Host, isSo: boolean) =>
     sh(host, `iptables ${isSo ? "-I" : "-D"} INPUT -p tcp --dport 80 -j REJECT --reject-with tcp-reset`);
-const sick = (host: Host, isSo: boolean) => sh(host, isSo ? "touch /run/traffic-sick" : "rm -f /run/traffic-sick");
-const slow = (host: Host, isSo: boolean) => sh(host, isSo ? "touch /run/traffic-slow" : "rm -f /run/traffic-slow");
+const misbehaving = (how: "sick" | "slow") => (host: Host, isSo: boolean) =>
+    sh(host, isSo ? `touch /run/traffic-${how}` : `rm -f /run/traffic-${how}`);
+const [sick, slow] = [misbehaving("sick"), misbehaving("slow")];
+
+/** What goes on while nodes answer, but not well. */
+const everyday = { rate: 60, seconds: 18, method: "MIX", delay: 20, timeoutSeconds: 30, at: 5 } as const;
 
 const scenarios: Scenario[] = [
     {
@@ -96,36 +100,21 @@ const scenarios: Scenario[] = [
     },
     {
         name: "one node takes 2 s longer for 8 s",
-        rate: 60,
-        seconds: 18,
-        method: "MIX",
-        delay: 20,
-        timeoutSeconds: 30,
-        at: 5,
+        ...everyday,
         lasts: 8,
         begin: () => slow(first, true),
         end: () => slow(first, false),
     },
     {
         name: "one node answers 503 for 8 s",
-        rate: 60,
-        seconds: 18,
-        method: "MIX",
-        delay: 20,
-        timeoutSeconds: 30,
-        at: 5,
+        ...everyday,
         lasts: 8,
         begin: () => sick(first, true),
         end: () => sick(first, false),
     },
     {
         name: "all nodes answer 503 for 4 s",
-        rate: 60,
-        seconds: 18,
-        method: "MIX",
-        delay: 20,
-        timeoutSeconds: 30,
-        at: 5,
+        ...everyday,
         lasts: 4,
         begin: () => all(host => sick(host, true)),
         end: () => all(host => sick(host, false)),
@@ -208,8 +197,7 @@ export async function failures(report: Report, quick: boolean): Promise<void> {
         "Each configuration on a host of its own with the same NGINX, all at once, on another host in every round. Hang: the summed time of " +
             "all requests that took over 1 s. A longest time of 120 s is the client's own limit. Not worse, among the targets, means: our " +
             "median is not above the manual's by more than the noise (±), half the distance between the lowest and the highest round of the " +
-            "configuration whose rounds lie further apart. " +
-            "max_fails 0 leaves no node out: it is why the default is 3.",
+            "configuration whose rounds lie further apart. max_fails 0 leaves no node out: it is why the default is 3.",
     );
 }
 

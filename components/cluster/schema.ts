@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { addressSchema, hostKeySchema, ipAddressSchema, portSchema, privateKeySchema } from "../host/connection";
 import { DriftMode } from "../host/drift";
-import { checkKubernetesVersion } from "./compatibility";
 import { whenKnown } from "../validation";
+import { checkKubernetesVersion } from "./compatibility";
 
 /** Roles of a node in an RKE cluster. */
 export const NodeRole = { ControlPlane: "controlplane", Etcd: "etcd", Worker: "worker" } as const;

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from "fs";
 import { join } from "path";
 import { StateFile } from "../../lab/engine/state";
-import { killHost, labFiles, startHost, stopLab } from "../../lab/lab";
+import { killHost, labFiles, repository, startHost, stopLab } from "../../lab/lab";
 import { run, RunResult } from "../../lab/process";
-import { passphrase, repository, stateFile } from "../../lab/stack";
+import { passphrase, stateFile } from "../../lab/stack";
 import { instance, readState, secretTexts } from "./testStack";
 
 // What `make up`, `drift` and `down` do, in the lab of the tests.
