@@ -7,11 +7,12 @@ import { broughtCertificateSchema } from "./components/certificates/broughtCerti
 import { privateCaSchema } from "./components/certificates/privateCa";
 import { Distribution } from "./components/cluster/compatibility";
 import { existingClusterSchema } from "./components/cluster/kubernetesCluster";
-import { NodeRole, rkeClusterSchema } from "./components/cluster/schema";
+import { rkeClusterSchema } from "./components/cluster/schema";
 import { dnsNameSchema, privateKeySchema } from "./components/host/connection";
 import { DriftMode } from "./components/host/drift";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
 import { rancherReleaseSchema } from "./components/rancher/rancherRelease";
+import { rancherHaSchema } from "./components/rancherHa";
 import { issueLines } from "./components/validation";
 
 /** How hosts are reached over SSH. */
@@ -135,13 +136,16 @@ export function parseConfig(
         rancher: group("rancher"),
     };
 
-    /** Checks a group by its component's own schema; `elsewhere` are paths that come from another group and are reported there. */
+    /**
+     * Checks a group by its component's own schema, or all of them without a name; `elsewhere` are paths that come from another group
+     * and are reported there.
+     */
     const check = (name: string, schema: z.ZodType, value: Group, elsewhere?: RegExp) => {
         const issues = schema.safeParse(value).error?.issues ?? [];
         const own = issues.filter(issue => !elsewhere?.test(issue.path.join(".")));
         const secret = (path: PropertyKey[]) => isEncrypted(name) && path.some(part => freeForm.test(String(part)));
         problems.push(
-            ...issueLines(own, value, { prefix: `${prefix}${name}.`, secret }).map(line =>
+            ...issueLines(own, value, { prefix: `${prefix}${name && `${name}.`}`, secret }).map(line =>
                 line
                     .replace(/(hosts\[\d+\]\.)host:/, "$1address:")
                     .replace(
@@ -174,6 +178,7 @@ export function parseConfig(
         const settings = { ...args.rancher, hostname, kubernetesVersion, distribution };
         check("rancher", rancherReleaseSchema, settings, /^(hostname|kubernetesVersion|distribution)$/);
     }
+    check("", rancherHaSchema, args);
     if (privateKey !== undefined && !ssh.privateKey && !privateKeySchema.safeParse(privateKey).success) {
         problems.push(
             `${prefix}ssh.privateKeyFile: expected a file with a private key in PEM or OpenSSH form without passphrase, found something else`,
@@ -184,23 +189,6 @@ export function parseConfig(
     if (!args.cluster === !args.existingCluster) {
         problems.push(`${prefix}cluster: expected exactly one of cluster and existingCluster, found ${args.cluster ? "both" : "neither"}`);
     }
-
-    const nodes = list(args.cluster?.nodes);
-    const virtualIp = group("loadBalancer")?.virtualIp?.address;
-    const addresses = (some: Group[]) => some.flatMap(node => [node.address, node.internalAddress]);
-    const existing = [args.existingCluster?.ingressAddresses].flat();
-    const taken = [...addresses(nodes), ...existing];
-    if (virtualIp !== undefined && taken.includes(virtualIp))
-        problems.push(
-            `${prefix}loadBalancer.virtualIp.address: expected an address that nothing else uses, found that of a node, ${virtualIp}`,
-        );
-    const workers = [...addresses(nodes.filter(node => [node.roles].flat().includes(NodeRole.Worker))), ...existing];
-    args.loadBalancer.hosts.forEach(({ host }, index) => {
-        if (host !== undefined && workers.includes(host))
-            problems.push(
-                `${prefix}loadBalancer.hosts[${index}].address: expected a host of its own, found the worker node ${host}, whose ingress controller holds ports 80 and 443`,
-            );
-    });
 
     if (problems.length > 0) {
         const unique = [...new Set(problems)];

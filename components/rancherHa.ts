@@ -1,16 +1,19 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
 import { BroughtCertificate, CertificateFilesArgs } from "./certificates/broughtCertificate";
 import { CaSecret } from "./certificates/caSecret";
 import { PrivateCa, PrivateCaSettingsArgs } from "./certificates/privateCa";
 import { ServerCertificate } from "./certificates/serverCertificate";
 import { ExistingCluster, ExistingClusterArgs, KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeCluster, RkeClusterArgs } from "./cluster/rkeCluster";
+import { NodeRole } from "./cluster/schema";
 import { normalizePem } from "./certificates/pem";
 import { DriftMode } from "./host/drift";
 import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { Verification } from "./rancher/verification";
+import { describeIssues } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface HostCertificateArgs extends CertificateOnHostArgs {
@@ -39,6 +42,37 @@ export interface RancherHaArgs {
     drift?: DriftMode;
 }
 
+// What is of a wrong type, or comes out of another resource, is left to the component that it belongs to.
+const text = z.string().optional().catch(undefined);
+const group = <S extends z.ZodRawShape>(shape: S) => z.looseObject(shape).optional().catch(undefined);
+const list = <S extends z.ZodType>(schema: S) => z.array(schema).catch([]);
+const addressesSchema = z.looseObject({
+    loadBalancer: group({ hosts: list(group({ host: text })), virtualIp: group({ address: text }) }),
+    cluster: group({ nodes: list(group({ address: text, internalAddress: text, roles: list(text) })) }),
+    existingCluster: group({ ingressAddresses: list(text) }),
+});
+
+/** What holds between the load balancer and the cluster. */
+export const rancherHaSchema = z.looseObject({}).superRefine((args, context) => {
+    const { loadBalancer, cluster, existingCluster } = addressesSchema.parse(args);
+    const nodes = cluster?.nodes ?? [];
+    const existing = existingCluster?.ingressAddresses ?? [];
+    const isOneOf = (some: typeof nodes, address?: string) =>
+        address !== undefined && [...some.flatMap(node => [node?.address, node?.internalAddress]), ...existing].includes(address);
+    const refuse = (path: (string | number)[], message: string) =>
+        context.addIssue({ code: "custom", path: ["loadBalancer", ...path], message });
+    if (isOneOf(nodes, loadBalancer?.virtualIp?.address))
+        refuse(["virtualIp", "address"], "expected an address that nothing else uses, not that of a node");
+    const workers = nodes.filter(node => node?.roles.includes(NodeRole.Worker));
+    loadBalancer?.hosts.forEach((each, index) => {
+        if (isOneOf(workers, each?.host))
+            refuse(
+                ["hosts", index, "host"],
+                "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443",
+            );
+    });
+});
+
 /**
  * Rancher, highly available behind a layer-7 NGINX that ends TLS: cluster, load balancer, certificate, CA secret, Helm release,
  * and a verification through the load balancer, each waiting for what it needs of the others.
@@ -63,6 +97,12 @@ export class RancherHa extends pulumi.ComponentResource {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
         const child = { parent: this };
         const { hostname } = args;
+        const issues = rancherHaSchema.safeParse({
+            loadBalancer: args.loadBalancer,
+            cluster: args.cluster,
+            existingCluster: args.existingCluster,
+        }).error?.issues;
+        if (issues) throw new pulumi.ResourceError(`RancherHa ${name}: ${describeIssues(issues, args)}`, this, true);
 
         const cluster = this.cluster(name, args);
         const certificate = this.certificate(name, args);

@@ -136,7 +136,9 @@ export async function component(host: Balancer, verb: "apply" | "destroy", known
 async function setKernel(host: Balancer, isOurs: boolean): Promise<void> {
     const untouched =
         "net.ipv4.tcp_keepalive_time=7200 net.ipv4.tcp_keepalive_intvl=75 net.ipv4.tcp_keepalive_probes=9 net.ipv4.tcp_retries2=15";
-    const lines = [...sysctls.matchAll(/^(net\S+) = (\d+)$/gm)].map(([, name, value]) => `${name}=${value}`).join(" ");
+    const lines = [...sysctls(settings(ours, "work")).matchAll(/^(net\S+) = (\d+)$/gm)]
+        .map(([, name, value]) => `${name}=${value}`)
+        .join(" ");
     await sh(host, `sysctl -qw ${isOurs ? lines : untouched}`);
 }
 

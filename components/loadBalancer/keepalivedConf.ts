@@ -1,5 +1,3 @@
-import { statusPort } from "./nginxConf";
-
 /** File that holds 1 while NGINX of this host is down. systemd writes it, keepalived watches it. */
 const downFile = "/run/rancher-ha-nginx-down";
 
@@ -73,7 +71,7 @@ vrrp_instance rancher {
 const healthCheckFile = "/usr/local/sbin/rancher-ha-nginx-answers";
 
 /** Succeeds when NGINX of this host answers. bash, because it can speak TCP and is on every Debian and Ubuntu. */
-export const healthCheck = `#!/bin/bash
+export const healthCheck = (statusPort: number) => `#!/bin/bash
 # Managed by Pulumi (pulumi-rancher-ha)
 exec 3<>/dev/tcp/127.0.0.1/${statusPort} || exit 1
 printf 'GET /healthz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3

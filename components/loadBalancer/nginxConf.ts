@@ -1,18 +1,15 @@
 import { NginxSettings } from "./schema";
 
-/** Loopback port of the status server (`/healthz`, `/status`, `/release`). */
-export const statusPort = 10280;
-
-/**
- * Kernel settings of a load balancer host. Upstream sockets take their keep-alive times from here only: a peer that is silently
- * gone is released after 22 s, and not after hours. Requests that wait for its answer hang that long.
- */
-export const sysctls = `# Managed by Pulumi (pulumi-rancher-ha)
-net.ipv4.tcp_keepalive_time = 10
-net.ipv4.tcp_keepalive_intvl = 4
-net.ipv4.tcp_keepalive_probes = 3
+/** Kernel settings of a load balancer host. Upstream sockets take their keep-alive times from here only. */
+export function sysctls({ deadPeerTimeoutSeconds }: NginxSettings): string {
+    const [probes, interval] = [3, Math.floor(deadPeerTimeoutSeconds / 5)];
+    return `# Managed by Pulumi (pulumi-rancher-ha)
+net.ipv4.tcp_keepalive_time = ${deadPeerTimeoutSeconds - probes * interval}
+net.ipv4.tcp_keepalive_intvl = ${interval}
+net.ipv4.tcp_keepalive_probes = ${probes}
 net.ipv4.tcp_retries2 = 5
 `;
+}
 
 /** What an argument leaves to the host: as many connections as its open file limit allows, up to this. */
 export const mostWorkerConnections = 32768;
@@ -43,6 +40,7 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  * - TLS 1.2 and 1.3 with the intermediate ciphers of Mozilla; header and body limits that fit Rancher's tokens and uploads;
  * - answer headers up to 8 kB: Rancher sends several cookies, and a SAML request in a `Location`; the tunnels of agents, which hold
  *   their buffer while they are idle, have NGINX's own 4 kB;
+ * - the access log is written once a second and not for every request: a tenth of the CPU;
  * - a smaller TLS buffer, because each idle WebSocket holds one; old workers end at last, and exhausted connections are logged.
  *
  * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, one
@@ -100,7 +98,7 @@ ${block(
         '"protocol":"$server_protocol","status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,"upstream":"$upstream_addr",'
         '"upstream_status":"$upstream_status","upstream_connect_seconds":"$upstream_connect_time",'
         '"upstream_seconds":"$upstream_response_time","tls":"$ssl_protocol","tls_resumed":"$ssl_session_reused"}';
-    access_log /var/log/nginx/access.log main;
+    access_log /var/log/nginx/access.log main buffer=64k flush=1s;
 
     keepalive_requests 1000;
     keepalive_min_timeout 5s; # nginx >= 1.27.4
@@ -111,7 +109,7 @@ ${block(
     client_max_body_size ${settings.maxBodySize};
     client_body_buffer_size 128k;
 
-    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_protocols ${settings.minTlsVersion === "1.2" ? "TLSv1.2 " : ""}TLSv1.3;
     ssl_ciphers ${ciphers.join(":")};
     ssl_prefer_server_ciphers off;
     ssl_ecdh_curve X25519:prime256v1:secp384r1;
@@ -214,7 +212,7 @@ ${location("^~ /v3/connect", "proxy_buffer_size 4k;")}
 
     # For this host only.
     server {
-        listen 127.0.0.1:${statusPort};
+        listen 127.0.0.1:${settings.statusPort};
         server_name localhost;
         access_log off;
         location = /healthz {

@@ -10,7 +10,7 @@ import { shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { validated } from "../validation";
 import { Vrrp } from "./keepalivedConf";
-import { certificateFiles, mostWorkerConnections, statusPort, upgradeGains } from "./nginxConf";
+import { certificateFiles, mostWorkerConnections, upgradeGains } from "./nginxConf";
 import { activeHost, Observation, pairFault, parseObservation } from "./observation";
 import { describeFiles, releaseFiles, releaseOf } from "./release";
 import { nginxLoadBalancerSchema, NginxSettings } from "./schema";
@@ -60,6 +60,11 @@ export interface NginxTuningArgs {
      */
     failTimeoutSeconds?: pulumi.Input<number>;
     /**
+     * Seconds after which a connection to a node that is silently gone is ended, and what waits for its answer gets an error.
+     * Default 22, instead of the two hours of Linux. They are kernel settings, for the whole host.
+     */
+    deadPeerTimeoutSeconds?: pulumi.Input<number>;
+    /**
      * Connections of one worker process, from clients and to nodes together: a WebSocket takes two, and NGINX begins to close
      * connections at 15/16 of it. Default: what the host's open file limit allows, at most 32768. Refused above that limit.
      */
@@ -72,6 +77,11 @@ export interface NginxTuningArgs {
     /** Largest request body, for example `256m`, which is the default; NGINX's own 1m is too little for charts and manifests. */
     maxBodySize?: pulumi.Input<string>;
     /**
+     * Oldest version of TLS that clients may speak, `1.2` or `1.3`. Default 1.2, the intermediate configuration of Mozilla: 1.3
+     * alone shuts out agents and tools of before 2018.
+     */
+    minTlsVersion?: pulumi.Input<"1.2" | "1.3">;
+    /**
      * Seconds for which browsers insist on HTTPS (HSTS). Default 0, off: with a private CA it takes away the way past a warning,
      * and browsers do not forget it before the time is over.
      */
@@ -81,6 +91,8 @@ export interface NginxTuningArgs {
      * address that connects is the client's, and nothing that a client writes there reaches Rancher.
      */
     trustedProxies?: pulumi.Input<pulumi.Input<string>[]>;
+    /** Port of `/healthz`, `/status` and `/release` on 127.0.0.1, for the host itself only. Default 10280. */
+    statusPort?: pulumi.Input<number>;
     /** Directives that the other arguments do not cover. Default none. */
     extraDirectives?: ExtraDirectivesArgs;
 }
@@ -249,7 +261,7 @@ const scripts = ["host", "packages", "original", "release", "drift", "verbs"].ma
 
 /** The program that says what on a host differs from what was last applied. */
 export function probeScript(): string {
-    return shellProgram(scripts, { status_port: String(statusPort) });
+    return shellProgram(scripts, {});
 }
 
 /**
@@ -261,8 +273,8 @@ export function hostScript(owner: string, settings: NginxSettings, epoch: number
     return shellProgram(scripts, {
         owner,
         drift_epoch: String(epoch),
-        status_port: String(statusPort),
         hostname: settings.hostname,
+        status_port: String(settings.statusPort),
         release: releaseOf(settings, vrrp),
         certificates: certificateFiles(settings)
             .map(({ chain, key }) => `${chain} ${key}`)

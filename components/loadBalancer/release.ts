@@ -29,7 +29,7 @@ function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: stri
     const { certificateChain, privateKey, secondCertificate, certificateOnHost } = settings;
     const files: ReleaseFiles = {
         "nginx.conf": nginxConf(settings, release),
-        "sysctl.conf": sysctls,
+        "sysctl.conf": sysctls(settings),
         "nginx.service.conf": `${managed}[Service]\nRestart=on-failure\nRestartSec=1\n${vrrp ? downSignal : ""}`,
     };
     if (certificateChain && privateKey) Object.assign(files, pem(certificateChain, privateKey, ""));
@@ -38,7 +38,7 @@ function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: stri
     if (vrrp) {
         files["keepalived.conf"] = keepalivedConf(vrrp);
         files["keepalived.service.conf"] = `${managed}[Service]\nRestart=always\nRestartSec=1\n`;
-        files["nginx-answers"] = healthCheck;
+        files["nginx-answers"] = healthCheck(settings.statusPort);
     }
     return files;
 }

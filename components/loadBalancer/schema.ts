@@ -31,16 +31,19 @@ const nginxTuningSchema = z.strictObject({
     readTimeoutSeconds: seconds(0).min(900, "expected at least 900: a shell in the browser would be cut off after less").default(1800),
     maxFails: z.number().int().min(0).max(1000).default(3),
     failTimeoutSeconds: seconds(1).max(3600).default(10),
+    deadPeerTimeoutSeconds: seconds(5).max(7200).default(22),
     workerConnections: z.number().int().min(512).max(1_000_000).optional(),
     workerShutdownTimeoutSeconds: seconds(1).default(3600),
     maxBodySize: z
         .string()
         .regex(/^\d+[kmg]$/, "expected a size such as 256m")
         .default("256m"),
+    minTlsVersion: z.enum(["1.2", "1.3"]).default("1.2"),
     hstsMaxAgeSeconds: seconds(0).default(0),
     trustedProxies: z
         .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], "expected an IP address or a network such as 10.0.0.0/8"))
         .default([]),
+    statusPort: z.number().int().min(1024).max(65535).default(10280),
     extraDirectives: extraDirectivesSchema.prefault({}),
 });
 

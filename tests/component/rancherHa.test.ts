@@ -191,6 +191,16 @@ describe("other ways", () => {
     });
 });
 
+test("a load balancer on a worker is refused before anything is made", async () => {
+    const made: string[] = [];
+    const hosts = args.loadBalancer.hosts.map(host => ({ ...host, host: "192.0.2.31" }));
+    const building = build({ loadBalancer: { hosts } }, { mock: resource => (made.push(resource.type), mock(resource)) });
+    await expect(building).rejects.toThrow(
+        /^RancherHa rancher: loadBalancer\.hosts\[0\]\.host: expected a host of its own, not a worker node, .*, found "192\.0\.2\.31"/,
+    );
+    expect(made.filter(type => !/:(Stack|RancherHa)$/.test(type))).toEqual([]);
+});
+
 test("in a first preview everything is planned, and a literal that is wrong is refused", async () => {
     const first = { preview: true, mock: undefined };
     const preview = await build({}, first);

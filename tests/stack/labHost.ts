@@ -11,7 +11,7 @@ import { hostScript, probeScript } from "../../components/loadBalancer/nginxLoad
 import { parseObservation } from "../../components/loadBalancer/observation";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { addressOf, hostExec, Instance, labFiles, removeHost, startHost } from "../../lab/lab";
-import { run } from "../../lab/process";
+import { run, until } from "../../lab/process";
 import { issue, Issued } from "../certificates";
 import { hostDigest, hostKeyOf } from "./testStack";
 
@@ -187,6 +187,20 @@ export const served = async (of: Issued) =>
     expect(await ask()).toEqual({ status: 200, body: `${hostname} https`, fingerprint: await fingerprint(of) });
 export const workers = () => onHost("pgrep -P $(cat /run/nginx.pid) | sort");
 
+/** Runs a verb that is killed on the host, with all that it started, once it has said `line` and `moment`, a shell condition, is true. */
+export async function killed(verb: string, text: string, line: string, moment: string): Promise<void> {
+    let end: Promise<unknown> | undefined;
+    await ssh(verb, text, {
+        before: "echo $$ >/run/killed.pid;",
+        onLine: said => {
+            if (said.includes(line)) end ??= onHost(`until ${moment}; do sleep 0.02; done; kill -9 -$(cat /run/killed.pid)`);
+        },
+    });
+    expect(end).toBeDefined();
+    await end;
+    await runOnHostIsOver();
+}
+
 /** The program is refused with these words, and the host is as it was, byte by byte, and still serves. */
 export async function refused(text: string, words: RegExp): Promise<void> {
     const serves = (await hostExec(instance, host, ["test", "-e", "/var/lib/pulumi-rancher-ha"], { tolerate: true })).code === 0;
@@ -207,6 +221,20 @@ export async function broken(breakIt: string, mendIt: string, work: () => Promis
     } finally {
         await onHost(mendIt);
     }
+}
+
+/** Lines of the access log, once there is one for each of these: NGINX writes them within a second. */
+export async function logged(...expected: object[]): Promise<any[]> {
+    let lines: any[] = [];
+    const isThere = (each: object) => lines.some(line => Object.entries(each).every(([key, value]) => line[key] === value));
+    await until(`${JSON.stringify(expected)} in the access log`, 10, async () => {
+        lines = (await onHost("cat /var/log/nginx/access.log"))
+            .split("\n")
+            .filter(Boolean)
+            .map(line => JSON.parse(line));
+        return expected.every(isThere);
+    });
+    return lines;
 }
 
 /** Waits until no run works on the host any more. */

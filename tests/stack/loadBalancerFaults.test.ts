@@ -24,6 +24,8 @@ import {
     hostState,
     instance,
     keys,
+    killed,
+    logged,
     onHost,
     owner,
     probe,
@@ -276,6 +278,16 @@ describe("clients", () => {
         await expect(handshake(old)).rejects.toThrow(/alert protocol version/);
     });
 
+    test("with TLS 1.2 are refused when that is wanted, and what is for the host alone may have another port", async () => {
+        await apply(program({ minTlsVersion: "1.3", statusPort: 10281 }));
+        await expect(handshake({ maxVersion: "TLSv1.2" })).rejects.toThrow(/alert protocol version/);
+        expect(await handshake({})).toMatchObject({ protocol: "TLSv1.3" });
+        expect(await onHost("curl -s http://127.0.0.1:10281/healthz")).toBe("ok\n");
+        expect(await probe()).toBe("in sync");
+        await apply(program());
+        expect(await probe()).toBe("in sync");
+    });
+
     test.each(["TLSv1.2", "TLSv1.3"] as const)("with %s are served, and resume their session", async version => {
         const only = { minVersion: version, maxVersion: version };
         const first = await handshake(only);
@@ -347,27 +359,15 @@ describe("clients", () => {
 });
 
 describe("the access log", () => {
-    const lines = async () =>
-        (await onHost("cat /var/log/nginx/access.log"))
-            .trim()
-            .split("\n")
-            .map(line => JSON.parse(line));
-
     test("is JSON with upstream timings, without the token of an import", async () => {
         await send({}, { path: "/v3/import/abcdef-token-abcdef.yaml?a=b" });
-        await send({}, { path: "/v3//import/abcdef-token-abcdef.yaml" });
+        await send({}, { path: "/v3//import/abcdef-token-abcdef.yaml", method: "HEAD" });
         await send({}, { path: '/quoted"?a=b' });
-        const [first, second, third] = (await lines()).slice(-3);
-        expect(first).toMatchObject({
-            method: "GET",
-            uri: "/v3/import/",
-            status: 200,
-            client: address.replace(/\d+$/, "1"),
-            tls: "TLSv1.3",
-        });
+        const uri = "/v3/import/";
+        const lines = await logged({ uri, method: "GET" }, { uri, method: "HEAD" }, { uri: '/quoted"?a=b' });
+        const first = lines.find(line => line.uri === uri && line.method === "GET");
+        expect(first).toMatchObject({ status: 200, client: address.replace(/\d+$/, "1"), tls: "TLSv1.3" });
         expect(Number(first.upstream_seconds)).toBeGreaterThanOrEqual(0);
-        expect(second.uri).toBe("/v3/import/");
-        expect(third.uri).toBe('/quoted"?a=b');
         expect(await onHost("cat /var/log/nginx/*.log | grep -c abcdef-token || true")).toBe("0\n");
     });
 
@@ -378,6 +378,7 @@ describe("the access log", () => {
             expect(await send({}, { path: "/v3/import/abcdef-token-abcdef.yaml" })).toBe(502);
             expect(await send({}, { path: "/elsewhere" })).toBe(502);
             expect(await onHost("grep -c elsewhere /var/log/nginx/error.log")).not.toBe("0\n");
+            await logged({ uri: "/v3/import/", status: 502 }, { uri: "/elsewhere" });
             expect(await onHost("cat /var/log/nginx/*.log | grep -c abcdef-token || true")).toBe("0\n");
         });
     });
@@ -664,6 +665,21 @@ test("a host with an NGINX of somebody else is taken over without a moment witho
             await served(certificate);
         },
     );
+    // Killed when their files are back, and the service does not know it yet.
+    const kept = `${state}/original/nginx`;
+    const hangs = `[ ! -e ${kept}/restoring ] || sleep 60; exec /usr/bin/systemctl "$@"`;
+    await broken(
+        `printf '#!/bin/sh\\n%s\\n' '${hangs}' >/usr/local/sbin/systemctl; chmod 755 /usr/local/sbin/systemctl`,
+        "rm /usr/local/sbin/systemctl",
+        () =>
+            killed(
+                "destroy",
+                program(),
+                "putting the configuration of nginx back",
+                `diff -r --no-dereference ${kept}/etc /etc/nginx >/dev/null`,
+            ),
+    );
+    await served(certificate);
     expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
     expect(await hostState()).toBe(before);
     expect(await theirs()).toBe("theirs");

@@ -7,7 +7,7 @@ import { join } from "path";
 import { connect as connectTls } from "tls";
 import { command } from "../../lab/engine/providers/command";
 import { labFiles } from "../../lab/lab";
-import { run } from "../../lab/process";
+import { run, until } from "../../lab/process";
 import {
     Applied,
     address,
@@ -22,6 +22,8 @@ import {
     hostname,
     instance,
     keys,
+    killed,
+    logged,
     newCertificate,
     onHost,
     owner,
@@ -138,7 +140,7 @@ describe("a host that serves", () => {
     test("answers over IPv6, and tells the nodes the client's address", async () => {
         const answer = await onHost(`curl -sk -w ' %{http_version}' --resolve ${hostname}:443:[::1] https://${hostname}/`);
         expect(answer).toBe(`${hostname} https 2`);
-        expect(JSON.parse(await onHost("tail -n 1 /var/log/nginx/access.log"))).toMatchObject({ client: "::1", status: 200 });
+        await logged({ client: "::1", status: 200 });
         const redirect = `curl -s -o /dev/null -w '%{redirect_url}' --resolve ${hostname}:80:[::1] http://${hostname}/dashboard`;
         expect(await onHost(redirect)).toBe(`https://${hostname}/dashboard`);
     });
@@ -245,6 +247,18 @@ describe("a host that serves", () => {
                         "[^]*the previous release was put back",
                 ),
             ));
+
+        test("nor does it take a release with which a run was killed before it was verified", async () => {
+            const ping = `curl -sk -o /dev/null -w '%{http_code}' --resolve ${hostname}:443:127.0.0.1 https://${hostname}/ping`;
+            await killed("apply", program({ upstreamPort: 9 }), "switching", `[ "$(${ping})" = 502 ]`);
+            expect((await ask()).status).toBe(502);
+            expect(await ssh("apply", program({ upstreamPort: 9 }))).toMatchObject({
+                code: 1,
+                said: expect.stringMatching(/as the previous release gave \(200\), found 502[^]*the previous release was put back/),
+            });
+            await until("workers of the previous release", 10, async () => (await ask()).status === 200);
+            await served(certificate);
+        });
 
         test("port 443 taken by another process while NGINX is down", async () => {
             await onHost("systemctl stop nginx");
@@ -424,6 +438,13 @@ describe("a host that serves", () => {
             said: expect.stringContaining("the package logrotate stays: needy depends on logrotate"),
         });
         await onHost("dpkg --purge needy logrotate libpopt0 >/dev/null 2>&1; rm -rf /run/needy*");
+        expect(await hostState()).toBe(pristine);
+        await apply(program());
+    });
+
+    test("destroy that is killed while it removes packages is finished by the next", async () => {
+        await killed("destroy", program(), "removing packages", "[ ! -e /usr/sbin/nginx ]");
+        expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
         expect(await hostState()).toBe(pristine);
         await apply(program());
     });

@@ -163,6 +163,17 @@ test("a change reaches the host that users do not reach first, and no request is
     await up();
 });
 
+test("a certificate is replaced on both hosts, and no request is lost", async () => {
+    const renewed = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
+    const changes = { certificateChain: renewed.certificate, privateKey: renewed.privateKey };
+    const { asked, failures } = await underLoad(() => up(changes));
+    expect(asked).toBeGreaterThan(20);
+    expect(failures).toEqual([]);
+    expect(await everywhere("cat /etc/nginx/rancher-ha/fullchain.pem")).toEqual([renewed.certificate, renewed.certificate]);
+    await noChanges(changes);
+    await up();
+});
+
 test("a change that the first host refuses never reaches the second", async () => {
     const active = await holder();
     const before = await Promise.all(hosts.map(release));

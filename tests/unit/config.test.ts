@@ -317,7 +317,7 @@ describe("faults of the cluster and of Rancher are found before anything is chan
                 c.loadBalancer.hosts.push({ ...c.loadBalancer.hosts[0], address: "192.0.2.22" });
                 c.loadBalancer.virtualIp = { address: "192.0.2.31" };
             },
-            "loadBalancer.virtualIp.address: expected an address that nothing else uses, found that of a node, 192.0.2.31",
+            "loadBalancer.virtualIp.address: expected an address that nothing else uses, not that of a node, found \"192.0.2.31\"",
         ],
         [
             "a value that another argument sets",
@@ -327,7 +327,7 @@ describe("faults of the cluster and of Rancher are found before anything is chan
         [
             "a load balancer on a worker",
             c => (c.loadBalancer.hosts[0].address = "192.0.2.31"),
-            /^loadBalancer\.hosts\[0\]\.address: expected a host of its own, found the worker node 192\.0\.2\.31/,
+            /^loadBalancer\.hosts\[0\]\.address: expected a host of its own, not a worker node, .*, found "192\.0\.2\.31"$/,
         ],
         [
             "a load balancer on a worker of a cluster that is there already",
@@ -340,7 +340,7 @@ describe("faults of the cluster and of Rancher are found before anything is chan
                     kubernetesVersion: "v1.30.14",
                 };
             },
-            /^loadBalancer\.hosts\[0\]\.address: expected a host of its own, found the worker node 192\.0\.2\.21/,
+            /^loadBalancer\.hosts\[0\]\.address: expected a host of its own, not a worker node, .*, found "192\.0\.2\.21"$/,
         ],
         [
             "two clusters",

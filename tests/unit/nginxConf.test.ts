@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { forHost, mostWorkerConnections, nginxConf, statusPort, sysctls, upgradeGains } from "../../components/loadBalancer/nginxConf";
+import { forHost, mostWorkerConnections, nginxConf, sysctls, upgradeGains } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles, releaseOf } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { describeIssues } from "../../components/validation";
@@ -161,7 +161,7 @@ test("every port for users is open over IPv6 too, unless the host has none", () 
 test("the status server listens on the loopback address only", () => {
     const status = servers(render()).filter(each => each.includes("stub_status"));
     expect(status).toHaveLength(1);
-    expect(status[0].match(/listen [^;]+;/g)).toEqual([`listen 127.0.0.1:${statusPort};`]);
+    expect(status[0].match(/listen [^;]+;/g)).toEqual(["listen 127.0.0.1:10280;"]);
 });
 
 test("the token in the path of an import is not logged", () => {
@@ -188,6 +188,8 @@ test("what a user tunes arrives", () => {
         failTimeoutSeconds: 7,
         workerShutdownTimeoutSeconds: 60,
         hstsMaxAgeSeconds: 300,
+        minTlsVersion: "1.3",
+        statusPort: 10281,
         trustedProxies: ["10.0.0.0/8"],
         extraDirectives: { http: "limit_conn_zone $binary_remote_addr zone=a:1m;", server: "limit_conn a 10;", location: "limit_rate 1m;" },
     });
@@ -205,6 +207,8 @@ test("what a user tunes arrives", () => {
         "worker_shutdown_timeout 60s;",
         'add_header Strict-Transport-Security "max-age=300" always;',
         "set_real_ip_from 10.0.0.0/8;",
+        "ssl_protocols TLSv1.3;",
+        "listen 127.0.0.1:10281;",
     ])
         expect(text).toContain(expected);
     expect(block(text, "http")).toContain("limit_conn_zone");
@@ -313,9 +317,19 @@ describe("lines marked for some versions of NGINX", () => {
 });
 
 test("kernel settings are lines that the kernel's own names match", () => {
-    const names = [...sysctls.matchAll(/^(net\.\S+) = \d+$/gm)].map(match => match[1]);
-    expect(sysctls.split("\n").filter(line => line && !line.startsWith("#"))).toHaveLength(names.length);
+    const text = sysctls(settings());
+    const names = [...text.matchAll(/^(net\.\S+) = \d+$/gm)].map(match => match[1]);
+    expect(text.split("\n").filter(line => line && !line.startsWith("#"))).toHaveLength(names.length);
     for (const name of names) expect(readFileSync(`/proc/sys/${name.replace(/\./g, "/")}`, "utf8")).toMatch(/^\d+\n$/);
+});
+
+test.each([5, 22, 100, 7200])("a peer that is silently gone is given up after deadPeerTimeoutSeconds, here %i", timeout => {
+    const text = sysctls(settings({ deadPeerTimeoutSeconds: timeout }));
+    const [idle, interval, probes] = ["time", "intvl", "probes"].map(name =>
+        Number(new RegExp(`tcp_keepalive_${name} = (\\d+)`).exec(text)![1]),
+    );
+    expect(idle + interval * probes).toBe(timeout);
+    expect(Math.min(idle, interval)).toBeGreaterThan(0);
 });
 
 test.each([

@@ -13,7 +13,7 @@ keys() {
         echo "served:$hostname:$(host_path "$chain")"
         case $chain in /*) echo "pair:$chain:$key" ;; esac
     done
-    echo workers:release
+    echo "workers:$status_port"
 }
 
 # KEY EXPECTED. What only running workers can tell is as expected while there are none: the service itself is told then.
@@ -27,7 +27,7 @@ value() {
     unit:*) echo "$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl is-active "$name" 2>/dev/null)" ;;
     served:*) if ! active nginx || serves "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
     pair:*) if belong_together "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
-    workers:*) if active nginx; then running_release; else echo "$2"; fi ;;
+    workers:*) if active nginx; then running_release "$name"; else echo "$2"; fi ;;
     esac
 }
 

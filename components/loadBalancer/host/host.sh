@@ -11,6 +11,8 @@ releases=$state/releases
 conf=/etc/nginx/nginx.conf
 # A link to the release that is served. nginx.conf is a link through it: one rename switches configuration, certificate and key.
 current=/etc/nginx/rancher-ha
+# There while a release is switched to and not yet verified: the one before, and the status that it answered with.
+unverified=$state/unverified
 undo=
 # What every file says that is ours.
 managed='Managed by Pulumi (pulumi-rancher-ha)'
@@ -29,14 +31,14 @@ package_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 active() { systemctl -q is-active "$1"; }
 
-# The release that the running workers say they serve, over the status port.
+# The release that the running workers say they serve: STATUS_PORT.
 running_release() {
     # shellcheck disable=SC2016 # variables of Perl
     timeout 2 perl -MIO::Socket::INET -e '
         my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0], Timeout => 2) or exit;
         print $s "GET /release HTTP/1.0\r\nHost: localhost\r\n\r\n";
         my @answer = <$s>;
-        print $answer[-1] if $answer[0] =~ / 200 /;' "$status_port" 2>/dev/null || true
+        print $answer[-1] if $answer[0] =~ / 200 /;' "$1" 2>/dev/null || true
 }
 
 fingerprint() { openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2; }

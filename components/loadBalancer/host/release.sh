@@ -150,7 +150,7 @@ activate() {
 
 # The release before is served again, or it is said that it is not. What nginx.conf leads to always stays.
 go_back() {
-    rm -f "$current.new" "$conf.new" "$state/manifest.new" "$state/owner.new"
+    rm -f "$current.new" "$conf.new" "$state/manifest.new" "$state/owner.new" "$unverified.new"
     echo "$places" | while read -r _ place _; do rm -f "$place.new"; done
     problem="the files cannot be put in place"
     if [ -n "$previous" ] && switch "$dir" "$previous" && activate "$dir" "$previous"; then
@@ -159,6 +159,7 @@ go_back() {
         if [ -e "$dir/keepalived.conf" ] && [ ! -e "$previous/keepalived.conf" ] && restore_product keepalived; then
             brought keepalived || rm -rf "$state/original/keepalived"
         fi
+        rm -f "$unverified"
         say "the previous release was put back"
     else
         say "the previous release could not be put back: ${previous:-there is none}: $problem. nginx.conf leads to $(readlink "$current"). Mend it, and run pulumi up again"
@@ -174,8 +175,8 @@ withdraw() {
 
 verify() {
     deadline=$(($(date +%s) + 10 + takeover_seconds))
-    until [ "$(running_release)" = "$release" ] && serves_certificates && answers_at_virtual_ip; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release, found release '$(running_release)'; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
+    until [ "$(running_release "$status_port")" = "$release" ] && serves_certificates && answers_at_virtual_ip; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release, found release '$(running_release "$status_port")'; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
         sleep 0.3
     done
     # Nodes that did not answer before may still be on their way.

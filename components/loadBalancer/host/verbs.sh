@@ -55,17 +55,28 @@ change() {
     dir=$(next_release)
     answered=$([ -z "$previous" ] || status_of_ping)
     is_of_a_node "$answered" || answered=
+    if [ -e "$state/manifest" ]; then remember_verified || fail "$state cannot be written. Check free space there. The host was left as it was"; fi
     mv -T "$stage" "$dir"
     if [ "$undo" = restore_host ]; then undo=withdraw; else undo=go_back; fi
     say "switching to release $release"
     { sync -f "$dir" && switch "$previous" "$dir"; } || fail "the new files could not be put in place"
     activate "$previous" "$dir" || fail "the new release cannot be put into operation: $problem"
     verify
+    rm -f "$unverified"
     record || fail "$state cannot be written. Check free space there"
     # From here on the new release stays, even when nobody listens to the result any more.
     undo=
     forget_old_releases
     say "serves release $release"
+}
+
+# What to go back to, and what users got from it, until the new release is verified. After a run that was killed before, that of then.
+remember_verified() {
+    if [ -s "$unverified" ]; then
+        read -r previous answered <"$unverified"
+    else
+        echo "$previous $answered" >"$unverified.new" && sync "$unverified.new" && mv -fT "$unverified.new" "$unverified"
+    fi
 }
 
 # What the host is like now, and whose it is.
