@@ -178,6 +178,13 @@ describe("a host that serves", () => {
         expect([await look(), await workers()]).toEqual(before);
     });
 
+    test("may be Ubuntu", () =>
+        broken(
+            "printf 'ID=ubuntu\\nID_LIKE=debian\\n' >/run/os-release; mount --bind /run/os-release /usr/lib/os-release",
+            "umount /usr/lib/os-release",
+            async () => expect((await apply(program())).said).toBe("lb2: nothing to change\n"),
+        ));
+
     test("is locked by a file that nobody else can hold", async () => {
         expect(await onHost("stat -c '%a %U' /run /run/pulumi-rancher-ha.lock")).toBe("755 root\n600 root\n");
     });

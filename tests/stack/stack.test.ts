@@ -196,6 +196,13 @@ describe("the stack that is up", () => {
         expect(again.result!.steps.filter(step => step.op !== "same")).toEqual([]);
     });
 
+    test("it came up without a way out of the lab for its nodes", async () => {
+        const routes = await Promise.all(
+            nodes.map(async node => (await hostExec(instance, node, ["ip", "route", "show", "default"])).stdout),
+        );
+        expect(routes).toEqual(["", "", ""]);
+    });
+
     test("a network that the live cluster does not have is refused in the preview", async () => {
         const { code, output: text } = await pulumi(tools, "preview", {
             edit: config => (config["pulumi-rancher-ha:cluster"].network = { clusterCidr: "10.52.0.0/16" }),

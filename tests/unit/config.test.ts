@@ -317,7 +317,7 @@ describe("faults of the cluster and of Rancher are found before anything is chan
                 c.loadBalancer.hosts.push({ ...c.loadBalancer.hosts[0], address: "192.0.2.22" });
                 c.loadBalancer.virtualIp = { address: "192.0.2.31" };
             },
-            "loadBalancer.virtualIp.address: expected an address that nothing else uses, not that of a node, found \"192.0.2.31\"",
+            'loadBalancer.virtualIp.address: expected an address that nothing else uses, not that of a node, found "192.0.2.31"',
         ],
         [
             "a value that another argument sets",
