@@ -18,6 +18,7 @@ export {
     NginxTuningArgs,
     VirtualIpArgs,
 } from "./loadBalancer/nginxLoadBalancer";
+export { TlsVersion } from "./loadBalancer/schema";
 export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAliases";
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";

@@ -169,7 +169,7 @@ async function scale(report: Report, quick: boolean, tools: string): Promise<voi
         const version = await nginxVersion(host);
         let [lost, asked] = [0, 0];
         for (let round = 0; round < (quick ? 1 : 3); round++) {
-            const running = traffic.run(`requests --address ${at}:443 --rate 200 --seconds 30 --path '/?d=5'`);
+            const running = traffic.run(`requests --address ${at}:443 --rate 200 --seconds 40 --path '/?d=5'`);
             for (const nodes of [upstreams.slice(0, 2), upstreams]) {
                 await pause(3);
                 await change(nodes);

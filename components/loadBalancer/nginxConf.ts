@@ -1,4 +1,4 @@
-import { NginxSettings } from "./schema";
+import { NginxSettings, TlsVersion } from "./schema";
 
 /** Kernel settings of a load balancer host. Upstream sockets take their keep-alive times from here only. */
 export function sysctls({ deadPeerTimeoutSeconds }: NginxSettings): string {
@@ -109,7 +109,7 @@ ${block(
     client_max_body_size ${settings.maxBodySize};
     client_body_buffer_size 128k;
 
-    ssl_protocols ${settings.minTlsVersion === "1.2" ? "TLSv1.2 " : ""}TLSv1.3;
+    ssl_protocols ${settings.minTlsVersion === TlsVersion.Tls12 ? "TLSv1.2 " : ""}TLSv1.3;
     ssl_ciphers ${ciphers.join(":")};
     ssl_prefer_server_ciphers off;
     ssl_ecdh_curve X25519:prime256v1:secp384r1;

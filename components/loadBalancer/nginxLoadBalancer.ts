@@ -13,7 +13,7 @@ import { Vrrp } from "./keepalivedConf";
 import { certificateFiles, mostWorkerConnections, upgradeGains } from "./nginxConf";
 import { activeHost, Observation, pairFault, parseObservation } from "./observation";
 import { describeFiles, releaseFiles, releaseOf } from "./release";
-import { nginxLoadBalancerSchema, NginxSettings } from "./schema";
+import { nginxLoadBalancerSchema, NginxSettings, TlsVersion } from "./schema";
 
 /** Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live; none may open a port. */
 export interface ExtraDirectivesArgs {
@@ -80,7 +80,7 @@ export interface NginxTuningArgs {
      * Oldest version of TLS that clients may speak, `1.2` or `1.3`. Default 1.2, the intermediate configuration of Mozilla: 1.3
      * alone shuts out agents and tools of before 2018.
      */
-    minTlsVersion?: pulumi.Input<"1.2" | "1.3">;
+    minTlsVersion?: pulumi.Input<TlsVersion>;
     /**
      * Seconds for which browsers insist on HTTPS (HSTS). Default 0, off: with a private CA it takes away the way past a warning,
      * and browsers do not forget it before the time is over.

@@ -5,6 +5,10 @@ import { dnsNameSchema, hostConnectionSchema, ipAddressSchema, portSchema, priva
 import { DriftMode } from "../host/drift";
 import { whenKnown } from "../validation";
 
+/** Versions of TLS. */
+export const TlsVersion = { Tls12: "1.2", Tls13: "1.3" } as const;
+export type TlsVersion = (typeof TlsVersion)[keyof typeof TlsVersion];
+
 const seconds = (lowest: number) => z.number().int().min(lowest);
 
 /** An absolute path as NGINX, systemd and a shell all read it alike. */
@@ -38,7 +42,7 @@ const nginxTuningSchema = z.strictObject({
         .string()
         .regex(/^\d+[kmg]$/, "expected a size such as 256m")
         .default("256m"),
-    minTlsVersion: z.enum(["1.2", "1.3"]).default("1.2"),
+    minTlsVersion: z.enum(TlsVersion).default(TlsVersion.Tls12),
     hstsMaxAgeSeconds: seconds(0).default(0),
     trustedProxies: z
         .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], "expected an IP address or a network such as 10.0.0.0/8"))
