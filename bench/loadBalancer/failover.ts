@@ -165,10 +165,11 @@ async function scale(report: Report, quick: boolean, tools: string): Promise<voi
         ["lb3", address("lb3"), alone],
     ];
     const rows: string[][] = [];
+    const rounds = quick ? 1 : 3;
     for (const [host, at, change] of cases) {
         const version = await nginxVersion(host);
         let [lost, asked] = [0, 0];
-        for (let round = 0; round < (quick ? 1 : 3); round++) {
+        for (let round = 0; round < rounds; round++) {
             const running = traffic.run(`requests --address ${at}:443 --rate 200 --seconds 40 --path '/?d=5'`);
             for (const nodes of [upstreams.slice(0, 2), upstreams]) {
                 await pause(3);
@@ -180,5 +181,9 @@ async function scale(report: Report, quick: boolean, tools: string): Promise<voi
         rows.push([version, String(asked), String(lost)]);
         report.target(`requests lost by a node that leaves and comes back, NGINX ${version}`, lost, "≤", 0, "");
     }
-    report.table("A node leaves the upstreams and comes back, three times, through the component", ["NGINX", "requests", "lost"], rows);
+    report.table(
+        `A node leaves the upstreams and comes back, in ${rounds} rounds, through the component`,
+        ["NGINX", "requests", "lost"],
+        rows,
+    );
 }

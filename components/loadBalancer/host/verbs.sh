@@ -50,12 +50,8 @@ apply() {
 
 change() {
     was_active=$(active nginx && echo yes || echo no)
-    # Where the link was lost, the release before is the last one.
-    previous=$(readlink -e "$current" || find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort | tail -n 1)
+    find_previous || fail "$state cannot be written. Check free space there. The host was left as it was"
     dir=$(next_release)
-    answered=$([ -z "$previous" ] || status_of_ping)
-    is_of_a_node "$answered" || answered=
-    if [ -e "$state/manifest" ]; then remember_verified || fail "$state cannot be written. Check free space there. The host was left as it was"; fi
     mv -T "$stage" "$dir"
     if [ "$undo" = restore_host ]; then undo=withdraw; else undo=go_back; fi
     say "switching to release $release"
@@ -71,12 +67,16 @@ change() {
 }
 
 # What to go back to, and what users got from it, until the new release is verified. After a run that was killed before, that of then.
-remember_verified() {
+find_previous() {
     if [ -s "$unverified" ]; then
         read -r previous answered <"$unverified"
-    else
-        echo "$previous $answered" >"$unverified.new" && sync "$unverified.new" && mv -fT "$unverified.new" "$unverified"
+        return
     fi
+    # Where the link was lost, the release before is the last one.
+    previous=$(readlink -e "$current" || find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort | tail -n 1)
+    answered=$([ -z "$previous" ] || status_of_ping)
+    is_of_a_node "$answered" || answered=
+    [ ! -e "$state/manifest" ] || { echo "$previous $answered" >"$unverified.new" && sync "$unverified.new" && mv -fT "$unverified.new" "$unverified"; }
 }
 
 # What the host is like now, and whose it is.
