@@ -104,6 +104,8 @@ export function parseConfig(
     };
     const ssh = group("ssh") ?? {};
     const privateKey = ssh.privateKey ?? read("privateKeyFile", ssh.privateKeyFile);
+    if (ssh.privateKey !== undefined && ssh.privateKeyFile !== undefined)
+        problems.push(`${prefix}ssh.privateKeyFile: expected nothing beside ssh.privateKey, found both. Remove one`);
     if (privateKey === undefined && !ssh.privateKeyFile)
         problems.push(`${prefix}ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing`);
     const hostKeys = knownHosts(read("knownHostsFile", ssh.knownHostsFile) ?? "");
@@ -208,9 +210,10 @@ export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) =>
         if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name, encrypted)]));
         return value;
     };
-    return Object.fromEntries(
-        Object.entries(args).map(([name, value]) => [name, marked(value, name, isEncrypted(name))]),
-    ) as unknown as RancherHaArgs;
+    // Of a certificate on the hosts, what is called a key is a path.
+    const { certificateOnHost, ...others } = args;
+    const entries = Object.entries(others).map(([name, value]) => [name, marked(value, name, isEncrypted(name))]);
+    return { ...Object.fromEntries(entries), certificateOnHost } as unknown as RancherHaArgs;
 }
 
 function decode(text: string): unknown {

@@ -30,7 +30,8 @@ async function up(): Promise<void> {
     const checks = await run("node", ["-", "apply"], {
         input: verificationProgram({ hostname, addresses: [address], caCertificate, bootstrapPassword, after: [], timeoutSeconds: 60 }),
     });
-    const caFile = join(labFiles(instance).folder, "ca.pem");
+    const { folder } = labFiles(instance);
+    const caFile = join(folder, "ca.pem");
     writeFileSync(caFile, caCertificate);
     process.stdout.write(`
 ${checks.stdout
@@ -47,7 +48,7 @@ ${changed ? "The stack is up." : "Nothing had to be changed: the stack is as it 
                 curl --cacert ${caFile} --resolve ${hostname}:443:${address} ${url}/ping
                 to trust it on this machine: cp ${caFile} /usr/local/share/ca-certificates/rancher-ha-lab.crt && update-ca-certificates
   login         admin, with the password that \`make output NAME=bootstrapPassword\` prints
-  kubectl       make output NAME=kubeconfig >kubeconfig && ${join(stack.tools, "kubectl")} --kubeconfig kubeconfig get pods --all-namespaces
+  kubectl       (umask 077; make output NAME=kubeconfig >${folder}/kubeconfig); ${join(stack.tools, "kubectl")} --kubeconfig ${folder}/kubeconfig get pods --all-namespaces
   made of       1 load balancer host, 3 nodes with all roles, CA, CA secret, Rancher release; \`make preview\` compares, \`make down\` removes
 `);
 }

@@ -17,9 +17,9 @@ export type KeyAlgorithm = (typeof KeyAlgorithm)[keyof typeof KeyAlgorithm];
 
 /** What a user decides about a private CA. */
 export interface PrivateCaSettingsArgs {
-    /** Further DNS names the certificate covers. Default none. */
+    /** Further DNS names the certificate covers. Default none. The load balancer still answers for `hostname` alone. */
     dnsNames?: pulumi.Input<pulumi.Input<string>[]>;
-    /** IP addresses the certificate covers. Default none. */
+    /** IP addresses the certificate covers. Default none. The load balancer still answers for `hostname` alone. */
     ipAddresses?: pulumi.Input<pulumi.Input<string>[]>;
     /** Kind of both private keys. Default `ecdsa`. Changing it makes another CA: every agent must be given it. */
     algorithm?: pulumi.Input<KeyAlgorithm>;

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Looks at a node after `rke remove`, which says success even when its cleaner failed. Prints what was left behind.
-for container in $(docker ps --all --format '{{.Names}}' | grep -E '^(etcd|etcd-rolling-snapshots|kube-.*|kubelet|kube-proxy|nginx-proxy|service-sidekick|rke-.*|cert-deployer|cluster-state-deployer|share-mnt)$'); do
+for container in $(docker ps --all --format '{{.Names}}' | grep -E '^(k8s_.*|etcd|etcd-rolling-snapshots|kube-.*|kubelet|kube-proxy|nginx-proxy|service-sidekick|rke-.*|cert-deployer|cluster-state-deployer|share-mnt)$'); do
     echo "container $container"
 done
 # Through Docker, because the user need not be able to read these folders.

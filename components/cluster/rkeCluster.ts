@@ -138,12 +138,9 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
                 observe: () =>
                     observe(
                         pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)),
-                        child,
-                    ).apply(found => {
-                        const refused = /^refused: ([^]*)/.exec(found)?.[1];
-                        if (refused) throw new pulumi.ResourceError(`RkeCluster ${name}: ${refused}`, this, true);
-                        return found;
-                    }),
+                        `RkeCluster ${name}`,
+                        this,
+                    ),
                 desired: { "cluster.yml": secretAs({ ...args, sshPrivateKey: undefined }, cluster.apply(clusterYml)) },
             },
             child,
@@ -233,6 +230,7 @@ function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, 
             now: "@now@",
             ca_certificate: state.desiredState.certificatesBundle["kube-ca"].certificatePEM,
         }),
+        removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
         leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
     });
 }

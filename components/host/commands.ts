@@ -68,27 +68,33 @@ export function runnerProgram(
 }
 
 /**
- * Runs a Node program at every preview and update and returns what it prints. Read-only programs that never fail: an
- * exit code other than 0 fails the whole Pulumi program.
+ * Runs a Node program at every preview and update for a component and returns what it prints. Read-only programs that never fail:
+ * an exit code other than 0 fails the whole Pulumi program. So does `refused: <reason>`, before anything is changed.
  */
-export function observe(program: pulumi.Input<string>, opts: pulumi.InvokeOutputOptions): pulumi.Output<string> {
+export function observe(program: pulumi.Input<string>, what: string, component: pulumi.Resource): pulumi.Output<string> {
     const result = command.local.runOutput(
         { command: "exec timeout -k 5 40 node - probe", stdin: pulumi.secret(program), logging: command.local.Logging.None },
-        opts,
+        { parent: component },
     );
-    return pulumi.unsecret(result.stdout);
+    return pulumi.unsecret(result.stdout).apply(found => {
+        const reason = /^refused: ([^]*)/.exec(found)?.[1];
+        if (reason) throw new pulumi.ResourceError(`${what}: ${reason}`, component, true);
+        return found;
+    });
 }
 
 /** Runs the `probe` verb of a shell program on a host; `unreachable: <reason>` when it cannot. */
 export function observeHost(
     connection: pulumi.Input<HostConnection>,
     program: pulumi.Input<string>,
-    opts: pulumi.InvokeOutputOptions,
+    what: string,
+    component: pulumi.Resource,
 ): pulumi.Output<string> {
     const sources = ["ssh.js", "probeHost.js"].map(file => join(__dirname, "runner", file));
     return observe(
         pulumi.all([connection, program]).apply(([host, script]) => nodeProgram(sources, { host, program: script })),
-        opts,
+        what,
+        component,
     );
 }
 

@@ -17,8 +17,8 @@ const inSync = "in sync";
 export interface DriftArgs {
     mode: DriftMode;
     /**
-     * What the probe found: `in sync`, `absent: <what>` (it may not have been made yet), `unreachable: <reason>`, or one line for each
-     * thing that differs. Asked only when needed.
+     * What the probe found: `in sync`, `absent: <what>` (lost, or not made yet), `unreachable: <reason>`, or one line for each thing
+     * that differs. Asked only when needed.
      */
     observe: () => pulumi.Output<string>;
     /** What the host should hold, for the reader of a preview: text of public files, digests of secret ones. */
@@ -33,13 +33,13 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
     if (args.mode === DriftMode.Off) return pulumi.output(0);
     const observed = args.observe().apply(found => {
         if (found === inSync) return inSync;
-        const [, absent, reason] = /^(?:(absent)|unreachable): ([^]*)$/.exec(found || "unreachable: the probe said nothing") ?? [];
+        const reason = /^unreachable: ([^]*)$/.exec(found || "unreachable: the probe said nothing")?.[1];
         if (reason) {
-            void pulumi.log[absent ? "info" : "warn"](`${name}: drift is not known: ${reason}`);
+            void pulumi.log.warn(`${name}: drift is not known: ${reason}`);
             return inSync;
         }
         if (args.mode === DriftMode.Warn) {
-            void pulumi.log.warn(`${name}: not as configured:\n${found}`);
+            void pulumi.log[found.startsWith("absent: ") ? "info" : "warn"](`${name}: not as configured:\n${found}`);
             return inSync;
         }
         return found;

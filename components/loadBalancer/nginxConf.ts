@@ -46,7 +46,7 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, one
  * that listens on `[::]` is for hosts with IPv6, and `@connections@` and `@open_files@` come from the host's open file limit.
  * Certificate paths are relative to nginx.conf, so that the same text can be checked in a staging folder. The status server tells
- * `release`, so that it is known what the running workers have loaded.
+ * `release` and the process that answers, so that it is known what the running workers have loaded.
  */
 export function nginxConf(settings: NginxSettings, release: string): string {
     const { hostname, upstreams, upstreamPort, readTimeoutSeconds, trustedProxies, extraDirectives, hstsMaxAgeSeconds } = settings;
@@ -222,7 +222,7 @@ ${location("^~ /v3/connect", "proxy_buffer_size 4k;")}
             stub_status;
         }
         location = /release {
-            return 200 "${release}\\n";
+            return 200 "${release} $pid\\n";
         }
         location / {
             return 404;

@@ -13,7 +13,7 @@ import { Vrrp } from "./keepalivedConf";
 import { certificateFiles, mostWorkerConnections, upgradeGains } from "./nginxConf";
 import { activeHost, Observation, pairFault, parseObservation } from "./observation";
 import { describeFiles, releaseFiles, releaseOf } from "./release";
-import { nginxLoadBalancerSchema, NginxSettings, TlsVersion } from "./schema";
+import { nginxLoadBalancerSchema, NginxSettings, Place, placeSchema, TlsVersion } from "./schema";
 
 /** Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live; none may open a port. */
 export interface ExtraDirectivesArgs {
@@ -61,7 +61,8 @@ export interface NginxTuningArgs {
     failTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Seconds after which a connection to a node that is silently gone is ended, and what waits for its answer gets an error.
-     * Default 22, instead of the two hours of Linux. They are kernel settings, for the whole host.
+     * Default 22, instead of the two hours of Linux. They are kernel settings, for the whole host. What the node has not acknowledged
+     * is given up after about 13 already; clients that are gone are noticed after 60.
      */
     deadPeerTimeoutSeconds?: pulumi.Input<number>;
     /**
@@ -118,7 +119,8 @@ export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
     virtualIp?: VirtualIpArgs;
     /**
      * Whether to take a host whose NGINX or keepalived is configured for something else. Default false: it is refused, with a list
-     * of what is there. What is taken over is kept on the host, and put back when the load balancer is destroyed.
+     * of what is there. What is taken over is kept on the host, and put back when the load balancer is destroyed. An NGINX that is
+     * not the package `nginx` is always refused.
      */
     takeOver?: pulumi.Input<boolean>;
 }
@@ -168,6 +170,12 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
     constructor(name: string, args: NginxLoadBalancerArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:NginxLoadBalancer", name, {}, opts);
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
+        // All that a look at the hosts needs: known before the nodes are, so that a host that is unfit is told before a cluster is built.
+        const place = validated(this, `NginxLoadBalancer ${name}`, placeSchema, {
+            hosts: args.hosts,
+            virtualIp: args.virtualIp,
+            takeOver: args.takeOver,
+        });
         const child = { parent: this };
         const mode = args.drift ?? DriftMode.Enforce;
         const routerId = args.virtualIp && this.routerId(name, args.virtualIp);
@@ -178,7 +186,14 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         const observations =
             mode === DriftMode.Off && args.hosts.length < 2
                 ? []
-                : args.hosts.map((_, index) => observeHost(settings.hosts[index], probeScript(), child).apply(parseObservation));
+                : args.hosts.map((_, index) =>
+                      observeHost(
+                          place.hosts[index],
+                          place.apply(known => probeScript(known, index)),
+                          `NginxLoadBalancer ${name}`,
+                          this,
+                      ).apply(parseObservation),
+                  );
         const active = pulumi.all([pulumi.unsecret(settings), pulumi.all(observations)]).apply(([{ hosts, virtualIp }, seen]) => {
             this.report(
                 hosts.map(({ host }) => host),
@@ -259,9 +274,13 @@ function vrrpOf(settings: NginxSettings, index: number, routerId: number): Vrrp 
 
 const scripts = ["host", "packages", "original", "release", "drift", "verbs"].map(name => join(__dirname, "host", `${name}.sh`));
 
-/** The program that says what on a host differs from what was last applied. */
-export function probeScript(): string {
-    return shellProgram(scripts, {});
+/** The program that says what on a host differs from what was last applied, or why it cannot become a load balancer. */
+export function probeScript({ hosts, virtualIp, takeOver }: Place, index: number): string {
+    return shellProgram(scripts, {
+        take_over: takeOver ? "yes" : "",
+        own_address: hosts[index].host,
+        virtual_ip: virtualIp?.address ?? "",
+    });
 }
 
 /**

@@ -34,7 +34,7 @@ function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: stri
     };
     if (certificateChain && privateKey) Object.assign(files, pem(certificateChain, privateKey, ""));
     if (secondCertificate) Object.assign(files, pem(secondCertificate.certificateChain, secondCertificate.privateKey, "-2"));
-    if (certificateOnHost) Object.assign(files, reloadOnRenewal(certificateOnHost));
+    if (certificateOnHost) Object.assign(files, reloadOnRenewal(certificateOnHost, settings.hostname));
     if (vrrp) {
         files["keepalived.conf"] = keepalivedConf(vrrp);
         files["keepalived.service.conf"] = `${managed}[Service]\nRestart=always\nRestartSec=1\n`;
@@ -51,10 +51,13 @@ function pem(chain: string, key: string, suffix: string): ReleaseFiles {
 }
 
 /**
- * For files that another tool renews: systemd watches them, and NGINX is reloaded once the two belong together. The tool writes
+ * For files that another tool renews: systemd watches them, and NGINX is reloaded once they are fit to be served. The tool writes
  * them one after the other. It may do that by new links or new files of the same name, which only their folder tells.
  */
-function reloadOnRenewal({ certificateChain, privateKey }: { certificateChain: string; privateKey: string }): ReleaseFiles {
+function reloadOnRenewal(
+    { certificateChain, privateKey }: { certificateChain: string; privateKey: string },
+    hostname: string,
+): ReleaseFiles {
     return {
         // Without a limit of starts: behind one, systemd would look no more.
         "certificate.path": `${managed}[Unit]
@@ -77,24 +80,29 @@ ExecStart=/usr/local/sbin/rancher-ha-reload-certificate
 `,
         "reload-certificate": `#!/bin/sh
 ${managed}set -eu
-# For all that is written at once, one reload.
-sleep 1
 loaded=/run/rancher-ha-certificate
-for attempt in 1 2 3 4 5 6 7 8 9 10 11 12; do
-    certificate=$(openssl x509 -noout -pubkey -in ${certificateChain} 2>/dev/null) || certificate=unreadable
-    key=$(openssl pkey -pubout -in ${privateKey} 2>/dev/null) || key=
-    if [ "$certificate" = "$key" ] && nginx -t -q; then
+fault=
+find_fault() {
+    certificate=$(openssl x509 -noout -pubkey -in ${certificateChain} 2>/dev/null) || { echo "is not readable"; return; }
+    [ "$certificate" = "$(openssl pkey -pubout -in ${privateKey} 2>/dev/null)" ] || { echo "does not belong to the key ${privateKey}"; return; }
+    openssl x509 -noout -checkend 0 -in ${certificateChain} >/dev/null || { echo "has expired"; return; }
+    openssl x509 -noout -checkhost ${hostname} -in ${certificateChain} | grep -q 'does match' || { echo "does not cover ${hostname}"; return; }
+    nginx -t -q 2>/dev/null || echo "is refused by NGINX, see nginx -t"
+}
+# First for all that is written at once, then until both files are there, and once more after the reload: systemd does not look meanwhile.
+for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
+    sleep "$pause"
+    before=$fault
+    fault=$(find_fault)
+    [ -z "$fault" ] || [ "$fault" = "$before" ] || echo "the certificate ${certificateChain} $fault: NGINX goes on with the one it has" >&2
+    if [ -z "$fault" ]; then
         now=$(sha256sum <${certificateChain})
         [ "$now" != "$(cat "$loaded" 2>/dev/null)" ] || exit 0
         systemctl reload nginx
         echo "$now" >"$loaded"
-        # And once more, for what was written meanwhile: systemd did not look.
-    else
-        sleep 5
     fi
 done
-echo "${certificateChain} and ${privateKey} do not belong together: NGINX goes on with the certificate it has" >&2
-exit 1
+[ -z "$fault" ]
 `,
     };
 }

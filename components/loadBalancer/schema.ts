@@ -17,6 +17,8 @@ export const hostPathSchema = z.string().regex(/^(\/[\w.@+-]+)+$/, "expected an 
 const directivesSchema = z
     .string()
     .refine(text => closesWhatItOpens(text), "expected whole directives, with as many { as }")
+    // In the staging folder, where the listeners of all files are looked at, a relative path leads elsewhere.
+    .refine(text => !hasRelativeInclude(text), "expected an absolute path behind include")
     .default("");
 
 const extraDirectivesSchema = z.strictObject({
@@ -103,14 +105,16 @@ function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
     return pairRules.reduce((ruled, { holds, ...rule }) => ruled.refine(holds, { ...rule, ...whenKnown(pairSchema) }), schema);
 }
 
+/** Which hosts: all that a look at them needs. */
+export const placeSchema = z.strictObject({
+    hosts: z.array(hostConnectionSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
+    virtualIp: virtualIpSchema.optional(),
+    takeOver: z.boolean().default(false),
+});
+export type Place = z.output<typeof placeSchema>;
+
 /** The part that a user decides; the rest comes from other resources. */
-export const loadBalancerSettingsSchema = withPairRules(
-    nginxTuningSchema.extend({
-        hosts: z.array(hostConnectionSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
-        virtualIp: virtualIpSchema.optional(),
-        takeOver: z.boolean().default(false),
-    }),
-);
+export const loadBalancerSettingsSchema = withPairRules(nginxTuningSchema.extend(placeSchema.shape));
 
 const certificatePathsSchema = z.strictObject({ certificateChain: hostPathSchema, privateKey: hostPathSchema });
 
@@ -179,6 +183,16 @@ export type VirtualIp = z.output<typeof virtualIpSchema>;
 
 /** Comments, what ends words, and words, as NGINX reads them: in quotes only where a word begins with one. */
 const words = /#.*|[;{}]|"(\\[^]|[^"\\])*"|'(\\[^]|[^'\\])*'|(\\[^]|\$\{|[^\s;{\\])+/g;
+
+/** Whether a directive `include` names its files from the folder of nginx.conf. */
+function hasRelativeInclude(text: string): boolean {
+    const found = [...text.matchAll(words)]
+        .filter(([word]) => !word.startsWith("#"))
+        .map(([word]) => word.replace(/^(["'])([^]*)\1$/, "$2"));
+    return found.some(
+        (word, index) => word === "include" && /^[;{}]?$/.test(found[index - 1] ?? "") && !(found[index + 1] ?? "").startsWith("/"),
+    );
+}
 
 /** Whether text stays inside the block that it is put into. */
 function closesWhatItOpens(text: string): boolean {

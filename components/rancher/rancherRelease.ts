@@ -12,6 +12,7 @@ import { nodeProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { validated, whenKnown } from "../validation";
 import { RancherChartValues, RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
+import { chartFault } from "./chartFile";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
 
 /** What a user decides about Rancher, apart from what other resources of the stack give. */
@@ -23,7 +24,7 @@ export interface RancherSettingsArgs {
     chartVersion: pulumi.Input<string>;
     /** URL of the chart repository. Default: the stable one, `https://releases.rancher.com/server-charts/stable`. */
     repository?: pulumi.Input<string>;
-    /** Folder or archive of the chart, instead of a repository: for machines without a way out. */
+    /** Folder or archive of the chart, instead of a repository: for machines without a way out. Its version must be `chartVersion`. */
     chartPath?: pulumi.Input<string>;
     /**
      * How agents decide whether to trust the server. Default: `system-store` with a publicly trusted CA, otherwise Rancher's own
@@ -168,13 +169,19 @@ export class RancherRelease extends pulumi.ComponentResource {
                 : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
         );
 
+        // From the arguments: all that is validated is unknown as long as the cluster's version is.
+        const chart = pulumi.all([args.chartPath, args.chartVersion]).apply(([path, version]) => {
+            const fault = path === undefined ? undefined : chartFault(path, version);
+            if (fault) throw new pulumi.ResourceError(`RancherRelease ${name}: chartPath: ${fault}`, this, true);
+            return path ?? "rancher";
+        });
         const { epoch, freed } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, args.drift ?? DriftMode.Enforce);
         const release = new k8s.helm.v3.Release(
             `${name}-release`,
             {
                 ...identity,
                 createNamespace: true,
-                chart: settings.apply(({ chartPath }) => chartPath ?? "rancher"),
+                chart,
                 version: secretAs(args.chartVersion, settings.chartVersion),
                 repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) => (chartPath ? {} : { repo })),
                 // The password stays an output inside: only it is a secret then, and a preview shows how the other values change.
@@ -215,7 +222,7 @@ export class RancherRelease extends pulumi.ComponentResource {
         const found = () =>
             access.apply(known =>
                 known
-                    ? observe(apiProgram("probeRelease.js", known), child)
+                    ? observe(apiProgram("probeRelease.js", known), `RancherRelease ${name}`, this)
                     : pulumi.output("unreachable: the kubeconfig holds neither a client certificate nor a token"),
             );
         const epoch = driftEpoch(`${name}-drift`, { mode, observe: () => pulumi.unsecret(found()), desired: {} }, child);

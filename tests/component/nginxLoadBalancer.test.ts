@@ -356,7 +356,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
 });
 
 test("in a first preview, nodes and certificate that are not known yet are no fault", async () => {
-    const plan = (changed: Partial<NginxLoadBalancerArgs> = {}) =>
+    const plan = (changed: Partial<NginxLoadBalancerArgs> = {}, call?: RecordOptions["call"]) =>
         record(
             () => {
                 const other = new tls.PrivateKey("other", { algorithm: "ECDSA" });
@@ -367,12 +367,16 @@ test("in a first preview, nodes and certificate that are not known yet are no fa
                 };
                 return new NginxLoadBalancer("lb", { ...args, ...later, ...changed });
             },
-            { preview: true },
+            { preview: true, call },
         );
     const recording = await plan();
     expect(recording.one(latchType).inputs.desired).toEqual(unknown);
     expect(JSON.stringify(recording.one(commandType).inputs.stdin)).toContain(unknown);
     expect(recording.outputs).toMatchObject({ addresses: unknown, servingAddresses: unknown });
+    // The host is looked at all the same: nobody wants to hear of port 443 when a cluster is built.
+    const probed = jest.fn(() => ({ stdout: "not installed" }));
+    expect((await plan({}, probed)).one(latchType).inputs.observed).toBe("not installed");
+    expect(probed).toHaveBeenCalledTimes(1);
     // What is known is checked all the same.
     await expect(plan({ readTimeoutSeconds: 60 })).rejects.toThrow(/readTimeoutSeconds: expected at least 900/);
 });

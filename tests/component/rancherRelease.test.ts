@@ -67,12 +67,12 @@ test("installs the chart as Rancher wants it, and only the password is a secret"
 });
 
 test("takes a password, a chart on disk and a cluster's own choice of replicas", async () => {
-    const recording = await record(build({ bootstrapPassword: "chosen-by-people", chartPath: "charts/rancher.tgz", replicas: -3 }), {
+    const recording = await record(build({ bootstrapPassword: "chosen-by-people", chartPath: "lab/rancher/chart", replicas: -3 }), {
         mock,
     });
     const { inputs } = recording.one("kubernetes:helm.sh/v3:Release");
     expect(inputs).toMatchObject({
-        chart: "charts/rancher.tgz",
+        chart: "lab/rancher/chart",
         repositoryOpts: {},
         values: { replicas: -3, bootstrapPassword: secret("chosen-by-people") },
     });

@@ -130,6 +130,15 @@ describe("drift", () => {
         expect(input(recording, "-rke").epoch).toBe(3);
     });
 
+    test("an API that is nowhere is lost or not there yet: repaired when that is wanted, and no warning otherwise", async () => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const absent = { call: () => ({ stdout: "absent: no API server runs" }) };
+        const observed = async (drift: DriftMode) => (await build({ drift }, absent)).one(latchType).inputs.observed;
+        expect([await observed(DriftMode.Enforce), await observed(DriftMode.Warn)]).toEqual(["absent: no API server runs", "in sync"]);
+        expect(warn).not.toHaveBeenCalled();
+        warn.mockRestore();
+    });
+
     test("off: neither probe nor latch", async () => {
         const asked = jest.fn(call);
         const recording = await build({ drift: DriftMode.Off }, { call: asked });

@@ -13,7 +13,9 @@ const said: string[] = [];
 
 async function make(...verb: string[]): Promise<RunResult> {
     const program = ["--require", "tsx/cjs", join(repository, "lab", "dev.ts")];
-    const result = await run(process.execPath, [...program, ...verb, "--instance", instance], { cwd: repository, tolerate: true });
+    // The lab's own engine runs, whatever is on the PATH: what it holds is looked into.
+    const env = { ...process.env, PATH: `${join(__dirname, "..", "fixtures", "noPulumi")}:${process.env.PATH}` };
+    const result = await run(process.execPath, [...program, ...verb, "--instance", instance], { cwd: repository, env, tolerate: true });
     if (result.code !== 0)
         throw new Error(`${verb.join(" ")}: exit code ${result.code}\n${result.stdout.slice(-3000)}\n${result.stderr.slice(-3000)}`);
     said.push(result.stdout, result.stderr);

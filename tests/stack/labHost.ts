@@ -148,7 +148,10 @@ export async function apply(text: string): Promise<Applied> {
 /** The probe as `observeHost` runs it. */
 export async function probe(changes: Partial<ReturnType<typeof connection>> = {}): Promise<string> {
     const sources = ["ssh.js", "probeHost.js"].map(file => join(__dirname, "..", "..", "components", "host", "runner", file));
-    const input = nodeProgram(sources, { host: { ...connection(), ...changes }, program: probeScript() });
+    const input = nodeProgram(sources, {
+        host: { ...connection(), ...changes },
+        program: probeScript({ hosts: [connection()], takeOver: false }, 0),
+    });
     const { stdout, stderr } = await run("node", ["-", "probe"], { input, timeoutSeconds: 40 });
     heard.push(stdout, stderr);
     return parseObservation(stdout).findings;

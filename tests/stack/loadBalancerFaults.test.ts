@@ -416,6 +416,22 @@ describe("certificates that cannot be served are refused, and the old one is ser
             },
             /the chain fullchain\.pem is not in order: expected the certificate of .*CA of a test, found /,
         ],
+        [
+            "with an intermediate of the right name and another key",
+            () => {
+                const made = issued({});
+                return {
+                    ...made,
+                    certificate: made.certificate + issued({ name: "CA of a test", ca: true, names: undefined }).certificate,
+                };
+            },
+            /the chain fullchain\.pem does not hold: a certificate is not signed with the key of the next: error/,
+        ],
+        [
+            "with its name in the subject alone",
+            () => issued({ names: undefined }),
+            /fullchain\.pem does not cover rancher\.lab\.internal: it has no/,
+        ],
     ])("%s", (_what, made, words) => refused(program({}, made()), words));
 
     test("not valid yet on this host, whose clock is far off", () =>
@@ -484,6 +500,24 @@ describe("certificates of other kinds", () => {
             await put("privkey", renewed.privateKey, 2);
             await until("the renewed certificate", 40, async () => (await ask()).fingerprint === (await fingerprint(renewed)));
             expect(await probe()).toBe("in sync");
+        });
+
+        test.each([
+            ["for another name", { names: ["DNS:other.lab.internal"] }, "does not cover rancher.lab.internal"],
+            ["that has expired", { days: -1 }, "has expired"],
+        ])("are not served when the renewal is one %s", async (_what, changes, words) => {
+            const before = await ask();
+            const wrong = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth", ...changes });
+            keys.push(wrong.privateKey);
+            await put("fullchain", wrong.certificate, 5);
+            await put("privkey", wrong.privateKey, 5);
+            const log = "journalctl -u rancher-ha-certificate --since '-2min' -o cat --no-pager";
+            await until("what is wrong, in the journal", 30, async () => (await onHost(log)).includes(words));
+            expect(await ask()).toEqual(before);
+            expect(await probe()).toContain(`NGINX does not serve the certificate in ${live}/fullchain.pem`);
+            await put("fullchain", certificate.certificate, 1);
+            await put("privkey", certificate.privateKey, 1);
+            await until("a certificate that is fit", 40, async () => (await ask()).fingerprint === (await fingerprint(certificate)));
         });
 
         test("are still looked at after many changes beside them", async () => {
@@ -686,23 +720,30 @@ test("a host with an NGINX of somebody else is taken over without a moment witho
     await onHost("dpkg --purge nginx nginx-common >/dev/null 2>&1; rm -rf /etc/nginx");
 });
 
+const ofPair = (last: number) => address.replace(/\d+$/, String(last));
+const vrrp = () => ({ routerId: 77, advertIntervalSeconds: 0.1, address, peer: ofPair(21), virtualIp: ofPair(20), priority: 100 });
+
+test("a host that fails to become one of a pair is as it was, without the packages of a pair", async () => {
+    await apply(program());
+    const wrong = { extraDirectives: { http: "", server: "no_such_directive on;", location: "" } };
+    await refused(hostScript(owner, settings(wrong), 1, vrrp()), /installing keepalived[^]*unknown directive "no_such_directive"/);
+});
+
 test("a keepalived of somebody else: refused, runs on when one host fails to become a pair, and is back after a pair is destroyed", async () => {
     const theirs =
         "vrrp_instance theirs {\n state BACKUP\n interface eth0\n virtual_router_id 9\n virtual_ipaddress {\n 10.89.78.99/32\n }\n}";
-    await apply(program());
     await onHost(`{ apt-get -q update; DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install keepalived; } >/run/apt.log 2>&1
         printf '${theirs.replace(/\n/g, "\\n")}\\n' >/etc/keepalived/keepalived.conf; systemctl -q enable keepalived 2>/dev/null; systemctl restart keepalived`);
     const keepalived = () => onHost("cat /etc/keepalived/keepalived.conf; systemctl is-enabled keepalived; systemctl is-active keepalived");
     const before = [await hostState(), await keepalived()];
     expect(before[1]).toBe(`${theirs}\nenabled\nactive\n`);
-    const ofPair = (last: number) => address.replace(/\d+$/, String(last));
-    const vrrp = { routerId: 77, advertIntervalSeconds: 0.1, address, peer: ofPair(21), virtualIp: ofPair(20), priority: 100 };
-    expect(await ssh("apply", hostScript(owner, settings(), 1, vrrp))).toMatchObject({
+    const refusal = {
         code: 1,
         said: expect.stringContaining("keepalived on this host is configured for something else:\n/etc/keepalived/keepalived.conf\n"),
-    });
-    const pair = hostScript(owner, settings({ takeOver: true }), 1, vrrp);
-    const applied = await ssh("apply", pair.replace(/return 200 "\w{12}\\n"/, 'return 200 "another\\n"'));
+    };
+    expect(await ssh("apply", hostScript(owner, settings(), 1, vrrp()))).toMatchObject(refusal);
+    const pair = hostScript(owner, settings({ takeOver: true }), 1, vrrp());
+    const applied = await ssh("apply", pair.replace(/return 200 "\w{12} /, 'return 200 "another '));
     expect(applied.said).toMatch(
         /taking over the configuration of keepalived[^]*found release 'another'[^]*the previous release was put back/,
     );
@@ -710,8 +751,17 @@ test("a keepalived of somebody else: refused, runs on when one host fails to bec
     await served(certificate);
     await apply(pair);
     expect(await probe()).toBe("in sync");
+
+    // Once more when the host is one alone: what is there now is kept, not what was there the first time.
+    await apply(program());
+    const others = theirs.replace("_id 9", "_id 10");
+    await onHost(
+        `printf '${others.replace(/\n/g, "\\n")}\\n' >/etc/keepalived/keepalived.conf; systemctl -q enable --now keepalived 2>/dev/null`,
+    );
+    expect(await ssh("apply", hostScript(owner, settings(), 1, vrrp()))).toMatchObject(refusal);
+    await apply(pair);
     expect(await ssh("destroy", program())).toMatchObject({ code: 0 });
-    expect(await keepalived()).toBe(before[1]);
+    expect(await keepalived()).toBe(`${others}\nenabled\nactive\n`);
 });
 
 test(

@@ -46,8 +46,8 @@ afterAll(stopLabHost);
 
 /** Waits until dpkg has begun with NGINX. */
 const halfInstalled = "for n in $(seq 600); do [ ! -e /var/lib/dpkg/info/nginx-common.list ] || exit 0; sleep 0.05; done; exit 1";
-const listener = (port: number) =>
-    `systemd-run -q --unit=lab-listener perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'
+const listener = (port: number, perl = "perl") =>
+    `systemd-run -q --unit=lab-listener ${perl} -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'
     for n in 1 2 3 4 5 6 7 8 9 10; do ss -Hltn 'sport = :${port}' | grep -q . && break; sleep 0.2; done`;
 const noListener = "systemctl stop lab-listener";
 
@@ -62,7 +62,27 @@ describe("a host that cannot become a load balancer is refused before anything i
     test("port 443 taken by another process, which is named", () =>
         broken(listener(443), noListener, () => refused(program(), /ports 80 and 443 must be free for NGINX[^]*:443 [^]*"perl",pid=/)));
 
-    test("a configuration of an NGINX that did not come as a package", () =>
+    test.each([
+        ["a binary", "/usr/local/sbin/nginx"],
+        ["a unit", "/etc/systemd/system/nginx.service"],
+    ])("an NGINX that did not come as a package: %s", (_what, file) =>
+        broken(
+            `printf '[Service]\\nExecStart=/bin/true\\n' >${file}; chmod 755 ${file}; systemctl daemon-reload`,
+            `rm ${file}; systemctl daemon-reload`,
+            async () => {
+                const words = `expected no NGINX or that of the package nginx, found ${file} (of no package)`;
+                expect(await probe()).toContain(`refused: lb2: ${words}`);
+                await refused(program({ takeOver: true }), new RegExp(words.replace(/[.()]/g, "\\$&")));
+            },
+        ),
+    );
+
+    test("ports held by an NGINX of something else", () =>
+        broken(`cp /usr/bin/perl /tmp/nginx; ${listener(80, "/tmp/nginx")}`, `${noListener}; rm /tmp/nginx`, () =>
+            refused(program({ takeOver: true }), /ports 80 and 443 must be free for NGINX[^]*:80 [^]*"nginx",pid=/),
+        ));
+
+    test("a configuration that is left of an NGINX", () =>
         broken("mkdir /etc/nginx; echo 'events {}' >/etc/nginx/nginx.conf", "rm -r /etc/nginx", () =>
             refused(program(), /nginx on this host is configured for something else:\n\/etc\/nginx\/nginx\.conf\n/),
         ));
@@ -170,7 +190,7 @@ describe("a host that serves", () => {
     test("is not touched by a second apply", async () => {
         const look = () =>
             onHost(
-                "stat -c '%n %i %y' /etc/nginx/nginx.conf /etc/nginx/rancher-ha /etc/nginx/rancher-ha/* /etc/sysctl.d/60-rancher-ha.conf /var/lib/pulumi-rancher-ha/load-balancer/manifest",
+                "stat -c '%n %i %y' /etc/nginx/nginx.conf /etc/nginx/rancher-ha /etc/nginx/rancher-ha/* /etc/sysctl.d/zz-rancher-ha.conf /var/lib/pulumi-rancher-ha/load-balancer/manifest",
             );
         const before = [await look(), await workers()];
         const second = await apply(program());
@@ -229,8 +249,8 @@ describe("a host that serves", () => {
 
         test("a release that the workers do not serve in the end", () =>
             refused(
-                program(change).replace(/return 200 "\w{12}\\n"/, 'return 200 "another\\n"'),
-                /does not serve the new release: expected release \w{12}, found release 'another'[^]*the previous release was put back/,
+                program(change).replace(/return 200 "\w{12} /, 'return 200 "another '),
+                /does not serve the new release: expected release \w{12} of a new worker, found release 'another' of worker \d+;[^]*the previous release was put back/,
             ));
 
         test("another certificate than the one that was given", () =>
@@ -402,7 +422,7 @@ describe("a host that serves", () => {
                 "chown www-data:www-data /etc/nginx/rancher-ha/privkey.pem",
                 "/etc/nginx/rancher-ha/privkey.pem: mode and owner 600 www-data:www-data, expected 600 root:root",
             ],
-            ["missing file", "rm /etc/sysctl.d/60-rancher-ha.conf", "/etc/sysctl.d/60-rancher-ha.conf: missing"],
+            ["missing file", "rm /etc/sysctl.d/zz-rancher-ha.conf", "/etc/sysctl.d/zz-rancher-ha.conf: missing"],
             [
                 "missing link",
                 `rm ${files}`,
@@ -419,7 +439,7 @@ describe("a host that serves", () => {
             ],
             [
                 "workers of another release",
-                `${sameText}; sed -i --follow-symlinks 's/return 200 "[0-9a-f]*\\\\n"/return 200 "another\\\\n"/' $p; systemctl reload nginx; sleep 1; cat /run/nginx.conf >$p`,
+                `${sameText}; sed -i --follow-symlinks 's/return 200 "[0-9a-f]* /return 200 "another /' $p; systemctl reload nginx; sleep 1; cat /run/nginx.conf >$p`,
                 /^running workers: release another, expected \w{12}$/,
             ],
             ["package removed", "dpkg --purge nginx >/dev/null 2>&1", /^nginx: version none, expected 1\.22/],
@@ -433,6 +453,32 @@ describe("a host that serves", () => {
             await served(certificate);
         });
     });
+
+    test("a reload that does not happen is not taken for done, although the workers of before say the same release", () =>
+        broken(
+            `sed -i --follow-symlinks 's/30s:10s:3/31s:10s:3/' /etc/nginx/nginx.conf
+            printf '#!/bin/sh\n[ "$*" != "reload-or-restart nginx.service" ] || exit 0\nexec /usr/bin/systemctl "$@"\n' >/usr/local/sbin/systemctl
+            chmod 755 /usr/local/sbin/systemctl`,
+            "rm /usr/local/sbin/systemctl",
+            async () =>
+                expect(await ssh("apply", program())).toMatchObject({
+                    code: 1,
+                    said: expect.stringMatching(/expected release (\w+) of a new worker, found release '\1' of worker \d+/),
+                }),
+        ).then(async () => {
+            await apply(program());
+            expect(await probe()).toBe("in sync");
+        }));
+
+    test("kernel settings hold when the host starts, whatever /etc/sysctl.conf says", () =>
+        broken(
+            "cp -a /etc/sysctl.conf /run/; echo 'net.ipv4.tcp_retries2 = 15' >>/etc/sysctl.conf; test -e /etc/sysctl.d/99-sysctl.conf",
+            "cp -a /run/sysctl.conf /etc/",
+            async () => {
+                await onHost("/lib/systemd/systemd-sysctl");
+                expect(await probe()).toBe("in sync");
+            },
+        ));
 
     test("destroy leaves a package of ours that another came to need, and says so", async () => {
         await apply(program());

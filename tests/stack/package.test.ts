@@ -71,23 +71,14 @@ test("it brings all it imports: dependencies, and peers for the caller to choose
 
 test("README's example is accepted by the compiler and prints the URL", async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8");
-    const example = /## As a library\s+```ts\n([\s\S]*?)```/.exec(readme)![1].replace(/ssh-ed25519 AAAA…/g, hostKey);
+    const example = /## As a library[\s\S]*?```ts\n([\s\S]*?)```/.exec(readme)![1].replace(/ssh-ed25519 AAAA…/g, hostKey);
     const nodes = [31, 32, 33].map(last => ({
         address: `192.0.2.${last}`,
         user: "rke",
         hostKey,
         roles: ["controlplane", "etcd", "worker"],
     }));
-    writeFileSync(
-        join(consumer, "index.ts"),
-        [
-            'import * as pulumi from "@pulumi/pulumi";',
-            'import type { RkeNodeArgs } from "pulumi-rancher-ha";',
-            "const config = new pulumi.Config();",
-            `const nodes: RkeNodeArgs[] = ${JSON.stringify(nodes)};`,
-            example,
-        ].join("\n"),
-    );
+    writeFileSync(join(consumer, "index.ts"), example);
     const options = [
         "--strict",
         "--target",
@@ -105,7 +96,7 @@ test("README's example is accepted by the compiler and prints the URL", async ()
     writeFileSync(
         join(consumer, "mocks.json"),
         JSON.stringify({
-            sshKey,
+            config: { "project:sshPrivateKey": sshKey, "project:nodes": JSON.stringify(nodes) },
             states: [
                 ["command:local:Command", "-pki", { stdout: packedState }],
                 ["command:local:Command", "", { stdout: "ok" }],
@@ -125,14 +116,14 @@ test("README's example is accepted by the compiler and prints the URL", async ()
         join(consumer, "run.js"),
         `
         const pulumi = require("@pulumi/pulumi");
-        const { sshKey, states } = require("./mocks.json");
+        const { config, states } = require("./mocks.json");
         const state = ({ type, name }) => states.find(([of, end]) => of === type && name.endsWith(end))?.[2];
         const mocks = {
             newResource: args => ({ id: args.name + "-id", state: { ...args.inputs, ...state(args) } }),
             call: () => ({ stdout: "in sync" }),
         };
         (async () => {
-            pulumi.runtime.setAllConfig({ "project:sshPrivateKey": sshKey }, ["project:sshPrivateKey"]);
+            pulumi.runtime.setAllConfig(config, ["project:sshPrivateKey"]);
             await pulumi.runtime.setMocks(mocks, "project", "stack", false);
             require("./index.js").url.apply(url => console.log(url));
             await pulumi.runtime.disconnect();

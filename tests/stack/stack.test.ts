@@ -97,6 +97,24 @@ describe("before anything is touched", () => {
         expect((await hostExec(instance, "node1", ["docker", "ps", "--all", "--quiet"])).stdout).toBe("");
     });
 
+    test("a chart of another version than the one that is asked for is refused in the first preview", async () => {
+        const { code, output: text } = await pulumi(tools, "preview", {
+            edit: config => (config["pulumi-rancher-ha:rancher"].chartVersion = "2.11.4"),
+        });
+        expect(text).toContain("chartPath: expected the chart of version 2.11.4 in lab/rancher/chart, found 2.11.3");
+        expect(code).toBe(1);
+    });
+
+    test("a load balancer host that is unfit is refused in the first preview, before there is a cluster", async () => {
+        const listener = "perl -MIO::Socket::INET -e 'IO::Socket::INET->new(LocalPort => 443, Listen => 5) or die; sleep 600'";
+        await hostExec(instance, "lb1", ["systemd-run", "-q", "--unit=lab-listener", "sh", "-c", `exec ${listener}`]);
+        await hostExec(instance, "lb1", ["sh", "-c", "until ss -Hltn 'sport = :443' | grep -q .; do sleep 0.1; done"]);
+        const { code, output: text } = await pulumi(tools, "preview");
+        await hostExec(instance, "lb1", ["systemctl", "stop", "lab-listener"]);
+        expect(text).toMatch(/NginxLoadBalancer rancher-lb: lb1: ports 80 and 443 must be free for NGINX, found another process on them:/);
+        expect(code).toBe(1);
+    });
+
     test("the hosts are as they were, byte by byte", async () => {
         for (const host of hosts) expect(await hostDigest(host)).toBe(before[host]);
     });
@@ -388,6 +406,20 @@ test("what RKE would stumble over on a node is named before it runs", async () =
     }
 });
 
+test("API servers that are gone: seen in a preview, and brought back by up when drift of the cluster is to be healed", async () => {
+    const edit = (config: Record<string, any>) => (config["pulumi-rancher-ha:cluster"].drift = "enforce");
+    await Promise.all(nodes.map(node => hostExec(instance, node, ["docker", "rm", "--force", "kube-apiserver"])));
+    const seen = await pulumi(tools, "preview", { edit, flags: ["--diff"] });
+    expect(seen.output).toMatch(/absent: no API server runs: .*ECONNREFUSED/);
+    expect(seen.result!.steps.filter(step => step.op === "update").map(step => step.name)).toEqual(
+        expect.arrayContaining(["rancher-cluster-drift", "rancher-cluster-rke"]),
+    );
+    const { code, output: said } = await pulumi(tools, "up", { edit });
+    expect({ code, tail: code === 0 ? "" : said.slice(-3000) }).toEqual({ code: 0, tail: "" });
+    expect((await pulumi(tools, "preview", { flags: ["--expect-no-changes"] })).code).toBe(0);
+    expect(authorities()).toEqual(ca);
+});
+
 describe("a worker", () => {
     const withWorker = (config: Record<string, any>) =>
         config["pulumi-rancher-ha:cluster"].nodes.push({
@@ -431,11 +463,13 @@ describe("a worker", () => {
 
 test("what is left on a node after the cluster was removed is named", async () => {
     secrets = secretsOfTheStack();
-    await hostExec(instance, "node3", ["docker", "create", "--name", "kube-stranger", "rancher/rke-tools:v0.1.114", "true"], {
-        tolerate: true,
-    });
+    const create = (name: string, ...labels: string[]) =>
+        hostExec(instance, "node3", ["docker", "create", "--name", name, ...labels, "rancher/rke-tools:v0.1.114", "true"]);
+    await create("kube-stranger");
+    // As the kubelet leaves a pod's: RKE does not remove it.
+    await create("k8s_rancher_rancher-0_cattle-system_1_0", "--label", "io.kubernetes.pod.uid=1");
     const { output: said } = await pulumi(tools, "destroy");
-    expect(said).toMatch(/node3 .*: container kube-stranger/);
+    expect(said).toMatch(/Left behind:\s+- node3 .*: container kube-stranger\s+Remove these on the hosts/);
     await hostExec(instance, "node3", ["docker", "rm", "kube-stranger"]);
 });
 

@@ -238,6 +238,7 @@ describe("the run of rke", () => {
             apiEndpoints: [],
             timeoutSeconds: 30,
             preflightProgram: "",
+            removePodsProgram: "",
             leftoverProgram: "",
         };
         const env = {
@@ -264,13 +265,25 @@ describe("the run of rke", () => {
         expect(stderr).toContain("rke up did not finish the cluster");
     });
 
-    test("a warning after which a host is missing is a failure that names the host", () => {
-        const { status, stderr } = run("cluster", "apply", [
-            line("warning", "Failed to set up SSH tunneling for host [192.0.2.32]: timeout"),
-            done,
-        ]);
-        expect(status).toBe(1);
-        expect(stderr).toMatch(/ - Failed to set up SSH tunneling for host \[192\.0\.2\.32\]/);
+    // In the words of RKE 1.8.14.
+    test.each([
+        "Failed to set up SSH tunneling for host [192.0.2.32]: timeout",
+        "Removing host [192.0.2.32] from node lists",
+        "[reconcile] failed to delete etcd member [etcd-192.0.2.32] from etcd cluster",
+        "Failed to delete etcd node [192.0.2.32] from cluster: timeout",
+        "[reconcile] Couldn't clean up worker node [192.0.2.32]: timeout",
+        "Failed to deploy addon execute job [rke-metrics-addon]: timeout",
+        "Failed to deploy DNS addon execute job for provider coredns: timeout",
+        "[etcd] etcd rolling snapshot container failed to start correctly",
+    ])("a warning after which the cluster is not what was asked for is a failure: %s", warning => {
+        const { status, stderr, stdout } = run("cluster", "apply", [line("warning", warning), done]);
+        expect([status, stdout]).toEqual([1, ""]);
+        expect(stderr).toContain(`  - ${warning}\n`);
+    });
+
+    test("other warnings are none", () => {
+        const warning = "[reconcile] no control plane node with reachable Kubernetes API endpoint in the cluster found";
+        expect(run("cluster", "apply", [line("warning", warning), done]).status).toBe(0);
     });
 
     test("the last fatal line is the reason", () => {

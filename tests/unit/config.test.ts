@@ -466,6 +466,15 @@ test("in a group in which something is encrypted, all that may hold a secret is 
     expect(args.rancher.chartVersion).toBe(config.rancher.chartVersion);
 });
 
+test("a path to a key is no secret: a preview shows what it changes", () => {
+    const args: any = withSecrets(
+        { certificateOnHost: { certificateChain: "/a.pem", privateKey: "/a.key" }, certificate: { privateKey: "text" } } as any,
+        () => false,
+    );
+    expect(args.certificateOnHost).toEqual({ certificateChain: "/a.pem", privateKey: "/a.key" });
+    expect(pulumi.Output.isInstance(args.certificate.privateKey)).toBe(true);
+});
+
 test("no secret is shown, wherever it stands", () => {
     const secret = "hunter2hunter2";
     const pem = `-----BEGIN OPENSSH PRIVATE KEY-----\n${secret}`;

@@ -250,16 +250,33 @@ test.each([
     ["an end of the block around it", { location: "} location /x { return 404;" }, /extraDirectives\.location: expected whole directives/],
     ["an end of the block between quotes inside words", { server: 'set $a a"b; } location /x { set $a c"d;' }, /expected whole directives/],
     ["headers that would drop all others", { location: "proxy_set_header X-A b;" }, /proxy_set_header[^]*extraDirectives\.server/],
+    [
+        "files that are named from the folder of nginx.conf",
+        { http: '# x\n"include" conf.d/*.conf;' },
+        /http: expected an absolute path behind include/,
+    ],
     ["answer headers that would drop HSTS", { location: "add_header X-A b;" }, /no add_header[^]*extraDirectives\.server/],
 ])("extra directives with %s are refused", (_what, extraDirectives, message) => {
     const { error } = nginxSettingsSchema.safeParse({ ...required, extraDirectives });
     expect(describeIssues(error!.issues, extraDirectives)).toMatch(message);
 });
 
-test("extra directives may hold braces inside quotes and comments", () => {
-    const server = 'if ($http_x ~ "^a{2}$") { return 403; } # }\nset $a a\\{${b}c"; # {';
-    expect(nginxSettingsSchema.safeParse({ ...required, extraDirectives: { server } }).success).toBe(true);
-});
+test.each([
+    ["braces inside quotes and comments", 'if ($http_x ~ "^a{2}$") { return 403; } # }\nset $a a\\{${b}c"; # {'],
+    ["files by absolute paths, and the word in another place", "include /etc/nginx/conf.d/*.conf; set $a include; # include b;"],
+])("extra directives may hold %s", (_what, server) =>
+    expect(nginxSettingsSchema.safeParse({ ...required, extraDirectives: { server } }).success).toBe(true),
+);
+
+test("the ciphers are those of Mozilla's intermediate configuration that need no DH parameters", () =>
+    expect(/ssl_ciphers ([^;]*);/.exec(render())![1].split(":")).toEqual([
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "ECDHE-RSA-CHACHA20-POLY1305",
+    ]));
 
 describe("release", () => {
     test("is the same for the same settings", () => expect(releaseOf(settings())).toBe(releaseOf(settings())));
@@ -336,6 +353,7 @@ test.each([
     ["over lines, quoted, and without comments", '"listen"\n 1; # listen 2;\nlisten 3 ssl;', ["1", "3"]],
     ["between quotes inside words, which are none to NGINX", 'add_header X a"b; listen 8443; add_header Y c"d;', ["8443"]],
     ["not inside a quoted word", "add_header X 'a; listen 1; b';", []],
+    ["of QUIC beside those of TCP", "listen 443 ssl; listen [::]:443 reuseport quic;", ["443", "[::]:443 quic"]],
     ["not as an argument, nor after a word with braces", "set $a b${c}; return 200 listen; x a}listen; listen 5;", ["5"]],
 ])("listeners are found %s", (_what, text, found) => {
     expect(hostFunction("release", "listeners", text).split("\n").filter(Boolean)).toEqual(found);

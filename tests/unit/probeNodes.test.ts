@@ -1,6 +1,6 @@
 import { once } from "events";
 import { createServer, Server } from "https";
-import { AddressInfo } from "net";
+import { AddressInfo, createServer as createTcpServer } from "net";
 import { join } from "path";
 import { nodeProgram } from "../../components/host/programs";
 import { run } from "../../lab/process";
@@ -60,7 +60,7 @@ async function probe(
         certificate: admin.certificate,
         key: admin.privateKey,
     };
-    const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input) });
+    const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input), timeoutSeconds: 20 });
     expect(stderr).toBe("");
     return stdout;
 }
@@ -82,6 +82,15 @@ test("RKE's note that is gone is named", async () =>
 test("another control plane node is asked when the first does not answer", async () =>
     expect(await probe(well, undefined, [1, (server.address() as AddressInfo).port])).toBe("in sync"));
 
+test("one that takes the connection and says nothing does not keep the probe", async () => {
+    const silent = createTcpServer();
+    await once(silent.listen(0, "127.0.0.1"), "listening");
+    const ports = [silent, server].map(each => (each.address() as AddressInfo).port);
+    expect(await probe(well, undefined, ports)).toBe("in sync");
+    expect(await probe(well, undefined, ports.slice(0, 1))).toMatch(/^unreachable: https:\/\/127\.0\.0\.1:\d+: no answer within 5 s$/);
+    silent.close();
+}, 60_000);
+
 test("a network that cannot be changed any more is refused", async () =>
     expect(await probe(well, undefined, undefined, { ...network, clusterCidr: "10.52.0.0/16" })).toMatch(
         /^refused: network\.clusterCidr: expected 10\.42\.0\.0\/16, with which the cluster was built, found 10\.52\.0\.0\/16\nIt cannot be changed/,
@@ -93,4 +102,4 @@ test("an answer that is no JSON is not taken for a change", async () =>
 test.each([
     ["an API server that refuses", 403, undefined, /^unreachable: https:\/\/127\.0\.0\.1:\d+ answers 403$/],
     ["no API server", note([]), [1], /^absent: no API server runs: https:\/\/127\.0\.0\.1:1: ECONNREFUSED$/],
-])("%s is not taken for a change", async (_what, known, ports, words) => expect(await probe(well, known, ports)).toMatch(words));
+])("%s is told", async (_what, known, ports, words) => expect(await probe(well, known, ports)).toMatch(words));

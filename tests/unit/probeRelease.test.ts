@@ -93,8 +93,10 @@ test("each difference is one line, without the text of a value", async () => {
     );
 });
 
-test("a release that Helm does not hold is not taken for a change", async () =>
-    expect(await probe({}, { items: [] })).toBe("absent: Helm has no deployed release rancher in cattle-system"));
+test("a release that Helm does not hold is told, with the way to have it back", async () =>
+    expect(await probe({}, { items: [] })).toBe(
+        "absent: Helm has no deployed release rancher in cattle-system; one that was uninstalled comes back with pulumi up --refresh",
+    ));
 
 test("a release that was left pending is named, with the way out", async () =>
     expect(await probe({}, releases(["1", manifest], ["2", manifest, "pending-upgrade"]))).toMatch(

@@ -49,7 +49,8 @@ function parseLine(line) {
 }
 
 /** Warnings after which the cluster is not what was asked for although RKE may end with success. */
-const seriousWarning = /Failed to set up SSH tunneling|Removing host|Failed to deploy addon|Couldn't clean up/i;
+const seriousWarning =
+    /Failed to set up SSH tunneling|Removing host|Failed to deploy (DNS )?addon|Failed to delete etcd|Couldn't clean up|rolling snapshot container failed/i;
 
 /** Lines about one container on one host: too many to follow. */
 const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig/;
@@ -155,7 +156,7 @@ async function findings(env, nodes, program) {
         nodes.map(async node => {
             try {
                 const { code, stdout, stderr } = await sshProgram(env, { ...node.connection, withoutRoot: true }, program(), "probe", 60);
-                if (code !== 0) return [`${node.name}: cannot look (exit code ${code}): ${stderr.trim().split("\n").pop()}`];
+                if (code !== 0) return [`${node.name}: exit code ${code}: ${stderr.trim().split("\n").pop()}`];
                 return stdout.trim() === ""
                     ? []
                     : stdout
@@ -265,8 +266,10 @@ async function destroy(input) {
             marker: "Cluster removed successfully",
             timeoutSeconds: input.timeoutSeconds,
         });
+        say("removing the containers of pods, which rke leaves running");
+        const stuck = await findings(env, input.nodes, () => input.removePodsProgram);
         say("looking at the hosts: rke says success even when its cleaner failed");
-        const left = await findings(env, input.nodes, () => input.leftoverProgram);
+        const left = [...stuck, ...(await findings(env, input.nodes, () => input.leftoverProgram))];
         if (left.length > 0) {
             throw new Error(
                 `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +

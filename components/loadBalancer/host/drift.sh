@@ -27,7 +27,7 @@ value() {
     unit:*) echo "$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl is-active "$name" 2>/dev/null)" ;;
     served:*) if ! active nginx || serves "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
     pair:*) if belong_together "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
-    workers:*) if active nginx; then running_release "$name"; else echo "$2"; fi ;;
+    workers:*) if active nginx; then running_release "$name" | cut -d' ' -f1; else echo "$2"; fi ;;
     esac
 }
 

@@ -14,6 +14,7 @@ current=/etc/nginx/rancher-ha
 # There while a release is switched to and not yet verified: the one before, and the status that it answered with.
 unverified=$state/unverified
 undo=
+added=
 # What every file says that is ours.
 managed='Managed by Pulumi (pulumi-rancher-ha)'
 
@@ -31,7 +32,7 @@ package_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 active() { systemctl -q is-active "$1"; }
 
-# The release that the running workers say they serve: STATUS_PORT.
+# The release that the running workers say they serve, and the process ID of the one that says so: STATUS_PORT.
 running_release() {
     # shellcheck disable=SC2016 # variables of Perl
     timeout 2 perl -MIO::Socket::INET -e '
@@ -89,7 +90,16 @@ check_host() {
     esac
     [ "$(id -u)" = 0 ] || fail "expected root, found $(id -un). Nothing was changed"
     [ -d /run/systemd/system ] || fail "expected systemd to run this host. Nothing was changed"
-    others=$(ss -Hltnp 'sport = :80 or sport = :443' | grep -v '"nginx"' | sed 's/ \+/ /g' || true)
+    if ! installed nginx && ! brought nginx; then
+        # We could not put it back.
+        other=$(command -v nginx) || {
+            other=$(systemctl show -p FragmentPath --value nginx)
+            # What is left of the package while it is gone.
+            ! dpkg -S "$other" >/dev/null 2>&1 || other=
+        }
+        [ -z "$other" ] || fail "expected no NGINX or that of the package nginx, found $other ($(dpkg -S "$other" 2>/dev/null | cut -d: -f1 | grep . || echo "of no package")). Install the package nginx in its place, or choose another host. Nothing was changed"
+    fi
+    others=$(ss -Hltnp 'sport = :80 or sport = :443' | grep -v "pid=$(systemctl show -p MainPID --value nginx)," | sed 's/ \+/ /g' || true)
     [ -z "$others" ] || fail "ports 80 and 443 must be free for NGINX, found another process on them:
 $others
 Stop it, or choose another host. Nothing was changed"

@@ -35,6 +35,7 @@ foreign_nginx() {
     fi
 }
 
+is_foreign() { [ -e "$1" ] && ! grep -q "$managed" "$1"; }
 foreign_keepalived() { find /etc/keepalived -name '*.conf' -exec grep -L "$managed" {} + 2>/dev/null || true; }
 
 # Once, before the first change: the configuration and the state of what was there already. A copy has its name once it is whole
@@ -42,7 +43,8 @@ foreign_keepalived() { find /etc/keepalived -name '*.conf' -exec grep -L "$manag
 keep_original() {
     for product in $(products); do
         kept=$state/original/$product
-        if [ -d "$kept" ]; then continue; fi
+        # keepalived may have come to serve something else since the host stopped being one of a pair.
+        if [ -d "$kept" ] && { [ "$product" = nginx ] || [ -e "$current/keepalived.conf" ] || ! is_foreign /etc/keepalived/keepalived.conf; }; then continue; fi
         rm -rf "$kept.new" && mkdir -p "$kept.new" || return 1
         if [ -d "/etc/$product" ]; then
             cp -a "/etc/$product" "$kept.new/etc" || return 1
@@ -50,7 +52,7 @@ keep_original() {
             active=$(systemctl is-active "$product") || true
             { echo "$enabled" >"$kept.new/enabled" && echo "$active" >"$kept.new/active"; } || return 1
         fi
-        sync -f "$kept.new" && mv "$kept.new" "$kept" || return 1
+        sync -f "$kept.new" && rm -rf "$kept" && mv "$kept.new" "$kept" || return 1
     done
     if [ -e "$state/original/sysctl" ]; then return 0; fi
     # shellcheck disable=SC2086 # a list

@@ -40,13 +40,23 @@ install_packages() {
     # Noted before, so that a run that is killed in between leaves the list for `destroy`.
     # shellcheck disable=SC2086 # a list
     apt install --simulate $missing
-    new_packages <"$stage/install.log" >>"$state/packages"
+    added=$(new_packages <"$stage/install.log")
+    echo "$added" >>"$state/packages"
     sync "$state/packages"
     case $missing in *nginx*) mask_nginx ;; esac
     # shellcheck disable=SC2086 # a list
     apt install $missing
     unmask_nginx
     rm -f "$stage"/*.log
+}
+
+# For a host that serves: what this run alone brought goes again.
+remove_added_packages() {
+    [ -n "$added" ] || return 0
+    # shellcheck disable=SC2086 # a list
+    dpkg --purge $added >/dev/null 2>&1
+    grep -vxF "$added" "$state/packages" >"$state/packages.new"
+    mv -f "$state/packages.new" "$state/packages"
 }
 
 # Those that apt's simulation brings: where it says `Inst NAME [OLD] (NEW …)`, they are there already and only renewed.

@@ -4,7 +4,7 @@
 stage=$releases/new
 
 # Files that are not read through the link: name, place, mode.
-places="sysctl.conf /etc/sysctl.d/60-rancher-ha.conf 644
+places="sysctl.conf /etc/sysctl.d/zz-rancher-ha.conf 644
 nginx.service.conf /etc/systemd/system/nginx.service.d/rancher-ha.conf 644
 certificate.path /etc/systemd/system/rancher-ha-certificate.path 644
 certificate.service /etc/systemd/system/rancher-ha-certificate.service 644
@@ -68,19 +68,24 @@ The host was left as it was"
     fi
 }
 
-# The addresses of all `listen` directives, read as NGINX reads words: over lines, without comments, and in quotes only where a word
+# The addresses of all `listen` directives, with `quic` where that is asked for, read as NGINX reads words: over lines, without comments, and in quotes only where a word
 # begins with one.
 listeners() {
     # shellcheck disable=SC2016 # variables of Perl
     perl -0777 -ne '
-        my $statement = 1; my $listen = 0;
+        my $statement = 1; my $listen;
         while (/(#[^\n]*)|([;{}])|"((?:\\.|[^"\\])*)"|\x27((?:\\.|[^\x27\\])*)\x27|((?:\\.|\$\{|[^\s;{\\])+)/gs) {
             next if defined $1;
-            if (defined $2) { $statement = 1; $listen = 0; next }
             my $word = $3 // $4 // $5;
-            print "$word\n" if $listen;
-            $listen = $statement && $word eq "listen";
-            $statement = 0;
+            if (defined $2) {
+                print "@$listen\n" if $listen;
+                $statement = 1; $listen = undef;
+            } elsif ($statement) {
+                $listen = [] if $word eq "listen";
+                $statement = 0;
+            } elsif ($listen) {
+                push @$listen, $word if !@$listen || $word eq "quic";
+            }
         }'
 }
 
@@ -94,14 +99,19 @@ check_certificate() {
     of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>&1) || fail "the certificate ${1##*/} is not readable: $of_certificate. The host was left as it was"
     of_key=$(openssl pkey -pubout -in "$2" 2>/dev/null) || fail "the private key ${2##*/} is not readable. The host was left as it was"
     [ "$of_certificate" = "$of_key" ] || fail "the private key does not belong to the certificate ${1##*/}. The host was left as it was"
-    openssl x509 -noout -checkhost "$hostname" -in "$1" | grep -q 'does match' ||
-        fail "the certificate ${1##*/} does not cover $hostname: $(openssl x509 -noout -ext subjectAltName -in "$1" 2>/dev/null | tail -n 1 | sed 's/^ *//'). The host was left as it was"
+    # OpenSSL falls back to the subject, which browsers and agents do not look at.
+    names=$(openssl x509 -noout -ext subjectAltName -in "$1" 2>/dev/null | sed -n '2s/^ *//p')
+    { echo "$names" | grep -q DNS: && openssl x509 -noout -checkhost "$hostname" -in "$1" | grep -q 'does match'; } ||
+        fail "the certificate ${1##*/} does not cover $hostname: ${names:-it has no subjectAltName}. The host was left as it was"
     openssl verify -partial_chain -trusted "$1" "$1" >/dev/null 2>&1 ||
         fail "the certificate ${1##*/} is valid from $(openssl x509 -noout -dates -in "$1" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /'), and the clock of this host says $(date -u). Renew the certificate, or set the clock. The host was left as it was"
     disorder=$(openssl crl2pkcs7 -nocrl -certfile "$1" | openssl pkcs7 -print_certs -noout | awk '
         /^subject=/ { sub(/^subject=/, ""); if (issuer != "" && $0 != issuer) print "expected the certificate of " issuer ", found " $0; next }
         /^issuer=/ { sub(/^issuer=/, ""); issuer = $0 }')
     [ -z "$disorder" ] || fail "the chain ${1##*/} is not in order: $disorder. The host was left as it was"
+    broken=$(awk '/BEGIN CERT/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }' "$1" |
+        openssl verify -no_check_time -partial_chain -trusted /dev/stdin -untrusted "$1" "$1" 2>&1) ||
+        fail "the chain ${1##*/} does not hold: a certificate is not signed with the key of the next: $(echo "$broken" | grep -m 1 '^error'). The host was left as it was"
 }
 
 # The files of release TO in their places, and those of ours that it does not have away: FROM TO.
@@ -132,10 +142,12 @@ switch() { place_files "$1" "$2" && point "$current" "$2" && point "$conf" ranch
 
 # Makes the services run what lies in place: FROM TO.
 activate() {
+    main=$(systemctl show -p MainPID --value nginx)
+    workers_before=$(cat "/proc/$main/task/$main/children" 2>/dev/null || true)
     systemctl daemon-reload
     # Whatever certificate NGINX had before, it reads it anew.
     rm -f /run/rancher-ha-certificate
-    problem=$(sysctl -q -p /etc/sysctl.d/60-rancher-ha.conf 2>&1) || return 1
+    problem=$(sysctl -q -p /etc/sysctl.d/zz-rancher-ha.conf 2>&1) || return 1
     for unit in $(units "$2"); do
         problem=$(systemctl -q enable "$unit" 2>&1) || return 1
         systemctl reload-or-restart "$unit" 2>/dev/null || {
@@ -175,8 +187,8 @@ withdraw() {
 
 verify() {
     deadline=$(($(date +%s) + 10 + takeover_seconds))
-    until [ "$(running_release "$status_port")" = "$release" ] && serves_certificates && answers_at_virtual_ip; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release, found release '$(running_release "$status_port")'; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
+    until serves_release && serves_certificates && answers_at_virtual_ip; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release of a new worker, found release '${answer% *}' of worker ${answer#* }; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
         sleep 0.3
     done
     # Nodes that did not answer before may still be on their way.
@@ -184,6 +196,13 @@ verify() {
         [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but reaches no node: expected an answer to https://$hostname/ping, as the previous release gave ($answered), found ${status:-none}. Check upstreams and upstreamPort"
         sleep 0.3
     done
+}
+
+# A worker of before the reload tells nothing: it may say the same release.
+serves_release() {
+    answer=$(running_release "$status_port")
+    case " $workers_before " in *" ${answer#* } "*) return 1 ;; esac
+    [ "${answer% *}" = "$release" ]
 }
 
 # What a client gets through to a node: the status, empty without an answer.

@@ -32,7 +32,7 @@ apply() {
     check_foreign
     trap finish EXIT
     trap 'exit 1' TERM INT HUP
-    [ -e "$state/manifest" ] || undo=restore_host
+    if [ -e "$state/manifest" ]; then undo=remove_added_packages; else undo=restore_host; fi
     problem=$(mkdir -p "$state/original" "$releases" 2>&1 && chmod 700 "$state" && mkdir "$stage" 2>&1) ||
         fail "$state cannot be written: $problem. Check free space there. The host was left as it was"
     keep_original || fail "what is there could not be kept. Check free space in $state. The host was left as it was"
@@ -88,6 +88,10 @@ record() {
 recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
 
 probe() {
+    if [ ! -e "$state/manifest" ] && ! obstacle=$( (check_host && check_foreign) 2>&1); then
+        echo "refused: $obstacle"
+        return
+    fi
     echo "facts:$(installed nginx && echo " nginx=$(nginx_version)")$(! grep -q . "$current/keepalived.conf" 2>/dev/null || virtual_ip_fact)"
     if [ -e "$state/manifest" ]; then
         found=$(differences)

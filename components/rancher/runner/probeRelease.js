@@ -16,7 +16,10 @@ async function main({ access, release: { name, namespace } }) {
             );
         }
         const deployed = items.filter(secret => status(secret) === "deployed");
-        if (deployed.length === 0) return void process.stdout.write(`absent: Helm has no deployed release ${name} in ${namespace}`);
+        if (deployed.length === 0)
+            return void process.stdout.write(
+                `absent: Helm has no deployed release ${name} in ${namespace}; one that was uninstalled comes back with pulumi up --refresh`,
+            );
         const version = secret => Number(secret.metadata.labels.version);
         const newest = deployed.reduce((one, other) => (version(one) > version(other) ? one : other));
         // Helm encodes what it hands to Kubernetes, which encodes it once more.

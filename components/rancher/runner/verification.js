@@ -116,7 +116,8 @@ const forwardedAdvice = 'Check that X-Forwarded-Proto reaches Rancher: the ingre
 async function logIn(site) {
     const body = JSON.stringify({ username: "admin", password: site.bootstrapPassword, description: "verification", ttl: 60000 });
     const answer = await site.send("POST", "/v3-public/localProviders/local?action=login", { body });
-    if (answer.status === 401 || answer.status === 403) {
+    // 404 is the answer of a Rancher that hides its local users.
+    if ([401, 403, 404].includes(answer.status)) {
         // A Rancher that has just started may not have made its administrator yet.
         site.refusals += 1;
         if (site.refusals >= mostRefusals)
