@@ -13,7 +13,7 @@ import { DriftMode } from "./host/drift";
 import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { Verification } from "./rancher/verification";
-import { describeIssues } from "./validation";
+import { describeIssues, Refusal } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface HostCertificateArgs extends CertificateOnHostArgs {
@@ -102,7 +102,7 @@ export class RancherHa extends pulumi.ComponentResource {
             cluster: args.cluster,
             existingCluster: args.existingCluster,
         }).error?.issues;
-        if (issues) throw new pulumi.ResourceError(`RancherHa ${name}: ${describeIssues(issues, args)}`, this, true);
+        if (issues) throw new Refusal(`RancherHa ${name}: ${describeIssues(issues, args)}`, this);
 
         const cluster = this.cluster(name, args);
         const certificate = this.certificate(name, args);
@@ -191,11 +191,7 @@ export class RancherHa extends pulumi.ComponentResource {
         const given = Object.entries({ certificate, certificateOnHost, privateCa }).filter(([, value]) => value !== undefined);
         if (given.length > 1) {
             const names = given.map(([key]) => key).join(" and ");
-            throw new pulumi.ResourceError(
-                `RancherHa ${name}: expected one of certificate, certificateOnHost, privateCa, found ${names}`,
-                this,
-                true,
-            );
+            throw new Refusal(`RancherHa ${name}: expected one of certificate, certificateOnHost, privateCa, found ${names}`, this);
         }
         if (certificateOnHost) return undefined;
         if (certificate) return new BroughtCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
@@ -205,10 +201,9 @@ export class RancherHa extends pulumi.ComponentResource {
     private cluster(name: string, args: RancherHaArgs): KubernetesCluster {
         if (args.cluster && !args.existingCluster) return new RkeCluster(`${name}-cluster`, args.cluster, { parent: this });
         if (args.existingCluster && !args.cluster) return new ExistingCluster(`${name}-cluster`, args.existingCluster, { parent: this });
-        throw new pulumi.ResourceError(
+        throw new Refusal(
             `RancherHa ${name}: cluster, existingCluster: expected exactly one of them, found ${args.cluster ? "both" : "neither"}`,
             this,
-            true,
         );
     }
 }

@@ -1,5 +1,18 @@
 import * as pulumi from "@pulumi/pulumi";
+import { inspect } from "util";
 import { z } from "zod";
+
+/** What a component refuses, told without a stack. */
+export class Refusal extends pulumi.ResourceError {
+    constructor(message: string, component: pulumi.Resource) {
+        super(message, component, true);
+    }
+
+    /** Pulumi inspects what it reports, and that would be all that the component leads to: minutes of work. */
+    [inspect.custom](): string {
+        return this.message;
+    }
+}
 
 /**
  * Checks arguments against a schema and returns them with defaults applied. What is known now is checked now, so that a
@@ -12,7 +25,7 @@ export function validated<S extends z.ZodType>(
     args: unknown,
 ): pulumi.Output<z.output<S>> {
     const refusal = (issues: z.core.$ZodIssue[], value: unknown, secret?: (path: PropertyKey[]) => boolean) =>
-        new pulumi.ResourceError(`${what}: ${describeIssues(issues, value, secret)}`, component, true);
+        new Refusal(`${what}: ${describeIssues(issues, value, secret)}`, component);
     const literal = schema.safeParse(args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
     if (literal.length > 0) throw refusal(literal, args);
     return (pulumi.output(args) as pulumi.Output<unknown>).apply(async value => {

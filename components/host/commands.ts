@@ -2,6 +2,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { join } from "path";
 import { commandConnection, HostConnection } from "./connection";
+import { Refusal } from "../validation";
 import { nodeProgram } from "./programs";
 
 /** The only door to the outside: every command of the library is made here. */
@@ -78,7 +79,7 @@ export function observe(program: pulumi.Input<string>, what: string, component: 
     );
     return pulumi.unsecret(result.stdout).apply(found => {
         const reason = /^refused: ([^]*)/.exec(found)?.[1];
-        if (reason) throw new pulumi.ResourceError(`${what}: ${reason}`, component, true);
+        if (reason) throw new Refusal(`${what}: ${reason}`, component);
         return found;
     });
 }

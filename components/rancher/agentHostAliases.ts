@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { dnsNameSchema, ipAddressSchema } from "../host/connection";
-import { validated } from "../validation";
+import { Refusal, validated } from "../validation";
 
 export interface AgentHostAliasesArgs {
     /** DNS name of Rancher, which the agents cannot look up. */
@@ -37,11 +37,10 @@ export class AgentHostAliases extends pulumi.ComponentResource {
     constructor(name: string, args: AgentHostAliasesArgs, opts: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:AgentHostAliases", name, {}, opts);
         if (!opts?.provider && !opts?.providers) {
-            throw new pulumi.ResourceError(
+            throw new Refusal(
                 `AgentHostAliases ${name}: expected the Kubernetes provider of the downstream cluster in the options, found none. ` +
                     "Pass { provider: new k8s.Provider(…) }: the default one would patch whatever cluster kubectl points to",
                 this,
-                true,
             );
         }
         const settings = validated(this, `AgentHostAliases ${name}`, agentHostAliasesSchema, args);

@@ -10,7 +10,7 @@ import { dnsNameSchema } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { nodeProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
-import { validated, whenKnown } from "../validation";
+import { Refusal, validated, whenKnown } from "../validation";
 import { RancherChartValues, RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
 import { chartFault } from "./chartFile";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
@@ -172,7 +172,7 @@ export class RancherRelease extends pulumi.ComponentResource {
         // From the arguments: all that is validated is unknown as long as the cluster's version is.
         const chart = pulumi.all([args.chartPath, args.chartVersion]).apply(([path, version]) => {
             const fault = path === undefined ? undefined : chartFault(path, version);
-            if (fault) throw new pulumi.ResourceError(`RancherRelease ${name}: chartPath: ${fault}`, this, true);
+            if (fault) throw new Refusal(`RancherRelease ${name}: chartPath: ${fault}`, this);
             return path ?? "rancher";
         });
         const { epoch, freed } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, args.drift ?? DriftMode.Enforce);

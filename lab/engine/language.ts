@@ -136,13 +136,13 @@ export function refuseUnknownOptions(request: any): void {
 
 type Handler = grpc.handleUnaryCall<any, any>;
 
-/** An RPC whose failure reaches the program with its message. */
+/** An RPC whose failure ends the program: after one, Pulumi's own engine answers in the same way. */
 const handler =
     (work: (request: any) => Promise<unknown>): Handler =>
     (call, answer) =>
         void work(call.request).then(
             response => answer(null, response),
-            (error: Error) => answer({ code: grpc.status.UNKNOWN, details: error.message, name: error.name, message: error.message }),
+            (error: Error) => answer({ code: grpc.status.UNAVAILABLE, details: error.message, name: error.name, message: error.message }),
         );
 
 const object = (message: any): Properties => message?.toJavaScript() ?? {};

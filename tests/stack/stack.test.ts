@@ -106,7 +106,7 @@ describe("before anything is touched", () => {
     });
 
     test("a load balancer host that is unfit is refused in the first preview, before there is a cluster", async () => {
-        const listener = "perl -MIO::Socket::INET -e 'IO::Socket::INET->new(LocalPort => 443, Listen => 5) or die; sleep 600'";
+        const listener = "perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => 443, Listen => 5) or die; sleep 600'";
         await hostExec(instance, "lb1", ["systemd-run", "-q", "--unit=lab-listener", "sh", "-c", `exec ${listener}`]);
         await hostExec(instance, "lb1", ["sh", "-c", "until ss -Hltn 'sport = :443' | grep -q .; do sleep 0.1; done"]);
         const { code, output: text } = await pulumi(tools, "preview");

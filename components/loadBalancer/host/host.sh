@@ -15,6 +15,7 @@ current=/etc/nginx/rancher-ha
 unverified=$state/unverified
 undo=
 added=
+kept_now=
 # What every file says that is ours.
 managed='Managed by Pulumi (pulumi-rancher-ha)'
 

@@ -53,6 +53,7 @@ keep_original() {
             { echo "$enabled" >"$kept.new/enabled" && echo "$active" >"$kept.new/active"; } || return 1
         fi
         sync -f "$kept.new" && rm -rf "$kept" && mv "$kept.new" "$kept" || return 1
+        kept_now="$kept_now $product"
     done
     if [ -e "$state/original/sysctl" ]; then return 0; fi
     # shellcheck disable=SC2086 # a list

@@ -50,8 +50,9 @@ install_packages() {
     rm -f "$stage"/*.log
 }
 
-# For a host that serves: what this run alone brought goes again.
-remove_added_packages() {
+# For a host that serves: what this run alone kept and brought goes again.
+withdraw_additions() {
+    for product in $kept_now; do rm -rf "$state/original/$product"; done
     [ -n "$added" ] || return 0
     # shellcheck disable=SC2086 # a list
     dpkg --purge $added >/dev/null 2>&1

@@ -32,7 +32,7 @@ apply() {
     check_foreign
     trap finish EXIT
     trap 'exit 1' TERM INT HUP
-    if [ -e "$state/manifest" ]; then undo=remove_added_packages; else undo=restore_host; fi
+    if [ -e "$state/manifest" ]; then undo=withdraw_additions; else undo=restore_host; fi
     problem=$(mkdir -p "$state/original" "$releases" 2>&1 && chmod 700 "$state" && mkdir "$stage" 2>&1) ||
         fail "$state cannot be written: $problem. Check free space there. The host was left as it was"
     keep_original || fail "what is there could not be kept. Check free space in $state. The host was left as it was"
