@@ -68,8 +68,8 @@ The host was left as it was"
     fi
 }
 
-# The addresses of all `listen` directives, with `quic` where that is asked for, read as NGINX reads words: over lines, without comments, and in quotes only where a word
-# begins with one.
+# The addresses of all `listen` directives, each with `quic` where it says so, read as NGINX reads words: over lines, without comments,
+# and in quotes only where a word begins with one.
 listeners() {
     # shellcheck disable=SC2016 # variables of Perl
     perl -0777 -ne '
