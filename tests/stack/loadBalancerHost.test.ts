@@ -37,6 +37,7 @@ import {
     startLabHost,
     stopLabHost,
 } from "./labHost";
+import { listener, noListener } from "./testStack";
 
 jest.setTimeout(5 * 60_000);
 
@@ -46,10 +47,6 @@ afterAll(stopLabHost);
 
 /** Waits until dpkg has begun with NGINX. */
 const halfInstalled = "for n in $(seq 600); do [ ! -e /var/lib/dpkg/info/nginx-common.list ] || exit 0; sleep 0.05; done; exit 1";
-const listener = (port: number, perl = "perl") =>
-    `systemd-run -q --unit=lab-listener ${perl} -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'
-    for n in 1 2 3 4 5 6 7 8 9 10; do ss -Hltn 'sport = :${port}' | grep -q . && break; sleep 0.2; done`;
-const noListener = "systemctl stop lab-listener";
 
 describe("a host that cannot become a load balancer is refused before anything is touched", () => {
     test("another system than Debian or Ubuntu", () =>

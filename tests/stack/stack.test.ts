@@ -10,7 +10,7 @@ import { addressOf, Host, hostExec, labFiles, startHost, startLab, stopLab } fro
 import { until } from "../../lab/process";
 import { runLabEngine } from "../../lab/stack";
 import { RancherClient } from "./rancherClient";
-import { hostDigest, hostKeyOf, instance, printed, pulumi, readState, secretTexts } from "./testStack";
+import { hostDigest, hostKeyOf, instance, listener, noListener, printed, pulumi, readState, secretTexts } from "./testStack";
 
 jest.setTimeout(15 * 60_000);
 // The small programs in tests/fixtures have no tsconfig of their own; types are checked with the rest.
@@ -106,11 +106,9 @@ describe("before anything is touched", () => {
     });
 
     test("a load balancer host that is unfit is refused in the first preview, before there is a cluster", async () => {
-        const listener = "perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => 443, Listen => 5) or die; sleep 600'";
-        await hostExec(instance, "lb1", ["systemd-run", "-q", "--unit=lab-listener", "sh", "-c", `exec ${listener}`]);
-        await hostExec(instance, "lb1", ["sh", "-c", "until ss -Hltn 'sport = :443' | grep -q .; do sleep 0.1; done"]);
+        await hostExec(instance, "lb1", ["sh", "-c", listener(443)]);
         const { code, output: text } = await pulumi(tools, "preview");
-        await hostExec(instance, "lb1", ["systemctl", "stop", "lab-listener"]);
+        await hostExec(instance, "lb1", ["sh", "-c", noListener]);
         expect(text).toMatch(/NginxLoadBalancer rancher-lb: lb1: ports 80 and 443 must be free for NGINX, found another process on them:/);
         expect(code).toBe(1);
     });

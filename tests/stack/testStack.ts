@@ -68,3 +68,9 @@ export function secretTexts(value: Value, inside = false): string[] {
     if (value !== null && typeof value === "object") return Object.values(value).flatMap(item => secretTexts(item, inside));
     return [];
 }
+
+/** Shell text that makes a process listen on a port of a host, and the one that ends it. */
+export const listener = (port: number, perl = "perl") =>
+    `systemd-run -q --unit=lab-listener ${perl} -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'
+    for n in 1 2 3 4 5 6 7 8 9 10; do ss -Hltn 'sport = :${port}' | grep -q . && break; sleep 0.2; done`;
+export const noListener = "systemctl stop lab-listener";

@@ -35,7 +35,6 @@ foreign_nginx() {
     fi
 }
 
-is_foreign() { [ -e "$1" ] && ! grep -q "$managed" "$1"; }
 foreign_keepalived() { find /etc/keepalived -name '*.conf' -exec grep -L "$managed" {} + 2>/dev/null || true; }
 
 # Once, before the first change: the configuration and the state of what was there already. A copy has its name once it is whole
@@ -44,7 +43,7 @@ keep_original() {
     for product in $(products); do
         kept=$state/original/$product
         # keepalived may have come to serve something else since the host stopped being one of a pair.
-        if [ -d "$kept" ] && { [ "$product" = nginx ] || [ -e "$current/keepalived.conf" ] || ! is_foreign /etc/keepalived/keepalived.conf; }; then continue; fi
+        if [ -d "$kept" ] && { [ "$product" = nginx ] || [ -e "$current/keepalived.conf" ] || ! foreign_keepalived | grep -qx /etc/keepalived/keepalived.conf; }; then continue; fi
         rm -rf "$kept.new" && mkdir -p "$kept.new" || return 1
         if [ -d "/etc/$product" ]; then
             cp -a "/etc/$product" "$kept.new/etc" || return 1
