@@ -69,6 +69,9 @@ export async function startBed(): Promise<string> {
     // A configuration that opens a connection for each request would run out of ports before it runs out of anything else.
     const range = "net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1";
     await Promise.all(["client" as const, ...balancers].map(host => sh(host, `sysctl -qw ${range}`)));
+    // As Debian has it, whatever this machine has. A network namespace may not choose cubic everywhere; reno it may.
+    const congestion = ["cubic", "reno"].map(name => `sysctl -qw net.ipv4.tcp_congestion_control=${name}`).join(" 2>/dev/null || ");
+    await Promise.all(all.map(host => sh(host, congestion)));
     return tools;
 }
 
@@ -135,7 +138,7 @@ export async function component(host: Balancer, verb: "apply" | "destroy", known
 /** Kernel settings of a host: ours, or those of a host that nobody touched. */
 async function setKernel(host: Balancer, isOurs: boolean): Promise<void> {
     const untouched =
-        "net.ipv4.tcp_keepalive_time=7200 net.ipv4.tcp_keepalive_intvl=75 net.ipv4.tcp_keepalive_probes=9 net.ipv4.tcp_retries2=15";
+        "net.ipv4.tcp_keepalive_time=7200 net.ipv4.tcp_keepalive_intvl=75 net.ipv4.tcp_keepalive_probes=9 net.ipv4.tcp_retries2=15 net.ipv4.tcp_thin_linear_timeouts=0";
     const lines = [...sysctls(settings(ours, "work")).matchAll(/^(net\S+) = (\d+)$/gm)]
         .map(([, name, value]) => `${name}=${value}`)
         .join(" ");

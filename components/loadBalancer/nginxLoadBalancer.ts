@@ -61,8 +61,8 @@ export interface NginxTuningArgs {
     failTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Seconds after which a connection to a node that is silently gone is ended, and what waits for its answer gets an error.
-     * Default 22, instead of the two hours of Linux. They are kernel settings, for the whole host. What the node has not acknowledged
-     * is given up after about 13 already; clients that are gone are noticed after 60.
+     * Default 15, instead of the two hours of Linux. They are kernel settings, for the whole host. What the node has not acknowledged
+     * is given up after about 14 whatever this says; clients that are gone are noticed after 60.
      */
     deadPeerTimeoutSeconds?: pulumi.Input<number>;
     /**

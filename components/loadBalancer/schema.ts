@@ -37,7 +37,7 @@ const nginxTuningSchema = z.strictObject({
     readTimeoutSeconds: seconds(0).min(900, "expected at least 900: a shell in the browser would be cut off after less").default(1800),
     maxFails: z.number().int().min(0).max(1000).default(3),
     failTimeoutSeconds: seconds(1).max(3600).default(10),
-    deadPeerTimeoutSeconds: seconds(5).max(7200).default(22),
+    deadPeerTimeoutSeconds: seconds(5).max(7200).default(15),
     workerConnections: z.number().int().min(512).max(1_000_000).optional(),
     workerShutdownTimeoutSeconds: seconds(1).default(3600),
     maxBodySize: z

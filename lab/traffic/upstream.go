@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"flag"
 	"fmt"
 	"io"
@@ -24,7 +23,8 @@ func upstreamCommand(set *flag.FlagSet) func() (any, error) {
 	sick := set.String("sick", "/run/traffic-sick", "file that makes every answer a 503")
 	slow := set.String("slow", "/run/traffic-slow", "file that makes every answer late")
 	return func() (any, error) {
-		file, err := os.Create(*log)
+		// What a killed upstream began with stays noted.
+		file, err := os.OpenFile(*log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, err
 		}
@@ -32,7 +32,7 @@ func upstreamCommand(set *flag.FlagSet) func() (any, error) {
 			id := r.Header.Get("X-Agent")
 			return id, id != "", nil
 		}, remotedialer.DefaultErrorWriter)
-		node := &node{posts: bufio.NewWriter(file), sick: *sick, slow: *slow}
+		node := &node{posts: file, sick: *sick, slow: *slow}
 		mux := http.NewServeMux()
 		mux.Handle("/v3/connect", tunnels)
 		mux.HandleFunc("/v3/connect/echo", echo)
@@ -44,7 +44,7 @@ func upstreamCommand(set *flag.FlagSet) func() (any, error) {
 
 type node struct {
 	lock  sync.Mutex
-	posts *bufio.Writer
+	posts *os.File
 	sick  string
 	slow  string
 }
@@ -56,7 +56,6 @@ func (n *node) work(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		n.lock.Lock()
 		fmt.Fprintln(n.posts, query.Get("id"))
-		n.posts.Flush()
 		n.lock.Unlock()
 	}
 	io.Copy(io.Discard, r.Body)

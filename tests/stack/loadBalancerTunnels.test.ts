@@ -102,6 +102,19 @@ test("a node that leaves the upstreams and comes back through up costs no reques
     expect([fresh.requests, fresh.failedGet, kept.requests, kept.failedGet]).toEqual([800, 0, 4000, 0]);
 });
 
+test("a node that dies while it works fails the POSTs that it began with: no other node does them again, and no GET is lost", async () => {
+    const running = traffic.run(`requests --address ${virtualIp}:443 --name dying --rate 300 --seconds 6 --method MIX --path '/?d=200'`);
+    await pause(3000);
+    await traffic.killUpstream("upstream1");
+    await pause(1000);
+    await traffic.startUpstream("upstream1", port);
+    const { requests, failedGet, failedPost } = await running;
+    const begun = await Promise.all(upstreams.map(host => onHost(host, "grep ^dying- /run/traffic-posts")));
+    const posts = begun.flatMap(ids => ids.split("\n"));
+    expect([requests, failedGet, posts.length]).toEqual([1800, 0, new Set(posts).size]);
+    expect(failedPost).toBeGreaterThan(0);
+});
+
 describe("nodes that answer 503", () => {
     /** Mixed requests while these nodes do so for six seconds, and for four more. */
     async function whileSick(nodes: readonly Host[]): Promise<any> {

@@ -66,7 +66,7 @@ belong_together() {
     of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>/dev/null) && [ "$of_certificate" = "$(openssl pkey -pubout -in "$2" 2>/dev/null)" ]
 }
 
-kernel_settings="net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2"
+kernel_settings="net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2 net.ipv4.tcp_thin_linear_timeouts"
 
 # Files that NGINX may open on this host: what its unit allows, within what the init process has itself.
 open_files() {
