@@ -69,7 +69,8 @@ export async function startBed(): Promise<string> {
     // A configuration that opens a connection for each request would run out of ports before it runs out of anything else.
     const range = "net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1";
     await Promise.all(["client" as const, ...balancers].map(host => sh(host, `sysctl -qw ${range}`)));
-    // As Debian has it, whatever this machine has. A network namespace may not choose cubic everywhere; reno it may.
+    // As Debian has it, whatever this machine has: BBR paces what is sent, which costs CPU. Where a network namespace may
+    // not choose cubic, reno is the nearest.
     const congestion = ["cubic", "reno"].map(name => `sysctl -qw net.ipv4.tcp_congestion_control=${name}`).join(" 2>/dev/null || ");
     await Promise.all(all.map(host => sh(host, congestion)));
     return tools;
@@ -101,6 +102,7 @@ export async function nginxVersion(host: Balancer): Promise<string> {
     if (!versions.has(host)) versions.set(host, (await sh(host, "nginx -v 2>&1")).replace(/^.*nginx\/([0-9.]+)[^]*$/, "$1"));
     return versions.get(host)!;
 }
+export const congestionControl = async (host: Balancer) => (await sh(host, "sysctl -n net.ipv4.tcp_congestion_control")).trim();
 export const openFiles = async (host: Balancer) => Number((await sh(host, "ulimit -Hn")).trim());
 
 /** Puts a configuration on a balancer, beside others. */

@@ -39,17 +39,13 @@ const [sick, slow] = [misbehaving("sick"), misbehaving("slow")];
 /** What goes on while nodes answer, but not well. */
 const everyday = { rate: 60, seconds: 18, method: "MIX", delay: 20, timeoutSeconds: 30, at: 5 } as const;
 
+const oneGone = { rate: 40, seconds: 80, delay: 100, timeoutSeconds: 120, at: 8, lasts: 60, hangTarget: 0.007 } as const;
+
 const linkDown: Scenario = {
     name: "link of one node down for 60 s",
-    rate: 40,
-    seconds: 80,
-    delay: 100,
-    timeoutSeconds: 120,
-    at: 8,
-    lasts: 60,
+    ...oneGone,
     begin: () => setLink(first, "down"),
     end: () => setLink(first, "up"),
-    hangTarget: 0.007,
 };
 
 const allSilent: Scenario = {
@@ -70,15 +66,9 @@ const onNewerKernel = (scenario: Scenario): Scenario => ({ ...scenario, name: `$
 const scenarios: Scenario[] = [
     {
         name: "one node silent for 60 s",
-        rate: 40,
-        seconds: 80,
-        delay: 100,
-        timeoutSeconds: 120,
-        at: 8,
-        lasts: 60,
+        ...oneGone,
         begin: () => silent(first, true),
         end: () => silent(first, false),
-        hangTarget: 0.007,
     },
     linkDown,
     onNewerKernel(linkDown),
