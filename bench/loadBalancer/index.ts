@@ -32,8 +32,9 @@ async function main(): Promise<void> {
 Written by \`make bench\`: NGINX with the configuration of the manual (bench/loadBalancer/manual.conf) against ours with its
 defaults, on the same hosts in one run for each part, on ${availableParallelism()} cores; for throughput, latency and handshakes NGINX has one and
 clients and upstreams the other, elsewhere they share them. NGINX ${await nginxVersion("lb1")} (Debian 12)
-where nothing else is said, ${await nginxVersion("lb3")} where a newer one is; congestion control ${await congestionControl("lb1")}, not BBR, which paces what is sent.
-"manual again" is the same configuration a second time: a difference as small as its ratio is none. Medians, in brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only ratios mean anything elsewhere.`;
+where nothing else is said, ${await nginxVersion("lb3")} where a newer one is. TCP's congestion control is ${await congestionControl("lb1")}, not BBR, which paces what
+is sent. "manual again" is the same configuration a second time: a difference as small as its ratio is none. Medians, in
+brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only ratios mean anything elsewhere.`;
         for (const [name, part] of Object.entries(parts)) {
             if (chosen.length > 0 && !chosen.includes(name)) continue;
             progress(name, "…");
