@@ -34,7 +34,7 @@ export interface NginxTuningArgs {
     upstreamPort?: pulumi.Input<number>;
     /**
      * Idle connections to the upstreams that each worker process keeps. Default 128. They save a TCP connection per request:
-     * half of the CPU. Fewer than the requests at one time bring part of the new connections back.
+     * more than half of the CPU. Fewer than the requests at one time bring part of the new connections back.
      */
     upstreamKeepalive?: pulumi.Input<number>;
     /**
