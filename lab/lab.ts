@@ -33,7 +33,8 @@ const started: Host[] = ["lb1", "node1", "node2", "node3"];
 
 const label = "io.pulumi-rancher-ha.lab";
 const checkoutLabel = "io.pulumi-rancher-ha.checkout";
-const container = (instance: Instance, host: Host) => `rancher-ha-${instance}-${host}`;
+/** The name of the container that is a host. */
+export const container = (instance: Instance, host: Host) => `rancher-ha-${instance}-${host}`;
 const network = (instance: Instance) => `rancher-ha-${instance}`;
 const dockerVolume = (instance: Instance, host: Host) => `${container(instance, host)}-docker`;
 const loginUser = (host: Host) => (hosts[host].kind === "node" ? "rke" : "root");

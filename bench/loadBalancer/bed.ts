@@ -5,7 +5,7 @@ import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
 import { forHost, nginxConf, sysctls } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
-import { addressOf, Host, hostExec, labFiles, removeHost, startHost, stopLab } from "../../lab/lab";
+import { addressOf, container, Host, hostExec, labFiles, removeHost, startHost, stopLab } from "../../lab/lab";
 import { run, until } from "../../lab/process";
 import { Traffic } from "../../lab/traffic";
 import { buildTools, installDebianPackages } from "../../lab/tools";
@@ -174,7 +174,7 @@ export async function serving<T>(
 
 /** Whether the processes of this name on a host run before all else on their core. */
 export async function runAtOnce(host: Host, name: string, atOnce = true): Promise<void> {
-    const init = (await run("podman", ["inspect", "--format", "{{.State.Pid}}", `rancher-ha-${instance}-${host}`])).stdout.trim();
+    const init = (await run("podman", ["inspect", "--format", "{{.State.Pid}}", container(instance, host)])).stdout.trim();
     // With cgroup v1 a group has a real-time budget of its own: a container's has none, the root group has.
     const group = "/sys/fs/cgroup/cpu/tasks";
     const one = `[ ! -e ${group} ] || echo $p >${group}; chrt ${atOnce ? "-f -p 10" : "-o -p 0"} $p`;

@@ -1,5 +1,5 @@
 import { join } from "path";
-import { hostExec, Host } from "../../lab/lab";
+import { container, hostExec, Host, killHost } from "../../lab/lab";
 import { progress, run, until } from "../../lab/process";
 import { Finished, runLabEngine } from "../../lab/stack";
 import { hostArgs, runLoadBalancer } from "../../tests/stack/loadBalancerProgram";
@@ -87,8 +87,8 @@ const events: { name: string; limit: number; harm: (host: Host) => Promise<unkno
     {
         name: "host stopped",
         limit: 0.5,
-        harm: host => run("podman", ["kill", `rancher-ha-${instance}-${host}`]),
-        mend: host => run("podman", ["start", `rancher-ha-${instance}-${host}`]),
+        harm: host => killHost(instance, host),
+        mend: host => run("podman", ["start", container(instance, host)]),
     },
 ];
 

@@ -7,7 +7,7 @@ import { connect as connectTls, ConnectionOptions } from "tls";
 import WebSocket, { WebSocketServer } from "ws";
 import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
 import { NginxSettings } from "../../components/loadBalancer/schema";
-import { addressOf, hostExec, killHost, removeHost, startHost } from "../../lab/lab";
+import { addressOf, container, hostExec, killHost, removeHost, startHost } from "../../lab/lab";
 import { run, until } from "../../lab/process";
 import { issue, Issued, KeyKind } from "../certificates";
 import {
@@ -642,7 +642,7 @@ test.each([
     expect(lost).toBeDefined();
     expect(applied).toMatchObject({ code: 255, stdout: "" });
     await lost;
-    await run("podman", ["start", `rancher-ha-${instance}-${host}`]);
+    await run("podman", ["start", container(instance, host)]);
     await until(
         "the host",
         60,
