@@ -241,15 +241,19 @@ async function create(instance: Instance, host: Host, image: string): Promise<vo
         "--ip",
         addressOf(instance, host),
         "--mac-address",
-        hardwareAddress(instance, host),
+        hardwareAddress(addressOf(instance, host)),
         ...(isNode ? ["--volume", `${dockerVolume(instance, host)}:/var/lib/docker`] : []),
         image,
         "/sbin/init",
     ]);
+    // The bridge would take the address of one of its ports, another one whenever a host comes or goes, and the hosts keep the old.
+    const { stdout } = await run("podman", ["network", "inspect", "--format", "{{.NetworkInterface}}", network(instance)]);
+    const gateway = hardwareAddress(`${networks[instance]}.1`);
+    await run("ip", ["link", "set", "dev", stdout.trim(), "address", gateway]);
 }
 
-function hardwareAddress(instance: Instance, host: Host): string {
-    return [2, 0, ...addressOf(instance, host).split(".").map(Number)].map(byte => byte.toString(16).padStart(2, "0")).join(":");
+function hardwareAddress(address: string): string {
+    return [2, 0, ...address.split(".").map(Number)].map(byte => byte.toString(16).padStart(2, "0")).join(":");
 }
 
 async function loadNodeImage(instance: Instance, host: Host, file: string): Promise<void> {

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -46,7 +47,8 @@ func requestsCommand(set *flag.FlagSet) func() (any, error) {
 		var all sync.WaitGroup
 		start := time.Now()
 		for i := range results {
-			due := time.Duration(float64(i) / *rate * float64(time.Second))
+			// At a random moment of its interval: an exact beat could fall in with the nodes', and one kind of request with one node.
+			due := time.Duration((float64(i) + rand.Float64()) / *rate * float64(time.Second))
 			time.Sleep(due - time.Since(start))
 			all.Add(1)
 			go func() {

@@ -772,6 +772,7 @@ test(
     `a WebSocket that was idle for ${idleMinutes} minutes is still there`,
     async () => {
         await new Promise(resolve => setTimeout(resolve, idle.since + idleMinutes * 60_000 - Date.now()));
+        expect(idle.socket.readyState).toBe(WebSocket.OPEN);
         const answer = once(idle.socket, "message");
         idle.socket.send("still there");
         expect(String((await answer)[0])).toBe("still there");
