@@ -477,6 +477,20 @@ describe("a host that serves", () => {
             },
         ));
 
+    test("a kernel setting that a release is the first to have, or no longer has, is as it was before without it", async () => {
+        const setting = "net.ipv4.tcp_early_retrans";
+        const original = await onHost(`sysctl -n ${setting}`);
+        expect(original).not.toBe("0\n");
+        const more = (text: string) => text.replace("net.ipv4.tcp_retries2 = 5", `$&\n${setting} = 0`);
+        await apply(more(program()));
+        expect(await onHost(`sysctl -n ${setting}`)).toBe("0\n");
+        await onHost(`sysctl -q -w ${setting}=1`);
+        expect(await probe()).toBe(`kernel setting ${setting}: 1, expected 0`);
+        await apply(program());
+        expect(await onHost(`sysctl -n ${setting}`)).toBe(original);
+        expect(await probe()).toBe("in sync");
+    });
+
     test("destroy leaves a package of ours that another came to need, and says so", async () => {
         await apply(program());
         const control = "Package: needy\\nVersion: 1\\nArchitecture: all\\nMaintainer: test\\nDescription: test\\nDepends: logrotate\\n";

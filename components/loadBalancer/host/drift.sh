@@ -6,7 +6,7 @@ keys() {
     echo "file:$conf"
     find "$current/" -name '*.pem' -printf '%p\n' | sed "s|^$current//*|file:$current/|" | sort
     echo "$places" | while read -r name place _; do [ ! -e "$current/$name" ] || echo "file:$place"; done
-    for setting in $kernel_settings; do echo "kernel:$setting"; done
+    kernel_settings "$current" | sed 's/^/kernel:/'
     for product in $(products); do echo "package:$product"; done
     units "$current" | sed 's/^/unit:/'
     echo "$certificates" | while read -r chain key; do

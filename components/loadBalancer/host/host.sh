@@ -66,7 +66,8 @@ belong_together() {
     of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>/dev/null) && [ "$of_certificate" = "$(openssl pkey -pubout -in "$2" 2>/dev/null)" ]
 }
 
-kernel_settings="net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2 net.ipv4.tcp_thin_linear_timeouts"
+# Those that the release in a FOLDER sets.
+kernel_settings() { sed -n 's/^\([^ #]*\) = .*/\1/p' "$1/sysctl.conf"; }
 
 # Files that NGINX may open on this host: what its unit allows, within what the init process has itself.
 open_files() {

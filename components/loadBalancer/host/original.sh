@@ -54,10 +54,15 @@ keep_original() {
         sync -f "$kept.new" && rm -rf "$kept" && mv "$kept.new" "$kept" || return 1
         kept_now="$kept_now $product"
     done
-    if [ -e "$state/original/sysctl" ]; then return 0; fi
-    # shellcheck disable=SC2086 # a list
-    sysctl $kernel_settings >"$state/original/sysctl.new" && mv "$state/original/sysctl.new" "$state/original/sysctl" || return 1
-    sync -f "$state/original"
+}
+
+# Each before the first release that sets it.
+keep_kernel_settings() {
+    kept=$state/original/sysctl
+    kernel_settings "$stage" | while read -r setting; do
+        grep -qs "^$setting = " "$kept" && continue
+        { { [ ! -e "$kept" ] || cat "$kept"; } && sysctl "$setting"; } >"$kept.new" && sync "$kept.new" && mv "$kept.new" "$kept" || exit 1
+    done
 }
 
 # What is there now goes only when the whole copy lies beside it. A run that was killed before the service followed is finished.
@@ -82,6 +87,8 @@ restore_product() {
     rm -f "$kept/restoring"
 }
 
+restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl" 2>&1; }
+
 # Everything as it was before the first apply. What was kept stays until all of it is back.
 restore_host() {
     rm -rf "$stage"
@@ -95,7 +102,7 @@ restore_host() {
         case $place in *rancher-ha*) remove_file "$place" ;; esac
     done
     systemctl daemon-reload
-    [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl" >/dev/null || true
+    restore_kernel_settings >&2 || true
     remove_packages
     restore_product nginx && restore_product keepalived || exit 1
     rm -f /run/rancher-ha-nginx-down /run/rancher-ha-certificate

@@ -38,6 +38,7 @@ apply() {
     keep_original || fail "what is there could not be kept. Check free space in $state. The host was left as it was"
     install_packages
     write_stage || fail "the new files could not be written. Check free space in $state. The host was left as it was"
+    keep_kernel_settings || fail "the kernel settings of before could not be kept. Check free space in $state. The host was left as it was"
     check_stage
     if [ -e "$state/manifest" ] && diff -r --no-dereference "$stage" "$current/." >/dev/null 2>&1 && [ -z "$(differences)" ]; then
         say "nothing to change"
