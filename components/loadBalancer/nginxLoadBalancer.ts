@@ -48,10 +48,10 @@ export interface NginxTuningArgs {
      */
     readTimeoutSeconds?: pulumi.Input<number>;
     /**
-     * Failures within `failTimeoutSeconds` (no connection, no answer, 502, 503) after which a node is left out for as long. Default
-     * 3: clients wait for a node that is gone only until then, less than half as long in all as with 0, which leaves out none. When
-     * every node is left out, all are asked as if none were, so that Rancher's rightful 503 for a cluster that is not connected stops
-     * nobody else, and nodes that are back are used at once.
+     * Failures within `failTimeoutSeconds` (no connection, no answer, 502, 503) after which a node is left out for as long; a 502 or
+     * 503 to a POST or PATCH, which are not repeated, does not count. Default 3: clients wait for a node that is gone only until then,
+     * less than half as long in all as with 0, which leaves out none. When every node is left out, all are asked as if none were, so
+     * that Rancher's rightful 503 for a cluster that is not connected stops nobody else, and nodes that are back are used at once.
      */
     maxFails?: pulumi.Input<number>;
     /**
