@@ -200,7 +200,11 @@ export class Deployment implements Monitor {
         const diff: Diff = provider.diff
             ? await provider.diff(call, before.id, olds, plain(inputs))
             : { changed: changed.length > 0, replace: [] };
-        const replace = [...diff.replace, ...changed.filter(key => request.replaceOnChanges.some(path => path.split(/[.[]/)[0] === key))];
+        const replace = [
+            ...diff.replace,
+            ...changed.filter(key => request.replaceOnChanges.some(path => path.split(/[.[]/)[0] === key)),
+            ...(this.replacing.has(request.deletedWith) ? ["deletedWith"] : []),
+        ];
         if (replace.length > 0) {
             const deleteFirst = request.deleteBeforeReplace ?? diff.deleteBeforeReplace ?? false;
             return this.replace(call, provider, before, state, marked, [...new Set(replace)], deleteFirst);
@@ -271,6 +275,7 @@ export class Deployment implements Monitor {
     ): Promise<Registered> {
         this.refuseWhenOver();
         if (before.protect) throw new Error("the resource is protected and would be replaced");
+        this.replacing.add(before.urn);
         if (!this.preview) {
             if (deleteFirst) {
                 await this.remove(before);
@@ -284,7 +289,7 @@ export class Deployment implements Monitor {
 
     private async deleteUnregistered(): Promise<void> {
         const doomed = this.stack.resources.filter(state => state.replaced || !this.seen.has(state.urn)).reverse();
-        const urns = new Set(doomed.filter(state => !state.replaced).map(state => state.urn));
+        const urns = new Set(doomed.map(state => state.urn));
         for (const state of doomed) {
             await this.attempt(nameOf(state.urn), state.urn, async () => {
                 if (state.protect && !state.replaced) throw new Error("the resource is protected and would be deleted");
@@ -418,6 +423,7 @@ export class Deployment implements Monitor {
     }
 
     private readonly providerInputs = new Map<string, Properties>();
+    private readonly replacing = new Set<string>();
 }
 
 /** An explicit provider is a resource of its own: its inputs are what its resources are called with. */

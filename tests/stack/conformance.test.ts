@@ -121,7 +121,7 @@ function compare(): void {
         ["preview", {}, []],
         ["preview", { text: "b" }, ["update drift", "update second"]],
         ["up", { text: "b", extra: true }, ["update drift", "update second", "create extra"]],
-        ["up", { text: "b", extra: true, triggers: ["1"] }, ["replace second", "replace second before delete second"]],
+        ["up", { text: "b", extra: true, triggers: ["1"] }, ["replace second", "replace second before delete second", "replace extra"]],
         ["preview", { text: "b", extra: true, triggers: ["1"], observed: "nginx.conf differs" }, ["update drift"]],
         ["up", { text: "b", extra: true, triggers: ["1"], observed: "nginx.conf differs" }, ["update drift", "update second"]],
         ["up", { text: "b", extra: true, triggers: ["1"] }, []],

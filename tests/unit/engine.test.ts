@@ -119,6 +119,18 @@ test("what goes with another is not deleted by its own command; the order of del
     expect(text("log")).toBe("host\n");
 });
 
+test("what goes with another is replaced with it, and not deleted by its own command then either", async () => {
+    const program = (trigger: string) => async (monitor: Monitor) => {
+        const host = await commandOf("host", { create: "true", triggers: [trigger] })(monitor);
+        await commandOf("inside", { create: `echo made >> ${folder}/log`, delete: "exit 1" }, { deletedWith: host.urn })(monitor);
+    };
+    await deploy(program("1"));
+    expect(steps(await deploy(program("2"), true))).toEqual(["replace host", "replace inside"]);
+    expect(steps(await deploy(program("2")))).toEqual(["replace host", "replace inside", "delete inside", "delete host"]);
+    expect(text("log")).toBe("made\nmade\n");
+    expect(steps(await deploy(program("2")))).toEqual(["same host", "same inside"]);
+});
+
 test("a protected resource is not deleted, and the error says so", async () => {
     await deploy(commandOf("a", { create: "true" }, { protect: true }));
     const result = await deploy(async () => undefined);
