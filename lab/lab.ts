@@ -134,6 +134,12 @@ export async function killHost(instance: Instance, host: Host): Promise<void> {
     await run("podman", ["kill", container(instance, host)]);
 }
 
+/** Starts a host that was killed, with its disk. */
+export async function reviveHost(instance: Instance, host: Host): Promise<void> {
+    await run("podman", ["start", container(instance, host)]);
+    await fixGatewayAddress(instance);
+}
+
 /** Memory of all processes of the lab, in bytes. */
 export async function labMemory(instance: Instance): Promise<number> {
     const { stdout } = await run("podman", ["stats", "--no-stream", "--format", "{{.MemUsageBytes}} {{.Name}}"], { tolerate: true });
@@ -246,10 +252,13 @@ async function create(instance: Instance, host: Host, image: string): Promise<vo
         image,
         "/sbin/init",
     ]);
-    // The bridge would take the address of one of its ports, another one whenever a host comes or goes, and the hosts keep the old.
+    await fixGatewayAddress(instance);
+}
+
+/** The bridge would take the address of one of its ports, another one whenever a host comes or goes, and the hosts keep the old. */
+async function fixGatewayAddress(instance: Instance): Promise<void> {
     const { stdout } = await run("podman", ["network", "inspect", "--format", "{{.NetworkInterface}}", network(instance)]);
-    const gateway = hardwareAddress(`${networks[instance]}.1`);
-    await run("ip", ["link", "set", "dev", stdout.trim(), "address", gateway]);
+    await run("ip", ["link", "set", "dev", stdout.trim(), "address", hardwareAddress(`${networks[instance]}.1`)]);
 }
 
 function hardwareAddress(address: string): string {

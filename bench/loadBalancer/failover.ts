@@ -1,6 +1,6 @@
 import { join } from "path";
-import { container, hostExec, Host, killHost } from "../../lab/lab";
-import { progress, run, until } from "../../lab/process";
+import { hostExec, Host, killHost, reviveHost } from "../../lab/lab";
+import { progress, until } from "../../lab/process";
 import { Finished, runLabEngine } from "../../lab/stack";
 import { hostArgs, runLoadBalancer } from "../../tests/stack/loadBalancerProgram";
 import {
@@ -88,7 +88,7 @@ const events: { name: string; limit: number; harm: (host: Host) => Promise<unkno
         name: "host stopped",
         limit: 0.5,
         harm: host => killHost(instance, host),
-        mend: host => run("podman", ["start", container(instance, host)]),
+        mend: host => reviveHost(instance, host),
     },
 ];
 

@@ -7,8 +7,8 @@ import { connect as connectTls, ConnectionOptions } from "tls";
 import WebSocket, { WebSocketServer } from "ws";
 import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
 import { NginxSettings } from "../../components/loadBalancer/schema";
-import { addressOf, container, hostExec, killHost, removeHost, startHost } from "../../lab/lab";
-import { run, until } from "../../lab/process";
+import { addressOf, hostExec, killHost, removeHost, reviveHost, startHost } from "../../lab/lab";
+import { until } from "../../lab/process";
 import { issue, Issued, KeyKind } from "../certificates";
 import {
     address,
@@ -642,7 +642,7 @@ test.each([
     expect(lost).toBeDefined();
     expect(applied).toMatchObject({ code: 255, stdout: "" });
     await lost;
-    await run("podman", ["start", container(instance, host)]);
+    await reviveHost(instance, host);
     await until(
         "the host",
         60,

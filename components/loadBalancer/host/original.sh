@@ -87,7 +87,7 @@ restore_product() {
     rm -f "$kept/restoring"
 }
 
-restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl" 2>&1; }
+restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl"; }
 
 # Everything as it was before the first apply. What was kept stays until all of it is back.
 restore_host() {
@@ -102,7 +102,7 @@ restore_host() {
         case $place in *rancher-ha*) remove_file "$place" ;; esac
     done
     systemctl daemon-reload
-    restore_kernel_settings >&2 || true
+    restore_kernel_settings || true
     remove_packages
     restore_product nginx && restore_product keepalived || exit 1
     rm -f /run/rancher-ha-nginx-down /run/rancher-ha-certificate

@@ -148,7 +148,7 @@ activate() {
     # Whatever certificate NGINX had before, it reads it anew.
     rm -f /run/rancher-ha-certificate
     # One that only the other release sets is as it was before.
-    problem=$(restore_kernel_settings && sysctl -q -p /etc/sysctl.d/zz-rancher-ha.conf 2>&1) || return 1
+    problem=$({ restore_kernel_settings && sysctl -q -p /etc/sysctl.d/zz-rancher-ha.conf; } 2>&1) || return 1
     for unit in $(units "$2"); do
         problem=$(systemctl -q enable "$unit" 2>&1) || return 1
         systemctl reload-or-restart "$unit" 2>/dev/null || {
