@@ -13,7 +13,7 @@ import { DriftMode } from "./host/drift";
 import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { Verification } from "./rancher/verification";
-import { describeIssues, Refusal } from "./validation";
+import { describeIssues, refuseOutputs, Refusal } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface HostCertificateArgs extends CertificateOnHostArgs {
@@ -96,7 +96,8 @@ export class RancherHa extends pulumi.ComponentResource {
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
         const child = { parent: this };
-        const { hostname } = args;
+        const { hostname, ...groups } = args;
+        refuseOutputs(this, `RancherHa ${name}`, groups);
         const issues = rancherHaSchema.safeParse({
             loadBalancer: args.loadBalancer,
             cluster: args.cluster,

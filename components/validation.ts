@@ -40,6 +40,20 @@ export function validated<S extends z.ZodType>(
     });
 }
 
+/**
+ * Refuses an output where a component needs the value itself, because the number of resources depends on it. TypeScript refuses one
+ * at compile time. A program in another language can give one: a secret around a whole group, for example.
+ */
+export function refuseOutputs(component: pulumi.Resource, what: string, plainArgs: object): void {
+    const message =
+        "expected a plain value, found an output as a whole: the number of resources depends on it. " +
+        "Give it as it is, and mark as secret only the values inside that are secret.";
+    const issues = Object.entries(plainArgs)
+        .filter(([, value]) => pulumi.Output.isInstance(value) || value instanceof Promise)
+        .map(([key]) => ({ code: "custom" as const, path: [key], message, input: undefined }));
+    if (issues.length > 0) throw new Refusal(`${what}: ${describeIssues(issues, plainArgs)}`, component);
+}
+
 /** Options of a rule that is checked as soon as what it looks at fits this schema, whatever else is wrong or not known. */
 export function whenKnown(schema: z.ZodType): z.core.$ZodSuperRefineParams {
     return { when: ({ value }) => schema.safeParse(value).success };

@@ -5,7 +5,7 @@ import { HostConnection } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { nodeProgram, shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
-import { validated } from "../validation";
+import { refuseOutputs, validated } from "../validation";
 import { clusterYml } from "./clusterYml";
 import { acceptedDocker, Distribution, rkeVersion } from "./compatibility";
 import { KubernetesCluster } from "./kubernetesCluster";
@@ -119,6 +119,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 
     constructor(name: string, args: RkeClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RkeCluster", name, {}, opts);
+        refuseOutputs(this, `RkeCluster ${name}`, { drift: args.drift });
         const { drift, ...rest } = args;
         const cluster = validated(this, `RkeCluster ${name}`, rkeClusterSchema, args.drift === undefined ? rest : args);
         const child = { parent: this };

@@ -84,6 +84,46 @@ export function observe(program: pulumi.Input<string>, what: string, component: 
     });
 }
 
+/** Output of a probe that finds no difference. */
+export const inSync = "in sync";
+
+/**
+ * Makes the latch of a drift epoch: a number that is 0 at first and rises by one in each update. A finding other than `in sync` is an
+ * update, and so is a change of `desired`. No dynamic resource: those work neither with pnpm and Bun nor in other languages.
+ */
+export function driftLatch(
+    name: string,
+    args: { finding: pulumi.Input<string>; desired: pulumi.Input<Record<string, string>> },
+    opts: pulumi.CustomResourceOptions,
+): pulumi.Output<number> {
+    let isInSync = false;
+    const stdin = pulumi.output(args.finding).apply(finding => {
+        isInSync = finding === inSync;
+        // With the time, the same finding is a change each time.
+        return isInSync ? inSync : `${new Date().toISOString()}\n${finding}`;
+    });
+    // The state keeps the last finding, so that a repaired host is no change. Called once the inputs are settled: a finding that is
+    // unknown in a preview leaves isInSync false.
+    const keepLastFinding: pulumi.ResourceTransform = ({ props, opts: given }) =>
+        isInSync ? { props, opts: { ...given, ignoreChanges: ["stdin"] } } : undefined;
+    const latch = new command.local.Command(
+        name,
+        {
+            // Not one text for both: a run of Pulumi inside a command inherits the variable from the outer one.
+            create: "echo 0",
+            update: "echo $((PULUMI_COMMAND_STDOUT + 1))",
+            stdin,
+            // Not read by the command: a preview shows its difference line by line.
+            environment: args.desired,
+            addPreviousOutputInEnv: true,
+            logging: command.local.Logging.None,
+        },
+        // The SDK refuses transforms under mocks, where no engine answers.
+        pulumi.mergeOptions(opts, { transforms: pulumi.runtime.getEngine() ? [keepLastFinding] : [] }),
+    );
+    return latch.stdout.apply(Number);
+}
+
 /** Runs the `probe` verb of a shell program on a host; `unreachable: <reason>` when it cannot. */
 export function observeHost(
     connection: pulumi.Input<HostConnection>,

@@ -1,4 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import { createHash } from "crypto";
+import { driftLatch, inSync } from "./commands";
 
 /** What to do when a host or cluster is found changed behind Pulumi's back. */
 export const DriftMode = {
@@ -11,27 +13,24 @@ export const DriftMode = {
 } as const;
 export type DriftMode = (typeof DriftMode)[keyof typeof DriftMode];
 
-/** What a probe prints when it finds nothing changed. */
-const inSync = "in sync";
-
 export interface DriftArgs {
     mode: DriftMode;
     /**
-     * What the probe found: `in sync`, `absent: <what>` (lost, or not made yet), `unreachable: <reason>`, or one line for each thing
-     * that differs. Asked only when needed.
+     * Finding of the probe: `in sync`, `absent: <what>` (lost, or not made yet), `unreachable: <reason>`, or one line for each
+     * difference. Called only when the mode needs a finding.
      */
     observe: () => pulumi.Output<string>;
-    /** What the host should hold, for the reader of a preview: text of public files, digests of secret ones. */
+    /** Files the host should hold, for the reader of a preview: text of public files, digests of secret ones. */
     desired: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
 
 /**
- * The drift epoch: a number that goes up each time drift is found, to be put into the program that repairs it. Between
- * probe and program because a command has no diff of its own: it runs again only when an input changes.
+ * Returns the drift epoch: a number that rises whenever drift is found. The program that repairs the drift holds the number, because
+ * a command runs again only when one of its inputs changes.
  */
 export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomResourceOptions): pulumi.Output<number> {
     if (args.mode === DriftMode.Off) return pulumi.output(0);
-    const observed = args.observe().apply(found => {
+    const finding = args.observe().apply(found => {
         if (found === inSync) return inSync;
         const reason = /^unreachable: ([^]*)$/.exec(found || "unreachable: the probe said nothing")?.[1];
         if (reason) {
@@ -44,26 +43,18 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
         }
         return found;
     });
-    return new DriftLatch(name, { desired: args.desired, observed }, opts).epoch;
+    return driftLatch(name, { finding, desired: pulumi.output(args.desired).apply(asEnvironment) }, opts);
 }
 
-// The provider's code is serialized into the state: it must not use anything outside itself.
-const latchProvider: pulumi.dynamic.ResourceProvider = {
-    diff: async (_id, olds, news) => ({
-        changes: news.observed !== "in sync" || JSON.stringify(olds.desired) !== JSON.stringify(news.desired),
-    }),
-    create: async inputs => ({ id: "drift", outs: { ...inputs, epoch: 0 } }),
-    update: async (_id, olds, news) => ({ outs: { ...news, epoch: olds.epoch + 1 } }),
-};
+/** Bytes of `name=value`. Linux starts no program with a longer environment string: 128 KiB with the NUL at its end. */
+const longestVariable = 128 * 1024 - 1;
 
-class DriftLatch extends pulumi.dynamic.Resource {
-    declare readonly epoch: pulumi.Output<number>;
-
-    constructor(
-        name: string,
-        inputs: { desired: DriftArgs["desired"]; observed: pulumi.Input<string> },
-        opts: pulumi.CustomResourceOptions,
-    ) {
-        super(latchProvider, name, { ...inputs, epoch: undefined }, opts, "pulumi-rancher-ha", "DriftLatch");
-    }
+/** Returns the files as environment variables. A file that is too long for one is shown as its digest. */
+function asEnvironment(files: Record<string, string>): Record<string, string> {
+    const variables = Object.entries(files).map(([name, text]) =>
+        Buffer.byteLength(`${name}=${text}`) <= longestVariable
+            ? [name, text]
+            : [`${name}, SHA-256`, createHash("sha256").update(text).digest("hex")],
+    );
+    return Object.fromEntries(variables);
 }

@@ -8,7 +8,7 @@ import { HostConnectionArgs } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
-import { validated } from "../validation";
+import { refuseOutputs, validated } from "../validation";
 import { Vrrp } from "./keepalivedConf";
 import { certificateFiles, mostWorkerConnections, upgradeGains } from "./nginxConf";
 import { activeHost, Observation, pairFault, parseObservation } from "./observation";
@@ -169,6 +169,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
     constructor(name: string, args: NginxLoadBalancerArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:NginxLoadBalancer", name, {}, opts);
+        refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts: args.hosts, virtualIp: args.virtualIp, drift: args.drift });
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
         // All that a look at the hosts needs: known before the nodes are, so that a host that is unfit is told before a cluster is built.
         const place = validated(this, `NginxLoadBalancer ${name}`, placeSchema, {

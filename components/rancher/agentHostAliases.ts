@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { dnsNameSchema, ipAddressSchema } from "../host/connection";
-import { Refusal, validated } from "../validation";
+import { refuseOutputs, Refusal, validated } from "../validation";
 
 export interface AgentHostAliasesArgs {
     /** DNS name of Rancher, which the agents cannot look up. */
@@ -43,6 +43,7 @@ export class AgentHostAliases extends pulumi.ComponentResource {
                 this,
             );
         }
+        refuseOutputs(this, `AgentHostAliases ${name}`, { nodeAgent: args.nodeAgent });
         const settings = validated(this, `AgentHostAliases ${name}`, agentHostAliasesSchema, args);
         const hostAliases = settings.apply(({ hostname, addresses }) => addresses.map(ip => ({ ip, hostnames: [hostname] })));
         const patch = {

@@ -10,7 +10,7 @@ import { dnsNameSchema } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
 import { nodeProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
-import { Refusal, validated, whenKnown } from "../validation";
+import { refuseOutputs, Refusal, validated, whenKnown } from "../validation";
 import { RancherChartValues, RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
 import { chartFault } from "./chartFile";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
@@ -161,6 +161,7 @@ export class RancherRelease extends pulumi.ComponentResource {
 
     constructor(name: string, args: RancherReleaseArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherRelease", name, {}, opts);
+        refuseOutputs(this, `RancherRelease ${name}`, { drift: args.drift });
         const { bootstrapPassword, kubeconfig, ...others } = args;
         const settings = validated(this, `RancherRelease ${name}`, releaseSchema, others);
         this.bootstrapPassword = pulumi.secret(

@@ -5,9 +5,9 @@ import { DriftMode } from "../../components/host/drift";
 import { NginxLoadBalancer, NginxLoadBalancerArgs } from "../../components/loadBalancer/nginxLoadBalancer";
 import { issue } from "../certificates";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
-import { hostKey, hostname, server, sshKey } from "./stackMocks";
+import { findingOf, hostKey, hostname, server, sshKey } from "./stackMocks";
 
-const latchType = "pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch";
+const latchType = "command:local:Command";
 const commandType = "command:remote:Command";
 const args: NginxLoadBalancerArgs = {
     hosts: [{ host: "192.0.2.21", hostKey, privateKey: sshKey }],
@@ -29,7 +29,7 @@ interface Options extends RecordOptions {
 const build = (changed: Partial<NginxLoadBalancerArgs> = {}, { epoch = 0, found = "in sync", ...options }: Options = {}) => {
     const probes: pulumi.runtime.MockCallArgs[] = [];
     const mock: RecordOptions["mock"] = ({ type }) =>
-        type === commandType ? { stdout: "fingerprint" } : type === latchType ? { epoch } : {};
+        type === commandType ? { stdout: "fingerprint" } : type === latchType ? { stdout: String(epoch) } : {};
     const call = (request: pulumi.runtime.MockCallArgs) => (probes.push(request), { stdout: found });
     return record(() => new NginxLoadBalancer("lb", { ...args, ...changed }), { mock, call, ...options }).then(recording => ({
         ...recording,
@@ -85,9 +85,9 @@ test("a user other than root works through sudo", async () => {
 
 test("a preview shows configuration and certificate as text, and the key as its digest", async () => {
     const recording = await build();
-    const { desired, observed } = recording.one(latchType).inputs;
-    expect(observed).toBe("in sync");
-    expect(desired).toEqual({
+    const { environment, stdin } = recording.one(latchType).inputs;
+    expect(stdin).toBe("in sync");
+    expect(environment).toEqual({
         "nginx.conf": expect.stringContaining(`server_name ${hostname};`),
         "sysctl.conf": expect.stringContaining("net.ipv4.tcp_retries2"),
         "nginx.service.conf": expect.stringContaining("Restart=on-failure"),
@@ -97,7 +97,8 @@ test("a preview shows configuration and certificate as text, and the key as its 
 });
 
 test("what a user marked as a secret is hidden in a preview, and nothing else", async () => {
-    const desired = async (server: pulumi.Input<string>) => (await build({ extraDirectives: { server } })).one(latchType).inputs.desired;
+    const desired = async (server: pulumi.Input<string>) =>
+        (await build({ extraDirectives: { server } })).one(latchType).inputs.environment;
     const directive = "add_header X-Token abc;";
     expect(await desired(pulumi.secret(directive))).toEqual(secret({ ...(await desired(directive)) }));
     expect((await desired(directive))["nginx.conf"]).toContain(directive);
@@ -150,7 +151,7 @@ describe("drift", () => {
 
     test("enforce: what the probe finds is what the latch compares", async () => {
         const recording = await build({}, { found: "/etc/nginx/nginx.conf: content differs" });
-        expect(recording.one(latchType).inputs.observed).toBe("/etc/nginx/nginx.conf: content differs");
+        expect(findingOf(recording.one(latchType))).toBe("/etc/nginx/nginx.conf: content differs");
         expect(recording.probes).toHaveLength(1);
         expect(recording.probes[0].token).toBe("command:local:run");
         expect(JSON.stringify(recording.probes[0].inputs.command)).not.toContain(sshKey.split("\n")[1]);
@@ -159,7 +160,7 @@ describe("drift", () => {
     test("warn: says it and changes nothing", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await build({ drift: DriftMode.Warn }, { found: "nginx: not running" });
-        expect(recording.one(latchType).inputs.observed).toBe("in sync");
+        expect(findingOf(recording.one(latchType))).toBe("in sync");
         expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift-1: not as configured:\nnginx: not running"]);
         warn.mockRestore();
     });
@@ -182,7 +183,7 @@ describe("drift", () => {
     test("a host that cannot be reached is not taken for a changed one", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await build({}, { found: "unreachable: root@192.0.2.21:22: no SSH connection" });
-        expect(recording.one(latchType).inputs.observed).toBe("in sync");
+        expect(findingOf(recording.one(latchType))).toBe("in sync");
         expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift-1: drift is not known: root@192.0.2.21:22: no SSH connection"]);
         warn.mockRestore();
     });
@@ -196,7 +197,7 @@ describe("a pair", () => {
             type === commandType
                 ? { stdout: name }
                 : type === latchType
-                  ? { epoch: 0 }
+                  ? { stdout: "0" }
                   : type === "random:index/randomInteger:RandomInteger"
                     ? { result: 77 }
                     : {};
@@ -249,7 +250,7 @@ describe("a pair", () => {
 
     test("each host is told itself and its peer, and both the same router id", async () => {
         const recording = await built();
-        const files = ["lb-drift-1", "lb-drift-2"].map(name => command(recording, name).inputs.desired["keepalived.conf"]);
+        const files = ["lb-drift-1", "lb-drift-2"].map(name => command(recording, name).inputs.environment["keepalived.conf"]);
         expect(files[0]).toMatch(
             /virtual_router_id 77\s+priority 150\s[^]*unicast_src_ip 192\.0\.2\.21\s+unicast_peer \{\s+192\.0\.2\.22\s/,
         );
@@ -261,7 +262,7 @@ describe("a pair", () => {
     test("a router id that is given is not drawn", async () => {
         const recording = await built([], { virtualIp: { address: "192.0.2.20", routerId: 5 } });
         expect(recording.resources.map(({ type }) => type)).not.toContain("random:index/randomInteger:RandomInteger");
-        expect(command(recording, "lb-drift-1").inputs.desired["keepalived.conf"]).toContain("virtual_router_id 5\n");
+        expect(command(recording, "lb-drift-1").inputs.environment["keepalived.conf"]).toContain("virtual_router_id 5\n");
     });
 });
 
@@ -276,7 +277,7 @@ test("a preview says what a newer NGINX would bring", async () => {
 
 test("a certificate that another tool keeps is not carried, but its renewal reloads NGINX", async () => {
     const recording = await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: onHost });
-    const { desired } = recording.one(latchType).inputs;
+    const { environment: desired } = recording.one(latchType).inputs;
     expect(Object.keys(desired).filter(name => name.includes("pem"))).toEqual([]);
     expect(desired["nginx.conf"]).toContain("ssl_certificate /etc/ssl/fullchain.pem;");
     expect(desired["certificate.path"]).toContain("PathChanged=/etc/ssl/privkey.pem");
@@ -370,12 +371,12 @@ test("in a first preview, nodes and certificate that are not known yet are no fa
             { preview: true, call },
         );
     const recording = await plan();
-    expect(recording.one(latchType).inputs.desired).toEqual(unknown);
+    expect(recording.one(latchType).inputs.environment).toEqual(unknown);
     expect(JSON.stringify(recording.one(commandType).inputs.stdin)).toContain(unknown);
     expect(recording.outputs).toMatchObject({ addresses: unknown, servingAddresses: unknown });
     // The host is looked at all the same: nobody wants to hear of port 443 when a cluster is built.
     const probed = jest.fn(() => ({ stdout: "not installed" }));
-    expect((await plan({}, probed)).one(latchType).inputs.observed).toBe("not installed");
+    expect(findingOf((await plan({}, probed)).one(latchType))).toBe("not installed");
     expect(probed).toHaveBeenCalledTimes(1);
     // What is known is checked all the same.
     await expect(plan({ readTimeoutSeconds: 60 })).rejects.toThrow(/readTimeoutSeconds: expected at least 900/);

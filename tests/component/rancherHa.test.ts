@@ -28,8 +28,8 @@ beforeAll(async () => {
 test("the identities of all resources stay", () => {
     expect(identities(whole)).toEqual([
         "pulumi-rancher-ha:index:CaSecret$kubernetes:core/v1:Secret::rancher-ca-secret-secret",
+        "pulumi-rancher-ha:index:NginxLoadBalancer$command:local:Command::rancher-lb-drift-1",
         "pulumi-rancher-ha:index:NginxLoadBalancer$command:remote:Command::rancher-lb-host-1",
-        "pulumi-rancher-ha:index:NginxLoadBalancer$pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch::rancher-lb-drift-1",
         "pulumi-rancher-ha:index:PrivateCa$tls:index/certRequest:CertRequest::rancher-ca-server-request",
         "pulumi-rancher-ha:index:PrivateCa$tls:index/locallySignedCert:LocallySignedCert::rancher-ca-server",
         "pulumi-rancher-ha:index:PrivateCa$tls:index/privateKey:PrivateKey::rancher-ca-root-key",
@@ -43,14 +43,14 @@ test("the identities of all resources stay", () => {
         "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:RkeCluster::rancher-cluster",
         "pulumi-rancher-ha:index:RancherHa$pulumi-rancher-ha:index:Verification::rancher-verification",
         "pulumi-rancher-ha:index:RancherHa$pulumi:providers:kubernetes::rancher-kubernetes",
+        "pulumi-rancher-ha:index:RancherRelease$command:local:Command::rancher-release-drift",
         "pulumi-rancher-ha:index:RancherRelease$command:local:Command::rancher-release-free",
         "pulumi-rancher-ha:index:RancherRelease$kubernetes:helm.sh/v3:Release::rancher-release-release",
-        "pulumi-rancher-ha:index:RancherRelease$pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch::rancher-release-drift",
         "pulumi-rancher-ha:index:RancherRelease$random:index/randomPassword:RandomPassword::rancher-release-bootstrap-password",
+        "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-drift",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-nodes",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-pki",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-rke",
-        "pulumi-rancher-ha:index:RkeCluster$pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch::rancher-cluster-drift",
         "pulumi-rancher-ha:index:Verification$command:local:Command::rancher-verification-checks",
         "pulumi:pulumi:Stack$pulumi-rancher-ha:index:RancherHa::rancher",
     ]);
@@ -199,6 +199,12 @@ test("a load balancer on a worker is refused before anything is made", async () 
         /^RancherHa rancher: loadBalancer\.hosts\[0\]\.host: expected a host of its own, not a worker node, .*, found "192\.0\.2\.31"/,
     );
     expect(made.filter(type => !/:(Stack|RancherHa)$/.test(type))).toEqual([]);
+});
+
+test("a group that is an output as a whole is refused: the number of its hosts must be known", async () => {
+    await expect(build({ loadBalancer: pulumi.secret(args.loadBalancer) as never })).rejects.toThrow(
+        /^RancherHa rancher: loadBalancer: expected a plain value, found an output as a whole: .* mark as secret only the values inside/,
+    );
 });
 
 test("in a first preview everything is planned, and a literal that is wrong is refused", async () => {

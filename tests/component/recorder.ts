@@ -1,5 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
+import * as state from "@pulumi/pulumi/runtime/state";
+import { answerTransforms } from "./transforms";
+import { secretSignature, signature, unknownValue } from "./wire";
 
 /** A resource as the engine was asked to register or read it. */
 export interface Recorded {
@@ -53,9 +56,16 @@ export async function record(build: () => pulumi.Resource, options: RecordOption
     const requests: { request: any; read?: string; urn: () => string }[] = [];
     const prototype = MockMonitor.prototype as any;
     const { registerResource, readResource } = prototype;
-    prototype.registerResource = function (request: any, callback: any) {
+    const runtime = pulumi.runtime as any;
+    const { getEngine } = runtime;
+    prototype.registerResource = async function (request: any, callback: any) {
         let urn = "";
         requests.push({ request, urn: () => urn });
+        try {
+            await answerTransforms(request);
+        } catch (error) {
+            return callback(error);
+        }
         return registerResource.call(
             this,
             request,
@@ -84,6 +94,9 @@ export async function record(build: () => pulumi.Resource, options: RecordOption
             "stack",
             options.preview ?? false,
         );
+        // Mocks refuse transforms; the recorder answers them as the engine does.
+        (state as any).getStore().supportsTransforms = true;
+        runtime.getEngine = () => ({});
         let built: pulumi.Resource | undefined;
         let refusal: Error | undefined;
         await pulumi.runtime.runInPulumiStack(async () => {
@@ -109,6 +122,7 @@ export async function record(build: () => pulumi.Resource, options: RecordOption
         };
     } finally {
         Object.assign(prototype, { registerResource, readResource });
+        Object.assign(runtime, { getEngine });
     }
 }
 
@@ -134,10 +148,6 @@ function recorded({ request, read, urn }: { request: any; read?: string; urn: ()
         ...(read === undefined ? {} : { read }),
     };
 }
-
-const signature = "4dabf18193072939515e22adb298388d";
-const secretSignature = "1b47061264138c4ac30d75fd1eb44270";
-const unknownValue = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 
 /** The engine's markers in a form that tests can write down. */
 function readable(value: any): any {

@@ -3,13 +3,13 @@ import * as tls from "@pulumi/tls";
 import { DriftMode } from "../../components/host/drift";
 import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rkeCluster";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
-import { call, hostKey, mock, packedState, rancherHaArgs, secretTexts, sshKey } from "./stackMocks";
+import { call, findingOf, hostKey, isLatch, mock, packedState, rancherHaArgs, secretTexts, sshKey } from "./stackMocks";
 
 const commandType = "command:local:Command";
-const latchType = "pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch";
 const args = rancherHaArgs.cluster!;
 const build = (changes: Partial<RkeClusterArgs> = {}, options: RecordOptions = {}) =>
     record(() => new RkeCluster("rke", { ...args, ...changes }), { mock, call, ...options });
+const latch = (recording: Recording) => recording.one(commandType, "-drift");
 /** The data of a program: the argument of its last line. */
 const input = (recording: Recording, name: string) =>
     JSON.parse(/\nmain\(([^\n]*)\);\n$/.exec(recording.one(commandType, name).inputs.stdin.secret)![1]);
@@ -61,9 +61,9 @@ test("the kubeconfig leads to the given endpoint, and the API server's certifica
 
 test("what a user marked as a secret is none of what a preview shows", async () => {
     const ingressOptions = pulumi.secret({ "hide-headers": "marked" });
-    const [shown, hidden] = [await build(), await build({ ingressOptions })].map(each => each.one(latchType).inputs.desired["cluster.yml"]);
-    expect(shown).toContain("cluster_name: rancher");
-    expect(hidden).toEqual(secret(expect.stringContaining("hide-headers: marked")));
+    const [shown, hidden] = [await build(), await build({ ingressOptions })].map(each => latch(each).inputs.environment);
+    expect(shown["cluster.yml"]).toContain("cluster_name: rancher");
+    expect(hidden).toEqual(secret({ "cluster.yml": expect.stringContaining("hide-headers: marked") }));
 });
 
 test("a change of the nodes is a change of RKE's run alone", async () => {
@@ -116,24 +116,24 @@ test("what is not known yet of a node is no fault, what is known is checked", as
 describe("drift", () => {
     test("warns by default: a repair would run RKE on the whole cluster", async () => {
         const recording = await build({}, { call: () => ({ stdout: "in sync" }) });
-        expect(recording.one(latchType).inputs.observed).toBe("in sync");
-        expect(Object.keys(recording.one(latchType).inputs.desired)).toEqual(["cluster.yml"]);
+        expect(findingOf(latch(recording))).toBe("in sync");
+        expect(Object.keys(latch(recording).inputs.environment)).toEqual(["cluster.yml"]);
     });
 
     test("enforce: what was found makes RKE run again", async () => {
         const found = {
             call: () => ({ stdout: "node node2: not Ready" }),
-            mock: ((r: any) => (r.type === latchType ? { epoch: 3 } : mock(r))) as typeof mock,
+            mock: ((r: any) => (isLatch(r.name) ? { stdout: "3" } : mock(r))) as typeof mock,
         };
         const recording = await build({ drift: DriftMode.Enforce }, found);
-        expect(recording.one(latchType).inputs.observed).toBe("node node2: not Ready");
+        expect(findingOf(latch(recording))).toBe("node node2: not Ready");
         expect(input(recording, "-rke").epoch).toBe(3);
     });
 
     test("an API that is nowhere is lost or not there yet: repaired when that is wanted, and no warning otherwise", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const absent = { call: () => ({ stdout: "absent: no API server runs" }) };
-        const observed = async (drift: DriftMode) => (await build({ drift }, absent)).one(latchType).inputs.observed;
+        const observed = async (drift: DriftMode) => findingOf(latch(await build({ drift }, absent)));
         expect([await observed(DriftMode.Enforce), await observed(DriftMode.Warn)]).toEqual(["absent: no API server runs", "in sync"]);
         expect(warn).not.toHaveBeenCalled();
         warn.mockRestore();
@@ -143,7 +143,7 @@ describe("drift", () => {
         const asked = jest.fn(call);
         const recording = await build({ drift: DriftMode.Off }, { call: asked });
         expect(asked).not.toHaveBeenCalled();
-        expect(recording.resources.map(({ type }) => type)).not.toContain(latchType);
+        expect(recording.resources.filter(({ name }) => isLatch(name))).toEqual([]);
     });
 });
 

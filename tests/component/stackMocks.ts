@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { brotliCompressSync } from "zlib";
 import { RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../certificates";
-import { RecordOptions } from "./recorder";
+import { Recorded, RecordOptions } from "./recorder";
 
 export const hostname = "rancher.example.com";
 export const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
@@ -30,11 +30,17 @@ export const secretTexts = [
     bootstrapPassword,
 ];
 
+/** Whether a command is the latch of a drift epoch. */
+export const isLatch = (name: string) => /-drift(-\d)?$/.test(name);
+
+/** The finding that a latch was given, without its time. */
+export const findingOf = ({ inputs }: Recorded): string => inputs.stdin.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z\n/, "");
+
 /** State of each new resource beside its inputs, by type. */
 export const mock: NonNullable<RecordOptions["mock"]> = ({ type, name, inputs }) => {
     switch (type) {
         case "command:local:Command":
-            return { stdout: name.endsWith("-pki") ? pulumi.secret(packedState) : "ok" };
+            return { stdout: name.endsWith("-pki") ? pulumi.secret(packedState) : isLatch(name) ? "0" : "ok" };
         case "command:remote:Command":
             return { stdout: "fingerprint" };
         case "tls:index/privateKey:PrivateKey":
@@ -49,8 +55,6 @@ export const mock: NonNullable<RecordOptions["mock"]> = ({ type, name, inputs })
             return { result: pulumi.secret(bootstrapPassword) };
         case "kubernetes:helm.sh/v3:Release":
             return { status: { version: inputs.version, revision: 1, status: "deployed" } };
-        case "pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch":
-            return { epoch: 0 };
         default:
             return {};
     }

@@ -34,7 +34,7 @@ beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "package-"));
     consumer = join(folder, "consumer");
     mkdirSync(consumer);
-    // Builds first, by its script `prepack`, which prints too.
+    // Builds first, by its script `prepare`, which prints too.
     const output = await run("npm", ["pack", "--json", "--pack-destination", folder], repository);
     const [{ filename, files }] = JSON.parse(output.slice(output.lastIndexOf("\n[\n") + 1));
     packed = files.map(({ path }: { path: string }) => path);
@@ -99,6 +99,8 @@ test("README's example is accepted by the compiler and prints the URL", async ()
             config: { "project:sshPrivateKey": sshKey, "project:nodes": JSON.stringify(nodes) },
             states: [
                 ["command:local:Command", "-pki", { stdout: packedState }],
+                ["command:local:Command", "-drift", { stdout: "0" }],
+                ["command:local:Command", "-drift-1", { stdout: "0" }],
                 ["command:local:Command", "", { stdout: "ok" }],
                 ["command:remote:Command", "", { stdout: "fingerprint" }],
                 ["tls:index/privateKey:PrivateKey", "-root-key", { privateKeyPem: root.privateKey }],
@@ -108,7 +110,6 @@ test("README's example is accepted by the compiler and prints the URL", async ()
                 ["tls:index/locallySignedCert:LocallySignedCert", "", { certPem: server.certificate }],
                 ["random:index/randomPassword:RandomPassword", "", { result: "generated-password" }],
                 ["kubernetes:helm.sh/v3:Release", "", { status: { version: "2.11.3", revision: 1, status: "deployed" } }],
-                ["pulumi-nodejs:dynamic/pulumi-rancher-ha:DriftLatch", "", { epoch: 0 }],
             ],
         }),
     );

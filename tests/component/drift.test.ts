@@ -1,0 +1,160 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as tls from "@pulumi/tls";
+import { execFileSync } from "child_process";
+import { createHash } from "crypto";
+import { isDeepStrictEqual } from "util";
+import { driftEpoch, DriftMode } from "../../components/host/drift";
+import { record, RecordOptions, secret, unknown } from "./recorder";
+import { findingOf } from "./stackMocks";
+
+const latchType = "command:local:Command";
+type Desired = Parameters<typeof driftEpoch>[1]["desired"];
+interface Situation {
+    mode?: DriftMode;
+    desired?: Desired;
+}
+
+class Host extends pulumi.ComponentResource {
+    declare readonly epoch: pulumi.Output<number>;
+
+    constructor(observe: () => pulumi.Output<string>, { mode = DriftMode.Enforce, desired = { "a.conf": "a" } }: Situation) {
+        super("test:index:Host", "host");
+        Object.assign(this, { epoch: driftEpoch("host-drift", { mode, observe, desired }, { parent: this }) });
+    }
+}
+
+const build = (found: string | (() => pulumi.Output<string>), situation: Situation = {}, options: RecordOptions = {}) =>
+    record(() => new Host(typeof found === "string" ? () => pulumi.output(found) : found, situation), {
+        mock: () => ({ stdout: "0" }),
+        ...options,
+    });
+
+/** A stack with one latch: registers it as the engine would, and runs its command as the provider would. */
+class Stack {
+    private state?: { inputs: any; stdout: string };
+
+    /** Runs the program once; returns what the engine did to the latch, and the epoch. */
+    async up(found: string, situation: Situation = {}): Promise<[did: "create" | "update" | "same", epoch: number]> {
+        const { inputs, ignoreChanges } = (await build(found, situation)).one(latchType);
+        const old = this.state;
+        for (const name of old ? ignoreChanges : []) inputs[name] = old!.inputs[name];
+        if (old && isDeepStrictEqual(old.inputs, inputs)) return ["same", Number(old.stdout)];
+        const env = { ...process.env, ...inputs.environment, ...(old && { PULUMI_COMMAND_STDOUT: old.stdout }) };
+        const stdout = execFileSync("/bin/sh", ["-c", old ? inputs.update : inputs.create], { env, encoding: "utf8" });
+        this.state = { inputs, stdout: stdout.trim() };
+        return [old ? "update" : "create", Number(this.state.stdout)];
+    }
+}
+
+beforeEach(() => {
+    jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+    jest.spyOn(pulumi.log, "info").mockResolvedValue();
+});
+afterEach(() => jest.restoreAllMocks());
+
+test("drift raises the epoch once, a repaired host does not, and the same drift again does", async () => {
+    const stack = new Stack();
+    const runs = ["in sync", "in sync", "nginx: not running", "in sync", "in sync", "nginx: not running", "in sync"];
+    const done: unknown[] = [];
+    for (const found of runs) done.push(await stack.up(found));
+    expect(done).toEqual([
+        ["create", 0],
+        ["same", 0],
+        ["update", 1],
+        ["same", 1],
+        ["same", 1],
+        ["update", 2],
+        ["same", 2],
+    ]);
+});
+
+test("a repair that failed is tried again", async () => {
+    const stack = new Stack();
+    await stack.up("in sync");
+    expect([await stack.up("nginx: not running"), await stack.up("nginx: not running")]).toEqual([
+        ["update", 1],
+        ["update", 2],
+    ]);
+});
+
+test("a changed file is an update, before drift and after a repair", async () => {
+    const stack = new Stack();
+    await stack.up("in sync");
+    expect(await stack.up("in sync", { desired: { "a.conf": "b" } })).toEqual(["update", 1]);
+    expect(await stack.up("in sync", { desired: { "a.conf": "b" } })).toEqual(["same", 1]);
+    await stack.up("nginx: not running", { desired: { "a.conf": "b" } });
+    expect(await stack.up("in sync", { desired: { "a.conf": "c" } })).toEqual(["update", 3]);
+    expect(await stack.up("in sync", { desired: { "a.conf": "c" } })).toEqual(["same", 3]);
+});
+
+test.each<[DriftMode, string]>([
+    [DriftMode.Enforce, "unreachable: no SSH connection"],
+    [DriftMode.Enforce, ""],
+    [DriftMode.Warn, "unreachable: no SSH connection"],
+    [DriftMode.Warn, "nginx: not running"],
+    [DriftMode.Warn, "absent: no API server runs"],
+])("mode %s, finding %j: the epoch of an earlier repair stays", async (mode, found) => {
+    const stack = new Stack();
+    await stack.up("in sync");
+    await stack.up("nginx: not running");
+    expect(await stack.up(found, { mode })).toEqual(["same", 1]);
+});
+
+test("absent is drift when repairs are wanted", async () => {
+    const stack = new Stack();
+    await stack.up("in sync");
+    expect(await stack.up("absent: no API server runs")).toEqual(["update", 1]);
+});
+
+test("off: the epoch is 0, without resource and probe", async () => {
+    const observe = jest.fn();
+    const recording = await build(observe, { mode: DriftMode.Off });
+    expect(recording.resources.map(({ type }) => type)).toEqual(["test:index:Host"]);
+    expect(recording.outputs.epoch).toBe(0);
+    expect(observe).not.toHaveBeenCalled();
+});
+
+test("a preview of a repair: the epoch is unknown, finding and files are shown", async () => {
+    const recording = await build("nginx: not running", {}, { preview: true, mock: undefined });
+    const { inputs, ignoreChanges } = recording.one(latchType);
+    expect(inputs.stdin).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z\nnginx: not running$/);
+    expect(inputs.environment).toEqual({ "a.conf": "a" });
+    expect(ignoreChanges).toEqual([]);
+    expect(recording.outputs.epoch).toBe(unknown);
+});
+
+test("a finding that is unknown in a preview is passed on as unknown", async () => {
+    const later = () => new tls.PrivateKey("later", { algorithm: "ECDSA" }).publicKeyPem;
+    const { inputs, ignoreChanges } = (await build(later, {}, { preview: true, mock: undefined })).one(latchType);
+    expect([inputs.stdin, ignoreChanges]).toEqual([unknown, []]);
+});
+
+test("a finding that comes out of another resource is kept too", async () => {
+    const later = () => new tls.PrivateKey("later", { algorithm: "ECDSA" }).publicKeyPem;
+    const recording = await build(later, {}, { mock: ({ type }) => (type === latchType ? { stdout: "0" } : { publicKeyPem: "in sync" }) });
+    const { inputs, ignoreChanges, dependencies } = recording.one(latchType);
+    expect([inputs.stdin, ignoreChanges]).toEqual(["in sync", ["stdin"]]);
+    expect(dependencies).toEqual([recording.one("tls:index/privateKey:PrivateKey").urn]);
+});
+
+test.each(["in sync", "nginx: not running"])("with the finding %j a secret file stays a secret", async found => {
+    const latch = (await build(found, { desired: { "a.conf": pulumi.secret("token") } })).one(latchType);
+    expect(latch.inputs.environment).toEqual(secret({ "a.conf": "token" }));
+    expect(findingOf(latch)).toBe(found);
+});
+
+test("a file too long for an environment string is shown as its digest, and sh starts", async () => {
+    // With its name and the NUL at its end, 128 KiB. An ä has two bytes.
+    const longest = "ä".repeat(64 * 1024 - 4);
+    const tooLong = `${longest}a`;
+    const desired = { "a.conf": longest, "b.conf": tooLong };
+    expect(await new Stack().up("in sync", { desired })).toEqual(["create", 0]);
+    const { environment } = (await build("in sync", { desired })).one(latchType).inputs;
+    expect(environment).toEqual({ "a.conf": longest, "b.conf, SHA-256": createHash("sha256").update(tooLong).digest("hex") });
+});
+
+test("mocks of a user's own test get no transform, which the SDK would refuse", async () => {
+    await pulumi.runtime.setMocks({ newResource: ({ inputs }) => ({ id: "id", state: { ...inputs, stdout: "0" } }), call: () => ({}) });
+    const host = new Host(() => pulumi.output("in sync"), {});
+    expect(await new Promise(resolve => host.epoch.apply(resolve))).toBe(0);
+});
