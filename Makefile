@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up preview drift down output prepare check fast-tests test lint bench bench-stack clean
+.PHONY: help up preview drift down output pulumi prepare check fast-tests test lint soak bench bench-stack clean
 
 # npm ci only when the lock file changed.
 installed := node_modules/.package-lock.json
@@ -10,19 +10,22 @@ help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{ printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: $(installed) ## Start the lab, bring the stack "dev" up in it, check it, say how to use it
-	@$(tsx) lab/dev.ts up
+	@$(tsx) lab/cli.ts up
 
 preview: $(installed) ## Show what "make up" would change in the stack "dev"
-	@$(tsx) lab/dev.ts preview
+	@$(tsx) lab/cli.ts preview
 
 drift: $(installed) ## Tamper with the load balancer host, show the preview that sees it, heal it
-	@$(tsx) lab/dev.ts drift
+	@$(tsx) lab/cli.ts drift
 
 down: $(installed) ## Destroy the stack "dev", then the lab
-	@$(tsx) lab/dev.ts down
+	@$(tsx) lab/cli.ts down
 
 output: $(installed) ## Print one output of the stack "dev", secrets included: make output NAME=kubeconfig
-	@$(tsx) lab/dev.ts output $(NAME)
+	@$(tsx) lab/cli.ts output $(NAME)
+
+pulumi: $(installed) ## Run the Pulumi CLI on the stack "dev": make pulumi ARGS="stack history"
+	@$(tsx) lab/cli.ts pulumi $(ARGS)
 
 check: prepare ## Types, lint, unit and component tests: the loop to work in
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target fast-tests lint
@@ -30,14 +33,18 @@ check: prepare ## Types, lint, unit and component tests: the loop to work in
 fast-tests: $(installed)
 	@node_modules/.bin/jest --maxWorkers=100% tests/unit tests/component
 
-test: prepare ## Every test layer, the whole stack included (an hour)
+# Most of a test of the stack is waiting: more of them than there are cores run side by side, each in a lab of its own.
+test: prepare ## Every test layer, the whole stack included (25 minutes)
 	@$(MAKE) --no-print-directory lint
-	@node_modules/.bin/jest --runInBand
+	@node_modules/.bin/jest --maxWorkers=4
 
 lint: $(installed) ## Types, formatting and lint alone; what did not change is not looked at again
 	@node_modules/.bin/tsc -p tsconfig.strict.json --incremental --tsBuildInfoFile $(cache)/types & types=$$!; \
 	node_modules/.bin/eslint --cache --cache-strategy content --cache-location $(cache)/eslint . && \
 	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier.json --log-level warn --check . && wait $$types
+
+soak: prepare ## What must wait or measure under load, into docs/soak.md
+	@node_modules/.bin/jest --config jest.soak.config.js --runInBand
 
 bench-stack: prepare ## Measure how long "make up" and its like take, and the lab's memory (BARE=1: also on a bare machine, 20 minutes more)
 	@$(tsx) bench/stack.ts
@@ -54,5 +61,5 @@ prepare: $(installed)
 
 $(installed): package-lock.json
 	@echo "npm ci"
-	@npm ci --no-audit --no-fund --loglevel=error
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

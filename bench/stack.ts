@@ -1,14 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from "fs";
 import { availableParallelism, tmpdir } from "os";
 import { join } from "path";
-import { Instance, labMemory, repository, stopLab } from "../lab/lab";
+import { repository } from "../lab/inventory";
+import { Lab } from "../lab/lab";
 import { progress, run } from "../lab/process";
 
 /**
  * How long `make up` and its like take in a lab of their own, and what the lab needs of memory. Prints a Markdown table. `BARE=1`
  * measures the first `make up` too: with nothing downloaded, built or assembled before.
  */
-const instance: Instance = "bench";
+const lab = Lab.of("bench");
 
 interface Figure {
     what: string;
@@ -21,7 +22,7 @@ interface Figure {
 async function make(verb: string, env: NodeJS.ProcessEnv = {}): Promise<number> {
     progress("bench", `make ${verb}`);
     const began = Date.now();
-    const program = [join(repository, "lab", "dev.ts"), verb, "--instance", instance];
+    const program = [join(repository, "lab", "cli.ts"), verb, "--lab", lab.name];
     await run(process.execPath, ["--require", require.resolve("tsx/cjs"), ...program], {
         cwd: repository,
         env: { ...process.env, ...env },
@@ -53,16 +54,16 @@ async function main(): Promise<void> {
     const figures: Figure[] = [];
     const record = (what: string, found: number, target: number, unit = "s") => void figures.push({ what, found, target, unit });
     const bare = process.env.BARE === "1";
-    await stopLab(instance);
+    await lab.stop();
     try {
         if (bare) record("first `make up` on a bare machine", (await bareMachine()) / 60, 20, "min");
-        record("`make up` with tools built, from no lab (3 nodes, default add-ons)", await make("up"), 240);
-        record("no-change `make up`: lab, stack and check", await make("up"), 12);
+        record("`make up` with tools built, from no lab (3 nodes, default add-ons)", await make("up"), 150);
+        record("no-change `make up`: lab, stack and check", await make("up"), 8);
         record("no-change `make preview`", await make("preview"), 5);
-        record("memory of the whole lab while up", (await labMemory(instance)) / 2 ** 30, 5, "GB");
+        record("memory of the whole lab while up", (await lab.memory()) / 2 ** 30, 5, "GB");
         record("`make down`: stack and lab", await make("down"), 60);
     } finally {
-        await stopLab(instance);
+        await lab.stop();
     }
     const rows = figures.map(
         ({ what, found, target, unit }) =>

@@ -1,20 +1,132 @@
-import { Instance, labMemory, startLab, stopLab } from "./lab";
-import { progress } from "./process";
+import { existsSync, writeFileSync } from "fs";
+import { join } from "path";
+import { verificationProgram } from "../components/rancher/verificationProgram";
+import { prepareImages } from "./images";
+import { LabName, labNames } from "./inventory";
+import { Lab } from "./lab";
+import { progress, run } from "./process";
+import { Stack } from "./pulumi";
 import { buildTools, installDebianPackages } from "./tools";
 
-/** The lab alone, without the stack: tsx lab/cli.ts prepare|up|down|memory [dev|test|bench] */
-const [verb, instance = "dev"] = process.argv.slice(2) as [string, Instance?];
-const verbs: Record<string, () => Promise<unknown>> = {
-    prepare: async () => {
-        await installDebianPackages();
-        await buildTools(true);
-    },
-    up: async () => progress("lab", `up; tools in ${await startLab(instance)}`),
-    down: () => stopLab(instance),
-    memory: async () => progress("memory", `${Math.round((await labMemory(instance)) / 2 ** 20)} MiB`),
+/** What `make` does with the lab and the stack in it. */
+const verbs: Record<string, [arguments: string, does: string, work: (...args: string[]) => Promise<unknown>]> = {
+    up: ["", "starts the lab, brings the stack up in it, checks it, says how to use it", up],
+    preview: ["", "shows what `up` would change", preview],
+    drift: ["", "tampers with the load balancer host, shows the preview that sees it, heals it", drift],
+    down: ["", "destroys the stack, then the lab", down],
+    output: ["NAME", "prints one output of the stack, secrets included", output],
+    pulumi: ["ARGUMENT...", "runs the Pulumi CLI with the lab's state and plugins", pulumi],
+    prepare: ["", "installs Debian packages, builds tools and images that tests need", prepare],
 };
 
-verbs[verb]().catch((error: Error) => {
-    process.stderr.write(`${error.message}\n`);
+function usage(): string {
+    const lines = Object.entries(verbs).map(([verb, [args, does]]) => `  ${`${verb} ${args}`.padEnd(20)} ${does}`);
+    return `usage: cli.ts VERB [--lab ${labNames.join("|")}] [ARGUMENT...]\n${lines.join("\n")}`;
+}
+
+let lab: Lab;
+
+async function up(): Promise<void> {
+    // Hosts need the packages first; tools are built while hosts boot.
+    await installDebianPackages();
+    const building = buildTools("stack");
+    building.catch(() => undefined);
+    await lab.up();
+    const tools = await building;
+    progress("tools", "ready");
+    const stack = new Stack(lab);
+    const { code, steps } = await stack.up([], { show: true });
+    if (code !== 0) throw new Error("the stack did not come up; the reason stands above. Correct it and run make up again");
+    const changed = steps.some(({ op }) => !["same", "read"].includes(op));
+    const { url, caCertificate, bootstrapPassword, rancherVersion, kubernetesVersion, loadBalancerAddresses } = await stack.outputs();
+    const [address] = loadBalancerAddresses;
+    const hostname = new URL(url).hostname;
+    progress("check", `through the load balancer ${address}`);
+    const checks = await run("node", ["-", "apply"], {
+        input: verificationProgram({ hostname, addresses: [address], caCertificate, bootstrapPassword, after: [], timeoutSeconds: 60 }),
+    });
+    const caFile = join(lab.folder, "ca.pem");
+    writeFileSync(caFile, caCertificate);
+    process.stdout.write(`
+${checks.stdout.trim().replace(/^/gm, "  ")}
+
+${changed ? "The stack is up." : "Nothing had to be changed: the stack is as it should be."}
+
+  Rancher       ${rancherVersion} on Kubernetes ${kubernetesVersion}, ${url}
+  name          ${address} ${hostname}      (a line for /etc/hosts)
+  CA            ${caFile}
+                curl --cacert ${caFile} --resolve ${hostname}:443:${address} ${url}/ping
+                to trust it on this machine: cp ${caFile} /usr/local/share/ca-certificates/rancher-ha-lab.crt && update-ca-certificates
+  login         admin, with the password that \`make output NAME=bootstrapPassword\` prints
+  kubectl       (umask 077; make output NAME=kubeconfig >${lab.folder}/kubeconfig); ${join(tools, "kubectl")} --kubeconfig ${lab.folder}/kubeconfig get pods --all-namespaces
+  pulumi        make pulumi ARGS="stack history"
+  made of       1 load balancer host, 3 nodes with all roles, CA, CA secret, Rancher release; \`make preview\` compares, \`make down\` removes
+`);
+}
+
+async function preview(): Promise<void> {
+    const { code } = await startedStack().preview(["--diff"], { show: true });
+    if (code !== 0) throw new Error("the preview failed; the reason stands above");
+}
+
+async function drift(): Promise<void> {
+    const stack = startedStack();
+    process.stdout.write("\nSomebody edits nginx.conf on the load balancer host and stops the service …\n\n");
+    await lab.host("lb1").sh("sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf; systemctl stop nginx");
+    process.stdout.write("… and the next preview sees it:\n\n");
+    const seen = await stack.preview(["--diff", "--expect-no-changes"], { show: true });
+    if (seen.code === 0 || !seen.steps.some(({ op }) => op === "update"))
+        throw new Error("the preview did not see what was changed on lb1: expected an update of it; what it found stands above");
+    process.stdout.write("\n`up` heals it:\n\n");
+    const healed = await stack.up([], { show: true });
+    process.stdout.write("\nand the preview after it is empty:\n\n");
+    const empty = await stack.preview(["--expect-no-changes"], { show: true });
+    if (healed.code !== 0 || empty.code !== 0) throw new Error("the drift was not healed; the reason stands above");
+}
+
+async function down(): Promise<void> {
+    const state = await lab.state();
+    if (state === "absent") return progress(`lab ${lab.name}`, "nothing to remove");
+    if (state === "up") {
+        const stack = new Stack(lab);
+        if (stack.exists() && (await stack.destroy([], { show: true })).code !== 0)
+            throw new Error("the stack was not destroyed; the reason stands above. The lab is still up");
+    } else progress("stack", `not destroyed but dropped with the lab: ${state}`);
+    await lab.stop();
+}
+
+async function output(name?: string): Promise<void> {
+    const outputs = await startedStack().outputs();
+    if (Object.keys(outputs).length === 0) throw new Error("the stack has no outputs: run make up first");
+    if (!name || !(name in outputs)) throw new Error(`expected NAME=one of ${Object.keys(outputs).join(", ")}, found ${name ?? "nothing"}`);
+    process.stdout.write(typeof outputs[name] === "string" ? `${outputs[name].trimEnd()}\n` : `${JSON.stringify(outputs[name])}\n`);
+}
+
+async function pulumi(...args: string[]): Promise<void> {
+    process.exitCode = (await startedStack().cli(args, { show: true })).code;
+}
+
+async function prepare(): Promise<void> {
+    await installDebianPackages();
+    await Promise.all([buildTools("tests"), prepareImages()]);
+}
+
+/** The stack of a lab that is up, without looking at its hosts again. */
+function startedStack(): Stack {
+    if (!existsSync(lab.knownHostsFile)) throw new Error("the lab is not up: run make up first");
+    return new Stack(lab);
+}
+
+async function main(): Promise<void> {
+    const [verb, ...rest] = process.argv.slice(2);
+    // What follows is for the verb, options of the Pulumi CLI too.
+    const [name, args] = rest[0] === "--lab" ? [rest[1], rest.slice(2)] : ["dev", rest];
+    if (!(verb in verbs) || !labNames.includes(name as LabName)) throw new Error(usage());
+    lab = Lab.of(name as LabName);
+    await verbs[verb][2](...args);
+}
+
+main().catch((error: Error) => {
+    process.stderr.write(`\nerror: ${error.message}\n`);
     process.exit(1);
 });

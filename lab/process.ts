@@ -1,5 +1,5 @@
 import { spawn } from "child_process";
-import { openSync, closeSync } from "fs";
+import { appendFileSync, closeSync, openSync } from "fs";
 
 export interface RunOptions {
     cwd?: string;
@@ -56,10 +56,26 @@ export function progress(part: string, text: string): void {
     process.stderr.write(`[${((Date.now() - started) / 1000).toFixed(1).padStart(6)} s] ${part.padEnd(14)} ${text}\n`);
 }
 
-export async function until(what: string, seconds: number, ready: () => Promise<boolean>): Promise<void> {
-    const end = Date.now() + seconds * 1000;
-    while (!(await ready())) {
-        if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
-        await new Promise(resolve => setTimeout(resolve, 200));
+export function until(what: string, seconds: number, ready: () => Promise<boolean>): Promise<void> {
+    return timed("waiting", async () => {
+        const end = Date.now() + seconds * 1000;
+        while (!(await ready())) {
+            if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
+            await new Promise(resolve => setTimeout(resolve, 200));
+        }
+    });
+}
+
+/** Notes how long a kind of work takes, for the summary of a test run. */
+export async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const began = Date.now();
+    try {
+        return await work();
+    } finally {
+        noteTime(what, Date.now() - began);
     }
+}
+
+export function noteTime(what: string, milliseconds: number): void {
+    if (process.env.LAB_TIMES) appendFileSync(process.env.LAB_TIMES, `${JSON.stringify({ what, milliseconds })}\n`);
 }

@@ -1,7 +1,8 @@
 import { createHash } from "crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from "fs";
 import { homedir } from "os";
 import { join } from "path";
+import { repository } from "./inventory";
 import { progress, run } from "./process";
 
 /** Where everything that is built once is kept, outside the repository. */
@@ -14,10 +15,22 @@ interface Tool {
     ldflags?: string;
     /** Other names under which the binary is called. */
     links?: string[];
+    /** Files of a Go module that the binary reads beside itself. */
+    beside?: Record<string, { module: string; file: string }>;
+    /** Seconds that its first build takes on two cores. */
+    seconds: number;
+    /** `stack`: needed by `make up`. `tests`: by tests and measurements alone. */
+    for: "stack" | "tests";
 }
 
 const kubernetesVersion = "v1.30.14";
-const tools: Record<string, Tool> = {
+/** The version that package.json pins: the Pulumi CLI warns of a provider that says another one. */
+const kubernetesProviderVersion = installedVersion("@pulumi/kubernetes");
+const pulumiVersion = /pulumi\/pkg\/v3 v(\S+)/.exec(readFileSync(join(__dirname, "tools/pulumi/go.mod"), "utf8"))![1];
+const kubernetesProvider = "github.com/pulumi/pulumi-kubernetes/provider/v4";
+
+// In the order in which they are built: what nodes are made of first, so that they boot while the rest is built.
+const tools = {
     kubernetes: {
         module: "tools/kubernetes",
         package: ".",
@@ -25,13 +38,40 @@ const tools: Record<string, Tool> = {
             .map(p => `-X ${p}.gitVersion=${kubernetesVersion}`)
             .join(" "),
         links: ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
+        seconds: 360,
+        for: "stack",
     },
-    rke: { module: "tools/rke", package: "github.com/rancher/rke", ldflags: "-X main.VERSION=v1.8.14" },
-    kwok: { module: "tools/kwok", package: "sigs.k8s.io/kwok/cmd/kwok" },
-    helm: { module: "tools/helm", package: "helm.sh/helm/v3/cmd/helm" },
-    "node-workloads": { module: "rancher", package: "." },
-    traffic: { module: "traffic", package: "." },
-};
+    kwok: { module: "tools/kwok", package: "sigs.k8s.io/kwok/cmd/kwok", seconds: 60, for: "stack" },
+    "node-workloads": { module: "rancher", package: ".", seconds: 30, for: "stack" },
+    pulumi: {
+        module: "tools/pulumi",
+        package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+        ldflags: `-X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=${pulumiVersion}`,
+        seconds: 240,
+        for: "stack",
+    },
+    "pulumi-resource-kubernetes": {
+        module: "tools/pulumi-kubernetes",
+        package: ".",
+        ldflags: `-X main.version=${kubernetesProviderVersion}`,
+        beside: { "schema.json": { module: kubernetesProvider, file: "cmd/pulumi-resource-kubernetes/schema.json" } },
+        seconds: 180,
+        for: "stack",
+    },
+    rke: { module: "tools/rke", package: "github.com/rancher/rke", ldflags: "-X main.VERSION=v1.8.14", seconds: 120, for: "stack" },
+    "pulumi-plugins": { module: "plugins", package: ".", seconds: 30, for: "stack" },
+    helm: { module: "tools/helm", package: "helm.sh/helm/v3/cmd/helm", seconds: 60, for: "tests" },
+    "pulumi-language-yaml": {
+        module: "tools/pulumi-yaml",
+        package: "github.com/pulumi/pulumi-yaml/cmd/pulumi-language-yaml",
+        seconds: 60,
+        for: "tests",
+    },
+    traffic: { module: "traffic", package: ".", seconds: 10, for: "tests" },
+} as const satisfies Record<string, Tool>;
+export type ToolName = keyof typeof tools;
+const toolNames = Object.keys(tools) as ToolName[];
+const toolOf = (name: ToolName): Tool => tools[name];
 
 /** Debian packages the lab uses on this machine. None of them starts a service. */
 const debianPackages = [
@@ -51,22 +91,55 @@ const debianPackages = [
     "zip",
 ];
 
-/** Builds every tool that is not in the cache; returns the folder that holds them all, for PATH. */
-export async function buildTools(quietWhenReused = false): Promise<string> {
-    const versions = Object.keys(tools).map(name => [name, toolFolder(name)] as const);
-    for (const [name, folder] of versions) {
-        if (!existsSync(folder)) await build(name, folder);
-        else if (!quietWhenReused) progress(name, "reused");
-    }
-    const path = join(cacheFolder, "path", digest(versions.map(([, folder]) => folder).join("\n")));
+/** The folder that holds the tools of a purpose, for PATH; those that are not in the cache are built. */
+export async function buildTools(purpose: Tool["for"]): Promise<string> {
+    const wanted = toolNames.filter(name => purpose === "tests" || toolOf(name).for === "stack");
+    await ensureTools(...wanted);
+    // The CLI has a place of its own (lab/pulumi.ts), and warns of plugins on the PATH.
+    const onPath = wanted.filter(name => !name.startsWith("pulumi"));
+    const path = join(cacheFolder, "path", digest(onPath.map(toolFolder).join("\n")));
     if (!existsSync(path)) {
         const draft = newFolder("path");
-        for (const [name, folder] of versions) {
-            for (const link of [name, ...(tools[name].links ?? [])]) symlinkSync(join(folder, name), join(draft, link));
-        }
+        for (const name of onPath)
+            for (const link of [name, ...(toolOf(name).links ?? [])]) symlinkSync(join(toolFolder(name), name), join(draft, link));
         keep(draft, path);
     }
     return path;
+}
+
+const builds = new Map<ToolName, Promise<void>>();
+
+/** Builds tools that are not in the cache; one that is asked for twice is built once. */
+export async function ensureTools(...names: ToolName[]): Promise<void> {
+    const missing = names.filter(name => !builds.has(name) && !existsSync(toolFolder(name)));
+    missing.forEach(name =>
+        builds.set(
+            name,
+            inTurn(() => build(name)),
+        ),
+    );
+    await Promise.all(names.map(name => builds.get(name)));
+}
+
+let [asked, begun] = [0, 0];
+let freeTurns = 2;
+const waiting: (() => void)[] = [];
+
+/** Does two things at a time: while one links or downloads, the other compiles. */
+async function inTurn(work: () => Promise<void>): Promise<void> {
+    if (freeTurns > 0) freeTurns--;
+    else await new Promise<void>(resolve => waiting.push(resolve));
+    try {
+        await work();
+    } finally {
+        const next = waiting.shift();
+        if (next) next();
+        else freeTurns++;
+    }
+}
+
+function duration(seconds: number): string {
+    return seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
 export async function installDebianPackages(): Promise<void> {
@@ -130,32 +203,47 @@ export function keep(draft: string, final: string): void {
 }
 
 /** The Go module folder of a dependency of a tool. */
-export async function moduleFolder(tool: string, module: string): Promise<string> {
+export async function moduleFolder(tool: ToolName, module: string): Promise<string> {
     return (await run("go", ["list", "-m", "-f", "{{.Dir}}", module], { cwd: join(__dirname, tools[tool].module) })).stdout.trim();
 }
 
-function toolFolder(name: string): string {
-    return join(cacheFolder, "tools", `${name}-${digest(JSON.stringify(tools[name]) + goSources(join(__dirname, tools[name].module)))}`);
+/** The version of a package in node_modules. */
+export function installedVersion(name: string): string {
+    return JSON.parse(readFileSync(join(repository, "node_modules", name, "package.json"), "utf8")).version;
+}
+
+/** Where a tool is kept: the name tells what it was built from. */
+export function toolFolder(name: ToolName): string {
+    const tool = toolOf(name);
+    return join(
+        cacheFolder,
+        "tools",
+        `${name}-${digest(JSON.stringify([tool.package, tool.ldflags, tool.beside]) + goSources(join(__dirname, tool.module)))}`,
+    );
 }
 
 function goSources(folder: string): string {
-    return readdirSync(folder)
-        .filter(file => /^go\.(mod|sum)$|\.go$/.test(file))
-        .map(file => readFileSync(join(folder, file), "utf8"))
+    return readdirSync(folder, { recursive: true, encoding: "utf8" })
+        .filter(file => /(^|\/)go\.(mod|sum)$|\.go$/.test(file) && !file.endsWith("_test.go"))
+        .sort()
+        .map(file => `${file}\0${readFileSync(join(folder, file), "utf8")}`)
         .join("\0");
 }
 
-async function build(name: string, folder: string): Promise<void> {
-    const tool = tools[name];
-    progress(name, `building${name === "kubernetes" ? " (minutes, once)" : ""}`);
+async function build(name: ToolName): Promise<void> {
+    const tool = toolOf(name);
+    progress(name, `building (${++begun} of ${asked}, about ${duration(tool.seconds)})`);
     const draft = newFolder("tool");
     // Without cgo the binaries run in any image and need no C compiler.
     const env = { ...process.env, CGO_ENABLED: "0" };
     const ldflags = `-s -w ${tool.ldflags ?? ""}`.trim();
-    await run("go", ["build", "-trimpath", "-ldflags", ldflags, "-o", join(draft, name), tool.package], {
+    // Hosts that boot and commands of people go first.
+    await run("nice", ["-n", "5", "go", "build", "-trimpath", "-ldflags", ldflags, "-o", join(draft, name), tool.package], {
         cwd: join(__dirname, tool.module),
         env,
     });
-    keep(draft, folder);
+    for (const [target, { module, file }] of Object.entries(tool.beside ?? {}))
+        copyFileSync(join(await moduleFolder(name, module), file), join(draft, target));
+    keep(draft, toolFolder(name));
     progress(name, "built");
 }

@@ -1,27 +1,27 @@
 import { readFileSync } from "fs";
 import { join } from "path";
-import { Host, hostExec, Instance } from "./lab";
+import { HostName } from "./inventory";
+import { Lab } from "./lab";
 
 /** Load inside a lab: what lab/traffic does on its hosts, as an upstream and as clients. */
 export class Traffic {
     constructor(
-        private readonly instance: Instance,
-        private readonly client: Host = "client",
+        private readonly lab: Lab,
+        private readonly client: HostName = "client",
     ) {}
 
-    async install(tools: string, hosts: Host[]): Promise<void> {
-        const input = readFileSync(join(tools, "traffic"));
-        const command = ["sh", "-c", "cat >/usr/local/bin/traffic && chmod 755 /usr/local/bin/traffic"];
-        await Promise.all(hosts.map(host => hostExec(this.instance, host, command, { input })));
+    async install(tools: string, hosts: HostName[]): Promise<void> {
+        const program = readFileSync(join(tools, "traffic"));
+        await Promise.all(hosts.map(host => this.lab.host(host).write("/usr/local/bin/traffic", program, "755")));
     }
 
     /** An upstream that works for a while, fails on request and ends tunnels. */
-    startUpstream(host: Host, port: number): Promise<unknown> {
+    startUpstream(host: HostName, port: number): Promise<unknown> {
         const unit = `systemd-run -q --unit=traffic --property=LimitNOFILE=18000 traffic upstream --listen :${port}`;
         return this.sh(host, `systemctl reset-failed traffic 2>/dev/null; ${unit}`);
     }
 
-    killUpstream(host: Host): Promise<unknown> {
+    killUpstream(host: HostName): Promise<unknown> {
         return this.sh(host, "systemctl kill --signal=KILL traffic");
     }
 
@@ -35,7 +35,7 @@ export class Traffic {
         await this.sh(this.client, "rm -f /run/end; mkfifo /run/end");
         let opened!: (count: number) => void;
         const ready = new Promise<number>(resolve => (opened = resolve));
-        const ended = hostExec(this.instance, this.client, ["sh", "-c", `exec 3<>/run/end; traffic ${args} </run/end`], {
+        const ended = this.lab.host(this.client).exec(["sh", "-c", `exec 3<>/run/end; traffic ${args} </run/end`], {
             onLine: line => void (line.startsWith("{") && opened(JSON.parse(line).opened)),
         });
         await work(await Promise.race([ready, ended.then(() => 0)]));
@@ -43,8 +43,8 @@ export class Traffic {
         return lastObject((await ended).stdout);
     }
 
-    private async sh(host: Host, script: string): Promise<string> {
-        return (await hostExec(this.instance, host, ["sh", "-c", script])).stdout;
+    private sh(host: HostName, script: string): Promise<string> {
+        return this.lab.host(host).sh(script);
     }
 }
 

@@ -5,14 +5,14 @@ import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
 import { forHost, nginxConf, sysctls } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
-import { addressOf, container, Host, hostExec, labFiles, removeHost, startHost, stopLab } from "../../lab/lab";
+import { HostName } from "../../lab/inventory";
+import { Lab } from "../../lab/lab";
 import { run, until } from "../../lab/process";
 import { Traffic } from "../../lab/traffic";
-import { buildTools, installDebianPackages } from "../../lab/tools";
 import { issue, KeyKind } from "../../tests/certificates";
 
 /** Where the load balancer is measured: hosts of a lab of its own, all load inside its network. */
-export const instance = "bench";
+export const lab = Lab.of("bench");
 export const hostname = "rancher.lab.internal";
 export const upstreams = ["upstream1", "upstream2", "upstream3"] as const;
 /** lb3 has a newer NGINX. */
@@ -20,7 +20,7 @@ const balancers = ["lb1", "lb2", "lb3", "lb4"] as const;
 export type Balancer = (typeof balancers)[number];
 
 export const ports = { work: 80, speed: 8080 };
-export const traffic = new Traffic(instance);
+export const traffic = new Traffic(lab);
 const ca = issue({ name: "CA of a benchmark", ca: true });
 const certificateOf = (key: string[]) => issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth", key });
 export const certificates = { rsa: certificateOf(KeyKind.Rsa), ecdsa: certificateOf(KeyKind.Ecdsa) };
@@ -39,19 +39,15 @@ export interface Variant {
 export const manual: Variant = { name: "manual", ours: false, key: "rsa" };
 export const ours: Variant = { name: "ours", ours: true, key: "ecdsa" };
 
-export const sh = async (host: Host, script: string, tolerate = false) =>
-    (await hostExec(instance, host, ["sh", "-c", script], { tolerate })).stdout;
-export const address = (host: Host) => addressOf(instance, host);
+export const sh = (host: HostName, script: string, tolerate = false) => lab.host(host).sh(script, { tolerate });
+export const address = (host: HostName) => lab.host(host).address;
 export const pause = (seconds: number) => new Promise(resolve => setTimeout(resolve, seconds * 1000));
 
-/** Returns the folder of the lab's tools, for PATH. */
-export async function startBed(): Promise<string> {
-    await installDebianPackages();
-    const tools = await buildTools(true);
-    await stopLab(instance);
-    const all: Host[] = [...balancers, "client", ...upstreams];
-    await Promise.all(all.map(host => startHost(instance, host, tools)));
-    await traffic.install(tools, all);
+export async function startBed(): Promise<void> {
+    await lab.stop();
+    const all: HostName[] = [...balancers, "client", ...upstreams];
+    await lab.start(...all);
+    await traffic.install(await lab.tools(), all);
     const packages = { client: "wrk nghttp2-client", balancer: "nginx openssl", upstream: "nginx" };
     await Promise.all(
         all.map(async host => {
@@ -73,20 +69,15 @@ export async function startBed(): Promise<string> {
     // not choose cubic, reno is the nearest.
     const congestion = ["cubic", "reno"].map(name => `sysctl -qw net.ipv4.tcp_congestion_control=${name}`).join(" 2>/dev/null || ");
     await Promise.all(all.map(host => sh(host, congestion)));
-    return tools;
-}
-
-export async function stopBed(): Promise<void> {
-    await Promise.all([...balancers, "client", ...upstreams].map(host => removeHost(instance, host as Host)));
-    await stopLab(instance);
 }
 
 /** Two upstreams on each host: one that answers as fast as it can, one that works for a while, fails on request and ends tunnels. */
-async function startUpstream(host: Host): Promise<void> {
+async function startUpstream(host: HostName): Promise<void> {
     const fast = `user www-data; worker_processes 1; pid /run/fast.pid; worker_rlimit_nofile 18000; events { worker_connections 9000; }
         http { access_log off; keepalive_timeout 75s; keepalive_requests 1000000;
         server { listen ${ports.speed} backlog=4096; location / { default_type application/json; return 200 "${"x".repeat(1024)}"; } } }`;
-    await hostExec(instance, host, ["sh", "-c", "cat >/bench/fast.conf && taskset -c 1 nginx -c /bench/fast.conf"], { input: fast });
+    await lab.host(host).write("/bench/fast.conf", fast);
+    await sh(host, "taskset -c 1 nginx -c /bench/fast.conf");
     await traffic.startUpstream(host, ports.work);
 }
 
@@ -127,14 +118,14 @@ export async function place(
     for (const [name, content] of Object.entries(files)) {
         if (!/\.pem$|^nginx\.conf$/.test(name)) continue;
         const file = name === "nginx.conf" ? `${folder}/${name}` : `${folder}/rancher-ha/${name}`;
-        await hostExec(instance, host, ["sh", "-c", `cat >${file}`], { input: content });
+        await lab.host(host).write(file, content);
     }
     return folder;
 }
 
 /** Runs the program of the component on a balancer, as `up` and `destroy` do. */
 export async function component(host: Balancer, verb: "apply" | "destroy", known: NginxSettings, vrrp?: Vrrp): Promise<void> {
-    await hostExec(instance, host, ["sh", "-s", verb], { input: hostScript("bench", { ...known, takeOver: true }, 0, vrrp) });
+    await lab.host(host).exec(["sh", "-s", verb], { input: hostScript("bench", { ...known, takeOver: true }, 0, vrrp) });
 }
 
 /** Kernel settings of a host: ours, or those of a host that nobody touched. */
@@ -173,8 +164,8 @@ export async function serving<T>(
 }
 
 /** Whether the processes of this name on a host run before all else on their core. */
-export async function runAtOnce(host: Host, name: string, atOnce = true): Promise<void> {
-    const init = (await run("podman", ["inspect", "--format", "{{.State.Pid}}", container(instance, host)])).stdout.trim();
+export async function runAtOnce(host: HostName, name: string, atOnce = true): Promise<void> {
+    const init = (await run("podman", ["inspect", "--format", "{{.State.Pid}}", lab.host(host).container])).stdout.trim();
     // With cgroup v1 a group has a real-time budget of its own: a container's has none, the root group has.
     const group = "/sys/fs/cgroup/cpu/tasks";
     const one = `[ ! -e ${group} ] || echo $p >${group}; chrt ${atOnce ? "-f -p 10" : "-o -p 0"} $p`;
@@ -192,12 +183,3 @@ export async function memory(host: Balancer): Promise<number> {
     const text = await sh(host, "for p in $(pgrep -x nginx); do cat /proc/$p/smaps_rollup 2>/dev/null; done");
     return [...text.matchAll(/^Pss:\s+(\d+)/gm)].reduce((sum, [, kilobytes]) => sum + Number(kilobytes) * 1024, 0);
 }
-
-/** The machine's end of the cable of a host. */
-export async function cable(host: Host): Promise<string> {
-    const index = (await sh(host, "cat /sys/class/net/eth0/iflink")).trim();
-    return new RegExp(`^${index}: ([^@:]+)`, "m").exec((await run("ip", ["-o", "link"])).stdout)![1];
-}
-
-export const setLink = async (host: Host, state: "up" | "down") => run("ip", ["link", "set", await cable(host), state]);
-export const labKey = () => readFileSync(labFiles(instance).privateKey, "utf8");

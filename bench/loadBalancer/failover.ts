@@ -1,7 +1,7 @@
 import { join } from "path";
-import { hostExec, Host, killHost, reviveHost } from "../../lab/lab";
+import { HostName } from "../../lab/inventory";
 import { progress, until } from "../../lab/process";
-import { Finished, runLabEngine } from "../../lab/stack";
+import { Finished, Stack } from "../../lab/pulumi";
 import { hostArgs, runLoadBalancer } from "../../tests/stack/loadBalancerProgram";
 import {
     address,
@@ -9,12 +9,11 @@ import {
     certificates,
     component,
     hostname,
-    instance,
+    lab,
     nginxVersion,
     ours,
     pause,
     ports,
-    setLink,
     settings,
     sh,
     traffic,
@@ -23,17 +22,14 @@ import {
 import { Report } from "./report";
 import { median } from "./statistics";
 
-// As in the tsconfig of the project: types are checked with the rest, not by every run.
-process.env.PULUMI_NODEJS_TRANSPILE_ONLY = "true";
-
 const pair = ["lb1", "lb2"] as const;
 const virtualIp = address("lb1").replace(/\d+$/, "20");
 
 /** `up` of a stack that is the pair alone; returns the seconds that it took. */
-async function up(tools: string, nodes: readonly Host[] = upstreams): Promise<number> {
+async function up(nodes: readonly HostName[] = upstreams): Promise<number> {
     const { certificate, privateKey } = certificates[ours.key];
     const args = {
-        hosts: pair.map(host => hostArgs(instance, host)),
+        hosts: pair.map(host => hostArgs(lab.host(host))),
         virtualIp: { address: virtualIp },
         hostname,
         upstreams: nodes.map(address),
@@ -42,11 +38,11 @@ async function up(tools: string, nodes: readonly Host[] = upstreams): Promise<nu
         privateKey,
         takeOver: true,
     };
-    return secondsOf("up of the pair", () => runLoadBalancer(instance, tools, "up", args));
+    return secondsOf("up of the pair", () => runLoadBalancer(lab, "up", args));
 }
 
-const upOfNothing = (tools: string) =>
-    secondsOf("up of a program without resources", () => runLabEngine({ instance, tools, program: join(__dirname, "nothing") }, ["up"]));
+const upOfNothing = () =>
+    secondsOf("up of a program without resources", () => new Stack(lab, { program: join(__dirname, "nothing"), config: {} }).up());
 
 async function secondsOf(what: string, work: () => Promise<Finished>): Promise<number> {
     const began = Date.now();
@@ -58,25 +54,24 @@ async function secondsOf(what: string, work: () => Promise<Finished>): Promise<n
 /** What a reload would replace. */
 const workers = () => Promise.all(pair.map(host => sh(host, "pgrep -P $(cat /run/nginx.pid) | sort")));
 
-async function holders(): Promise<Host[]> {
+async function holders(): Promise<HostName[]> {
     const found = await Promise.all(pair.map(host => sh(host, `ip -o -4 address show to ${virtualIp}`, true)));
     return pair.filter((_host, index) => found[index] !== "");
 }
 
-async function holder(): Promise<Host> {
+async function holder(): Promise<HostName> {
     await until("one holder of the virtual IP", 60, async () => (await holders()).length === 1);
     return (await holders())[0];
 }
 
-const isRunning = async (host: Host) =>
-    (await hostExec(instance, host, ["systemctl", "is-active", "-q", "nginx", "keepalived"], { tolerate: true })).code === 0;
+const isRunning = (host: HostName) => lab.host(host).succeeds("systemctl is-active -q nginx keepalived");
 
-const events: { name: string; limit: number; harm: (host: Host) => Promise<unknown>; mend: (host: Host) => Promise<unknown> }[] = [
+const events: { name: string; limit: number; harm: (host: HostName) => Promise<unknown>; mend: (host: HostName) => Promise<unknown> }[] = [
     {
         name: "link lost",
         limit: 0.5,
-        harm: host => setLink(host, "down"),
-        mend: host => setLink(host, "up"),
+        harm: host => lab.host(host).setLink("down"),
+        mend: host => lab.host(host).setLink("up"),
     },
     {
         name: "NGINX killed",
@@ -87,22 +82,22 @@ const events: { name: string; limit: number; harm: (host: Host) => Promise<unkno
     {
         name: "host stopped",
         limit: 0.5,
-        harm: host => killHost(instance, host),
-        mend: host => reviveHost(instance, host),
+        harm: host => lab.host(host).kill(),
+        mend: host => lab.host(host).revive(),
     },
 ];
 
 /** A pair with a virtual IP: how long users are disturbed, and what becomes of the tunnels of 50 agents. */
-export async function failover(report: Report, quick: boolean, tools: string): Promise<void> {
-    await up(tools);
+export async function failover(report: Report, quick: boolean): Promise<void> {
+    await up();
     await holder();
     await pause(4);
     const before = await workers();
-    await upOfNothing(tools);
+    await upOfNothing();
     const beyond: number[] = [];
     for (let round = 0; round < (quick ? 1 : 5); round++) {
-        const again = await up(tools);
-        const nothing = await upOfNothing(tools);
+        const again = await up();
+        const nothing = await upOfNothing();
         progress("second up", `${again.toFixed(2)} s, of which ${nothing.toFixed(2)} s are the start of engine and program`);
         beyond.push(again - nothing);
     }
@@ -153,15 +148,15 @@ export async function failover(report: Report, quick: boolean, tools: string): P
         "A tunnel that is lost with its host comes back by itself: the agent notices at once or with its next ping, and tries again 10 s later.",
     );
 
-    await scale(report, quick, tools);
+    await scale(report, quick);
 }
 
 /** A node leaves the upstreams and comes back while kept connections are used. */
-async function scale(report: Report, quick: boolean, tools: string): Promise<void> {
-    const alone = (nodes: readonly Host[]) => component("lb3", "apply", settings(ours, "work", { upstreams: nodes.map(address) }));
+async function scale(report: Report, quick: boolean): Promise<void> {
+    const alone = (nodes: readonly HostName[]) => component("lb3", "apply", settings(ours, "work", { upstreams: nodes.map(address) }));
     await alone(upstreams);
-    const cases: [Balancer, string, (nodes: readonly Host[]) => Promise<unknown>][] = [
-        ["lb1", virtualIp, nodes => up(tools, nodes)],
+    const cases: [Balancer, string, (nodes: readonly HostName[]) => Promise<unknown>][] = [
+        ["lb1", virtualIp, nodes => up(nodes)],
         ["lb3", address("lb3"), alone],
     ];
     const rows: string[][] = [];

@@ -1,6 +1,6 @@
-import { Host } from "../../lab/lab";
+import { HostName } from "../../lab/inventory";
 import { progress } from "../../lab/process";
-import { address, Balancer, manual, ours, pause, ports, serving, setLink, sh, traffic, upstreams, Variant } from "./bed";
+import { address, Balancer, lab, manual, ours, pause, ports, serving, sh, traffic, upstreams, Variant } from "./bed";
 import { Report } from "./report";
 import { median, shuffled, spread } from "./statistics";
 
@@ -27,12 +27,12 @@ interface Scenario {
 }
 
 const [first] = upstreams;
-const all = (work: (host: Host) => Promise<unknown>) => Promise.all(upstreams.map(work));
-const silent = (host: Host, isSo: boolean) =>
+const all = (work: (host: HostName) => Promise<unknown>) => Promise.all(upstreams.map(work));
+const silent = (host: HostName, isSo: boolean) =>
     sh(host, ["INPUT -i", "OUTPUT -o"].map(chain => `iptables ${isSo ? "-I" : "-D"} ${chain} eth0 -j DROP`).join("; "));
-const refusing = (host: Host, isSo: boolean) =>
+const refusing = (host: HostName, isSo: boolean) =>
     sh(host, `iptables ${isSo ? "-I" : "-D"} INPUT -p tcp --dport 80 -j REJECT --reject-with tcp-reset`);
-const misbehaving = (how: "sick" | "slow") => (host: Host, isSo: boolean) =>
+const misbehaving = (how: "sick" | "slow") => (host: HostName, isSo: boolean) =>
     sh(host, isSo ? `touch /run/traffic-${how}` : `rm -f /run/traffic-${how}`);
 const [sick, slow] = [misbehaving("sick"), misbehaving("slow")];
 
@@ -44,8 +44,8 @@ const oneGone = { rate: 40, seconds: 80, delay: 100, timeoutSeconds: 120, at: 8,
 const linkDown: Scenario = {
     name: "link of one node down for 60 s",
     ...oneGone,
-    begin: () => setLink(first, "down"),
-    end: () => setLink(first, "up"),
+    begin: () => lab.host(first).setLink("down"),
+    end: () => lab.host(first).setLink("up"),
 };
 
 const allSilent: Scenario = {

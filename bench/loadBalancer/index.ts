@@ -2,7 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "fs";
 import { availableParallelism } from "os";
 import { join } from "path";
 import { progress } from "../../lab/process";
-import { congestionControl, nginxVersion, startBed, stopBed } from "./bed";
+import { congestionControl, nginxVersion, lab, startBed } from "./bed";
 import { failover } from "./failover";
 import { failures } from "./failures";
 import { changes } from "./changes";
@@ -24,7 +24,7 @@ async function main(): Promise<void> {
     const chosen = process.argv.slice(2);
     const data = join(docs, "load-balancer.json");
     const report = new Report(!quick && chosen.length > 0 && existsSync(data) ? JSON.parse(readFileSync(data, "utf8")) : {});
-    const tools = await startBed();
+    await startBed();
     let introduction: string;
     try {
         introduction = `# The load balancer, measured
@@ -39,10 +39,10 @@ brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only
             if (chosen.length > 0 && !chosen.includes(name)) continue;
             progress(name, "…");
             report.begin(name);
-            await part(report, quick, tools);
+            await part(report, quick);
         }
     } finally {
-        await stopBed();
+        await lab.stop();
     }
     const text = report.markdown(introduction);
     process.stdout.write(text);

@@ -1,8 +1,9 @@
 #!/bin/sh
-# build.sh TOOLS ETCD KWOK_CONFIG OUTPUT: the root file system of the node image as a tar file.
-# TOOLS holds kubernetes, kwok, node-workloads; ETCD the unpacked Debian packages of etcd.
+# build.sh ETCD KWOK_CONFIG OUTPUT PROGRAM...: the root file system of the node image as a tar file.
+# ETCD holds the unpacked Debian packages of etcd; the programs are kubernetes, kwok, node-workloads.
 set -eu
-tools=$1 etcd=$2 kwok_config=$3 output=$4
+etcd=$1 kwok_config=$2 output=$3
+shift 3
 here=$(dirname "$0")
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
@@ -23,7 +24,7 @@ cp -r "$here/rke-tools/." "$root/opt/rke-tools/"
 cp "$kwok_config" "$root/opt/rke-tools/kwok.yaml"
 chmod +x "$root"/usr/bin/* "$root"/opt/rke-tools/*
 
-cp -L "$tools/kubernetes" "$tools/kwok" "$tools/node-workloads" "$etcd/usr/bin/etcd" "$etcd/usr/bin/etcdctl" "$root/usr/local/bin/"
+cp -L "$@" "$etcd/usr/bin/etcd" "$etcd/usr/bin/etcdctl" "$root/usr/local/bin/"
 for name in kube-apiserver kube-controller-manager kube-scheduler kubectl; do ln -s kubernetes "$root/usr/local/bin/$name"; done
 for library in $(ldd /bin/bash /usr/bin/find /usr/bin/zip "$etcd/usr/bin/etcd" "$etcd/usr/bin/etcdctl" | grep -o '/lib[^ ]*' | sort -u); do
     cp -L "$library" "$root/lib/x86_64-linux-gnu/"

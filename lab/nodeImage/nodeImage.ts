@@ -2,7 +2,17 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "fs";
 import { join } from "path";
 import { parseAllDocuments, stringify } from "yaml";
 import { progress, run } from "../process";
-import { cacheFolder, digest, digestOfFolder, keep, moduleFolder, newFolder, unpackedDebianPackages } from "../tools";
+import {
+    cacheFolder,
+    digest,
+    digestOfFolder,
+    ensureTools,
+    keep,
+    moduleFolder,
+    newFolder,
+    toolFolder,
+    unpackedDebianPackages,
+} from "../tools";
 
 /** The names under which RKE 1.8.14 asks for images with Kubernetes v1.30.14-rancher1-1; all are this one image. */
 export const nodeImageNames = [
@@ -12,19 +22,30 @@ export const nodeImageNames = [
     "rancher/mirrored-pause:3.7",
 ];
 
-/** Builds the node image unless it is there; returns its tar file. */
-export async function buildNodeImage(toolsFolder: string): Promise<string> {
+let built: Promise<string> | undefined;
+
+/** The image of RKE's containers as a tar file, which is built when it is not there. */
+export function nodeImage(): Promise<string> {
+    return (built ??= build());
+}
+
+async function build(): Promise<string> {
     const etcd = await unpackedDebianPackages(["etcd-server", "etcd-client"]);
-    const file = join(cacheFolder, "images", `node-${digest(digestOfFolder(__dirname) + toolsFolder)}.tar`);
-    if (existsSync(file)) {
-        progress("images of RKE", "reused");
-        return file;
-    }
+    const names = ["kubernetes", "kwok", "node-workloads"] as const;
+    const file = join(cacheFolder, "images", `node-${digest(digestOfFolder(__dirname) + names.map(toolFolder).join())}.tar`);
+    if (existsSync(file)) return file;
+    await ensureTools(...names);
     const draft = newFolder("image");
     const kwokConfig = join(draft, "kwok.yaml");
     writeFileSync(kwokConfig, await kwokStages());
     mkdirSync(join(cacheFolder, "images"), { recursive: true });
-    await run("sh", [join(__dirname, "build.sh"), toolsFolder, etcd, kwokConfig, join(draft, "image.tar")]);
+    await run("sh", [
+        join(__dirname, "build.sh"),
+        etcd,
+        kwokConfig,
+        join(draft, "image.tar"),
+        ...names.map(name => join(toolFolder(name), name)),
+    ]);
     keep(join(draft, "image.tar"), file);
     progress("images of RKE", "built");
     return file;

@@ -33,7 +33,7 @@ const settings = (changes: object = {}): RkeClusterSettings => rkeClusterSchema.
 let tools: string;
 let folder: string;
 beforeAll(async () => {
-    tools = await buildTools(true);
+    tools = await buildTools("stack");
     folder = mkdtempSync(join(tmpdir(), "cluster-"));
 }, 20 * 60_000);
 afterAll(() => rmSync(folder, { recursive: true }));

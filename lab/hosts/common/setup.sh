@@ -29,4 +29,10 @@ if [ "$kind" = lb-newer ]; then
     apt-get -q update
     apt-get -q -y --no-install-recommends install libpcre2-8-0
 fi
+apt-get -q clean
+# What every load balancer host installs is there already: apt still runs, and downloads what has changed since.
+if [ "$kind" != node ]; then
+    apt-get -q update
+    apt-get -q -y --no-install-recommends --download-only install nginx keepalived logrotate
+fi
 rm -rf /opt/common /opt/node /opt/newer

@@ -1,0 +1,189 @@
+import { connect } from "net";
+import { hardwareAddress, hosts, HostKind, HostName, repository } from "./inventory";
+import type { Lab } from "./lab";
+import { hostImage } from "./images";
+import { nodeImage, nodeImageNames } from "./nodeImage/nodeImage";
+import { progress, run, RunOptions, RunResult, timed, until } from "./process";
+
+export const labLabel = "io.pulumi-rancher-ha.lab";
+const checkoutLabel = "io.pulumi-rancher-ha.checkout";
+
+type ExecOptions = Pick<RunOptions, "input" | "inputFile" | "tolerate" | "onLine">;
+
+/** One host of a lab: a container with systemd and sshd. */
+export class LabHost {
+    readonly address: string;
+    readonly kind: HostKind;
+    /** Name of the container. */
+    readonly container: string;
+    private readonly dockerVolume: string;
+
+    constructor(
+        readonly lab: Lab,
+        readonly name: HostName,
+    ) {
+        this.kind = hosts[name].kind;
+        this.address = lab.addressAt(hosts[name].octet);
+        this.container = `rancher-ha-${lab.name}-${name}`;
+        this.dockerVolume = `${this.container}-docker`;
+    }
+
+    /** Its public host key, as one line without the name. */
+    get hostKey(): string {
+        return this.lab.hostKeyOf(this.address);
+    }
+
+    /** Starts it unless it is healthy; what is left of it is replaced. */
+    start(): Promise<void> {
+        return timed("hosts that start", () => this.startUnlessHealthy());
+    }
+
+    private async startUnlessHealthy(): Promise<void> {
+        const state = await this.state();
+        if (state === "healthy") return progress(this.name, "reused");
+        await this.lab.prepare();
+        const image = await hostImage(this.kind);
+        await this.remove();
+        await this.create(image);
+        const services = this.kind === "node" ? "ssh docker" : "ssh";
+        await until(`${this.name}: services`, 180, () => this.succeeds(`systemctl is-active ${services}`));
+        if (this.kind === "node") await this.loadNodeImage();
+        await this.authorize();
+        await until(`${this.name}: SSH from this machine`, 120, () => reachable(this.address, 22));
+        // Last, so that a host that is only half prepared is not taken for a healthy one.
+        await this.sh("touch /run/lab-host-ready");
+        progress(this.name, state === "absent" ? "started" : `replaced (it was ${state})`);
+    }
+
+    async startAnew(): Promise<void> {
+        await this.remove();
+        await this.start();
+    }
+
+    /** Removes it with its disk. */
+    async remove(): Promise<void> {
+        await run("podman", ["rm", "--force", "--time", "2", "--ignore", this.container], { tolerate: true, timeoutSeconds: 60 });
+        await run("podman", ["volume", "rm", "--force", this.dockerVolume], { tolerate: true });
+    }
+
+    /** Stops it as if its power failed. */
+    async kill(): Promise<void> {
+        await run("podman", ["kill", this.container]);
+    }
+
+    /** Starts it after `kill`, with its disk. */
+    async revive(): Promise<void> {
+        await run("podman", ["start", this.container]);
+        await this.lab.fixGatewayAddress();
+    }
+
+    /** `healthy`, `absent`, `dead`, or what podman says of a container that does not run. */
+    async state(): Promise<string> {
+        const inspected = await run("podman", ["inspect", "--format", "{{.State.Status}}", this.container], { tolerate: true });
+        if (inspected.code !== 0) return "absent";
+        const status = inspected.stdout.trim();
+        if (status !== "running") return status;
+        const docker = this.kind === "node" ? " && docker version >/dev/null" : "";
+        const healthy = `test -e /run/lab-host-ready && systemctl is-active ssh >/dev/null${docker}`;
+        const probe = await run("podman", ["exec", this.container, "sh", "-c", healthy], { tolerate: true, timeoutSeconds: 15 });
+        return probe.code === 0 ? "healthy" : "dead";
+    }
+
+    /** The folder of the repository that started it. */
+    async checkout(): Promise<string> {
+        const format = `{{index .Config.Labels "${checkoutLabel}"}}`;
+        return (await run("podman", ["inspect", "--format", format, this.container])).stdout.trim();
+    }
+
+    /** Runs a command inside it, past SSH. */
+    exec(argv: string[], options: ExecOptions = {}): Promise<RunResult> {
+        return run("podman", ["exec", "--interactive", this.container, ...argv], { ...options, timeoutSeconds: 300 });
+    }
+
+    /** Runs a shell text inside it and returns what it prints. */
+    async sh(script: string, options: ExecOptions = {}): Promise<string> {
+        return (await this.exec(["sh", "-c", script], options)).stdout;
+    }
+
+    /** Whether a shell text ends well. */
+    async succeeds(script: string): Promise<boolean> {
+        return (await this.exec(["sh", "-c", script], { tolerate: true })).code === 0;
+    }
+
+    async write(path: string, content: string | Buffer, mode = "644"): Promise<void> {
+        await this.exec(["sh", "-c", 'cat >"$0" && chmod "$1" "$0"', path, mode], { input: content });
+    }
+
+    /** The machine's end of its cable. */
+    async cable(): Promise<string> {
+        const index = (await this.sh("cat /sys/class/net/eth0/iflink")).trim();
+        return new RegExp(`^${index}: ([^@:]+)`, "m").exec((await run("ip", ["-o", "link"])).stdout)![1];
+    }
+
+    /** Pulls its cable, or puts it back. */
+    async setLink(state: "up" | "down"): Promise<void> {
+        await run("ip", ["link", "set", await this.cable(), state]);
+    }
+
+    private async create(image: string): Promise<void> {
+        const options = {
+            name: this.container,
+            hostname: this.name,
+            // podman's own --systemd=always binds the machine's systemd hierarchy into every container of a cgroup v1 machine, and
+            // then their systemds clean each other's groups up.
+            systemd: "false",
+            cgroupns: "private",
+            "stop-signal": "SIGRTMIN+3",
+            network: this.lab.network,
+            ip: this.address,
+            "mac-address": hardwareAddress(this.address),
+        };
+        const repeated = [
+            ["label", `${labLabel}=${this.lab.name}`],
+            ["label", `${checkoutLabel}=${repository}`],
+            ["env", "container=oci"],
+            // Newer versions of systemd want to be told that a machine with cgroup v1 is meant.
+            ["env", "SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"],
+            ["tmpfs", "/run:rw,mode=755"],
+            ["tmpfs", "/run/lock:rw"],
+            ["tmpfs", "/tmp:rw,exec,mode=1777"],
+            ["ulimit", "nofile=19000:19000"],
+            ["ulimit", "nproc=20000:20000"],
+            ...(this.kind === "node" ? [["volume", `${this.dockerVolume}:/var/lib/docker`]] : []),
+        ];
+        const flags = [...Object.entries(options), ...repeated].map(([name, value]) => `--${name}=${value}`);
+        await run("podman", ["--runtime=runc", "run", "--detach", "--privileged", ...flags, image, "/sbin/init"]);
+        await this.lab.fixGatewayAddress();
+    }
+
+    private async loadNodeImage(): Promise<void> {
+        const [first, ...others] = nodeImageNames;
+        const changes = ["ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "VOLUME /opt/rke-tools", 'CMD ["/bin/sh"]'];
+        const flags = changes.flatMap(change => ["-c", change]);
+        await this.exec(["docker", "import", ...flags, "-", first], { inputFile: await nodeImage() });
+        await this.sh(others.map(name => `docker tag ${first} ${name}`).join(" && "));
+    }
+
+    /** Lets the lab's key in and notes the host's own key, read inside the host and not over the network. */
+    private async authorize(): Promise<void> {
+        const user = this.kind === "node" ? "rke" : "root";
+        const home = user === "root" ? "/root" : `/home/${user}`;
+        const script = `set -e; umask 077; mkdir -p ${home}/.ssh; cat >${home}/.ssh/authorized_keys; chown -R ${user}: ${home}/.ssh; cat /etc/ssh/ssh_host_ed25519_key.pub`;
+        const key = await this.sh(script, { inputFile: `${this.lab.privateKeyFile}.pub` });
+        this.lab.noteHostKey(this.address, key.trim().split(" ").slice(0, 2).join(" "));
+    }
+}
+
+function reachable(address: string, port: number): Promise<boolean> {
+    return new Promise(resolve => {
+        const socket = connect({ host: address, port, timeout: 1000 });
+        const end = (answer: boolean) => {
+            socket.destroy();
+            resolve(answer);
+        };
+        socket
+            .on("connect", () => end(true))
+            .on("error", () => end(false))
+            .on("timeout", () => end(false));
+    });
+}

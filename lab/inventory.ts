@@ -1,0 +1,42 @@
+import { join } from "path";
+
+export const repository = join(__dirname, "..");
+
+/** Labs that can stand side by side on one machine. The place of a name in this list decides its network. */
+export const labNames = ["dev", "test1", "test2", "test3", "test4", "test5", "test6", "test7", "test8", "bench", "soak"] as const;
+export type LabName = (typeof labNames)[number];
+
+/** A host image: its name in lab/hosts/buildImage.sh. */
+export type HostKind = "lb" | "lb-newer" | "node";
+
+/** Hosts of a lab, with the last byte of their addresses. */
+export const hosts = {
+    lb1: { kind: "lb", octet: 21 },
+    lb2: { kind: "lb", octet: 22 },
+    lb4: { kind: "lb", octet: 24 },
+    node1: { kind: "node", octet: 31 },
+    node2: { kind: "node", octet: 32 },
+    node3: { kind: "node", octet: 33 },
+    node4: { kind: "node", octet: 34 },
+    // With the NGINX of a newer Debian.
+    lb3: { kind: "lb-newer", octet: 23 },
+    // For load on a load balancer: a client, and upstreams without a cluster.
+    client: { kind: "lb", octet: 41 },
+    upstream1: { kind: "lb", octet: 51 },
+    upstream2: { kind: "lb", octet: 52 },
+    upstream3: { kind: "lb", octet: 53 },
+} as const satisfies Record<string, { kind: HostKind; octet: number }>;
+export type HostName = keyof typeof hosts;
+
+/** The hosts of the stack in Pulumi.dev.yaml. */
+export const hostsOfTheStack: HostName[] = ["lb1", "node1", "node2", "node3"];
+
+/** The first three bytes of the addresses of a lab. */
+export function networkOf(lab: LabName): string {
+    return `10.89.${77 + labNames.indexOf(lab)}`;
+}
+
+/** A hardware address that is always the same for an IP address, so that no host keeps an old one when another is replaced. */
+export function hardwareAddress(address: string): string {
+    return [2, 0, ...address.split(".").map(Number)].map(byte => byte.toString(16).padStart(2, "0")).join(":");
+}
