@@ -1,28 +1,20 @@
-import { readFileSync, rmSync, writeFileSync } from "fs";
+import { readFileSync, writeFileSync } from "fs";
 import { join } from "path";
-import { addressOf, Host, Instance, labFiles } from "../../lab/lab";
-import { Finished, runLabEngine } from "../../lab/stack";
-import { hostKeyOf } from "./testStack";
+import { LabHost } from "../../lab/host";
+import { Lab } from "../../lab/lab";
+import { Finished, Stack } from "../../lab/pulumi";
 
-/** How the component reaches a host of the lab. */
-export const hostArgs = (lab: Instance, host: Host) => ({
-    host: addressOf(lab, host),
-    hostKey: hostKeyOf(lab, host),
-    privateKey: readFileSync(labFiles(lab).privateKey, "utf8"),
+/** Tells how the component reaches a host of a lab. */
+export const hostArgs = ({ address, hostKey, lab }: LabHost) => ({
+    host: address,
+    hostKey,
+    privateKey: readFileSync(lab.privateKeyFile, "utf8"),
 });
 
-/** Drops the state that an earlier test left behind: its hosts are gone. */
-export function forgetLoadBalancer(lab: Instance): void {
-    rmSync(join(labFiles(lab).folder, "loadBalancer.json"), { force: true });
-}
-
 /** Runs tests/fixtures/loadBalancer, a load balancer alone, with these arguments. */
-export function runLoadBalancer(lab: Instance, tools: string, verb: string, args: object, flags: string[] = []): Promise<Finished> {
-    const { folder } = labFiles(lab);
-    const argumentsFile = join(folder, "load-balancer-arguments.json");
+export function runLoadBalancer(lab: Lab, verb: "preview" | "up" | "destroy", args: object, flags: string[] = []): Promise<Finished> {
+    const argumentsFile = join(lab.folder, "load-balancer.json");
     writeFileSync(argumentsFile, JSON.stringify(args), { mode: 0o600 });
-    const configFile = join(folder, "load-balancer.yaml");
-    writeFileSync(configFile, JSON.stringify({ config: { "load-balancer:argumentsFile": argumentsFile } }));
     const program = join(__dirname, "..", "fixtures", "loadBalancer");
-    return runLabEngine({ instance: lab, tools, configFile, program }, [verb, ...flags]);
+    return new Stack(lab, { program, config: { "load-balancer:argumentsFile": argumentsFile } })[verb](flags);
 }

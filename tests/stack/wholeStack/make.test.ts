@@ -1,23 +1,22 @@
-import { existsSync, readFileSync } from "fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "fs";
 import { join } from "path";
-import { StateFile } from "../../lab/engine/state";
-import { killHost, labFiles, repository, startHost, stopLab } from "../../lab/lab";
-import { run, RunResult } from "../../lab/process";
-import { passphrase, stateFile } from "../../lab/stack";
-import { instance, readState, secretTexts } from "./testStack";
+import { repository } from "../../../lab/inventory";
+import { run, RunResult } from "../../../lab/process";
+import { Stack } from "../../../lab/pulumi";
+import { testLab } from "../fixtures";
+import { secretTexts } from "./mainStack";
 
-// What `make up`, `drift` and `down` do, in the lab of the tests.
+// What `make up`, `drift`, `pulumi` and `down` do, in the lab of a test.
 jest.setTimeout(15 * 60_000);
 
+const lab = testLab();
 const said: string[] = [];
 
-async function make(...verb: string[]): Promise<RunResult> {
-    const program = ["--require", "tsx/cjs", join(repository, "lab", "dev.ts")];
-    // The lab's own engine runs, whatever is on the PATH: what it holds is looked into.
-    const env = { ...process.env, PATH: `${join(__dirname, "..", "fixtures", "noPulumi")}:${process.env.PATH}` };
-    const result = await run(process.execPath, [...program, ...verb, "--instance", instance], { cwd: repository, env, tolerate: true });
+async function make(verb: string, ...args: string[]): Promise<RunResult> {
+    const program = ["--require", "tsx/cjs", join(repository, "lab", "cli.ts"), verb, "--lab", lab.name];
+    const result = await run(process.execPath, [...program, ...args], { cwd: repository, tolerate: true });
     if (result.code !== 0)
-        throw new Error(`${verb.join(" ")}: exit code ${result.code}\n${result.stdout.slice(-3000)}\n${result.stderr.slice(-3000)}`);
+        throw new Error(`${verb}: exit code ${result.code}\n${result.stdout.slice(-5000)}\n${result.stderr.slice(-3000)}`);
     said.push(result.stdout, result.stderr);
     return result;
 }
@@ -31,17 +30,19 @@ async function traces(): Promise<string[]> {
         ["ps", "-eo", "args"],
     ];
     const texts = await Promise.all(lists.map(async ([file, ...args]) => (await run(file, args)).stdout));
-    const found = texts.flatMap(text => text.split("\n")).filter(line => line.includes(`rancher-ha-${instance}`));
-    const { folder } = labFiles(instance);
-    return existsSync(folder) ? [...found, folder] : found;
+    const found = texts.flatMap(text => text.split("\n")).filter(line => line.includes(`rancher-ha-${lab.name}`));
+    return existsSync(lab.folder) ? [...found, lab.folder] : found;
 }
 
-beforeAll(() => stopLab(instance));
-afterAll(() => stopLab(instance));
+beforeAll(() => lab.stop(), 5 * 60_000);
+afterAll(() => lab.stop(), 5 * 60_000);
 
-/** A state whose resources are nowhere any more. */
-const leaveState = () =>
-    new StateFile(stateFile(instance), passphrase(instance)).write({ resources: [], outputs: {}, pending: ["create something"] });
+/** A file of a state whose resources are nowhere any more. */
+const oldState = join(lab.folder, "pulumi", "old");
+function leaveState(): void {
+    mkdirSync(join(oldState, ".."), { recursive: true });
+    writeFileSync(oldState, "");
+}
 
 test("down when the hosts of the lab are gone: the state that is left is dropped", async () => {
     leaveState();
@@ -49,25 +50,22 @@ test("down when the hosts of the lab are gone: the state that is left is dropped
     expect(await traces()).toEqual([]);
 });
 
-test("up when a host of the lab has died: a new lab comes up, without the old state, and is checked; how to use it is said", async () => {
-    await startHost(instance, "lb1");
+test("up when a host has died: a new lab without the old state, checked, and how to use it", async () => {
+    await lab.start("lb1");
     leaveState();
-    await killHost(instance, "lb1");
+    await lab.host("lb1").kill();
     const { stdout, stderr } = await make("up");
     expect(stderr).toMatch(/half dead \(lb1 exited, .*\): replaced as a whole/);
-    expect(stdout).not.toContain("create something");
+    expect(existsSync(oldState)).toBe(false);
     expect(stdout).toContain("https://rancher.lab.internal");
     expect(stdout).toMatch(/^ {2}ok .*ping/m);
     expect(stdout).toContain("The stack is up.");
     expect(stdout).toContain("update-ca-certificates");
     expect(stdout).toMatch(/^ {2}login +admin, with the password that `make output NAME=bootstrapPassword` prints$/m);
     expect(stdout).toMatch(/^ {2}made of +1 load balancer host, 3 nodes/m);
-    expect(stderr).toMatch(/^\[ +[\d.]+ s\] rke +(reused|built)$/m);
+    expect(stderr).toMatch(/^\[ +[\d.]+ s\] tools +ready/m);
     expect(stderr).toMatch(/^\[ +[\d.]+ s\] node1 +started$/m);
-    expect(stderr).toMatch(/^\[ +[\d.]+ s\] engine +engine of the lab \(/m);
-    expect(await traces()).toEqual(
-        expect.arrayContaining([`rancher-ha-${instance}-lb1`, `rancher-ha-${instance}`, labFiles(instance).folder]),
-    );
+    expect(await traces()).toEqual(expect.arrayContaining([`rancher-ha-${lab.name}-lb1`, `rancher-ha-${lab.name}`, lab.folder]));
 });
 
 test("up again: nothing had to be changed", async () => {
@@ -79,9 +77,19 @@ test("preview: nothing to do; output: one value, as a program reads it", async (
     expect((await make("output", "rancherVersion")).stdout).toMatch(/^2\.11\.\d+\n$/);
 });
 
+test("pulumi: the CLI with the lab's state", async () => {
+    expect((await make("pulumi", "stack", "history", "--json")).stdout).toMatch(/"kind": "update"/);
+    expect((await make("pulumi", "preview", "--expect-no-changes")).stdout).toMatch(/\d+ unchanged/);
+    expect((await run("git", ["status", "--porcelain", "Pulumi.dev.yaml", "Pulumi.yaml"], { cwd: repository })).stdout).toBe("");
+});
+
+test("no warning of the CLI stands in what was said, and none about a plugin", () => {
+    expect(said.join("").match(/^ *warning: .*/gm) ?? []).toEqual([]);
+});
+
 test("help names every command of the README", async () => {
     const { stdout } = await run("make", ["help"], { cwd: repository });
-    for (const verb of ["up", "preview", "drift", "down", "output", "check", "test", "bench", "bench-stack"])
+    for (const verb of ["up", "preview", "drift", "down", "output", "pulumi", "check", "test", "soak", "bench", "bench-stack"])
         expect(stdout).toMatch(new RegExp(`^ +make ${verb} +\\S`, "m"));
 });
 
@@ -95,17 +103,17 @@ test("drift: the preview sees what was changed, up heals it, the preview after i
     expect(empty).not.toMatch(/updated|to update/);
 });
 
-test("no secret of the stack has been said", () => {
-    const { outputs, resources } = readState();
-    const keys = resources.filter(({ type }) => /^(tls|random):/.test(type)).map(resource => resource.outputs);
-    const sshKey = readFileSync(labFiles(instance).privateKey, "utf8").trim().split("\n").slice(1, -1);
-    const secrets = [...secretTexts([outputs, keys]), ...sshKey];
+test("no secret of the stack has been said", async () => {
+    const resources = await new Stack(lab).resources();
+    const wanted = resources.filter(({ type }) => /^(tls|random):|^pulumi:pulumi:Stack$/.test(type)).map(({ outputs }) => outputs);
+    const sshKey = readFileSync(lab.privateKeyFile, "utf8").trim().split("\n").slice(1, -1);
+    const secrets = [...secretTexts(wanted), ...sshKey];
     expect(secrets.length).toBeGreaterThan(20);
     for (const secret of secrets) expect(said.some(text => text.includes(secret))).toBe(false);
     expect(said.join("")).not.toMatch(/PRIVATE KEY-----/);
 });
 
-test("down: the stack is destroyed, and nothing of the lab is left; again, there is nothing to remove", async () => {
+test("down: the stack is destroyed, nothing of the lab is left; again, there is nothing to remove", async () => {
     expect((await make("down")).stdout).toMatch(/deleted/);
     expect(await traces()).toEqual([]);
     expect((await make("down")).stderr).toContain("nothing to remove");

@@ -1,0 +1,132 @@
+import { once } from "events";
+import { IncomingHttpHeaders } from "http";
+import { request } from "https";
+import { connect, ConnectionOptions, TLSSocket } from "tls";
+import WebSocket from "ws";
+
+export interface Answer {
+    status: number;
+    headers: IncomingHttpHeaders;
+    body: string;
+    /** Of the certificate that the client was shown. */
+    fingerprint: string;
+}
+
+export interface Asked {
+    method?: string;
+    headers?: Record<string, string>;
+    body?: Buffer;
+}
+
+/** A client of a load balancer. It opens a connection for each request, repeats none, and waits long: only a lost request fails. */
+export class Client {
+    readonly tls: { host: string; port: number; servername: string; ca: string };
+
+    constructor(
+        readonly address: string,
+        readonly hostname: string,
+        ca: string,
+        private readonly timeoutSeconds = 120,
+    ) {
+        this.tls = { host: address, port: 443, servername: hostname, ca };
+    }
+
+    ask(path = "/", { method = "GET", headers = {}, body = Buffer.alloc(0) }: Asked = {}): Promise<Answer> {
+        const options = {
+            ...this.tls,
+            path,
+            method,
+            agent: false,
+            headers: { host: this.hostname, ...headers },
+            timeout: this.timeoutSeconds * 1000,
+        };
+        return new Promise((resolve, reject) => {
+            const asked = request(options, answer => {
+                const { fingerprint256: fingerprint } = (answer.socket as TLSSocket).getPeerCertificate();
+                const { statusCode: status = 0, headers } = answer;
+                let body = "";
+                answer
+                    .on("data", chunk => (body += chunk))
+                    .on("end", () => resolve({ status, headers, body, fingerprint }))
+                    .on("error", reject);
+            });
+            asked.on("timeout", () => asked.destroy(new Error(`no answer in ${this.timeoutSeconds} s`)));
+            asked.on("error", reject).end(body);
+        });
+    }
+
+    async status(path?: string, asked?: Asked): Promise<number> {
+        return (await this.ask(path, asked)).status;
+    }
+
+    /** Sends a text over TLS and returns the answer until the connection ends. */
+    raw(text: string): Promise<string> {
+        return new Promise((resolve, reject) => {
+            const socket = connect(this.tls, () => socket.write(text));
+            let answer = "";
+            socket
+                .on("data", chunk => (answer += chunk))
+                .on("end", () => resolve(answer))
+                .on("error", reject);
+        });
+    }
+
+    /** Sends a text over TLS and returns the first part of the answer, whether the connection ends or not. */
+    async firstPart(text: string): Promise<string> {
+        const socket = connect(this.tls, () => socket.write(text));
+        const [part] = await once(socket, "data");
+        socket.destroy();
+        return String(part);
+    }
+
+    /** Connects with these options and asks once. Returns the protocol, whether the session was resumed, and the session. */
+    handshake(options: ConnectionOptions): Promise<{ protocol: string; resumed: boolean; session: Buffer }> {
+        return new Promise((resolve, reject) => {
+            const socket = connect({ ...this.tls, ...options });
+            socket.on("secureConnect", () => socket.write(`GET / HTTP/1.1\r\nHost: ${this.hostname}\r\n\r\n`));
+            // TLS 1.3 hands the session out with the first answer.
+            socket.on("data", () => {
+                resolve({ protocol: socket.getProtocol()!, resumed: socket.isSessionReused(), session: socket.getSession()! });
+                socket.destroy();
+            });
+            socket.on("error", reject);
+        });
+    }
+
+    /** Returns the fingerprint of the certificate that a client is shown which knows these signatures only. */
+    async offered(sigalgs: string): Promise<string> {
+        const socket = connect({ ...this.tls, sigalgs });
+        await once(socket, "secureConnect");
+        const { fingerprint256 } = socket.getPeerCertificate();
+        socket.destroy();
+        return fingerprint256;
+    }
+
+    async openWebSocket(): Promise<WebSocket> {
+        const socket = new WebSocket(`wss://${this.hostname}/`, {
+            ca: this.tls.ca,
+            lookup: (_name, _options, found) => found(null, [{ address: this.address, family: 4 }] as never),
+        });
+        await once(socket, "open");
+        return socket;
+    }
+}
+
+/** Sends a text through a WebSocket and returns what comes back. */
+export async function echo(socket: WebSocket, text: string): Promise<string> {
+    const answer = once(socket, "message");
+    socket.send(text);
+    return String((await answer)[0]);
+}
+
+/** Asks `count` times, ten at once. Returns the statuses that came, each once, and the seconds of the slowest ten. */
+export async function askMany(client: Client, count = 300): Promise<{ statuses: number[]; slowestSeconds: number }> {
+    const statuses = new Set<number>();
+    let slowest = 0;
+    for (let asked = 0; asked < count; asked += 10) {
+        const began = Date.now();
+        for (const status of await Promise.all(Array.from({ length: 10 }, () => client.status()))) statuses.add(status);
+        slowest = Math.max(slowest, Date.now() - began);
+    }
+    return { statuses: [...statuses], slowestSeconds: slowest / 1000 };
+}

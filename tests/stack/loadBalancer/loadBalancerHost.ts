@@ -1,0 +1,292 @@
+import { ChildProcess, spawn } from "child_process";
+import { X509Certificate } from "crypto";
+import { readFileSync } from "fs";
+import { RequestListener } from "http";
+import { join } from "path";
+import { HostConnection } from "../../../components/host/connection";
+import { nodeProgram } from "../../../components/host/programs";
+import { Vrrp } from "../../../components/loadBalancer/keepalivedConf";
+import { hostScript, probeScript } from "../../../components/loadBalancer/nginxLoadBalancer";
+import { parseObservation } from "../../../components/loadBalancer/observation";
+import { NginxSettings, nginxSettingsSchema } from "../../../components/loadBalancer/schema";
+import { LabHost } from "../../../lab/host";
+import { HostName } from "../../../lab/inventory";
+import { Lab } from "../../../lab/lab";
+import { run, until } from "../../../lab/process";
+import { issue, Issued, IssueOptions } from "../../certificates";
+import { digestOf } from "../fixtures";
+import { Answer, Client } from "./client";
+import { Upstream } from "./upstream";
+
+export const hostname = "rancher.lab.internal";
+
+/** Where a load balancer host keeps its releases and what it was like before. */
+export const stateFolder = "/var/lib/pulumi-rancher-ha/load-balancer";
+
+/** Settings that differ from those of `LoadBalancerHost.settings`. */
+export type Changes = Partial<NginxSettings>;
+
+/** What a verb of a host's program printed and how it ended. */
+export interface Ran {
+    code: number | null;
+    stdout: string;
+    said: string;
+}
+
+export const fingerprintOf = ({ certificate }: Issued) => new X509Certificate(certificate).fingerprint256;
+
+/** Settings that make a host serve this certificate. */
+export const serving = ({ certificate, privateKey }: Issued): Changes => ({ certificateChain: certificate, privateKey });
+
+/** One load balancer host of a lab, worked on as the command provider and the probe do it. */
+export class LoadBalancerHost {
+    /** Signs the certificates of this host. */
+    readonly ca = issue({ name: "CA of a test", ca: true });
+    readonly client: Client;
+    /** The owner of the host in every program. */
+    readonly owner: string;
+    private readonly keys: string[] = [];
+    private readonly heard: string[] = [];
+    /** The certificate of every program that is given no other one. */
+    readonly provided = this.certificate();
+    /** The host's state before anybody touched it. */
+    pristine = "";
+    private epoch = 0;
+
+    private constructor(
+        readonly host: LabHost,
+        readonly upstream: Upstream,
+    ) {
+        this.client = new Client(host.address, hostname, this.ca.certificate);
+        this.owner = `lb-host-1@${host.address}`;
+    }
+
+    /** Starts the host anew, and an upstream beside it. */
+    static async start(lab: Lab, name: HostName = "lb2", answer?: RequestListener): Promise<LoadBalancerHost> {
+        await lab.startAnew(name);
+        const started = new LoadBalancerHost(lab.host(name), await Upstream.start(lab, answer));
+        started.pristine = await started.state();
+        return started;
+    }
+
+    /** Stops what runs outside the lab. Safe to call when `start` failed. */
+    static stop(host?: LoadBalancerHost): void {
+        host?.upstream.stop();
+    }
+
+    sh(script: string): Promise<string> {
+        return this.host.sh(script);
+    }
+
+    /** Issues a certificate for the host's name. Its key must not be said from now on. */
+    certificate(changes: Partial<IssueOptions> = {}): Issued {
+        const issued = issue({ name: hostname, by: this.ca, names: [`DNS:${hostname}`], usage: "serverAuth", ...changes });
+        this.keys.push(issued.privateKey);
+        return issued;
+    }
+
+    get connection(): HostConnection {
+        const { address, hostKey, lab } = this.host;
+        return { host: address, port: 22, user: "root", privateKey: readFileSync(lab.privateKeyFile, "utf8"), hostKey };
+    }
+
+    settings(changes: Changes = {}): NginxSettings {
+        const settings = nginxSettingsSchema.parse({
+            hosts: [this.connection],
+            hostname,
+            upstreams: [this.upstream.address],
+            upstreamPort: this.upstream.port,
+            ...serving(this.provided),
+        });
+        return { ...settings, ...changes };
+    }
+
+    /** Returns the host program of these settings, with an epoch of its own. */
+    program(changes: Changes = {}, vrrp?: Vrrp): string {
+        return hostScript(this.owner, this.settings(changes), ++this.epoch, vrrp);
+    }
+
+    /** Runs a verb of a program over SSH, as the command provider does. `onLine` sees every line of progress and may end the client. */
+    run(verb: string, text: string, onLine?: (line: string, client: ChildProcess) => void): Promise<Ran> {
+        const { privateKeyFile, knownHostsFile } = this.host.lab;
+        const options = {
+            BatchMode: "yes",
+            GlobalKnownHostsFile: "/dev/null",
+            IdentitiesOnly: "yes",
+            LogLevel: "ERROR",
+            StrictHostKeyChecking: "yes",
+            UserKnownHostsFile: knownHostsFile,
+        };
+        const flags = Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+        const command = `echo $$ >/run/verb.pid; exec timeout -k 60 600 sh -s ${verb}`;
+        const client = spawn("ssh", ["-F", "none", "-T", "-i", privateKeyFile, ...flags, `root@${this.host.address}`, command]);
+        return new Promise((resolve, reject) => {
+            const ran = { stdout: "", said: "" };
+            client.stdout.on("data", chunk => (ran.stdout += chunk));
+            client.stderr.on("data", chunk => {
+                ran.said += chunk;
+                String(chunk)
+                    .split("\n")
+                    .filter(Boolean)
+                    .forEach(line => onLine?.(line, client));
+            });
+            client.stdin.on("error", () => undefined);
+            client.stdin.end(text);
+            client.on("error", reject);
+            client.on("close", code => {
+                this.heard.push(ran.stdout, ran.said);
+                resolve({ code, ...ran });
+            });
+        }).then(ran => (this.saidNoKey(), ran as Ran));
+    }
+
+    /** Applies these settings, or the text of a program, and expects that to succeed. */
+    async apply(changes: Changes | string = {}): Promise<Ran> {
+        const ran = await this.run("apply", typeof changes === "string" ? changes : this.program(changes));
+        if (ran.code !== 0) throw new Error(`apply ended with ${ran.code}: ${ran.said}`);
+        expect(ran.stdout).toMatch(/^[0-9a-f]{16}\n$/);
+        return ran;
+    }
+
+    /** Destroys, and expects that to succeed. */
+    async destroy(): Promise<Ran> {
+        const ran = await this.run("destroy", this.program());
+        expect(ran).toMatchObject({ code: 0, stdout: "" });
+        return ran;
+    }
+
+    /** Serves these settings while `work` goes on, and the host's own again after it. */
+    async changed(changes: Changes, work: () => Promise<unknown>): Promise<void> {
+        await this.apply(changes);
+        try {
+            await work();
+        } finally {
+            await this.apply();
+        }
+    }
+
+    /** Runs the probe as `observeHost` does and returns its findings. It gives SSH 5 s; on a busy machine it is run again. */
+    async probe(): Promise<string> {
+        let findings = "";
+        await until("a probe that reaches the host", 240, async () => {
+            findings = await this.probeOnce();
+            return !findings.startsWith("unreachable:");
+        });
+        return findings;
+    }
+
+    /** Runs the probe once, over a connection that differs in this. */
+    async probeOnce(changes: Partial<HostConnection> = {}): Promise<string> {
+        const sources = ["ssh.js", "probeHost.js"].map(file => join(__dirname, "..", "..", "..", "components", "host", "runner", file));
+        const input = nodeProgram(sources, {
+            host: { ...this.connection, ...changes },
+            program: probeScript({ hosts: [this.connection], takeOver: false }, 0),
+        });
+        const { stdout, stderr } = await run("node", ["-", "probe"], { input, timeoutSeconds: 120 });
+        this.heard.push(stdout, stderr);
+        this.saidNoKey();
+        return parseObservation(stdout).findings;
+    }
+
+    /** Returns what a run could change: contents, modes, owners, links, packages, kernel settings, the service. */
+    async state(): Promise<string> {
+        const rest = this
+            .sh(`find /etc /var/lib/pulumi-rancher-ha /var/lib/nginx /var/log/nginx /var/tmp/rancher-ha.* -printf '%p %m %u:%g %l\\n' 2>/dev/null | sort
+            dpkg-query -W
+            sysctl net.ipv4.tcp_keepalive_time net.ipv4.tcp_keepalive_intvl net.ipv4.tcp_keepalive_probes net.ipv4.tcp_retries2 net.ipv4.tcp_thin_linear_timeouts
+            systemctl is-enabled nginx 2>&1
+            systemctl is-active nginx
+            true`);
+        return (await digestOf(this.host)) + (await rest);
+    }
+
+    /** Expects an apply to be refused with these words. The host is as it was, byte by byte, and serves on. */
+    async refuses(changes: Changes | string, words: RegExp): Promise<void> {
+        const serves = await this.host.succeeds("test -e /var/lib/pulumi-rancher-ha");
+        const before = await this.state();
+        const answer = serves ? await this.ask() : undefined;
+        const ran = await this.run("apply", typeof changes === "string" ? changes : this.program(changes));
+        expect(ran).toMatchObject({ stdout: "", said: expect.stringMatching(words) });
+        expect(ran.code).not.toBe(0);
+        expect(await this.state()).toBe(before);
+        if (serves) expect(await this.ask()).toEqual(answer);
+    }
+
+    /** Breaks something on the host for as long as `work` takes. */
+    async broken(breakIt: string, mendIt: string, work: () => Promise<unknown>): Promise<void> {
+        await this.sh(`set -e; ${breakIt}`);
+        try {
+            await work();
+        } finally {
+            await this.sh(mendIt);
+        }
+    }
+
+    /** Runs a verb that `end` ends once it has said `words`. Returns when nothing works on the host any more. */
+    async interrupted(verb: string, text: string, words: string, end: (client: ChildProcess) => Promise<unknown>): Promise<Ran> {
+        let ended: Promise<unknown> | undefined;
+        const ran = await this.run(verb, text, (line, client) => {
+            if (line.includes(words)) ended ??= end(client);
+        });
+        expect(ended).toBeDefined();
+        await ended;
+        await this.sh("flock -w 240 /run/pulumi-rancher-ha.lock true");
+        return ran;
+    }
+
+    /** Kills the run on the host with all that it started, once `moment`, a shell condition, is true. */
+    kill(moment = "true"): Promise<string> {
+        return this.sh(`until ${moment}; do sleep 0.02; done; kill -9 -$(cat /run/verb.pid)`);
+    }
+
+    /** Runs a verb that is killed once it has said `words` and `moment` is true. */
+    killed(verb: string, text: string, words: string, moment?: string): Promise<Ran> {
+        return this.interrupted(verb, text, words, () => this.kill(moment));
+    }
+
+    async ask(path?: string): Promise<Pick<Answer, "status" | "body" | "fingerprint">> {
+        const { status, body, fingerprint } = await this.client.ask(path);
+        return { status, body, fingerprint };
+    }
+
+    /** Expects the upstream's answer through HTTPS with this certificate. */
+    async served(certificate: Issued = this.provided): Promise<void> {
+        expect(await this.ask()).toEqual({ status: 200, body: `${hostname} https`, fingerprint: fingerprintOf(certificate) });
+    }
+
+    /** Waits until this certificate is served. */
+    servedSoon(certificate: Issued): Promise<void> {
+        return until("the certificate", 240, async () => (await this.ask()).fingerprint === fingerprintOf(certificate));
+    }
+
+    workers(): Promise<string> {
+        return this.sh("pgrep -P $(cat /run/nginx.pid) | sort");
+    }
+
+    /** Installs packages of the distribution, as somebody else would. */
+    install(...packages: string[]): Promise<string> {
+        const install = `apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install ${packages.join(" ")}`;
+        return this.sh(`{ ${install}; } >/run/apt.log 2>&1 || { tail /run/apt.log; false; }`);
+    }
+
+    /** Returns the lines of the access log, once there is one for each of these. NGINX writes them within a second. */
+    async logged(...expected: object[]): Promise<any[]> {
+        let lines: any[] = [];
+        const isThere = (each: object) => lines.some(line => Object.entries(each).every(([key, value]) => line[key] === value));
+        await until(`${JSON.stringify(expected)} in the access log`, 60, async () => {
+            lines = (await this.sh("cat /var/log/nginx/access.log"))
+                .split("\n")
+                .filter(Boolean)
+                .map(line => JSON.parse(line));
+            return expected.every(isThere);
+        });
+        return lines;
+    }
+
+    /** Expects that no private key was said so far. Every run and probe checks it. Returns how many lines of keys were looked for. */
+    saidNoKey(): number {
+        const lines = this.keys.flatMap(key => key.trim().split("\n").slice(1, -1));
+        expect(lines.filter(line => this.heard.some(text => text.includes(line)))).toHaveLength(0);
+        return lines.length;
+    }
+}

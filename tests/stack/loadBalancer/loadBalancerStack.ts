@@ -1,0 +1,69 @@
+import { readFileSync } from "fs";
+import { Lab } from "../../../lab/lab";
+import { Finished } from "../../../lab/pulumi";
+import { issue, Issued } from "../../certificates";
+import { runLoadBalancer } from "../loadBalancerProgram";
+import { hostname } from "./loadBalancerHost";
+
+/** A stack that is a load balancer alone, run by the Pulumi CLI. */
+export class LoadBalancerStack {
+    readonly ca = issue({ name: "CA of a test", ca: true });
+    private readonly keys: string[] = [];
+    readonly provided = this.certificate();
+
+    /** `args` are those beside the certificate and its name. Every run may replace some. */
+    constructor(
+        private readonly lab: Lab,
+        private readonly args: object,
+    ) {
+        this.keys.push(readFileSync(lab.privateKeyFile, "utf8"));
+    }
+
+    /** Issues a certificate for the load balancer's name. Its key must not be said from now on. */
+    certificate(): Issued {
+        const issued = issue({ name: hostname, by: this.ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
+        this.keys.push(issued.privateKey);
+        return issued;
+    }
+
+    /** Previews, whatever the result is. */
+    preview(changes: object = {}, flags: string[] = []): Promise<Finished> {
+        return this.run("preview", changes, flags);
+    }
+
+    /** Runs up, whatever the result is. */
+    tryUp(changes: object = {}): Promise<Finished> {
+        return this.run("up", changes);
+    }
+
+    /** Runs up, and expects that to succeed. */
+    async up(changes: object = {}): Promise<Finished> {
+        return succeeded(await this.tryUp(changes));
+    }
+
+    /** Destroys, and expects that to succeed. */
+    async destroy(): Promise<Finished> {
+        return succeeded(await this.run("destroy", {}));
+    }
+
+    /** Expects a preview to find nothing to change. Returns what it said. */
+    async noChanges(changes: object = {}): Promise<string> {
+        const { code, output } = await this.preview(changes, ["--expect-no-changes"]);
+        expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
+        return output;
+    }
+
+    /** Runs a verb with these arguments, and expects no private key in what is said. */
+    private async run(verb: "preview" | "up" | "destroy", changes: object, flags?: string[]): Promise<Finished> {
+        const { certificate: certificateChain, privateKey } = this.provided;
+        const finished = await runLoadBalancer(this.lab, verb, { hostname, certificateChain, privateKey, ...this.args, ...changes }, flags);
+        const lines = this.keys.flatMap(key => key.trim().split("\n").slice(1, -1));
+        expect(lines.filter(line => finished.output.includes(line))).toHaveLength(0);
+        return finished;
+    }
+}
+
+function succeeded(finished: Finished): Finished {
+    if (finished.code !== 0) throw new Error(finished.output);
+    return finished;
+}

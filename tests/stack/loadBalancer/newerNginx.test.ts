@@ -1,0 +1,52 @@
+import { once } from "events";
+import { connect as connectHttp2 } from "http2";
+import { LabHost } from "../../../lab/host";
+import { disposable, digestOf, testLab } from "../fixtures";
+import { hostname } from "./loadBalancerHost";
+import { hostArgs } from "../loadBalancerProgram";
+import { LoadBalancerStack } from "./loadBalancerStack";
+import { Upstream } from "./upstream";
+
+jest.setTimeout(10 * 60_000);
+
+/** The load balancer on a newer Debian with the NGINX of the next one, which knows directives that Debian 12 does not. */
+
+const lab = disposable(testLab());
+let host: LabHost;
+let stack: LoadBalancerStack;
+let upstream: Upstream;
+let pristine: string;
+
+beforeAll(async () => {
+    await lab.startAnew("lb3");
+    host = lab.host("lb3");
+    pristine = await digestOf(host);
+    upstream = await Upstream.start(lab);
+    stack = new LoadBalancerStack(lab, {
+        hosts: [hostArgs(lab.host("lb3"))],
+        upstreams: [upstream.address],
+        upstreamPort: upstream.port,
+    });
+});
+beforeEach(() => stack.up());
+afterAll(() => upstream?.stop());
+
+test("comes up with what this NGINX can, without a warning, and the next preview is empty", async () => {
+    expect(await host.sh("nginx -v 2>&1")).toMatch(/nginx\/1\.(2[89]|[3-9]\d)/);
+    expect(await host.sh("nginx -t -q 2>&1")).toBe("");
+    expect(await host.sh("cat /etc/nginx/nginx.conf")).toContain("keepalive_min_timeout 5s;");
+    expect(await stack.noChanges()).not.toContain("a newer one would bring");
+});
+
+test("serves HTTP/2", async () => {
+    const session = connectHttp2(`https://${host.address}`, { ca: stack.ca.certificate, servername: hostname });
+    const stream = session.request({ ":path": "/", ":authority": hostname });
+    const [headers] = await once(stream, "response");
+    expect([headers[":status"], session.alpnProtocol]).toEqual([200, "h2"]);
+    session.destroy();
+});
+
+test("destroy leaves the host as it was", async () => {
+    await stack.destroy();
+    expect(await digestOf(host)).toBe(pristine);
+});

@@ -1,0 +1,133 @@
+import { HostName } from "../../../lab/inventory";
+import { Lab } from "../../../lab/lab";
+import { until } from "../../../lab/process";
+import { digestOf } from "../fixtures";
+import { Client } from "./client";
+import { hostname } from "./loadBalancerHost";
+import { hostArgs } from "../loadBalancerProgram";
+import { LoadBalancerStack } from "./loadBalancerStack";
+import { Upstream } from "./upstream";
+
+/** How often the active host says that it is there. Rarely enough that a busy machine moves no virtual IP by itself. */
+const advertIntervalSeconds = 1;
+
+/** A pair of load balancer hosts with a virtual IP, kept by the Pulumi CLI. */
+export class Pair {
+    static readonly members: readonly HostName[] = ["lb1", "lb2"];
+    /** A host that is no part of the pair at first. */
+    static readonly spare: HostName = "lb4";
+    readonly virtualIp: string;
+    readonly client: Client;
+    readonly stack: LoadBalancerStack;
+    private pristine = new Map<HostName, string>();
+
+    private constructor(
+        private readonly lab: Lab,
+        private readonly upstream: Upstream | undefined,
+        args: object,
+    ) {
+        this.virtualIp = lab.addressAt(20);
+        this.stack = new LoadBalancerStack(lab, args);
+        this.client = this.clientOf(this.virtualIp);
+    }
+
+    /** Starts the hosts anew, without a release on them. Without `args` an upstream on this machine answers. */
+    static async start(lab: Lab, { hosts = Pair.members, args = {} }: { hosts?: readonly HostName[]; args?: object } = {}): Promise<Pair> {
+        await lab.startAnew(...hosts);
+        const upstream = await Upstream.start(lab);
+        const pair = new Pair(lab, upstream, {
+            hosts: Pair.members.map(name => hostArgs(lab.host(name))),
+            virtualIp: { address: lab.addressAt(20), advertIntervalSeconds },
+            upstreams: [upstream.address],
+            upstreamPort: upstream.port,
+            ...args,
+        });
+        for (const name of hosts) pair.pristine.set(name, await digestOf(lab.host(name)));
+        return pair;
+    }
+
+    /** Stops what runs outside the lab. Safe to call when `start` failed. */
+    static stop(pair?: Pair): void {
+        pair?.upstream?.stop();
+    }
+
+    up = (changes?: object) => this.stack.up(changes);
+    noChanges = (changes?: object) => this.stack.noChanges(changes);
+
+    /** Arguments for these hosts: one alone has no virtual IP. */
+    of(...names: HostName[]): object {
+        return {
+            hosts: names.map(name => hostArgs(this.lab.host(name))),
+            ...(names.length > 1 ? {} : { virtualIp: undefined }),
+        };
+    }
+
+    everywhere(script: string): Promise<string[]> {
+        return Promise.all(Pair.members.map(name => this.lab.host(name).sh(script)));
+    }
+
+    /** Returns the members that hold the virtual IP. */
+    async holders(): Promise<HostName[]> {
+        const found = await this.everywhere(`ip -o -4 address show to ${this.virtualIp}`);
+        return Pair.members.filter((_name, index) => found[index].trim() !== "");
+    }
+
+    /** Waits for one active host and returns it. */
+    async active(): Promise<HostName> {
+        await until("one host that holds the virtual IP", 240, async () => (await this.holders()).length === 1);
+        return (await this.holders())[0];
+    }
+
+    standby(active: HostName): HostName {
+        return Pair.members.find(name => name !== active)!;
+    }
+
+    /** Waits for an answer at the virtual IP, or at the address of a host. */
+    answers(address = this.virtualIp): Promise<void> {
+        const client = this.clientOf(address, 5);
+        return until(`an answer at ${address}`, 240, () =>
+            client.ask().then(
+                ({ status, body }) => status === 200 && body === `${hostname} https`,
+                () => false,
+            ),
+        );
+    }
+
+    /** Asks over connections of their own, four side by side and 20 at least, while `work` goes on. Expects an answer to each. */
+    async losesNoRequest(work: () => Promise<unknown>, address = this.virtualIp): Promise<void> {
+        const client = this.clientOf(address);
+        const found: string[] = [];
+        let over = false;
+        const askOn = async () => {
+            while (!over || found.length < 20) {
+                found.push(await client.ask().then(({ status, body }) => `${status} ${body}`, String));
+                await new Promise(resolve => setTimeout(resolve, 100));
+            }
+        };
+        const asking = Promise.all([1, 2, 3, 4].map(askOn));
+        try {
+            await work();
+        } finally {
+            over = true;
+            await asking;
+        }
+        expect(found.filter(answer => answer !== `200 ${hostname} https`)).toEqual([]);
+    }
+
+    /** Expects a host to be as it was before the stack touched it. */
+    async isClean(name: HostName): Promise<void> {
+        expect(await digestOf(this.lab.host(name))).toBe(this.pristine.get(name));
+    }
+
+    release(name: HostName): Promise<string> {
+        return this.lab.host(name).sh("readlink /etc/nginx/rancher-ha");
+    }
+
+    workers(): Promise<string[]> {
+        return this.everywhere("pgrep -P $(cat /run/nginx.pid) | sort");
+    }
+
+    private clientOf(address: string, timeoutSeconds?: number): Client {
+        return new Client(address, hostname, this.stack.ca.certificate, timeoutSeconds);
+    }
+}

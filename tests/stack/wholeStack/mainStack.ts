@@ -1,0 +1,175 @@
+import { execFileSync } from "child_process";
+import { readFileSync, writeFileSync } from "fs";
+import { isIP } from "net";
+import { join } from "path";
+import { kubeconfig, unpackState } from "../../../components/cluster/state";
+import { HostName } from "../../../lab/inventory";
+import { Lab } from "../../../lab/lab";
+import { configOf, Finished, RunOptions, Stack } from "../../../lab/pulumi";
+import { buildTools } from "../../../lab/tools";
+
+/** What a run changes in the configuration of Pulumi.dev.yaml, below `pulumi-rancher-ha:`. */
+type Edit = (config: Config) => void;
+interface Config {
+    hostname: string;
+    cluster: any;
+    rancher: any;
+    loadBalancer: any;
+}
+
+export interface MainRunOptions extends RunOptions {
+    flags?: string[];
+    edit?: Edit;
+}
+
+export const nodes = ["node1", "node2", "node3"] as const satisfies HostName[];
+export const hosts = ["lb1", ...nodes] as const satisfies HostName[];
+
+/** The stack of Pulumi.dev.yaml in the lab of a test. */
+export class MainStack {
+    /** Everything the runs have printed, to be searched for secrets. */
+    readonly printed: string[] = [];
+    readonly stack: Stack;
+    private readonly kubeconfigFile: string;
+    private tools = "";
+
+    private constructor(readonly lab: Lab) {
+        this.stack = new Stack(lab);
+        this.kubeconfigFile = join(lab.folder, "kubeconfig");
+    }
+
+    /** Starts its hosts anew. */
+    static async start(lab: Lab): Promise<MainStack> {
+        await lab.stop();
+        const started = new MainStack(lab);
+        started.tools = await buildTools("tests");
+        await lab.start(...hosts);
+        return started;
+    }
+
+    preview(options: MainRunOptions = {}): Promise<Finished> {
+        return this.run("preview", [], options);
+    }
+
+    /** An update as a pipeline does it: without a preview before it. */
+    up(options: MainRunOptions = {}): Promise<Finished> {
+        return this.run("up", ["--yes", "--skip-preview"], options);
+    }
+
+    destroy(options: MainRunOptions = {}): Promise<Finished> {
+        return this.run("destroy", ["--yes", "--skip-preview"], options);
+    }
+
+    /** An update, a refresh or a destroy that must succeed. */
+    async succeeds(verb: "up" | "destroy" | "preview", options: MainRunOptions = {}): Promise<Finished> {
+        const finished = await this[verb](options);
+        if (finished.code !== 0) throw new Error(`${verb} ended with ${finished.code}:\n${finished.output.slice(-6000)}`);
+        return finished;
+    }
+
+    /** Expects a preview to find nothing to do. */
+    async isInSync(edit?: Edit): Promise<void> {
+        await this.succeeds("preview", { edit, flags: ["--expect-no-changes"] });
+    }
+
+    /** Runs a verb with the configuration of this run and keeps what it printed. */
+    async run(verb: string, flags: string[], options: MainRunOptions = {}): Promise<Finished> {
+        this.configure(options.edit);
+        const finished = await this.stack.run(verb, [...flags, ...(options.flags ?? [])], options);
+        this.printed.push(finished.output);
+        return finished;
+    }
+
+    configure(edit?: Edit): void {
+        const config = configOf(this.lab);
+        const short = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.split(":")[1], value])) as unknown as Config;
+        edit?.(short);
+        this.stack.configure(Object.fromEntries(Object.entries(short).map(([key, value]) => [`pulumi-rancher-ha:${key}`, value])));
+    }
+
+    /** A resource in the state, with its secrets decrypted. */
+    async resource(name: string): Promise<any> {
+        const found = (await this.stack.resources()).find(({ urn }) => urn.endsWith(`::${name}`));
+        if (!found) throw new Error(`expected ${name} in the state, found nothing of that name`);
+        return decrypted(found);
+    }
+
+    async names(): Promise<string[]> {
+        return (await this.stack.resources()).map(({ urn }) => urn.split("::").pop());
+    }
+
+    /** The state of RKE as the stack keeps it. */
+    async rkeState(): Promise<ReturnType<typeof unpackState>> {
+        return unpackState((await this.resource("rancher-cluster-pki")).outputs.stdout);
+    }
+
+    /** The CA of the cluster and that of Rancher. */
+    async authorities(): Promise<string[]> {
+        const { desiredState } = await this.rkeState();
+        return [desiredState.certificatesBundle["kube-ca"].certificatePEM, (await this.resource("rancher-ca-root")).outputs.certPem];
+    }
+
+    /** Runs kubectl in Rancher's namespace. */
+    async kubectl(args: string[], input = ""): Promise<string> {
+        const api = `https://${this.lab.host("node1").address}:6443`;
+        writeFileSync(this.kubeconfigFile, kubeconfig(await this.rkeState(), "rancher", api), { mode: 0o600 });
+        const flags = [`--kubeconfig=${this.kubeconfigFile}`, "--namespace=cattle-system"];
+        return execFileSync(join(this.tools, "kubectl"), [...flags, ...args], { input, encoding: "utf8" });
+    }
+
+    /** A tool of the lab. */
+    tool(name: string): string {
+        return join(this.tools, name);
+    }
+
+    /** What must never be printed of the stack: keys, passwords, kubeconfig. */
+    async secrets(): Promise<string[]> {
+        const { certificatesBundle } = (await this.rkeState()).desiredState;
+        const keys = await Promise.all(
+            ["rancher-ca-server-key", "rancher-ca-root-key"].map(async name => (await this.resource(name)).outputs.privateKeyPem),
+        );
+        const pems = [
+            readFileSync(this.lab.privateKeyFile, "utf8"),
+            ...["kube-admin", "kube-ca"].map(name => certificatesBundle[name].keyPEM),
+            ...keys,
+        ];
+        const outputs = (await this.stack.resources()).find(({ type }) => type === "pulumi:pulumi:Stack")!.outputs;
+        return [...new Set([...pems.map(pem => pem.split("\n")[2]), ...secretTexts(outputs)])];
+    }
+
+    /** Neither a container nor a file of a cluster is left on a node. */
+    async isClean(node: HostName): Promise<void> {
+        const files = "docker ps --all --quiet; find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null";
+        expect([node, await this.lab.host(node).sh(files, { tolerate: true })]).toEqual([node, ""]);
+    }
+}
+
+/** The mark of a secret in an exported state. */
+const secretMark = "4dabf18193072939515e22adb298388d";
+const isSecret = (value: any): value is { plaintext: string } => value?.[secretMark] !== undefined;
+
+/** The value without the envelopes of its secrets. */
+function decrypted(value: any): any {
+    if (isSecret(value)) return JSON.parse(value.plaintext);
+    if (Array.isArray(value)) return value.map(decrypted);
+    if (value === null || typeof value !== "object") return value;
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, decrypted(inner)]));
+}
+
+/**
+ * What must never be printed of a secret: a short one whole, of a long text (a program, a kubeconfig, a PEM file) what looks like a key.
+ * Its ordinary words are not secret, and neither is the address in a connection that is secret as a whole.
+ */
+export function secretTexts(value: any, inside = false): string[] {
+    if (isSecret(value)) return secretTexts(JSON.parse(value.plaintext), true);
+    if (typeof value === "string") {
+        if (!inside) return [];
+        if (value.includes("\n")) return (value.match(/[A-Za-z0-9+/=_-]{24,}/g) ?? []).filter(word => /\d/.test(word));
+        return value.length >= 8 && !isIP(value) ? [value] : [];
+    }
+    if (value !== null && typeof value === "object") return Object.values(value).flatMap(item => secretTexts(item, inside));
+    return [];
+}
+
+/** Names of the resources that a run changes. */
+export const changed = ({ steps }: Finished): string[] => steps.filter(({ op }) => !["same", "read"].includes(op)).map(({ name }) => name);

@@ -1,0 +1,55 @@
+import { digestOf, listener, noListener, testLab } from "../fixtures";
+import { hosts, MainStack } from "./mainStack";
+
+// What is wrong is refused before anything is touched: the hosts stay as they were, byte by byte.
+jest.setTimeout(5 * 60_000);
+
+const lab = testLab();
+let main: MainStack;
+let before: string[];
+const digests = () => Promise.all(hosts.map(host => digestOf(lab.host(host))));
+
+beforeAll(async () => {
+    main = await MainStack.start(lab);
+    before = await digests();
+}, 10 * 60_000);
+afterEach(async () => expect(await digests()).toEqual(before));
+afterAll(() => lab.stop());
+
+test("every wrong key of a configuration is refused in one error", async () => {
+    const { code, output } = await main.up({
+        edit: config => {
+            config.hostname = "Rancher_Lab";
+            config.cluster.kubernetesVersion = "v1.29.1";
+            config.cluster.nodes[0].roles = ["controlplane", "worker"];
+            Object.assign(config.rancher, { chartVersion: "2.13.0", colour: "blue" });
+        },
+    });
+    expect(code).not.toBe(0);
+    for (const key of ["hostname", "cluster.kubernetesVersion", "cluster.nodes", "rancher.chartVersion", "rancher.colour"])
+        expect(output).toContain(`pulumi-rancher-ha:${key}: `);
+    expect(output).toContain("nothing was changed");
+    expect((await main.stack.resources()).filter(({ custom }) => custom)).toEqual([]);
+});
+
+test("a wrong host key of one node stops the run before RKE, and names the node", async () => {
+    const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+    const { code, output } = await main.up({ edit: ({ cluster }) => (cluster.nodes[1].hostKey = hostKey) });
+    expect(code).not.toBe(0);
+    expect(output).toMatch(/RKE was not started and no host was changed, because:\s+- node2: .*another host key than the one configured/);
+    expect(await lab.host("node1").sh("docker ps --all --quiet")).toBe("");
+});
+
+test("a chart of another version than the one that is asked for is refused in the preview", async () => {
+    const { code, output } = await main.preview({ edit: ({ rancher }) => (rancher.chartVersion = "2.11.4") });
+    expect(output).toContain("chartPath: expected the chart of version 2.11.4 in lab/rancher/chart, found 2.11.3");
+    expect(code).not.toBe(0);
+});
+
+test("a load balancer host that is unfit is refused in the preview, before there is a cluster", async () => {
+    await lab.host("lb1").sh(listener(443));
+    const { code, output } = await main.preview();
+    await lab.host("lb1").sh(noListener);
+    expect(output).toMatch(/NginxLoadBalancer rancher-lb: lb1: ports 80 and 443 must be free for NGINX, found another process on them:/);
+    expect(code).not.toBe(0);
+});

@@ -1,0 +1,248 @@
+import { spawn } from "child_process";
+import { once } from "events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
+import { createServer } from "http";
+import { AddressInfo } from "net";
+import { tmpdir } from "os";
+import { join } from "path";
+import { until } from "../../../lab/process";
+import { Stack } from "../../../lab/pulumi";
+import { RancherClient } from "../rancherClient";
+import { testLab } from "../fixtures";
+import { changed, hosts, MainStack, nodes } from "./mainStack";
+
+// The stack that is up: wiring, what works through it, drift of every part, what a reviewer reads, secrets.
+jest.setTimeout(10 * 60_000);
+
+const lab = testLab();
+/** Where the runs have their temporary files. */
+const temporary = mkdtempSync(join(tmpdir(), "running-"));
+const env = { TMPDIR: temporary };
+let main: MainStack;
+let outputs: Record<string, any>;
+let secrets: string[];
+
+beforeAll(async () => {
+    main = await MainStack.start(lab);
+    await main.succeeds("up", { env });
+    outputs = await main.stack.outputs();
+    secrets = await main.secrets();
+}, 15 * 60_000);
+afterAll(async () => {
+    await lab.stop();
+    rmSync(temporary, { recursive: true });
+});
+
+describe("up", () => {
+    test("again finds nothing to do, and so does a preview", async () => {
+        await main.isInSync();
+        expect(changed(await main.succeeds("up", { env }))).toEqual([]);
+    });
+
+    test("came without a way out of the lab for its nodes", async () => {
+        const routes = await Promise.all(nodes.map(node => lab.host(node).sh("ip route show default")));
+        expect(routes).toEqual(["", "", ""]);
+    });
+
+    test("made every component wait for what it takes from another", async () => {
+        const resources = await main.stack.resources();
+        const one = (name: string) => resources.find(({ urn }) => urn.endsWith(`::${name}`))!;
+        const takes = (name: string) => one(name).dependencies.map((urn: string) => urn.split("::").pop());
+        const expected = {
+            "rancher-lb-host-1": ["rancher-cluster-rke", "rancher-ca-server", "rancher-ca-server-key"],
+            "rancher-kubernetes": ["rancher-cluster-pki", "rancher-cluster-rke"],
+            "rancher-ca-secret-secret": ["rancher-ca-root", "rancher-namespace"],
+            "rancher-release-release": ["rancher-ca-secret-secret", "rancher-cluster-rke"],
+            "rancher-verification-checks": ["rancher-lb-host-1", "rancher-release-release"],
+        };
+        for (const [name, needed] of Object.entries(expected)) expect([name, ...takes(name)]).toEqual(expect.arrayContaining(needed));
+        expect(one("rancher-release-release").deletedWith).toMatch(/::rancher-cluster-rke$/);
+    });
+
+    test("verified Rancher through the load balancer", async () => {
+        const checks = (await main.resource("rancher-verification-checks")).outputs.stdout;
+        for (const check of ["certificate", "ping", "redirect", "cacerts", "http2", "redirects", "websocket"])
+            expect(checks).toMatch(new RegExp(`^ok ${check} at `, "m"));
+    });
+
+    test("with --target touches that resource and what it needs alone", async () => {
+        const edit = ({ loadBalancer }: { loadBalancer: any }) => (loadBalancer.readTimeoutSeconds = 3600);
+        await lab.host("lb1").sh("systemctl stop nginx");
+        const urn = (await main.stack.resources()).find(({ urn: each }) => each.endsWith("::rancher-ca-secret-secret")).urn;
+        expect(changed(await main.succeeds("up", { env, edit, flags: ["--target", urn] }))).toEqual([]);
+        expect(await lab.host("lb1").succeeds("systemctl is-active nginx")).toBe(false);
+        await main.succeeds("up", { env });
+        await main.isInSync();
+    });
+});
+
+test("a real agent connects through the load balancer, and a request travels back through its tunnel", async () => {
+    const { address } = lab.host("lb1");
+    const rancher = new RancherClient("rancher.lab.internal", address, outputs.caCertificate);
+    const token = await rancher.login(outputs.bootstrapPassword);
+    const registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+    const behindAgent = createServer((_request, response) => response.end("reached behind the agent")).listen(0, "127.0.0.1");
+    await once(behindAgent, "listening");
+    const { port } = behindAgent.address() as AddressInfo;
+    const caFile = join(lab.folder, "ca.pem");
+    writeFileSync(caFile, outputs.caCertificate);
+    const resolve = `rancher.lab.internal:443:${address}`;
+    const flags = ["--server", outputs.url, "--cacert", caFile, "--id", "agent-1", "--resolve", resolve];
+    const agent = spawn(main.tool("node-workloads"), ["agent", ...flags]);
+    agent.stdin.end(registration);
+    try {
+        let said = "";
+        for (const stream of [agent.stdout, agent.stderr]) stream.on("data", chunk => (said += chunk));
+        await until("the agent to connect", 60, async () => said.includes("connected"));
+        let answer = { status: 0, body: "" };
+        await until("the tunnel known to every replica", 60, async () => {
+            answer = await rancher.ask("GET", `/lab/tunnel/agent-1/http/127.0.0.1:${port}/`, { token });
+            return answer.status === 200;
+        });
+        expect(answer.body).toBe("reached behind the agent");
+    } finally {
+        agent.kill();
+        behindAgent.close();
+    }
+});
+
+test("a network that the live cluster does not have is refused in the preview", async () => {
+    const { code, output } = await main.preview({ edit: ({ cluster }) => (cluster.network = { clusterCidr: "10.52.0.0/16" }) });
+    expect(output).toMatch(/network\.clusterCidr: expected 10\.42\.0\.0\/16, with which the cluster was built, found 10\.52\.0\.0\/16/);
+    expect(code).not.toBe(0);
+});
+
+describe("drift: seen in a preview, healed by up, and the preview after it is empty", () => {
+    test.each<[string, string, RegExp]>([
+        [
+            "nginx.conf edited",
+            "sed -i 's/proxy_read_timeout .*/proxy_read_timeout 5s;/' /etc/nginx/nginx.conf",
+            /nginx\.conf: content changed/,
+        ],
+        ["the certificate replaced", "sed -i '2s/./x/' /etc/nginx/rancher-ha/fullchain.pem", /fullchain\.pem: content changed/],
+        [
+            "the key made readable",
+            "chmod 644 /etc/nginx/rancher-ha/privkey.pem",
+            /privkey\.pem: mode and owner 644 root:root, expected 600 root:root/,
+        ],
+        ["the service stopped", "systemctl stop nginx", /nginx\.service: inactive, expected active/],
+    ])("load balancer host: %s", async (_what, tamper, finding) => {
+        await lab.host("lb1").sh(tamper);
+        const seen = await main.preview({ flags: ["--diff", "--expect-no-changes"] });
+        expect(seen.output).toMatch(finding);
+        expect(changed(seen)).toEqual(expect.arrayContaining(["rancher-lb-drift-1", "rancher-lb-host-1"]));
+        expect(seen.code).not.toBe(0);
+        await main.succeeds("up", { env });
+        await main.isInSync();
+    });
+
+    test("objects of the chart changed with kubectl", async () => {
+        await main.kubectl(["scale", "deployment", "rancher", "--replicas=1"]);
+        await main.kubectl(["set", "env", "deployment", "rancher", "CATTLE_NAMESPACE=elsewhere"]);
+        await main.kubectl(["delete", "service", "rancher"]);
+        const seen = await main.preview({ flags: ["--diff"] });
+        expect(seen.output).toMatch(/Deployment rancher: spec\.replicas is 1, expected 3/);
+        expect(seen.output).toMatch(
+            /Deployment rancher: spec\.template\.spec\.containers\[rancher\]\.env\[CATTLE_NAMESPACE\]\.value was changed/,
+        );
+        expect(seen.output).toMatch(/Service rancher: missing/);
+        expect(changed(seen)).toEqual(expect.arrayContaining(["rancher-release-drift", "rancher-release-release"]));
+        await main.succeeds("up", { env });
+        await main.isInSync();
+    });
+
+    // A plain preview does not look at the Secret.
+    const refreshing = ["--refresh", "--run-program"];
+    test.each<[string, string[], string]>([
+        ["changed", ["patch", "secret", "tls-ca", "--patch", '{"data":{"cacerts.pem":"Zm9yZWlnbg=="}}'], "update"],
+        ["deleted", ["delete", "secret", "tls-ca"], "create"],
+    ])("the CA secret %s with kubectl, with --refresh", async (_what, tamper, op) => {
+        await main.kubectl(tamper);
+        const seen = await main.preview({ flags: [...refreshing, "--diff", "--expect-no-changes"] });
+        expect(seen.steps).toContainEqual(expect.objectContaining({ name: "rancher-ca-secret-secret", op }));
+        expect(seen.code).not.toBe(0);
+        // As a person runs it: with its preview.
+        await main.run("up", ["--yes", ...refreshing], { env });
+        const text = await main.kubectl(["get", "secret", "tls-ca", "-o", "jsonpath={.data.cacerts\\.pem}"]);
+        expect(Buffer.from(text, "base64").toString()).toBe(outputs.caCertificate);
+        await main.succeeds("preview", { flags: [...refreshing, "--expect-no-changes"] });
+    });
+});
+
+describe("what a reviewer of a pull request gets", () => {
+    const edit = ({ loadBalancer }: { loadBalancer: any }) => (loadBalancer.readTimeoutSeconds = 3600);
+
+    test("with --diff: the line of nginx.conf that changes", async () => {
+        const { output } = await main.succeeds("preview", { edit, flags: ["--diff"] });
+        expect(output).toMatch(/- +proxy_read_timeout 1800s;/);
+        expect(output).toMatch(/\+ +proxy_read_timeout 3600s;/);
+    });
+
+    test("with --json: the steps, and no secret in clear", async () => {
+        const { output } = await main.succeeds("preview", { edit, flags: ["--json"] });
+        const { steps, changeSummary } = JSON.parse(output.slice(output.indexOf("{"), output.lastIndexOf("}") + 1));
+        const updated = steps.filter(({ op }: { op: string }) => op === "update").map(({ urn }: { urn: string }) => urn.split("::").pop());
+        expect(updated).toEqual(expect.arrayContaining(["rancher-lb-drift-1", "rancher-lb-host-1"]));
+        expect(changeSummary).toMatchObject({ update: updated.length });
+    });
+});
+
+describe("host aliases of a downstream cluster's agents", () => {
+    const agents = ["deployment/cattle-cluster-agent", "daemonset/cattle-node-agent"];
+    const aliases = () =>
+        Promise.all(agents.map(async agent => JSON.parse(await main.kubectl(["get", agent, "-o", "json"])).spec.template.spec.hostAliases));
+    const stack = () => {
+        const config = { "host-aliases:kubeconfigFile": join(lab.folder, "kubeconfig"), "host-aliases:address": lab.host("lb1").address };
+        return new Stack(lab, { program: join(__dirname, "..", "..", "fixtures", "hostAliases"), config });
+    };
+    beforeAll(() => main.kubectl(["version"]));
+
+    test("an agent that is not there is named, and no half object is made", async () => {
+        const { code, output } = await stack().up();
+        expect(code).not.toBe(0);
+        expect(output).toMatch(/cattle-(cluster|node)-agent.*(not found|does not exist)/);
+        expect(await main.kubectl(["get", "deployments,daemonsets", "-o", "name"])).not.toMatch(/cattle-(cluster|node)-agent/);
+    });
+
+    test("the entry is added beside those of others, and removed alone", async () => {
+        const other = { ip: "192.0.2.9", hostnames: ["other.lab.internal"] };
+        const agent = (kind: string, name: string) => {
+            const labels = { app: name };
+            const spec = { hostAliases: [other], containers: [{ name: "agent", image: "rancher/rancher-agent:v2.11.3" }] };
+            const template = { metadata: { labels }, spec };
+            return { apiVersion: "apps/v1", kind, metadata: { name }, spec: { selector: { matchLabels: labels }, template } };
+        };
+        const items = [agent("Deployment", "cattle-cluster-agent"), agent("DaemonSet", "cattle-node-agent")];
+        await main.kubectl(["create", "-f", "-"], JSON.stringify({ apiVersion: "v1", kind: "List", items }));
+        const { code, output } = await stack().up();
+        expect({ code, tail: code === 0 ? "" : output.slice(-2000) }).toEqual({ code: 0, tail: "" });
+        const own = { ip: lab.host("lb1").address, hostnames: ["rancher.lab.internal"] };
+        const both = expect.arrayContaining([other, own]);
+        expect(await aliases()).toEqual([both, both]);
+        expect((await stack().destroy()).code).toBe(0);
+        expect(await aliases()).toEqual([[other], [other]]);
+        await main.kubectl(["delete", ...agents]);
+    });
+});
+
+test("no secret of the runs stands in an output, a log or a file outside the encrypted state", async () => {
+    expect(secrets.length).toBeGreaterThan(6);
+    const files = (path: string): string[] =>
+        readdirSync(path).flatMap(name => {
+            const file = join(path, name);
+            const found = statSync(file, { throwIfNoEntry: false });
+            return found?.isDirectory() ? (name === "plugins" ? [] : files(file)) : found?.isFile() ? [file] : [];
+        });
+    const allowed = ["ssh/id_ed25519", "kubeconfig", "pulumi/passphrase"].map(name => join(lab.folder, name));
+    const texts = [
+        ...main.printed,
+        JSON.stringify(await main.stack.exported()),
+        ...[...files(lab.folder), ...files(temporary)].filter(file => !allowed.includes(file)).map(file => readFileSync(file, "utf8")),
+    ];
+    for (const secret of secrets) expect(texts.some(text => text.includes(secret))).toBe(false);
+    expect(main.printed.join("")).not.toMatch(/PRIVATE KEY-----/);
+    for (const host of hosts) {
+        const search = 'secrets=$(cat); { journalctl -o cat; find /var/log /tmp -type f -exec cat {} +; } | grep -acFe "$secrets"';
+        expect([host, await lab.host(host).sh(search, { input: secrets.join("\n"), tolerate: true })]).toEqual([host, "0\n"]);
+    }
+});
