@@ -44,7 +44,7 @@ lint: $(installed) ## Types, formatting and lint alone; what did not change is n
 	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier.json --log-level warn --check . && wait $$types
 
 soak: prepare ## What must wait or measure under load, into docs/soak.md
-	@node_modules/.bin/jest --config jest.soak.config.js --runInBand
+	@node_modules/.bin/jest --config tests/soak/jest.config.js --runInBand
 
 bench-stack: prepare ## Measure how long "make up" and its like take, and the lab's memory (BARE=1: also on a bare machine, 20 minutes more)
 	@$(tsx) bench/stack.ts

@@ -123,6 +123,7 @@ export class Lab {
     }
 
     private async makeNetwork(): Promise<void> {
+        await allowInotify();
         if (!existsSync(this.privateKeyFile)) {
             mkdirSync(dirname(this.privateKeyFile), { recursive: true, mode: 0o700 });
             await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `lab ${this.name}`, "-f", this.privateKeyFile]);
@@ -154,4 +155,12 @@ export class Lab {
     private knownHosts(): string[] {
         return existsSync(this.knownHostsFile) ? readFileSync(this.knownHostsFile, "utf8").split(/(?<=\n)/) : [];
     }
+}
+
+/** The systemd and the daemons of a host use about ten inotify instances, and Linux gives root's containers 128 together. */
+async function allowInotify(): Promise<void> {
+    const [setting, wanted] = ["fs.inotify.max_user_instances", 1024];
+    if (Number((await run("sysctl", ["-n", setting])).stdout) >= wanted) return;
+    await run("sysctl", ["-qw", `${setting}=${wanted}`]);
+    progress("kernel", `${setting} raised to ${wanted}, until this machine starts again`);
 }

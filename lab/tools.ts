@@ -112,6 +112,7 @@ const builds = new Map<ToolName, Promise<void>>();
 /** Builds tools that are not in the cache; one that is asked for twice is built once. */
 export async function ensureTools(...names: ToolName[]): Promise<void> {
     const missing = names.filter(name => !builds.has(name) && !existsSync(toolFolder(name)));
+    asked += missing.length;
     missing.forEach(name =>
         builds.set(
             name,
@@ -121,7 +122,8 @@ export async function ensureTools(...names: ToolName[]): Promise<void> {
     await Promise.all(names.map(name => builds.get(name)));
 }
 
-let [asked, begun] = [0, 0];
+let asked = 0;
+let begun = 0;
 let freeTurns = 2;
 const waiting: (() => void)[] = [];
 

@@ -32,7 +32,12 @@ export class CaSecret extends pulumi.ComponentResource {
         const secret = new k8s.core.v1.Secret(
             `${name}-secret`,
             {
-                metadata: { name: "tls-ca", namespace: ca.namespace },
+                metadata: {
+                    name: "tls-ca",
+                    namespace: ca.namespace,
+                    // Takes back a field that kubectl changed. Without it `up --refresh` fails with a field conflict in its preview.
+                    annotations: { "pulumi.com/patchForce": "true" },
+                },
                 type: "Opaque",
                 stringData: { "cacerts.pem": ca.caCertificate.apply(normalizePem) },
             },

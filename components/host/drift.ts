@@ -41,9 +41,14 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
             void pulumi.log[found.startsWith("absent: ") ? "info" : "warn"](`${name}: not as configured:\n${found}`);
             return inSync;
         }
-        return found;
+        return folded(found);
     });
     return driftLatch(name, { finding, desired: pulumi.output(args.desired).apply(asEnvironment) }, opts);
+}
+
+/** Breaks long lines, because a preview cuts each line of a changed value at 150 characters. */
+function folded(text: string): string {
+    return text.replace(/(.{80,140}) /g, "$1\n  ");
 }
 
 /** Bytes of `name=value`. Linux starts no program with a longer environment string: 128 KiB with the NUL at its end. */

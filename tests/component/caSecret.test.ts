@@ -17,7 +17,7 @@ test("the Secret holds exactly the CA, under the names that the chart wants, in 
     const object = recording.one("kubernetes:core/v1:Secret");
     const provider = recording.one("pulumi:providers:kubernetes");
     expect(object.inputs).toMatchObject({
-        metadata: { name: "tls-ca", namespace: "cattle-system" },
+        metadata: { name: "tls-ca", namespace: "cattle-system", annotations: { "pulumi.com/patchForce": "true" } },
         stringData: secret({ "cacerts.pem": ca.certificate }),
     });
     expect(object.provider).toBe(`${provider.urn}::downstairs-id`);

@@ -158,3 +158,10 @@ test("mocks of a user's own test get no transform, which the SDK would refuse", 
     const host = new Host(() => pulumi.output("in sync"), {});
     expect(await new Promise(resolve => host.epoch.apply(resolve))).toBe(0);
 });
+
+test("long lines of a finding are broken, because a preview cuts them at 150 characters", async () => {
+    const words = Array.from({ length: 60 }, (_, index) => `word${index}`);
+    const finding = findingOf((await build(words.join(" "))).one(latchType)) as string;
+    expect(finding.split(/\s+/)).toEqual(words);
+    for (const line of finding.split("\n")) expect(line.length).toBeLessThan(150);
+});

@@ -2,7 +2,6 @@ import { once } from "events";
 import { IncomingMessage, RequestListener } from "http";
 import { request } from "https";
 import { Socket } from "net";
-import { connect as connectTls } from "tls";
 import WebSocket from "ws";
 import { Lab } from "../../lab/lab";
 import { disposable } from "../stack/fixtures";
@@ -44,7 +43,6 @@ beforeAll(async () => {
     await lb.apply();
 });
 afterAll(() => {
-    idle?.socket.terminate();
     LoadBalancerHost.stop(idle?.through);
     LoadBalancerHost.stop(lb);
 });
@@ -65,8 +63,7 @@ test("clients that do not end their headers are cut off, while others are served
 });
 
 test("clients that send or read slowly are served, and others meanwhile", async () => {
-    const body = connectTls(lb.client.tls);
-    body.write(`POST /slow HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\nContent-Length: 10\r\n\r\n`);
+    const body = lb.client.connect(`POST /slow HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\nContent-Length: 10\r\n\r\n`);
     const sender = setInterval(() => body.write("x"), 500);
     const reader = request({ ...lb.client.tls, path: "/large-body", agent: false, headers: { host: hostname } });
     const [answered] = (await once(reader.end(), "response")) as [IncomingMessage];

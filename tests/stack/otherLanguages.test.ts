@@ -5,7 +5,7 @@ import { ConstructRequest, GetSchemaRequest, InvokeResponse } from "@pulumi/pulu
 import { ResourceMonitorService } from "@pulumi/pulumi/proto/resource_grpc_pb";
 import * as messages from "@pulumi/pulumi/proto/resource_pb";
 import { ChildProcess, execFileSync, spawn } from "child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "fs";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { Struct } from "google-protobuf/google/protobuf/struct_pb";
 import { tmpdir } from "os";
@@ -14,10 +14,14 @@ import { parse } from "yaml";
 import { rancherHaArgs, sshKey } from "../component/stackMocks";
 import { answerTransforms } from "../component/transforms";
 import { wireOutput, wireSecret } from "../component/wire";
+import { Stack } from "../../lab/pulumi";
+import { disposable, testLab } from "./fixtures";
 
 /** The package as a program in Python, Go or YAML meets it: a clone that the language host starts as a provider. */
 
-jest.setTimeout(180_000);
+jest.setTimeout(5 * 60_000);
+
+const lab = disposable(testLab());
 
 const repository = join(__dirname, "..", "..");
 const inClone = ["components", "scripts", "config.ts", "index.ts", "package.json", "PulumiPlugin.yaml", "README.md"];
@@ -173,4 +177,17 @@ test("the example in Pulumi YAML gives its component what the schema asks for", 
     const { resources } = parse(readFileSync(join(repository, "tests/fixtures/yaml/Pulumi.yaml"), "utf8"));
     const registered = await construct(resources.ca.type.split(":")[1], resources.ca.properties);
     expect(registered.map(({ name }) => name)).toContain("rancher-server");
+});
+
+test("the example in Pulumi YAML comes up with the CLI, and the preview after it is empty", async () => {
+    const program = join(folder, "program");
+    mkdirSync(program);
+    const text = readFileSync(join(repository, "tests/fixtures/yaml/Pulumi.yaml"), "utf8");
+    writeFileSync(join(program, "Pulumi.yaml"), text.replace("../../..", join(folder, "clone")));
+    const stack = new Stack(lab, { program, config: {} });
+    const up = await stack.up();
+    expect({ code: up.code, output: up.code === 0 ? "" : up.output }).toEqual({ code: 0, output: "" });
+    expect((await stack.outputs()).caCertificate).toContain("BEGIN CERTIFICATE");
+    expect((await stack.preview(["--expect-no-changes"])).code).toBe(0);
+    expect((await stack.destroy()).code).toBe(0);
 });

@@ -21,6 +21,8 @@ export interface Asked {
 /** A client of a load balancer. It opens a connection for each request, repeats none, and waits long: only a lost request fails. */
 export class Client {
     readonly tls: { host: string; port: number; servername: string; ca: string };
+    private readonly sockets = new Set<TLSSocket>();
+    private readonly webSockets = new Set<WebSocket>();
 
     constructor(
         readonly address: string,
@@ -59,12 +61,19 @@ export class Client {
         return (await this.ask(path, asked)).status;
     }
 
+    /** Opens a TLS connection and sends a text. `stop` closes the connection at last. */
+    connect(text = "", options: ConnectionOptions = {}): TLSSocket {
+        const socket = connect({ ...this.tls, ...options }, () => socket.write(text));
+        this.sockets.add(socket);
+        // Whoever waits for something hears of it; nobody else needs to.
+        return socket.on("error", () => undefined);
+    }
+
     /** Sends a text over TLS and returns the answer until the connection ends. */
     raw(text: string): Promise<string> {
         return new Promise((resolve, reject) => {
-            const socket = connect(this.tls, () => socket.write(text));
             let answer = "";
-            socket
+            this.connect(text)
                 .on("data", chunk => (answer += chunk))
                 .on("end", () => resolve(answer))
                 .on("error", reject);
@@ -73,29 +82,25 @@ export class Client {
 
     /** Sends a text over TLS and returns the first part of the answer, whether the connection ends or not. */
     async firstPart(text: string): Promise<string> {
-        const socket = connect(this.tls, () => socket.write(text));
+        const socket = this.connect(text);
         const [part] = await once(socket, "data");
         socket.destroy();
         return String(part);
     }
 
     /** Connects with these options and asks once. Returns the protocol, whether the session was resumed, and the session. */
-    handshake(options: ConnectionOptions): Promise<{ protocol: string; resumed: boolean; session: Buffer }> {
-        return new Promise((resolve, reject) => {
-            const socket = connect({ ...this.tls, ...options });
-            socket.on("secureConnect", () => socket.write(`GET / HTTP/1.1\r\nHost: ${this.hostname}\r\n\r\n`));
-            // TLS 1.3 hands the session out with the first answer.
-            socket.on("data", () => {
-                resolve({ protocol: socket.getProtocol()!, resumed: socket.isSessionReused(), session: socket.getSession()! });
-                socket.destroy();
-            });
-            socket.on("error", reject);
-        });
+    async handshake(options: ConnectionOptions): Promise<{ protocol: string; resumed: boolean; session: Buffer }> {
+        const socket = this.connect(`GET / HTTP/1.1\r\nHost: ${this.hostname}\r\n\r\n`, options);
+        // TLS 1.3 hands the session out with the first answer.
+        await once(socket, "data");
+        const shaken = { protocol: socket.getProtocol()!, resumed: socket.isSessionReused(), session: socket.getSession()! };
+        socket.destroy();
+        return shaken;
     }
 
     /** Returns the fingerprint of the certificate that a client is shown which knows these signatures only. */
     async offered(sigalgs: string): Promise<string> {
-        const socket = connect({ ...this.tls, sigalgs });
+        const socket = this.connect("", { sigalgs });
         await once(socket, "secureConnect");
         const { fingerprint256 } = socket.getPeerCertificate();
         socket.destroy();
@@ -107,8 +112,15 @@ export class Client {
             ca: this.tls.ca,
             lookup: (_name, _options, found) => found(null, [{ address: this.address, family: 4 }] as never),
         });
+        this.webSockets.add(socket);
         await once(socket, "open");
         return socket;
+    }
+
+    /** Closes every connection: one that a failed test left open would keep the test process. */
+    stop(): void {
+        for (const socket of this.sockets) socket.destroy();
+        for (const socket of this.webSockets) socket.terminate();
     }
 }
 

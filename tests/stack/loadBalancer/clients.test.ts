@@ -2,7 +2,6 @@ import { createHash } from "crypto";
 import { once } from "events";
 import { IncomingHttpHeaders, IncomingMessage, RequestListener } from "http";
 import { request } from "https";
-import { connect as connectTls } from "tls";
 import { until } from "../../../lab/process";
 import { disposable, testLab } from "../fixtures";
 import { askMany, echo } from "./client";
@@ -92,15 +91,15 @@ describe("clients", () => {
 
     test("that never end their headers keep nobody from being served, for 15 s at most", async () => {
         expect(await lb.sh("nginx -T 2>/dev/null")).toContain("client_header_timeout 15s;");
-        const slow = connectTls(lb.client.tls, () => slow.write(`GET / HTTP/1.1\r\nHost: ${hostname}\r\nX-Slow: `));
+        const slow = lb.client.connect(`GET / HTTP/1.1\r\nHost: ${hostname}\r\nX-Slow: `);
         await once(slow, "secureConnect");
         expect((await askMany(lb.client)).statuses).toEqual([200]);
         slow.destroy();
     });
 
     test("that stop in the middle are served once they go on, and others meanwhile", async () => {
-        const sender = connectTls(lb.client.tls);
-        sender.write(`POST /slow HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\nContent-Length: 10\r\n\r\nxxxxx`);
+        const begun = `POST /slow HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\nContent-Length: 10\r\n\r\nxxxxx`;
+        const sender = lb.client.connect(begun);
         const { tls } = lb.client;
         const reader = request({ ...tls, path: "/large-body", agent: false, headers: { host: hostname } });
         const [answered] = (await once(reader.end(), "response")) as [IncomingMessage];

@@ -63,8 +63,7 @@ describe("a foreign NGINX", () => {
     test("is adopted without a moment without a listener, and given back", async () => {
         const refusedConnections: Error[] = [];
         const knock = setInterval(() => void fetch(`http://${lb.host.address}/`).catch(error => refusedConnections.push(error.cause)), 20);
-        await lb.apply(adopting);
-        clearInterval(knock);
+        await lb.apply(adopting).finally(() => clearInterval(knock));
         expect(refusedConnections.filter(error => /ECONNREFUSED/.test(String(error)))).toEqual([]);
         await lb.served();
         expect(await lb.probe()).toBe("in sync");

@@ -71,6 +71,7 @@ export class LoadBalancerHost {
 
     /** Stops what runs outside the lab. Safe to call when `start` failed. */
     static stop(host?: LoadBalancerHost): void {
+        host?.client.stop();
         host?.upstream.stop();
     }
 

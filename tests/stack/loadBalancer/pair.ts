@@ -23,7 +23,7 @@ export class Pair {
 
     private constructor(
         private readonly lab: Lab,
-        private readonly upstream: Upstream | undefined,
+        private readonly upstream: Upstream,
         args: object,
     ) {
         this.virtualIp = lab.addressAt(20);
@@ -48,7 +48,8 @@ export class Pair {
 
     /** Stops what runs outside the lab. Safe to call when `start` failed. */
     static stop(pair?: Pair): void {
-        pair?.upstream?.stop();
+        pair?.client.stop();
+        pair?.upstream.stop();
     }
 
     up = (changes?: object) => this.stack.up(changes);

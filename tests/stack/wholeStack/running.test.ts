@@ -234,12 +234,13 @@ test("no secret of the runs stands in an output, a log or a file outside the enc
             return found?.isDirectory() ? (name === "plugins" ? [] : files(file)) : found?.isFile() ? [file] : [];
         });
     const allowed = ["ssh/id_ed25519", "kubeconfig", "pulumi/passphrase"].map(name => join(lab.folder, name));
-    const texts = [
-        ...main.printed,
-        JSON.stringify(await main.stack.exported()),
-        ...[...files(lab.folder), ...files(temporary)].filter(file => !allowed.includes(file)).map(file => readFileSync(file, "utf8")),
+    const written = [...files(lab.folder), ...files(temporary)].filter(file => !allowed.includes(file));
+    const texts: [string, string][] = [
+        ...main.printed.map((text, index): [string, string] => [`output ${index}`, text]),
+        ["exported state", JSON.stringify(await main.stack.exported())],
+        ...written.map((file): [string, string] => [file, readFileSync(file, "utf8")]),
     ];
-    for (const secret of secrets) expect(texts.some(text => text.includes(secret))).toBe(false);
+    expect(texts.filter(([, text]) => secrets.some(secret => text.includes(secret))).map(([where]) => where)).toEqual([]);
     expect(main.printed.join("")).not.toMatch(/PRIVATE KEY-----/);
     for (const host of hosts) {
         const search = 'secrets=$(cat); { journalctl -o cat; find /var/log /tmp -type f -exec cat {} +; } | grep -acFe "$secrets"';
