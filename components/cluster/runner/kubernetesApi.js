@@ -1,22 +1,20 @@
 // Runs where Pulumi runs, as part of a program on standard input.
 const https = require("https");
 
-/** A probe that asks seven nodes in vain still ends in its time. */
-const answerSeconds = 5;
-
 /**
- * A function that asks the Kubernetes API and resolves to its answer. Rejects with one line when there is none, or one that is no
- * success; then `status` of the error is the HTTP status.
+ * A function that asks the Kubernetes API and resolves to its answer. Waits `patienceSeconds` for it: with 5, a probe that asks seven
+ * nodes in vain still ends in its time. Rejects with one line when there is none, or one that is no success; then `status` of the
+ * error is the HTTP status.
  */
-function kubernetesApi({ endpoint, ca, certificate, key, token }) {
+function kubernetesApi({ endpoint, ca, certificate, key, token, patienceSeconds = 5 }) {
     const agent = new https.Agent({ keepAlive: true, maxSockets: 8, ca, cert: certificate, key });
     return (path, { method = "GET", body, type } = {}) =>
         new Promise((resolve, reject) => {
             const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { "Content-Type": type }) };
             // Ends the socket too, which would keep the process.
-            const signal = AbortSignal.timeout(answerSeconds * 1000);
+            const signal = AbortSignal.timeout(patienceSeconds * 1000);
             const fail = error => {
-                const reason = signal.aborted ? `no answer within ${answerSeconds} s` : error.code || error.message;
+                const reason = signal.aborted ? `no answer within ${patienceSeconds} s` : error.code || error.message;
                 reject(new Error(`${endpoint}: ${reason}`));
             };
             const request = https.request(`${endpoint}${path}`, { method, headers, agent, signal }, response => {
