@@ -1,6 +1,7 @@
 import { spawn, spawnSync } from "child_process";
 import { randomBytes } from "crypto";
-import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "fs";
+import { existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
 import { delimiter, join } from "path";
 import { parse, stringify } from "yaml";
 import { networkOf, repository } from "./inventory";
@@ -154,7 +155,14 @@ export class Stack {
     /** Runs any command of the CLI in the program's folder. */
     async cli(args: string[], options: RunOptions = {}, folder = this.program): Promise<{ code: number; output: string }> {
         const { env, file } = await this.environment();
-        return execute([...(options.wrap ?? []), file, ...args], folder, { ...env, ...options.env }, options);
+        // The Kubernetes provider leaves its kubeconfig in the folder for temporary files (mode 0600).
+        const temporary = mkdtempSync(join(tmpdir(), "lab-pulumi-"));
+        try {
+            const variables = { ...env, TMPDIR: temporary, ...options.env };
+            return await execute([...(options.wrap ?? []), file, ...args], folder, variables, options);
+        } finally {
+            rmSync(temporary, { recursive: true, force: true });
+        }
     }
 
     private async ask(...args: string[]): Promise<string> {

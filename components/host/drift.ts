@@ -48,7 +48,7 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
 
 /** Breaks long lines, because a preview cuts each line of a changed value at 150 characters. */
 function folded(text: string): string {
-    return text.replace(/(.{80,140}) /g, "$1\n  ");
+    return text.replace(/^.{149,}$/gm, line => line.replace(/(.{80,140}) /g, "$1\n  "));
 }
 
 /** Bytes of `name=value`. Linux starts no program with a longer environment string: 128 KiB with the NUL at its end. */

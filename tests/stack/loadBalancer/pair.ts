@@ -3,7 +3,7 @@ import { Lab } from "../../../lab/lab";
 import { until } from "../../../lab/process";
 import { digestOf } from "../fixtures";
 import { Client } from "./client";
-import { hostname } from "./loadBalancerHost";
+import { hostname, stateFolder } from "./loadBalancerHost";
 import { hostArgs } from "../loadBalancerProgram";
 import { LoadBalancerStack } from "./loadBalancerStack";
 import { Upstream } from "./upstream";
@@ -118,6 +118,12 @@ export class Pair {
     /** Expects a host to be as it was before the stack touched it. */
     async isClean(name: HostName): Promise<void> {
         expect(await digestOf(this.lab.host(name))).toBe(this.pristine.get(name));
+    }
+
+    /** Expects the resources of the stack, in their order, to own these hosts. */
+    async expectOwners(...names: HostName[]): Promise<void> {
+        const owners = await Promise.all(names.map(name => this.lab.host(name).sh(`cat ${stateFolder}/owner`)));
+        expect(owners).toEqual(names.map((name, index) => `lb-host-${index + 1}@${this.lab.host(name).address}\n`));
     }
 
     release(name: HostName): Promise<string> {

@@ -90,7 +90,9 @@ describe("files that another tool keeps on the host", () => {
     });
 
     test("that were renewed without a reload are seen as drift", async () => {
-        await lb.sh("systemctl stop rancher-ha-certificate.path");
+        // A run that the last change began would still load the new files.
+        await lb.sh(`systemctl stop rancher-ha-certificate.path
+            while systemctl is-active rancher-ha-certificate.service | grep -qE '^(active|activating)'; do sleep 0.2; done`);
         const renewed = lb.certificate();
         await putBoth(renewed);
         expect(await lb.probe()).toBe(
