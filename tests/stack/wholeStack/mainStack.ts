@@ -1,5 +1,5 @@
 import { execFileSync } from "child_process";
-import { readFileSync, writeFileSync } from "fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { isIP } from "net";
 import { join } from "path";
 import { kubeconfig, unpackState } from "../../../components/cluster/state";
@@ -57,6 +57,7 @@ export class MainStack {
     }
 
     destroy(options: MainRunOptions = {}): Promise<Finished> {
+        rmSync(this.kubeconfigFile, { force: true });
         return this.run("destroy", ["--yes", "--skip-preview"], options);
     }
 
@@ -111,8 +112,11 @@ export class MainStack {
 
     /** Runs kubectl in Rancher's namespace. */
     async kubectl(args: string[], input = ""): Promise<string> {
-        const api = `https://${this.lab.host("node1").address}:6443`;
-        writeFileSync(this.kubeconfigFile, kubeconfig(await this.rkeState(), "rancher", api), { mode: 0o600 });
+        // Kept until the cluster is destroyed, because its PKI never changes and an export of the state takes a second of CPU.
+        if (!existsSync(this.kubeconfigFile)) {
+            const api = `https://${this.lab.host("node1").address}:6443`;
+            writeFileSync(this.kubeconfigFile, kubeconfig(await this.rkeState(), "rancher", api), { mode: 0o600 });
+        }
         const flags = [`--kubeconfig=${this.kubeconfigFile}`, "--namespace=cattle-system"];
         return execFileSync(join(this.tools, "kubectl"), [...flags, ...args], { input, encoding: "utf8" });
     }
