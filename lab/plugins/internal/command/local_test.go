@@ -74,11 +74,12 @@ func TestErrorsOfLocalCommands(t *testing.T) {
 		expected string
 	}{
 		"exit code": {
-			provider.Values{"create": `echo 'said "this"'; echo err >&2; exit 3`},
-			`exit status 3: running "echo 'said \"this\"'; echo err >&2; exit 3":` + "\nsaid \"this\"\nerr\n",
+			provider.Values{"create": `echo 'said "this"'; exit 3`},
+			`exit status 3: running "echo 'said \"this\"'; exit 3":` + "\nsaid \"this\"\n",
 		},
-		"signal":       {provider.Values{"create": "kill -9 $$"}, "signal: killed: running \"kill -9 $$\":\n"},
-		"wrong folder": {provider.Values{"create": "a", "dir": "/no/such"}, "chdir /no/such: no such file or directory: running \"a\":\n"},
+		"standard error": {provider.Values{"create": "echo err >&2; exit 3"}, "exit status 3: running \"echo err >&2; exit 3\":\nerr\n"},
+		"signal":         {provider.Values{"create": "kill -9 $$"}, "signal: killed: running \"kill -9 $$\":\n"},
+		"wrong folder":   {provider.Values{"create": "a", "dir": "/no/such"}, "chdir /no/such: no such file or directory: running \"a\":\n"},
 		"wrong program": {
 			provider.Values{"create": "a", "interpreter": []any{"/no/such"}},
 			"fork/exec /no/such: no such file or directory: running \"a\":\n",
@@ -101,7 +102,11 @@ func TestALoggedLineOf64KiBIsRefused(t *testing.T) {
 		length, logging string
 		refused         bool
 	}{
-		{"65535", "stdout", false}, {"65536", "stdout", true}, {"9000000", "stdout", true}, {"9000000", "stderr", false}, {"9000000", "none", false},
+		{"65535", "stdout", false},
+		{"65536", "stdout", true},
+		{"9000000", "stdout", true},
+		{"9000000", "stderr", false},
+		{"9000000", "none", false},
 	} {
 		answer := client.CreateResource(t, localCommand, provider.Values{"create": print(test.length), "logging": test.logging})
 		if refused := strings.HasPrefix(answer.Error, "expected lines below 65536 bytes"); refused != test.refused {
@@ -200,14 +205,17 @@ func TestPreviewsRunNothingAndShowWhatBecomesUnknown(t *testing.T) {
 	before := provider.Values{"create": "echo a", "stdin": "a"}
 	state := client.CreateResource(t, localCommand, before).State
 	touch := provider.Values{"create": "touch " + file}
+	preview := func(changes provider.Values) providertest.Answer {
+		return client.PreviewUpdate(t, localCommand, state, before, providertest.With(before, changes))
+	}
 	for name, test := range map[string]struct {
 		answer   providertest.Answer
 		expected string
 	}{
 		"create":           {client.PreviewCreate(t, localCommand, touch), provider.Unknown},
-		"changed input":    {client.PreviewUpdate(t, localCommand, state, before, providertest.With(before, touch)), provider.Unknown},
-		"unknown input":    {client.PreviewUpdate(t, localCommand, state, before, providertest.With(before, object{"dir": provider.Unknown})), provider.Unknown},
-		"additional input": {client.PreviewUpdate(t, localCommand, state, before, providertest.With(before, object{"delete": "b"})), "a"},
+		"changed input":    {preview(touch), provider.Unknown},
+		"unknown input":    {preview(object{"dir": provider.Unknown}), provider.Unknown},
+		"additional input": {preview(object{"delete": "b"}), "a"},
 	} {
 		if stdout := test.answer.Outputs.String("stdout"); stdout != test.expected {
 			t.Errorf("%s: expected stdout %q, found %q", name, test.expected, stdout)

@@ -41,18 +41,20 @@ func TestOracleLocalCommandsAnswerAlike(t *testing.T) {
 		"longest line":     {"create": "head -c 65535 /dev/zero | tr '\\0' x"},
 	} {
 		inputs := providertest.With(base, changes)
-		providertest.Same(t, name, real.CreateResource(t, localCommand, inputs).Comparable(), own.CreateResource(t, localCommand, inputs).Comparable())
+		providertest.Same(t, name,
+			real.CreateResource(t, localCommand, inputs).Comparable(), own.CreateResource(t, localCommand, inputs).Comparable())
 	}
 	providertest.Same(t, "preview", real.PreviewCreate(t, localCommand, base).Outputs, own.PreviewCreate(t, localCommand, base).Outputs)
 }
 
 func TestOracleLocalCommandsChangeAlike(t *testing.T) {
 	real, own := providertest.Both(t, "command", Provider())
+	// Input ends in a newline, because both providers log an unfinished line and the other stream's next line as one.
 	before := provider.Values{"create": "echo out; echo err >&2; cat", "stdin": "in\n\n", "triggers": []any{"a"}}
 	realState, ownState := real.CreateResource(t, localCommand, before).State, own.CreateResource(t, localCommand, before).State
 	for name, changes := range map[string]provider.Values{
 		"nothing":        {},
-		"stdin":          {"stdin": "other"},
+		"stdin":          {"stdin": "other\n"},
 		"create":         {"create": "echo new"},
 		"update":         {"update": "echo $PULUMI_COMMAND_STDOUT - $PULUMI_COMMAND_STDERR"},
 		"update alone":   {"update": "echo $PULUMI_COMMAND_STDOUT -", "addPreviousOutputInEnv": false},
@@ -128,13 +130,16 @@ func TestOracleRemoteCommandsAnswerAlike(t *testing.T) {
 		"wrong private key":    {"connection": server.connection(object{"privateKey": "nonsense"})},
 		"no login":             {"connection": server.connection(object{"privateKey": nil})},
 		"keyboard-interactive": {"connection": server.connection(object{"privateKey": nil, "password": password})},
-		"encrypted key":        {"connection": server.connection(object{"privateKey": encrypt(t, server.privateKey), "privateKeyPassword": password})},
-		"unreachable agent":    {"connection": server.connection(object{"agentSocketPath": "/no/such"})},
-		"refused port":         {"connection": server.connection(object{"port": closedPort(t)})},
-		"silent port":          {"connection": server.connection(object{"port": silentPort(t), "perDialTimeout": 1})},
+		"encrypted key": {"connection": server.connection(object{
+			"privateKey": encrypt(t, server.privateKey), "privateKeyPassword": password,
+		})},
+		"unreachable agent": {"connection": server.connection(object{"agentSocketPath": "/no/such"})},
+		"refused port":      {"connection": server.connection(object{"port": closedPort(t)})},
+		"silent port":       {"connection": server.connection(object{"port": silentPort(t), "perDialTimeout": 1})},
 	} {
 		inputs := providertest.With(base, changes)
-		providertest.Same(t, name, comparableRemote(real.CreateResource(t, remoteCommand, inputs)), comparableRemote(own.CreateResource(t, remoteCommand, inputs)))
+		providertest.Same(t, name,
+			comparableRemote(real.CreateResource(t, remoteCommand, inputs)), comparableRemote(own.CreateResource(t, remoteCommand, inputs)))
 	}
 	// The stand-in says in addition what to do.
 	inputs := providertest.With(base, provider.Values{"environment": object{"FORBIDDEN": "1"}})

@@ -9,7 +9,9 @@ import (
 )
 
 // runner runs a command. The state holds the outputs of the previous run.
-type runner func(ctx context.Context, call provider.Call, inputs provider.Values, command string, state provider.Values) (provider.Values, error)
+type runner func(
+	ctx context.Context, call provider.Call, inputs provider.Values, command string, state provider.Values,
+) (provider.Values, error)
 
 var (
 	runInputs = provider.Fields{

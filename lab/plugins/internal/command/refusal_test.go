@@ -24,16 +24,40 @@ func TestWrongInputsAreRefusedByNameWithoutTheirValues(t *testing.T) {
 		inputs   provider.Values
 		expected string
 	}{
-		"unknown input":            {localCommand, provider.Values{"assetPaths": []any{secret}}, "assetPaths: expected one of addPreviousOutputInEnv,"},
-		"unknown connection field": {remoteCommand, provider.Values{"connection": connection(object{"proxy": object{"privateKey": secret}})}, "connection.proxy: expected one of agentSocketPath,"},
-		"no connection":            {remoteCommand, provider.Values{}, "connection: expected a value, found none"},
-		"no host":                  {remoteCommand, provider.Values{"connection": connection(object{"host": nil})}, "connection.host: expected a value, found none"},
-		"text for a connection":    {remoteCommand, provider.Values{"connection": secret}, "connection: expected an object, found a string"},
-		"text for a number":        {remoteCommand, provider.Values{"connection": connection(object{"port": secret})}, "connection.port: expected a number, found a string"},
-		"number for a text":        {localCommand, provider.Values{"create": 5}, "create: expected a string, found a number"},
-		"number in an environment": {localCommand, provider.Values{"environment": object{"A": 5}}, "environment.A: expected a string, found a number"},
-		"item of an interpreter":   {localCommand, provider.Values{"interpreter": []any{"a", true}}, "interpreter[1]: expected a string, found a boolean"},
-		"other logging":            {localCommand, provider.Values{"logging": "all"}, `logging: expected one of ["stdout" "stderr" "stdoutAndStderr" "none"], found "all"`},
+		"unknown input": {
+			localCommand, provider.Values{"assetPaths": []any{secret}},
+			"assetPaths: expected one of addPreviousOutputInEnv,",
+		},
+		"unknown connection field": {
+			remoteCommand, provider.Values{"connection": connection(object{"proxy": object{"privateKey": secret}})},
+			"connection.proxy: expected one of agentSocketPath,",
+		},
+		"no connection": {remoteCommand, provider.Values{}, "connection: expected a value, found none"},
+		"no host": {
+			remoteCommand, provider.Values{"connection": connection(object{"host": nil})},
+			"connection.host: expected a value, found none",
+		},
+		"text for a connection": {
+			remoteCommand, provider.Values{"connection": secret},
+			"connection: expected an object, found a string",
+		},
+		"text for a number": {
+			remoteCommand, provider.Values{"connection": connection(object{"port": secret})},
+			"connection.port: expected a number, found a string",
+		},
+		"number for a text": {localCommand, provider.Values{"create": 5}, "create: expected a string, found a number"},
+		"number in an environment": {
+			localCommand, provider.Values{"environment": object{"A": 5}},
+			"environment.A: expected a string, found a number",
+		},
+		"item of an interpreter": {
+			localCommand, provider.Values{"interpreter": []any{"a", true}},
+			"interpreter[1]: expected a string, found a boolean",
+		},
+		"other logging": {
+			localCommand, provider.Values{"logging": "all"},
+			`logging: expected one of ["stdout" "stderr" "stdoutAndStderr" "none"], found "all"`,
+		},
 	} {
 		failures := client.Failures(t, test.token, test.inputs)
 		if len(failures) != 1 || !strings.HasPrefix(failures[0], test.expected) {
@@ -71,11 +95,13 @@ func TestUnknownTypesFunctionsAndImportsAreRefusedByName(t *testing.T) {
 	client := providertest.InProcess(t, Provider())
 	_, unknownType := client.Check(t.Context(), &pulumirpc.CheckRequest{Type: "command:remote:CopyToRemote"})
 	_, imported := client.Read(t.Context(), &pulumirpc.ReadRequest{Type: localCommand, Id: "one"})
-	for expected, found := range map[string]string{
-		"expected one of command:local:Command, command:remote:Command, found command:remote:CopyToRemote": status.Convert(unknownType).Message(),
-		`command:local:Command "one": expected a resource of this stack, found an import or a get`:         status.Convert(imported).Message(),
-		"expected one of command:local:run, found command:local:other":                                     client.Call(t, "command:local:other", nil).Error,
-		"command: expected a value, found none":                                                            client.Call(t, localRun, nil).Error,
+	otherFunction, noInputs := client.Call(t, "command:local:other", nil), client.Call(t, localRun, nil)
+	for found, expected := range map[string]string{
+		status.Convert(unknownType).Message(): "expected one of command:local:Command, command:remote:Command, " +
+			"found command:remote:CopyToRemote",
+		status.Convert(imported).Message(): `command:local:Command "one": expected a resource of this stack, found an import or a get`,
+		otherFunction.Error:                "expected one of command:local:run, found command:local:other",
+		noInputs.Error:                     "command:local:run: command: expected a value, found none",
 	} {
 		if !strings.HasPrefix(found, expected) {
 			t.Errorf("expected %q, found %q", expected, found)

@@ -55,7 +55,8 @@ func TestErrorsOfRemoteCommands(t *testing.T) {
 		},
 		"refused variable": {
 			provider.Values{"environment": object{"SECRET": "1"}},
-			`could not set environment variable "SECRET": ssh: setenv failed: allow it with AcceptEnv in sshd_config, or set it in the command itself`,
+			`could not set environment variable "SECRET": ssh: setenv failed: ` +
+				"allow it with AcceptEnv in sshd_config, or set it in the command itself",
 		},
 		"other host key": {
 			provider.Values{"connection": server.connection(object{"hostKey": authorizedKey(other)})},
@@ -70,7 +71,8 @@ func TestErrorsOfRemoteCommands(t *testing.T) {
 		},
 		"no login": {
 			provider.Values{"connection": server.connection(object{"privateKey": nil})},
-			"after 1 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none], no supported methods remain",
+			"after 1 failed attempts: ssh: handshake failed: ssh: unable to authenticate, attempted methods [none], " +
+				"no supported methods remain",
 		},
 		"unreachable agent": {
 			provider.Values{"connection": server.connection(object{"agentSocketPath": "/no/such"})},

@@ -92,7 +92,8 @@ func TestTheSDKIsFoundInAParentFolder(t *testing.T) {
 	project := newProject(t, "exit 0")
 	below := filepath.Join(project.folder, "a", "b")
 	providertest.Must(t, os.MkdirAll(below, 0o700))
-	if found, err := FindSDKProgram(below, "run"); err != nil || found != filepath.Join(project.folder, "node_modules/@pulumi/pulumi/cmd/run") {
+	found, err := FindSDKProgram(below, "run")
+	if err != nil || found != filepath.Join(project.folder, "node_modules/@pulumi/pulumi/cmd/run") {
 		t.Errorf("expected the parent's SDK, found %q %v", found, err)
 	}
 }
@@ -101,7 +102,8 @@ func TestUnknownRuntimeOptionsAreRefusedByName(t *testing.T) {
 	for name, value := range map[string]any{
 		"packagemanager": "pnpm", "nodeargs": `--title "a b"`, "typescript": "yes", "tsconfig": 1.0, "loader": "swc",
 	} {
-		if _, err := parseOptions(map[string]any{name: value}); err == nil || !strings.HasPrefix(err.Error(), "runtime option "+name+" of Pulumi.yaml: ") {
+		_, err := parseOptions(map[string]any{name: value})
+		if err == nil || !strings.HasPrefix(err.Error(), "runtime option "+name+" of Pulumi.yaml: ") {
 			t.Errorf("%s: expected a refusal by name, found %v", name, err)
 		}
 	}
@@ -109,7 +111,8 @@ func TestUnknownRuntimeOptionsAreRefusedByName(t *testing.T) {
 
 func TestRequiredPackagesAreTheProvidersInNodeModules(t *testing.T) {
 	project := newProject(t, "exit 0")
-	project.write(t, "node_modules/@pulumi/tls/package.json", `{"name": "@pulumi/tls", "version": "5.6.1", "pulumi": {"resource": true, "name": "tls"}}`)
+	project.write(t, "node_modules/@pulumi/tls/package.json", `{"name": "@pulumi/tls", "version": "5.6.1",
+		"pulumi": {"resource": true, "name": "tls"}}`)
 	project.write(t, "node_modules/other/package.json", `{"name": "other", "version": "1.0.0",
 		"pulumi": {"resource": true, "name": "x", "version": "v2.0.0", "server": "https://plugins.example"}}`)
 	project.write(t, "node_modules/plain/package.json", `{"name": "plain", "version": "1.0.0"}`)
@@ -117,7 +120,8 @@ func TestRequiredPackagesAreTheProvidersInNodeModules(t *testing.T) {
 	providertest.Must(t, err)
 	var found []string
 	for _, dependency := range response.GetPackages() {
-		found = append(found, strings.Join([]string{dependency.GetKind(), dependency.GetName(), dependency.GetVersion(), dependency.GetServer()}, " "))
+		parts := []string{dependency.GetKind(), dependency.GetName(), dependency.GetVersion(), dependency.GetServer()}
+		found = append(found, strings.Join(parts, " "))
 	}
 	slices.Sort(found)
 	if expected := []string{"resource tls v5.6.1 ", "resource x v2.0.0 https://plugins.example"}; !slices.Equal(found, expected) {

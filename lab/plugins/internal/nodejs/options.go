@@ -34,7 +34,8 @@ func parseOptions(given map[string]any) (options, error) {
 		}
 		if !valid {
 			return options{}, fmt.Errorf("runtime option %s of Pulumi.yaml: expected typescript (boolean), tsconfig (string), "+
-				"nodeargs (string without quotes) or packagemanager (npm), found %v: leave it out or use a Pulumi CLI with the real language host",
+				"nodeargs (string without quotes) or packagemanager (npm), found %v: leave it out "+
+				"or use a Pulumi CLI with the real language host",
 				name, given[name])
 		}
 	}

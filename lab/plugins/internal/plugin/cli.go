@@ -22,7 +22,8 @@ var CLIEnded = sync.OnceValue(func() <-chan struct{} {
 // EngineAddress returns the address of the CLI's engine, the last argument of every plugin.
 func EngineAddress() (string, error) {
 	if len(os.Args) < 2 {
-		return "", errors.New("expected the address of the Pulumi engine as last argument, found no argument: let the Pulumi CLI start this plugin")
+		return "", errors.New("expected the address of the Pulumi engine as last argument, found no argument: " +
+			"let the Pulumi CLI start this plugin")
 	}
 	return os.Args[len(os.Args)-1], nil
 }

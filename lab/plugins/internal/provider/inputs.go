@@ -5,73 +5,71 @@ import (
 	"maps"
 	"slices"
 	"strings"
-
-	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
 // useTheRealPlugin is what to do about something that the stand-ins leave out.
 const useTheRealPlugin = "this plugin is the lab's stand-in, leave it out or use a Pulumi CLI with the real plugin"
 
-// Type lists what is wrong with the value of an input. A nil value means that the program does not set the input.
+// Type lists problems of an input's value, one line for each wrong field. A nil value means that the program does not set the input.
 //
-// Failures name the input and the types, never the value: the value may be a secret.
-type Type func(path string, value any) []*pulumirpc.CheckFailure
+// Lines name the input and the types, never the value, which may be a secret.
+type Type func(path string, value any) []string
 
 // Fields maps the names of inputs, or of an object's fields, to their types.
 type Fields map[string]Type
 
-// Types of scalar inputs. The real provider of Any accepts every value.
+// Types of scalar inputs, and Any for inputs of every type.
 var (
 	String Type = scalar[string]("a string")
 	Number Type = scalar[float64]("a number")
 	Bool   Type = scalar[bool]("a boolean")
-	Any    Type = func(string, any) []*pulumirpc.CheckFailure { return nil }
+	Any    Type = func(string, any) []string { return nil }
 )
 
-// OneOf accepts some strings. Its inputs hold no secrets, so a failure shows the value.
+// OneOf accepts some strings. Its inputs hold no secrets, so its lines show the value.
 func OneOf(allowed ...string) Type {
-	return func(path string, value any) []*pulumirpc.CheckFailure {
+	return func(path string, value any) []string {
 		text, isString := value.(string)
 		if !isString || text == Unknown || slices.Contains(allowed, text) {
 			return String(path, value)
 		}
-		return fail(path, fmt.Sprintf("expected one of %q, found %q: %s", allowed, text, useTheRealPlugin))
+		return problem(path, fmt.Sprintf("expected one of %q, found %q: %s", allowed, text, useTheRealPlugin))
 	}
 }
 
 // ListOf accepts lists.
 func ListOf(item Type) Type {
-	return func(path string, value any) []*pulumirpc.CheckFailure {
+	return func(path string, value any) []string {
 		items, isList := value.([]any)
 		if !isList {
 			return expect(path, "a list", value)
 		}
-		var failures []*pulumirpc.CheckFailure
+		var problems []string
 		for i, value := range items {
-			failures = append(failures, item(fmt.Sprintf("%s[%d]", path, i), value)...)
+			problems = append(problems, item(fmt.Sprintf("%s[%d]", path, i), value)...)
 		}
-		return failures
+		return problems
 	}
 }
 
 // MapOf accepts objects with any field names.
 func MapOf(item Type) Type {
-	return func(path string, value any) []*pulumirpc.CheckFailure {
+	return func(path string, value any) []string {
 		object, isObject := value.(map[string]any)
 		if !isObject {
 			return expect(path, "an object", value)
 		}
-		var failures []*pulumirpc.CheckFailure
+		var problems []string
 		for _, key := range slices.Sorted(maps.Keys(object)) {
-			failures = append(failures, item(path+"."+key, object[key])...)
+			problems = append(problems, item(path+"."+key, object[key])...)
 		}
-		return failures
+		return problems
 	}
 }
 
 // Object accepts objects with some fields.
 func Object(fields Fields) Type {
-	return func(path string, value any) []*pulumirpc.CheckFailure {
+	return func(path string, value any) []string {
 		object, isObject := value.(map[string]any)
 		if !isObject {
 			return expect(path, "an object", value)
@@ -82,16 +80,16 @@ func Object(fields Fields) Type {
 
 // Required refuses an input that the program does not set.
 func Required(of Type) Type {
-	return func(path string, value any) []*pulumirpc.CheckFailure {
+	return func(path string, value any) []string {
 		if value == nil {
-			return fail(path, "expected a value, found none: set it")
+			return problem(path, "expected a value, found none: set it")
 		}
 		return of(path, value)
 	}
 }
 
 // check lists wrong and unknown fields of an object, sorted by name.
-func (fields Fields) check(prefix string, object Values) []*pulumirpc.CheckFailure {
+func (fields Fields) check(prefix string, object Values) []string {
 	names := map[string]bool{}
 	for name := range fields {
 		names[name] = true
@@ -99,20 +97,20 @@ func (fields Fields) check(prefix string, object Values) []*pulumirpc.CheckFailu
 	for name := range object {
 		names[name] = true
 	}
-	var failures []*pulumirpc.CheckFailure
+	var problems []string
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if field, known := fields[name]; known {
-			failures = append(failures, field(prefix+name, object[name])...)
+			problems = append(problems, field(prefix+name, object[name])...)
 		} else {
 			allowed := strings.Join(slices.Sorted(maps.Keys(fields)), ", ")
-			failures = append(failures, fail(prefix+name, fmt.Sprintf("expected one of %s: %s", allowed, useTheRealPlugin))...)
+			problems = append(problems, problem(prefix+name, fmt.Sprintf("expected one of %s: %s", allowed, useTheRealPlugin))...)
 		}
 	}
-	return failures
+	return problems
 }
 
 func scalar[T any](expected string) Type {
-	return func(path string, value any) []*pulumirpc.CheckFailure {
+	return func(path string, value any) []string {
 		if _, is := value.(T); is {
 			return nil
 		}
@@ -120,12 +118,12 @@ func scalar[T any](expected string) Type {
 	}
 }
 
-// expect fails for a value of another type, and accepts unknown values and inputs that the program does not set.
-func expect(path, expected string, value any) []*pulumirpc.CheckFailure {
+// expect refuses a value of another type, and accepts unknown values and inputs that the program does not set.
+func expect(path, expected string, value any) []string {
 	if value == nil || value == Unknown {
 		return nil
 	}
-	return fail(path, fmt.Sprintf("expected %s, found %s", expected, typeName(value)))
+	return problem(path, fmt.Sprintf("expected %s, found %s", expected, typeName(value)))
 }
 
 func typeName(value any) string {
@@ -143,6 +141,4 @@ func typeName(value any) string {
 	}
 }
 
-func fail(path, reason string) []*pulumirpc.CheckFailure {
-	return []*pulumirpc.CheckFailure{{Property: path, Reason: reason}}
-}
+func problem(path, reason string) []string { return []string{path + ": " + reason} }

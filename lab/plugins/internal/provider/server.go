@@ -50,8 +50,12 @@ func (server *server) Check(_ context.Context, request *pulumirpc.CheckRequest) 
 	if err != nil {
 		return nil, err
 	}
-	failures := resource.Inputs.check("", request.GetNews().AsMap())
-	return &pulumirpc.CheckResponse{Inputs: request.GetNews(), Failures: failures}, nil
+	response := &pulumirpc.CheckResponse{Inputs: request.GetNews()}
+	for _, problem := range resource.Inputs.check("", request.GetNews().AsMap()) {
+		// The CLI prints the value of a failure's Property, a secret perhaps. The reason names the input instead.
+		response.Failures = append(response.Failures, &pulumirpc.CheckFailure{Reason: problem})
+	}
+	return response, nil
 }
 
 func (server *server) Diff(_ context.Context, request *pulumirpc.DiffRequest) (*pulumirpc.DiffResponse, error) {
@@ -146,8 +150,8 @@ func (server *server) Invoke(_ context.Context, request *pulumirpc.InvokeRequest
 		return nil, err
 	}
 	inputs := Values(request.GetArgs().AsMap())
-	if failures := function.Inputs.check("", inputs); failures != nil {
-		return &pulumirpc.InvokeResponse{Failures: failures}, nil
+	if problems := function.Inputs.check("", inputs); problems != nil {
+		return nil, fmt.Errorf("%s: %s", request.GetTok(), strings.Join(problems, "; "))
 	}
 	result, err := function.Run(server.running, server.call("", ""), inputs)
 	if err != nil {

@@ -2,7 +2,6 @@ package providertest
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -60,12 +59,15 @@ func (client *Client) configure(t *testing.T) {
 	Must(t, err)
 }
 
-// Failures returns what the provider refuses, one line for an input.
+// Failures returns the provider's problems with the inputs. None may name a property, because the CLI prints the property's value.
 func (client *Client) Failures(t *testing.T, token string, inputs provider.Values) []string {
 	t.Helper()
 	var lines []string
 	for _, failure := range client.check(t, token, inputs).GetFailures() {
-		lines = append(lines, failure.GetProperty()+": "+failure.GetReason())
+		if failure.GetProperty() != "" {
+			t.Errorf("expected no property in a failure, found %q", failure.GetProperty())
+		}
+		lines = append(lines, failure.GetReason())
 	}
 	return lines
 }
@@ -115,9 +117,6 @@ func (client *Client) Call(t *testing.T, token string, inputs provider.Values) A
 	t.Helper()
 	began := time.Now()
 	response, err := client.Invoke(t.Context(), &pulumirpc.InvokeRequest{Tok: token, Args: toStruct(t, inputs)})
-	for _, failure := range response.GetFailures() {
-		err = fmt.Errorf("%s: %s", failure.GetProperty(), failure.GetReason())
-	}
 	return client.answer(began, response.GetReturn(), err)
 }
 
@@ -180,7 +179,7 @@ func (client *Client) checked(t *testing.T, token string, inputs provider.Values
 	t.Helper()
 	response := client.check(t, token, inputs)
 	for _, failure := range response.GetFailures() {
-		t.Fatalf("%s: %s", failure.GetProperty(), failure.GetReason())
+		t.Fatal(failure)
 	}
 	return response.GetInputs()
 }

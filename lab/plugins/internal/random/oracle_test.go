@@ -16,10 +16,14 @@ func TestOracleRandomResourcesAnswerAlike(t *testing.T) {
 		token           string
 		before, changes provider.Values
 	}{
-		"length":           {randomPassword, provider.Values{"length": 24, "special": false}, provider.Values{"length": 25}},
-		"nothing":          {randomPassword, provider.Values{"length": 24, "special": false}, nil},
-		"letters alone":    {randomPassword, provider.Values{"length": 9, "special": false, "numeric": false}, provider.Values{"keepers": map[string]any{"a": "b"}}},
-		"special":          {randomPassword, provider.Values{"length": 12, "overrideSpecial": "_", "minSpecial": 3}, provider.Values{"overrideSpecial": "-"}},
+		"length":  {randomPassword, provider.Values{"length": 24, "special": false}, provider.Values{"length": 25}},
+		"nothing": {randomPassword, provider.Values{"length": 24, "special": false}, nil},
+		"letters alone": {
+			randomPassword, provider.Values{"length": 9, "special": false, "numeric": false}, provider.Values{"keepers": map[string]any{"a": "b"}},
+		},
+		"special": {
+			randomPassword, provider.Values{"length": 12, "overrideSpecial": "_", "minSpecial": 3}, provider.Values{"overrideSpecial": "-"},
+		},
 		"longer than hash": {randomPassword, provider.Values{"length": 80}, provider.Values{"minLower": 1}},
 		"integer":          {randomInteger, provider.Values{"min": 1, "max": 255}, provider.Values{"max": 9}},
 	} {

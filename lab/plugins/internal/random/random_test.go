@@ -88,14 +88,18 @@ func TestImpossibleInputsAreRefused(t *testing.T) {
 		expected string
 	}{
 		{randomPassword, provider.Values{"length": 3, "minLower": 2, "minUpper": 2}, "expected length of at least 4"},
-		{randomPassword, provider.Values{"length": 3, "lower": false, "upper": false, "numeric": false, "special": false}, "expected one of lower, upper"},
+		{
+			randomPassword, provider.Values{"length": 3, "lower": false, "upper": false, "numeric": false, "special": false},
+			"expected one of lower, upper",
+		},
 		{randomInteger, provider.Values{"min": 2, "max": 1}, "expected min below or equal to max, found 2 and 1"},
 	} {
 		if answer := client.CreateResource(t, test.token, test.inputs); !strings.HasPrefix(answer.Error, test.expected) {
 			t.Errorf("%v: expected %q, found %q", test.inputs, test.expected, answer.Error)
 		}
 	}
-	if failures := client.Failures(t, randomPassword, provider.Values{"length": 3, "seed": "a"}); len(failures) != 1 || !strings.HasPrefix(failures[0], "seed: ") {
+	failures := client.Failures(t, randomPassword, provider.Values{"length": 3, "seed": "a"})
+	if len(failures) != 1 || !strings.HasPrefix(failures[0], "seed: ") {
 		t.Errorf("expected the unknown input by name, found %q", failures)
 	}
 }

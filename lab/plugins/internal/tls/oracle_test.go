@@ -117,7 +117,8 @@ func certificateShape(t *testing.T, answer providertest.Answer) provider.Values 
 	if block, _ := pem.Decode([]byte(answer.Outputs.String("certRequestPem"))); block != nil {
 		found, err := x509.ParseCertificateRequest(block.Bytes)
 		providertest.Must(t, err)
-		shape["certRequestPem"] = fmt.Sprint(found.Subject, found.DNSNames, found.IPAddresses, found.SignatureAlgorithm, len(found.Extensions))
+		shape["certRequestPem"] = fmt.Sprint(
+			found.Subject, found.DNSNames, found.IPAddresses, found.SignatureAlgorithm, len(found.Extensions))
 	}
 	return shape
 }

@@ -6,7 +6,9 @@ import (
 	"pulumi-rancher-ha/lab/plugins/internal/provider"
 )
 
-// renewalAtIssue tells whether a certificate is due for renewal when it is issued. A certificate that becomes due later is replaced instead.
+// renewalAtIssue tells whether a certificate is due for renewal when it is issued.
+//
+// A certificate that becomes due later is replaced instead.
 func renewalAtIssue(inputs provider.Values) provider.Values {
 	return provider.Values{"readyForRenewal": inputs.Number("earlyRenewalHours") >= inputs.Number("validityPeriodHours")}
 }

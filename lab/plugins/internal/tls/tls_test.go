@@ -61,7 +61,8 @@ func TestACertificateOfTheCAIsTrusted(t *testing.T) {
 func TestCertificatesHoldWhatTheInputsSay(t *testing.T) {
 	client := providertest.InProcess(t, Provider())
 	ca := parse(t, client.CreateResource(t, selfSignedCert, caInputs(newKey(t, client, ecdsaP256).String("privateKeyPem"))).Outputs)
-	expected := fmt.Sprintln("CN=CA,O=o", true, x509.KeyUsageCertSign|x509.KeyUsageCRLSign|x509.KeyUsageDigitalSignature, 20, 8760*time.Hour)
+	uses := x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature
+	expected := fmt.Sprintln("CN=CA,O=o", true, uses, 20, 8760*time.Hour)
 	found := fmt.Sprintln(ca.Subject, ca.IsCA, ca.KeyUsage, len(ca.SubjectKeyId), ca.NotAfter.Sub(ca.NotBefore))
 	if found != expected {
 		t.Errorf("expected %s, found %s", expected, found)
@@ -165,10 +166,16 @@ func TestWrongInputsAreRefusedByNameWithoutKeys(t *testing.T) {
 		changes  provider.Values
 		expected string
 	}{
-		"algorithm":     {privateKey, provider.Values{"algorithm": "ED25519"}, `algorithm: expected one of ["RSA" "ECDSA"], found "ED25519"`},
-		"subject field": {selfSignedCert, provider.Values{"subject": object{"locality": "a"}}, "subject.locality: expected one of commonName,"},
-		"use":           {selfSignedCert, provider.Values{"allowedUses": []any{"code_signing"}}, "allowedUses[0]: expected one of "},
-		"input":         {selfSignedCert, provider.Values{"uris": []any{"a"}}, "uris: expected one of "},
+		"algorithm": {
+			privateKey, provider.Values{"algorithm": "ED25519"},
+			`algorithm: expected one of ["RSA" "ECDSA"], found "ED25519"`,
+		},
+		"subject field": {
+			selfSignedCert, provider.Values{"subject": object{"locality": "a"}},
+			"subject.locality: expected one of commonName,",
+		},
+		"use":   {selfSignedCert, provider.Values{"allowedUses": []any{"code_signing"}}, "allowedUses[0]: expected one of "},
+		"input": {selfSignedCert, provider.Values{"uris": []any{"a"}}, "uris: expected one of "},
 	} {
 		inputs := test.changes
 		if test.token == selfSignedCert {
@@ -182,9 +189,12 @@ func TestWrongInputsAreRefusedByNameWithoutKeys(t *testing.T) {
 		changes  provider.Values
 		expected string
 	}{
-		"no PEM":     {provider.Values{"privateKeyPem": "secret"}, "privateKeyPem: expected a private key in PEM form, found no PEM block"},
-		"other form": {provider.Values{"privateKeyPem": key["privateKeyPemPkcs8"]}, `privateKeyPem: expected a PEM block "RSA PRIVATE KEY" or "EC PRIVATE KEY", found "PRIVATE KEY"`},
-		"address":    {provider.Values{"ipAddresses": []any{"192.0.2.1", "a"}}, `ipAddresses[1]: expected an IP address, found "a"`},
+		"no PEM": {provider.Values{"privateKeyPem": "secret"}, "privateKeyPem: expected a private key in PEM form, found no PEM block"},
+		"other form": {
+			provider.Values{"privateKeyPem": key["privateKeyPemPkcs8"]},
+			`privateKeyPem: expected a PEM block "RSA PRIVATE KEY" or "EC PRIVATE KEY", found "PRIVATE KEY"`,
+		},
+		"address": {provider.Values{"ipAddresses": []any{"192.0.2.1", "a"}}, `ipAddresses[1]: expected an IP address, found "a"`},
 	} {
 		inputs := providertest.With(caInputs(key.String("privateKeyPem")), test.changes)
 		if answer := client.CreateResource(t, selfSignedCert, inputs); !strings.HasPrefix(answer.Error, test.expected) {
