@@ -34,7 +34,7 @@ fast-tests: $(installed)
 	@node_modules/.bin/jest --maxWorkers=100% tests/unit tests/component
 
 # Most of a test of the stack is waiting: more of them than there are cores run side by side, each in a lab of its own.
-test: prepare ## Every test layer, the whole stack included (25 minutes)
+test: prepare ## Every test layer, the whole stack included (half an hour)
 	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --maxWorkers=4
 

@@ -69,6 +69,8 @@ export class LabHost {
     /** Stops it as if its power failed. */
     async kill(): Promise<void> {
         await run("podman", ["kill", this.container]);
+        // For a moment podman says `stopped`, and the cleanup still works.
+        await run("podman", ["wait", "--condition=exited", this.container], { timeoutSeconds: 60 });
     }
 
     /** Starts it after `kill`, with its disk. */

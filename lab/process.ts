@@ -29,12 +29,10 @@ export function run(file: string, args: string[], options: RunOptions = {}): Pro
         const timer = options.timeoutSeconds ? setTimeout(() => child.kill("SIGKILL"), options.timeoutSeconds * 1000) : undefined;
         const result = { stdout: "", stderr: "" };
         for (const stream of ["stdout", "stderr"] as const) {
-            let rest = "";
+            const see = lineReader(line => options.onLine?.(line));
             child[stream]!.setEncoding("utf8").on("data", (chunk: string) => {
                 result[stream] += chunk;
-                const lines = (rest + chunk).split("\n");
-                rest = lines.pop()!;
-                lines.forEach(line => options.onLine?.(line));
+                see(chunk);
             });
         }
         child.stdin?.on("error", () => undefined);
@@ -47,6 +45,16 @@ export function run(file: string, args: string[], options: RunOptions = {}): Pro
             reject(new Error(`${[file, ...args].join(" ").slice(0, 200)} ended with ${code ?? "a signal"}:\n${said}`));
         });
     });
+}
+
+/** Makes chunks of a stream into lines. */
+export function lineReader(onLine: (line: string) => void): (chunk: string) => void {
+    let rest = "";
+    return chunk => {
+        const lines = (rest + chunk).split("\n");
+        rest = lines.pop()!;
+        lines.forEach(onLine);
+    };
 }
 
 const started = Date.now();

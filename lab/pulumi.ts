@@ -6,7 +6,7 @@ import { delimiter, join } from "path";
 import { parse, stringify } from "yaml";
 import { networkOf, repository } from "./inventory";
 import { Lab } from "./lab";
-import { noteTime, run, timed } from "./process";
+import { lineReader, noteTime, run, timed } from "./process";
 import { buildTools, cacheFolder, digest, installedVersion, keep, newFolder, ToolName, toolFolder } from "./tools";
 
 /** Providers of the program, and the tools that are them. */
@@ -43,9 +43,6 @@ function layOut(): string {
 export interface Step {
     op: string;
     name: string;
-    type: string;
-    /** Inputs that differ, as paths. */
-    diffs: string[];
 }
 
 export interface Finished {
@@ -60,7 +57,7 @@ export interface RunOptions {
     /** Shows what the CLI says as it comes. */
     show?: boolean;
     /** Sees every line; `kill` ends the CLI and its plugins as a lost machine does, `interrupt` as Ctrl-C does. */
-    onLine?: (line: string, end: { kill: () => void; interrupt: () => void }) => void;
+    onLine?: (line: string, end: { kill: () => unknown; interrupt: () => unknown }) => void;
     /** Variables beside those of the lab. */
     env?: NodeJS.ProcessEnv;
     /** A command that runs the CLI, with its arguments. */
@@ -229,12 +226,7 @@ function stepsOf(events: string): Step[] {
         .split("\n")
         .filter(Boolean)
         .flatMap(line => JSON.parse(line).resourcePreEvent?.metadata ?? [])
-        .map(({ op, urn, type, detailedDiff, diffs }) => ({
-            op,
-            name: urn.split("::").pop(),
-            type,
-            diffs: detailedDiff ? Object.keys(detailedDiff) : (diffs ?? []),
-        }));
+        .map(({ op, urn }) => ({ op, name: urn.split("::").pop() }));
 }
 
 function execute(
@@ -247,20 +239,19 @@ function execute(
         const child = spawn(file, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
         const forward = (signal: NodeJS.Signals) => child.kill(signal);
         process.once("SIGINT", forward).once("SIGTERM", forward);
-        const end = { kill: () => killWithPlugins(child.pid!), interrupt: () => void child.kill("SIGINT") };
+        const isRunning = () => child.exitCode === null && child.signalCode === null;
+        const end = { kill: () => isRunning() && killWithPlugins(child.pid!), interrupt: () => child.kill("SIGINT") };
         const clock = new PartClock();
         let output = "";
-        let rest = "";
         for (const stream of [child.stdout, child.stderr]) {
+            const see = lineReader(line => {
+                clock.see(line);
+                onLine?.(line, end);
+            });
             stream.setEncoding("utf8").on("data", (chunk: string) => {
                 output += chunk;
                 if (show) process.stdout.write(chunk);
-                const lines = (rest + chunk).split("\n");
-                rest = lines.pop()!;
-                for (const line of lines) {
-                    clock.see(line);
-                    onLine?.(line, end);
-                }
+                see(chunk);
             });
         }
         child.on("error", reject);
@@ -274,10 +265,9 @@ function execute(
 
 /** The Kubernetes provider would go on without the CLI, and commands must notice by themselves that nobody listens any more. */
 function killWithPlugins(cli: number): void {
-    const plugins = spawnSync("pgrep", ["--parent", String(cli)], { encoding: "utf8" })
-        .stdout.split("\n")
-        .filter(Boolean);
-    for (const pid of [cli, ...plugins.map(Number)]) process.kill(pid, "SIGKILL");
+    const plugins = spawnSync("pgrep", ["--parent", String(cli)], { encoding: "utf8" }).stdout.split("\n");
+    // One of them may have ended meanwhile.
+    spawnSync("kill", ["-KILL", String(cli), ...plugins.filter(Boolean)]);
 }
 
 /** Tells from what a run says how long RKE and apt worked in it. */

@@ -144,7 +144,13 @@ function duration(seconds: number): string {
     return seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 }
 
-export async function installDebianPackages(): Promise<void> {
+let packages: Promise<void> | undefined;
+
+export function installDebianPackages(): Promise<void> {
+    return (packages ??= installMissing());
+}
+
+async function installMissing(): Promise<void> {
     const { stdout } = await run("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Status}\n", ...debianPackages], { tolerate: true });
     const missing = debianPackages.filter(name => !stdout.includes(`${name} installed`));
     if (missing.length === 0) return progress("packages", "reused");
@@ -214,14 +220,16 @@ export function installedVersion(name: string): string {
     return JSON.parse(readFileSync(join(repository, "node_modules", name, "package.json"), "utf8")).version;
 }
 
-/** Where a tool is kept: the name tells what it was built from. */
+const toolFolders = new Map<ToolName, string>();
+
+/** Where a tool is kept: the name tells what it was built from. Sources are read once, because every run of the CLI asks for it. */
 export function toolFolder(name: ToolName): string {
-    const tool = toolOf(name);
-    return join(
-        cacheFolder,
-        "tools",
-        `${name}-${digest(JSON.stringify([tool.package, tool.ldflags, tool.beside]) + goSources(join(__dirname, tool.module)))}`,
-    );
+    if (!toolFolders.has(name)) {
+        const tool = toolOf(name);
+        const made = JSON.stringify([tool.package, tool.ldflags, tool.beside]) + goSources(join(__dirname, tool.module));
+        toolFolders.set(name, join(cacheFolder, "tools", `${name}-${digest(made)}`));
+    }
+    return toolFolders.get(name)!;
 }
 
 function goSources(folder: string): string {

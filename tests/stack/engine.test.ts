@@ -2,18 +2,14 @@ import { mkdirSync } from "fs";
 import { join } from "path";
 import { run } from "../../lab/process";
 import { Stack } from "../../lab/pulumi";
-import { testLab } from "./fixtures";
+import { disposable, testLab } from "./fixtures";
 
 // The Pulumi CLI and its plugins in the lab, without hosts: what a person sees when a part of them is missing.
 jest.setTimeout(3 * 60_000);
 
-const lab = testLab();
+const lab = disposable(testLab());
 let stack: Stack;
-beforeAll(async () => {
-    await lab.stop();
-    stack = new Stack(lab, { program: join(__dirname, "..", "fixtures", "plugins"), config: {} });
-});
-afterAll(() => lab.stop());
+beforeAll(() => void (stack = new Stack(lab, { program: join(__dirname, "..", "fixtures", "plugins"), config: {} })));
 
 test("up, preview, refresh and destroy work without any network", async () => {
     const offline = (verb: string, ...flags: string[]) =>
@@ -44,11 +40,14 @@ test("the exported state holds no secret in clear", async () => {
 });
 
 test("the state is left locked by a run that was killed; cancel releases it", async () => {
+    // Long enough that the kill comes first on the slowest machine.
+    stack.configure({ "plugins:seconds": "60" });
     const killed = await stack.up([], { onLine: (line, { kill }) => void (/said .*creat/.test(line) && kill()) });
     expect(killed.code).not.toBe(0);
     const refused = await stack.up();
     expect(refused.output).toMatch(/the stack is currently locked by 1 lock\(s\)[^]*pulumi cancel/);
     await stack.cancel();
+    stack.configure({});
     expect((await stack.up()).code).toBe(0);
     expect((await stack.destroy()).code).toBe(0);
 });

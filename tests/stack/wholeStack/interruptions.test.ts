@@ -4,13 +4,13 @@ import { tmpdir } from "os";
 import { join } from "path";
 import { until } from "../../../lab/process";
 import { Finished } from "../../../lab/pulumi";
-import { testLab } from "../fixtures";
+import { disposable, testLab } from "../fixtures";
 import { changed, MainStack, nodes } from "./mainStack";
 
 // Runs that are ended half-way, in the order of the steps: what was done is kept, and the next run finishes.
 jest.setTimeout(10 * 60_000);
 
-const lab = testLab();
+const lab = disposable(testLab());
 /** Where the runs have their temporary files. */
 const temporary = mkdtempSync(join(tmpdir(), "interruptions-"));
 const env = { TMPDIR: temporary };
@@ -18,10 +18,7 @@ let main: MainStack;
 let authorities: string[];
 
 beforeAll(async () => void (main = await MainStack.start(lab)), 10 * 60_000);
-afterAll(async () => {
-    await lab.stop();
-    rmSync(temporary, { recursive: true });
-});
+afterAll(() => rmSync(temporary, { recursive: true }));
 
 /** An update that is ended by SIGKILL a moment after a line that matches. */
 async function killedAfter(line: RegExp, moment: () => Promise<unknown>): Promise<Finished> {

@@ -6,7 +6,7 @@ import { kubeconfig, unpackState } from "../../../components/cluster/state";
 import { HostName } from "../../../lab/inventory";
 import { Lab } from "../../../lab/lab";
 import { configOf, Finished, RunOptions, Stack } from "../../../lab/pulumi";
-import { buildTools } from "../../../lab/tools";
+import { signature } from "../../component/wire";
 
 /** What a run changes in the configuration of Pulumi.dev.yaml, below `pulumi-rancher-ha:`. */
 type Edit = (config: Config) => void;
@@ -40,25 +40,29 @@ export class MainStack {
 
     /** Starts its hosts anew. */
     static async start(lab: Lab): Promise<MainStack> {
-        await lab.stop();
         const started = new MainStack(lab);
-        started.tools = await buildTools("tests");
+        started.tools = await lab.tools();
         await lab.start(...hosts);
         return started;
     }
 
     preview(options: MainRunOptions = {}): Promise<Finished> {
-        return this.run("preview", [], options);
+        return this.kept(options, this.stack.preview);
     }
 
     /** An update as a pipeline does it: without a preview before it. */
     up(options: MainRunOptions = {}): Promise<Finished> {
-        return this.run("up", ["--yes", "--skip-preview"], options);
+        return this.kept(options, this.stack.up);
+    }
+
+    /** An update as a person does it, with its preview. */
+    upWithPreview(options: MainRunOptions = {}): Promise<Finished> {
+        return this.kept(options, (flags = [], more) => this.stack.run("up", ["--yes", ...flags], more));
     }
 
     destroy(options: MainRunOptions = {}): Promise<Finished> {
         rmSync(this.kubeconfigFile, { force: true });
-        return this.run("destroy", ["--yes", "--skip-preview"], options);
+        return this.kept(options, this.stack.destroy);
     }
 
     /** An update, a refresh or a destroy that must succeed. */
@@ -74,14 +78,14 @@ export class MainStack {
     }
 
     /** Runs a verb with the configuration of this run and keeps what it printed. */
-    async run(verb: string, flags: string[], options: MainRunOptions = {}): Promise<Finished> {
+    private async kept(options: MainRunOptions, verb: Stack["up"]): Promise<Finished> {
         this.configure(options.edit);
-        const finished = await this.stack.run(verb, [...flags, ...(options.flags ?? [])], options);
+        const finished = await verb.call(this.stack, options.flags ?? [], options);
         this.printed.push(finished.output);
         return finished;
     }
 
-    configure(edit?: Edit): void {
+    private configure(edit?: Edit): void {
         const config = configOf(this.lab);
         const short = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.split(":")[1], value])) as unknown as Config;
         edit?.(short);
@@ -148,9 +152,8 @@ export class MainStack {
     }
 }
 
-/** The mark of a secret in an exported state. */
-const secretMark = "4dabf18193072939515e22adb298388d";
-const isSecret = (value: any): value is { plaintext: string } => value?.[secretMark] !== undefined;
+/** Whether a value of an exported state is the envelope of a secret. */
+const isSecret = (value: any): value is { plaintext: string } => value?.[signature] !== undefined;
 
 /** The value without the envelopes of its secrets. */
 function decrypted(value: any): any {

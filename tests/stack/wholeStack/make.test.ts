@@ -3,13 +3,13 @@ import { join } from "path";
 import { repository } from "../../../lab/inventory";
 import { run, RunResult } from "../../../lab/process";
 import { Stack } from "../../../lab/pulumi";
-import { testLab } from "../fixtures";
+import { disposable, testLab } from "../fixtures";
 import { secretTexts } from "./mainStack";
 
 // What `make up`, `drift`, `pulumi` and `down` do, in the lab of a test.
 jest.setTimeout(15 * 60_000);
 
-const lab = testLab();
+const lab = disposable(testLab());
 const said: string[] = [];
 
 async function make(verb: string, ...args: string[]): Promise<RunResult> {
@@ -33,9 +33,6 @@ async function traces(): Promise<string[]> {
     const found = texts.flatMap(text => text.split("\n")).filter(line => line.includes(`rancher-ha-${lab.name}`));
     return existsSync(lab.folder) ? [...found, lab.folder] : found;
 }
-
-beforeAll(() => lab.stop(), 5 * 60_000);
-afterAll(() => lab.stop(), 5 * 60_000);
 
 /** A file of a state whose resources are nowhere any more. */
 const oldState = join(lab.folder, "pulumi", "old");

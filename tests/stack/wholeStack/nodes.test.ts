@@ -1,12 +1,12 @@
 import { HostName } from "../../../lab/inventory";
 import { Finished } from "../../../lab/pulumi";
-import { digestOf, testLab } from "../fixtures";
+import { digestOf, disposable, testLab } from "../fixtures";
 import { changed, hosts, MainStack, nodes } from "./mainStack";
 
 // Nodes of the cluster through their life: what they lack, one that joins and leaves, a lost control plane, the end.
 jest.setTimeout(10 * 60_000);
 
-const lab = testLab();
+const lab = disposable(testLab());
 let main: MainStack;
 let pristine: string;
 
@@ -15,7 +15,6 @@ beforeAll(async () => {
     pristine = await digestOf(lab.host("lb1"));
     await main.succeeds("up");
 }, 15 * 60_000);
-afterAll(() => lab.stop());
 
 test("what RKE would stumble over on a node is named before it runs", async () => {
     const fake: Record<string, string> = {

@@ -1,10 +1,10 @@
-import { digestOf, listener, noListener, testLab } from "../fixtures";
+import { digestOf, disposable, listener, noListener, testLab } from "../fixtures";
 import { hosts, MainStack } from "./mainStack";
 
 // What is wrong is refused before anything is touched: the hosts stay as they were, byte by byte.
 jest.setTimeout(5 * 60_000);
 
-const lab = testLab();
+const lab = disposable(testLab());
 let main: MainStack;
 let before: string[];
 const digests = () => Promise.all(hosts.map(host => digestOf(lab.host(host))));
@@ -14,7 +14,6 @@ beforeAll(async () => {
     before = await digests();
 }, 10 * 60_000);
 afterEach(async () => expect(await digests()).toEqual(before));
-afterAll(() => lab.stop());
 
 test("every wrong key of a configuration is refused in one error", async () => {
     const { code, output } = await main.up({

@@ -8,13 +8,13 @@ import { join } from "path";
 import { until } from "../../../lab/process";
 import { Stack } from "../../../lab/pulumi";
 import { RancherClient } from "../rancherClient";
-import { testLab } from "../fixtures";
+import { disposable, testLab } from "../fixtures";
 import { changed, hosts, MainStack, nodes } from "./mainStack";
 
 // The stack that is up: wiring, what works through it, drift of every part, what a reviewer reads, secrets.
 jest.setTimeout(10 * 60_000);
 
-const lab = testLab();
+const lab = disposable(testLab());
 /** Where the runs have their temporary files. */
 const temporary = mkdtempSync(join(tmpdir(), "running-"));
 const env = { TMPDIR: temporary };
@@ -28,10 +28,7 @@ beforeAll(async () => {
     outputs = await main.stack.outputs();
     secrets = await main.secrets();
 }, 15 * 60_000);
-afterAll(async () => {
-    await lab.stop();
-    rmSync(temporary, { recursive: true });
-});
+afterAll(() => rmSync(temporary, { recursive: true }));
 
 describe("up", () => {
     test("again finds nothing to do, and so does a preview", async () => {
@@ -161,8 +158,7 @@ describe("drift: seen in a preview, healed by up, and the preview after it is em
         const seen = await main.preview({ flags: [...refreshing, "--diff", "--expect-no-changes"] });
         expect(seen.steps).toContainEqual(expect.objectContaining({ name: "rancher-ca-secret-secret", op }));
         expect(seen.code).not.toBe(0);
-        // As a person runs it: with its preview.
-        await main.run("up", ["--yes", ...refreshing], { env });
+        await main.upWithPreview({ env, flags: refreshing });
         const text = await main.kubectl(["get", "secret", "tls-ca", "-o", "jsonpath={.data.cacerts\\.pem}"]);
         expect(Buffer.from(text, "base64").toString()).toBe(outputs.caCertificate);
         await main.succeeds("preview", { flags: [...refreshing, "--expect-no-changes"] });
