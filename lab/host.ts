@@ -1,8 +1,7 @@
 import { connect } from "net";
 import { hardwareAddress, hosts, HostKind, HostName, repository } from "./inventory";
 import type { Lab } from "./lab";
-import { hostImage } from "./images";
-import { nodeImage, nodeImageNames } from "./nodeImage/nodeImage";
+import { dockerFolder, hostImage, limits } from "./images";
 import { progress, run, RunOptions, RunResult, timed, until } from "./process";
 
 export const labLabel = "io.pulumi-rancher-ha.lab";
@@ -44,10 +43,10 @@ export class LabHost {
         await this.lab.prepare();
         const image = await hostImage(this.kind);
         await this.remove();
+        if (this.kind === "node") await this.makeDockerVolume();
         await this.create(image);
         const services = this.kind === "node" ? "ssh docker" : "ssh";
         await until(`${this.name}: services`, 180, () => this.succeeds(`systemctl is-active ${services}`));
-        if (this.kind === "node") await this.loadNodeImage();
         await this.authorize();
         await until(`${this.name}: SSH from this machine`, 120, () => reachable(this.address, 22));
         // Last, so that a host that is only half prepared is not taken for a healthy one.
@@ -149,21 +148,20 @@ export class LabHost {
             ["tmpfs", "/run:rw,mode=755"],
             ["tmpfs", "/run/lock:rw"],
             ["tmpfs", "/tmp:rw,exec,mode=1777"],
-            ["ulimit", "nofile=19000:19000"],
-            ["ulimit", "nproc=20000:20000"],
             ...(this.kind === "node" ? [["volume", `${this.dockerVolume}:/var/lib/docker`]] : []),
         ];
         const flags = [...Object.entries(options), ...repeated].map(([name, value]) => `--${name}=${value}`);
-        await run("podman", ["--runtime=runc", "run", "--detach", "--privileged", ...flags, image, "/sbin/init"]);
+        await run("podman", ["--runtime=runc", "run", "--detach", "--privileged", ...limits, ...flags, image, "/sbin/init"]);
         await this.lab.fixGatewayAddress();
     }
 
-    private async loadNodeImage(): Promise<void> {
-        const [first, ...others] = nodeImageNames;
-        const changes = ["ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "VOLUME /opt/rke-tools", 'CMD ["/bin/sh"]'];
-        const flags = changes.flatMap(change => ["-c", change]);
-        await this.exec(["docker", "import", ...flags, "-", first], { inputFile: await nodeImage() });
-        await this.sh(others.map(name => `docker tag ${first} ${name}`).join(" && "));
+    /** Makes the volume of its Docker, with RKE's images. A layer of an image is never written to: its files are links where that works. */
+    private async makeDockerVolume(): Promise<void> {
+        const folder = await dockerFolder();
+        await run("podman", ["volume", "create", this.dockerVolume]);
+        const { stdout } = await run("podman", ["volume", "inspect", "--format", "{{.Mountpoint}}", this.dockerVolume]);
+        const copy = 'cp -a "$0/image" "$1/" && { cp -al "$0/overlay2" "$1/" 2>/dev/null || cp -a "$0/overlay2" "$1/"; }';
+        await run("sh", ["-c", copy, folder, stdout.trim()]);
     }
 
     /** Lets the lab's key in and notes the host's own key, read inside the host and not over the network. */

@@ -1,9 +1,12 @@
-import { existsSync, rmSync } from "fs";
+import { existsSync, readdirSync, rmSync } from "fs";
 import { join } from "path";
 import type { HostKind } from "./inventory";
-import { nodeImage } from "./nodeImage/nodeImage";
+import { nodeImage, nodeImageNames } from "./nodeImage/nodeImage";
 import { progress, run } from "./process";
-import { cacheFolder, digestOfFolder, keep, newFolder } from "./tools";
+import { cacheFolder, digest, digestOfFolder, keep, newFolder } from "./tools";
+
+/** Podman's own limits are more than the hard ones of some machines, where no container would start. */
+export const limits = ["--ulimit=nofile=19000:19000", "--ulimit=nproc=20000:20000"];
 
 const sources = join(__dirname, "hosts");
 const built = new Map<HostKind, Promise<string>>();
@@ -14,9 +17,16 @@ export function hostImage(kind: HostKind): Promise<string> {
     return built.get(kind)!;
 }
 
+let docker: Promise<string> | undefined;
+
+/** The folder /var/lib/docker of a node that has RKE's images and nothing else, which is made when it is not there. */
+export function dockerFolder(): Promise<string> {
+    return (docker ??= importImages());
+}
+
 /** Builds every image that is not there, so that labs that start side by side find them. */
 export async function prepareImages(): Promise<void> {
-    await Promise.all([hostImage("lb"), hostImage("node"), hostImage("lb-newer"), nodeImage()]);
+    await Promise.all([hostImage("lb"), hostImage("lb-newer"), dockerFolder()]);
 }
 
 async function build(kind: HostKind): Promise<string> {
@@ -33,4 +43,35 @@ async function build(kind: HostKind): Promise<string> {
     await run("podman", ["import", "--quiet", archive, name]);
     progress(`${kind} image`, "built");
     return name;
+}
+
+/** An import takes ten seconds of CPU: a Docker daemon does it once, and nodes get links to its files. */
+async function importImages(): Promise<string> {
+    const [archive, image] = await Promise.all([nodeImage(), hostImage("node")]);
+    const folder = join(cacheFolder, "images", `docker-${digest(archive + image)}`);
+    if (existsSync(folder)) return folder;
+    const draft = newFolder("docker");
+    const [first, ...others] = nodeImageNames;
+    const script = `set -eu
+        dockerd --bridge=none --iptables=false >/dev/null 2>&1 &
+        for second in $(seq 60); do ! docker version >/dev/null 2>&1 || break; sleep 1; done
+        docker import -c 'ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin' -c 'VOLUME /opt/rke-tools' -c 'CMD ["/bin/sh"]' - ${first}
+        for name in ${others.join(" ")}; do docker tag ${first} $name; done
+        kill $! && wait`;
+    const flags = [
+        "--rm",
+        "--interactive",
+        "--privileged",
+        "--cgroupns=private",
+        "--network=none",
+        ...limits,
+        `--volume=${draft}:/var/lib/docker`,
+    ];
+    await run("podman", ["--runtime=runc", "run", ...flags, image, "sh", "-c", script], { inputFile: archive, timeoutSeconds: 300 });
+    // Of the daemon's own files none: each node's daemon makes them.
+    for (const name of readdirSync(draft).filter(found => !["image", "overlay2"].includes(found)))
+        rmSync(join(draft, name), { recursive: true });
+    keep(draft, folder);
+    progress("images of RKE", "imported");
+    return folder;
 }

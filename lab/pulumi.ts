@@ -183,7 +183,8 @@ export class Stack {
         const tools = await buildTools("stack");
         const common = {
             ...process.env,
-            PULUMI_BACKEND_URL: `file://${this.home}`,
+            // A run that is killed while it writes the metadata of a file leaves an empty one, and then the CLI reads no state (`EOF`).
+            PULUMI_BACKEND_URL: `file://${this.home}?metadata=skip`,
             PULUMI_CONFIG_PASSPHRASE_FILE: this.passphraseFile(),
             PULUMI_SKIP_UPDATE_CHECK: "true",
             // As --config-file for every command, those of people too: without it the salt would be noted in Pulumi.dev.yaml.

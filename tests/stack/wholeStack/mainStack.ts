@@ -9,7 +9,7 @@ import { configOf, Finished, RunOptions, Stack } from "../../../lab/pulumi";
 import { signature } from "../../component/wire";
 
 /** What a run changes in the configuration of Pulumi.dev.yaml, below `pulumi-rancher-ha:`. */
-type Edit = (config: Config) => void;
+export type Edit = (config: Config) => void;
 interface Config {
     hostname: string;
     cluster: any;
@@ -38,11 +38,11 @@ export class MainStack {
         this.kubeconfigFile = join(lab.folder, "kubeconfig");
     }
 
-    /** Starts its hosts anew. */
-    static async start(lab: Lab): Promise<MainStack> {
+    /** Starts its hosts anew, or those of them that a test needs. */
+    static async start(lab: Lab, names: HostName[] = [...hosts]): Promise<MainStack> {
         const started = new MainStack(lab);
         started.tools = await lab.tools();
-        await lab.start(...hosts);
+        await lab.start(...names);
         return started;
     }
 

@@ -39,6 +39,32 @@ test("a wrong host key of one node stops the run before RKE, and names the node"
     expect(await lab.host("node1").sh("docker ps --all --quiet")).toBe("");
 });
 
+test("what RKE would stumble over on a node is named before it runs", async () => {
+    const fake: Record<string, string> = {
+        docker: '#!/bin/sh\ncase $1 in version) echo 16.04.0 ;; *) exec /usr/bin/docker "$@" ;; esac\n',
+        date: "#!/bin/sh\necho $(($(/bin/date +%s) + 100))\n",
+        df: "#!/bin/sh\nprintf 'Filesystem\\nnone 1 1 102400 1%% /\\n'\n",
+    };
+    for (const [name, text] of Object.entries(fake)) await lab.host("node2").write(`/usr/local/bin/${name}`, text, "755");
+    await lab.host("node1").write("/usr/local/bin/docker", "#!/bin/sh\necho 'permission denied' >&2; exit 1\n", "755");
+    await lab.host("node3").sh("mkdir -p /etc/kubernetes/ssl; echo foreign >/etc/kubernetes/ssl/kube-ca.pem");
+    try {
+        const { code, output } = await main.up();
+        expect(code).not.toBe(0);
+        expect(output).toMatch(/RKE was not started and no host was changed, because:/);
+        expect(output).toMatch(/node2 .*: Docker 16\.04\.0 is not accepted by RKE: expected one of/);
+        expect(output).toMatch(/node2 .*: the clock is (99|10\d|11\d) s off: expected less than 30 s/);
+        expect(output).toMatch(/node2 .*: 100 MiB are free in \/var\/lib: expected at least 2048 MiB/);
+        expect(output).toMatch(/node1 .*: Docker cannot be used by rke: .*found: permission denied/);
+        expect(output).toMatch(/node3 .*: it belongs to another cluster: /);
+        expect(output).not.toMatch(/node[13] .*: (the clock|\d+ MiB)/);
+    } finally {
+        await lab.host("node1").sh("rm /usr/local/bin/docker");
+        await lab.host("node3").sh("rm -r /etc/kubernetes");
+        await lab.host("node2").sh("rm /usr/local/bin/docker /usr/local/bin/date /usr/local/bin/df");
+    }
+});
+
 test("a chart of another version than the one that is asked for is refused in the preview", async () => {
     const { code, output } = await main.preview({ edit: ({ rancher }) => (rancher.chartVersion = "2.11.4") });
     expect(output).toContain("chartPath: expected the chart of version 2.11.4 in lab/rancher/chart, found 2.11.3");
