@@ -98,7 +98,7 @@ export interface RkeClusterArgs {
 
 const sources = (...files: string[]) => files.map(file => join(__dirname, file));
 const runner = sources("../host/runner/ssh.js", "runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/rke.js");
-const probe = sources("runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/probeNodes.js");
+const probe = sources("../host/runner/probe.js", "runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/probeNodes.js");
 
 /** The RKE run may take as long as its own limit; this bounds the process around it. */
 const outerTimeoutSeconds = 4 * 3600;

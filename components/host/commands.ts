@@ -2,7 +2,9 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { join } from "path";
 import { commandConnection, HostConnection } from "./connection";
+import { needsAttention } from "../attention";
 import { Refusal } from "../validation";
+import { parseProbe, Probe } from "./probe";
 import { nodeProgram } from "./programs";
 
 /** The only door to the outside: every command of the library is made here. */
@@ -69,23 +71,22 @@ export function runnerProgram(
 }
 
 /**
- * Runs a Node program at every preview and update for a component and returns what it prints. Read-only programs that never fail:
- * an exit code other than 0 fails the whole Pulumi program. So does `refused: <reason>`, before anything is changed.
+ * Runs a probe, a Node program, at every preview and update for a component and returns what it says. Its warnings are passed on. What
+ * it refuses fails the whole Pulumi program before anything is changed, and so does an exit code other than 0.
  */
-export function observe(program: pulumi.Input<string>, what: string, component: pulumi.Resource): pulumi.Output<string> {
+export function observe(program: pulumi.Input<string>, what: string, component: pulumi.Resource): pulumi.Output<Probe> {
     const result = command.local.runOutput(
         { command: "exec timeout -k 5 40 node - probe", stdin: pulumi.secret(program), logging: command.local.Logging.None },
         { parent: component },
     );
-    return pulumi.unsecret(result.stdout).apply(found => {
-        const reason = /^refused: ([^]*)/.exec(found)?.[1];
-        if (reason) throw new Refusal(`${what}: ${reason}`, component);
+    return pulumi.unsecret(result.stdout).apply(text => {
+        // Mocks of a user's own test may answer nothing.
+        const found = parseProbe(text ?? "");
+        if (found.state === "refused") throw new Refusal(`${what}: ${found.reason}`, component);
+        found.warnings.forEach(warning => needsAttention(`${what}: ${warning}`, component));
         return found;
     });
 }
-
-/** Output of a probe that finds no difference. */
-export const inSync = "in sync";
 
 /**
  * Makes the latch of a drift epoch: a number that is 0 at first and rises by one in each update. A finding other than `in sync` is an
@@ -98,9 +99,9 @@ export function driftLatch(
 ): pulumi.Output<number> {
     let isInSync = false;
     const stdin = pulumi.output(args.finding).apply(finding => {
-        isInSync = finding === inSync;
+        isInSync = finding === "in sync";
         // With the time, the same finding is a change each time.
-        return isInSync ? inSync : `${new Date().toISOString()}\n${finding}`;
+        return isInSync ? finding : `${new Date().toISOString()}\n${finding}`;
     });
     // The state keeps the last finding, so that a repaired host is no change. Called once the inputs are settled: a finding that is
     // unknown in a preview leaves isInSync false.
@@ -124,14 +125,14 @@ export function driftLatch(
     return latch.stdout.apply(Number);
 }
 
-/** Runs the `probe` verb of a shell program on a host; `unreachable: <reason>` when it cannot. */
+/** Runs the `probe` verb of a shell program on a host. */
 export function observeHost(
     connection: pulumi.Input<HostConnection>,
     program: pulumi.Input<string>,
     what: string,
     component: pulumi.Resource,
-): pulumi.Output<string> {
-    const sources = ["ssh.js", "probeHost.js"].map(file => join(__dirname, "runner", file));
+): pulumi.Output<Probe> {
+    const sources = ["ssh.js", "probe.js", "probeHost.js"].map(file => join(__dirname, "runner", file));
     return observe(
         pulumi.all([connection, program]).apply(([host, script]) => nodeProgram(sources, { host, program: script })),
         what,

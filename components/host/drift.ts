@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "crypto";
-import { driftLatch, inSync } from "./commands";
+import { needsAttention } from "../attention";
+import { driftLatch } from "./commands";
+import { findingOf, Probe } from "./probe";
 
 /** What to do when a host or cluster is found changed behind Pulumi's back. */
 export const DriftMode = {
@@ -15,11 +17,8 @@ export type DriftMode = (typeof DriftMode)[keyof typeof DriftMode];
 
 export interface DriftArgs {
     mode: DriftMode;
-    /**
-     * Finding of the probe: `in sync`, `absent: <what>` (lost, or not made yet), `unreachable: <reason>`, or one line for each
-     * difference. Called only when the mode needs a finding.
-     */
-    observe: () => pulumi.Output<string>;
+    /** Runs the probe. Called only when the mode needs a finding. */
+    observe: () => pulumi.Output<Probe>;
     /** Files the host should hold, for the reader of a preview: text of public files, digests of secret ones. */
     desired: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
@@ -31,17 +30,12 @@ export interface DriftArgs {
 export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomResourceOptions): pulumi.Output<number> {
     if (args.mode === DriftMode.Off) return pulumi.output(0);
     const finding = args.observe().apply(found => {
-        if (found === inSync) return inSync;
-        const reason = /^unreachable: ([^]*)$/.exec(found || "unreachable: the probe said nothing")?.[1];
-        if (reason) {
-            void pulumi.log.warn(`${name}: drift is not known: ${reason}`);
-            return inSync;
-        }
-        if (args.mode === DriftMode.Warn) {
-            void pulumi.log[found.startsWith("absent: ") ? "info" : "warn"](`${name}: not as configured:\n${found}`);
-            return inSync;
-        }
-        return folded(found);
+        const finding = findingOf(found);
+        if (found.state === "unreachable") needsAttention(`${name}: drift is not known: ${found.reason}`);
+        else if (args.mode === DriftMode.Enforce) return folded(finding);
+        else if (found.state === "changed") needsAttention(`${name}: not as configured:\n${finding}`);
+        else if (found.state === "absent") void pulumi.log.info(`${name}: ${finding}`);
+        return "in sync";
     });
     return driftLatch(name, { finding, desired: pulumi.output(args.desired).apply(asEnvironment) }, opts);
 }

@@ -2,16 +2,18 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { join } from "path";
+import { needsAttention } from "../attention";
 import { hostProgram, observeHost } from "../host/commands";
 import { CertificateArgs } from "../certificates/serverCertificate";
 import { HostConnectionArgs } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
+import { Probe } from "../host/probe";
 import { shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { refuseOutputs, validated } from "../validation";
 import { Vrrp } from "./keepalivedConf";
 import { certificateFiles, mostWorkerConnections, upgradeGains } from "./nginxConf";
-import { activeHost, Observation, pairFault, parseObservation } from "./observation";
+import { activeHost, pairFault } from "./observation";
 import { describeFiles, releaseFiles, releaseOf } from "./release";
 import { nginxLoadBalancerSchema, NginxSettings, Place, placeSchema, TlsVersion } from "./schema";
 
@@ -193,7 +195,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                           place.apply(known => probeScript(known, index)),
                           `NginxLoadBalancer ${name}`,
                           this,
-                      ).apply(parseObservation),
+                      ),
                   );
         const active = pulumi.all([pulumi.unsecret(settings), pulumi.all(observations)]).apply(([{ hosts, virtualIp }, seen]) => {
             this.report(
@@ -213,7 +215,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 `${name}-drift-${index + 1}`,
                 {
                     mode,
-                    observe: () => observations[index].apply(({ findings }) => findings),
+                    observe: () => observations[index],
                     desired: secretAs(
                         shown,
                         pulumi.all([settings, vrrp]).apply(known => describeFiles(releaseFiles(...known))),
@@ -236,7 +238,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         });
 
         const done = pulumi.all(commands.map(({ id }) => id));
-        this.fingerprint = pulumi.all(commands.map(({ stdout }) => stdout)).apply(all => all.join(" "));
+        this.fingerprint = pulumi.all(commands.map(({ stdout }) => stdout.apply(lastLine))).apply(all => all.join(" "));
         const addresses = pulumi.unsecret(pulumi.all([settings, done]).apply(([{ hosts, virtualIp }]) => ({ hosts, virtualIp })));
         this.addresses = addresses.apply(({ hosts, virtualIp }) => (virtualIp ? [virtualIp.address] : hosts.map(({ host }) => host)));
         this.servingAddresses = addresses.apply(({ hosts, virtualIp }) => [
@@ -256,10 +258,10 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
     }
 
     /** Says what a reader of a preview should know and no change of a host repairs. */
-    private report(hosts: string[], virtualIp: string | undefined, observations: Observation[]): void {
+    private report(hosts: string[], virtualIp: string | undefined, observations: Probe[]): void {
         const fault = virtualIp && pairFault(virtualIp, hosts, observations);
-        if (fault) void pulumi.log.warn(fault, this);
-        observations.forEach(({ nginxVersion }, index) => {
+        if (fault) needsAttention(fault, this);
+        observations.forEach(({ facts: { nginx: nginxVersion } }, index) => {
             const gains = nginxVersion ? upgradeGains(nginxVersion) : [];
             if (gains.length > 0)
                 void pulumi.log.info(`${hosts[index]} has NGINX ${nginxVersion}; a newer one would bring: ${gains.join("; ")}`, this);
@@ -272,6 +274,9 @@ function vrrpOf(settings: NginxSettings, index: number, routerId: number): Vrrp 
     const [own, peer] = [settings.hosts[index].host, settings.hosts[1 - index].host];
     return { routerId, advertIntervalSeconds, address: own, peer, virtualIp: address, priority: 150 - 50 * index };
 }
+
+/** A login shell may have said something before. */
+const lastLine = (text: string) => text.trim().split("\n").pop()!;
 
 const scripts = ["host", "packages", "original", "release", "drift", "verbs"].map(name => join(__dirname, "host", `${name}.sh`));
 

@@ -8,6 +8,7 @@ import { ApiAccess, apiAccess } from "../cluster/kubernetesCluster";
 import { observe, runnerProgram } from "../host/commands";
 import { dnsNameSchema } from "../host/connection";
 import { driftEpoch, DriftMode } from "../host/drift";
+import { parseProbe } from "../host/probe";
 import { nodeProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { refuseOutputs, Refusal, validated, whenKnown } from "../validation";
@@ -224,7 +225,7 @@ export class RancherRelease extends pulumi.ComponentResource {
             access.apply(known =>
                 known
                     ? observe(apiProgram("probeRelease.js", known), `RancherRelease ${name}`, this)
-                    : pulumi.output("unreachable: the kubeconfig holds neither a client certificate nor a token"),
+                    : pulumi.output(parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend")),
             );
         const epoch = driftEpoch(`${name}-drift`, { mode, observe: () => pulumi.unsecret(found()), desired: {} }, child);
         if (mode !== DriftMode.Enforce) return { epoch, freed: [] };
@@ -238,6 +239,8 @@ export class RancherRelease extends pulumi.ComponentResource {
 const nothingLookedAt = { epoch: pulumi.output(0), freed: [] };
 
 function apiProgram(file: string, access: ApiAccess, epoch?: number): string {
-    const sources = [join(__dirname, "..", "cluster", "runner", "kubernetesApi.js"), join(__dirname, "runner", file)];
+    const sources = ["../host/runner/probe.js", "../cluster/runner/kubernetesApi.js", `runner/${file}`].map(source =>
+        join(__dirname, source),
+    );
     return nodeProgram(sources, { access, release: identity, epoch });
 }

@@ -4,6 +4,8 @@ import { execFileSync } from "child_process";
 import { createHash } from "crypto";
 import { isDeepStrictEqual } from "util";
 import { driftEpoch, DriftMode } from "../../components/host/drift";
+import { parseProbe } from "../../components/host/probe";
+import { said } from "../probes";
 import { record, RecordOptions, secret, unknown } from "./recorder";
 import { findingOf } from "./stackMocks";
 
@@ -19,7 +21,13 @@ class Host extends pulumi.ComponentResource {
 
     constructor(observe: () => pulumi.Output<string>, { mode = DriftMode.Enforce, desired = { "a.conf": "a" } }: Situation) {
         super("test:index:Host", "host");
-        Object.assign(this, { epoch: driftEpoch("host-drift", { mode, observe, desired }, { parent: this }) });
+        Object.assign(this, {
+            epoch: driftEpoch(
+                "host-drift",
+                { mode, observe: () => observe().apply(text => parseProbe(text === "" ? "" : said(text))), desired },
+                { parent: this },
+            ),
+        });
     }
 }
 

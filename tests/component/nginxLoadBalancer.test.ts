@@ -4,6 +4,7 @@ import { createHash } from "crypto";
 import { DriftMode } from "../../components/host/drift";
 import { NginxLoadBalancer, NginxLoadBalancerArgs } from "../../components/loadBalancer/nginxLoadBalancer";
 import { issue } from "../certificates";
+import { said } from "../probes";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
 import { findingOf, hostKey, hostname, server, sshKey } from "./stackMocks";
 
@@ -26,7 +27,7 @@ interface Options extends RecordOptions {
     /** What the probe prints. */
     found?: string;
 }
-const build = (changed: Partial<NginxLoadBalancerArgs> = {}, { epoch = 0, found = "in sync", ...options }: Options = {}) => {
+const build = (changed: Partial<NginxLoadBalancerArgs> = {}, { epoch = 0, found = said("in sync"), ...options }: Options = {}) => {
     const probes: pulumi.runtime.MockCallArgs[] = [];
     const mock: RecordOptions["mock"] = ({ type }) =>
         type === commandType ? { stdout: "fingerprint" } : type === latchType ? { stdout: String(epoch) } : {};
@@ -150,7 +151,7 @@ describe("drift", () => {
     });
 
     test("enforce: what the probe finds is what the latch compares", async () => {
-        const recording = await build({}, { found: "/etc/nginx/nginx.conf: content differs" });
+        const recording = await build({}, { found: said("/etc/nginx/nginx.conf: content differs") });
         expect(findingOf(recording.one(latchType))).toBe("/etc/nginx/nginx.conf: content differs");
         expect(recording.probes).toHaveLength(1);
         expect(recording.probes[0].token).toBe("command:local:run");
@@ -159,14 +160,14 @@ describe("drift", () => {
 
     test("warn: says it and changes nothing", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
-        const recording = await build({ drift: DriftMode.Warn }, { found: "nginx: not running" });
+        const recording = await build({ drift: DriftMode.Warn }, { found: said("nginx: not running") });
         expect(findingOf(recording.one(latchType))).toBe("in sync");
-        expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift-1: not as configured:\nnginx: not running"]);
+        expect(warn.mock.calls.map(([text]) => text)).toEqual(["needs attention: lb-drift-1: not as configured:\nnginx: not running"]);
         warn.mockRestore();
     });
 
     test("off: neither probe nor latch", async () => {
-        const recording = await build({ drift: DriftMode.Off }, { found: "nginx: not running" });
+        const recording = await build({ drift: DriftMode.Off }, { found: said("nginx: not running") });
         expect(recording.probes).toEqual([]);
         expect(recording.resources.map(({ type }) => type)).not.toContain(latchType);
         expect(stdinOf(recording)).toContain("drift_epoch='0'\n");
@@ -174,7 +175,7 @@ describe("drift", () => {
 
     test("off, for a pair: no latch, but the probe that tells who is changed last", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
-        const recording = await build({ ...pair, drift: DriftMode.Off }, { found: "facts: virtual-ip=free\nin sync" });
+        const recording = await build({ ...pair, drift: DriftMode.Off }, { found: said("in sync", { "virtual-ip": "free" }) });
         expect(recording.probes).toHaveLength(2);
         expect(recording.resources.map(({ type }) => type)).not.toContain(latchType);
         warn.mockRestore();
@@ -182,9 +183,11 @@ describe("drift", () => {
 
     test("a host that cannot be reached is not taken for a changed one", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
-        const recording = await build({}, { found: "unreachable: root@192.0.2.21:22: no SSH connection" });
+        const recording = await build({}, { found: said("unreachable: root@192.0.2.21:22: no SSH connection") });
         expect(findingOf(recording.one(latchType))).toBe("in sync");
-        expect(warn.mock.calls.map(([text]) => text)).toEqual(["lb-drift-1: drift is not known: root@192.0.2.21:22: no SSH connection"]);
+        expect(warn.mock.calls.map(([text]) => text)).toEqual([
+            "needs attention: lb-drift-1: drift is not known: root@192.0.2.21:22: no SSH connection",
+        ]);
         warn.mockRestore();
     });
 });
@@ -192,7 +195,7 @@ describe("drift", () => {
 describe("a pair", () => {
     /** What each probe prints, in the order of the hosts. */
     const built = (found: string[] = [], changed: Partial<NginxLoadBalancerArgs> = {}) => {
-        const said = [...found];
+        const texts = [...found];
         const mock: RecordOptions["mock"] = ({ type, name }) =>
             type === commandType
                 ? { stdout: name }
@@ -201,12 +204,12 @@ describe("a pair", () => {
                   : type === "random:index/randomInteger:RandomInteger"
                     ? { result: 77 }
                     : {};
-        const call = () => ({ stdout: said.shift() ?? "in sync" });
+        const call = () => ({ stdout: texts.shift() ?? said("in sync") });
         return record(() => new NginxLoadBalancer("lb", { ...args, ...pair, ...changed }), { mock, call });
     };
     const command = (recording: Recording, name: string) => recording.resources.find(each => each.name === name)!;
-    const held = "facts: nginx=1.30.0 virtual-ip=held\nin sync";
-    const free = "facts: nginx=1.30.0 virtual-ip=free\nin sync";
+    const held = said("in sync", { nginx: "1.30.0", "virtual-ip": "held" });
+    const free = said("in sync", { nginx: "1.30.0", "virtual-ip": "free" });
 
     test("users connect to the virtual IP, and every address is known", async () => {
         const { outputs } = await built();
@@ -223,8 +226,8 @@ describe("a pair", () => {
         [DriftMode.Enforce, "none", [], "lb-host-2", "lb-host-1"],
         [DriftMode.Enforce, "the first", [held, free], "lb-host-2", "lb-host-1"],
         [DriftMode.Enforce, "the second", [free, held], "lb-host-1", "lb-host-2"],
-        [DriftMode.Enforce, "the second, the first cannot be reached", ["unreachable: lb1", held], "lb-host-1", "lb-host-2"],
-        [DriftMode.Enforce, "none, the first cannot be reached", ["unreachable: lb1", free], "lb-host-1", "lb-host-2"],
+        [DriftMode.Enforce, "the second, the first cannot be reached", [said("unreachable: lb1"), held], "lb-host-1", "lb-host-2"],
+        [DriftMode.Enforce, "none, the first cannot be reached", [said("unreachable: lb1"), free], "lb-host-1", "lb-host-2"],
     ])("the host that users reach is changed last, with drift %s: %s holds the virtual IP", async (drift, _what, found, first, last) => {
         jest.spyOn(pulumi.log, "info").mockResolvedValue();
         jest.spyOn(pulumi.log, "warn").mockResolvedValue();
@@ -268,7 +271,7 @@ describe("a pair", () => {
 
 test("a preview says what a newer NGINX would bring", async () => {
     const info = jest.spyOn(pulumi.log, "info").mockResolvedValue();
-    await build({}, { found: "facts: nginx=1.22.1\nin sync" });
+    await build({}, { found: said("in sync", { nginx: "1.22.1" }) });
     expect(info.mock.calls.map(([text]) => text)).toEqual([
         expect.stringMatching(/^192\.0\.2\.21 has NGINX 1\.22\.1; a newer one would bring: .*a reload loses no request/),
     ]);
@@ -375,8 +378,8 @@ test("in a first preview, nodes and certificate that are not known yet are no fa
     expect(JSON.stringify(recording.one(commandType).inputs.stdin)).toContain(unknown);
     expect(recording.outputs).toMatchObject({ addresses: unknown, servingAddresses: unknown });
     // The host is looked at all the same: nobody wants to hear of port 443 when a cluster is built.
-    const probed = jest.fn(() => ({ stdout: "not installed" }));
-    expect(findingOf((await plan({}, probed)).one(latchType))).toBe("not installed");
+    const probed = jest.fn(() => ({ stdout: said("absent: not set up") }));
+    expect(findingOf((await plan({}, probed)).one(latchType))).toBe("absent: not set up");
     expect(probed).toHaveBeenCalledTimes(1);
     // What is known is checked all the same.
     await expect(plan({ readTimeoutSeconds: 60 })).rejects.toThrow(/readTimeoutSeconds: expected at least 900/);

@@ -4,6 +4,7 @@ import * as tls from "@pulumi/tls";
 import { stringify } from "yaml";
 import { AgentTlsMode } from "../../components/rancher/helmValues";
 import { RancherRelease, RancherReleaseArgs } from "../../components/rancher/rancherRelease";
+import { said } from "../probes";
 import { record, RecordOptions, secret, unknown } from "./recorder";
 import { findingOf, isLatch } from "./stackMocks";
 
@@ -99,7 +100,7 @@ const kubeconfig = stringify({
 test("objects changed behind Pulumi's back make Helm run again", async () => {
     const recording = await record(build({ kubeconfig }), {
         mock: resource => (isLatch(resource.name) ? { stdout: "2" } : mock(resource)),
-        call: () => ({ stdout: "Deployment rancher: spec.replicas is 1, expected 3" }),
+        call: () => ({ stdout: said("Deployment rancher: spec.replicas is 1, expected 3") }),
     });
     expect(findingOf(recording.one("command:local:Command", "-drift"))).toBe("Deployment rancher: spec.replicas is 1, expected 3");
     const { inputs } = recording.one("kubernetes:helm.sh/v3:Release");
@@ -114,14 +115,14 @@ test.each([
     ["off", kubeconfig],
     ["enforce", undefined],
 ])("nothing is looked for with drift %s and the kubeconfig %j", async (drift, given) => {
-    const call = jest.fn(() => ({ stdout: "in sync" }));
+    const call = jest.fn(() => ({ stdout: said("in sync") }));
     const recording = await record(build({ drift, kubeconfig: given } as Partial<RancherReleaseArgs>), { mock, call });
     expect(call).not.toHaveBeenCalled();
     expect(recording.resources.map(({ name }) => name)).not.toContain("rancher-drift");
 });
 
 test("a kubeconfig that names a command is not asked for drift", async () => {
-    const call = jest.fn(() => ({ stdout: "in sync" }));
+    const call = jest.fn(() => ({ stdout: said("in sync") }));
     const recording = await record(build({ kubeconfig: kubeconfig.replace(/token: .*/, "exec: { command: get-token }") }), { mock, call });
     expect(call).not.toHaveBeenCalled();
     expect(findingOf(recording.one("command:local:Command", "-drift"))).toBe("in sync");

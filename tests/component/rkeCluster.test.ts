@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { DriftMode } from "../../components/host/drift";
 import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rkeCluster";
+import { said } from "../probes";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
 import { call, findingOf, hostKey, isLatch, mock, packedState, rancherHaArgs, secretTexts, sshKey } from "./stackMocks";
 
@@ -115,14 +116,14 @@ test("what is not known yet of a node is no fault, what is known is checked", as
 
 describe("drift", () => {
     test("warns by default: a repair would run RKE on the whole cluster", async () => {
-        const recording = await build({}, { call: () => ({ stdout: "in sync" }) });
+        const recording = await build({}, { call: () => ({ stdout: said("in sync") }) });
         expect(findingOf(latch(recording))).toBe("in sync");
         expect(Object.keys(latch(recording).inputs.environment)).toEqual(["cluster.yml"]);
     });
 
     test("enforce: what was found makes RKE run again", async () => {
         const found = {
-            call: () => ({ stdout: "node node2: not Ready" }),
+            call: () => ({ stdout: said("node node2: not Ready") }),
             mock: ((r: any) => (isLatch(r.name) ? { stdout: "3" } : mock(r))) as typeof mock,
         };
         const recording = await build({ drift: DriftMode.Enforce }, found);
@@ -132,7 +133,7 @@ describe("drift", () => {
 
     test("an API that is nowhere is lost or not there yet: repaired when that is wanted, and no warning otherwise", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
-        const absent = { call: () => ({ stdout: "absent: no API server runs" }) };
+        const absent = { call: () => ({ stdout: said("absent: no API server runs") }) };
         const observed = async (drift: DriftMode) => findingOf(latch(await build({ drift }, absent)));
         expect([await observed(DriftMode.Enforce), await observed(DriftMode.Warn)]).toEqual(["absent: no API server runs", "in sync"]);
         expect(warn).not.toHaveBeenCalled();

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { brotliCompressSync } from "zlib";
 import { RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../certificates";
+import { said } from "../probes";
 import { Recorded, RecordOptions } from "./recorder";
 
 export const hostname = "rancher.example.com";
@@ -61,7 +62,7 @@ export const mock: NonNullable<RecordOptions["mock"]> = ({ type, name, inputs })
 };
 
 /** Result of every probe: nothing has changed. */
-export const call = () => ({ stdout: "in sync" });
+export const call = () => ({ stdout: said("in sync") });
 
 const roles = ["controlplane" as const, "etcd" as const, "worker" as const];
 

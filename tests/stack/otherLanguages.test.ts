@@ -57,7 +57,7 @@ class Engine {
         this.server.addService(ResourceMonitorService as any, {
             supportsFeature: answer(() => set(new SupportsFeatureResponse(), { setHassupport: true })),
             registerPackage: answer(() => set(new RegisterPackageResponse(), { setRef: "package" })),
-            invoke: answer(() => set(new InvokeResponse(), { setReturn: Struct.fromJavaScript({ stdout: "in sync" }) })),
+            invoke: answer(() => set(new InvokeResponse(), { setReturn: Struct.fromJavaScript({ stdout: "end" }) })),
             registerResource: answer(async request => {
                 await answerTransforms(request);
                 const [type, name] = [request.getType(), request.getName()];

@@ -121,7 +121,7 @@ test("README's example is accepted by the compiler and prints the URL", async ()
         const state = ({ type, name }) => states.find(([of, end]) => of === type && name.endsWith(end))?.[2];
         const mocks = {
             newResource: args => ({ id: args.name + "-id", state: { ...args.inputs, ...state(args) } }),
-            call: () => ({ stdout: "in sync" }),
+            call: () => ({ stdout: "end" }),
         };
         (async () => {
             pulumi.runtime.setAllConfig(config, ["project:sshPrivateKey"]);

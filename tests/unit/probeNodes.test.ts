@@ -2,6 +2,7 @@ import { once } from "events";
 import { createServer, Server } from "https";
 import { AddressInfo, createServer as createTcpServer } from "net";
 import { join } from "path";
+import { findingOf, parseProbe } from "../../components/host/probe";
 import { nodeProgram } from "../../components/host/programs";
 import { run } from "../../lab/process";
 import { issue } from "../certificates";
@@ -52,7 +53,7 @@ async function probe(
 ): Promise<string> {
     answers = { nodes: { items: live.map(node) }, note: known };
     const folder = join(__dirname, "..", "..", "components", "cluster", "runner");
-    const sources = ["kubernetesApi.js", "builtNetwork.js", "probeNodes.js"].map(file => join(folder, file));
+    const sources = ["../../host/runner/probe.js", "kubernetesApi.js", "builtNetwork.js", "probeNodes.js"].map(file => join(folder, file));
     const input = {
         endpoints: ports.map(port => `https://127.0.0.1:${port}`),
         network: wanted,
@@ -62,7 +63,7 @@ async function probe(
     };
     const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input), timeoutSeconds: 20 });
     expect(stderr).toBe("");
-    return stdout;
+    return findingOf(parseProbe(stdout));
 }
 const well = [{ name: "node1" }, { name: "node2" }];
 

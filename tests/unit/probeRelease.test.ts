@@ -3,6 +3,7 @@ import { createServer, Server } from "https";
 import { AddressInfo } from "net";
 import { join } from "path";
 import { gzipSync } from "zlib";
+import { findingOf, parseProbe } from "../../components/host/probe";
 import { nodeProgram } from "../../components/host/programs";
 import { run } from "../../lab/process";
 import { issue } from "../certificates";
@@ -68,12 +69,14 @@ async function probe(objects: Record<string, unknown>, stored: unknown = release
     live = { "/api/v1/namespaces/cattle-system/secrets": stored, ...objects };
     refused = [];
     const components = join(__dirname, "..", "..", "components");
-    const sources = [join(components, "cluster", "runner", "kubernetesApi.js"), join(components, "rancher", "runner", "probeRelease.js")];
+    const sources = ["host/runner/probe.js", "cluster/runner/kubernetesApi.js", "rancher/runner/probeRelease.js"].map(file =>
+        join(components, file),
+    );
     const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const input = { access: { endpoint, ca: ca.certificate, token: "token" }, release: { name: "rancher", namespace: "cattle-system" } };
     const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input) });
     expect([stderr, refused]).toEqual(["", []]);
-    return stdout;
+    return findingOf(parseProbe(stdout));
 }
 
 test("objects that an apply would not change are in sync", async () => {

@@ -3,16 +3,17 @@ async function main({ endpoints, network, ...access }) {
     const problems = [];
     for (const endpoint of endpoints) {
         try {
-            return void process.stdout.write(await compare(kubernetesApi({ endpoint, ...access }), network));
+            return void process.stdout.write(probeText(await compare(kubernetesApi({ endpoint, ...access }), network)));
         } catch (error) {
             problems.push(error.message);
         }
     }
     const absent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
-    process.stdout.write(`${absent ? "absent: no API server runs" : "unreachable"}: ${problems.join("; ")}`);
+    const reason = problems.join("; ");
+    process.stdout.write(probeText(absent ? { absent: `no API server runs: ${reason}` } : { unreachable: reason }));
 }
 
-/** `in sync`, a line for each thing that differs, or `refused: ` and what cannot be had. */
+/** What of the cluster is not as RKE left it, and what cannot be had. */
 async function compare(get, network) {
     // RKE's own note of what it did: what the configuration asks for now may be a change that is still to come.
     const [{ items }, note] = await Promise.all([
@@ -24,14 +25,14 @@ async function compare(get, network) {
     ]);
     const state = Buffer.from(note.data["full-cluster-state"] ?? "", "base64").toString("utf8") || "{}";
     const rkeConfig = JSON.parse(state).currentState?.rkeConfig;
-    if (!rkeConfig) return "RKE's state in the cluster (kube-system/full-cluster-state): missing";
+    if (!rkeConfig) return { finding: "RKE's state in the cluster (kube-system/full-cluster-state): missing" };
     const changes = networkChanges(rkeConfig, network);
-    if (changes.length > 0) return `refused: ${[...changes, networkAdvice].join("\n")}`;
+    if (changes.length > 0) return { refused: [...changes, networkAdvice] };
     const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role }) => ({
         name: hostnameOverride || address,
         roles: [...role].sort(),
     }));
-    return differences(items, nodes, rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "")).join("\n") || "in sync";
+    return { finding: differences(items, nodes, rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "")) };
 }
 
 function differences(found, wanted, kubeletVersion) {

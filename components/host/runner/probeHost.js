@@ -1,8 +1,11 @@
 async function main({ host, program }) {
     try {
-        const result = await withSshAgent([host.privateKey], env => sshProgram(env, host, program, "probe", 20));
-        process.stdout.write(result.code === 0 ? result.stdout.trim() : `unreachable: probe ended with exit code ${result.code}`);
+        const { code, stdout, stderr } = await withSshAgent([host.privateKey], env => sshProgram(env, host, program, "probe", 20));
+        const last = stderr.trim().split("\n").pop();
+        process.stdout.write(
+            code === 0 ? stdout : probeText({ unreachable: `the probe ended with exit code ${code}${last ? `: ${last}` : ""}` }),
+        );
     } catch (error) {
-        process.stdout.write(`unreachable: ${error.message}`);
+        process.stdout.write(probeText({ unreachable: error.message }));
     }
 }

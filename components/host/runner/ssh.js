@@ -35,6 +35,9 @@ async function withSshAgent(privateKeys, work) {
     }
 }
 
+/** The program's first line of output: what stands before it is what a login shell says. */
+const beginning = "=== pulumi-rancher-ha ===";
+
 /** Runs a shell program with a verb on a host as root; resolves to { code, stdout, stderr } and rejects when SSH itself fails. */
 async function sshProgram(env, host, program, verb, timeoutSeconds) {
     const name = host.port === 22 ? host.host : `[${host.host}]:${host.port}`;
@@ -69,10 +72,11 @@ async function sshProgram(env, host, program, verb, timeoutSeconds) {
             host.host,
             remote,
         ],
-        { env, input: program, timeoutSeconds: timeoutSeconds + 10 },
+        { env, input: `echo '${beginning}'\n${program}`, timeoutSeconds: timeoutSeconds + 10 },
     );
     if (result.code === 255 || result.code === null) throw new Error(sshReason(host, result.stderr));
-    return result;
+    const begins = result.stdout.indexOf(`${beginning}\n`);
+    return { ...result, stdout: begins < 0 ? "" : result.stdout.slice(begins + beginning.length + 1) };
 }
 
 function sshReason(host, stderr) {

@@ -90,21 +90,22 @@ recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
 
 probe() {
     if [ ! -e "$state/manifest" ] && ! obstacle=$( (check_host && check_foreign) 2>&1); then
-        echo "refused: $obstacle"
+        echo "$obstacle" | tell refused
+        echo end
         return
     fi
-    echo "facts:$(installed nginx && echo " nginx=$(nginx_version)")$(! grep -q . "$current/keepalived.conf" 2>/dev/null || virtual_ip_fact)"
-    if [ -e "$state/manifest" ]; then
-        found=$(differences)
-        echo "${found:-in sync}"
-    else
-        echo "not installed"
-    fi
+    ! installed nginx || echo "fact nginx $(nginx_version)"
+    ! grep -q . "$current/keepalived.conf" 2>/dev/null || virtual_ip_fact
+    if [ -e "$state/manifest" ]; then differences | tell finding; else echo "not set up" | tell absent; fi
+    echo end
 }
+
+# Makes each line one of a probe (host/probe.ts).
+tell() { sed "s/^/$1 /"; }
 
 virtual_ip_fact() {
     address=$(sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf")
-    if holds_virtual_ip "$address"; then echo " virtual-ip=held"; else echo " virtual-ip=free"; fi
+    if holds_virtual_ip "$address"; then echo "fact virtual-ip held"; else echo "fact virtual-ip free"; fi
 }
 
 destroy() {

@@ -1,37 +1,41 @@
 // Asks the Kubernetes API what a server-side apply of the release's manifest would change: a dry run, nothing is written.
 const { gunzipSync } = require("zlib");
 
-async function main({ access, release: { name, namespace } }) {
-    const api = kubernetesApi(access);
+async function main({ access, release }) {
     try {
-        const selector = encodeURIComponent(`owner=helm,name=${name}`);
-        const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
-        const status = secret => secret.metadata.labels.status;
-        const pending = items.find(secret => status(secret).startsWith("pending-"));
-        if (pending) {
-            const { name: record, labels } = pending.metadata;
-            return void process.stdout.write(
-                `revision ${labels.version} of the release is ${labels.status}: a run of Helm was ended in the middle, and Helm refuses ` +
-                    `every change until \`kubectl --namespace ${namespace} delete secret ${record}\``,
-            );
-        }
-        const deployed = items.filter(secret => status(secret) === "deployed");
-        if (deployed.length === 0)
-            return void process.stdout.write(
-                `absent: Helm has no deployed release ${name} in ${namespace}; one that was uninstalled comes back with pulumi up --refresh`,
-            );
-        const version = secret => Number(secret.metadata.labels.version);
-        const newest = deployed.reduce((one, other) => (version(one) > version(other) ? one : other));
-        // Helm encodes what it hands to Kubernetes, which encodes it once more.
-        const packed = Buffer.from(Buffer.from(newest.data.release, "base64").toString("utf8"), "base64");
-        const { manifest } = JSON.parse(gunzipSync(packed).toString("utf8"));
-        const paths = resourcePaths(api, namespace);
-        const objects = manifest.split(/^---.*$/m).filter(text => /^kind:/m.test(text));
-        const found = await Promise.all(objects.map(async text => changes(api, await paths(text), text)));
-        process.stdout.write(found.flat().sort().join("\n") || "in sync");
+        process.stdout.write(probeText(await look(kubernetesApi(access), release)));
     } catch (error) {
-        process.stdout.write(`unreachable: ${error.message}`);
+        process.stdout.write(probeText({ unreachable: error.message }));
     }
+}
+
+async function look(api, { name, namespace }) {
+    const selector = encodeURIComponent(`owner=helm,name=${name}`);
+    const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
+    const status = secret => secret.metadata.labels.status;
+    const pending = items.find(secret => status(secret).startsWith("pending-"));
+    if (pending) {
+        const { name: record, labels } = pending.metadata;
+        return {
+            finding:
+                `revision ${labels.version} of the release is ${labels.status}: a run of Helm was ended in the middle, and Helm refuses ` +
+                `every change until \`kubectl --namespace ${namespace} delete secret ${record}\``,
+        };
+    }
+    const deployed = items.filter(secret => status(secret) === "deployed");
+    if (deployed.length === 0)
+        return {
+            absent: `Helm has no deployed release ${name} in ${namespace}; one that was uninstalled comes back with pulumi up --refresh`,
+        };
+    const version = secret => Number(secret.metadata.labels.version);
+    const newest = deployed.reduce((one, other) => (version(one) > version(other) ? one : other));
+    // Helm encodes what it hands to Kubernetes, which encodes it once more.
+    const packed = Buffer.from(Buffer.from(newest.data.release, "base64").toString("utf8"), "base64");
+    const { manifest } = JSON.parse(gunzipSync(packed).toString("utf8"));
+    const paths = resourcePaths(api, namespace);
+    const objects = manifest.split(/^---.*$/m).filter(text => /^kind:/m.test(text));
+    const found = await Promise.all(objects.map(async text => changes(api, await paths(text), text)));
+    return { finding: found.flat().sort() };
 }
 
 /** A function that tells where an object of a manifest is in the API; each group is asked once for its resources. */

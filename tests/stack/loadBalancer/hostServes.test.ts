@@ -11,7 +11,7 @@ const lab = disposable(testLab());
 let lb: LoadBalancerHost;
 beforeAll(async () => {
     lb = await LoadBalancerHost.start(lab);
-    expect(await lb.probe()).toBe("not installed");
+    expect(await lb.probe()).toBe("absent: not set up");
     await lb.apply();
 });
 afterAll(() => LoadBalancerHost.stop(lb));
@@ -143,7 +143,7 @@ describe("destroy", () => {
         expect(await lb.state()).toBe(lb.pristine);
         expect((await lb.destroy()).said).toBe("lb2: nothing to remove\n");
         expect(await lb.state()).toBe(lb.pristine);
-        expect(await lb.probe()).toBe("not installed");
+        expect(await lb.probe()).toBe("absent: not set up");
     });
 
     test("leaves a package of ours that another came to need, and says so", async () => {

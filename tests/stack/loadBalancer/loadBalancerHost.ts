@@ -4,10 +4,10 @@ import { readFileSync } from "fs";
 import { RequestListener } from "http";
 import { join } from "path";
 import { HostConnection } from "../../../components/host/connection";
+import { findingOf, parseProbe } from "../../../components/host/probe";
 import { nodeProgram } from "../../../components/host/programs";
 import { Vrrp } from "../../../components/loadBalancer/keepalivedConf";
 import { hostScript, probeScript } from "../../../components/loadBalancer/nginxLoadBalancer";
-import { parseObservation } from "../../../components/loadBalancer/observation";
 import { NginxSettings, nginxSettingsSchema } from "../../../components/loadBalancer/schema";
 import { LabHost } from "../../../lab/host";
 import { HostName } from "../../../lab/inventory";
@@ -178,7 +178,9 @@ export class LoadBalancerHost {
 
     /** Runs the probe once, over a connection that differs in this. */
     async probeOnce(changes: Partial<HostConnection> = {}): Promise<string> {
-        const sources = ["ssh.js", "probeHost.js"].map(file => join(__dirname, "..", "..", "..", "components", "host", "runner", file));
+        const sources = ["ssh.js", "probe.js", "probeHost.js"].map(file =>
+            join(__dirname, "..", "..", "..", "components", "host", "runner", file),
+        );
         const input = nodeProgram(sources, {
             host: { ...this.connection, ...changes },
             program: probeScript({ hosts: [this.connection], takeOver: false }, 0),
@@ -186,7 +188,7 @@ export class LoadBalancerHost {
         const { stdout, stderr } = await run("node", ["-", "probe"], { input, timeoutSeconds: 120 });
         this.heard.push(stdout, stderr);
         this.saidNoKey();
-        return parseObservation(stdout).findings;
+        return findingOf(parseProbe(stdout));
     }
 
     /** Returns what a run could change: contents, modes, owners, links, packages, kernel settings, the service. */

@@ -1,0 +1,6 @@
+/** What a probe prints for one finding: `in sync`, or one that begins with `absent: `, `unreachable: ` or `refused: `, or a difference. */
+export function said(finding: string, facts: Record<string, string> = {}): string {
+    const [, word = "finding", text = finding] = /^(absent|unreachable|refused): ([^]*)$/.exec(finding) ?? [];
+    const lines = finding === "in sync" ? [] : text.split("\n").map(line => `${word} ${line}`);
+    return [...Object.entries(facts).map(([name, value]) => `fact ${name} ${value}`), ...lines, "end"].join("\n");
+}
