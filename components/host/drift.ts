@@ -19,6 +19,11 @@ export interface DriftArgs {
     mode: DriftMode;
     /** Runs the probe. Called only when the mode needs a finding. */
     observe: () => pulumi.Output<Probe>;
+    /**
+     * Returns lines on what the live system was last made of, where `desired` makes another: a change that is still to come, or a system
+     * that was set back. Default none. Called when there is a system to compare.
+     */
+    outdated?: (found: Probe) => pulumi.Input<string[]>;
     /** Files the host should hold, for the reader of a preview: text of public files, digests of secret ones. */
     desired: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
@@ -29,15 +34,28 @@ export interface DriftArgs {
  */
 export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomResourceOptions): pulumi.Output<number> {
     if (args.mode === DriftMode.Off) return pulumi.output(0);
-    const finding = args.observe().apply(found => {
+    const finding = args.observe().apply((found): pulumi.Output<string> => {
         const finding = findingOf(found);
         if (found.state === "unreachable") needsAttention(`${name}: drift is not known: ${found.reason}`);
-        else if (args.mode === DriftMode.Enforce) return folded(finding);
-        else if (found.state === "changed") needsAttention(`${name}: not as configured:\n${finding}`);
+        else if (args.mode === DriftMode.Enforce) {
+            const outdated = pulumi.output((found.state !== "absent" && args.outdated?.(found)) || []);
+            return outdated.apply(lines => folded(lines.length === 0 ? finding : [...found.findings, ...lines].join("\n")));
+        } else if (found.state === "changed") needsAttention(`${name}: not as configured:\n${finding}`);
         else if (found.state === "absent") void pulumi.log.info(`${name}: ${finding}`);
-        return "in sync";
+        return pulumi.output("in sync");
     });
     return driftLatch(name, { finding, desired: pulumi.output(args.desired).apply(asEnvironment) }, opts);
+}
+
+/**
+ * Warns in a preview of a system that was set back and is only watched. The result of its command is known there unless the command is
+ * going to run: then what is outdated is a change that is still to come.
+ */
+export function warnOfSetBack(name: string, mode: DriftMode, outdated: pulumi.Input<string[]>, result: pulumi.Output<unknown>): void {
+    if (mode !== DriftMode.Warn || !pulumi.runtime.isDryRun()) return;
+    pulumi.all([outdated, result]).apply(([lines]) => {
+        if (lines.length > 0) needsAttention(`${name}: not as last applied:\n${lines.join("\n")}`);
+    });
 }
 
 /** Breaks long lines, because a preview cuts each line of a changed value at 150 characters. */

@@ -3,7 +3,7 @@ import * as tls from "@pulumi/tls";
 import { execFileSync } from "child_process";
 import { createHash } from "crypto";
 import { isDeepStrictEqual } from "util";
-import { driftEpoch, DriftMode } from "../../components/host/drift";
+import { driftEpoch, DriftMode, warnOfSetBack } from "../../components/host/drift";
 import { parseProbe } from "../../components/host/probe";
 import { said } from "../probes";
 import { record, RecordOptions, secret, unknown } from "./recorder";
@@ -172,4 +172,34 @@ test("long lines of a finding are broken, because a preview cuts them at 150 cha
     const finding = findingOf((await build(words.join(" "))).one(latchType)) as string;
     expect(finding.split(/\s+/)).toEqual(words);
     for (const line of finding.split("\n")) expect(line.length).toBeLessThan(150);
+});
+
+describe("what the system was last made of is not what is wanted", () => {
+    class SetBack extends pulumi.ComponentResource {
+        constructor(mode: DriftMode, result: pulumi.Output<unknown>) {
+            super("test:index:SetBack", "host");
+            const outdated = ["release 1, expected 2"];
+            const observe = () => pulumi.output(parseProbe(said("nginx: not running")));
+            driftEpoch("host-drift", { mode, observe, outdated: () => outdated, desired: {} }, { parent: this });
+            warnOfSetBack("host-drift", mode, outdated, result);
+        }
+    }
+    const known = () => pulumi.output("done");
+    const pending = () => new tls.PrivateKey("pending", { algorithm: "ECDSA" }).publicKeyPem;
+    const plan = (mode: DriftMode, result: () => pulumi.Output<unknown>, preview = true) =>
+        record(() => new SetBack(mode, result()), { preview, mock: preview ? undefined : () => ({ stdout: "0", publicKeyPem: "key" }) });
+    const warnings = () => jest.mocked(pulumi.log.warn).mock.calls.map(([text]) => text);
+
+    test("enforce: it is part of the finding", async () =>
+        expect(findingOf((await plan(DriftMode.Enforce, known)).one(latchType))).toBe("nginx: not running\nrelease 1, expected 2"));
+
+    test.each<[string, () => pulumi.Output<unknown>, boolean, boolean]>([
+        ["a preview of no change: it was set back", known, true, true],
+        ["a preview of a change: that is still to come", pending, true, false],
+        ["an update: its change was made", known, false, false],
+    ])("warn, %s", async (_what, result, preview, told) => {
+        await plan(DriftMode.Warn, result, preview);
+        const text = "needs attention: host-drift: not as last applied:\nrelease 1, expected 2";
+        expect(warnings().includes(text)).toBe(told);
+    });
 });
