@@ -179,12 +179,14 @@ test("the example in Pulumi YAML gives its component what the schema asks for", 
     expect(registered.map(({ name }) => name)).toContain("rancher-server");
 });
 
-test("the example in Pulumi YAML comes up with the CLI, and the preview after it is empty", async () => {
+test("the example in Pulumi YAML, after `pulumi package add`, comes up, and the preview after it is empty", async () => {
     const program = join(folder, "program");
     mkdirSync(program);
     const text = readFileSync(join(repository, "tests/fixtures/yaml/Pulumi.yaml"), "utf8");
-    writeFileSync(join(program, "Pulumi.yaml"), text.replace("../../..", join(folder, "clone")));
+    writeFileSync(join(program, "Pulumi.yaml"), text.replace(/packages:\n.*\n/, ""));
     const stack = new Stack(lab, { program, config: {} });
+    const added = await stack.cli(["package", "add", join(folder, "clone")], {}, program);
+    expect({ code: added.code, output: added.code === 0 ? "" : added.output }).toEqual({ code: 0, output: "" });
     const up = await stack.up();
     expect({ code: up.code, output: up.code === 0 ? "" : up.output }).toEqual({ code: 0, output: "" });
     expect((await stack.outputs()).caCertificate).toContain("BEGIN CERTIFICATE");

@@ -158,11 +158,15 @@ describe("clients", () => {
         expect(await lb.sh("nginx -T 2>/dev/null | grep -c so_keepalive=30s:10s:3")).toBe("2\n");
         const socket = await lb.client.openWebSocket();
         // The kernel's own default is two hours.
-        const within = (filter: string, seconds: number) =>
-            until(`a keep-alive timer of ${seconds} s on ${filter}`, 60, async () => {
-                const timers = [...(await lb.sh(`ss -Htno state established '${filter}'`)).matchAll(/timer:\(keepalive,([\d.]+)sec,/g)];
+        const within = async (filter: string, seconds: number) => {
+            let found = "";
+            const isSet = async () => {
+                found = await lb.sh(`ss -Htno state established '${filter}'`);
+                const timers = [...found.matchAll(/timer:\(keepalive,([\d.]+)sec,/g)];
                 return timers.length > 0 && timers.every(timer => Number(timer[1]) <= seconds);
-            });
+            };
+            await until("keep-alive timers", 240, isSet).catch(() => expect([seconds, found]).toBe("all connections within seconds"));
+        };
         await within(`sport = :443 and dst ${lab.gateway}`, 30);
         await within(`dport = :${lb.upstream.port}`, 6);
         expect(await echo(socket, "still there")).toBe("still there");
