@@ -1,0 +1,87 @@
+import { existsSync, readFileSync, writeFileSync } from "fs";
+import { join } from "path";
+import { repository } from "../../lab/inventory";
+import { Finished } from "../../lab/pulumi";
+
+/** A change by hand, behind Pulumi's back. */
+export interface Tampering {
+    /** Its row's name. */
+    what: string;
+    make: () => Promise<unknown>;
+    /** What a preview says of it; `<name>` stands for a word that differs from run to run. */
+    words: string;
+    /** Flags without which a preview does not see it, and up does not heal it. Default none. */
+    flags?: string[];
+    /** Takes the change back, where up must not: a person decides. */
+    undo?: () => Promise<unknown>;
+}
+
+/** What a table of drift needs of a stack. */
+interface Tampered {
+    preview: (flags: string[]) => Promise<Finished>;
+    up: (flags: string[]) => Promise<Finished>;
+}
+
+const file = join(repository, "docs", "drift.md");
+
+/** One section of docs/drift.md: each row is a change that was made, looked for and healed. */
+export class DriftTable {
+    private readonly rows: string[][] = [];
+
+    constructor(
+        private readonly section: string,
+        private readonly stack: Tampered,
+    ) {}
+
+    /** Makes all these changes, previews, heals, previews again, and notes a row for each. Expects every change to be seen and healed. */
+    async round(...tamperings: Tampering[]): Promise<void> {
+        const flags = tamperings.flatMap(({ flags: own = [] }) => own);
+        for (const { make } of tamperings) await make();
+        const seen = unfolded((await this.stack.preview(["--diff", ...flags])).output);
+        const healed = await this.stack.up(flags);
+        for (const { undo } of tamperings) await undo?.();
+        const after = await this.stack.preview(["--expect-no-changes", ...flags]);
+        const said = unfolded(after.output);
+        const found = tamperings.map(tampering => ({ ...tampering, seen: says(seen, tampering.words), left: says(said, tampering.words) }));
+        expect(found.filter(one => !one.seen).map(({ what, words }) => ({ what, words, seen }))).toEqual([]);
+        expect({ code: healed.code, output: healed.code === 0 ? "" : healed.output }).toEqual({ code: 0, output: "" });
+        expect({
+            code: after.code,
+            left: found.filter(({ left }) => left).map(({ what }) => what),
+            output: after.code === 0 ? "" : said,
+        }).toEqual({ code: 0, left: [], output: "" });
+        for (const { what, words, undo } of found) {
+            const [sees, heals] = flags.length === 0 ? ["yes", "yes"] : [`with \`${flags.join(" ")}\``, `with \`${flags.join(" ")}\``];
+            this.rows.push([
+                what,
+                sees,
+                `\`${words.replaceAll("|", "\\|")}\``,
+                undo ? "no: a person decides" : heals,
+                undo ? "once undone" : "yes",
+            ]);
+        }
+    }
+
+    /** Writes the section. A page that differs is written, and the test fails until it is committed. */
+    write(): void {
+        const before = existsSync(file) ? readFileSync(file, "utf8") : "";
+        const [begin, end] = [`<!-- ${this.section} -->\n`, `<!-- end of ${this.section} -->`];
+        const head = ["changed by hand", "seen in a preview", "its words", "healed by `up`", "next preview empty"];
+        const lines = [head, head.map(() => "---"), ...this.rows].map(cells => `| ${cells.join(" | ")} |\n`);
+        const [from, to] = [before.indexOf(begin), before.indexOf(end)];
+        if (from < 0 || to < from) throw new Error(`expected ${begin.trim()} and ${end} in docs/drift.md`);
+        const after = `${before.slice(0, from + begin.length)}\n${lines.join("")}\n${before.slice(to)}`;
+        if (after !== before) writeFileSync(file, after);
+        expect({ "docs/drift.md": after === before ? "as committed" : "written anew: look at it and commit it" }).toEqual({
+            "docs/drift.md": "as committed",
+        });
+    }
+}
+
+/** What a preview says, with the lines that it breaks made whole. */
+const unfolded = (output: string) => output.replace(/\n[ +~]+/g, " ");
+
+function says(output: string, words: string): boolean {
+    const pattern = words.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replace(/<[\w ]+>/g, "\\S+");
+    return new RegExp(pattern).test(output);
+}

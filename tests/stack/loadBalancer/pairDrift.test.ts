@@ -1,0 +1,103 @@
+import { DriftTable } from "../driftTable";
+import { disposable, testLab } from "../fixtures";
+import { Pair } from "./pair";
+
+// What is changed by hand on the hosts of a pair: seen in a preview, healed by up. Several changes at once: a round takes half a minute.
+jest.setTimeout(10 * 60_000);
+
+const lab = disposable(testLab());
+let pair: Pair;
+let table: DriftTable;
+const on = (host: "lb1" | "lb2", script: string) => () => lab.host(host).sh(script);
+const [conf, files] = ["/etc/nginx/nginx.conf", "/etc/nginx/rancher-ha"];
+
+beforeAll(async () => {
+    pair = await Pair.start(lab);
+    await pair.up();
+    table = new DriftTable("load balancer hosts", {
+        preview: flags => pair.stack.preview({}, flags),
+        up: () => pair.stack.tryUp(),
+    });
+});
+afterAll(() => Pair.stop(pair));
+
+test("files, modes, services and settings of a host", () =>
+    table.round(
+        {
+            what: "nginx.conf edited",
+            make: on("lb1", `sed -i --follow-symlinks 's/least_conn;/ip_hash;/' ${conf}`),
+            words: `${conf}: content changed`,
+        },
+        {
+            what: "certificate edited",
+            make: on("lb1", `sed -i '2s/./x/' ${files}/fullchain.pem`),
+            words: `${files}/fullchain.pem: content changed`,
+        },
+        {
+            what: "key readable by everybody",
+            make: on("lb1", `chmod 644 ${files}/privkey.pem`),
+            words: `${files}/privkey.pem: mode and owner 644 root:root, expected 600 root:root`,
+        },
+        {
+            what: "file with kernel settings removed",
+            make: on("lb1", "rm /etc/sysctl.d/zz-rancher-ha.conf"),
+            words: "/etc/sysctl.d/zz-rancher-ha.conf: missing",
+        },
+        {
+            what: "kernel setting changed",
+            make: on("lb1", "sysctl -q -w net.ipv4.tcp_retries2=15"),
+            words: "kernel setting net.ipv4.tcp_retries2: 15, expected 5",
+        },
+        {
+            what: "NGINX disabled",
+            make: on("lb1", "systemctl -q disable nginx 2>/dev/null"),
+            words: "nginx.service: disabled, expected enabled",
+        },
+        {
+            what: "keepalived.conf edited",
+            make: on("lb1", "sed -i 's/priority .*/priority 1/' /etc/keepalived/keepalived.conf"),
+            words: "/etc/keepalived/keepalived.conf: content changed",
+        },
+        {
+            what: "a file in place of the link to nginx.conf",
+            make: on("lb2", `sed -i 's/least_conn;/least_conn; /' ${conf}`),
+            words: `${conf}: no longer a link to rancher-ha/nginx.conf`,
+        },
+        {
+            what: "key replaced",
+            make: on("lb2", `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 >${files}/privkey.pem 2>/dev/null`),
+            words: `${files}/privkey.pem: content changed`,
+        },
+        {
+            what: "key owned by NGINX's user",
+            make: on("lb2", `chown www-data:www-data ${files}/privkey.pem`),
+            words: `${files}/privkey.pem: mode and owner 600 www-data:www-data, expected 600 root:root`,
+        },
+        {
+            what: "drop-in of the unit edited",
+            make: on("lb2", "echo >>/etc/systemd/system/nginx.service.d/rancher-ha.conf"),
+            words: "/etc/systemd/system/nginx.service.d/rancher-ha.conf: content changed",
+        },
+        {
+            what: "NGINX stopped",
+            make: on("lb2", "systemctl stop nginx; systemctl reset-failed nginx"),
+            words: "nginx.service: inactive, expected active",
+        },
+        {
+            what: "keepalived stopped",
+            make: on("lb2", "systemctl stop keepalived"),
+            words: "keepalived.service: inactive, expected active",
+        },
+    ));
+
+test("what a host lost", () =>
+    table.round(
+        {
+            what: "package removed",
+            make: on("lb1", "dpkg --purge nginx >/dev/null 2>&1"),
+            words: "nginx: version none, expected <version>",
+        },
+        { what: "link to the release removed", make: on("lb2", `rm ${files}`), words: `${conf}: missing` },
+    ));
+
+test("the page says what was found", () => table.write());
