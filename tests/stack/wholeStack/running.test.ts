@@ -1,4 +1,4 @@
-import { spawn } from "child_process";
+import { spawn, spawnSync } from "child_process";
 import { once } from "events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
 import { createServer } from "http";
@@ -21,10 +21,17 @@ const env = { TMPDIR: temporary };
 let main: MainStack;
 let outputs: Record<string, any>;
 let secrets: string[];
+/** Command lines of all processes while the stack came up. */
+const commandLines = new Set<string>();
 
 beforeAll(async () => {
     main = await MainStack.start(lab);
-    await main.succeeds("up", { env });
+    const looking = setInterval(() => {
+        spawnSync("ps", ["-eo", "args"], { encoding: "utf8" })
+            .stdout.split("\n")
+            .forEach(line => commandLines.add(line));
+    }, 1000);
+    await main.succeeds("up", { env }).finally(() => clearInterval(looking));
     outputs = await main.stack.outputs();
     secrets = await main.secrets();
 }, 15 * 60_000);
@@ -221,8 +228,12 @@ describe("host aliases of a downstream cluster's agents", () => {
     });
 });
 
-test("no secret of the runs stands in an output, a log or a file outside the encrypted state", async () => {
+test("no secret of the runs is in an output, a log, a command line or a file outside the encrypted state", async () => {
     expect(secrets.length).toBeGreaterThan(6);
+    // What the CLI and its plugins log at the most.
+    const log = await main.succeeds("preview", { env, flags: ["-v=9", "--logtostderr", "--logflow"] });
+    expect(log.output).toMatch(/^I\d{4} /m);
+    expect([...commandLines].join("\n")).toContain("rke up --config");
     const files = (path: string): string[] =>
         readdirSync(path).flatMap(name => {
             const file = join(path, name);
@@ -237,6 +248,7 @@ test("no secret of the runs stands in an output, a log or a file outside the enc
     const texts: [string, string][] = [
         ...main.printed.map((text, index): [string, string] => [`output ${index}`, text]),
         ["exported state", JSON.stringify(await main.stack.exported())],
+        ["command lines", [...commandLines].join("\n")],
         ...written.map((file): [string, string] => [file, readFileSync(file, "utf8")]),
     ];
     expect(texts.filter(([, text]) => secrets.some(secret => text.includes(secret))).map(([where]) => where)).toEqual([]);
