@@ -6,6 +6,7 @@ const cache = join(__dirname, "..", "node_modules", ".cache");
 /** Says where the time went when a run had a lab, and keeps the line by which a run is judged for .ci/run, which prints it last. */
 module.exports = class Reporter {
     onRunStart() {
+        mkdirSync(dirname(process.env.LAB_TIMES), { recursive: true });
         rmSync(process.env.LAB_TIMES, { force: true });
     }
 

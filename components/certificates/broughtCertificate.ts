@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { dnsNameSchema } from "../host/connection";
+import { needsAttention } from "../attention";
 import { validated, whenKnown } from "../validation";
-import { checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, withoutRoot } from "./pem";
+import { checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, warnDays, withoutRoot } from "./pem";
 import {
     Certificate,
     CertificateArgs,
@@ -53,8 +54,6 @@ export const broughtCertificateSchema = z
         reportProblems(problems, context);
     }, whenKnown(knownFilesSchema));
 
-const warnDays = 30;
-
 /** A certificate that somebody else issued, checked in every preview. Warns thirty days before it ends. */
 export class BroughtCertificate extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM as a server sends it. */
@@ -70,9 +69,9 @@ export class BroughtCertificate extends pulumi.ComponentResource implements Serv
         super("pulumi-rancher-ha:index:BroughtCertificate", name, {}, opts);
         const files = validated(this, `BroughtCertificate ${name}`, broughtCertificateSchema, args);
         // Certificates are public, even when they come in one secret together with the key: a reader of a preview wants to see them.
-        this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain }) => {
-            const days = daysLeft(certificateChain);
-            if (days < warnDays) void pulumi.log.warn(`The certificate ends in ${days} days: bring a new one.`, this);
+        this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain, secondCertificate }) => {
+            this.warnOfEnd("certificate", certificateChain);
+            if (secondCertificate) this.warnOfEnd("second certificate", secondCertificate.certificateChain);
             return withoutRoot(certificateChain);
         });
         this.privateKey = pulumi.secret(files.privateKey).apply(keyAlone);
@@ -84,6 +83,11 @@ export class BroughtCertificate extends pulumi.ComponentResource implements Serv
         }
         this.caCertificate = pulumi.unsecret(files).apply(({ caCertificate }) => normalizePem(caCertificate ?? ""));
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
+    }
+
+    private warnOfEnd(what: string, chain: string): void {
+        const days = daysLeft(chain);
+        if (days < warnDays) needsAttention(`The ${what}, or an intermediate of it, ends in ${days} days: bring a new one.`, this);
     }
 }
 

@@ -116,6 +116,9 @@ export function withoutRoot(certificateChain: string): string {
     return sent.map(block => `${block.text}\n`).join("");
 }
 
+/** Days before the end of a certificate in which it is warned of. */
+export const warnDays = 30;
+
 /** Days from `now` to the end of the certificate that ends first. */
 export function daysLeft(certificateChain: string, now = new Date()): number {
     const ends = splitPem(certificateChain).map(block => Date.parse(new X509Certificate(block.text).validTo));

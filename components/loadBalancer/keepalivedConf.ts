@@ -18,7 +18,8 @@ export interface Vrrp {
  * authentication (RFC 5798 removed it); packets of others than the peer are dropped instead.
  *
  * A host that comes back does not take the address again: every move of it cuts all WebSockets (50 of 50 in measurements). A
- * dead NGINX is told by systemd at once; one that is frozen is found by the check. `@interface@` is put in on the host.
+ * dead NGINX is told by systemd at once; one that is frozen, or reaches no node while the peer does, is found by a check.
+ * `@interface@` and `@virtual_ip_interface@` are put in on the host.
  */
 export function keepalivedConf(vrrp: Vrrp): string {
     return `# Managed by Pulumi (pulumi-rancher-ha): changes made here are undone.
@@ -36,6 +37,13 @@ vrrp_script nginx_answers {
     fall 2
     rise 2
     init_fail
+}
+vrrp_script reaches_a_node {
+    script "${nodeCheckFile}"
+    interval 5
+    timeout 12
+    fall 3
+    rise 2
 }
 track_file nginx_down {
     file "${downFile}"
@@ -55,10 +63,11 @@ vrrp_instance rancher {
         ${vrrp.peer}
     }
     virtual_ipaddress {
-        ${vrrp.virtualIp}/32 dev @interface@
+        ${vrrp.virtualIp}/32 dev @virtual_ip_interface@
     }
     track_script {
         nginx_answers
+        reaches_a_node
     }
     track_file {
         nginx_down
@@ -76,6 +85,23 @@ export const healthCheck = (statusPort: number) => `#!/bin/bash
 exec 3<>/dev/tcp/127.0.0.1/${statusPort} || exit 1
 printf 'GET /healthz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3
 read -r -t 1 line <&3 && [[ $line == *" 200 "* ]]
+`;
+
+/** Where `nodeCheck` is on the host. */
+const nodeCheckFile = "/usr/local/sbin/rancher-ha-reaches-a-node";
+
+/**
+ * Fails when no node answers this host and one answers the peer. No priority instead: with `nopreempt` a host keeps the virtual IP
+ * whatever its priority is. NGINX itself answers 502 and 504 for nodes that it does not reach.
+ */
+export const nodeCheck = (hostname: string, peer: string) => `#!/bin/bash
+# Managed by Pulumi (pulumi-rancher-ha)
+answers() {
+    status=$(printf 'GET /ping HTTP/1.0\\r\\nHost: ${hostname}\\r\\n\\r\\n' |
+        timeout 5 openssl s_client -quiet -connect "$1:443" -servername ${hostname} 2>/dev/null | sed -n '1s/^HTTP[^ ]* \\([0-9]*\\).*/\\1/p')
+    case $status in "" | 502 | 504) return 1 ;; esac
+}
+answers 127.0.0.1 || ! answers ${peer}
 `;
 
 /** Tells keepalived at once when NGINX ends, however it ends. */

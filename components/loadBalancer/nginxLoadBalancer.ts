@@ -4,16 +4,17 @@ import * as random from "@pulumi/random";
 import { join } from "path";
 import { needsAttention } from "../attention";
 import { hostProgram, observeHost } from "../host/commands";
+import { warnDays } from "../certificates/pem";
 import { CertificateArgs } from "../certificates/serverCertificate";
 import { HostConnectionArgs } from "../host/connection";
-import { driftEpoch, DriftMode } from "../host/drift";
+import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
 import { Probe } from "../host/probe";
 import { shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { refuseOutputs, validated } from "../validation";
 import { Vrrp } from "./keepalivedConf";
 import { certificateFiles, mostWorkerConnections, upgradeGains } from "./nginxConf";
-import { activeHost, pairFault } from "./observation";
+import { activeHost, otherRelease, pairFault } from "./observation";
 import { describeFiles, releaseFiles, releaseOf } from "./release";
 import { nginxLoadBalancerSchema, NginxSettings, Place, placeSchema, TlsVersion } from "./schema";
 
@@ -185,6 +186,13 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         // A preview shows keys as digests, and certificates are public.
         const shown = { ...args, hosts: [], certificateChain: "", privateKey: "", secondCertificate: undefined };
 
+        // The same address in another stack, or below another load balancer, is another owner.
+        const scope = `${stackName()}/${name}`;
+        const owners = args.hosts.map((connection, index) => {
+            const { host } = pulumi.unsecret(pulumi.output(connection));
+            return pulumi.interpolate`${scope}/${name}-host-${index + 1}@${host}`;
+        });
+
         // The order in which a pair is changed depends on who holds the virtual IP, whatever is done about drift.
         const observations =
             mode === DriftMode.Off && args.hosts.length < 2
@@ -192,7 +200,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 : args.hosts.map((_, index) =>
                       observeHost(
                           place.hosts[index],
-                          place.apply(known => probeScript(known, index)),
+                          pulumi.all([place, owners[index]]).apply(([known, owner]) => probeScript(known, index, owner)),
                           `NginxLoadBalancer ${name}`,
                           this,
                       ),
@@ -211,11 +219,14 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             // From the arguments: all that is validated is unknown as long as a node is.
             const { host: identity } = pulumi.unsecret(pulumi.output(connection));
             const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
+            // A digest of public files.
+            const release = pulumi.unsecret(pulumi.all([settings, vrrp])).apply(known => releaseOf(...known));
             const epoch = driftEpoch(
                 `${name}-drift-${index + 1}`,
                 {
                     mode,
                     observe: () => observations[index],
+                    outdated: found => release.apply(wanted => otherRelease(found, wanted)),
                     desired: secretAs(
                         shown,
                         pulumi.all([settings, vrrp]).apply(known => describeFiles(releaseFiles(...known))),
@@ -223,9 +234,9 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 },
                 child,
             );
-            const owner = pulumi.interpolate`${resource}@${identity}`;
+            const owner = owners[index];
             const program = pulumi.all([owner, settings, epoch, vrrp]).apply(parts => hostScript(...parts));
-            return hostProgram(
+            const command = hostProgram(
                 resource,
                 { connection: settings.hosts[index], identity, program, timeoutSeconds: 600 },
                 {
@@ -235,6 +246,11 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                     deleteBeforeReplace: args.hosts.length > 1,
                 },
             );
+            if (mode !== DriftMode.Off) {
+                const outdated = pulumi.all([observations[index], release]).apply(known => otherRelease(...known));
+                warnOfSetBack(resource, mode, outdated, command.stdout);
+            }
+            return command;
         });
 
         const done = pulumi.all(commands.map(({ id }) => id));
@@ -269,6 +285,12 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
     }
 }
 
+/** Returns ORGANIZATION/PROJECT/STACK. The organization of a local backend is `organization`; mocks of a user's own test have none. */
+function stackName(): string {
+    const organization = pulumi.runtime.getEngine() ? pulumi.getOrganization() : "organization";
+    return [organization, pulumi.getProject(), pulumi.getStack()].join("/");
+}
+
 function vrrpOf(settings: NginxSettings, index: number, routerId: number): Vrrp {
     const { address, advertIntervalSeconds } = settings.virtualIp!;
     const [own, peer] = [settings.hosts[index].host, settings.hosts[1 - index].host];
@@ -281,8 +303,10 @@ const lastLine = (text: string) => text.trim().split("\n").pop()!;
 const scripts = ["host", "packages", "original", "release", "drift", "verbs"].map(name => join(__dirname, "host", `${name}.sh`));
 
 /** The program that says what on a host differs from what was last applied, or why it cannot become a load balancer. */
-export function probeScript({ hosts, virtualIp, takeOver }: Place, index: number): string {
+export function probeScript({ hosts, virtualIp, takeOver }: Place, index: number, owner: string): string {
     return shellProgram(scripts, {
+        owner,
+        warn_days: String(warnDays),
         take_over: takeOver ? "yes" : "",
         own_address: hosts[index].host,
         virtual_ip: virtualIp?.address ?? "",

@@ -1,6 +1,6 @@
 import { Probe } from "../host/probe";
 
-/** Facts that the probe of a host tells: `nginx`, its version, and `virtual-ip`, `held` or `free` on a host of a pair. */
+/** Facts that the probe of a host tells: `nginx`, its version, `release`, and `virtual-ip`, `held` or `free` on a host of a pair. */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 
 /** The host that users reach now: it is changed last. */
@@ -20,4 +20,10 @@ export function pairFault(virtualIp: string, hosts: string[], probes: Probe[]): 
         ? `no host holds the virtual IP ${virtualIp}: users get no answer. Look at \`journalctl -u keepalived -u nginx\` on ${hosts.join(" and ")}`
         : `both ${hosts.join(" and ")} hold the virtual IP ${virtualIp}: they do not hear each other, and each answers a part of the users. ` +
               "Let VRRP (IP protocol 112) pass between them";
+}
+
+/** Tells of a host that serves another release than the configuration makes: the change is still to come, or the host was set back. */
+export function otherRelease({ state, facts: { release } }: Probe, wanted: string): string[] {
+    if (state === "unreachable" || release === undefined || release === wanted) return [];
+    return [`release ${release}, expected ${wanted}, which this configuration makes`];
 }

@@ -1,6 +1,6 @@
 import { createHash } from "crypto";
 import { dirname } from "path";
-import { downSignal, healthCheck, keepalivedConf, Vrrp } from "./keepalivedConf";
+import { downSignal, healthCheck, keepalivedConf, nodeCheck, Vrrp } from "./keepalivedConf";
 import { nginxConf, sysctls } from "./nginxConf";
 import { NginxSettings } from "./schema";
 
@@ -30,7 +30,8 @@ function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: stri
     const files: ReleaseFiles = {
         "nginx.conf": nginxConf(settings, release),
         "sysctl.conf": sysctls(settings),
-        "nginx.service.conf": `${managed}[Service]\nRestart=on-failure\nRestartSec=1\n${vrrp ? downSignal : ""}`,
+        // Without a limit of starts: certificates that are kept on the host may come late.
+        "nginx.service.conf": `${managed}[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=on-failure\nRestartSec=1\n${vrrp ? downSignal : ""}`,
     };
     if (certificateChain && privateKey) Object.assign(files, pem(certificateChain, privateKey, ""));
     if (secondCertificate) Object.assign(files, pem(secondCertificate.certificateChain, secondCertificate.privateKey, "-2"));
@@ -39,6 +40,7 @@ function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: stri
         files["keepalived.conf"] = keepalivedConf(vrrp);
         files["keepalived.service.conf"] = `${managed}[Service]\nRestart=always\nRestartSec=1\n`;
         files["nginx-answers"] = healthCheck(settings.statusPort);
+        files["reaches-a-node"] = nodeCheck(settings.hostname, vrrp.peer);
     }
     return files;
 }
@@ -85,7 +87,7 @@ fault=
 find_fault() {
     certificate=$(openssl x509 -noout -pubkey -in ${certificateChain} 2>/dev/null) || { echo "is not readable"; return; }
     [ "$certificate" = "$(openssl pkey -pubout -in ${privateKey} 2>/dev/null)" ] || { echo "does not belong to the key ${privateKey}"; return; }
-    openssl x509 -noout -checkend 0 -in ${certificateChain} >/dev/null || { echo "has expired"; return; }
+    openssl verify -partial_chain -trusted ${certificateChain} ${certificateChain} >/dev/null 2>&1 || { echo "has expired or is not valid yet"; return; }
     openssl x509 -noout -checkhost ${hostname} -in ${certificateChain} | grep -q 'does match' || { echo "does not cover ${hostname}"; return; }
     nginx -t -q 2>/dev/null || echo "is refused by NGINX, see nginx -t"
 }
@@ -98,7 +100,7 @@ for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
     if [ -z "$fault" ]; then
         now=$(sha256sum <${certificateChain})
         [ "$now" != "$(cat "$loaded" 2>/dev/null)" ] || exit 0
-        systemctl reload nginx
+        systemctl try-reload-or-restart nginx
         echo "$now" >"$loaded"
     fi
 done

@@ -53,8 +53,13 @@ const nginxTuningSchema = z.strictObject({
     extraDirectives: extraDirectivesSchema.prefault({}),
 });
 
+const isOfAHost = (address: string) => {
+    const first = Number(address.split(".")[0]);
+    return first > 0 && first !== 127 && first < 224;
+};
+
 const virtualIpSchema = z.strictObject({
-    address: z.ipv4("expected an IPv4 address"),
+    address: z.ipv4("expected an IPv4 address").refine(isOfAHost, "expected the address of a host, not one of 0/8, 127/8 or above 223"),
     advertIntervalSeconds: z.number().min(0.02).max(10).default(0.1),
     routerId: z.number().int().min(1).max(255).optional(),
 });

@@ -137,7 +137,7 @@ describe("another address is another host", () => {
         const owners = ["lb-host-1", "lb-host-2"].map(
             name => /owner='(.*)'/.exec(recording.one(commandType, name).inputs.stdin.secret)![1],
         );
-        expect(owners).toEqual(["lb-host-1@192.0.2.21", "lb-host-2@192.0.2.22"]);
+        expect(owners).toEqual(["1@192.0.2.21", "2@192.0.2.22"].map(end => `organization/project/stack/lb/lb-host-${end}`));
     });
 });
 

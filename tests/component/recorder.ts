@@ -93,6 +93,7 @@ export async function record(build: () => pulumi.Resource, options: RecordOption
             "project",
             "stack",
             options.preview ?? false,
+            "organization",
         );
         // Mocks refuse transforms; the recorder answers them as the engine does.
         (state as any).getStore().supportsTransforms = true;

@@ -122,6 +122,7 @@ async function construct(component: string, inputs: Record<string, unknown>): Pr
     const request = new ConstructRequest() as any;
     request.setProject("project");
     request.setStack("stack");
+    request.setOrganization("organization");
     request.setDryrun(true);
     request.setMonitorendpoint(address);
     request.setType(`pulumi-rancher-ha:index:${component}`);

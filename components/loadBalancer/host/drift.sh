@@ -38,8 +38,33 @@ manifest() {
 differences() {
     while read -r key before; do
         now=$(value "$key" "$before")
-        [ "$now" = "$before" ] || describe "$key" "$before" "$now"
+        [ "$now" = "$before" ] || same_minor "$key" "$before" "$now" || describe "$key" "$before" "$now"
     done <"$state/manifest"
+}
+
+# Tells whether two versions of a package are both of one minor version, as after a security update: KEY BEFORE NOW.
+same_minor() {
+    case $1 in package:*) [ "$(minor "$2")" = "$(minor "$3")" ] ;; *) false ;; esac
+}
+minor() { echo "$1" | sed 's/^[0-9]*://; s/^\([0-9]*\.[0-9]*\).*/\1/'; }
+
+# Lists what an apply does not repair, because only a person can judge it.
+warnings() {
+    for unit in $(units "$current"); do
+        for file in $(systemctl show -p DropInPaths --value "$unit"); do
+            echo "$places" | grep -q " $file " ||
+                echo "$unit: the drop-in $file is not of this stack and may change how it runs. Remove it, or keep it knowingly"
+        done
+    done
+    sed -n 's/^pair:\([^:]*\):.* .*/\1/p' "$state/manifest" | while read -r chain; do
+        [ -r "$chain" ] || continue
+        dates=$(openssl x509 -noout -dates -in "$chain" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /')
+        if ! openssl verify -partial_chain -trusted "$chain" "$chain" >/dev/null 2>&1; then
+            echo "$chain is valid from $dates, and the clock of this host says $(date -u): users get an error. Look at the tool that renews it"
+        elif ! openssl x509 -noout -checkend "$((warn_days * 86400))" -in "$chain" >/dev/null; then
+            echo "$chain is valid until ${dates#* to }, less than $warn_days days. Look at the tool that renews it"
+        fi
+    done
 }
 
 # KEY BEFORE NOW

@@ -78,8 +78,29 @@ open_files() {
 
 has_ipv6() { [ -e /proc/net/if_inet6 ]; }
 
+# Prints the main process of NGINX. After an upgrade on the fly systemd still names the old one until that ends.
+nginx_main() { cat /run/nginx.pid 2>/dev/null || systemctl show -p MainPID --value nginx; }
+
+# Tells whether process PID belongs to nginx.service: PID.
+is_of_nginx() { grep -qs '/nginx\.service$' "/proc/$1/cgroup"; }
+
+# Lists listeners of other processes on the ports of the load balancer.
+foreign_listeners() {
+    ss -Hltnp 'sport = :80 or sport = :443' | sed 's/ \+/ /g' | while read -r listener; do
+        for process in $(echo "$listener" | grep -o 'pid=[0-9]*' | cut -d= -f2); do
+            is_of_nginx "$process" || { echo "$listener"; break; }
+        done
+    done
+}
+
 # The interface that carries this host's own address.
 interface() { ip -o -4 address show to "$own_address" | awk '{ print $2; exit }'; }
+# Prints the interface of the smallest network of this host that holds the virtual IP, with that network.
+virtual_ip_network() {
+    ip -4 route show to match "$virtual_ip" scope link | awk '
+        { split($1, network, "/"); if (network[2] + 0 >= widest + 0) { widest = network[2]; found = $0 } }
+        END { if (found != "") print found }' | sed 's/^\([^ ]*\) dev \([^ ]*\).*/\2 \1/'
+}
 holds_virtual_ip() { ip -o -4 address show to "$1" | grep -q .; }
 
 # What stands in the way of this host being a load balancer, found before anything is touched.
@@ -101,7 +122,7 @@ check_host() {
         }
         [ -z "$other" ] || fail "expected no NGINX or that of the package nginx, found $other ($(dpkg -S "$other" 2>/dev/null | cut -d: -f1 | grep . || echo "of no package")). Install the package nginx in its place, or choose another host. Nothing was changed"
     fi
-    others=$(ss -Hltnp 'sport = :80 or sport = :443' | grep -v "pid=$(systemctl show -p MainPID --value nginx)," | sed 's/ \+/ /g' || true)
+    others=$(foreign_listeners)
     [ -z "$others" ] || fail "ports 80 and 443 must be free for NGINX, found another process on them:
 $others
 Stop it, or choose another host. Nothing was changed"
@@ -110,7 +131,18 @@ Stop it, or choose another host. Nothing was changed"
 
 check_network() {
     [ -n "$(interface)" ] || fail "expected the address $own_address on an interface of this host, found $(ip -o -4 address show scope global | awk '{ print $4 }' | tr '\n' ' '). Give the host by the address that its peer sees. Nothing was changed"
-    case $(ip -4 route get "$virtual_ip" 2>&1) in
-    *" via "* | *unreachable*) fail "expected the virtual IP $virtual_ip in a network of this host, found it behind a router: $(ip -4 route get "$virtual_ip" 2>&1 | head -n 1). Choose an address of $(interface)'s network. Nothing was changed" ;;
+    network=$(virtual_ip_network)
+    [ -n "$network" ] || fail "expected the virtual IP $virtual_ip in a network of this host, found $(ip -o -4 address show scope global | awk '{ print $2 " " $4 }' | paste -sd, | sed 's/,/, /g'). Choose an address of one of these networks. Nothing was changed"
+    case "${network#* } $(ip -4 route get "$virtual_ip" 2>&1)" in
+    "$virtual_ip/"* | *" broadcast "*) fail "expected an address of a host as the virtual IP, found $virtual_ip, which is the network ${network#* } itself or its broadcast address. Choose another one. Nothing was changed" ;;
     esac
+}
+
+# Refuses a host that is kept by another load balancer, of this stack or another one. Owners are
+# ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS; earlier versions noted RESOURCE@ADDRESS alone.
+check_owner() {
+    recorded=$(recorded_owner)
+    case $recorded in */*) ;; *) return 0 ;; esac
+    [ "${recorded%/*}" = "${owner%/*}" ] || [ -n "$take_over" ] ||
+        fail "expected no load balancer of another stack, found that of $recorded. To apply ${owner%/*} here would take the host from its users. Correct the address, or set takeOver to take the host over. Nothing was changed"
 }

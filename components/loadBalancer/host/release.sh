@@ -11,7 +11,8 @@ certificate.service /etc/systemd/system/rancher-ha-certificate.service 644
 reload-certificate /usr/local/sbin/rancher-ha-reload-certificate 755
 keepalived.conf /etc/keepalived/keepalived.conf 644
 keepalived.service.conf /etc/systemd/system/keepalived.service.d/rancher-ha.conf 644
-nginx-answers /usr/local/sbin/rancher-ha-nginx-answers 755"
+nginx-answers /usr/local/sbin/rancher-ha-nginx-answers 755
+reaches-a-node /usr/local/sbin/rancher-ha-reaches-a-node 755"
 
 # The services of a release.
 units() {
@@ -44,7 +45,7 @@ write_stage() {
         case $name in privkey*) umask 077 ;; *) umask 022 ;; esac
         case $name in
         nginx.conf) eval "printf %s \"\$$variable\"" | for_host >"$stage/$name" && [ -s "$stage/$name" ] ;;
-        keepalived.conf) eval "printf %s \"\$$variable\"" | sed "s/@interface@/$(interface)/" >"$stage/$name" && [ -s "$stage/$name" ] ;;
+        keepalived.conf) eval "printf %s \"\$$variable\"" | sed "s/@interface@/$(interface)/; s/@virtual_ip_interface@/$(virtual_ip_network | cut -d' ' -f1)/" >"$stage/$name" && [ -s "$stage/$name" ] ;;
         *) eval "printf %s \"\$$variable\"" >"$stage/$name" ;;
         esac || return 1
     done
@@ -142,7 +143,7 @@ switch() { place_files "$1" "$2" && point "$current" "$2" && point "$conf" ranch
 
 # Makes the services run what lies in place: FROM TO.
 activate() {
-    main=$(systemctl show -p MainPID --value nginx)
+    main=$(nginx_main)
     workers_before=$(cat "/proc/$main/task/$main/children" 2>/dev/null || true)
     systemctl daemon-reload
     # Whatever certificate NGINX had before, it reads it anew.

@@ -28,6 +28,7 @@ finish() {
 
 apply() {
     lock
+    check_owner
     check_host
     check_foreign
     trap finish EXIT
@@ -89,16 +90,20 @@ record() {
 recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
 
 probe() {
-    if [ ! -e "$state/manifest" ] && ! obstacle=$( (check_host && check_foreign) 2>&1); then
+    if ! obstacle=$(obstacle); then
         echo "$obstacle" | tell refused
         echo end
         return
     fi
     ! installed nginx || echo "fact nginx $(nginx_version)"
+    [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
     ! grep -q . "$current/keepalived.conf" 2>/dev/null || virtual_ip_fact
-    if [ -e "$state/manifest" ]; then differences | tell finding; else echo "not set up" | tell absent; fi
+    if [ -e "$state/manifest" ]; then differences | tell finding && warnings | tell warning; else echo "not set up" | tell absent; fi
     echo end
 }
+
+# Says what stands in the way of an apply.
+obstacle() { (if [ -e "$state/manifest" ]; then check_owner; else check_host && check_foreign; fi) 2>&1; }
 
 # Makes each line one of a probe (host/probe.ts).
 tell() { sed "s/^/$1 /"; }
@@ -115,7 +120,7 @@ destroy() {
         return
     fi
     case $(recorded_owner) in
-    "" | "$owner") restore_host ;;
+    "" | "$owner" | "${owner##*/}") restore_host ;;
     *) say "kept: this host belongs to $(recorded_owner) now" ;;
     esac
 }

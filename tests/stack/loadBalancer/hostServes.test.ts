@@ -3,6 +3,7 @@ import { get } from "http";
 import { connect as connectHttp2 } from "http2";
 import { connect as connectTls } from "tls";
 import { disposable, testLab } from "../fixtures";
+import { echo } from "./client";
 import { hostname, LoadBalancerHost, serving, stateFolder } from "./loadBalancerHost";
 
 jest.setTimeout(10 * 60_000);
@@ -67,6 +68,20 @@ describe("a host that serves", () => {
         expect(await look()).toEqual(before);
     });
 
+    test("takes a change after NGINX was upgraded on the fly, while the old process still serves a WebSocket", async () => {
+        const socket = await lb.client.openWebSocket();
+        // As the package scripts of nginx.org do it, and those of Debian.
+        await lb.sh(`kill -USR2 $(cat /run/nginx.pid)
+            for n in $(seq 300); do [ ! -e /run/nginx.pid.oldbin ] || break; sleep 0.2; done
+            kill -QUIT $(cat /run/nginx.pid.oldbin)`);
+        expect(await lb.sh("systemctl show -p MainPID --value nginx")).not.toBe(await lb.sh("cat /run/nginx.pid"));
+        await lb.apply({ readTimeoutSeconds: 3600 });
+        await lb.served();
+        expect(await echo(socket, "still there")).toBe("still there");
+        socket.terminate();
+        await lb.apply();
+    });
+
     test("may be Ubuntu", () =>
         lb.broken(
             "printf 'ID=ubuntu\\nID_LIKE=debian\\n' >/run/os-release; mount --bind /run/os-release /usr/lib/os-release",
@@ -79,12 +94,14 @@ describe("a host that serves", () => {
     });
 
     test("is kept by the destroy of a resource to which it no longer belongs", async () => {
-        const theirs = lb.program().replace(/^owner=.*$/m, "owner=lb-host-2@192.0.2.9");
+        const theirs = lb.program().replace(/^owner=.*$/m, "owner=organization/rancher/production/lb/lb-host-2@192.0.2.9");
         expect(await lb.run("destroy", theirs)).toMatchObject({ code: 0, said: `lb2: kept: this host belongs to ${lb.owner} now\n` });
         await lb.served();
         // Whoever applies has it from then on, even when there is nothing to change.
         expect((await lb.apply(theirs)).said).toBe("lb2: nothing to change\n");
-        expect((await lb.destroy()).said).toBe("lb2: kept: this host belongs to lb-host-2@192.0.2.9 now\n");
+        expect((await lb.destroy()).said).toBe(
+            "lb2: kept: this host belongs to organization/rancher/production/lb/lb-host-2@192.0.2.9 now\n",
+        );
         await lb.apply();
         expect(await lb.probe()).toBe("in sync");
     });

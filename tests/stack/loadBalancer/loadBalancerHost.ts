@@ -58,7 +58,7 @@ export class LoadBalancerHost {
         readonly upstream: Upstream,
     ) {
         this.client = new Client(host.address, hostname, this.ca.certificate);
-        this.owner = `lb-host-1@${host.address}`;
+        this.owner = `organization/rancher/production/lb/lb-host-1@${host.address}`;
     }
 
     /** Starts the host anew, and an upstream beside it. */
@@ -167,23 +167,23 @@ export class LoadBalancerHost {
     }
 
     /** Runs the probe as `observeHost` does and returns its findings. It gives SSH 5 s; on a busy machine it is run again. */
-    async probe(): Promise<string> {
+    async probe(owner = this.owner): Promise<string> {
         let findings = "";
         await until("a probe that reaches the host", 240, async () => {
-            findings = await this.probeOnce();
+            findings = await this.probeOnce({}, owner);
             return !findings.startsWith("unreachable:");
         });
         return findings;
     }
 
     /** Runs the probe once, over a connection that differs in this. */
-    async probeOnce(changes: Partial<HostConnection> = {}): Promise<string> {
+    async probeOnce(changes: Partial<HostConnection> = {}, owner = this.owner): Promise<string> {
         const sources = ["ssh.js", "probe.js", "probeHost.js"].map(file =>
             join(__dirname, "..", "..", "..", "components", "host", "runner", file),
         );
         const input = nodeProgram(sources, {
             host: { ...this.connection, ...changes },
-            program: probeScript({ hosts: [this.connection], takeOver: false }, 0),
+            program: probeScript({ hosts: [this.connection], takeOver: false }, 0, owner),
         });
         const { stdout, stderr } = await run("node", ["-", "probe"], { input, timeoutSeconds: 120 });
         this.heard.push(stdout, stderr);

@@ -63,6 +63,12 @@ export class Pair {
         };
     }
 
+    /** Cuts a member off from the nodes, or gives it the way back. */
+    async nodes(name: HostName, way: "cut" | "free"): Promise<void> {
+        const rule = `OUTPUT -p tcp --dport ${this.upstream.port} -j REJECT --reject-with tcp-reset`;
+        await this.lab.host(name).sh(`iptables ${way === "cut" ? "-A" : "-D"} ${rule}`);
+    }
+
     everywhere(script: string): Promise<string[]> {
         return Promise.all(Pair.members.map(name => this.lab.host(name).sh(script)));
     }
@@ -123,7 +129,8 @@ export class Pair {
     /** Expects the resources of the stack, in their order, to own these hosts. */
     async expectOwners(...names: HostName[]): Promise<void> {
         const owners = await Promise.all(names.map(name => this.lab.host(name).sh(`cat ${stateFolder}/owner`)));
-        expect(owners).toEqual(names.map((name, index) => `lb-host-${index + 1}@${this.lab.host(name).address}\n`));
+        const scope = `organization/load-balancer/${this.lab.name}/lb`;
+        expect(owners).toEqual(names.map((name, index) => `${scope}/lb-host-${index + 1}@${this.lab.host(name).address}\n`));
     }
 
     release(name: HostName): Promise<string> {

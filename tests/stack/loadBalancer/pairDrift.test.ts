@@ -1,3 +1,4 @@
+import { until } from "../../../lab/process";
 import { DriftTable } from "../driftTable";
 import { disposable, testLab } from "../fixtures";
 import { Pair } from "./pair";
@@ -14,9 +15,13 @@ const [conf, files] = ["/etc/nginx/nginx.conf", "/etc/nginx/rancher-ha"];
 beforeAll(async () => {
     pair = await Pair.start(lab);
     await pair.up();
+    const folders = "etc/nginx var/lib/pulumi-rancher-ha etc/sysctl.d etc/systemd/system etc/keepalived usr/local/sbin";
+    await on("lb2", `tar -C / -cf /root/snapshot.tar ${folders}`)();
+    const now = { readTimeoutSeconds: 3600 };
+    await pair.up(now);
     table = new DriftTable("load balancer hosts", {
-        preview: flags => pair.stack.preview({}, flags),
-        up: () => pair.stack.tryUp(),
+        preview: flags => pair.stack.preview(now, flags),
+        up: () => pair.stack.tryUp(now),
     });
 });
 afterAll(() => Pair.stop(pair));
@@ -99,5 +104,46 @@ test("what a host lost", () =>
         },
         { what: "link to the release removed", make: on("lb2", `rm ${files}`), words: `${conf}: missing` },
     ));
+
+test("a host that was set back, and what belongs to others", () => {
+    const dropIn = "/etc/systemd/system/nginx.service.d/override.conf";
+    return table.round(
+        {
+            what: "host set back to an old snapshot",
+            make: on("lb2", "tar -C / -xf /root/snapshot.tar; systemctl daemon-reload; systemctl reload nginx keepalived"),
+            words: "release <release>, expected <release>, which this configuration makes",
+        },
+        {
+            what: "a drop-in of somebody else for NGINX's unit",
+            make: on("lb1", `printf '[Service]\\nNice=5\\n' >${dropIn}; systemctl daemon-reload`),
+            words: `needs attention: NginxLoadBalancer lb: nginx.service: the drop-in ${dropIn} is not of this stack`,
+            undo: on("lb1", `rm ${dropIn}; systemctl daemon-reload`),
+        },
+    );
+});
+
+test("keepalived stopped on both hosts", () =>
+    table.round({
+        what: "keepalived stopped on both hosts",
+        make: () => pair.everywhere("systemctl stop keepalived"),
+        words: "needs attention: no host holds the virtual IP <address>",
+    }));
+
+test("hosts that do not hear each other", () => {
+    const rule = (verb: string) => pair.everywhere(`iptables ${verb} INPUT -p 112 -j DROP`);
+    return table.round({
+        what: "VRRP blocked between the hosts",
+        make: async () => {
+            await rule("-A");
+            await until("both hosts to hold the virtual IP", 240, async () => (await pair.holders()).length === 2);
+            await pair.answers();
+        },
+        words: "needs attention: both <host> and <host> hold the virtual IP <address>",
+        undo: async () => {
+            await rule("-D");
+            await pair.active();
+        },
+    });
+});
 
 test("the page says what was found", () => table.write());

@@ -1,0 +1,48 @@
+import { disposable, testLab } from "../fixtures";
+import { LoadBalancerHost, stateFolder } from "./loadBalancerHost";
+
+// A host belongs to one load balancer of one stack: another one takes it on purpose only.
+jest.setTimeout(10 * 60_000);
+
+const lab = disposable(testLab());
+let lb: LoadBalancerHost;
+let staging: string;
+beforeAll(async () => {
+    lb = await LoadBalancerHost.start(lab);
+    staging = lb.owner.replace("/production/", "/staging/");
+    await lb.apply();
+});
+afterAll(() => LoadBalancerHost.stop(lb));
+
+const ofStaging = (changes = {}) => lb.program(changes).replace(/^owner=.*$/m, `owner='${staging}'`);
+
+test("the same program in another stack is refused in the preview and by apply, and its destroy leaves the host alone", async () => {
+    const words = `lb2: expected no load balancer of another stack, found that of ${lb.owner}.`;
+    expect(await lb.probe(staging)).toContain(`refused: ${words}`);
+    await lb.refuses(ofStaging(), new RegExp(words.replace(/[.]/g, "\\.")));
+    expect((await lb.run("destroy", ofStaging())).said).toContain(`kept: this host belongs to ${lb.owner} now`);
+    expect(await lb.probe()).toBe("in sync");
+    await lb.served();
+});
+
+test("taken over on purpose, it is refused to the stack that had it, whose destroy leaves it alone", async () => {
+    await lb.apply(ofStaging({ takeOver: true }));
+    expect(await lb.probe(staging)).toBe("in sync");
+    expect(await lb.probe()).toContain(`refused: lb2: expected no load balancer of another stack, found that of ${staging}.`);
+    expect((await lb.run("destroy", lb.program())).said).toContain(`kept: this host belongs to ${staging} now`);
+    await lb.served();
+    await lb.apply({ takeOver: true });
+});
+
+test("another resource of the same load balancer may have it: hosts change their places", async () => {
+    await lb.apply(lb.program().replace("/lb-host-1@", "/lb-host-2@"));
+    expect(await lb.sh(`cat ${stateFolder}/owner`)).toContain("/lb-host-2@");
+    await lb.apply();
+});
+
+test("an owner that an earlier version noted, without its stack, is noted anew", async () => {
+    await lb.sh(`echo 'lb-host-1@${lb.host.address}' >${stateFolder}/owner`);
+    expect(await lb.probe()).toBe("in sync");
+    await lb.apply();
+    expect(await lb.sh(`cat ${stateFolder}/owner`)).toBe(`${lb.owner}\n`);
+});
