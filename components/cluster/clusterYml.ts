@@ -46,14 +46,16 @@ export function clusterYml(cluster: RkeClusterSettings): string {
                 http_port: 80,
                 https_port: 443,
                 default_ingress_class: true,
-                // Without it Rancher redirects for ever behind a load balancer that ends TLS.
-                options: { ...cluster.ingressOptions, "use-forwarded-headers": "true" },
+                options: ingressOptions(cluster),
             },
             addon_job_timeout: cluster.addonJobTimeoutSeconds,
         },
         { lineWidth: 0, aliasDuplicateObjects: false },
     );
 }
+
+/** Returns the options of the ingress controller. Without forwarded headers Rancher redirects for ever behind a load balancer that ends TLS. */
+export const ingressOptions = (cluster: RkeClusterSettings) => ({ ...cluster.ingressOptions, "use-forwarded-headers": "true" });
 
 /** The address RKE gives to cluster DNS when the range is the default one, for any range. */
 function tenthAddress(range: string): string {

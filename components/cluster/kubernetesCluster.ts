@@ -17,6 +17,8 @@ export interface KubernetesCluster {
     readonly kubernetesVersion: pulumi.Output<string>;
     /** What built it, as far as Rancher's documentation makes a difference. */
     readonly distribution: Distribution;
+    /** Digest of the cluster's CA: another one is another cluster. Undefined for a cluster that this stack did not build. */
+    readonly identity?: pulumi.Output<string>;
     /** The resource whose deletion ends the cluster and all that runs in it; undefined for a cluster that stays. */
     readonly ready?: pulumi.Resource;
 }

@@ -1,12 +1,14 @@
 import * as pulumi from "@pulumi/pulumi";
+import { createHash } from "crypto";
 import { join } from "path";
 import { observe, runnerProgram } from "../host/commands";
 import { HostConnection } from "../host/connection";
-import { driftEpoch, DriftMode } from "../host/drift";
+import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
+import { Probe } from "../host/probe";
 import { nodeProgram, shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { refuseOutputs, validated } from "../validation";
-import { clusterYml } from "./clusterYml";
+import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker, Distribution, rkeVersion } from "./compatibility";
 import { KubernetesCluster } from "./kubernetesCluster";
 import { hasRole, innerAddress, NetworkPlugin, nodeName, NodeRole, rkeClusterSchema, RkeClusterSettings, TaintEffect } from "./schema";
@@ -92,13 +94,18 @@ export interface RkeClusterArgs {
     addonJobTimeoutSeconds?: pulumi.Input<number>;
     /** Seconds after which a run of RKE is killed. Default 3600. */
     timeoutSeconds?: pulumi.Input<number>;
+    /**
+     * Whether Pulumi refuses to delete the cluster, with all of Rancher's data in its etcd: in `destroy`, and when `cluster` is taken out
+     * of the configuration. Default true. To delete it on purpose, set false, run `pulumi up`, and then delete.
+     */
+    deletionProtection?: boolean;
     /** What to do about nodes changed behind Pulumi's back. Default warn: a repair runs RKE on the whole cluster. */
     drift?: DriftMode;
 }
 
 const sources = (...files: string[]) => files.map(file => join(__dirname, file));
-const runner = sources("../host/runner/ssh.js", "runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/rke.js");
-const probe = sources("../host/runner/probe.js", "runner/kubernetesApi.js", "runner/builtNetwork.js", "runner/probeNodes.js");
+const runner = sources("../host/runner/ssh.js", "runner/kubernetesApi.js", "runner/builtCluster.js", "runner/rke.js");
+const probe = sources("../host/runner/probe.js", "runner/kubernetesApi.js", "runner/builtCluster.js", "runner/probeNodes.js");
 
 /** The RKE run may take as long as its own limit; this bounds the process around it. */
 const outerTimeoutSeconds = 4 * 3600;
@@ -115,33 +122,40 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     readonly apiEndpoint: pulumi.Output<string>;
     readonly kubernetesVersion: pulumi.Output<string>;
     readonly distribution: Distribution = Distribution.Rke;
+    readonly identity: pulumi.Output<string>;
     readonly ready: pulumi.Resource;
 
     constructor(name: string, args: RkeClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RkeCluster", name, {}, opts);
-        refuseOutputs(this, `RkeCluster ${name}`, { drift: args.drift });
-        const { drift, ...rest } = args;
-        const cluster = validated(this, `RkeCluster ${name}`, rkeClusterSchema, args.drift === undefined ? rest : args);
+        const { drift, deletionProtection = true } = args;
+        refuseOutputs(this, `RkeCluster ${name}`, { drift, deletionProtection });
+        const cluster = validated(this, `RkeCluster ${name}`, rkeClusterSchema, args);
         const child = { parent: this };
+        const kept = { ...child, protect: deletionProtection };
 
         const pki = runnerProgram(
             `${name}-pki`,
-            { program: cluster.apply(pkiProgram), timeoutSeconds: 180, secretResult: true },
-            // Made once: running it again would make a second CA.
-            { ...child, ignoreChanges: ["create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"] },
+            // Running it again would make a second CA.
+            { program: cluster.apply(pkiProgram), timeoutSeconds: 180, secretResult: true, once: true },
+            { ...kept, ignoreChanges: ["create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"] },
         );
         const state = pki.stdout.apply(unpackState);
         const mode = drift ?? DriftMode.Warn;
+        const found =
+            mode === DriftMode.Off
+                ? undefined
+                : observe(
+                      pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)),
+                      `RkeCluster ${name}`,
+                      this,
+                  );
+        const outdated = (probe: Probe) => pulumi.unsecret(cluster).apply(settings => lastRun(probe, settings));
         const epoch = driftEpoch(
             `${name}-drift`,
             {
                 mode,
-                observe: () =>
-                    observe(
-                        pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)),
-                        `RkeCluster ${name}`,
-                        this,
-                    ),
+                observe: () => found!,
+                outdated,
                 desired: { "cluster.yml": secretAs({ ...args, sshPrivateKey: undefined }, cluster.apply(clusterYml)) },
             },
             child,
@@ -154,8 +168,9 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
                 timeoutSeconds: outerTimeoutSeconds,
                 secretResult: true,
                 destroy: true,
+                readsLastResult: true,
             },
-            child,
+            kept,
         );
         const rke = runnerProgram(
             `${name}-rke`,
@@ -164,10 +179,17 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
                 timeoutSeconds: outerTimeoutSeconds,
                 secretResult: true,
                 destroy: true,
+                readsLastResult: true,
             },
-            { ...child, dependsOn: nodes },
+            { ...kept, dependsOn: nodes },
         );
+        if (found) warnOfSetBack(`${name}-drift`, mode, found.apply(outdated), rke.stdout);
 
+        this.identity = pulumi
+            .unsecret(state)
+            .apply(({ desiredState }) =>
+                createHash("sha256").update(desiredState.certificatesBundle["kube-ca"].certificatePEM).digest("hex"),
+            );
         this.ready = rke;
         // The id is known in every preview once the cluster exists, the result of a pending run is not.
         // Only the SSH key among the settings is secret.
@@ -186,6 +208,18 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             kubernetesVersion: this.kubernetesVersion,
         });
     }
+}
+
+/** Tells what RKE was last run for, where the configuration asks for something else. */
+function lastRun({ facts }: Probe, { kubernetesVersion, nodes }: RkeClusterSettings): string[] {
+    const addresses = nodes
+        .map(({ address }) => address)
+        .sort()
+        .join();
+    const asked = { "kubernetes-version": kubernetesVersion, nodes: addresses };
+    return Object.entries(asked)
+        .filter(([name, value]) => facts[name] !== undefined && facts[name] !== value)
+        .map(([name, value]) => `${name} of RKE's last run: ${facts[name]}, expected ${value}`);
 }
 
 function endpoint(cluster: RkeClusterSettings): string {
@@ -216,6 +250,8 @@ function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, 
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
         network: cluster.network,
+        kubernetesVersion: cluster.kubernetesVersion,
+        ingressOptions: ingressOptions(cluster),
         nodes: cluster.nodes.map(node => ({
             name: nodeName(node),
             connection: {
@@ -231,6 +267,7 @@ function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, 
             now: "@now@",
             ca_certificate: state.desiredState.certificatesBundle["kube-ca"].certificatePEM,
         }),
+        startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
         removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
         leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
     });
@@ -239,8 +276,11 @@ function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, 
 function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
     const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;
     return nodeProgram(probe, {
-        endpoints: nodeEndpoints(cluster),
+        controlPlane: cluster.nodes
+            .filter(hasRole(NodeRole.ControlPlane))
+            .map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:6443` })),
         network: cluster.network,
+        kubernetesVersion: cluster.kubernetesVersion,
         ca: ca.certificatePEM,
         certificate: admin.certificatePEM,
         key: admin.keyPEM,

@@ -133,6 +133,7 @@ export const rkeClusterSchema = z
         apiServerSans: sans.default([]),
         addonJobTimeoutSeconds: z.number().int().min(30).default(180),
         timeoutSeconds: z.number().int().min(60).default(3600),
+        deletionProtection: z.boolean().default(true),
         drift: z.enum(DriftMode).default(DriftMode.Warn),
     })
     .superRefine(

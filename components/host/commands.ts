@@ -54,7 +54,13 @@ export function hostProgram(
 /** Runs a Node program where Pulumi runs: `apply` on create and update, and `destroy` on delete when asked for. */
 export function runnerProgram(
     name: string,
-    args: ProgramArgs & { destroy?: boolean; environment?: Record<string, pulumi.Input<string>> },
+    args: ProgramArgs & {
+        destroy?: boolean;
+        /** The program reads the result of its last run, in PULUMI_COMMAND_STDOUT. Linux allows 128 KiB there. */
+        readsLastResult?: boolean;
+        /** The program runs once: an update keeps its result. */
+        once?: boolean;
+    },
     opts: pulumi.CustomResourceOptions,
 ): command.local.Command {
     const run = (verb: string) => `exec timeout -k 30 ${args.timeoutSeconds} node - ${verb}`;
@@ -62,8 +68,10 @@ export function runnerProgram(
         name,
         {
             create: run("apply"),
+            update: args.once ? 'printf %s "$PULUMI_COMMAND_STDOUT"' : undefined,
             delete: args.destroy ? run("destroy") : undefined,
             stdin: pulumi.secret(args.program),
+            addPreviousOutputInEnv: Boolean(args.once || args.readsLastResult),
             logging: command.local.Logging.Stderr,
         },
         withSecretResult(args, opts),

@@ -20,8 +20,8 @@ export interface DriftArgs {
     /** Runs the probe. Called only when the mode needs a finding. */
     observe: () => pulumi.Output<Probe>;
     /**
-     * Returns lines on what the live system was last made of, where `desired` makes another: a change that is still to come, or a system
-     * that was set back. Default none. Called when there is a system to compare.
+     * Returns further lines like `outdated` of the probe, where only this program can tell. Default none. Called when there is a system
+     * to compare.
      */
     outdated?: (found: Probe) => pulumi.Input<string[]>;
     /** Files the host should hold, for the reader of a preview: text of public files, digests of secret ones. */
@@ -38,8 +38,11 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
         const finding = findingOf(found);
         if (found.state === "unreachable") needsAttention(`${name}: drift is not known: ${found.reason}`);
         else if (args.mode === DriftMode.Enforce) {
-            const outdated = pulumi.output((found.state !== "absent" && args.outdated?.(found)) || []);
-            return outdated.apply(lines => folded(lines.length === 0 ? finding : [...found.findings, ...lines].join("\n")));
+            const further = pulumi.output((found.state !== "absent" && args.outdated?.(found)) || []);
+            return further.apply(more => {
+                const outdated = [...found.outdated, ...more];
+                return folded(outdated.length === 0 ? finding : [...found.findings, ...outdated].join("\n"));
+            });
         } else if (found.state === "changed") needsAttention(`${name}: not as configured:\n${finding}`);
         else if (found.state === "absent") void pulumi.log.info(`${name}: ${finding}`);
         return pulumi.output("in sync");

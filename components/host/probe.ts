@@ -6,6 +6,7 @@
  *     absent TEXT       there is nothing yet, or nothing any more
  *     fact NAME VALUE   what other parts of the program need to know
  *     finding TEXT      a difference from what is wanted
+ *     outdated TEXT     what it was last made of, where the configuration makes another: a change to come, or it was set back
  *     warning TEXT      what an update does not repair: a person must
  *     end               the last line: without it the text was cut off
  *
@@ -18,6 +19,7 @@ export interface Probe {
     reason: string;
     facts: Record<string, string>;
     findings: string[];
+    outdated: string[];
     warnings: string[];
 }
 
@@ -27,6 +29,7 @@ export function parseProbe(text: string): Probe {
     const told = {
         facts: Object.fromEntries(of("fact").map(fact => /^(\S+) ?(.*)$/.exec(fact)!.slice(1))),
         findings: of("finding"),
+        outdated: of("outdated"),
         warnings: of("warning"),
     };
     const isWhole = lines[lines.length - 1] === "end";

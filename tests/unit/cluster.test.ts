@@ -201,13 +201,14 @@ describe("with the real rke", () => {
 });
 
 describe("the run of rke", () => {
-    const runner = ["host/runner/ssh.js", ...["kubernetesApi", "builtNetwork", "rke"].map(name => `cluster/runner/${name}.js`)].map(file =>
+    const runner = ["host/runner/ssh.js", ...["kubernetesApi", "builtCluster", "rke"].map(name => `cluster/runner/${name}.js`)].map(file =>
         join(__dirname, "..", "..", "components", file),
     );
     const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
     const state = (ca: string, built?: typeof network) => {
         const rkeConfig = {
             nodes: [],
+            kubernetesVersion: "v1.30.14-rancher1-1",
             ...(built && { network: { plugin: built.plugin }, services: { kubeController: built } }),
         };
         return JSON.stringify({
@@ -233,6 +234,7 @@ describe("the run of rke", () => {
             pki: pack(state("the CA")),
             nodes: [],
             network,
+            kubernetesVersion: "v1.30.14-rancher1-1",
             nodeCount: 0,
             etcdCount: 0,
             apiEndpoints: [],
@@ -284,6 +286,13 @@ describe("the run of rke", () => {
     test("other warnings are none", () => {
         const warning = "[reconcile] no control plane node with reachable Kubernetes API endpoint in the cluster found";
         expect(run("cluster", "apply", [line("warning", warning), done]).status).toBe(0);
+    });
+
+    test("what a long run says can be handed to the next, and ends with its error", () => {
+        const lines = Array.from({ length: 3000 }, (_, index) => line("warning", `${index} ${"x".repeat(100)}`));
+        const { stderr } = run("cluster", "apply", [...lines, line("fatal", "the reason")], { code: 1 });
+        expect(stderr.length).toBeLessThan(80_000);
+        expect(stderr).toMatch(/not shown, apart from the end\n[^]*exit code 1[^]* - the reason\n$/);
     });
 
     test("the last fatal line is the reason", () => {

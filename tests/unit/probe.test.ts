@@ -7,8 +7,15 @@ const runner = readFileSync(join(__dirname, "..", "..", "components", "host", "r
 const probeText = runInNewContext(`${runner}; probeText`) as (told: object) => string;
 
 test("what a program tells is what is read, texts of several lines too", () => {
-    const told = { facts: { nginx: "1.30.0", owner: "a b" }, finding: ["one\ntwo", "three"], warning: "look at it" };
-    const probe = { state: "changed", reason: "", facts: told.facts, findings: ["one", "two", "three"], warnings: ["look at it"] };
+    const told = { facts: { nginx: "1.30.0", owner: "a b" }, finding: ["one\ntwo", "three"], outdated: "old", warning: "look at it" };
+    const probe = {
+        state: "changed",
+        reason: "",
+        facts: told.facts,
+        findings: ["one", "two", "three"],
+        outdated: ["old"],
+        warnings: ["look at it"],
+    };
     expect(parseProbe(probeText(told))).toEqual(probe);
     expect(findingOf(parseProbe(probeText(told)))).toBe("one\ntwo\nthree");
 });

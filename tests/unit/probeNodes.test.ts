@@ -2,7 +2,7 @@ import { once } from "events";
 import { createServer, Server } from "https";
 import { AddressInfo, createServer as createTcpServer } from "net";
 import { join } from "path";
-import { findingOf, parseProbe } from "../../components/host/probe";
+import { findingOf, parseProbe, Probe } from "../../components/host/probe";
 import { nodeProgram } from "../../components/host/programs";
 import { run } from "../../lab/process";
 import { issue } from "../certificates";
@@ -12,31 +12,59 @@ const api = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });
 const admin = issue({ name: "kube-admin", by: ca, usage: "clientAuth" });
 const roles = ["controlplane", "etcd", "worker"];
 
+interface Taint {
+    key: string;
+    value?: string;
+    effect: string;
+}
 interface Live {
     name: string;
     roles?: string[];
     ready?: string;
     version?: string;
+    labels?: Record<string, string>;
+    taints?: Taint[];
+    unschedulable?: boolean;
 }
-const node = ({ name, roles: own = roles, ready = "True", version = "v1.30.14" }: Live) => ({
-    metadata: { name, labels: Object.fromEntries(own.map(role => [`node-role.kubernetes.io/${role}`, "true"])) },
+const dedicated = { key: "dedicated", value: "rancher", effect: "NoSchedule" };
+const node = ({
+    name,
+    roles: own = roles,
+    ready = "True",
+    version = "v1.30.14",
+    labels = { zone: "a" },
+    taints = [dedicated],
+    ...spec
+}: Live) => ({
+    metadata: { name, labels: { ...labels, ...Object.fromEntries(own.map(role => [`node-role.kubernetes.io/${role}`, "true"])) } },
+    spec: { ...spec, taints },
     status: { conditions: [{ type: "Ready", status: ready }], nodeInfo: { kubeletVersion: version } },
 });
 const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
 /** What RKE leaves in the cluster after a run for these nodes. */
 const note = (names: string[]) => {
-    const nodes = names.map(name => ({ address: `192.0.2.${name.slice(-1)}`, hostnameOverride: name, role: [...roles].reverse() }));
-    const rkeConfig = { kubernetesVersion: "v1.30.14-rancher1-1", nodes, network, services: { kubeController: network } };
+    const node = { role: [...roles].reverse(), labels: { zone: "a" }, taints: [dedicated] };
+    const nodes = names.map(name => ({ ...node, address: `192.0.2.${name.slice(-1)}`, hostnameOverride: name }));
+    const ingress = { options: { "use-forwarded-headers": "true", "proxy-body-size": "50m" } };
+    const rkeConfig = { kubernetesVersion: "v1.30.14-rancher1-1", nodes, network, ingress, services: { kubeController: network } };
     const state = { currentState: { rkeConfig } };
     return { data: { "full-cluster-state": Buffer.from(JSON.stringify(state)).toString("base64") } };
 };
 
+const healthy = (name: string, status = "True", message = "ok") => ({
+    metadata: { name },
+    conditions: [{ type: "Healthy", status, message }],
+});
+const components = ["scheduler", "controller-manager", "etcd-0", "etcd-1"].map(name => healthy(name));
+const ingress = { data: { "use-forwarded-headers": "true", "proxy-body-size": "50m", other: "1" } };
+
 let server: Server;
+/** Answers by the last part of the path that is asked for. */
 let answers: Record<string, unknown>;
 beforeAll(async () => {
     const options = { cert: api.certificate, key: api.privateKey, ca: ca.certificate, requestCert: true, rejectUnauthorized: true };
     server = createServer(options, (asked, answer) => {
-        const found = answers[asked.url!.includes("secrets") ? "note" : "nodes"];
+        const found = answers[asked.url!.split("/").pop()!];
         answer
             .writeHead(found === undefined ? 404 : typeof found === "number" ? found : 200)
             .end(typeof found === "string" ? found : JSON.stringify(found ?? {}));
@@ -45,26 +73,40 @@ beforeAll(async () => {
 });
 afterAll(() => void server.close());
 
-async function probe(
-    live: Live[],
-    known: unknown = note(["node1", "node2"]),
-    ports = [(server.address() as AddressInfo).port],
-    wanted = network,
-): Promise<string> {
-    answers = { nodes: { items: live.map(node) }, note: known };
+interface Asked {
+    known?: unknown;
+    ports?: number[];
+    wanted?: object;
+    answer?: Record<string, unknown>;
+}
+
+async function look(live: Live[], { known = note(["node1", "node2"]), ports, wanted = {}, answer = {} }: Asked = {}): Promise<Probe> {
+    answers = {
+        nodes: { items: live.map(node) },
+        "full-cluster-state": known,
+        componentstatuses: { items: components },
+        "ingress-nginx-controller": ingress,
+        ...answer,
+    };
     const folder = join(__dirname, "..", "..", "components", "cluster", "runner");
-    const sources = ["../../host/runner/probe.js", "kubernetesApi.js", "builtNetwork.js", "probeNodes.js"].map(file => join(folder, file));
+    const sources = ["../../host/runner/probe.js", "kubernetesApi.js", "builtCluster.js", "probeNodes.js"].map(file => join(folder, file));
     const input = {
-        endpoints: ports.map(port => `https://127.0.0.1:${port}`),
-        network: wanted,
+        controlPlane: (ports ?? [(server.address() as AddressInfo).port]).map((port, index) => ({
+            node: `node${index + 1}`,
+            endpoint: `https://127.0.0.1:${port}`,
+        })),
+        network,
+        kubernetesVersion: "v1.30.14-rancher1-1",
+        ...wanted,
         ca: ca.certificate,
         certificate: admin.certificate,
         key: admin.privateKey,
     };
     const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input), timeoutSeconds: 20 });
     expect(stderr).toBe("");
-    return findingOf(parseProbe(stdout));
+    return parseProbe(stdout);
 }
+const probe = async (live: Live[], asked?: Asked) => findingOf(await look(live, asked));
 const well = [{ name: "node1" }, { name: "node2" }];
 
 test("nodes as RKE left them are in sync, whatever the configuration asks for next", async () => expect(await probe(well)).toBe("in sync"));
@@ -75,32 +117,99 @@ test.each<[string, Live[], string]>([
     ["another version of the kubelet", [well[0], { name: "node2", version: "v1.29.0" }], "node node2: kubelet v1.29.0, expected v1.30.14"],
     ["another role", [well[0], { name: "node2", roles: ["worker"] }], "node node2: roles worker, expected controlplane,etcd,worker"],
     ["a node of somebody else", [...well, { name: "stranger" }], "node stranger: in the cluster, but RKE was not run for it"],
+    ["a label removed", [well[0], { name: "node2", labels: {} }], "node node2: label zone is missing, expected a"],
+    ["a label changed", [well[0], { name: "node2", labels: { zone: "b" } }], "node node2: label zone is b, expected a"],
+    ["a taint removed", [well[0], { name: "node2", taints: [] }], "node node2: taint dedicated=rancher:NoSchedule is missing"],
+    ["a label like a role of another tool", [well[0], { name: "node2", roles: [...roles, "monitoring"] }], "in sync"],
 ])("%s is named", async (_what, live, found) => expect(await probe(live)).toBe(found));
 
-test("RKE's note that is gone is named", async () =>
-    expect(await probe(well, { data: {} })).toBe("RKE's state in the cluster (kube-system/full-cluster-state): missing"));
+test("a cordon and a foreign taint are told to a person, and are no drift", async () => {
+    const system = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
+    const foreign = { key: "maintenance", effect: "NoExecute" };
+    const found = await look([well[0], { name: "node2", unschedulable: true, taints: [dedicated, system, foreign] }]);
+    expect([found.state, ...found.warnings]).toEqual([
+        "in sync",
+        "node node2 is cordoned: no new pod starts there. After its maintenance: kubectl uncordon node2",
+        "node node2 has the taint maintenance=:NoExecute, which is not of this stack",
+    ]);
+});
 
-test("another control plane node is asked when the first does not answer", async () =>
-    expect(await probe(well, undefined, [1, (server.address() as AddressInfo).port])).toBe("in sync"));
+test.each<[string, Record<string, unknown>, string]>([
+    [
+        "a scheduler that is not healthy",
+        { componentstatuses: { items: [healthy("scheduler", "False", "connection refused"), ...components.slice(1)] } },
+        "node node1: scheduler is not healthy",
+    ],
+    [
+        "an etcd member that is not healthy",
+        { componentstatuses: { items: [healthy("etcd-1", "Unknown", 'Get "https://192.0.2.2:2379/health": dial tcp: refused')] } },
+        "etcd of 192.0.2.2: not healthy",
+    ],
+    [
+        "forwarded headers that are no longer trusted",
+        { "ingress-nginx-controller": { data: { "proxy-body-size": "50m" } } },
+        "ConfigMap ingress-nginx/ingress-nginx-controller: use-forwarded-headers is missing, expected true: every page of Rancher is an endless redirect",
+    ],
+    [
+        "another option of the ingress controller",
+        { "ingress-nginx-controller": { data: { ...ingress.data, "proxy-body-size": "1m" } } },
+        "ConfigMap ingress-nginx/ingress-nginx-controller: proxy-body-size is 1m, expected 50m",
+    ],
+])("%s is named", async (_what, answer, found) => expect(await probe(well, { answer })).toBe(found));
+
+test("what RKE was last run for is told as facts", async () =>
+    expect((await look(well)).facts).toEqual({ "kubernetes-version": "v1.30.14-rancher1-1", nodes: "192.0.2.1,192.0.2.2" }));
+
+test.each<[string, RegExp | "in sync"]>([
+    ["v1.30.14-rancher1-2", "in sync"],
+    ["v1.31.1-rancher1-1", "in sync"],
+    [
+        "v1.32.1-rancher1-1",
+        /^refused: kubernetesVersion: expected at most one minor version above v1\.30\.14-rancher1-1.*Upgrade to v1\.31 first$/,
+    ],
+    ["v1.30.13-rancher1-1", /^refused: kubernetesVersion: expected v1\.30\.14-rancher1-1 or newer.*Kubernetes cannot go back/],
+    ["v1.29.15-rancher1-1", /^refused: kubernetesVersion: expected v1\.30\.14-rancher1-1 or newer/],
+])("on Kubernetes 1.30.14, %s: %s", async (kubernetesVersion, found) => {
+    const said = await probe(well, { wanted: { kubernetesVersion } });
+    expect(said).toEqual(found === "in sync" ? found : expect.stringMatching(found));
+});
+
+test("thirty workers take no more questions than three nodes", async () => {
+    const names = Array.from({ length: 30 }, (_, index) => `node${index + 1}`);
+    expect(
+        await probe(
+            names.map(name => ({ name })),
+            { known: note(names) },
+        ),
+    ).toBe("in sync");
+});
+
+test("RKE's note that is gone is named", async () =>
+    expect(await probe(well, { known: { data: {} } })).toBe("RKE's state in the cluster (kube-system/full-cluster-state): missing"));
+
+test("an API server that is gone is named, and another one is asked", async () =>
+    expect(await probe(well, { ports: [1, (server.address() as AddressInfo).port] })).toBe(
+        "node node1: its API server does not answer: https://127.0.0.1:1: ECONNREFUSED",
+    ));
 
 test("one that takes the connection and says nothing does not keep the probe", async () => {
     const silent = createTcpServer();
     await once(silent.listen(0, "127.0.0.1"), "listening");
     const ports = [silent, server].map(each => (each.address() as AddressInfo).port);
-    expect(await probe(well, undefined, ports)).toBe("in sync");
-    expect(await probe(well, undefined, ports.slice(0, 1))).toMatch(/^unreachable: https:\/\/127\.0\.0\.1:\d+: no answer within 5 s$/);
+    expect(await probe(well, { ports })).toMatch(/^node node1: its API server does not answer: \S+ no answer within 5 s$/);
+    expect(await probe(well, { ports: ports.slice(0, 1) })).toMatch(/^unreachable: https:\/\/127\.0\.0\.1:\d+: no answer within 5 s$/);
     silent.close();
 }, 60_000);
 
 test("a network that cannot be changed any more is refused", async () =>
-    expect(await probe(well, undefined, undefined, { ...network, clusterCidr: "10.52.0.0/16" })).toMatch(
+    expect(await probe(well, { wanted: { network: { ...network, clusterCidr: "10.52.0.0/16" } } })).toMatch(
         /^refused: network\.clusterCidr: expected 10\.42\.0\.0\/16, with which the cluster was built, found 10\.52\.0\.0\/16\nIt cannot be changed/,
     ));
 
 test("an answer that is no JSON is not taken for a change", async () =>
-    expect(await probe(well, "<html>")).toMatch(/^unreachable: .* answers something else than the Kubernetes API/));
+    expect(await probe(well, { known: "<html>" })).toMatch(/^unreachable: .* answers something else than the Kubernetes API/));
 
-test.each([
-    ["an API server that refuses", 403, undefined, /^unreachable: https:\/\/127\.0\.0\.1:\d+ answers 403$/],
-    ["no API server", note([]), [1], /^absent: no API server runs: https:\/\/127\.0\.0\.1:1: ECONNREFUSED$/],
-])("%s is told", async (_what, known, ports, words) => expect(await probe(well, known, ports)).toMatch(words));
+test.each<[string, Asked, RegExp]>([
+    ["an API server that refuses", { known: 403 }, /^unreachable: https:\/\/127\.0\.0\.1:\d+ answers 403$/],
+    ["no API server", { ports: [1] }, /^absent: no API server runs: https:\/\/127\.0\.0\.1:1: ECONNREFUSED$/],
+])("%s is told", async (_what, asked, words) => expect(await probe(well, asked)).toMatch(words));

@@ -1,42 +1,91 @@
-// Asks the Kubernetes API for its nodes and compares them with those that RKE was last run for. Read-only, a few seconds.
-async function main({ endpoints, network, ...access }) {
-    const problems = [];
-    for (const endpoint of endpoints) {
-        try {
-            return void process.stdout.write(probeText(await compare(kubernetesApi({ endpoint, ...access }), network)));
-        } catch (error) {
-            problems.push(error.message);
-        }
-    }
-    const absent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
-    const reason = problems.join("; ");
-    process.stdout.write(probeText(absent ? { absent: `no API server runs: ${reason}` } : { unreachable: reason }));
+// Asks the Kubernetes API for the cluster and compares it with what RKE was last run for. Read-only, a few seconds.
+async function main({ controlPlane, ...input }) {
+    process.stdout.write(probeText(await look(controlPlane, input)));
 }
 
-/** What of the cluster is not as RKE left it, and what cannot be had. */
-async function compare(get, network) {
-    // RKE's own note of what it did: what the configuration asks for now may be a change that is still to come.
-    const [{ items }, note] = await Promise.all([
-        get("/api/v1/nodes"),
-        get("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(error => {
-            if (error.status === 404) return { data: {} };
-            throw error;
+/** Asks the API server of each control plane node, which also tells of the scheduler, the controller manager and etcd beside it. */
+async function look(controlPlane, { network, kubernetesVersion, ...access }) {
+    const servers = await Promise.all(
+        controlPlane.map(async ({ node, endpoint }) => {
+            const api = kubernetesApi({ endpoint, ...access });
+            return api("/api/v1/componentstatuses").then(
+                ({ items }) => ({ node, api, items }),
+                error => ({ node, problem: error.message }),
+            );
         }),
+    );
+    const answering = servers.find(({ api }) => api);
+    if (!answering) {
+        const problems = servers.map(({ problem }) => problem);
+        const isAbsent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
+        const reason = problems.join("; ");
+        return isAbsent ? { absent: `no API server runs: ${reason}` } : { unreachable: reason };
+    }
+    try {
+        const found = await compare(answering.api, { network, kubernetesVersion });
+        return { ...found, finding: [...(found.finding ?? []), ...controlPlaneFaults(servers)] };
+    } catch (error) {
+        return { unreachable: error.message };
+    }
+}
+
+/** Lists API servers that do not answer and components that are not healthy. Every API server tells of every etcd member. */
+function controlPlaneFaults(servers) {
+    const lines = servers.flatMap(({ node, problem, items = [] }) => {
+        if (problem) return [`node ${node}: its API server does not answer: ${problem}`];
+        return items.flatMap(({ metadata: { name }, conditions = [] }) => {
+            const ill = conditions.find(({ type, status }) => type === "Healthy" && status !== "True");
+            if (!ill) return [];
+            const [reason] = (ill.message || ill.error || "not healthy").split("\n");
+            const member = /https:\/\/([^/]+):2379/.exec(reason)?.[1];
+            return [name.startsWith("etcd") ? `etcd of ${member ?? name}: not healthy` : `node ${node}: ${name} is not healthy`];
+        });
+    });
+    return [...new Set(lines)];
+}
+
+/** Compares with RKE's own note of what it did: what the configuration asks for now may be a change that is still to come. */
+async function compare(get, wanted) {
+    const unless404 = fallback => error => {
+        if (error.status === 404) return fallback;
+        throw error;
+    };
+    const [{ items }, note, ingress] = await Promise.all([
+        get("/api/v1/nodes"),
+        get("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(unless404({ data: {} })),
+        get("/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller").catch(unless404({})),
     ]);
     const state = Buffer.from(note.data["full-cluster-state"] ?? "", "base64").toString("utf8") || "{}";
     const rkeConfig = JSON.parse(state).currentState?.rkeConfig;
-    if (!rkeConfig) return { finding: "RKE's state in the cluster (kube-system/full-cluster-state): missing" };
-    const changes = networkChanges(rkeConfig, network);
-    if (changes.length > 0) return { refused: [...changes, networkAdvice] };
-    const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role }) => ({
+    if (!rkeConfig) return { finding: ["RKE's state in the cluster (kube-system/full-cluster-state): missing"] };
+    const refused = impossibleChanges(rkeConfig, wanted);
+    if (refused.length > 0) return { refused };
+    const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role, labels = {}, taints = [] }) => ({
         name: hostnameOverride || address,
         roles: [...role].sort(),
+        labels: labels ?? {},
+        taints: (taints ?? []).map(taintText),
     }));
-    return { finding: differences(items, nodes, rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "")) };
+    const kubelet = rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "");
+    return {
+        facts: {
+            "kubernetes-version": rkeConfig.kubernetesVersion,
+            nodes: rkeConfig.nodes
+                .map(({ address }) => address)
+                .sort()
+                .join(),
+        },
+        finding: [...nodeDifferences(items, nodes, kubelet), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
+        warning: nodeWarnings(items, nodes),
+    };
 }
 
-function differences(found, wanted, kubeletVersion) {
-    const role = label => /^node-role\.kubernetes\.io\/(.+)$/.exec(label)?.[1];
+const taintText = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
+/** Kubernetes sets these by itself, and RKE those of its roles. */
+const isSystemTaint = ({ key }) => /^node(-role)?\.kubernetes\.io\//.test(key);
+const rkeRoles = ["controlplane", "etcd", "worker"];
+
+function nodeDifferences(found, wanted, kubeletVersion) {
     const lines = [];
     for (const node of wanted) {
         const live = found.find(item => item.metadata.name === node.name);
@@ -44,8 +93,13 @@ function differences(found, wanted, kubeletVersion) {
             lines.push(`node ${node.name}: missing in the cluster`);
             continue;
         }
-        const roles = Object.keys(live.metadata.labels).map(role).filter(Boolean).sort();
+        const labels = live.metadata.labels ?? {};
+        const roles = rkeRoles.filter(role => `node-role.kubernetes.io/${role}` in labels);
         if (roles.join() !== node.roles.join()) lines.push(`node ${node.name}: roles ${roles.join(",")}, expected ${node.roles.join(",")}`);
+        for (const [key, value] of Object.entries(node.labels))
+            if (labels[key] !== value) lines.push(`node ${node.name}: label ${key} is ${labels[key] ?? "missing"}, expected ${value}`);
+        const taints = (live.spec?.taints ?? []).map(taintText);
+        for (const taint of node.taints) if (!taints.includes(taint)) lines.push(`node ${node.name}: taint ${taint} is missing`);
         const ready = live.status.conditions?.find(condition => condition.type === "Ready")?.status;
         if (ready !== "True") lines.push(`node ${node.name}: not Ready`);
         const version = live.status.nodeInfo.kubeletVersion;
@@ -56,4 +110,27 @@ function differences(found, wanted, kubeletVersion) {
             lines.push(`node ${item.metadata.name}: in the cluster, but RKE was not run for it`);
     }
     return lines;
+}
+
+/** Lists what somebody did to a node on purpose, and RKE does not undo. */
+function nodeWarnings(found, wanted) {
+    return wanted.flatMap(({ name, taints: own }) => {
+        const { unschedulable, taints = [] } = found.find(item => item.metadata.name === name)?.spec ?? {};
+        const foreign = taints.filter(taint => !isSystemTaint(taint) && !own.includes(taintText(taint)));
+        return [
+            ...(unschedulable
+                ? [`node ${name} is cordoned: no new pod starts there. After its maintenance: kubectl uncordon ${name}`]
+                : []),
+            ...foreign.map(taint => `node ${name} has the taint ${taintText(taint)}, which is not of this stack`),
+        ];
+    });
+}
+
+function ingressDifferences({ data = {} }, options) {
+    return Object.entries(options)
+        .filter(([key, value]) => data[key] !== value)
+        .map(([key, value]) => {
+            const effect = key === "use-forwarded-headers" ? ": every page of Rancher is an endless redirect" : "";
+            return `ConfigMap ingress-nginx/ingress-nginx-controller: ${key} is ${data[key] ?? "missing"}, expected ${value}${effect}`;
+        });
 }

@@ -3,8 +3,15 @@ const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
 
 const started = Date.now();
 
+/** The command provider hands all that one run says to the next in one environment string, of which Linux allows 128 KiB. */
+const mostBytes = 60_000;
+let said = 0;
+
 function say(text) {
-    process.stderr.write(`[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`);
+    if (said > mostBytes) return;
+    const line = `[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`;
+    said += Buffer.byteLength(line);
+    process.stderr.write(said > mostBytes ? "What is said from here on is not shown, apart from the end\n" : line);
 }
 
 const pack = state => brotliCompressSync(Buffer.from(state), { params: { [constants.BROTLI_PARAM_LGWIN]: 24 } }).toString("base64");
@@ -75,8 +82,18 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         process.on("exit", stop);
         const result = { warnings: [], fatal: undefined, done: false };
         let last = "";
-        // Also the way to notice that nobody listens any more, because Pulumi was killed: this process ends then, and RKE with it.
-        const quiet = setInterval(() => say(`rke: busy: ${last}`), 5_000);
+        // Notices that nobody listens any more, because Pulumi was killed: the write fails, this process ends, and RKE with it.
+        let quiet;
+        const busy = () => {
+            say(`rke: busy: ${last}`);
+            wait();
+        };
+        // Rarer after two minutes, because of mostBytes.
+        const wait = () => {
+            clearTimeout(quiet);
+            quiet = setTimeout(busy, Date.now() - started < 120_000 ? 5_000 : 60_000);
+        };
+        wait();
         const read = line => {
             const said = parseLine(line);
             if (!said) return;
@@ -85,7 +102,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
             if (said.level === "warning") result.warnings.push(showable(said.text));
             const text = showable(said.text);
             if (said.level !== "info" || (text !== last && !detail.test(text))) {
-                quiet.refresh();
+                wait();
                 say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
             }
             last = text;
@@ -103,7 +120,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         );
         child.on("close", code => {
             clearTimeout(timer);
-            clearInterval(quiet);
+            clearTimeout(quiet);
             process.off("exit", stop);
             resolve({ code, ...result });
         });
@@ -182,11 +199,16 @@ async function preflight(env, input) {
     if (problems.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(problems)}`);
 }
 
+/** Asks an API server as an administrator, by the certificates of an RKE state. */
+function clusterApi(endpoint, state) {
+    const { "kube-ca": ca, "kube-admin": admin } = JSON.parse(state).desiredState.certificatesBundle;
+    return kubernetesApi({ endpoint, ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM });
+}
+
 /** The state that RKE keeps in the cluster, or undefined when the API does not answer. */
 async function stateInCluster(apiEndpoints, pki) {
-    const { "kube-ca": ca, "kube-admin": admin } = JSON.parse(pki).desiredState.certificatesBundle;
     for (const endpoint of apiEndpoints) {
-        const api = kubernetesApi({ endpoint, ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM });
+        const api = clusterApi(endpoint, pki);
         const secret = await api("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(() => undefined);
         const state = secret && Buffer.from(secret.data["full-cluster-state"], "base64").toString("utf8");
         if (state && caOf(state)) return state;
@@ -215,18 +237,32 @@ function removedNodes(state, input) {
     return known.map(node => node.address).filter(address => !wanted.has(address));
 }
 
-function refuseNetworkChange(state, input) {
+function refuseImpossibleChange(state, input) {
     const built = JSON.parse(state).currentState?.rkeConfig;
-    const changes = built ? networkChanges(built, input.network) : [];
-    if (changes.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(changes)}\n${networkAdvice}`);
+    const changes = built ? impossibleChanges(built, input) : [];
+    if (changes.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(changes)}`);
+}
+
+/** Sets the options of the ingress controller: RKE deploys an add-on again only when its own configuration of it changed. */
+async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
+    const patch = { method: "PATCH", type: "application/merge-patch+json", body: JSON.stringify({ data: ingressOptions }) };
+    for (const endpoint of apiEndpoints) {
+        const path = "/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller";
+        const isSet = await clusterApi(endpoint, state)(path, patch).then(
+            () => true,
+            error => say(`the options of the ingress controller are not set: ${error.message}`),
+        );
+        if (isSet) return;
+    }
 }
 
 async function apply(input) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
         await preflight(env, input);
+        (await findings(env, input.nodes, () => input.startProgram)).forEach(say);
         const state = await newestState(input);
-        refuseNetworkChange(state, input);
+        refuseImpossibleChange(state, input);
         removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
         const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
@@ -242,6 +278,7 @@ async function apply(input) {
                 { ...result, warnings: serious },
             );
         }
+        await setIngressOptions(state, input);
         const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
         if (packed.length > 120_000) {
             throw new Error(
@@ -314,6 +351,6 @@ function main(input) {
     process.exitCode = 1;
     work(input).then(
         () => (process.exitCode = 0),
-        error => process.stderr.write(`${error.message}\n`),
+        error => process.stderr.write(`${error.message.slice(-20_000)}\n`),
     );
 }

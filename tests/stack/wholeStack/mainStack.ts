@@ -65,6 +65,11 @@ export class MainStack {
         return this.kept(options, this.stack.destroy);
     }
 
+    /** A destroy as a person does it: with its preview, in which a protected resource ends it. */
+    destroyWithPreview(options: MainRunOptions = {}): Promise<Finished> {
+        return this.kept(options, (flags = [], more) => this.stack.run("destroy", ["--yes", ...flags], more));
+    }
+
     /** An update, a refresh or a destroy that must succeed. */
     async succeeds(verb: "up" | "destroy" | "preview", options: MainRunOptions = {}): Promise<Finished> {
         const finished = await this[verb](options);

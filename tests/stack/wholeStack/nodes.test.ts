@@ -64,6 +64,28 @@ describe("a further worker", () => {
     });
 });
 
+test("a protected cluster is not deleted: by destroy, or when another cluster takes its place in the configuration", async () => {
+    const guarded: Edit = config => {
+        oneNode(config);
+        config.cluster.deletionProtection = true;
+        config.rancher.deletionProtection = true;
+    };
+    const replaced: Edit = config => {
+        delete config.cluster;
+        const { address } = lab.host("node1");
+        const kubeconfig = JSON.stringify({ clusters: [{ name: "other", cluster: { server: `https://${address}:6443` } }] });
+        const existing = { kubeconfig, ingressAddresses: [address], apiEndpoint: `https://${address}:6443`, kubernetesVersion: "v1.30.14" };
+        Object.assign(config, { existingCluster: existing });
+    };
+    await main.succeeds("up", { edit: guarded });
+    for (const refused of [await main.destroyWithPreview({ edit: guarded }), await main.preview({ edit: replaced })]) {
+        expect(refused.code).not.toBe(0);
+        expect(refused.output).toMatch(/cannot be deleted\s+because it is protected/);
+    }
+    await main.isInSync(guarded);
+    await main.succeeds("up", { edit: oneNode });
+});
+
 test("destroy names what it leaves on a node; again, it leaves every host clean", async () => {
     const node = lab.host("node1");
     const create = (...args: string[]) => node.exec(["docker", "create", ...args, "rancher/rke-tools:v0.1.114", "true"]);
