@@ -10,6 +10,7 @@ import { existingClusterSchema } from "./components/cluster/kubernetesCluster";
 import { rkeClusterSchema } from "./components/cluster/schema";
 import { dnsNameSchema, privateKeySchema } from "./components/host/connection";
 import { DriftMode } from "./components/host/drift";
+import { LiveCheck } from "./components/rancher/verification";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
 import { rancherReleaseSchema } from "./components/rancher/rancherRelease";
 import { rancherHaSchema } from "./components/rancherHa";
@@ -49,6 +50,7 @@ type Group = Record<string, any>;
 export const topLevelSchema = z.strictObject({
     hostname: dnsNameSchema,
     drift: z.enum(DriftMode).optional(),
+    liveCheck: z.enum(LiveCheck).optional(),
     ssh: z.strictObject({ privateKey: privateKeySchema, privateKeyFile: z.string(), knownHostsFile: z.string() }).partial().default({}),
     loadBalancer: z.looseObject({ hosts: z.array(z.looseObject({ address: z.string() })) }),
     cluster: z.looseObject({ nodes: z.array(z.looseObject({})) }).optional(),
@@ -119,6 +121,7 @@ export function parseConfig(
     const args = {
         hostname,
         drift: top.drift,
+        liveCheck: top.liveCheck,
         loadBalancer: {
             ...tuning,
             hosts: list(hosts).map(host => {

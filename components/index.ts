@@ -23,5 +23,5 @@ export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAlias
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";
-export { Verification, VerificationArgs } from "./rancher/verification";
+export { LiveCheck, Verification, VerificationArgs } from "./rancher/verification";
 export { HostCertificateArgs, RancherHa, RancherHaArgs } from "./rancherHa";

@@ -12,7 +12,7 @@ import { normalizePem } from "./certificates/pem";
 import { DriftMode } from "./host/drift";
 import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
-import { Verification } from "./rancher/verification";
+import { LiveCheck, Verification } from "./rancher/verification";
 import { describeIssues, refuseOutputs, Refusal } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
@@ -40,6 +40,8 @@ export interface RancherHaArgs {
     rancher: RancherSettingsArgs;
     /** What to do about a load balancer host changed behind Pulumi's back. Default enforce. */
     drift?: DriftMode;
+    /** What to do when Rancher does not answer through the load balancer although nothing was changed: `off`, `warn` or `fail`. Default warn. */
+    liveCheck?: LiveCheck;
 }
 
 // What is of a wrong type, or comes out of another resource, is left to the component that it belongs to.
@@ -131,14 +133,19 @@ export class RancherHa extends pulumi.ComponentResource {
             {
                 kubeconfig: cluster.kubeconfig,
                 // Without it a kubeconfig that is unknown in a preview would plan the replacement of everything in the cluster.
-                clusterIdentifier: name,
+                clusterIdentifier: cluster.identity ?? `${name}-existing`,
                 enableSecretMutable: true,
             },
             child,
         );
         // When the cluster goes, what is in it goes with it: no API server is asked then.
         const inCluster = { parent: this, provider, deletedWith: cluster.ready };
-        const namespace = new k8s.core.v1.Namespace(`${name}-namespace`, { metadata: { name: "cattle-system" } }, inCluster);
+        const namespace = new k8s.core.v1.Namespace(
+            `${name}-namespace`,
+            { metadata: { name: "cattle-system" } },
+            // In a cluster that stays, its deletion would wait for ever for finalizers that only Rancher removes.
+            { ...inCluster, retainOnDelete: cluster.ready === undefined },
+        );
         const issuedByOthers = args.certificate ?? args.certificateOnHost;
         const caSecret =
             issuedByOthers && issuedByOthers.caCertificate === undefined
@@ -164,6 +171,7 @@ export class RancherHa extends pulumi.ComponentResource {
                 addresses: loadBalancer.servingAddresses,
                 caCertificate,
                 bootstrapPassword: release.bootstrapPassword,
+                liveCheck: args.liveCheck,
                 after: [loadBalancer.fingerprint, pulumi.interpolate`revision ${release.revision}`],
             },
             child,

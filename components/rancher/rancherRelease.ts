@@ -7,12 +7,12 @@ import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility
 import { ApiAccess, apiAccess } from "../cluster/kubernetesCluster";
 import { observe, runnerProgram } from "../host/commands";
 import { dnsNameSchema } from "../host/connection";
-import { driftEpoch, DriftMode } from "../host/drift";
+import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
 import { parseProbe } from "../host/probe";
 import { nodeProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { refuseOutputs, Refusal, validated, whenKnown } from "../validation";
-import { RancherChartValues, RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
+import { caVariable, RancherChartValues, RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
 import { chartFault } from "./chartFile";
 import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
 
@@ -47,6 +47,11 @@ export interface RancherSettingsArgs {
     additionalValues?: pulumi.Input<{ [key: string]: any }>;
     /** Seconds to wait until Rancher's pods are ready. Default 900. */
     timeoutSeconds?: pulumi.Input<number>;
+    /**
+     * Whether Pulumi refuses to delete the release: the chart then removes Rancher's resources from the cluster, downstream clusters
+     * included. Default true. To delete it on purpose, set false, run `pulumi up`, and then delete.
+     */
+    deletionProtection?: boolean;
     /**
      * What to do about objects of the chart that were changed behind Pulumi's back. Default enforce: Helm sets again what the chart
      * sets. What others added to the objects stays.
@@ -101,6 +106,7 @@ const shape = {
     values: rancherChartValuesSchema.default({}),
     additionalValues: z.record(z.string(), z.any()).default({}),
     timeoutSeconds: z.number().int().min(60).default(900),
+    deletionProtection: z.boolean().default(true),
     drift: z.enum(DriftMode).default(DriftMode.Enforce),
 };
 
@@ -162,7 +168,7 @@ export class RancherRelease extends pulumi.ComponentResource {
 
     constructor(name: string, args: RancherReleaseArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherRelease", name, {}, opts);
-        refuseOutputs(this, `RancherRelease ${name}`, { drift: args.drift });
+        refuseOutputs(this, `RancherRelease ${name}`, { drift: args.drift, deletionProtection: args.deletionProtection });
         const { bootstrapPassword, kubeconfig, ...others } = args;
         const settings = validated(this, `RancherRelease ${name}`, releaseSchema, others);
         this.bootstrapPassword = pulumi.secret(
@@ -177,7 +183,13 @@ export class RancherRelease extends pulumi.ComponentResource {
             if (fault) throw new Refusal(`RancherRelease ${name}: chartPath: ${fault}`, this);
             return path ?? "rancher";
         });
-        const { epoch, freed } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, args.drift ?? DriftMode.Enforce);
+        const wanted = settings.apply(known => ({
+            chartVersion: known.chartVersion,
+            values: helmValues(known),
+            timeoutSeconds: known.timeoutSeconds,
+        }));
+        const mode = args.drift ?? DriftMode.Enforce;
+        const { epoch, freed, outdated } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, wanted, mode);
         const release = new k8s.helm.v3.Release(
             `${name}-release`,
             {
@@ -193,15 +205,16 @@ export class RancherRelease extends pulumi.ComponentResource {
                     [args.chartVersion, args.hostname],
                     pulumi.all([settings, epoch]).apply(([{ chartVersion, hostname }, repairs]) => {
                         const what = `Rancher ${chartVersion} for https://${hostname}`;
-                        return repairs === 0 ? what : `${what}, repair ${repairs}`;
+                        return repairs === 0 ? what : `${what}, run ${repairs + 1}`;
                     }),
                 ),
                 timeout: settings.timeoutSeconds,
                 cleanupOnFail: true,
                 maxHistory: 10,
             },
-            { parent: this, deletedWith: opts?.deletedWith, dependsOn: freed },
+            { parent: this, deletedWith: opts?.deletedWith, dependsOn: freed, protect: args.deletionProtection ?? true },
         );
+        warnOfSetBack(`${name}-drift`, mode, outdated, release.status);
         this.version = release.status.apply(status => status.version);
         this.revision = release.status.apply(status => status.revision);
         this.status = release.status.apply(status => status.status);
@@ -217,30 +230,42 @@ export class RancherRelease extends pulumi.ComponentResource {
     private drift(
         name: string,
         kubeconfig: pulumi.Input<string>,
+        wanted: pulumi.Output<WantedRelease>,
         mode: DriftMode,
-    ): { epoch: pulumi.Output<number>; freed: pulumi.Resource[] } {
+    ): { epoch: pulumi.Output<number>; freed: pulumi.Resource[]; outdated: pulumi.Output<string[]> } {
         const child = { parent: this };
         const access = pulumi.output(kubeconfig).apply(apiAccess);
-        const found = () =>
-            access.apply(known =>
-                known
-                    ? observe(apiProgram("probeRelease.js", known), `RancherRelease ${name}`, this)
-                    : pulumi.output(parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend")),
-            );
-        const epoch = driftEpoch(`${name}-drift`, { mode, observe: () => pulumi.unsecret(found()), desired: {} }, child);
-        if (mode !== DriftMode.Enforce) return { epoch, freed: [] };
+        const look = () =>
+            pulumi
+                .all([access, wanted])
+                .apply(([known, release]) =>
+                    known
+                        ? observe(apiProgram("probeRelease.js", known, release), `RancherRelease ${name}`, this)
+                        : pulumi.output(parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend")),
+                );
+        const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(look());
+        const epoch = driftEpoch(`${name}-drift`, { mode, observe: () => found!, desired: {} }, child);
+        const outdated = found?.apply(probe => probe.outdated) ?? pulumi.output([]);
+        if (mode !== DriftMode.Enforce) return { epoch, freed: [], outdated };
         const program = pulumi
-            .all([access, epoch])
-            .apply(([known, repairs]) => (known ? apiProgram("freeRelease.js", known, repairs) : ""));
-        return { epoch, freed: [runnerProgram(`${name}-free`, { program, timeoutSeconds: 60 }, child)] };
+            .all([access, wanted, epoch])
+            .apply(([known, release, repairs]) => (known ? apiProgram("freeRelease.js", known, release, repairs) : ""));
+        return { epoch, outdated, freed: [runnerProgram(`${name}-free`, { program, timeoutSeconds: 60 }, child)] };
     }
 }
 
-const nothingLookedAt = { epoch: pulumi.output(0), freed: [] };
+const nothingLookedAt = { epoch: pulumi.output(0), freed: [], outdated: pulumi.output<string[]>([]) };
 
-function apiProgram(file: string, access: ApiAccess, epoch?: number): string {
-    const sources = ["../host/runner/probe.js", "../cluster/runner/kubernetesApi.js", `runner/${file}`].map(source =>
-        join(__dirname, source),
+/** What this stack wants of Helm's newest run, without the password. */
+interface WantedRelease {
+    chartVersion: string;
+    values: Record<string, any>;
+    timeoutSeconds: number;
+}
+
+function apiProgram(file: string, access: ApiAccess, wanted: WantedRelease, epoch?: number): string {
+    const sources = ["../host/runner/probe.js", "../cluster/runner/kubernetesApi.js", "runner/helmRecords.js", `runner/${file}`].map(
+        source => join(__dirname, source),
     );
-    return nodeProgram(sources, { access, release: identity, epoch });
+    return nodeProgram(sources, { access, release: identity, wanted, caVariable, epoch });
 }

@@ -1,9 +1,20 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { runnerProgram } from "../host/commands";
+import { observe, runnerProgram } from "../host/commands";
 import { addressSchema, dnsNameSchema } from "../host/connection";
-import { validated } from "../validation";
-import { verificationProgram } from "./verificationProgram";
+import { refuseOutputs, validated } from "../validation";
+import { liveCheckProgram, verificationProgram } from "./verificationProgram";
+
+/** What to do when Rancher does not answer through the load balancer, and nothing was changed. */
+export const LiveCheck = {
+    /** Do not ask. */
+    Off: "off",
+    /** Ask in every preview and update, and warn. */
+    Warn: "warn",
+    /** Ask in every preview and update, and stop. */
+    Fail: "fail",
+} as const;
+export type LiveCheck = (typeof LiveCheck)[keyof typeof LiveCheck];
 
 export interface VerificationArgs {
     /** DNS name of Rancher. It is pinned to each of `addresses`: DNS is not asked. */
@@ -16,6 +27,11 @@ export interface VerificationArgs {
     bootstrapPassword?: pulumi.Input<string>;
     /** What must be done before, and makes the verification run again when it changes: fingerprints, versions, revisions. Default none. */
     after?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * What to do when Rancher does not answer as it should in a preview or update that changes nothing: `off` does not ask, `warn` says
+     * so, `fail` stops. Default warn. Asks once, without a login, for at most 3 s for each answer.
+     */
+    liveCheck?: LiveCheck;
     /** Seconds until a check that does not succeed counts as failed. Default 300, at most 3000: Rancher answers late at first. */
     timeoutSeconds?: pulumi.Input<number>;
 }
@@ -26,6 +42,7 @@ export const verificationSchema = z.strictObject({
     caCertificate: z.string().default(""),
     bootstrapPassword: z.string().optional(),
     after: z.array(z.string()).default([]),
+    liveCheck: z.enum(LiveCheck).default(LiveCheck.Warn),
     timeoutSeconds: z.number().int().min(0).max(3000).default(300),
 });
 
@@ -39,14 +56,24 @@ export class Verification extends pulumi.ComponentResource {
 
     constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:Verification", name, {}, opts);
-        const settings = validated(this, `Verification ${name}`, verificationSchema, args);
+        refuseOutputs(this, `Verification ${name}`, { liveCheck: args.liveCheck });
+        const settings = validated(this, `Verification ${name}`, verificationSchema, args).apply(({ liveCheck: _, ...known }) => known);
         // The program itself keeps timeoutSeconds; this is the last resort.
         const command = runnerProgram(
             `${name}-checks`,
             { program: settings.apply(known => verificationProgram(known)), timeoutSeconds: 3600 },
             { parent: this },
         );
-        this.checks = command.stdout.apply(lines => lines.split("\n"));
+        const { liveCheck = LiveCheck.Warn } = args;
+        const word = liveCheck === LiveCheck.Fail ? "refused" : "warning";
+        // The result is known in a preview unless the command is going to run: then it verifies anyway.
+        const look = () =>
+            pulumi
+                .all([settings, command.stdout])
+                .apply(([known]) => observe(liveCheckProgram(known, word), `https://${known.hostname}`, this));
+        // What is found is public, the password among the settings is not.
+        const looked = liveCheck === LiveCheck.Off ? undefined : pulumi.unsecret(look());
+        this.checks = pulumi.all([command.stdout, looked]).apply(([lines]) => lines.split("\n"));
         this.registerOutputs({ checks: this.checks });
     }
 }

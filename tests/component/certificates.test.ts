@@ -37,7 +37,7 @@ describe("PrivateCa", () => {
             isCaCertificate: true,
             subject: { commonName: "Rancher CA", organization: "Rancher" },
             validityPeriodHours: 87600,
-            earlyRenewalHours: 8760,
+            earlyRenewalHours: 0,
         });
         expect(recording.one("tls:index/certRequest:CertRequest").inputs).toEqual({
             privateKeyPem: secret("KEY OF ca-server-key"),
@@ -57,6 +57,18 @@ describe("PrivateCa", () => {
             privateKey: secret("KEY OF ca-server-key"),
             caCertificate: pem("ca-root"),
         });
+    });
+
+    test.each([
+        ["more than a year", 366.5, 0],
+        ["less than a year", 364.5, 1],
+    ])("with %s until its root ends a person is told, and no new root is planned", async (_what, days, warnings) => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const validityEndTime = new Date(Date.now() + days * 86_400_000).toISOString();
+        await record(() => new PrivateCa("ca", { hostname }), { mock: resource => ({ ...mock(resource), validityEndTime }) });
+        const words = /^needs attention: The root of the stack's own CA ends in 364 days.*is not replaced by itself/;
+        expect(warn.mock.calls.map(([text]) => text)).toEqual(Array(warnings).fill(expect.stringMatching(words)));
+        warn.mockRestore();
     });
 
     test("makes RSA keys when asked, and covers further names", async () => {

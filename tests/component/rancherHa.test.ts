@@ -77,7 +77,9 @@ test("the outputs, and which of them are secret", () => {
 
 test("what is in the cluster uses the cluster's provider, and goes with the cluster", () => {
     const provider = whole.one("pulumi:providers:kubernetes");
-    expect(provider.inputs).toEqual({ kubeconfig: whole.outputs.kubeconfig, clusterIdentifier: "rancher", enableSecretMutable: "true" });
+    // Another CA is another cluster.
+    const clusterIdentifier = expect.stringMatching(/^[0-9a-f]{64}$/);
+    expect(provider.inputs).toEqual({ kubeconfig: whole.outputs.kubeconfig, clusterIdentifier, enableSecretMutable: "true" });
     const children = whole.resources.filter(inCluster);
     expect(children.map(({ name }) => name).sort()).toEqual(["rancher-ca-secret-secret", "rancher-namespace", "rancher-release-release"]);
     for (const child of children) {

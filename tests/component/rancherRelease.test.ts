@@ -104,7 +104,7 @@ test("objects changed behind Pulumi's back make Helm run again", async () => {
     });
     expect(findingOf(recording.one("command:local:Command", "-drift"))).toBe("Deployment rancher: spec.replicas is 1, expected 3");
     const { inputs } = recording.one("kubernetes:helm.sh/v3:Release");
-    expect(inputs.description).toBe("Rancher 2.11.3 for https://rancher.example.com, repair 2");
+    expect(inputs.description).toBe("Rancher 2.11.3 for https://rancher.example.com, run 3");
     const visible = (key: string, value: any) => (value?.secret ? "secret" : value);
     expect(JSON.stringify(recording.resources, visible)).not.toContain("token-of-an-administrator");
     // A run of Helm that was ended in the middle is out of the way before Helm runs again.

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Verification, VerificationArgs } from "../../components/rancher/verification";
+import { said } from "../probes";
 import { record } from "./recorder";
 
 const args: VerificationArgs = {
@@ -36,4 +37,36 @@ test.each<[Partial<Record<keyof VerificationArgs, unknown>>, RegExp]>([
     [{ hostname: "https://rancher.example.com" }, /hostname: expected a lower-case DNS name/],
 ])("refuses %j", async (changed, message) => {
     await expect(record(() => new Verification("check", { ...args, ...changed } as never))).rejects.toThrow(message);
+});
+
+describe("a dead URL", () => {
+    const dead = (word: string) => ({ stdout: `${word} ping at 192.0.2.21: 502\nend` });
+    const check = (changed: Partial<VerificationArgs>, call: jest.Mock, options = { mock }) =>
+        record(() => new Verification("check", { ...args, ...changed }), { ...options, call });
+
+    test("is told although nothing was changed", async () => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        await check(
+            {},
+            jest.fn(() => dead("warning")),
+        );
+        expect(warn.mock.calls.map(([text]) => text)).toEqual(["needs attention: https://rancher.example.com: ping at 192.0.2.21: 502"]);
+        warn.mockRestore();
+    });
+
+    test.each([
+        ["warn", "warning"],
+        ["fail", "refused"],
+    ] as const)("with %s is said as %s", async (liveCheck, word) => {
+        const call = jest.fn((_asked: unknown) => ({ stdout: said("in sync") }));
+        await check({ liveCheck }, call);
+        expect(JSON.stringify(call.mock.calls)).toContain(`\\"asWord\\":\\"${word}\\"`);
+        expect(JSON.stringify(call.mock.calls)).not.toContain("first-login-password");
+    });
+
+    test("is not asked for when it is off", async () => {
+        const call = jest.fn(() => ({ stdout: said("in sync") }));
+        await check({ liveCheck: "off" }, call);
+        expect(call).not.toHaveBeenCalled();
+    });
 });

@@ -40,7 +40,7 @@ export class DriftTable {
         const seen = unfolded((await this.stack.preview(["--diff", ...flags])).output);
         const healed = await this.stack.up(flags);
         for (const { undo } of tamperings) await undo?.();
-        const after = await this.stack.preview(["--expect-no-changes", ...flags]);
+        const after = await this.stack.preview(["--diff", "--expect-no-changes", ...flags]);
         const said = unfolded(after.output);
         const found = tamperings.map(tampering => ({ ...tampering, seen: says(seen, tampering.words), left: says(said, tampering.words) }));
         expect(found.filter(one => !one.seen).map(({ what, words }) => ({ what, words, seen }))).toEqual([]);

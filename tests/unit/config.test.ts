@@ -67,7 +67,7 @@ describe("what the repository gives is accepted", () => {
         const nodes = addresses.slice(1).map(address => [address, hostKey]);
         expect(args.cluster.nodes.map((node: any) => [node.address, node.hostKey])).toEqual(nodes);
         expect(args.cluster.sshPrivateKey).toBe(sshKey);
-        expect(args.rancher).toEqual({ chartVersion: "2.11.3", chartPath: "lab/rancher/chart" });
+        expect(args.rancher).toEqual({ deletionProtection: false, chartVersion: "2.11.3", chartPath: "lab/rancher/chart" });
     });
 
     test("the example for production, once the SSH key is set", () => {

@@ -1,9 +1,10 @@
+import { createHash } from "crypto";
 import { once } from "events";
 import { createServer, Server } from "https";
 import { AddressInfo } from "net";
 import { join } from "path";
 import { gzipSync } from "zlib";
-import { findingOf, parseProbe } from "../../components/host/probe";
+import { findingOf, parseProbe, Probe } from "../../components/host/probe";
 import { nodeProgram } from "../../components/host/programs";
 import { run } from "../../lab/process";
 import { issue } from "../certificates";
@@ -28,12 +29,34 @@ kind: ClusterRoleBinding
 metadata:
   name: rancher
 `;
-const packed = (text: string) => Buffer.from(gzipSync(JSON.stringify({ manifest: text })).toString("base64")).toString("base64");
-const releases = (...versions: [version: string, manifest: string, status?: string][]) => ({
-    items: versions.map(([version, text, status = "deployed"]) => ({
-        metadata: { name: `sh.helm.release.v1.rancher.v${version}`, labels: { version, status } },
-        data: { release: packed(text) },
-    })),
+const caCertificate = issue({ name: "Rancher CA", ca: true }).certificate;
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+const wanted = {
+    chartVersion: "2.11.3",
+    values: { hostname: "rancher.example.com", replicas: 3, extraEnv: [{ name: "CA", value: sha256(caCertificate) }] },
+    timeoutSeconds: 900,
+};
+interface HelmRun {
+    manifest?: string;
+    status?: string;
+    seconds?: number;
+    chartVersion?: string;
+    values?: object;
+}
+/** Helm's records, the first revision first. */
+const releases = (...runs: HelmRun[]) => ({
+    items: runs.map(({ status = "deployed", seconds = 3600, chartVersion = "2.11.3", values = {}, ...run }, index) => {
+        const config = { bootstrapPassword: "s3cret", ...wanted.values, ...values };
+        const record = { manifest: run.manifest ?? manifest, chart: { metadata: { version: chartVersion } }, config };
+        return {
+            metadata: {
+                name: `sh.helm.release.v1.rancher.v${index + 1}`,
+                labels: { version: `${index + 1}`, status },
+                creationTimestamp: new Date(Date.now() - seconds * 1000).toISOString(),
+            },
+            data: { release: Buffer.from(gzipSync(JSON.stringify(record)).toString("base64")).toString("base64") },
+        };
+    }),
 });
 const resources = {
     "/apis/apps/v1": {
@@ -65,23 +88,33 @@ beforeAll(async () => {
 });
 afterAll(() => void server.close());
 
-async function probe(objects: Record<string, unknown>, stored: unknown = releases(["9", "kind: Old"], ["10", manifest])): Promise<string> {
-    live = { "/api/v1/namespaces/cattle-system/secrets": stored, ...objects };
+async function look(objects: Record<string, unknown>, stored: unknown = releases({ manifest: "kind: Old" }, {})): Promise<Probe> {
+    const tlsCa = { data: { "cacerts.pem": Buffer.from(caCertificate).toString("base64") } };
+    const secrets = "/api/v1/namespaces/cattle-system/secrets";
+    live = { [secrets]: stored, [`${secrets}/tls-ca`]: tlsCa, ...objects };
     refused = [];
     const components = join(__dirname, "..", "..", "components");
-    const sources = ["host/runner/probe.js", "cluster/runner/kubernetesApi.js", "rancher/runner/probeRelease.js"].map(file =>
-        join(components, file),
-    );
+    const sources = [
+        "host/runner/probe.js",
+        "cluster/runner/kubernetesApi.js",
+        "rancher/runner/helmRecords.js",
+        "rancher/runner/probeRelease.js",
+    ].map(file => join(components, file));
     const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const input = { access: { endpoint, ca: ca.certificate, token: "token" }, release: { name: "rancher", namespace: "cattle-system" } };
+    const release = { name: "rancher", namespace: "cattle-system" };
+    const input = { access: { endpoint, ca: ca.certificate, token: "token" }, release, wanted, caVariable: "CA" };
     const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input) });
     expect([stderr, refused]).toEqual(["", []]);
-    return findingOf(parseProbe(stdout));
+    expect(stdout).not.toContain("s3cret");
+    return parseProbe(stdout);
 }
+const probe = async (...args: Parameters<typeof look>) => findingOf(await look(...args));
+/** The objects of the manifest, as they are applied. */
+const inPlace = { [deployment]: object(well), [`applied ${deployment}`]: object(well, "2"), [binding]: object({}) };
 
 test("objects that an apply would not change are in sync", async () => {
-    const applied = { [`applied ${deployment}`]: object(well, "2") };
-    expect(await probe({ [deployment]: object(well), ...applied, [binding]: object({}) })).toBe("in sync");
+    const { state, outdated, warnings } = await look(inPlace);
+    expect([state, outdated, warnings]).toEqual(["in sync", [], []]);
 });
 
 test("each difference is one line, without the text of a value", async () => {
@@ -101,7 +134,58 @@ test("a release that Helm does not hold is told, with the way to have it back", 
         "absent: Helm has no deployed release rancher in cattle-system; one that was uninstalled comes back with pulumi up --refresh",
     ));
 
-test("a release that was left pending is named, with the way out", async () =>
-    expect(await probe({}, releases(["1", manifest], ["2", manifest, "pending-upgrade"]))).toMatch(
+test.each<[string, HelmRun, string[]]>([
+    ["helm upgrade --set replicas=1", { values: { replicas: 1 } }, ["revision 2: the value replicas is 1, expected 3"]],
+    [
+        "a value that was added",
+        { values: { antiAffinity: "required" } },
+        ["revision 2: the value antiAffinity is another, expected missing"],
+    ],
+    ["helm upgrade to an older chart", { chartVersion: "2.11.2" }, ["revision 2: chart 2.11.2, expected 2.11.3"]],
+])("by hand, %s: told as what Helm last made", async (_what, byHand, lines) => {
+    const found = await look(inPlace, releases({}, byHand));
+    expect([found.state, found.outdated]).toEqual(["in sync", lines]);
+});
+
+test.each<[string, HelmRun, RegExp]>([
+    [
+        "a newer chart is installed",
+        { chartVersion: "2.12.0" },
+        /^refused: chartVersion: expected 2\.12\.0 or newer, which revision 1 installed, found 2\.11\.3\./,
+    ],
+    [
+        "the installed chart is two minor versions older",
+        { chartVersion: "2.9.3" },
+        /^refused: chartVersion: .*Upgrade to the latest 2\.10 first$/,
+    ],
+    [
+        "another host name is installed",
+        { values: { hostname: "old.example.com" } },
+        /^refused: hostname: expected old\.example\.com, under which/,
+    ],
+])("refused: %s", async (_what, installed, words) => expect(await probe(inPlace, releases(installed))).toMatch(words));
+
+test.each([
+    ["another CA", { data: { "cacerts.pem": "Zm9yZWlnbg==" } }, "Secret cattle-system/tls-ca holds another CA: every agent"],
+    ["none", undefined, "Secret cattle-system/tls-ca is missing: every agent"],
+])("of the CA secret with %s a person is told", async (_what, tlsCa, words) => {
+    const found = await look({ ...inPlace, "/api/v1/namespaces/cattle-system/secrets/tls-ca": tlsCa });
+    expect([found.state, ...found.warnings]).toEqual(["in sync", expect.stringContaining(words)]);
+});
+
+test("somebody's run of Helm that may be alive is left alone", async () => {
+    const found = await look(inPlace, releases({}, { status: "pending-upgrade", seconds: 6, values: { replicas: 1 } }));
+    expect([found.state, ...found.warnings]).toEqual([
+        "in sync",
+        expect.stringMatching(/^somebody's run of Helm is under way since \d s \(revision 2, pending-upgrade\)\. Wait until it ends/),
+    ]);
+});
+
+test.each<[string, HelmRun]>([
+    ["for what this stack wants", { seconds: 6 }],
+    ["older than its timeout", { seconds: 901, values: { replicas: 1 } }],
+])("a release left pending by a run %s is named, with the way out", async (_what, left) =>
+    expect(await probe({}, releases({}, { status: "pending-upgrade", ...left }))).toMatch(
         /^revision 2 of the release is pending-upgrade: .*`kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\.v2`/,
-    ));
+    ),
+);

@@ -4,7 +4,8 @@ import * as http from "http";
 import * as http2 from "http2";
 import * as https from "https";
 import { AddressInfo } from "net";
-import { verificationProgram } from "../../components/rancher/verificationProgram";
+import { findingOf, parseProbe } from "../../components/host/probe";
+import { liveCheckProgram, verificationProgram } from "../../components/rancher/verificationProgram";
 import { issue, Issued } from "../certificates";
 
 const hostname = "rancher.example.com";
@@ -277,4 +278,34 @@ test("every address is verified", async () => {
     const result = await verify(ports, { addresses: [address, "127.0.0.2"] });
     expect(result.stderr).toMatch(/1 of 14 checks failed after \d s, 6 were not tried/);
     expect(result.stderr).toMatch(/certificate at 127\.0\.0\.2: no usable connection: ECONNREFUSED/);
+});
+
+describe("the live check of a preview", () => {
+    const look = async (ports: { httpsPort: number; httpPort: number }, asWord: "warning" | "refused" = "warning") => {
+        const child = spawn("node", ["-", "probe"]);
+        child.stdin.end(liveCheckProgram({ ...options, caCertificate: ca.certificate }, asWord, ports));
+        let stdout = "";
+        child.stdout.on("data", chunk => (stdout += chunk));
+        await new Promise(resolve => child.on("close", resolve));
+        return parseProbe(stdout);
+    };
+    const dead: Faults = { answer: answering("/ping", 502, "<html>Bad Gateway</html>") };
+    const words = /^ping at 127\.0\.0\.1: expected 200 "pong" .*The load balancer reaches no worker: check the upstreams/;
+
+    test("says nothing when all is well, and does not log in", async () => {
+        let logins = 0;
+        const found = await look(await rancher({ onLogin: () => (logins += 1) }));
+        expect([found.state, found.warnings, logins]).toEqual(["in sync", [], 0]);
+    });
+
+    test("warns once of a dead URL, with its cause, or refuses", async () => {
+        const ports = await rancher(dead);
+        expect((await look(ports)).warnings).toEqual([expect.stringMatching(words)]);
+        expect(findingOf(await look(ports, "refused"))).toMatch(/^refused: ping at/);
+    });
+
+    test("says in one line that this machine does not reach the address", async () =>
+        expect((await look({ httpsPort: 1, httpPort: 1 })).warnings).toEqual([
+            expect.stringMatching(/^certificate at 127\.0\.0\.1: no usable connection: ECONNREFUSED/),
+        ]));
 });

@@ -1,41 +1,84 @@
 // Asks the Kubernetes API what a server-side apply of the release's manifest would change: a dry run, nothing is written.
-const { gunzipSync } = require("zlib");
+const { createHash } = require("crypto");
 
-async function main({ access, release }) {
+async function main({ access, ...input }) {
     try {
-        process.stdout.write(probeText(await look(kubernetesApi(access), release)));
+        process.stdout.write(probeText(await look(kubernetesApi(access), input)));
     } catch (error) {
         process.stdout.write(probeText({ unreachable: error.message }));
     }
 }
 
-async function look(api, { name, namespace }) {
-    const selector = encodeURIComponent(`owner=helm,name=${name}`);
-    const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
-    const status = secret => secret.metadata.labels.status;
-    const pending = items.find(secret => status(secret).startsWith("pending-"));
-    if (pending) {
-        const { name: record, labels } = pending.metadata;
+async function look(api, { release: { name, namespace }, wanted, caVariable }) {
+    const records = await helmRecords(api, name, namespace);
+    const pending = records.find(({ status }) => status.startsWith("pending-"));
+    if (pending && isUnderWay(pending, wanted)) return { warning: underWay(pending, wanted) };
+    if (pending)
         return {
             finding:
-                `revision ${labels.version} of the release is ${labels.status}: a run of Helm was ended in the middle, and Helm refuses ` +
-                `every change until \`kubectl --namespace ${namespace} delete secret ${record}\``,
+                `revision ${pending.revision} of the release is ${pending.status}: a run of Helm was ended in the middle, and Helm refuses ` +
+                `every change until \`kubectl --namespace ${namespace} delete secret ${pending.record}\``,
         };
-    }
-    const deployed = items.filter(secret => status(secret) === "deployed");
+    const deployed = records.filter(({ status }) => status === "deployed");
     if (deployed.length === 0)
         return {
             absent: `Helm has no deployed release ${name} in ${namespace}; one that was uninstalled comes back with pulumi up --refresh`,
         };
-    const version = secret => Number(secret.metadata.labels.version);
-    const newest = deployed.reduce((one, other) => (version(one) > version(other) ? one : other));
-    // Helm encodes what it hands to Kubernetes, which encodes it once more.
-    const packed = Buffer.from(Buffer.from(newest.data.release, "base64").toString("utf8"), "base64");
-    const { manifest } = JSON.parse(gunzipSync(packed).toString("utf8"));
+    const newest = deployed.reduce((one, other) => (one.revision > other.revision ? one : other));
+    const refused = impossibleChange(newest, wanted);
+    if (refused) return { refused };
     const paths = resourcePaths(api, namespace);
-    const objects = manifest.split(/^---.*$/m).filter(text => /^kind:/m.test(text));
-    const found = await Promise.all(objects.map(async text => changes(api, await paths(text), text)));
-    return { finding: found.flat().sort() };
+    const objects = newest.manifest.split(/^---.*$/m).filter(text => /^kind:/m.test(text));
+    const [found, warning] = await Promise.all([
+        Promise.all(objects.map(async text => changes(api, await paths(text), text))),
+        caWarnings(api, namespace, newest.values.extraEnv?.find(each => each.name === caVariable)?.value),
+    ]);
+    return { finding: found.flat().sort(), outdated: otherRun(newest, wanted), warning };
+}
+
+/** Refuses what agents and Rancher's data do not survive. */
+function impossibleChange({ revision, chartVersion, values }, wanted) {
+    const [built, asked] = [chartVersion, wanted.chartVersion].map(version => version.split(/[.-]/).slice(0, 3).map(Number));
+    const first = asked.findIndex((part, index) => part !== built[index]);
+    if (first >= 0 && asked[first] < built[first])
+        return (
+            `chartVersion: expected ${chartVersion} or newer, which revision ${revision} installed, found ${wanted.chartVersion}. ` +
+            "Rancher cannot go back: its data would have to be restored from a backup"
+        );
+    if (asked[0] > built[0] || asked[1] > built[1] + 1)
+        return (
+            `chartVersion: expected at most one minor version above ${chartVersion}, which is installed, found ${wanted.chartVersion}. ` +
+            `Upgrade to the latest ${built[0]}.${built[1] + 1} first`
+        );
+    if (values.hostname !== undefined && values.hostname !== wanted.values.hostname)
+        return (
+            `hostname: expected ${values.hostname}, under which revision ${revision} installed Rancher, found ${wanted.values.hostname}. ` +
+            "Agents keep the name: put it back, or change it in Rancher and in every downstream cluster first"
+        );
+}
+
+/** Lists what somebody else's run of Helm, or one that is still to come, makes another than the newest. Texts may be secret. */
+function otherRun({ revision, chartVersion, values }, wanted) {
+    const shown = value => (["number", "boolean"].includes(typeof value) ? value : value === undefined ? "missing" : "another");
+    const lines = valueDifferences(values, wanted.values).map(
+        ({ path, live, asked }) => `revision ${revision}: the value ${path} is ${shown(live)}, expected ${shown(asked)}`,
+    );
+    if (chartVersion !== wanted.chartVersion) lines.push(`revision ${revision}: chart ${chartVersion}, expected ${wanted.chartVersion}`);
+    return lines;
+}
+
+/** Warns of a CA that is not the one of the newest run: Rancher's agents compare its checksum when they start. */
+async function caWarnings(api, namespace, checksum) {
+    if (!checksum) return [];
+    const heal = "every agent that starts again is cut off. `pulumi up --refresh --run-program` puts it back";
+    const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(error => {
+        if (error.status !== 404) throw error;
+    });
+    if (!secret) return [`Secret ${namespace}/tls-ca is missing: ${heal}`];
+    const found = createHash("sha256")
+        .update(Buffer.from(secret.data?.["cacerts.pem"] ?? "", "base64"))
+        .digest("hex");
+    return found === checksum ? [] : [`Secret ${namespace}/tls-ca holds another CA: ${heal}`];
 }
 
 /** A function that tells where an object of a manifest is in the API; each group is asked once for its resources. */

@@ -5,7 +5,8 @@ const http2 = require("http2");
 const https = require("https");
 const tls = require("tls");
 
-const answerSeconds = 10;
+// A look in a preview must not take long.
+const answerSeconds = process.argv[2] === "probe" ? 3 : 10;
 const mostHops = 5;
 const mostRefusals = 5;
 
@@ -249,7 +250,35 @@ function sha256(text) {
     return createHash("sha256").update(text).digest("hex");
 }
 
-async function main(input) {
+const main = input => (process.argv[2] === "probe" ? look(input) : verify(input));
+
+/** Asks once, without a login, and says what is wrong in the words of a probe. `asWord` is `warning` or `refused`. */
+async function look({ asWord, ...input }) {
+    const problems = await Promise.all(
+        input.addresses.map(async address => {
+            const site = siteAt(address, { ...input, bootstrapPassword: undefined });
+            for (const [name, check] of Object.entries(checks)) {
+                const problem = await problemOf(check, site);
+                // The others would tell of the same cause.
+                if (typeof problem === "string") return `${name} at ${address}: ${problem}`;
+            }
+        }),
+    );
+    process.stdout.write(probeText({ [asWord]: problems.filter(Boolean) }));
+}
+
+/** Returns what is wrong, or why the check is left out, or nothing. */
+async function problemOf(check, site) {
+    try {
+        await check(site);
+        return undefined;
+    } catch (error) {
+        if (error instanceof LeftOut) return error;
+        return error instanceof Unexpected ? error.message : `no usable connection: ${error.code ?? ""} ${oneLine(error.message)}`;
+    }
+}
+
+async function verify(input) {
     // Until all is checked: Node ends with success when nothing is left to wait for.
     process.exitCode = 1;
     const started = Date.now();
@@ -262,16 +291,10 @@ async function main(input) {
     const total = pending.length;
     const results = [];
     const attempt = async one => {
-        try {
-            await one.check(one.site);
-            results.push(`ok ${one.title}`);
-        } catch (error) {
-            if (!(error instanceof LeftOut)) {
-                return error instanceof Unexpected ? error.message : `no usable connection: ${error.code ?? ""} ${oneLine(error.message)}`;
-            }
-            results.push(`left out ${one.title}: ${error.message}`);
-            say(results[results.length - 1]);
-        }
+        const problem = await problemOf(one.check, one.site);
+        if (typeof problem === "string") return problem;
+        results.push(problem ? `left out ${one.title}: ${problem.message}` : `ok ${one.title}`);
+        if (problem) say(results[results.length - 1]);
         return undefined;
     };
     say(`Verifying https://${input.hostname} at ${input.addresses.join(", ")}`);

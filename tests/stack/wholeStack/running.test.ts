@@ -5,7 +5,7 @@ import { createServer } from "http";
 import { AddressInfo } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
-import { until } from "../../../lab/process";
+import { run, until } from "../../../lab/process";
 import { Stack } from "../../../lab/pulumi";
 import { RancherClient } from "../rancherClient";
 import { DriftTable } from "../driftTable";
@@ -187,16 +187,110 @@ describe("drift", () => {
         rancher.write();
     });
 
-    test("of the CA secret, with --refresh", async () => {
-        // A plain preview does not look at the Secret.
+    test("of Helm's records, and of what users get", async () => {
+        const helm = (...args: string[]) =>
+            run(main.tool("helm"), ["--kubeconfig", join(lab.folder, "kubeconfig"), "--namespace=cattle-system", ...args]);
+        const chart = join(__dirname, "..", "..", "..", "lab", "rancher", "chart");
+        const firewall = (verb: string) =>
+            lab.host("lb1").sh(`iptables ${verb} INPUT -i eth0 -p tcp --dport 443 -j REJECT --reject-with tcp-reset`);
+        const records = table("Helm and the URL");
+        await main.kubectl(["version"]);
+        await records.round({
+            what: "a firewall in front of the load balancer",
+            make: () => firewall("-I"),
+            words: "needs attention: https://rancher.lab.internal: certificate at <address>: no usable connection: ECONNREFUSED",
+            undo: () => firewall("-D"),
+        });
+        await records.round({
+            what: "`helm upgrade --set replicas=1`",
+            make: () => helm("upgrade", "rancher", chart, "--reuse-values", "--set", "replicas=1"),
+            words: "revision <number>: the value replicas is 1, expected 3",
+        });
+        await records.round({
+            what: "`helm uninstall`",
+            make: () => helm("uninstall", "rancher", "--wait"),
+            words: "Helm has no deployed release rancher in cattle-system; one that was uninstalled comes back with pulumi up --refresh",
+            flags: ["--refresh", "--run-program"],
+        });
+        records.write();
+    });
+
+    test("of nodes and the control plane", async () => {
+        const edit = ({ cluster }: { cluster: any }) => (cluster.drift = "enforce");
+        const cluster = new DriftTable("nodes and control plane", {
+            preview: flags => main.preview({ edit, flags }),
+            up: () => main.up({ env, edit }),
+        });
+        const stopped = (node: (typeof nodes)[number], container: string) => () => lab.host(node).sh(`docker stop ${container}`);
+        await cluster.round(
+            {
+                what: "API server of one node stopped",
+                make: stopped("node2", "kube-apiserver"),
+                words: "node node2: its API server does not answer: <error>",
+            },
+            {
+                what: "scheduler of one node stopped",
+                make: stopped("node1", "kube-scheduler"),
+                words: "node node1: scheduler is not healthy",
+            },
+            {
+                what: "controller manager of one node stopped",
+                make: stopped("node3", "kube-controller-manager"),
+                words: "node node3: controller-manager is not healthy",
+            },
+            {
+                what: "label of a node removed",
+                make: kubectl("label node node1 rack-"),
+                words: "node node1: label rack is missing, expected r1",
+            },
+            {
+                what: "forwarded headers of the ingress controller",
+                make: () =>
+                    main.kubectl([
+                        "--namespace=ingress-nginx",
+                        "patch",
+                        "configmap",
+                        "ingress-nginx-controller",
+                        "--type=json",
+                        '--patch=[{"op":"remove","path":"/data/use-forwarded-headers"}]',
+                    ]),
+                words: "ConfigMap ingress-nginx/ingress-nginx-controller: use-forwarded-headers is missing, expected true: every page of Rancher is an endless redirect",
+            },
+            {
+                what: "node cordoned",
+                make: kubectl("cordon node3"),
+                words: "needs attention: RkeCluster rancher-cluster: node node3 is cordoned",
+                undo: kubectl("uncordon node3"),
+            },
+            {
+                what: "foreign taint of a node",
+                make: kubectl("taint node node2 maintenance=yes:PreferNoSchedule"),
+                words: "needs attention: RkeCluster rancher-cluster: node node2 has the taint maintenance=yes:PreferNoSchedule, which is not of this stack",
+                undo: kubectl("taint node node2 maintenance-"),
+            },
+        );
+        await cluster.round(
+            { what: "etcd member stopped", make: stopped("node3", "etcd"), words: "etcd of <address>: not healthy" },
+            {
+                what: "container of the scheduler removed",
+                make: () => lab.host("node2").sh("docker rm --force kube-scheduler"),
+                words: "node node2: scheduler is not healthy",
+            },
+        );
+        cluster.write();
+    });
+
+    test("of the CA secret", async () => {
         const flags = ["--refresh", "--run-program"];
         const secret = table("CA secret");
+        const change = () => main.kubectl(["patch", "secret", "tls-ca", "--patch", '{"data":{"cacerts.pem":"Zm9yZWlnbg=="}}']);
         await secret.round({
             what: "`tls-ca` changed",
-            make: () => main.kubectl(["patch", "secret", "tls-ca", "--patch", '{"data":{"cacerts.pem":"Zm9yZWlnbg=="}}']),
-            words: "kubernetes:core/v1:Secret: (update)",
-            flags,
+            make: change,
+            words: "needs attention: RancherRelease rancher-release: Secret cattle-system/tls-ca holds another CA",
+            undo: () => main.upWithPreview({ env, flags }),
         });
+        await secret.round({ what: "`tls-ca` changed", make: change, words: "kubernetes:core/v1:Secret: (update)", flags });
         const text = await main.kubectl(["get", "secret", "tls-ca", "-o", "jsonpath={.data.cacerts\\.pem}"]);
         expect(Buffer.from(text, "base64").toString()).toBe(outputs.caCertificate);
         await secret.round({

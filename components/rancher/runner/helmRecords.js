@@ -1,0 +1,48 @@
+// Reads Helm's records of a release, which are Secrets beside it.
+const { gunzipSync } = require("zlib");
+
+/** Returns each record: its revision, status, age, chart, the values that its run was given (without the password) and its objects. */
+async function helmRecords(api, name, namespace) {
+    const selector = encodeURIComponent(`owner=helm,name=${name}`);
+    const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
+    return items.map(({ metadata, data }) => {
+        // Helm encodes what it hands to Kubernetes, which encodes it once more.
+        const packed = Buffer.from(Buffer.from(data.release, "base64").toString("utf8"), "base64");
+        const { manifest, chart, config = {} } = JSON.parse(gunzipSync(packed).toString("utf8"));
+        const { bootstrapPassword, ...values } = config ?? {};
+        return {
+            record: metadata.name,
+            revision: Number(metadata.labels.version),
+            status: metadata.labels.status,
+            seconds: Math.round((Date.now() - Date.parse(metadata.creationTimestamp)) / 1000),
+            chartVersion: chart.metadata.version,
+            values,
+            manifest,
+        };
+    });
+}
+
+/** Lists the leaves in which two trees of values differ. */
+function valueDifferences(live, asked, path = "") {
+    if (JSON.stringify(live ?? null) === JSON.stringify(asked ?? null)) return [];
+    const isMap = value => typeof value === "object" && value !== null && !Array.isArray(value);
+    if (!isMap(live) || !isMap(asked)) return [{ path, live, asked }];
+    const keys = [...new Set([live, asked].flatMap(Object.keys))];
+    return keys.flatMap(key => valueDifferences(live[key], asked[key], path ? `${path}.${key}` : key));
+}
+
+/**
+ * Tells whether somebody's run of Helm may still be alive: it began less than its timeout ago. One for what this stack wants was
+ * this stack's, and has ended: no other run of the stack can be under way.
+ */
+function isUnderWay({ seconds, chartVersion, values }, wanted) {
+    const isOurs = chartVersion === wanted.chartVersion && valueDifferences(values, wanted.values).length === 0;
+    return !isOurs && seconds < wanted.timeoutSeconds;
+}
+
+function underWay({ revision, status, seconds }, { timeoutSeconds }) {
+    return (
+        `somebody's run of Helm is under way since ${seconds} s (revision ${revision}, ${status}). Wait until it ends; after ` +
+        `${timeoutSeconds} s it counts as dead`
+    );
+}
