@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { z } from "zod";
+import { needsAttention } from "../attention";
 import { dnsNameSchema, ipAddressSchema } from "../host/connection";
 import { validated, whenKnown } from "../validation";
 import { normalizePem } from "./pem";
@@ -88,9 +89,9 @@ export const privateCaSchema = z
  * A CA of the stack's own, and a server certificate signed by it.
  *
  * Renewal happens in place, in an ordinary update: the server's certificate is signed anew, for the same key, by the same root,
- * so that nobody has to be told. The root is signed anew for the same key when less than one lifetime of a server certificate is left:
- * a certificate never outlives its root, and agents that still hold the old root go on trusting the server until that one
- * ends. The keys are never replaced unless `algorithm` changes, the name of the root only with `commonName` and `organization`.
+ * so that nobody has to be told. The root is never signed anew by itself: every agent pod that starts again compares its checksum, and
+ * would exit. A warning comes a year before the root ends. The keys are never replaced unless `algorithm` changes, the name of the root
+ * only with `commonName` and `organization`.
  */
 export class PrivateCa extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM: the server's certificate. */
@@ -118,7 +119,7 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
                 isCaCertificate: true,
                 subject: { commonName: ca.commonName, organization: ca.organization },
                 validityPeriodHours: ca.caValidityHours,
-                earlyRenewalHours: ca.certificateValidityHours,
+                earlyRenewalHours: 0,
                 allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
                 setSubjectKeyId: true,
             },
@@ -155,10 +156,21 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
 
         this.certificateChain = server.certPem.apply(normalizePem);
         this.privateKey = pulumi.secret(serverKey.privateKeyPem);
-        this.caCertificate = root.certPem.apply(normalizePem);
+        this.caCertificate = pulumi.all([root.certPem, root.validityEndTime]).apply(([certificate, end]) => {
+            const days = Math.floor((Date.parse(end) - Date.now()) / 86_400_000);
+            if (days < warnDaysOfRoot) needsAttention(endOfRoot(days), this);
+            return normalizePem(certificate);
+        });
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 }
+
+/** Every agent of every downstream cluster has to be told of a new root: that takes months in a company. */
+const warnDaysOfRoot = 365;
+
+const endOfRoot = (days: number) =>
+    `The root of the stack's own CA ends in ${days} days, and with it the trust of every agent. It is not replaced by itself. Plan it after ` +
+    'Rancher\'s guide "Updating the Rancher Certificate"; `pulumi up --replace URN`, with the URN of the root, then makes the new one.';
 
 /** A common name holds 64 characters; clients look at the subject alternative name only. */
 function serverSubject(hostname: string, organization: string) {
