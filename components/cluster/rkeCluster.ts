@@ -137,7 +137,20 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             `${name}-pki`,
             // Running it again would make a second CA.
             { program: cluster.apply(pkiProgram), timeoutSeconds: 180, secretResult: true, once: true },
-            { ...kept, ignoreChanges: ["create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"] },
+            {
+                ...kept,
+                ignoreChanges: [
+                    "addPreviousOutputInEnv",
+                    "create",
+                    "update",
+                    "delete",
+                    "stdin",
+                    "interpreter",
+                    "logging",
+                    "environment",
+                    "dir",
+                ],
+            },
         );
         const state = pki.stdout.apply(unpackState);
         const mode = drift ?? DriftMode.Warn;
@@ -275,10 +288,11 @@ function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, 
 
 function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
     const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;
+    const having = (role: NodeRole, port: number) =>
+        cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
     return nodeProgram(probe, {
-        controlPlane: cluster.nodes
-            .filter(hasRole(NodeRole.ControlPlane))
-            .map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:6443` })),
+        controlPlane: having(NodeRole.ControlPlane, 6443),
+        etcd: having(NodeRole.Etcd, 2379),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
         ca: ca.certificatePEM,

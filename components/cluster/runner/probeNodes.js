@@ -4,7 +4,8 @@ async function main({ controlPlane, ...input }) {
 }
 
 /** Asks the API server of each control plane node, which also tells of the scheduler, the controller manager and etcd beside it. */
-async function look(controlPlane, { network, kubernetesVersion, ...access }) {
+async function look(controlPlane, { etcd, network, kubernetesVersion, ...access }) {
+    const members = Promise.all(etcd.map(member => etcdFault(member, access)));
     const servers = await Promise.all(
         controlPlane.map(async ({ node, endpoint }) => {
             const api = kubernetesApi({ endpoint, ...access });
@@ -23,25 +24,34 @@ async function look(controlPlane, { network, kubernetesVersion, ...access }) {
     }
     try {
         const found = await compare(answering.api, { network, kubernetesVersion });
-        return { ...found, finding: [...(found.finding ?? []), ...controlPlaneFaults(servers)] };
+        return { ...found, finding: [...(found.finding ?? []), ...controlPlaneFaults(servers), ...(await members).flat()] };
     } catch (error) {
         return { unreachable: error.message };
     }
 }
 
-/** Lists API servers that do not answer and components that are not healthy. Every API server tells of every etcd member. */
+/** Asks one etcd member. An API server tells nothing of it while another member answers. A firewall before its port is no fault. */
+async function etcdFault({ node, endpoint }, access) {
+    try {
+        const { health } = await kubernetesApi({ endpoint, ...access, patienceSeconds: 2 })("/health");
+        return health === "true" ? [] : [`node ${node}: its etcd member is not healthy`];
+    } catch (error) {
+        return error.message.endsWith("ECONNREFUSED") ? [`node ${node}: its etcd member does not run`] : [];
+    }
+}
+
+/** Lists API servers that do not answer, and the scheduler and controller manager beside each that are not healthy. */
 function controlPlaneFaults(servers) {
-    const lines = servers.flatMap(({ node, problem, items = [] }) => {
+    return servers.flatMap(({ node, problem, items = [] }) => {
         if (problem) return [`node ${node}: its API server does not answer: ${problem}`];
-        return items.flatMap(({ metadata: { name }, conditions = [] }) => {
+        // What it says of etcd is that it reached some member.
+        const beside = items.filter(({ metadata: { name } }) => !name.startsWith("etcd"));
+        return beside.flatMap(({ metadata: { name }, conditions = [] }) => {
             const ill = conditions.find(({ type, status }) => type === "Healthy" && status !== "True");
             if (!ill) return [];
-            const [reason] = (ill.message || ill.error || "not healthy").split("\n");
-            const member = /https:\/\/([^/]+):2379/.exec(reason)?.[1];
-            return [name.startsWith("etcd") ? `etcd of ${member ?? name}: not healthy` : `node ${node}: ${name} is not healthy`];
+            return [`node ${node}: ${name} is not healthy`];
         });
     });
-    return [...new Set(lines)];
 }
 
 /** Compares with RKE's own note of what it did: what the configuration asks for now may be a change that is still to come. */
@@ -97,9 +107,7 @@ function nodeDifferences(found, wanted, kubeletVersion) {
         const roles = rkeRoles.filter(role => `node-role.kubernetes.io/${role}` in labels);
         if (roles.join() !== node.roles.join()) lines.push(`node ${node.name}: roles ${roles.join(",")}, expected ${node.roles.join(",")}`);
         for (const [key, value] of Object.entries(node.labels))
-            if (labels[key] !== value) lines.push(`node ${node.name}: label ${key} is ${labels[key] ?? "missing"}, expected ${value}`);
-        const taints = (live.spec?.taints ?? []).map(taintText);
-        for (const taint of node.taints) if (!taints.includes(taint)) lines.push(`node ${node.name}: taint ${taint} is missing`);
+            if (labels[key] !== value) lines.push(`node ${node.name}: label ${key} ${key in labels ? "was changed" : "is missing"}`);
         const ready = live.status.conditions?.find(condition => condition.type === "Ready")?.status;
         if (ready !== "True") lines.push(`node ${node.name}: not Ready`);
         const version = live.status.nodeInfo.kubeletVersion;
@@ -112,15 +120,17 @@ function nodeDifferences(found, wanted, kubeletVersion) {
     return lines;
 }
 
-/** Lists what somebody did to a node on purpose, and RKE does not undo. */
+/** Lists what somebody did to a node, and RKE does not undo: it compares taints with its own note, not with the node. */
 function nodeWarnings(found, wanted) {
     return wanted.flatMap(({ name, taints: own }) => {
         const { unschedulable, taints = [] } = found.find(item => item.metadata.name === name)?.spec ?? {};
+        const missing = own.filter(taint => !taints.some(live => taintText(live) === taint));
         const foreign = taints.filter(taint => !isSystemTaint(taint) && !own.includes(taintText(taint)));
         return [
             ...(unschedulable
                 ? [`node ${name} is cordoned: no new pod starts there. After its maintenance: kubectl uncordon ${name}`]
                 : []),
+            ...missing.map(taint => `node ${name} lacks the taint ${taint}: kubectl taint node ${name} ${taint}`),
             ...foreign.map(taint => `node ${name} has the taint ${taintText(taint)}, which is not of this stack`),
         ];
     });
@@ -129,8 +139,8 @@ function nodeWarnings(found, wanted) {
 function ingressDifferences({ data = {} }, options) {
     return Object.entries(options)
         .filter(([key, value]) => data[key] !== value)
-        .map(([key, value]) => {
+        .map(([key]) => {
             const effect = key === "use-forwarded-headers" ? ": every page of Rancher is an endless redirect" : "";
-            return `ConfigMap ingress-nginx/ingress-nginx-controller: ${key} is ${data[key] ?? "missing"}, expected ${value}${effect}`;
+            return `ConfigMap ingress-nginx/ingress-nginx-controller: ${key} ${key in data ? "was changed" : "is missing"}${effect}`;
         });
 }

@@ -85,7 +85,8 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         // Notices that nobody listens any more, because Pulumi was killed: the write fails, this process ends, and RKE with it.
         let quiet;
         const busy = () => {
-            say(`rke: busy: ${last}`);
+            if (said > mostBytes) process.stderr.write(".");
+            else say(`rke: busy: ${last}`);
             wait();
         };
         // Rarer after two minutes, because of mostBytes.
@@ -260,9 +261,9 @@ async function apply(input) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
         await preflight(env, input);
-        (await findings(env, input.nodes, () => input.startProgram)).forEach(say);
         const state = await newestState(input);
         refuseImpossibleChange(state, input);
+        (await findings(env, input.nodes, () => input.startProgram)).forEach(say);
         removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
         const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
