@@ -258,6 +258,9 @@ async function look({ asWord, ...input }) {
         input.addresses.map(async address => {
             const site = siteAt(address, { ...input, bootstrapPassword: undefined });
             for (const [name, check] of Object.entries(checks)) {
+                if (typeof (await problemOf(check, site)) !== "string") continue;
+                // NGINX may have been reloading.
+                await new Promise(resolve => setTimeout(resolve, 1000));
                 const problem = await problemOf(check, site);
                 // The others would tell of the same cause.
                 if (typeof problem === "string") return `${name} at ${address}: ${problem}`;
