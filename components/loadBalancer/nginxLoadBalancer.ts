@@ -226,7 +226,8 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 {
                     mode,
                     observe: () => observations[index],
-                    outdated: found => release.apply(wanted => otherRelease(found, wanted)),
+                    // Not asked for without a release on the host: in a first preview it is not known which one is wanted.
+                    outdated: found => (found.facts.release === undefined ? [] : release.apply(wanted => otherRelease(found, wanted))),
                     desired: secretAs(
                         shown,
                         pulumi.all([settings, vrrp]).apply(known => describeFiles(releaseFiles(...known))),
