@@ -58,11 +58,10 @@ warnings() {
     done
     sed -n 's/^pair:\([^:]*\):.* .*/\1/p' "$state/manifest" | while read -r chain; do
         [ -r "$chain" ] || continue
-        dates=$(openssl x509 -noout -dates -in "$chain" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /')
-        if ! openssl verify -partial_chain -trusted "$chain" "$chain" >/dev/null 2>&1; then
-            echo "$chain is valid from $dates, and the clock of this host says $(date -u): users get an error. Look at the tool that renews it"
+        if ! is_valid_now "$chain"; then
+            echo "$chain is valid $(validity "$chain"): users get an error. Look at the tool that renews it"
         elif ! openssl x509 -noout -checkend "$((warn_days * 86400))" -in "$chain" >/dev/null; then
-            echo "$chain is valid until ${dates#* to }, less than $warn_days days. Look at the tool that renews it"
+            echo "$chain is valid until $(openssl x509 -noout -enddate -in "$chain" | cut -d= -f2), less than $warn_days days. Look at the tool that renews it"
         fi
     done
 }

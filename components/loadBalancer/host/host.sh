@@ -66,6 +66,14 @@ belong_together() {
     of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>/dev/null) && [ "$of_certificate" = "$(openssl pkey -pubout -in "$2" 2>/dev/null)" ]
 }
 
+# Tells whether the clock of this host is within the dates of a certificate: FILE.
+is_valid_now() { openssl verify -partial_chain -trusted "$1" "$1" >/dev/null 2>&1; }
+
+# Prints the dates of a certificate as `from DATE to DATE`, with the time of this host: FILE.
+validity() {
+    echo "from $(openssl x509 -noout -dates -in "$1" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /'), and the clock of this host says $(date -u)"
+}
+
 # Those that the release in a FOLDER sets.
 kernel_settings() { sed -n 's/^\([^ #]*\) = .*/\1/p' "$1/sysctl.conf"; }
 
