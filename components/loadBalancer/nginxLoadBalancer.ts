@@ -188,10 +188,9 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
         // The same address in another stack, or below another load balancer, is another owner.
         const scope = `${stackName()}/${name}`;
-        const owners = args.hosts.map((connection, index) => {
-            const { host } = pulumi.unsecret(pulumi.output(connection));
-            return pulumi.interpolate`${scope}/${name}-host-${index + 1}@${host}`;
-        });
+        // From the arguments: all that is validated is unknown as long as a node is.
+        const identities = args.hosts.map(connection => pulumi.unsecret(pulumi.output(connection)).host);
+        const owners = identities.map((identity, index) => pulumi.interpolate`${scope}/${name}-host-${index + 1}@${identity}`);
 
         // The order in which a pair is changed depends on who holds the virtual IP, whatever is done about drift.
         const observations =
@@ -214,20 +213,22 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             return activeHost(seen);
         });
 
-        const commands: command.remote.Command[] = args.hosts.map((connection, index) => {
+        const commands: command.remote.Command[] = identities.map((identity, index) => {
             const resource = `${name}-host-${index + 1}`;
-            // From the arguments: all that is validated is unknown as long as a node is.
-            const { host: identity } = pulumi.unsecret(pulumi.output(connection));
             const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
             // A digest of public files.
             const release = pulumi.unsecret(pulumi.all([settings, vrrp])).apply(known => releaseOf(...known));
+            // Not asked for without a release on the host: in a first preview it is not known which one is wanted.
+            const outdated = ({ state, facts }: Probe) =>
+                state === "unreachable" || facts.release === undefined
+                    ? pulumi.output([])
+                    : release.apply(wanted => otherRelease(facts.release, wanted));
             const epoch = driftEpoch(
                 `${name}-drift-${index + 1}`,
                 {
                     mode,
                     observe: () => observations[index],
-                    // Not asked for without a release on the host: in a first preview it is not known which one is wanted.
-                    outdated: found => (found.facts.release === undefined ? [] : release.apply(wanted => otherRelease(found, wanted))),
+                    outdated,
                     desired: secretAs(
                         shown,
                         pulumi.all([settings, vrrp]).apply(known => describeFiles(releaseFiles(...known))),
@@ -235,8 +236,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 },
                 child,
             );
-            const owner = owners[index];
-            const program = pulumi.all([owner, settings, epoch, vrrp]).apply(parts => hostScript(...parts));
+            const program = pulumi.all([owners[index], settings, epoch, vrrp]).apply(parts => hostScript(...parts));
             const command = hostProgram(
                 resource,
                 { connection: settings.hosts[index], identity, program, timeoutSeconds: 600 },
@@ -247,10 +247,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                     deleteBeforeReplace: args.hosts.length > 1,
                 },
             );
-            if (mode !== DriftMode.Off) {
-                const outdated = pulumi.all([observations[index], release]).apply(known => otherRelease(...known));
-                warnOfSetBack(resource, mode, outdated, command.stdout);
-            }
+            if (mode !== DriftMode.Off) warnOfSetBack(resource, mode, observations[index].apply(outdated), command.stdout);
             return command;
         });
 

@@ -23,7 +23,6 @@ export function pairFault(virtualIp: string, hosts: string[], probes: Probe[]): 
 }
 
 /** Tells of a host that serves another release than the configuration makes: the change is still to come, or the host was set back. */
-export function otherRelease({ state, facts: { release } }: Probe, wanted: string): string[] {
-    if (state === "unreachable" || release === undefined || release === wanted) return [];
-    return [`release ${release}, expected ${wanted}, which this configuration makes`];
+export function otherRelease(release: string, wanted: string): string[] {
+    return release === wanted ? [] : [`release ${release}, expected ${wanted}, which this configuration makes`];
 }
