@@ -104,8 +104,9 @@ export interface RkeClusterArgs {
 }
 
 const sources = (...files: string[]) => files.map(file => join(__dirname, file));
-const runner = sources("../host/runner/ssh.js", "runner/kubernetesApi.js", "runner/builtCluster.js", "runner/rke.js");
-const probe = sources("../host/runner/probe.js", "runner/kubernetesApi.js", "runner/builtCluster.js", "runner/probeNodes.js");
+const built = ["../host/runner/version.js", "runner/kubernetesApi.js", "runner/builtCluster.js"];
+const runner = sources("../host/runner/ssh.js", ...built, "runner/rke.js");
+const probe = sources("../host/runner/probe.js", ...built, "runner/probeNodes.js");
 
 /** The RKE run may take as long as its own limit; this bounds the process around it. */
 const outerTimeoutSeconds = 4 * 3600;

@@ -264,8 +264,12 @@ interface WantedRelease {
 }
 
 function apiProgram(file: string, access: ApiAccess, wanted: WantedRelease, epoch?: number): string {
-    const sources = ["../host/runner/probe.js", "../cluster/runner/kubernetesApi.js", "runner/helmRecords.js", `runner/${file}`].map(
-        source => join(__dirname, source),
-    );
+    const sources = [
+        "../host/runner/probe.js",
+        "../host/runner/version.js",
+        "../cluster/runner/kubernetesApi.js",
+        "runner/helmRecords.js",
+        `runner/${file}`,
+    ].map(source => join(__dirname, source));
     return nodeProgram(sources, { access, release: identity, wanted, caVariable, epoch });
 }

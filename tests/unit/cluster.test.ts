@@ -201,9 +201,11 @@ describe("with the real rke", () => {
 });
 
 describe("the run of rke", () => {
-    const runner = ["host/runner/ssh.js", ...["kubernetesApi", "builtCluster", "rke"].map(name => `cluster/runner/${name}.js`)].map(file =>
-        join(__dirname, "..", "..", "components", file),
-    );
+    const runner = [
+        "host/runner/ssh.js",
+        "host/runner/version.js",
+        ...["kubernetesApi", "builtCluster", "rke"].map(name => `cluster/runner/${name}.js`),
+    ].map(file => join(__dirname, "..", "..", "components", file));
     const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
     const state = (ca: string, built?: typeof network) => {
         const rkeConfig = {

@@ -94,7 +94,13 @@ async function look(
         ...answer,
     };
     const folder = join(__dirname, "..", "..", "components", "cluster", "runner");
-    const sources = ["../../host/runner/probe.js", "kubernetesApi.js", "builtCluster.js", "probeNodes.js"].map(file => join(folder, file));
+    const sources = [
+        "../../host/runner/probe.js",
+        "../../host/runner/version.js",
+        "kubernetesApi.js",
+        "builtCluster.js",
+        "probeNodes.js",
+    ].map(file => join(folder, file));
     const input = {
         controlPlane: (ports ?? [(server.address() as AddressInfo).port]).map((port, index) => ({
             node: `node${index + 1}`,

@@ -96,6 +96,7 @@ async function look(objects: Record<string, unknown>, stored: unknown = releases
     const components = join(__dirname, "..", "..", "components");
     const sources = [
         "host/runner/probe.js",
+        "host/runner/version.js",
         "cluster/runner/kubernetesApi.js",
         "rancher/runner/helmRecords.js",
         "rancher/runner/probeRelease.js",

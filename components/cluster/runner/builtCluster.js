@@ -8,24 +8,17 @@ function impossibleChanges(rkeConfig, { network, kubernetesVersion }) {
         .filter(([key, built]) => built !== network[key])
         .map(([key, built]) => `network.${key}: expected ${built}, with which the cluster was built, found ${network[key]}`);
     if (changes.length > 0) changes.push("It cannot be changed on a live cluster: put it back, or build another cluster");
-    const [built, wanted] = [rkeConfig.kubernetesVersion, kubernetesVersion].map(versionParts);
-    const steps = wanted[1] - built[1];
-    const isOlder = wanted.findIndex((part, index) => part !== built[index]);
-    if (isOlder >= 0 && wanted[isOlder] < built[isOlder])
+    // Such as v1.30.14-rancher1-1.
+    const { isOlder, skipsTo } = versionStep(rkeConfig.kubernetesVersion, kubernetesVersion, 5);
+    if (isOlder)
         changes.push(
             `kubernetesVersion: expected ${rkeConfig.kubernetesVersion} or newer, which the cluster runs, found ${kubernetesVersion}. ` +
                 "Kubernetes cannot go back: etcd would have to be restored from a snapshot",
         );
-    else if (steps > 1)
+    else if (skipsTo)
         changes.push(
             `kubernetesVersion: expected at most one minor version above ${rkeConfig.kubernetesVersion}, which the cluster runs, found ` +
-                `${kubernetesVersion}. Upgrade to v1.${built[1] + 1} first`,
+                `${kubernetesVersion}. Upgrade to v${skipsTo} first`,
         );
     return changes;
-}
-
-/** Major, minor and patch of a version such as v1.30.14-rancher1-1, and the two numbers after `rancher`. */
-function versionParts(version) {
-    const numbers = version.match(/\d+/g).map(Number);
-    return [0, 1, 2, 3, 4].map(index => numbers[index] ?? 0);
 }

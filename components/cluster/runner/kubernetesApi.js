@@ -1,6 +1,12 @@
 // Runs where Pulumi runs, as part of a program on standard input.
 const https = require("https");
 
+/** Handles the rejection of a question for what may be absent: resolves to the fallback when it is. */
+const unless404 = fallback => error => {
+    if (error.status === 404) return fallback;
+    throw error;
+};
+
 /**
  * A function that asks the Kubernetes API and resolves to its answer. Waits `patienceSeconds` for it: with 5, a probe that asks seven
  * nodes in vain still ends in its time. Rejects with one line when there is none, or one that is no success; then `status` of the

@@ -1,10 +1,10 @@
 // Asks the Kubernetes API for the cluster and compares it with what RKE was last run for. Read-only, a few seconds.
-async function main({ controlPlane, ...input }) {
-    process.stdout.write(probeText(await look(controlPlane, input)));
+async function main(input) {
+    process.stdout.write(probeText(await look(input)));
 }
 
 /** Asks the API server of each control plane node, which also tells of the scheduler, the controller manager and etcd beside it. */
-async function look(controlPlane, { etcd, network, kubernetesVersion, ...access }) {
+async function look({ controlPlane, etcd, network, kubernetesVersion, ...access }) {
     const members = Promise.all(etcd.map(member => etcdFault(member, access)));
     const servers = await Promise.all(
         controlPlane.map(async ({ node, endpoint }) => {
@@ -56,10 +56,6 @@ function controlPlaneFaults(servers) {
 
 /** Compares with RKE's own note of what it did: what the configuration asks for now may be a change that is still to come. */
 async function compare(get, wanted) {
-    const unless404 = fallback => error => {
-        if (error.status === 404) return fallback;
-        throw error;
-    };
     const [{ items }, note, ingress] = await Promise.all([
         get("/api/v1/nodes"),
         get("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(unless404({ data: {} })),
@@ -70,7 +66,7 @@ async function compare(get, wanted) {
     if (!rkeConfig) return { finding: ["RKE's state in the cluster (kube-system/full-cluster-state): missing"] };
     const refused = impossibleChanges(rkeConfig, wanted);
     if (refused.length > 0) return { refused };
-    const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role, labels = {}, taints = [] }) => ({
+    const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role, labels, taints }) => ({
         name: hostnameOverride || address,
         roles: [...role].sort(),
         labels: labels ?? {},

@@ -5,13 +5,13 @@ const started = Date.now();
 
 /** The command provider hands all that one run says to the next in one environment string, of which Linux allows 128 KiB. */
 const mostBytes = 60_000;
-let said = 0;
+let bytesSaid = 0;
 
 function say(text) {
-    if (said > mostBytes) return;
+    if (bytesSaid > mostBytes) return;
     const line = `[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`;
-    said += Buffer.byteLength(line);
-    process.stderr.write(said > mostBytes ? "What is said from here on is not shown, apart from the end\n" : line);
+    bytesSaid += Buffer.byteLength(line);
+    process.stderr.write(bytesSaid > mostBytes ? "What is said from here on is not shown, apart from the end\n" : line);
 }
 
 const pack = state => brotliCompressSync(Buffer.from(state), { params: { [constants.BROTLI_PARAM_LGWIN]: 24 } }).toString("base64");
@@ -85,7 +85,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         // Notices that nobody listens any more, because Pulumi was killed: the write fails, this process ends, and RKE with it.
         let quiet;
         const busy = () => {
-            if (said > mostBytes) process.stderr.write(".");
+            if (bytesSaid > mostBytes) process.stderr.write(".");
             else say(`rke: busy: ${last}`);
             wait();
         };

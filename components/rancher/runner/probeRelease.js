@@ -38,17 +38,17 @@ async function look(api, { release: { name, namespace }, wanted, caVariable }) {
 
 /** Refuses what agents and Rancher's data do not survive. */
 function impossibleChange({ revision, chartVersion, values }, wanted) {
-    const [built, asked] = [chartVersion, wanted.chartVersion].map(version => version.split(/[.-]/).slice(0, 3).map(Number));
-    const first = asked.findIndex((part, index) => part !== built[index]);
-    if (first >= 0 && asked[first] < built[first])
+    // A pre-release counts as its release.
+    const { isOlder, skipsTo } = versionStep(chartVersion, wanted.chartVersion, 3);
+    if (isOlder)
         return (
             `chartVersion: expected ${chartVersion} or newer, which revision ${revision} installed, found ${wanted.chartVersion}. ` +
             "Rancher cannot go back: its data would have to be restored from a backup"
         );
-    if (asked[0] > built[0] || asked[1] > built[1] + 1)
+    if (skipsTo)
         return (
             `chartVersion: expected at most one minor version above ${chartVersion}, which is installed, found ${wanted.chartVersion}. ` +
-            `Upgrade to the latest ${built[0]}.${built[1] + 1} first`
+            `Upgrade to the latest ${skipsTo} first`
         );
     if (values.hostname !== undefined && values.hostname !== wanted.values.hostname)
         return (
@@ -71,9 +71,7 @@ function otherRun({ revision, chartVersion, values }, wanted) {
 async function caWarnings(api, namespace, checksum) {
     if (!checksum) return [];
     const heal = "every agent that starts again is cut off. `pulumi up --refresh --run-program` puts it back";
-    const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(error => {
-        if (error.status !== 404) throw error;
-    });
+    const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(unless404());
     if (!secret) return [`Secret ${namespace}/tls-ca is missing: ${heal}`];
     const found = createHash("sha256")
         .update(Buffer.from(secret.data?.["cacerts.pem"] ?? "", "base64"))
@@ -100,9 +98,7 @@ function resourcePaths(api, namespace) {
 const unquoted = text => text.trim().replace(/^(["'])(.*)\1$/, "$2");
 
 async function changes(api, { what, path }, text) {
-    const live = await api(path).catch(error => {
-        if (error.status !== 404) throw error;
-    });
+    const live = await api(path).catch(unless404());
     if (!live) return [`${what}: missing`];
     const applied = await api(`${path}?dryRun=All&force=true&fieldManager=pulumi-rancher-ha-probe`, {
         method: "PATCH",
