@@ -11,10 +11,10 @@ import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
 import { Probe } from "../host/probe";
 import { shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
-import { refuseOutputs, validated } from "../validation";
+import { Refusal, refuseOutputs, validated } from "../validation";
 import { Vrrp } from "./keepalivedConf";
 import { certificateFiles, mostWorkerConnections, upgradeGains } from "./nginxConf";
-import { activeHost, otherRelease, pairFault } from "./observation";
+import { activeHost, otherApply, otherRelease, pairFault } from "./observation";
 import { describeFiles, releaseFiles, releaseOf } from "./release";
 import { nginxLoadBalancerSchema, NginxSettings, Place, placeSchema, TlsVersion } from "./schema";
 
@@ -180,6 +180,8 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             virtualIp: args.virtualIp,
             takeOver: args.takeOver,
         });
+        // A literal is refused before anything is registered.
+        for (const { host } of args.hosts as HostConnectionArgs[]) if (typeof host === "string") this.claim(name, host);
         const child = { parent: this };
         const mode = args.drift ?? DriftMode.Enforce;
         const routerId = args.virtualIp && this.routerId(name, args.virtualIp);
@@ -190,7 +192,12 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         const scope = `${stackName()}/${name}`;
         // From the arguments: all that is validated is unknown as long as a node is.
         const identities = args.hosts.map(connection => pulumi.unsecret(pulumi.output(connection)).host);
-        const owners = identities.map((identity, index) => pulumi.interpolate`${scope}/${name}-host-${index + 1}@${identity}`);
+        const owners = identities.map((identity, index) =>
+            identity.apply(address => {
+                this.claim(name, address);
+                return `${scope}/${name}-host-${index + 1}@${address}`;
+            }),
+        );
 
         // The order in which a pair is changed depends on who holds the virtual IP, whatever is done about drift.
         const observations =
@@ -247,7 +254,10 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                     deleteBeforeReplace: args.hosts.length > 1,
                 },
             );
-            if (mode !== DriftMode.Off) warnOfSetBack(resource, mode, observations[index].apply(outdated), command.stdout);
+            if (mode !== DriftMode.Off) {
+                warnOfSetBack(resource, mode, observations[index].apply(outdated), command.stdout);
+                this.warnOfOtherApply(resource, pulumi.all([observations[index], release, command.stdout]));
+            }
             return command;
         });
 
@@ -263,6 +273,32 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             addresses: this.addresses,
             servingAddresses: this.servingAddresses,
             fingerprint: this.fingerprint,
+        });
+    }
+
+    /** Refuses a host that another load balancer of this program has. */
+    private claim(name: string, host: string): void {
+        const stack = pulumi.runtime.getStackResource();
+        // Mocks of a user's own test, and programs in other languages, have none: there the host itself refuses the second apply.
+        if (!stack) return;
+        const claims = claimedHosts.get(stack) ?? new Map<string, { name: string; by: NginxLoadBalancer }>();
+        claimedHosts.set(stack, claims);
+        const first = claims.get(host) ?? { name, by: this };
+        claims.set(host, first);
+        if (first.by === this) return;
+        throw new Refusal(
+            `NginxLoadBalancer ${name}: hosts: expected hosts of its own, found ${host}, which is a host of NginxLoadBalancer ${first.name} too. ` +
+                "Give each load balancer another host",
+            this,
+        );
+    }
+
+    /** Warns in a preview without a change, the only run that knows the result of the last apply. */
+    private warnOfOtherApply(resource: string, known: pulumi.Output<[Probe, string, string]>): void {
+        if (!pulumi.runtime.isDryRun()) return;
+        known.apply(([found, wanted, result]) => {
+            const fault = otherApply(found, wanted, lastLine(result));
+            if (fault) needsAttention(`${resource}: ${fault}`, this);
         });
     }
 
@@ -283,6 +319,9 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
     }
 }
 
+/** The load balancer of each host, by the stack resource of the program: one process may run several programs. */
+const claimedHosts = new WeakMap<pulumi.Resource, Map<string, { name: string; by: NginxLoadBalancer }>>();
+
 /** Returns ORGANIZATION/PROJECT/STACK. The organization of a local backend is `organization`; mocks of a user's own test have none. */
 function stackName(): string {
     const organization = pulumi.runtime.getEngine() ? pulumi.getOrganization() : "organization";
@@ -298,7 +337,9 @@ function vrrpOf(settings: NginxSettings, index: number, routerId: number): Vrrp 
 /** A login shell may have said something before. */
 const lastLine = (text: string) => text.trim().split("\n").pop()!;
 
-const scripts = ["host", "packages", "original", "release", "drift", "verbs"].map(name => join(__dirname, "host", `${name}.sh`));
+const scripts = ["host", "packages", "original", "certificate", "release", "drift", "verbs"].map(name =>
+    join(__dirname, "host", `${name}.sh`),
+);
 
 /** The program that says what on a host differs from what was last applied, or why it cannot become a load balancer. */
 export function probeScript({ hosts, virtualIp, takeOver }: Place, index: number, owner: string): string {

@@ -1,6 +1,9 @@
 import { Probe } from "../host/probe";
 
-/** Facts that the probe of a host tells: `nginx`, its version, `release`, and `virtual-ip`, `held` or `free` on a host of a pair. */
+/**
+ * Facts that the probe of a host tells: `nginx`, its version; `release`; `applied`, what its last apply printed; `virtual-ip`, `held` or
+ * `free` on a host of a pair.
+ */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 
 /** The host that users reach now: it is changed last. */
@@ -25,4 +28,13 @@ export function pairFault(virtualIp: string, hosts: string[], probes: Probe[]): 
 /** Tells of a host that serves another release than the configuration makes: the change is still to come, or the host was set back. */
 export function otherRelease(release: string, wanted: string): string[] {
     return release === wanted ? [] : [`release ${release}, expected ${wanted}, which this configuration makes`];
+}
+
+/** Tells of a host on which the wanted release was not recorded by the last apply of this stack, whose result is `last`. */
+export function otherApply({ facts: { release, applied } }: Probe, wanted: string, last: string): string | undefined {
+    if (release !== wanted || applied === undefined || applied === last) return undefined;
+    return (
+        `the host records another apply of release ${release} (${applied}) than the last one of this stack (${last}): ` +
+        "a backup was restored there, or another program applied it. Look whether this is the right host"
+    );
 }

@@ -1,5 +1,6 @@
 import { createHash } from "crypto";
-import { dirname } from "path";
+import { readFileSync } from "fs";
+import { dirname, join } from "path";
 import { downSignal, healthCheck, keepalivedConf, nodeCheck, Vrrp } from "./keepalivedConf";
 import { nginxConf, sysctls } from "./nginxConf";
 import { NginxSettings } from "./schema";
@@ -45,6 +46,7 @@ function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: stri
     return files;
 }
 
+const certificateChecks = readFileSync(join(__dirname, "host", "certificate.sh"), "utf8");
 const isSecret = (name: string) => name.startsWith("privkey");
 const managed = "# Managed by Pulumi (pulumi-rancher-ha)\n";
 
@@ -84,19 +86,19 @@ ExecStart=/usr/local/sbin/rancher-ha-reload-certificate
 ${managed}set -eu
 loaded=/run/rancher-ha-certificate
 fault=
+hostname=${hostname}
+${certificateChecks}
 find_fault() {
-    certificate=$(openssl x509 -noout -pubkey -in ${certificateChain} 2>/dev/null) || { echo "is not readable"; return; }
-    [ "$certificate" = "$(openssl pkey -pubout -in ${privateKey} 2>/dev/null)" ] || { echo "does not belong to the key ${privateKey}"; return; }
-    openssl verify -partial_chain -trusted ${certificateChain} ${certificateChain} >/dev/null 2>&1 || { echo "has expired or is not valid yet"; return; }
-    openssl x509 -noout -checkhost ${hostname} -in ${certificateChain} | grep -q 'does match' || { echo "does not cover ${hostname}"; return; }
-    nginx -t -q 2>/dev/null || echo "is refused by NGINX, see nginx -t"
+    found=$(certificate_fault ${certificateChain} ${privateKey})
+    [ -n "$found" ] || nginx -t -q 2>/dev/null || found="NGINX refuses the certificate ${certificateChain}, see nginx -t"
+    echo "$found"
 }
 # First for all that is written at once, then until both files are there, and once more after the reload: systemd does not look meanwhile.
 for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
     sleep "$pause"
     before=$fault
     fault=$(find_fault)
-    [ -z "$fault" ] || [ "$fault" = "$before" ] || echo "the certificate ${certificateChain} $fault: NGINX goes on with the one it has" >&2
+    [ -z "$fault" ] || [ "$fault" = "$before" ] || echo "$fault. NGINX goes on with the certificate it has" >&2
     if [ -z "$fault" ]; then
         now=$(sha256sum <${certificateChain})
         [ "$now" != "$(cat "$loaded" 2>/dev/null)" ] || exit 0

@@ -166,6 +166,43 @@ describe("drift", () => {
         warn.mockRestore();
     });
 
+    describe("a host that was set back", () => {
+        const releaseIn = (recording: Recording) =>
+            /return 200 "(\w+) \$pid/.exec(recording.one(latchType).inputs.environment["nginx.conf"])![1];
+        const warningsOf = async (options: Options, drift: DriftMode = DriftMode.Enforce) => {
+            const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+            await build({ drift }, options);
+            const texts = warn.mock.calls.map(([text]) => text);
+            warn.mockRestore();
+            return texts;
+        };
+        const other = said("in sync", { release: "0123456789ab", applied: "fingerprint" });
+
+        test("enforce: another release than that of the configuration is drift", async () => {
+            const release = releaseIn(await build());
+            const finding = `release 0123456789ab, expected ${release}, which this configuration makes`;
+            expect(findingOf((await build({}, { found: other })).one(latchType))).toBe(finding);
+            const same = said("in sync", { release, applied: "fingerprint" });
+            expect(findingOf((await build({}, { found: same })).one(latchType))).toBe("in sync");
+        });
+
+        test("warn: another release is told in a preview without a change", async () =>
+            expect(await warningsOf({ found: other, preview: true }, DriftMode.Warn)).toEqual([
+                expect.stringMatching(/^needs attention: lb-host-1: not as last applied:\nrelease 0123456789ab, expected \w{12}/),
+            ]));
+
+        test.each([DriftMode.Enforce, DriftMode.Warn])("%s: the same release from another apply is told in a preview", async drift => {
+            const facts = { release: releaseIn(await build()), applied: "of before" };
+            const found = said("in sync", facts);
+            const last = said("in sync", { ...facts, applied: "fingerprint" });
+            expect(await warningsOf({ found, preview: true }, drift)).toEqual([
+                expect.stringMatching(/^needs attention: lb-host-1: the host records another apply .*\(of before\) than .*\(fingerprint\)/),
+            ]);
+            expect(await warningsOf({ found }, drift)).toEqual([]);
+            expect(await warningsOf({ found: last, preview: true }, drift)).toEqual([]);
+        });
+    });
+
     test("off: neither probe nor latch", async () => {
         const recording = await build({ drift: DriftMode.Off }, { found: said("nginx: not running") });
         expect(recording.probes).toEqual([]);
@@ -357,6 +394,22 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     const attempt = build(changed as never);
     await expect(attempt).rejects.toThrow(message);
     await expect(attempt).rejects.not.toThrow(new RegExp(elsewhere.privateKey.split("\n")[1].replace(/[+/]/g, "\\$&")));
+});
+
+test("refuses a host of another load balancer of the program, and a process may run a program twice", async () => {
+    const both = (address: string) =>
+        record(
+            () => {
+                new NginxLoadBalancer("lb", args);
+                return new NginxLoadBalancer("other", { ...args, hosts: [{ ...host, host: address }] });
+            },
+            { mock: () => ({ stdout: "0" }) },
+        );
+    await both("192.0.2.22");
+    await both("192.0.2.22");
+    await expect(both("192.0.2.21")).rejects.toThrow(
+        /NginxLoadBalancer other: hosts: .*192\.0\.2\.21, which is a host of NginxLoadBalancer lb too/,
+    );
 });
 
 test("in a first preview, nodes and certificate that are not known yet are no fault", async () => {

@@ -371,7 +371,7 @@ test("a package that was there and is only renewed is not taken for ours", () =>
 });
 
 test("the host's program is clean for shellcheck", () => {
-    const program = ["host", "packages", "original", "release", "drift", "verbs"].map(name =>
+    const program = ["host", "packages", "original", "certificate", "release", "drift", "verbs"].map(name =>
         readFileSync(join(scripts, `${name}.sh`), "utf8"),
     );
     const { stdout, error } = spawnSync("shellcheck", ["--shell=sh", "-"], { input: program.join("\n"), encoding: "utf8" });

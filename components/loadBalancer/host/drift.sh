@@ -42,14 +42,19 @@ differences() {
     done <"$state/manifest"
 }
 
-# Tells whether two versions of a package are both of one minor version, as after a security update: KEY BEFORE NOW.
+# Tells whether a package differs in nothing that its configuration depends on, as after a security update: KEY BEFORE NOW.
 same_minor() {
-    case $1 in package:*) [ "$(minor "$2")" = "$(minor "$3")" ] ;; *) false ;; esac
+    case $1 in
+    package:nginx) [ "$(minor "$2")" = "$(minor "$3")" ] ;;
+    package:*) [ "$2" != none ] && [ "$3" != none ] ;;
+    *) false ;;
+    esac
 }
 minor() { echo "$1" | sed 's/^[0-9]*://; s/^\([0-9]*\.[0-9]*\).*/\1/'; }
 
 # Lists what an apply does not repair, because only a person can judge it.
 warnings() {
+    if is_of_another; then echo "this host belongs to $(recorded_owner): the next apply takes the host over, because takeOver is set"; fi
     for unit in $(units "$current"); do
         for file in $(systemctl show -p DropInPaths --value "$unit"); do
             echo "$places" | grep -q " $file " ||
@@ -61,7 +66,7 @@ warnings() {
         if ! is_valid_now "$chain"; then
             echo "$chain is valid $(validity "$chain"): users get an error. Look at the tool that renews it"
         elif ! openssl x509 -noout -checkend "$((warn_days * 86400))" -in "$chain" >/dev/null; then
-            echo "$chain is valid until $(openssl x509 -noout -enddate -in "$chain" | cut -d= -f2), less than $warn_days days. Look at the tool that renews it"
+            echo "$chain ends in less than $warn_days days: it is valid $(validity "$chain"). Look at the tool that renews it"
         fi
     done
 }

@@ -66,14 +66,6 @@ belong_together() {
     of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>/dev/null) && [ "$of_certificate" = "$(openssl pkey -pubout -in "$2" 2>/dev/null)" ]
 }
 
-# Tells whether the clock of this host is within the dates of a certificate: FILE.
-is_valid_now() { openssl verify -partial_chain -trusted "$1" "$1" >/dev/null 2>&1; }
-
-# Prints the dates of a certificate as `from DATE to DATE`, with the time of this host: FILE.
-validity() {
-    echo "from $(openssl x509 -noout -dates -in "$1" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /'), and the clock of this host says $(date -u)"
-}
-
 # Those that the release in a FOLDER sets.
 kernel_settings() { sed -n 's/^\([^ #]*\) = .*/\1/p' "$1/sysctl.conf"; }
 
@@ -146,11 +138,17 @@ check_network() {
     esac
 }
 
-# Refuses a host that is kept by another load balancer, of this stack or another one. Owners are
+# Tells whether another load balancer keeps the host, one of this stack or of another one. Owners are
 # ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS; earlier versions noted RESOURCE@ADDRESS alone.
+is_of_another() {
+    case $(recorded_owner) in
+    "" | "${owner%/*}"/* | "${owner##*/}") return 1 ;;
+    esac
+}
+
 check_owner() {
-    recorded=$(recorded_owner)
-    case $recorded in */*) ;; *) return 0 ;; esac
-    [ "${recorded%/*}" = "${owner%/*}" ] || [ -n "$take_over" ] ||
-        fail "expected no load balancer of another stack, found that of $recorded. To apply ${owner%/*} here would take the host from its users. Correct the address, or set takeOver to take the host over. Nothing was changed"
+    if ! is_of_another; then return 0; fi
+    [ -n "$take_over" ] ||
+        fail "expected a host of no other load balancer, found that of $(recorded_owner). To apply ${owner%/*} here would take the host from its users. Correct the address, or set takeOver to take the host over. Nothing was changed"
+    say "taking the host over from $(recorded_owner)"
 }

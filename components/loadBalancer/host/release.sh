@@ -92,26 +92,9 @@ listeners() {
 
 staged() { case $1 in /*) echo "$1" ;; *) echo "$stage/$1" ;; esac; }
 
-# CHAIN KEY. NGINX lets a certificate and a key of different types pass, and then every full handshake fails.
 check_certificate() {
-    for file in "$1" "$2"; do
-        [ -e "$file" ] || fail "expected a PEM file $file, found none. The host was left as it was"
-    done
-    of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>&1) || fail "the certificate ${1##*/} is not readable: $of_certificate. The host was left as it was"
-    of_key=$(openssl pkey -pubout -in "$2" 2>/dev/null) || fail "the private key ${2##*/} is not readable. The host was left as it was"
-    [ "$of_certificate" = "$of_key" ] || fail "the private key does not belong to the certificate ${1##*/}. The host was left as it was"
-    # OpenSSL falls back to the subject, which browsers and agents do not look at.
-    names=$(openssl x509 -noout -ext subjectAltName -in "$1" 2>/dev/null | sed -n '2s/^ *//p')
-    { echo "$names" | grep -q DNS: && openssl x509 -noout -checkhost "$hostname" -in "$1" | grep -q 'does match'; } ||
-        fail "the certificate ${1##*/} does not cover $hostname: ${names:-it has no subjectAltName}. The host was left as it was"
-    is_valid_now "$1" || fail "the certificate ${1##*/} is valid $(validity "$1"). Renew the certificate, or set the clock. The host was left as it was"
-    disorder=$(openssl crl2pkcs7 -nocrl -certfile "$1" | openssl pkcs7 -print_certs -noout | awk '
-        /^subject=/ { sub(/^subject=/, ""); if (issuer != "" && $0 != issuer) print "expected the certificate of " issuer ", found " $0; next }
-        /^issuer=/ { sub(/^issuer=/, ""); issuer = $0 }')
-    [ -z "$disorder" ] || fail "the chain ${1##*/} is not in order: $disorder. The host was left as it was"
-    broken=$(awk '/BEGIN CERT/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }' "$1" |
-        openssl verify -no_check_time -partial_chain -trusted /dev/stdin -untrusted "$1" "$1" 2>&1) ||
-        fail "the chain ${1##*/} does not hold: a certificate is not signed with the key of the next: $(echo "$broken" | grep -m 1 '^error'). The host was left as it was"
+    fault=$(certificate_fault "$1" "$2" | sed "s|$stage/||g")
+    [ -z "$fault" ] || fail "$fault. The host was left as it was"
 }
 
 # The files of release TO in their places, and those of ours that it does not have away: FROM TO.

@@ -47,8 +47,11 @@ apply() {
     else
         change
     fi
-    grep -v '^link:' "$state/manifest" | sha256sum | cut -c1-16
+    applied
 }
+
+# Tells one record of an apply from another.
+applied() { grep -v '^link:' "$state/manifest" | sha256sum | cut -c1-16; }
 
 change() {
     was_active=$(active nginx && echo yes || echo no)
@@ -97,20 +100,22 @@ probe() {
     fi
     ! installed nginx || echo "fact nginx $(nginx_version)"
     [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
-    ! grep -q . "$current/keepalived.conf" 2>/dev/null || virtual_ip_fact
-    if [ -e "$state/manifest" ]; then differences | tell finding && warnings | tell warning; else echo "not set up" | tell absent; fi
+    [ ! -e "$state/manifest" ] || echo "fact applied $(applied)"
+    [ -z "$(current_virtual_ip)" ] || virtual_ip_fact
+    if [ -e "$state/manifest" ]; then differences | tell finding && warnings | sed "s/^/$(hostname): /" | tell warning; else echo "not set up" | tell absent; fi
     echo end
 }
 
-# Says what stands in the way of an apply.
-obstacle() { (if [ -e "$state/manifest" ]; then check_owner; else check_host && check_foreign; fi) 2>&1; }
+# Says what stands in the way of an apply. A host that serves is fit for all that it serves.
+obstacle() { (check_owner && if [ ! -e "$state/manifest" ]; then check_host && check_foreign; else check_other_virtual_ip; fi) 2>&1; }
+check_other_virtual_ip() { [ -z "$virtual_ip" ] || [ "$virtual_ip" = "$(current_virtual_ip)" ] || check_network; }
 
 # Makes each line one of a probe (host/probe.ts).
 tell() { sed "s/^/$1 /"; }
 
+current_virtual_ip() { sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf" 2>/dev/null || true; }
 virtual_ip_fact() {
-    address=$(sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf")
-    if holds_virtual_ip "$address"; then echo "fact virtual-ip held"; else echo "fact virtual-ip free"; fi
+    if holds_virtual_ip "$(current_virtual_ip)"; then echo "fact virtual-ip held"; else echo "fact virtual-ip free"; fi
 }
 
 destroy() {

@@ -17,7 +17,7 @@ afterAll(() => LoadBalancerHost.stop(lb));
 const ofStaging = (changes = {}) => lb.program(changes).replace(/^owner=.*$/m, `owner='${staging}'`);
 
 test("the same program in another stack is refused in the preview and by apply, and its destroy leaves the host alone", async () => {
-    const words = `lb2: expected no load balancer of another stack, found that of ${lb.owner}.`;
+    const words = `lb2: expected a host of no other load balancer, found that of ${lb.owner}.`;
     expect(await lb.probe(staging)).toContain(`refused: ${words}`);
     await lb.refuses(ofStaging(), new RegExp(words.replace(/[.]/g, "\\.")));
     expect((await lb.run("destroy", ofStaging())).said).toContain(`kept: this host belongs to ${lb.owner} now`);
@@ -26,9 +26,10 @@ test("the same program in another stack is refused in the preview and by apply, 
 });
 
 test("taken over on purpose, it is refused to the stack that had it, whose destroy leaves it alone", async () => {
-    await lb.apply(ofStaging({ takeOver: true }));
+    const { said } = await lb.apply(ofStaging({ takeOver: true }));
+    expect(said).toContain(`taking the host over from ${lb.owner}`);
     expect(await lb.probe(staging)).toBe("in sync");
-    expect(await lb.probe()).toContain(`refused: lb2: expected no load balancer of another stack, found that of ${staging}.`);
+    expect(await lb.probe()).toContain(`refused: lb2: expected a host of no other load balancer, found that of ${staging}.`);
     expect((await lb.run("destroy", lb.program())).said).toContain(`kept: this host belongs to ${staging} now`);
     await lb.served();
     await lb.apply({ takeOver: true });
@@ -41,8 +42,12 @@ test("another resource of the same load balancer may have it: hosts change their
 });
 
 test("an owner that an earlier version noted, without its stack, is noted anew", async () => {
-    await lb.sh(`echo 'lb-host-1@${lb.host.address}' >${stateFolder}/owner`);
+    const noted = (resource: string) => lb.sh(`echo '${resource}@${lb.host.address}' >${stateFolder}/owner`);
+    await noted("lb-host-1");
     expect(await lb.probe()).toBe("in sync");
     await lb.apply();
     expect(await lb.sh(`cat ${stateFolder}/owner`)).toBe(`${lb.owner}\n`);
+    await noted("other-host-1");
+    await lb.refuses({}, /found that of other-host-1@/);
+    await lb.apply({ takeOver: true });
 });

@@ -50,9 +50,9 @@ test.each([
     ],
 ])("%s: the probe says so and does not fail, up fails clearly", async (_what, changes, probed, failed) => {
     const changed = await changes();
-    const found = await lb.probeOnce(changed);
-    expect(found).toMatch(/^unreachable: root@/);
-    expect(found).toMatch(probed);
+    const { state, reason } = await lb.probeOnce(changed);
+    expect({ state, reason }).toEqual({ state: "unreachable", reason: expect.stringMatching(/^root@/) });
+    expect(reason).toMatch(probed);
     const { code, output } = await stack.tryUp({ hosts: [{ ...hostArgs(lab.host("lb2")), ...changed }] });
     expect(code).not.toBe(0);
     expect(output).toMatch(failed);

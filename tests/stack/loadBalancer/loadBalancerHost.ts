@@ -4,11 +4,11 @@ import { readFileSync } from "fs";
 import { RequestListener } from "http";
 import { join } from "path";
 import { HostConnection } from "../../../components/host/connection";
-import { findingOf, parseProbe } from "../../../components/host/probe";
+import { findingOf, parseProbe, Probe } from "../../../components/host/probe";
 import { nodeProgram } from "../../../components/host/programs";
 import { Vrrp } from "../../../components/loadBalancer/keepalivedConf";
 import { hostScript, probeScript } from "../../../components/loadBalancer/nginxLoadBalancer";
-import { NginxSettings, nginxSettingsSchema } from "../../../components/loadBalancer/schema";
+import { NginxSettings, nginxSettingsSchema, Place } from "../../../components/loadBalancer/schema";
 import { LabHost } from "../../../lab/host";
 import { HostName } from "../../../lab/inventory";
 import { Lab } from "../../../lab/lab";
@@ -166,29 +166,34 @@ export class LoadBalancerHost {
         }
     }
 
-    /** Runs the probe as `observeHost` does and returns its findings. It gives SSH 5 s; on a busy machine it is run again. */
+    /** Runs the probe as `observeHost` does and returns its findings. */
     async probe(owner = this.owner): Promise<string> {
-        let findings = "";
+        return findingOf(await this.probed({}, owner));
+    }
+
+    /** Runs the probe, for a place that differs in this. It gives SSH 5 s; on a busy machine it is run again. */
+    async probed(place: Partial<Place> = {}, owner = this.owner): Promise<Probe> {
+        let found: Probe | undefined;
         await until("a probe that reaches the host", 240, async () => {
-            findings = await this.probeOnce({}, owner);
-            return !findings.startsWith("unreachable:");
+            found = await this.probeOnce({}, owner, place);
+            return found.state !== "unreachable";
         });
-        return findings;
+        return found!;
     }
 
     /** Runs the probe once, over a connection that differs in this. */
-    async probeOnce(changes: Partial<HostConnection> = {}, owner = this.owner): Promise<string> {
+    async probeOnce(changes: Partial<HostConnection> = {}, owner = this.owner, place: Partial<Place> = {}): Promise<Probe> {
         const sources = ["ssh.js", "probe.js", "probeHost.js"].map(file =>
             join(__dirname, "..", "..", "..", "components", "host", "runner", file),
         );
         const input = nodeProgram(sources, {
             host: { ...this.connection, ...changes },
-            program: probeScript({ hosts: [this.connection], takeOver: false }, 0, owner),
+            program: probeScript({ hosts: [this.connection], takeOver: false, ...place }, 0, owner),
         });
         const { stdout, stderr } = await run("node", ["-", "probe"], { input, timeoutSeconds: 120 });
         this.heard.push(stdout, stderr);
         this.saidNoKey();
-        return findingOf(parseProbe(stdout));
+        return parseProbe(stdout);
     }
 
     /** Returns what a run could change: contents, modes, owners, links, packages, kernel settings, the service. */

@@ -32,6 +32,7 @@ describe("files that another tool keeps on the host", () => {
         await put("privkey", privateKey);
     };
     let version = 0;
+    const followedBy = (first: Issued, second: Issued): Issued => ({ ...first, certificate: first.certificate + second.certificate });
 
     /** How often the reloading service has said these words. */
     const said = async (words: string) =>
@@ -56,9 +57,9 @@ describe("files that another tool keeps on the host", () => {
         expect(await lb.probe()).toBe("in sync");
 
         const renewed = lb.certificate();
-        const [before, known] = [await lb.workers(), await said("does not belong to the key")];
+        const [before, known] = [await lb.workers(), await said("does not belong to the certificate")];
         await put("fullchain", renewed.certificate);
-        await until("the service to see one file of two", 240, async () => (await said("does not belong to the key")) > known);
+        await until("the service to see one file of two", 240, async () => (await said("does not belong to the certificate")) > known);
         expect(await lb.workers()).toBe(before);
         await lb.served();
         await put("privkey", renewed.privateKey);
@@ -67,18 +68,58 @@ describe("files that another tool keeps on the host", () => {
     });
 
     test.each([
-        ["for another name", { names: ["DNS:other.lab.internal"] }, "does not cover rancher.lab.internal"],
-        ["that has expired", { days: -1 }, "has expired"],
-    ])("are not served when the renewal is one %s", async (_what, changes, words) => {
+        ["for another name", () => lb.certificate({ names: ["DNS:other.lab.internal"] }), "does not cover rancher.lab.internal"],
+        ["that has expired", () => lb.certificate({ days: -1 }), "valid from"],
+        ["with a chain in the wrong order", () => followedBy(lb.certificate(), lb.certificate()), "is not in order"],
+    ])("are not served when the renewal is one %s", async (_what, made, words) => {
         const before = await lb.ask();
         const known = await said(words);
-        await putBoth(lb.certificate(changes));
+        await putBoth(made());
         await until("what is wrong, in the journal", 240, async () => (await said(words)) > known);
         expect(await lb.ask()).toEqual(before);
         expect(await lb.probe()).toContain(`NGINX does not serve the certificate in ${live}/fullchain.pem`);
         const fit = lb.certificate();
         await putBoth(fit);
         await lb.servedSoon(fit);
+    });
+
+    test("are not served before their time", () =>
+        // The clock belongs to the whole machine: what openssl of the host takes for the time is changed instead.
+        lb.broken(
+            `printf '#!/bin/sh\\ncase $1 in verify) shift; set -- verify -attime 1000000000 "$@" ;; esac\\nexec /usr/bin/openssl "$@"\\n' >/usr/local/bin/openssl
+            chmod 755 /usr/local/bin/openssl`,
+            "rm /usr/local/bin/openssl",
+            async () => {
+                const [workers, known] = [await lb.workers(), await said("valid from")];
+                await putBoth(lb.certificate());
+                await until("what is wrong, in the journal", 240, async () => (await said("valid from")) > known);
+                expect(await lb.workers()).toBe(workers);
+                expect((await lb.probed()).warnings).toEqual([expect.stringMatching(/fullchain\.pem is valid from .*users get an error/)]);
+            },
+        ));
+
+    test("that end soon are told in a warning", async () => {
+        const soon = lb.certificate({ days: 29 });
+        await putBoth(soon);
+        await lb.servedSoon(soon);
+        const { state, warnings } = await lb.probed();
+        expect({ state, warnings }).toEqual({
+            state: "in sync",
+            warnings: [expect.stringMatching(/fullchain\.pem ends in less than 30 days/)],
+        });
+    });
+
+    test("that come late, after NGINX failed to start many times, are served by themselves", async () => {
+        await lb.sh(`mv ${live} ${live}.late; systemctl restart nginx || true`);
+        await until(
+            "more starts than systemd allows by default",
+            240,
+            async () => Number(await lb.sh("systemctl show -p NRestarts --value nginx")) > 6,
+        );
+        await lb.sh(`mv ${live}.late ${live}`);
+        await until("NGINX", 240, () => lb.host.succeeds("systemctl is-active nginx"));
+        await lb.servedSoon(lb.provided);
+        expect(await lb.probe()).toBe("in sync");
     });
 
     test("are still looked at after many changes beside them", async () => {

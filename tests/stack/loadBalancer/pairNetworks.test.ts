@@ -1,0 +1,64 @@
+import { HostName } from "../../../lab/inventory";
+import { until } from "../../../lab/process";
+import { disposable, testLab } from "../fixtures";
+import { Pair } from "./pair";
+
+// A pair with two cards: SSH and VRRP use one, users reach the virtual IP through the other one.
+jest.setTimeout(10 * 60_000);
+
+const address = "10.99.0.100";
+const lab = disposable(testLab());
+let pair: Pair;
+beforeAll(async () => {
+    pair = await Pair.start(lab, { args: { virtualIp: { address, advertIntervalSeconds: 1 } } });
+    for (const [index, name] of Pair.members.entries())
+        await lab.host(name).sh(`ip link add link eth0 name service type macvlan mode bridge
+            ip address add 10.99.0.${index + 1}/24 dev service && ip link set service up`);
+    await pair.up();
+});
+afterAll(() => Pair.stop(pair));
+
+/** Waits for one host with the virtual IP and returns it with the card. */
+async function holder(): Promise<{ name: HostName; card: string }> {
+    let found: { name: HostName; card: string }[] = [];
+    await until("one host that holds the virtual IP", 240, async () => {
+        const cards = await pair.everywhere(`ip -o -4 address show to ${address} | awk '{ print $2 }'`);
+        found = Pair.members.map((name, index) => ({ name, card: cards[index].trim() })).filter(({ card }) => card !== "");
+        return found.length === 1;
+    });
+    return found[0];
+}
+
+test("the card whose network holds the virtual IP carries it, and moves it when the card fails", async () => {
+    const { name: active, card } = await holder();
+    expect(card).toBe("service");
+    expect(await lab.host(active).sh("cat /etc/keepalived/keepalived.conf")).toMatch(/ interface eth0\n/);
+    const standby = pair.standby(active);
+    await lab.host(active).sh("ip link set service down");
+    try {
+        await until("the standby host to take the virtual IP", 240, async () => (await holder()).name === standby);
+        expect((await holder()).card).toBe("service");
+    } finally {
+        await lab.host(active).sh("ip link set service up");
+    }
+    await pair.noChanges();
+});
+
+test.each([
+    [
+        "in no network of a host",
+        "10.98.0.100",
+        /expected the virtual IP 10\.98\.0\.100 in a network of this host, found .*service 10\.99\.0\.\d\/24/,
+    ],
+    [
+        "the address of the network",
+        "10.99.0.0",
+        /found 10\.99\.0\.0, which is the network 10\.99\.0\.0\/24 itself or its broadcast address/,
+    ],
+    ["the broadcast address", "10.99.0.255", /found 10\.99\.0\.255, which is the network 10\.99\.0\.0\/24 itself/],
+    ["of the host itself", "127.0.0.9", /virtualIp\.address: expected the address of a host/],
+])("a preview for a pair that serves refuses a virtual IP %s", async (_what, other, words) => {
+    const { code, output } = await pair.stack.preview({ virtualIp: { address: other, advertIntervalSeconds: 1 } });
+    expect(code).not.toBe(0);
+    expect(output.replace(/\n\s+/g, " ")).toMatch(words);
+});
