@@ -4,7 +4,6 @@ import { join } from "path";
 import { observe, runnerProgram } from "../host/commands";
 import { HostConnection } from "../host/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
-import { Probe } from "../host/probe";
 import { nodeProgram, shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { refuseOutputs, validated } from "../validation";
@@ -71,7 +70,11 @@ export interface RkeEtcdBackupArgs {
 export interface RkeClusterArgs {
     /** Name of the cluster in the kubeconfig. Default `rancher`. */
     clusterName?: pulumi.Input<string>;
-    /** Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. Refused when RKE 1.8.14 cannot install it from public images. */
+    /**
+     * Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. Refused when RKE 1.8.14 cannot install it from public images,
+     * when it is older than the cluster's, and when it skips a minor version. Before an upgrade a snapshot of etcd, named after both
+     * versions, is saved in /opt/rke/etcd-snapshots of each etcd node.
+     */
     kubernetesVersion: pulumi.Input<string>;
     /** Nodes: an odd number with the role etcd, at least one control plane and one worker. Three with all roles for high availability. */
     nodes: pulumi.Input<pulumi.Input<RkeNodeArgs>[]>;
@@ -163,13 +166,11 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
                       `RkeCluster ${name}`,
                       this,
                   );
-        const outdated = (probe: Probe) => pulumi.unsecret(cluster).apply(settings => lastRun(probe, settings));
         const epoch = driftEpoch(
             `${name}-drift`,
             {
                 mode,
                 observe: () => found!,
-                outdated,
                 desired: { "cluster.yml": secretAs({ ...args, sshPrivateKey: undefined }, cluster.apply(clusterYml)) },
             },
             child,
@@ -197,7 +198,13 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             },
             { ...kept, dependsOn: nodes },
         );
-        if (found) warnOfSetBack(`${name}-drift`, mode, found.apply(outdated), rke.stdout);
+        if (found)
+            warnOfSetBack(
+                `${name}-drift`,
+                mode,
+                found.apply(({ outdated }) => outdated),
+                rke.stdout,
+            );
 
         this.identity = pulumi
             .unsecret(state)
@@ -222,18 +229,6 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             kubernetesVersion: this.kubernetesVersion,
         });
     }
-}
-
-/** Tells what RKE was last run for, where the configuration asks for something else. */
-function lastRun({ facts }: Probe, { kubernetesVersion, nodes }: RkeClusterSettings): string[] {
-    const addresses = nodes
-        .map(({ address }) => address)
-        .sort()
-        .join();
-    const asked = { "kubernetes-version": kubernetesVersion, nodes: addresses };
-    return Object.entries(asked)
-        .filter(([name, value]) => facts[name] !== undefined && facts[name] !== value)
-        .map(([name, value]) => `${name} of RKE's last run: ${facts[name]}, expected ${value}`);
 }
 
 function endpoint(cluster: RkeClusterSettings): string {
@@ -296,6 +291,13 @@ function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
         etcd: having(NodeRole.Etcd, 2379),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
+        nodes: cluster.nodes.map(({ address, roles, labels, taints, ...node }) => ({
+            address,
+            name: nodeName({ address, ...node }),
+            roles,
+            labels,
+            taints,
+        })),
         ca: ca.certificatePEM,
         certificate: admin.certificatePEM,
         key: admin.keyPEM,

@@ -14,10 +14,15 @@ import {
     unpackedDebianPackages,
 } from "../tools";
 
-/** The names under which RKE 1.8.14 asks for images with Kubernetes v1.30.14-rancher1-1; all are this one image. */
+/**
+ * The names under which RKE 1.8.14 asks for images with Kubernetes v1.30.14-rancher1-1 and v1.30.5-rancher1-1. All are this one image:
+ * an upgrade from one to the other is RKE's work alone.
+ */
 export const nodeImageNames = [
     "rancher/rke-tools:v0.1.114",
+    "rancher/rke-tools:v0.1.103",
     "rancher/hyperkube:v1.30.14-rancher1",
+    "rancher/hyperkube:v1.30.5-rancher1",
     "rancher/mirrored-coreos-etcd:v3.5.12",
     "rancher/mirrored-pause:3.7",
 ];

@@ -41,10 +41,16 @@ const node = ({
     status: { conditions: [{ type: "Ready", status: ready }], nodeInfo: { kubeletVersion: version } },
 });
 const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
+const addressOf = (name: string) => `192.0.2.${name.slice(4)}`;
+/** A node of the configuration. */
+const asked = (name: string, changes: object = {}) => ({
+    ...{ address: addressOf(name), name, roles, labels: { zone: "a" }, taints: [dedicated] },
+    ...changes,
+});
 /** What RKE leaves in the cluster after a run for these nodes. */
 const note = (names: string[]) => {
     const node = { role: [...roles].reverse(), labels: { zone: "a" }, taints: [dedicated] };
-    const nodes = names.map(name => ({ ...node, address: `192.0.2.${name.slice(-1)}`, hostnameOverride: name }));
+    const nodes = names.map(name => ({ ...node, address: addressOf(name), hostnameOverride: name }));
     const ingress = { options: { "use-forwarded-headers": "true", "proxy-body-size": "50m" } };
     const rkeConfig = { kubernetesVersion: "v1.30.14-rancher1-1", nodes, network, ingress, services: { kubeController: network } };
     const state = { currentState: { rkeConfig } };
@@ -109,6 +115,7 @@ async function look(
         etcd: [{ node: "node1", endpoint: `https://127.0.0.1:${etcdPort ?? (server.address() as AddressInfo).port}` }],
         network,
         kubernetesVersion: "v1.30.14-rancher1-1",
+        nodes: [asked("node1"), asked("node2")],
         ...wanted,
         ca: ca.certificate,
         certificate: admin.certificate,
@@ -174,8 +181,31 @@ test("a taint that was removed is told to a person: RKE would not set it again",
 test("an etcd member that does not run is named", async () =>
     expect(await probe(well, { etcdPort: 1 })).toBe("node node1: its etcd member does not run"));
 
-test("what RKE was last run for is told as facts", async () =>
-    expect((await look(well)).facts).toEqual({ "kubernetes-version": "v1.30.14-rancher1-1", nodes: "192.0.2.1,192.0.2.2" }));
+test.each<[string, object, string[]]>([
+    ["nothing else", {}, []],
+    [
+        "another Kubernetes",
+        { kubernetesVersion: "v1.31.1-rancher1-1" },
+        ["RKE was last run for Kubernetes v1.30.14-rancher1-1, expected v1.31.1-rancher1-1"],
+    ],
+    [
+        "other nodes",
+        { nodes: [asked("node1"), asked("node3")] },
+        ["node node3: RKE was not run for it", "node node2: RKE was run for it, and it is not in the configuration"],
+    ],
+    [
+        "other roles, labels and taints",
+        { nodes: [asked("node1", { roles: ["worker"], labels: {}, taints: [] }), asked("node2")] },
+        [
+            "node node1: RKE was last run for the roles controlplane,etcd,worker, expected worker",
+            "node node1: RKE was last run for the taints dedicated=rancher:NoSchedule, expected none",
+            "node node1: RKE was last run for other labels",
+        ],
+    ],
+    ["another name", { nodes: [asked("node1", { name: "first" }), asked("node2")] }, ["node first: RKE was last run for the name node1"]],
+])("a configuration that asks for %s than RKE's last run", async (_what, wanted, outdated) =>
+    expect(await look(well, { wanted })).toMatchObject({ state: "in sync", outdated }),
+);
 
 test.each<[string, RegExp | "in sync"]>([
     ["v1.30.14-rancher1-2", "in sync"],

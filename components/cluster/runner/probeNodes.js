@@ -4,7 +4,7 @@ async function main(input) {
 }
 
 /** Asks the API server of each control plane node, which also tells of the scheduler, the controller manager and etcd beside it. */
-async function look({ controlPlane, etcd, network, kubernetesVersion, ...access }) {
+async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...access }) {
     const members = Promise.all(etcd.map(member => etcdFault(member, access)));
     const servers = await Promise.all(
         controlPlane.map(async ({ node, endpoint }) => {
@@ -23,7 +23,7 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, ...access 
         return isAbsent ? { absent: `no API server runs: ${reason}` } : { unreachable: reason };
     }
     try {
-        const found = await compare(answering.api, { network, kubernetesVersion });
+        const found = await compare(answering.api, { network, kubernetesVersion, nodes });
         return { ...found, finding: [...(found.finding ?? []), ...controlPlaneFaults(servers), ...(await members).flat()] };
     } catch (error) {
         return { unreachable: error.message };
@@ -54,7 +54,10 @@ function controlPlaneFaults(servers) {
     });
 }
 
-/** Compares with RKE's own note of what it did: what the configuration asks for now may be a change that is still to come. */
+/**
+ * Compares the cluster with RKE's own note of what it did, and this note with the configuration: there a difference is a change that is
+ * still to come, or another run of RKE.
+ */
 async function compare(get, wanted) {
     const [{ items }, note, ingress] = await Promise.all([
         get("/api/v1/nodes"),
@@ -66,24 +69,50 @@ async function compare(get, wanted) {
     if (!rkeConfig) return { finding: ["RKE's state in the cluster (kube-system/full-cluster-state): missing"] };
     const refused = impossibleChanges(rkeConfig, wanted);
     if (refused.length > 0) return { refused };
-    const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role, labels, taints }) => ({
-        name: hostnameOverride || address,
-        roles: [...role].sort(),
-        labels: labels ?? {},
-        taints: (taints ?? []).map(taintText),
-    }));
+    const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role, ...node }) =>
+        comparable({ ...node, address, name: hostnameOverride || address, roles: role }),
+    );
     const kubelet = rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "");
     return {
-        facts: {
-            "kubernetes-version": rkeConfig.kubernetesVersion,
-            nodes: rkeConfig.nodes
-                .map(({ address }) => address)
-                .sort()
-                .join(),
-        },
         finding: [...nodeDifferences(items, nodes, kubelet), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
+        outdated: otherRun({ kubernetesVersion: rkeConfig.kubernetesVersion, nodes }, wanted),
         warning: nodeWarnings(items, nodes),
     };
+}
+
+const comparable = ({ address, name, roles, labels, taints }) => ({
+    address,
+    name,
+    roles: [...roles].sort(),
+    labels: labels ?? {},
+    taints: (taints ?? []).map(taintText).sort(),
+});
+
+/** Lists what RKE was last run for, where the configuration asks for something else. */
+function otherRun(built, { kubernetesVersion, nodes }) {
+    const lines =
+        built.kubernetesVersion === kubernetesVersion
+            ? []
+            : [`RKE was last run for Kubernetes ${built.kubernetesVersion}, expected ${kubernetesVersion}`];
+    const asked = nodes.map(comparable);
+    const sorted = object => JSON.stringify(Object.entries(object).sort());
+    for (const node of asked) {
+        const known = built.nodes.find(({ address }) => address === node.address);
+        if (!known) {
+            lines.push(`node ${node.name}: RKE was not run for it`);
+            continue;
+        }
+        if (known.name !== node.name) lines.push(`node ${node.name}: RKE was last run for the name ${known.name}`);
+        for (const key of ["roles", "taints"])
+            if (known[key].join() !== node[key].join())
+                lines.push(
+                    `node ${node.name}: RKE was last run for the ${key} ${known[key].join(",") || "none"}, expected ${node[key].join(",") || "none"}`,
+                );
+        if (sorted(known.labels) !== sorted(node.labels)) lines.push(`node ${node.name}: RKE was last run for other labels`);
+    }
+    const isAsked = ({ address }) => asked.some(node => node.address === address);
+    const others = built.nodes.filter(node => !isAsked(node));
+    return [...lines, ...others.map(({ name }) => `node ${name}: RKE was run for it, and it is not in the configuration`)];
 }
 
 const taintText = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;

@@ -4,7 +4,8 @@ const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
 const started = Date.now();
 
 /** The command provider hands all that one run says to the next in one environment string, of which Linux allows 128 KiB. */
-const mostBytes = 60_000;
+const mostBytes = 45_000;
+const mostOfAnError = 15_000;
 let bytesSaid = 0;
 
 function say(text) {
@@ -12,6 +13,12 @@ function say(text) {
     const line = `[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`;
     bytesSaid += Buffer.byteLength(line);
     process.stderr.write(bytesSaid > mostBytes ? "What is said from here on is not shown, apart from the end\n" : line);
+}
+
+/** Returns the beginning of a text and its end. */
+function bounded(text, most) {
+    if (text.length <= most) return text;
+    return `${text.slice(0, most / 2)}\n(${text.length - most} characters are not shown)\n${text.slice(-most / 2)}`;
 }
 
 const pack = state => brotliCompressSync(Buffer.from(state), { params: { [constants.BROTLI_PARAM_LGWIN]: 24 } }).toString("base64");
@@ -244,17 +251,49 @@ function refuseImpossibleChange(state, input) {
     if (changes.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(changes)}`);
 }
 
+/**
+ * Saves a snapshot of etcd on its nodes before Kubernetes becomes another version, because Kubernetes cannot go back. Its name tells both
+ * versions, and the time, so that a second attempt keeps the snapshot of the first.
+ */
+async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds }, folder, env) {
+    const installed = JSON.parse(state).currentState?.rkeConfig?.kubernetesVersion ?? kubernetesVersion;
+    if (installed === kubernetesVersion) return;
+    const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+    const name = `${installed}-to-${kubernetesVersion}-${time}`;
+    say(`Kubernetes ${installed} becomes ${kubernetesVersion}: saving an etcd snapshot first, /opt/rke/etcd-snapshots/${name}.zip`);
+    const result = await runRke(["etcd", "snapshot-save", "--name", name, "--config", "cluster.yml", "--ssh-agent-auth"], {
+        folder,
+        env,
+        marker: `Finished saving/uploading snapshot [${name}]`,
+        timeoutSeconds,
+    });
+    if (result.code !== 0 || !result.done) {
+        throw rkeFailure(
+            "Kubernetes was not upgraded, because no snapshot of etcd could be saved before. Correct the cause and run pulumi up again",
+            result,
+        );
+    }
+}
+
 /** Sets the options of the ingress controller: RKE deploys an add-on again only when its own configuration of it changed. */
 async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
     const patch = { method: "PATCH", type: "application/merge-patch+json", body: JSON.stringify({ data: ingressOptions }) };
-    for (const endpoint of apiEndpoints) {
-        const path = "/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller";
-        const isSet = await clusterApi(endpoint, state)(path, patch).then(
-            () => true,
-            error => say(`the options of the ingress controller are not set: ${error.message}`),
-        );
-        if (isSet) return;
+    const path = "/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller";
+    const apis = apiEndpoints.map(endpoint => clusterApi(endpoint, state));
+    const failures = new Set();
+    // An API server that RKE has just started anew may not answer at once.
+    for (const api of [...apis, ...apis, ...apis]) {
+        try {
+            return await api(path, patch);
+        } catch (error) {
+            failures.add(error.message);
+            await new Promise(resolve => setTimeout(resolve, 1000));
+        }
     }
+    if (failures.size === 0) return;
+    throw new Error(
+        `the cluster is up, but the options of its ingress controller could not be set:\n${bullets([...failures])}\nRun pulumi up again`,
+    );
 }
 
 async function apply(input) {
@@ -266,6 +305,7 @@ async function apply(input) {
         (await findings(env, input.nodes, () => input.startProgram)).forEach(say);
         removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
+        await snapshotBeforeUpgrade(state, input, folder, env);
         const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
             folder,
             env,
@@ -352,6 +392,6 @@ function main(input) {
     process.exitCode = 1;
     work(input).then(
         () => (process.exitCode = 0),
-        error => process.stderr.write(`${error.message.slice(-20_000)}\n`),
+        error => process.stderr.write(`${bounded(error.message, mostOfAnError)}\n`),
     );
 }

@@ -2,7 +2,7 @@ import { Finished } from "../../../lab/pulumi";
 import { digestOf, disposable, testLab } from "../fixtures";
 import { changed, Edit, MainStack } from "./mainStack";
 
-// Nodes of the cluster through their life, with one node at first: a lost control plane, a worker that joins and leaves, the end.
+// Nodes of the cluster through their life, with one node at first: an upgrade, a lost control plane, a worker that joins and leaves, the end.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
@@ -13,8 +13,25 @@ let pristine: string;
 beforeAll(async () => {
     main = await MainStack.start(lab, ["lb1", "node1"]);
     pristine = await digestOf(lab.host("lb1"));
-    await main.succeeds("up", { edit: oneNode });
+    const older: Edit = config => {
+        oneNode(config);
+        config.cluster.kubernetesVersion = "v1.30.5-rancher1-1";
+    };
+    await main.succeeds("up", { edit: older });
 }, 15 * 60_000);
+
+test("an upgrade of Kubernetes saves a snapshot of etcd first, with RKE's state in it", async () => {
+    const { output } = await main.succeeds("up", { edit: oneNode });
+    const file = /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.30\.5-rancher1-1-to-v1\.30\.14-rancher1-1-\w+)\.zip/.exec(
+        output,
+    )![1];
+    const name = file.split("/").pop();
+    const listed = await lab
+        .host("node1")
+        .sh(`docker run --rm -v /opt/rke/etcd-snapshots:/s rancher/rke-tools:v0.1.114 unzip -l /s/${name}.zip`);
+    expect(listed.match(/v1\.30\.5\S+/g)!.sort()).toEqual([name, `${name}.rkestate`]);
+    await main.isInSync(oneNode);
+});
 
 test("an API server that is gone: seen in a preview, brought back by up when drift is enforced", async () => {
     const authorities = await main.authorities();
