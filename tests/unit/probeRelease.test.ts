@@ -1,12 +1,13 @@
+import { spawn } from "child_process";
 import { createHash } from "crypto";
 import { once } from "events";
 import { createServer, Server } from "https";
 import { AddressInfo } from "net";
 import { join } from "path";
+import { text } from "stream/consumers";
 import { gzipSync } from "zlib";
 import { findingOf, parseProbe, Probe } from "../../components/host/probe";
 import { nodeProgram } from "../../components/host/programs";
-import { run } from "../../lab/process";
 import { issue } from "../certificates";
 
 // What a real API server answers is asked in the stack test.
@@ -42,12 +43,14 @@ interface HelmRun {
     seconds?: number;
     chartVersion?: string;
     values?: object;
+    description?: string;
 }
 /** Helm's records, the first revision first. */
 const releases = (...runs: HelmRun[]) => ({
-    items: runs.map(({ status = "deployed", seconds = 3600, chartVersion = "2.11.3", values = {}, ...run }, index) => {
+    items: runs.map(({ status = "deployed", seconds = 3600, chartVersion = "2.11.3", values = {}, description, ...run }, index) => {
         const config = { bootstrapPassword: "s3cret", ...wanted.values, ...values };
-        const record = { manifest: run.manifest ?? manifest, chart: { metadata: { version: chartVersion } }, config };
+        const chart = { metadata: { version: chartVersion } };
+        const record = { manifest: run.manifest ?? manifest, chart, config, info: { description } };
         return {
             metadata: {
                 name: `sh.helm.release.v1.rancher.v${index + 1}`,
@@ -75,10 +78,15 @@ const well = { replicas: 3, containers: [{ name: "rancher", args: ["-v"], env: [
 let server: Server;
 let live: Record<string, unknown>;
 let refused: string[];
+let deleted: string[];
 beforeAll(async () => {
     server = createServer({ cert: api.certificate, key: api.privateKey }, (asked, answer) => {
         const { pathname, searchParams } = new URL(asked.url!, "https://localhost");
         const isDryRun = asked.method === "PATCH" && searchParams.get("dryRun") === "All";
+        if (asked.method === "DELETE") {
+            deleted.push(pathname.split("/").pop()!);
+            return void answer.end("{}");
+        }
         if (asked.headers.authorization !== "Bearer token" || (asked.method !== "GET" && !isDryRun)) refused.push(asked.url!);
         const known: Record<string, unknown> = { ...resources, ...live };
         const found = isDryRun ? (known[`applied ${pathname}`] ?? known[pathname]) : known[pathname];
@@ -88,24 +96,34 @@ beforeAll(async () => {
 });
 afterAll(() => void server.close());
 
-async function look(objects: Record<string, unknown>, stored: unknown = releases({ manifest: "kind: Old" }, {})): Promise<Probe> {
-    const tlsCa = { data: { "cacerts.pem": Buffer.from(caCertificate).toString("base64") } };
-    const secrets = "/api/v1/namespaces/cattle-system/secrets";
-    live = { [secrets]: stored, [`${secrets}/tls-ca`]: tlsCa, ...objects };
+async function runProgram(file: string, objects: Record<string, unknown>, lastResult = "") {
+    live = objects;
     refused = [];
+    deleted = [];
     const components = join(__dirname, "..", "..", "components");
     const sources = [
         "host/runner/probe.js",
         "host/runner/version.js",
         "cluster/runner/kubernetesApi.js",
         "rancher/runner/helmRecords.js",
-        "rancher/runner/probeRelease.js",
-    ].map(file => join(components, file));
+        `rancher/runner/${file}`,
+    ].map(source => join(components, source));
     const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const release = { name: "rancher", namespace: "cattle-system" };
     const input = { access: { endpoint, ca: ca.certificate, token: "token" }, release, wanted, caVariable: "CA" };
-    const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input) });
-    expect([stderr, refused]).toEqual(["", []]);
+    const finished = spawn("node", ["-", "apply"], { env: { ...process.env, PULUMI_COMMAND_STDOUT: lastResult } });
+    finished.stdin.end(nodeProgram(sources, input));
+    const [stdout, stderr, [code]] = await Promise.all([text(finished.stdout), text(finished.stderr), once(finished, "close")]);
+    expect(refused).toEqual([]);
+    return { code, stdout, stderr };
+}
+
+const secrets = "/api/v1/namespaces/cattle-system/secrets";
+
+async function look(objects: Record<string, unknown>, stored: unknown = releases({ manifest: "kind: Old" }, {})): Promise<Probe> {
+    const tlsCa = { data: { "cacerts.pem": Buffer.from(caCertificate).toString("base64") } };
+    const { stdout, stderr } = await runProgram("probeRelease.js", { [secrets]: stored, [`${secrets}/tls-ca`]: tlsCa, ...objects });
+    expect(stderr).toBe("");
     expect(stdout).not.toContain("s3cret");
     return parseProbe(stdout);
 }
@@ -142,9 +160,11 @@ test.each<[string, HelmRun, string[]]>([
         { values: { antiAffinity: "required" } },
         ["revision 2: the value antiAffinity is another, expected missing"],
     ],
+    ["helm upgrade --set hostname", { values: { hostname: "other.example.com" } }, ["revision 2: the value hostname was changed"]],
     ["helm upgrade to an older chart", { chartVersion: "2.11.2" }, ["revision 2: chart 2.11.2, expected 2.11.3"]],
 ])("by hand, %s: told as what Helm last made", async (_what, byHand, lines) => {
-    const found = await look(inPlace, releases({}, byHand));
+    const own = { description: "Rancher 2.11.3 for https://rancher.example.com" };
+    const found = await look(inPlace, releases(own, byHand));
     expect([found.state, found.outdated]).toEqual(["in sync", lines]);
 });
 
@@ -162,6 +182,11 @@ test.each<[string, HelmRun, RegExp]>([
     [
         "another host name is installed",
         { values: { hostname: "old.example.com" } },
+        /^refused: hostname: expected old\.example\.com, under which/,
+    ],
+    [
+        "another host name was installed by this stack",
+        { description: "Rancher 2.11.3 for https://old.example.com, run 2" },
         /^refused: hostname: expected old\.example\.com, under which/,
     ],
 ])("refused: %s", async (_what, installed, words) => expect(await probe(inPlace, releases(installed))).toMatch(words));
@@ -182,11 +207,45 @@ test("somebody's run of Helm that may be alive is left alone", async () => {
     ]);
 });
 
-test.each<[string, HelmRun]>([
-    ["for what this stack wants", { seconds: 6 }],
-    ["older than its timeout", { seconds: 901, values: { replicas: 1 } }],
-])("a release left pending by a run %s is named, with the way out", async (_what, left) =>
-    expect(await probe({}, releases({}, { status: "pending-upgrade", ...left }))).toMatch(
+test.each<[string, HelmRun, RegExp]>([
+    [
+        "older than its timeout",
+        { seconds: 901, values: { replicas: 1 } },
         /^revision 2 of the release is pending-upgrade: .*`kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\.v2`/,
-    ),
+    ],
+    [
+        "for what this stack wants, without advice that would end one that is alive",
+        { seconds: 6 },
+        /^revision 2 of the release is pending-upgrade since \d s: a run of this stack was ended .* or somebody's is under way[^`]*$/,
+    ],
+])("a release left pending by a run %s is named", async (_what, left, words) =>
+    expect(await probe({}, releases({}, { status: "pending-upgrade", ...left }))).toMatch(words),
 );
+
+describe("before Helm runs", () => {
+    const free = (lastResult: string, ...runs: HelmRun[]) => runProgram("freeRelease.js", { [secrets]: releases(...runs) }, lastResult);
+    const pending = { status: "pending-upgrade", seconds: 6 };
+
+    test.each<[string, string, HelmRun]>([
+        ["this stack's, for what it wants", "2", pending],
+        ["somebody's that is older than its timeout", "9", { ...pending, seconds: 901, values: { replicas: 1 } }],
+    ])("a run that was ended is out of the way: %s", async (_what, lastResult, run) => {
+        expect(await free(lastResult, {}, run)).toMatchObject({ code: 0, stdout: "2" });
+        expect(deleted).toEqual(["sh.helm.release.v1.rancher.v2"]);
+    });
+
+    test.each<[string, string, HelmRun]>([
+        ["with other values", "2", { ...pending, values: { replicas: 1 } }],
+        ["without a change, after this stack's own run", "1", pending],
+        ["of which it is not known whose it is", "", pending],
+    ])("somebody's run that may be alive is left alone: %s", async (_what, lastResult, run) => {
+        const { code, stderr } = await free(lastResult, {}, run);
+        expect([code, deleted]).toEqual([1, []]);
+        expect(stderr).toMatch(/^somebody's run of Helm is under way since \d s .*Nothing was changed\n$/);
+    });
+
+    test("its revision is noted", async () => {
+        expect((await free("")).stdout).toBe("1");
+        expect((await free("1", {}, { status: "failed" }, {})).stdout).toBe("4");
+    });
+});

@@ -17,10 +17,14 @@ async function main({ access, ...input }) {
     }
 }
 
+/** Prints the revision that Helm makes next: by this number the next run knows one of this stack that was ended in the middle. */
 async function free(api, { release: { name, namespace }, wanted }) {
+    const lastRevision = Number(process.env.PULUMI_COMMAND_STDOUT);
     const records = await helmRecords(api, name, namespace);
-    for (const pending of records.filter(({ status }) => status.startsWith("pending-"))) {
-        if (isUnderWay(pending, wanted)) {
+    const isPending = ({ status }) => status.startsWith("pending-");
+    for (const pending of records.filter(isPending)) {
+        const isOwn = pending.revision === lastRevision && isAsWanted(pending, wanted);
+        if (mayBeAlive(pending, wanted) && !isOwn) {
             process.stderr.write(`${underWay(pending, wanted)}. Nothing was changed\n`);
             process.exitCode = 1;
             return;
@@ -28,4 +32,6 @@ async function free(api, { release: { name, namespace }, wanted }) {
         process.stderr.write(`revision ${pending.revision} of ${name} was left ${pending.status}: removing Helm's record\n`);
         await api(`/api/v1/namespaces/${namespace}/secrets/${pending.record}`, { method: "DELETE" });
     }
+    const left = records.filter(record => !isPending(record)).map(({ revision }) => revision);
+    process.stdout.write(String(Math.max(0, ...left) + 1));
 }

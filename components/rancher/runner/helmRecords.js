@@ -1,14 +1,17 @@
 // Reads Helm's records of a release, which are Secrets beside it.
 const { gunzipSync } = require("zlib");
 
-/** Returns each record: its revision, status, age, chart, the values that its run was given (without the password) and its objects. */
+/**
+ * Returns each record: its revision, status, age, chart, the values that its run was given (without the password), its objects, and the
+ * host name of a run of this stack, which stands in its description.
+ */
 async function helmRecords(api, name, namespace) {
     const selector = encodeURIComponent(`owner=helm,name=${name}`);
     const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
     return items.map(({ metadata, data }) => {
         // Helm encodes what it hands to Kubernetes, which encodes it once more.
         const packed = Buffer.from(Buffer.from(data.release, "base64").toString("utf8"), "base64");
-        const { manifest, chart, config = {} } = JSON.parse(gunzipSync(packed).toString("utf8"));
+        const { manifest, chart, info, config = {} } = JSON.parse(gunzipSync(packed).toString("utf8"));
         const { bootstrapPassword, ...values } = config ?? {};
         return {
             record: metadata.name,
@@ -18,6 +21,7 @@ async function helmRecords(api, name, namespace) {
             chartVersion: chart.metadata.version,
             values,
             manifest,
+            ownHostname: /^Rancher \S+ for https:\/\/([^, ]+)/.exec(info?.description ?? "")?.[1],
         };
     });
 }
@@ -31,14 +35,12 @@ function valueDifferences(live, asked, path = "") {
     return keys.flatMap(key => valueDifferences(live[key], asked[key], path ? `${path}.${key}` : key));
 }
 
-/**
- * Tells whether somebody's run of Helm may still be alive: it began less than its timeout ago. One for what this stack wants was
- * this stack's, and has ended: no other run of the stack can be under way.
- */
-function isUnderWay({ seconds, chartVersion, values }, wanted) {
-    const isOurs = chartVersion === wanted.chartVersion && valueDifferences(values, wanted.values).length === 0;
-    return !isOurs && seconds < wanted.timeoutSeconds;
-}
+/** Tells whether a pending run may still be alive: it began less than its timeout ago. */
+const mayBeAlive = ({ seconds }, { timeoutSeconds }) => seconds < timeoutSeconds;
+
+/** Tells whether a run is for what this stack wants: one of this stack, which has ended, or somebody's that changes nothing. */
+const isAsWanted = ({ chartVersion, values }, wanted) =>
+    chartVersion === wanted.chartVersion && valueDifferences(values, wanted.values).length === 0;
 
 function underWay({ revision, status, seconds }, { timeoutSeconds }) {
     return (

@@ -12,20 +12,14 @@ async function main({ access, ...input }) {
 async function look(api, { release: { name, namespace }, wanted, caVariable }) {
     const records = await helmRecords(api, name, namespace);
     const pending = records.find(({ status }) => status.startsWith("pending-"));
-    if (pending && isUnderWay(pending, wanted)) return { warning: underWay(pending, wanted) };
-    if (pending)
-        return {
-            finding:
-                `revision ${pending.revision} of the release is ${pending.status}: a run of Helm was ended in the middle, and Helm refuses ` +
-                `every change until \`kubectl --namespace ${namespace} delete secret ${pending.record}\``,
-        };
+    if (pending) return pendingRun(pending, wanted, namespace);
     const deployed = records.filter(({ status }) => status === "deployed");
     if (deployed.length === 0)
         return {
             absent: `Helm has no deployed release ${name} in ${namespace}; one that was uninstalled comes back with pulumi up --refresh`,
         };
     const newest = deployed.reduce((one, other) => (one.revision > other.revision ? one : other));
-    const refused = impossibleChange(newest, wanted);
+    const refused = impossibleChange(newest, records, wanted);
     if (refused) return { refused };
     const paths = resourcePaths(api, namespace);
     const objects = newest.manifest.split(/^---.*$/m).filter(text => /^kind:/m.test(text));
@@ -36,8 +30,26 @@ async function look(api, { release: { name, namespace }, wanted, caVariable }) {
     return { finding: found.flat().sort(), outdated: otherRun(newest, wanted), warning };
 }
 
+/** Tells of a pending run: one that may be alive is left alone, except by an update, which knows whether it was this stack's. */
+function pendingRun(pending, wanted, namespace) {
+    const { revision, status, record, seconds } = pending;
+    if (mayBeAlive(pending, wanted) && !isAsWanted(pending, wanted)) return { warning: underWay(pending, wanted) };
+    const what = `revision ${revision} of the release is ${status}`;
+    if (mayBeAlive(pending, wanted))
+        return {
+            finding:
+                `${what} since ${seconds} s: a run of this stack was ended in the middle, or somebody's is under way. An update tells ` +
+                "which, and leaves somebody's alone",
+        };
+    return {
+        finding:
+            `${what}: a run of Helm was ended in the middle, and Helm refuses every change until ` +
+            `\`kubectl --namespace ${namespace} delete secret ${record}\``,
+    };
+}
+
 /** Refuses what agents and Rancher's data do not survive. */
-function impossibleChange({ revision, chartVersion, values }, wanted) {
+function impossibleChange({ revision, chartVersion, values }, records, wanted) {
     // A pre-release counts as its release.
     const { isOlder, skipsTo } = versionStep(chartVersion, wanted.chartVersion, 3);
     if (isOlder)
@@ -50,9 +62,12 @@ function impossibleChange({ revision, chartVersion, values }, wanted) {
             `chartVersion: expected at most one minor version above ${chartVersion}, which is installed, found ${wanted.chartVersion}. ` +
             `Upgrade to the latest ${skipsTo} first`
         );
-    if (values.hostname !== undefined && values.hostname !== wanted.values.hostname)
+    // A run by hand may have changed it since: that is drift.
+    const own = records.filter(({ ownHostname }) => ownHostname).sort((one, other) => other.revision - one.revision)[0];
+    const known = own ? { hostname: own.ownHostname, by: own.revision } : { hostname: values.hostname, by: revision };
+    if (known.hostname !== undefined && known.hostname !== wanted.values.hostname)
         return (
-            `hostname: expected ${values.hostname}, under which revision ${revision} installed Rancher, found ${wanted.values.hostname}. ` +
+            `hostname: expected ${known.hostname}, under which revision ${known.by} installed Rancher, found ${wanted.values.hostname}. ` +
             "Agents keep the name: put it back, or change it in Rancher and in every downstream cluster first"
         );
 }
@@ -60,9 +75,10 @@ function impossibleChange({ revision, chartVersion, values }, wanted) {
 /** Lists what somebody else's run of Helm, or one that is still to come, makes another than the newest. Texts may be secret. */
 function otherRun({ revision, chartVersion, values }, wanted) {
     const shown = value => (["number", "boolean"].includes(typeof value) ? value : value === undefined ? "missing" : "another");
-    const lines = valueDifferences(values, wanted.values).map(
-        ({ path, live, asked }) => `revision ${revision}: the value ${path} is ${shown(live)}, expected ${shown(asked)}`,
-    );
+    const lines = valueDifferences(values, wanted.values).map(({ path, live, asked }) => {
+        const isSaid = shown(live) !== shown(asked);
+        return `revision ${revision}: the value ${path} ${isSaid ? `is ${shown(live)}, expected ${shown(asked)}` : "was changed"}`;
+    });
     if (chartVersion !== wanted.chartVersion) lines.push(`revision ${revision}: chart ${chartVersion}, expected ${wanted.chartVersion}`);
     return lines;
 }

@@ -99,7 +99,7 @@ test("killed inside Helm: what was done is kept, and a preview names what Helm l
     const { output } = await main.preview({ flags: ["--diff"] });
     // The preview breaks long lines.
     expect(output.replace(/\n[ +]+/g, " ")).toMatch(
-        /revision 1 of the release is pending-install: .*kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\.v1/,
+        /revision 1 of the release is pending-install since \d+ s: a run of this stack was ended in the middle, or somebody's is under way/,
     );
 });
 
