@@ -204,7 +204,8 @@ export class RancherHa extends pulumi.ComponentResource {
         }
         if (certificateOnHost) return undefined;
         if (certificate) return new BroughtCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
-        return new PrivateCa(`${name}-ca`, { ...privateCa, hostname }, { parent: this });
+        const deletionProtection = privateCa?.deletionProtection ?? args.rancher.deletionProtection;
+        return new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
     }
 
     private cluster(name: string, args: RancherHaArgs): KubernetesCluster {

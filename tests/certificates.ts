@@ -28,7 +28,7 @@ export interface IssueOptions {
     /** Extended key usage. */
     usage?: string;
     key?: string[];
-    /** From now; a negative number makes an expired certificate. */
+    /** From now; a negative number makes an expired certificate. Default 365, of a CA 3650. */
     days?: number;
 }
 
@@ -65,7 +65,7 @@ export function issue(options: IssueOptions): Issued {
             "-in",
             "request.pem",
             "-days",
-            String(options.days ?? 365),
+            String(options.days ?? (options.ca ? 3650 : 365)),
             ...signer,
             "-extfile",
             file("extensions", extensions.join("\n")),

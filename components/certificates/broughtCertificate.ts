@@ -3,7 +3,7 @@ import { z } from "zod";
 import { dnsNameSchema } from "../host/connection";
 import { needsAttention } from "../attention";
 import { validated, whenKnown } from "../validation";
-import { checkPublicTrust, checkServerCertificate, daysLeft, normalizePem, splitPem, warnDays, withoutRoot } from "./pem";
+import { checkPublicTrust, checkServerCertificate, endings, normalizePem, splitPem, warnDays, withoutRoot } from "./pem";
 import {
     Certificate,
     CertificateArgs,
@@ -54,7 +54,13 @@ export const broughtCertificateSchema = z
         reportProblems(problems, context);
     }, whenKnown(knownFilesSchema));
 
-/** A certificate that somebody else issued, checked in every preview. Warns thirty days before it ends. */
+/** Days before the end of a CA from which on a preview warns: every agent must be given the new one before. */
+const warnDaysOfCa = 365;
+
+/**
+ * A certificate that somebody else issued, checked in every preview. Warns 30 days before a certificate of a chain ends, and a year before
+ * the CA ends.
+ */
 export class BroughtCertificate extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM as a server sends it. */
     readonly certificateChain: pulumi.Output<string>;
@@ -69,9 +75,11 @@ export class BroughtCertificate extends pulumi.ComponentResource implements Serv
         super("pulumi-rancher-ha:index:BroughtCertificate", name, {}, opts);
         const files = validated(this, `BroughtCertificate ${name}`, broughtCertificateSchema, args);
         // Certificates are public, even when they come in one secret together with the key: a reader of a preview wants to see them.
-        this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain, secondCertificate }) => {
-            this.warnOfEnd("certificate", certificateChain);
-            if (secondCertificate) this.warnOfEnd("second certificate", secondCertificate.certificateChain);
+        this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain, secondCertificate, caCertificate = "" }) => {
+            this.warnOfEnds("certificateChain", endings(withoutRoot(certificateChain), warnDays));
+            const second = secondCertificate ? withoutRoot(secondCertificate.certificateChain) : "";
+            this.warnOfEnds("secondCertificate.certificateChain", endings(second, warnDays));
+            this.warnOfEnds("caCertificate", endings(caCertificate, warnDaysOfCa));
             return withoutRoot(certificateChain);
         });
         this.privateKey = pulumi.secret(files.privateKey).apply(keyAlone);
@@ -85,9 +93,8 @@ export class BroughtCertificate extends pulumi.ComponentResource implements Serv
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 
-    private warnOfEnd(what: string, chain: string): void {
-        const days = daysLeft(chain);
-        if (days < warnDays) needsAttention(`The ${what}, or an intermediate of it, ends in ${days} days: bring a new one.`, this);
+    private warnOfEnds(path: string, ends: string[]): void {
+        for (const end of ends) needsAttention(`${path}: ${end}. Give the stack a new one before.`, this);
     }
 }
 

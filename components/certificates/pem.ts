@@ -119,10 +119,13 @@ export function withoutRoot(certificateChain: string): string {
 /** Days before the end of a certificate in which it is warned of. */
 export const warnDays = 30;
 
-/** Days from `now` to the end of the certificate that ends first. */
-export function daysLeft(certificateChain: string, now = new Date()): number {
-    const ends = splitPem(certificateChain).map(block => Date.parse(new X509Certificate(block.text).validTo));
-    return Math.floor((Math.min(...ends) - now.getTime()) / 86_400_000);
+/** Lists the certificates that end in less than `days` days from `now`, a phrase for each. */
+export function endings(certificates: string, days: number, now = new Date()): string[] {
+    return splitPem(certificates).flatMap(({ text }, index) => {
+        const certificate = new X509Certificate(text);
+        const left = Math.floor((Date.parse(certificate.validTo) - now.getTime()) / 86_400_000);
+        return left < days ? [`certificate ${index + 1} ${nameOf(certificate)} ends in ${left} days, on ${iso(certificate.validTo)}`] : [];
+    });
 }
 
 const serverAuthentication = "1.3.6.1.5.5.7.3.1";

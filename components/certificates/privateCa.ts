@@ -3,7 +3,7 @@ import * as tls from "@pulumi/tls";
 import { z } from "zod";
 import { needsAttention } from "../attention";
 import { dnsNameSchema, ipAddressSchema } from "../host/connection";
-import { validated, whenKnown } from "../validation";
+import { refuseOutputs, validated, whenKnown } from "../validation";
 import { normalizePem } from "./pem";
 import { ServerCertificate } from "./serverCertificate";
 
@@ -40,6 +40,11 @@ export interface PrivateCaSettingsArgs {
     certificateValidityHours?: pulumi.Input<number>;
     /** An update that runs in the last so many hours of the server's certificate renews it. Default 720, thirty days. */
     renewBeforeHours?: pulumi.Input<number>;
+    /**
+     * Whether Pulumi refuses to delete or replace the root and its key, which every agent trusts. Default true; in `RancherHa`, that of
+     * `rancher.deletionProtection`. To make another CA on purpose, set false, run `pulumi up`, and then change it.
+     */
+    deletionProtection?: boolean;
 }
 
 export interface PrivateCaArgs extends PrivateCaSettingsArgs {
@@ -67,6 +72,7 @@ export const privateCaSchema = z
             .max(9504, "expected at most 9504 hours (396 days): some clients refuse certificates that live longer")
             .default(8760),
         renewBeforeHours: hours.default(720),
+        deletionProtection: z.boolean().default(true),
     })
     .superRefine((ca, context) => {
         const { caValidityHours, certificateValidityHours, renewBeforeHours } = lifetimesSchema.parse(ca);
@@ -90,8 +96,8 @@ export const privateCaSchema = z
  *
  * Renewal happens in place, in an ordinary update: the server's certificate is signed anew, for the same key, by the same root,
  * so that nobody has to be told. The root is never signed anew by itself: every agent pod that starts again compares its checksum, and
- * would exit. A warning comes a year before the root ends. The keys are never replaced unless `algorithm` changes, the name of the root
- * only with `commonName` and `organization`.
+ * would exit. A warning comes a year before the root ends. A change that makes another root is refused as long as `deletionProtection`
+ * is on.
  */
 export class PrivateCa extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM: the server's certificate. */
@@ -103,15 +109,18 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
 
     constructor(name: string, args: PrivateCaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:PrivateCa", name, {}, opts);
+        const { deletionProtection = true } = args;
+        refuseOutputs(this, `PrivateCa ${name}`, { deletionProtection });
         const ca = validated(this, `PrivateCa ${name}`, privateCaSchema, args);
         const child = { parent: this };
+        const kept = { ...child, protect: deletionProtection };
         const key = {
             algorithm: ca.algorithm.apply(kind => (kind === KeyAlgorithm.Rsa ? "RSA" : "ECDSA")),
             ecdsaCurve: "P256",
             rsaBits: 2048,
         };
 
-        const rootKey = new tls.PrivateKey(`${name}-root-key`, key, child);
+        const rootKey = new tls.PrivateKey(`${name}-root-key`, key, kept);
         const root = new tls.SelfSignedCert(
             `${name}-root`,
             {
@@ -123,7 +132,7 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
                 allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
                 setSubjectKeyId: true,
             },
-            child,
+            kept,
         );
         const serverKey = new tls.PrivateKey(`${name}-server-key`, key, child);
         const request = new tls.CertRequest(
@@ -170,7 +179,8 @@ const warnDaysOfRoot = 365;
 
 const endOfRoot = (days: number) =>
     `The root of the stack's own CA ends in ${days} days, and with it the trust of every agent. It is not replaced by itself. Plan it after ` +
-    'Rancher\'s guide "Updating the Rancher Certificate"; `pulumi up --replace URN`, with the URN of the root, then makes the new one.';
+    'Rancher\'s guide "Updating the Rancher Certificate". With deletionProtection of the CA set to false, and after a `pulumi up`, ' +
+    "`pulumi up --replace URN`, with the URN of the root, makes the new one.";
 
 /** A common name holds 64 characters; clients look at the subject alternative name only. */
 function serverSubject(hostname: string, organization: string) {

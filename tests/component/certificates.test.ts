@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { BroughtCertificate } from "../../components/certificates/broughtCertificate";
 import { KeyAlgorithm, PrivateCa } from "../../components/certificates/privateCa";
-import { issue } from "../certificates";
+import { issue, KeyKind } from "../certificates";
 import { record, RecordOptions, secret, unknown } from "./recorder";
 
 const hostname = "rancher.example.com";
@@ -69,6 +69,15 @@ describe("PrivateCa", () => {
         const words = /^needs attention: The root of the stack's own CA ends in 364 days.*is not replaced by itself/;
         expect(warn.mock.calls.map(([text]) => text)).toEqual(Array(warnings).fill(expect.stringMatching(words)));
         warn.mockRestore();
+    });
+
+    test("root and key are protected until that is switched off", async () => {
+        const isProtected = async (args: object) => {
+            const recording = await record(() => new PrivateCa("ca", { hostname, ...args }), { mock });
+            return recording.resources.filter(({ protect }) => protect).map(({ name }) => name);
+        };
+        expect((await isProtected({})).sort()).toEqual(["ca-root", "ca-root-key"]);
+        expect(await isProtected({ deletionProtection: false })).toEqual([]);
     });
 
     test("makes RSA keys when asked, and covers further names", async () => {
@@ -183,6 +192,29 @@ describe("BroughtCertificate", () => {
         await expect(plan({ hostname: "other.example.com" })).rejects.toThrow(
             /certificateChain: expected a certificate for other\.example\.com/,
         );
+    });
+
+    test("each certificate that ends soon is told with its place: 30 days before, a CA a year before", async () => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const ending = issue({ name: "CA", ca: true, days: 364 });
+        const intermediate = issue({ name: "Intermediate", ca: true, by: ending, days: 5 });
+        const first = issue({ name: hostname, by: intermediate, names: [`DNS:${hostname}`], days: 200 });
+        const second = issue({ name: hostname, by: ending, names: [`DNS:${hostname}`], days: 3, key: KeyKind.Rsa });
+        const given = {
+            ...args,
+            caCertificate: ending.certificate,
+            certificateChain: first.certificate + intermediate.certificate,
+            privateKey: first.privateKey,
+            secondCertificate: { certificateChain: second.certificate, privateKey: second.privateKey },
+        };
+        await record(() => new BroughtCertificate("it", given));
+        const texts = warn.mock.calls.map(([text]) => text);
+        warn.mockRestore();
+        expect(texts).toEqual([
+            expect.stringContaining('needs attention: certificateChain: certificate 2 "Intermediate" ends in 4 days'),
+            expect.stringContaining(`needs attention: secondCertificate.certificateChain: certificate 1 "${hostname}" ends in 2 days`),
+            expect.stringContaining('needs attention: caCertificate: certificate 1 "CA" ends in 363 days'),
+        ]);
     });
 
     test("refuses an expired certificate", async () => {
