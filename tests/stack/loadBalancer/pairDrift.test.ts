@@ -9,6 +9,8 @@ jest.setTimeout(10 * 60_000);
 const lab = disposable(testLab());
 let pair: Pair;
 let table: DriftTable;
+/** What the stack is asked for now. */
+let args: object = { readTimeoutSeconds: 3600 };
 const on = (host: "lb1" | "lb2", script: string) => () => lab.host(host).sh(script);
 const [conf, files] = ["/etc/nginx/nginx.conf", "/etc/nginx/rancher-ha"];
 
@@ -17,11 +19,10 @@ beforeAll(async () => {
     await pair.up();
     const folders = "etc/nginx var/lib/pulumi-rancher-ha etc/sysctl.d etc/systemd/system etc/keepalived usr/local/sbin";
     await on("lb2", `tar -C / -cf /root/snapshot.tar ${folders}`)();
-    const now = { readTimeoutSeconds: 3600 };
-    await pair.up(now);
+    await pair.up(args);
     table = new DriftTable("load balancer hosts", {
-        preview: flags => pair.stack.preview(now, flags),
-        up: () => pair.stack.tryUp(now),
+        preview: flags => pair.stack.preview(args, flags),
+        up: () => pair.stack.tryUp(args),
     });
 });
 afterAll(() => Pair.stop(pair));
@@ -116,7 +117,7 @@ test("a host that was set back, and what belongs to others", () => {
         {
             what: "a drop-in of somebody else for NGINX's unit",
             make: on("lb1", `printf '[Service]\\nNice=5\\n' >${dropIn}; systemctl daemon-reload`),
-            words: `needs attention: NginxLoadBalancer lb: nginx.service: the drop-in ${dropIn} is not of this stack`,
+            words: `needs attention: NginxLoadBalancer lb: lb1: nginx.service: the drop-in ${dropIn} is not of this stack`,
             undo: on("lb1", `rm ${dropIn}; systemctl daemon-reload`),
         },
     );
@@ -144,6 +145,35 @@ test("hosts that do not hear each other", () => {
             await pair.active();
         },
     });
+});
+
+test("the dates of certificates that another tool keeps on the hosts", async () => {
+    const files = { certificateChain: "/etc/tls/rancher/fullchain.pem", privateKey: "/etc/tls/rancher/privkey.pem" };
+    for (const name of Pair.members) {
+        await lab.host(name).write(files.certificateChain, pair.stack.provided.certificate, "644");
+        await lab.host(name).write(files.privateKey, pair.stack.provided.privateKey, "600");
+    }
+    args = { certificateChain: undefined, privateKey: undefined, certificateOnHost: files };
+    await pair.up(args);
+    // The clock belongs to the whole machine: what openssl of a host takes for the time is changed instead.
+    const wrapper = "/usr/local/bin/openssl";
+    const at = (seconds: number) =>
+        `printf '#!/bin/sh\ncase $1 in verify) shift; set -- verify -attime ${seconds} "$@" ;; esac\nexec /usr/bin/openssl "$@"\n' >${wrapper}
+        chmod 755 ${wrapper}`;
+    await table.round(
+        {
+            what: "certificate of another tool: not valid yet",
+            make: on("lb1", at(1_000_000_000)),
+            words: `needs attention: NginxLoadBalancer lb: lb1: ${files.certificateChain} is valid from`,
+            undo: on("lb1", `rm ${wrapper}`),
+        },
+        {
+            what: "certificate of another tool: expired",
+            make: on("lb2", at(4_000_000_000)),
+            words: `needs attention: NginxLoadBalancer lb: lb2: ${files.certificateChain} is valid from`,
+            undo: on("lb2", `rm ${wrapper}`),
+        },
+    );
 });
 
 test("the page says what was found", () => table.write());

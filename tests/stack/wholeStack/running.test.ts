@@ -206,6 +206,18 @@ describe("drift", () => {
             make: () => helm("upgrade", "rancher", chart, "--reuse-values", "--set", "replicas=1"),
             words: "revision <number>: the value replicas is 1, expected 3",
         });
+        await records.round(
+            {
+                what: "`helm rollback` to that revision",
+                make: () => helm("rollback", "rancher"),
+                words: "revision <number>: the value replicas is 1, expected 3",
+            },
+            {
+                what: "`helm upgrade --set hostname`",
+                make: () => helm("upgrade", "rancher", chart, "--reuse-values", "--set", "hostname=other.lab.internal"),
+                words: "revision <number>: the value hostname was changed",
+            },
+        );
         await records.round({
             what: "`helm uninstall`",
             make: () => helm("uninstall", "rancher", "--wait"),
@@ -276,6 +288,14 @@ describe("drift", () => {
                 make: () => lab.host("node2").sh("docker rm --force kube-scheduler"),
                 words: "node node2: scheduler is not healthy",
             },
+            {
+                what: "kubelet of one node stopped",
+                make: async () => {
+                    await lab.host("node1").sh("docker stop kubelet");
+                    await main.kubectl(["wait", "node", "node1", "--for=condition=Ready=Unknown", "--timeout=240s"]);
+                },
+                words: "node node1: not Ready",
+            },
         );
         cluster.write();
     });
@@ -297,6 +317,12 @@ describe("drift", () => {
             what: "`tls-ca` deleted",
             make: kubectl("delete secret tls-ca"),
             words: "kubernetes:core/v1:Secret: (create)",
+            flags,
+        });
+        await secret.round({
+            what: "namespace of Rancher deleted",
+            make: kubectl("delete namespace cattle-system"),
+            words: "kubernetes:core/v1:Namespace: (create)",
             flags,
         });
         secret.write();
@@ -352,6 +378,24 @@ describe("host aliases of a downstream cluster's agents", () => {
         expect({ code, tail: code === 0 ? "" : output.slice(-2000) }).toEqual({ code: 0, tail: "" });
         const own = { ip: lab.host("lb1").address, hostnames: ["rancher.lab.internal"] };
         const both = expect.arrayContaining([other, own]);
+        expect(await aliases()).toEqual([both, both]);
+        const flags = ["--refresh", "--run-program"];
+        const table = new DriftTable("host aliases of agents", {
+            preview: more => stack().preview(more),
+            up: more => stack().run("up", ["--yes", ...more]),
+        });
+        const removed = JSON.stringify({ spec: { template: { spec: { hostAliases: [other] } } } });
+        const [cluster, node] = agents.map(name => () => main.kubectl(["patch", name, "--type=merge", `--patch=${removed}`]));
+        await table.round(
+            {
+                what: "host aliases of the cluster agent removed",
+                make: cluster,
+                words: "kubernetes:apps/v1:DeploymentPatch: (update)",
+                flags,
+            },
+            { what: "host aliases of the node agent removed", make: node, words: "kubernetes:apps/v1:DaemonSetPatch: (update)", flags },
+        );
+        table.write();
         expect(await aliases()).toEqual([both, both]);
         expect((await stack().destroy()).code).toBe(0);
         expect(await aliases()).toEqual([[other], [other]]);
