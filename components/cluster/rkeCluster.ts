@@ -291,12 +291,12 @@ function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
         etcd: having(NodeRole.Etcd, 2379),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
-        nodes: cluster.nodes.map(({ address, roles, labels, taints, ...node }) => ({
-            address,
-            name: nodeName({ address, ...node }),
-            roles,
-            labels,
-            taints,
+        nodes: cluster.nodes.map(node => ({
+            address: node.address,
+            name: nodeName(node),
+            roles: node.roles,
+            labels: node.labels,
+            taints: node.taints,
         })),
         ca: ca.certificatePEM,
         certificate: admin.certificatePEM,
