@@ -149,6 +149,7 @@ test("hosts that do not hear each other", () => {
 
 test("the dates of certificates that another tool keeps on the hosts", async () => {
     const files = { certificateChain: "/etc/tls/rancher/fullchain.pem", privateKey: "/etc/tls/rancher/privkey.pem" };
+    await pair.everywhere("mkdir -p /etc/tls/rancher");
     for (const name of Pair.members) {
         await lab.host(name).write(files.certificateChain, pair.stack.provided.certificate, "644");
         await lab.host(name).write(files.privateKey, pair.stack.provided.privateKey, "600");
