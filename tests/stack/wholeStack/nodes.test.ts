@@ -28,7 +28,7 @@ test("an upgrade of Kubernetes saves a snapshot of etcd first, with RKE's state 
     const name = file.split("/").pop();
     const listed = await lab
         .host("node1")
-        .sh(`docker run --rm -v /opt/rke/etcd-snapshots:/s rancher/rke-tools:v0.1.114 unzip -l /s/${name}.zip`);
+        .sh(`docker run --rm -v /opt/rke/etcd-snapshots:/s rancher/rke-tools:v0.1.114 unzip -l /s/${name}.zip | grep -v ^Archive`);
     expect(listed.match(/v1\.30\.5\S+/g)!.sort()).toEqual([name, `${name}.rkestate`]);
     await main.isInSync(oneNode);
 });
