@@ -1,3 +1,4 @@
+import { execFileSync } from "child_process";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { DriftMode } from "../../components/host/drift";
@@ -22,6 +23,9 @@ test("the PKI is made first, once: no later change runs it again, and what it pr
     expect(pki.ignoreChanges).toEqual(expect.arrayContaining(["create", "update", "delete", "stdin", "environment"]));
     expect([pki.additionalSecretOutputs, rke.additionalSecretOutputs]).toEqual([["stdout"], ["stdout"]]);
     expect(pki.inputs.delete).toBeUndefined();
+    // An update, as after `pulumi state taint` or by a newer provider, keeps the result.
+    const env = { ...process.env, PULUMI_COMMAND_STDOUT: "the first PKI" };
+    expect(execFileSync("sh", ["-c", pki.inputs.update], { env, encoding: "utf8" })).toBe("the first PKI");
     expect(rke.inputs.delete).toMatch(/ node - destroy$/);
 });
 
