@@ -54,6 +54,13 @@ export function refuseOutputs(component: pulumi.Resource, what: string, plainArg
     if (issues.length > 0) throw new Refusal(`${what}: ${describeIssues(issues, plainArgs)}`, component);
 }
 
+/** Returns the value, or undefined in a preview that does not know it yet. */
+export function ifKnown<T>(output: pulumi.Output<T>): pulumi.Output<T | undefined> {
+    // A field of every output that the types of the SDK leave out.
+    const { isKnown } = output as unknown as { isKnown: Promise<boolean> };
+    return pulumi.output(isKnown).apply(known => (known ? output : undefined)) as pulumi.Output<T | undefined>;
+}
+
 /** Options of a rule that is checked as soon as what it looks at fits this schema, whatever else is wrong or not known. */
 export function whenKnown(schema: z.ZodType): z.core.$ZodSuperRefineParams {
     return { when: ({ value }) => schema.safeParse(value).success };

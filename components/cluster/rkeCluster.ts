@@ -6,7 +6,7 @@ import { HostConnection } from "../host/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
 import { nodeProgram, shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
-import { refuseOutputs, validated } from "../validation";
+import { ifKnown, refuseOutputs, validated } from "../validation";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker, Distribution, rkeVersion } from "./compatibility";
 import { KubernetesCluster } from "./kubernetesCluster";
@@ -108,8 +108,9 @@ export interface RkeClusterArgs {
 
 const sources = (...files: string[]) => files.map(file => join(__dirname, file));
 const built = ["../host/runner/version.js", "runner/kubernetesApi.js", "runner/builtCluster.js"];
-const runner = sources("../host/runner/ssh.js", ...built, "runner/rke.js");
-const probe = sources("../host/runner/probe.js", ...built, "runner/probeNodes.js");
+const overSsh = ["../host/runner/ssh.js", "runner/nodes.js"];
+const runner = sources(...overSsh, ...built, "runner/rke.js");
+const probe = sources("../host/runner/probe.js", ...overSsh, ...built, "runner/probeNodes.js");
 
 /** The RKE run may take as long as its own limit; this bounds the process around it. */
 const outerTimeoutSeconds = 4 * 3600;
@@ -162,7 +163,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             mode === DriftMode.Off
                 ? undefined
                 : observe(
-                      pulumi.all([cluster, state]).apply(([settings, known]) => probeProgram(settings, known)),
+                      pulumi.all([cluster, ifKnown(state)]).apply(([settings, known]) => probeProgram(settings, known)),
                       `RkeCluster ${name}`,
                       this,
                   );
@@ -261,6 +262,16 @@ function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, 
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
         ingressOptions: ingressOptions(cluster),
+        ...fitness(cluster, state),
+        startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
+        removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
+        leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
+    });
+}
+
+/** How the nodes are reached, and the program that looks whether they are fit for RKE. */
+function fitness(cluster: RkeClusterSettings, state?: RkeState) {
+    return {
         nodes: cluster.nodes.map(node => ({
             name: nodeName(node),
             connection: {
@@ -274,16 +285,14 @@ function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, 
         preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
             docker_versions: acceptedDocker(cluster.kubernetesVersion).join(" "),
             now: "@now@",
-            ca_certificate: state.desiredState.certificatesBundle["kube-ca"].certificatePEM,
+            ca_certificate: state?.desiredState.certificatesBundle["kube-ca"].certificatePEM ?? "",
         }),
-        startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
-        removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
-        leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
-    });
+    };
 }
 
-function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
-    const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;
+/** Without a state nothing is built yet. */
+function probeProgram(cluster: RkeClusterSettings, state?: RkeState): string {
+    const { "kube-ca": ca, "kube-admin": admin } = state?.desiredState.certificatesBundle ?? {};
     const having = (role: NodeRole, port: number) =>
         cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
     return nodeProgram(probe, {
@@ -298,8 +307,10 @@ function probeProgram(cluster: RkeClusterSettings, state: RkeState): string {
             labels: node.labels,
             taints: node.taints,
         })),
-        ca: ca.certificatePEM,
-        certificate: admin.certificatePEM,
-        key: admin.keyPEM,
+        ca: ca?.certificatePEM,
+        certificate: admin?.certificatePEM,
+        key: admin?.keyPEM,
+        // An update looks at the nodes itself, before RKE runs.
+        fitness: pulumi.runtime.isDryRun() ? fitness(cluster, state) : undefined,
     });
 }

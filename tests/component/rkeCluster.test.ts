@@ -102,6 +102,23 @@ test("a first preview knows nothing of the cluster; once it exists, a preview of
     expect(later.outputs.kubeconfig.secret).toContain("client-key-data");
 });
 
+test("a preview looks at the nodes themselves, in the first one without the PKI; an update leaves that to its own step", async () => {
+    const probed = async (options: RecordOptions) => {
+        const asked = jest.fn<{ stdout: string }, [any]>(() => ({ stdout: said("in sync") }));
+        await build({}, { call: asked, ...options });
+        return JSON.parse(/^main\((.*)\);$/m.exec(asked.mock.calls[0][0].inputs.stdin)![1]);
+    };
+    const fitness = { nodes: [{ name: "192.0.2.31" }, {}, {}], preflightProgram: expect.stringContaining("ca_certificate=''") };
+    const first = await probed({ preview: true, mock: () => ({}) });
+    expect(first).toMatchObject({ fitness });
+    expect(first).not.toHaveProperty("ca");
+    expect(await probed({ preview: true })).toMatchObject({
+        ca: expect.stringContaining("BEGIN"),
+        fitness: { preflightProgram: expect.stringContaining("BEGIN") },
+    });
+    expect(await probed({})).not.toHaveProperty("fitness");
+});
+
 test("what is not known yet of a node is no fault, what is known is checked", async () => {
     const [first, ...others] = args.nodes as any[];
     const plan = (changes: object = {}) =>

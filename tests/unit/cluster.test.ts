@@ -204,7 +204,7 @@ describe("the run of rke", () => {
     const runner = [
         "host/runner/ssh.js",
         "host/runner/version.js",
-        ...["kubernetesApi", "builtCluster", "rke"].map(name => `cluster/runner/${name}.js`),
+        ...["nodes", "kubernetesApi", "builtCluster", "rke"].map(name => `cluster/runner/${name}.js`),
     ].map(file => join(__dirname, "..", "..", "components", file));
     const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
     const state = (ca: string, built?: typeof network, kubernetesVersion = "v1.30.14-rancher1-1") => {
@@ -229,6 +229,7 @@ describe("the run of rke", () => {
             version = "1.8.14",
             code = 0,
             previous = "",
+            apiEndpoints = [] as string[],
             temporary = tmpdir(),
             snapshot = 'level=info msg="Finished saving/uploading snapshot [$4] on all etcd hosts"',
         } = {},
@@ -257,7 +258,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             kubernetesVersion: "v1.30.14-rancher1-1",
             nodeCount: 0,
             etcdCount: 0,
-            apiEndpoints: [],
+            apiEndpoints,
             timeoutSeconds: 30,
             preflightProgram: "",
             removePodsProgram: "",
@@ -280,6 +281,12 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const { status, stdout } = run("cluster", "apply", [done]);
         expect(status).toBe(0);
         expect(unpackState(stdout)).toEqual(JSON.parse(state("the CA")));
+    });
+
+    test("options of the ingress controller that cannot be set are a failure", () => {
+        const { status, stderr, stdout } = run("cluster", "apply", [done], { apiEndpoints: ["https://127.0.0.1:1"] });
+        expect([status, stdout]).toEqual([1, ""]);
+        expect(stderr).toContain("the options of its ingress controller could not be set:\n  - https://127.0.0.1:1: ECONNREFUSED\n");
     });
 
     test("exit code 0 without the success marker is a failure", () => {

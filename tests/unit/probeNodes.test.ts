@@ -1,6 +1,9 @@
+import { execFileSync } from "child_process";
 import { once } from "events";
+import { mkdtempSync, readFileSync, rmSync } from "fs";
 import { createServer, Server } from "https";
 import { AddressInfo, createServer as createTcpServer } from "net";
+import { tmpdir } from "os";
 import { join } from "path";
 import { findingOf, parseProbe, Probe } from "../../components/host/probe";
 import { nodeProgram } from "../../components/host/programs";
@@ -102,6 +105,8 @@ async function look(
     const folder = join(__dirname, "..", "..", "components", "cluster", "runner");
     const sources = [
         "../../host/runner/probe.js",
+        "../../host/runner/ssh.js",
+        "nodes.js",
         "../../host/runner/version.js",
         "kubernetesApi.js",
         "builtCluster.js",
@@ -116,10 +121,10 @@ async function look(
         network,
         kubernetesVersion: "v1.30.14-rancher1-1",
         nodes: [asked("node1"), asked("node2")],
-        ...wanted,
         ca: ca.certificate,
         certificate: admin.certificate,
         key: admin.privateKey,
+        ...wanted,
     };
     const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input), timeoutSeconds: 20 });
     expect(stderr).toBe("");
@@ -219,6 +224,31 @@ test.each<[string, RegExp | "in sync"]>([
 ])("on Kubernetes 1.30.14, %s: %s", async (kubernetesVersion, found) => {
     const said = await probe(well, { wanted: { kubernetesVersion } });
     expect(said).toEqual(found === "in sync" ? found : expect.stringMatching(found));
+});
+
+describe("a node that RKE was not run for", () => {
+    const joining = asked("node3", { address: "127.0.0.1" });
+    let fitness: object;
+    beforeAll(() => {
+        const folder = mkdtempSync(join(tmpdir(), "probe-nodes-"));
+        execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);
+        const [privateKey, hostKey] = ["key", "key.pub"].map(name => readFileSync(join(folder, name), "utf8"));
+        rmSync(folder, { recursive: true });
+        // Nothing listens there.
+        const connection = { host: joining.address, port: 1, user: "rke", hostKey: hostKey.trim(), privateKey };
+        fitness = { nodes: [{ name: joining.name, connection }], preflightProgram: "" };
+    });
+
+    test.each<[string, object, string]>([
+        ["in a cluster that is not built yet", { nodes: [joining], ca: undefined }, "absent"],
+        ["in a cluster that it joins", { nodes: [asked("node1"), asked("node2"), joining] }, "in sync"],
+    ])("is looked at over SSH, %s, and is told when it is unreachable", async (_what, wanted, state) => {
+        const words = /^node3: rke@127\.0\.0\.1:1: no SSH connection .*RKE is not run before that works$/;
+        expect(await look(well, { wanted: { ...wanted, fitness } })).toMatchObject({ state, warnings: [expect.stringMatching(words)] });
+    });
+
+    test("is not looked at by an update, which does that itself", async () =>
+        expect((await look(well, { wanted: { nodes: [joining], ca: undefined } })).warnings).toEqual([]));
 });
 
 test("thirty workers take no more questions than three nodes", async () => {

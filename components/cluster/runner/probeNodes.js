@@ -1,6 +1,21 @@
 // Asks the Kubernetes API for the cluster and compares it with what RKE was last run for. Read-only, a few seconds.
-async function main(input) {
-    process.stdout.write(probeText(await look(input)));
+async function main({ fitness, ...input }) {
+    const nothingBuilt = { absent: "the cluster is not built yet", newNodes: input.nodes };
+    const { newNodes = [], ...found } = input.ca ? await look(input) : nothingBuilt;
+    const unfit = fitness && newNodes.length > 0 ? await lookAtNew(newNodes, fitness) : {};
+    process.stdout.write(probeText({ ...found, ...unfit, warning: [...(found.warning ?? []), ...(unfit.warning ?? [])] }));
+}
+
+/** Looks in a preview at nodes that RKE was not run for: one that is unfit, or belongs to another cluster, is refused there already. */
+async function lookAtNew(newNodes, { nodes, preflightProgram }) {
+    const asked = nodes.filter(({ connection }) => newNodes.some(({ address }) => address === connection.host));
+    const found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, 20));
+    const refused = found.flatMap(({ lines }) => lines);
+    const failures = found.flatMap(({ failure }) => failure ?? []);
+    return {
+        ...(refused.length > 0 && { refused: ["RKE cannot run on these nodes:", ...refused.map(line => `  - ${line}`)] }),
+        warning: failures.map(failure => `${failure}. RKE is not run before that works`),
+    };
 }
 
 /** Asks the API server of each control plane node, which also tells of the scheduler, the controller manager and etcd beside it. */
@@ -76,6 +91,7 @@ async function compare(get, wanted) {
     return {
         finding: [...nodeDifferences(items, nodes, kubelet), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
         outdated: otherRun({ kubernetesVersion: rkeConfig.kubernetesVersion, nodes }, wanted),
+        newNodes: wanted.nodes.filter(({ address }) => !nodes.some(node => node.address === address)),
         warning: nodeWarnings(items, nodes),
     };
 }

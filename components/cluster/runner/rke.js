@@ -169,41 +169,16 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
 
 // --- Apply -----------------------------------------------------------------------------------------------------------------
 
-const withAgentFor = (nodes, work) =>
-    withSshAgent(
-        nodes.map(node => node.connection.privateKey),
-        work,
-    );
-
-/** Runs a program on every node, side by side, as the user RKE logs in as; resolves to a line for each thing found. */
-async function findings(env, nodes, program) {
-    const found = await Promise.all(
-        nodes.map(async node => {
-            try {
-                const { code, stdout, stderr } = await sshProgram(env, { ...node.connection, withoutRoot: true }, program(), "probe", 60);
-                if (code !== 0) return [`${node.name}: exit code ${code}: ${stderr.trim().split("\n").pop()}`];
-                return stdout.trim() === ""
-                    ? []
-                    : stdout
-                          .trim()
-                          .split("\n")
-                          .map(line => `${node.name} (${node.connection.host}): ${line}`);
-            } catch (error) {
-                return [`${node.name}: ${error.message}`];
-            }
-        }),
-    );
-    return found.flat();
-}
+/** Runs a program on every node; resolves to a line for each thing that it found, and for each node that SSH does not reach. */
+const findings = async (env, nodes, program) => flattened(await onEach(env, nodes, program));
+const flattened = found => found.flatMap(({ lines, failure }) => (failure ? [failure] : lines));
 
 const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
 
 /** Every node is looked at before RKE runs: RKE itself would rewrite etcd on the reachable ones before it gives up on another. */
-async function preflight(env, input) {
-    say(`checking ${input.nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
-    const problems = await findings(env, input.nodes, () =>
-        input.preflightProgram.replace("'@now@'", String(Math.floor(Date.now() / 1000))),
-    );
+async function refuseUnfitNodes(env, { nodes, preflightProgram }) {
+    say(`checking ${nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
+    const problems = flattened(await preflight(env, nodes, preflightProgram));
     if (problems.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(problems)}`);
 }
 
@@ -299,10 +274,10 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
 async function apply(input) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
-        await preflight(env, input);
+        await refuseUnfitNodes(env, input);
         const state = await newestState(input);
         refuseImpossibleChange(state, input);
-        (await findings(env, input.nodes, () => input.startProgram)).forEach(say);
+        (await findings(env, input.nodes, input.startProgram)).forEach(say);
         removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
         await snapshotBeforeUpgrade(state, input, folder, env);
@@ -336,7 +311,7 @@ async function apply(input) {
 async function destroy(input) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
-        if ((await findings(env, input.nodes, () => input.leftoverProgram)).length === 0) return say("the hosts are clean");
+        if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return say("the hosts are clean");
         const state = await newestState({ ...input, apiEndpoints: [] });
         const result = await runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
             folder: workFolder(input.clusterYml, state),
@@ -345,9 +320,9 @@ async function destroy(input) {
             timeoutSeconds: input.timeoutSeconds,
         });
         say("removing the containers of pods, which rke leaves running");
-        const stuck = await findings(env, input.nodes, () => input.removePodsProgram);
+        const stuck = await findings(env, input.nodes, input.removePodsProgram);
         say("looking at the hosts: rke says success even when its cleaner failed");
-        const left = [...stuck, ...(await findings(env, input.nodes, () => input.leftoverProgram))];
+        const left = [...stuck, ...(await findings(env, input.nodes, input.leftoverProgram))];
         if (left.length > 0) {
             throw new Error(
                 `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +
@@ -366,7 +341,7 @@ async function refuseUnknownRemoval(env, input, addresses) {
     const removed = (process.env.PULUMI_COMMAND_STDOUT || "").split("\n").filter(address => address && !addresses.includes(address));
     if (removed.length === 0 || (await stateInCluster(input.apiEndpoints, unpack(input.pki)))) return;
     // RKE may also have ended before it built anything.
-    if ((await findings(env, input.nodes, () => input.leftoverProgram)).length === 0) return;
+    if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return;
     throw new Error(
         `${removed.join(", ")} is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. ` +
             `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
@@ -377,7 +352,7 @@ async function refuseUnknownRemoval(env, input, addresses) {
 async function check(input) {
     const addresses = input.nodes.map(node => node.connection.host);
     await withAgentFor(input.nodes, async env => {
-        await preflight(env, input);
+        await refuseUnfitNodes(env, input);
         await refuseUnknownRemoval(env, input, addresses);
     });
     process.stdout.write(addresses.join("\n"));

@@ -60,6 +60,8 @@ describe("a further worker", () => {
     test("that refuses the SSH key or is unreachable is named before RKE runs", async () => {
         const node = lab.host("node4");
         await node.sh("mv /home/rke/.ssh/authorized_keys /home/rke/");
+        const preview = await main.preview({ edit: withWorker });
+        expect(preview.output).toMatch(/needs attention: .*node4: .*the host refuses the SSH key/);
         const refusing = await main.up({ edit: withWorker });
         expect(refusing.output).toMatch(/node4: .*the host refuses the SSH key/);
         await node.sh("mv /home/rke/authorized_keys /home/rke/.ssh/; systemctl stop ssh");

@@ -51,6 +51,11 @@ test("what RKE would stumble over on a node is named before it runs", async () =
     await lab.host("node2").sh("touch /home/rke/.bashrc; cp -p /home/rke/.bashrc /root/kept; echo 'echo Welcome' >/home/rke/.bashrc");
     await lab.host("node3").sh("mkdir -p /etc/kubernetes/ssl; echo foreign >/etc/kubernetes/ssl/kube-ca.pem");
     try {
+        const preview = await main.preview();
+        expect(preview.code).not.toBe(0);
+        expect(preview.output).toMatch(
+            /RKE cannot run on these nodes:\s+- node1 .*: Docker cannot be used[^]*- node3 .*: it belongs to another cluster/,
+        );
         const { code, output } = await main.up();
         expect(code).not.toBe(0);
         expect(output).toMatch(/RKE was not started and no host was changed, because:/);

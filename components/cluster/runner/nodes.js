@@ -1,0 +1,33 @@
+// Looks at nodes over SSH, as the user that RKE logs in as. Runs where Pulumi runs, as part of a program on standard input.
+
+const withAgentFor = (nodes, work) =>
+    withSshAgent(
+        nodes.map(node => node.connection.privateKey),
+        work,
+    );
+
+/** Runs a program on every node, side by side. Resolves to the lines that it printed on each, or to the failure of SSH. */
+function onEach(env, nodes, program, timeoutSeconds = 60) {
+    return Promise.all(
+        nodes.map(async ({ name, connection }) => {
+            try {
+                const { code, stdout, stderr } = await sshProgram(
+                    env,
+                    { ...connection, withoutRoot: true },
+                    program,
+                    "probe",
+                    timeoutSeconds,
+                );
+                if (code !== 0) return { lines: [`${name}: exit code ${code}: ${stderr.trim().split("\n").pop()}`] };
+                const lines = stdout.split("\n").filter(line => line !== "");
+                return { lines: lines.map(line => `${name} (${connection.host}): ${line}`) };
+            } catch (error) {
+                return { lines: [], failure: `${name}: ${error.message}` };
+            }
+        }),
+    );
+}
+
+/** Looks whether RKE can run on nodes. Their clocks are compared with the one here. */
+const preflight = (env, nodes, program, timeoutSeconds) =>
+    onEach(env, nodes, program.replace("'@now@'", String(Math.floor(Date.now() / 1000))), timeoutSeconds);
