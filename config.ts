@@ -6,13 +6,12 @@ import { RancherHaArgs } from "./components";
 import { broughtCertificateSchema } from "./components/certificates/broughtCertificate";
 import { privateCaSchema } from "./components/certificates/privateCa";
 import { Distribution } from "./components/cluster/compatibility";
-import { existingClusterSchema } from "./components/cluster/kubernetesCluster";
+import { existingClusterSchema } from "./components/cluster/existingCluster";
 import { rkeClusterSchema } from "./components/cluster/schema";
 import { dnsNameSchema, privateKeySchema } from "./components/host/connection";
 import { DriftMode } from "./components/host/drift";
-import { LiveCheck } from "./components/rancher/verification";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./components/loadBalancer/schema";
-import { rancherReleaseSchema } from "./components/rancher/rancherRelease";
+import { LiveCheck, rancherReleaseSchema } from "./components/rancher/schema";
 import { rancherHaSchema } from "./components/rancherHa";
 import { issueLines } from "./components/validation";
 

@@ -4,7 +4,8 @@ export { CaSecret, CaSecretArgs } from "./certificates/caSecret";
 export { KeyAlgorithm, PrivateCa, PrivateCaArgs, PrivateCaSettingsArgs } from "./certificates/privateCa";
 export { Certificate, CertificateArgs, ServerCertificate } from "./certificates/serverCertificate";
 export { Distribution } from "./cluster/compatibility";
-export { ExistingCluster, ExistingClusterArgs, KubernetesCluster } from "./cluster/kubernetesCluster";
+export { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
+export { KubernetesCluster } from "./cluster/kubernetesCluster";
 export { RkeCluster, RkeClusterArgs, RkeEtcdBackupArgs, RkeNetworkArgs, RkeNodeArgs, RkeTaintArgs } from "./cluster/rkeCluster";
 export { NetworkPlugin, NodeRole, TaintEffect } from "./cluster/schema";
 export { HostConnectionArgs } from "./host/connection";
@@ -23,5 +24,6 @@ export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAlias
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";
-export { LiveCheck, Verification, VerificationArgs } from "./rancher/verification";
+export { LiveCheck } from "./rancher/schema";
+export { Verification, VerificationArgs } from "./rancher/verification";
 export { HostCertificateArgs, RancherHa, RancherHaArgs } from "./rancherHa";

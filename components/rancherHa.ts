@@ -5,14 +5,16 @@ import { BroughtCertificate, CertificateFilesArgs } from "./certificates/brought
 import { CaSecret } from "./certificates/caSecret";
 import { PrivateCa, PrivateCaSettingsArgs } from "./certificates/privateCa";
 import { ServerCertificate } from "./certificates/serverCertificate";
-import { ExistingCluster, ExistingClusterArgs, KubernetesCluster } from "./cluster/kubernetesCluster";
+import { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
+import { KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeCluster, RkeClusterArgs } from "./cluster/rkeCluster";
 import { NodeRole } from "./cluster/schema";
 import { normalizePem } from "./certificates/pem";
 import { DriftMode } from "./host/drift";
 import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
-import { LiveCheck, Verification } from "./rancher/verification";
+import { LiveCheck } from "./rancher/schema";
+import { Verification } from "./rancher/verification";
 import { describeIssues, refuseOutputs, Refusal } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */

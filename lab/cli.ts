@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from "fs";
 import { join } from "path";
-import { verificationProgram } from "../components/rancher/verificationProgram";
+import { verificationProgram } from "../components/rancher/program";
 import { prepareImages } from "./images";
 import { LabName, labNames } from "./inventory";
 import { Lab } from "./lab";

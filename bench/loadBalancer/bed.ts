@@ -1,7 +1,7 @@
 import { readFileSync } from "fs";
 import { join } from "path";
 import { Vrrp } from "../../components/loadBalancer/keepalivedConf";
-import { hostScript } from "../../components/loadBalancer/nginxLoadBalancer";
+import { hostScript } from "../../components/loadBalancer/program";
 import { forHost, nginxConf, sysctls } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";

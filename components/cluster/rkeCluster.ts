@@ -1,17 +1,16 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "crypto";
-import { join } from "path";
 import { observe, runnerProgram } from "../host/commands";
-import { HostConnection } from "../host/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
-import { nodeProgram, shellProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
 import { ifKnown, refuseOutputs, validated } from "../validation";
-import { clusterYml, ingressOptions } from "./clusterYml";
-import { acceptedDocker, Distribution, rkeVersion } from "./compatibility";
+import { clusterYml } from "./clusterYml";
+import { Distribution } from "./compatibility";
 import { KubernetesCluster } from "./kubernetesCluster";
-import { hasRole, innerAddress, NetworkPlugin, nodeName, NodeRole, rkeClusterSchema, RkeClusterSettings, TaintEffect } from "./schema";
-import { kubeconfig, RkeState, unpackState } from "./state";
+import { clusterProgram, endpoint, pkiProgram, probeProgram } from "./program";
+import { hasRole, innerAddress, NetworkPlugin, NodeRole, rkeClusterSchema, RkeClusterSettings, TaintEffect } from "./schema";
+import { kubeconfig } from "./kubeconfig";
+import { unpackState } from "./state";
 
 /** A taint that a node is registered with. */
 export interface RkeTaintArgs {
@@ -106,12 +105,6 @@ export interface RkeClusterArgs {
     drift?: DriftMode;
 }
 
-const sources = (...files: string[]) => files.map(file => join(__dirname, file));
-const built = ["../host/runner/version.js", "runner/kubernetesApi.js", "runner/builtCluster.js"];
-const overSsh = ["../host/runner/ssh.js", "runner/nodes.js"];
-const runner = sources(...overSsh, ...built, "runner/rke.js");
-const probe = sources("../host/runner/probe.js", ...overSsh, ...built, "runner/probeNodes.js");
-
 /** The RKE run may take as long as its own limit; this bounds the process around it. */
 const outerTimeoutSeconds = 4 * 3600;
 
@@ -163,7 +156,10 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             mode === DriftMode.Off
                 ? undefined
                 : observe(
-                      pulumi.all([cluster, ifKnown(state)]).apply(([settings, known]) => probeProgram(settings, known)),
+                      pulumi.all([cluster, ifKnown(state)]).apply(([settings, known]) =>
+                          // An update looks at the nodes itself, before RKE runs.
+                          probeProgram(settings, known, pulumi.runtime.isDryRun()),
+                      ),
                       `RkeCluster ${name}`,
                       this,
                   );
@@ -230,87 +226,4 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             kubernetesVersion: this.kubernetesVersion,
         });
     }
-}
-
-function endpoint(cluster: RkeClusterSettings): string {
-    return cluster.apiEndpoint ?? nodeEndpoints(cluster)[0];
-}
-
-function nodeEndpoints(cluster: RkeClusterSettings): string[] {
-    return cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(({ address }) => `https://${address}:6443`);
-}
-
-function pkiProgram(cluster: RkeClusterSettings): string {
-    return nodeProgram(runner, {
-        task: "pki",
-        rkeVersion,
-        clusterYml: clusterYml(cluster),
-        nodeCount: cluster.nodes.length,
-        etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
-    });
-}
-
-function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, pki: string, state: RkeState, epoch?: number): string {
-    return nodeProgram(runner, {
-        task,
-        epoch,
-        rkeVersion,
-        clusterYml: clusterYml(cluster),
-        pki,
-        timeoutSeconds: cluster.timeoutSeconds,
-        apiEndpoints: nodeEndpoints(cluster),
-        network: cluster.network,
-        kubernetesVersion: cluster.kubernetesVersion,
-        ingressOptions: ingressOptions(cluster),
-        ...fitness(cluster, state),
-        startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
-        removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
-        leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
-    });
-}
-
-/** How the nodes are reached, and the program that looks whether they are fit for RKE. */
-function fitness(cluster: RkeClusterSettings, state?: RkeState) {
-    return {
-        nodes: cluster.nodes.map(node => ({
-            name: nodeName(node),
-            connection: {
-                host: node.address,
-                port: node.port,
-                user: node.user,
-                hostKey: node.hostKey,
-                privateKey: cluster.sshPrivateKey,
-            } satisfies HostConnection,
-        })),
-        preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
-            docker_versions: acceptedDocker(cluster.kubernetesVersion).join(" "),
-            now: "@now@",
-            ca_certificate: state?.desiredState.certificatesBundle["kube-ca"].certificatePEM ?? "",
-        }),
-    };
-}
-
-/** Without a state nothing is built yet. */
-function probeProgram(cluster: RkeClusterSettings, state?: RkeState): string {
-    const { "kube-ca": ca, "kube-admin": admin } = state?.desiredState.certificatesBundle ?? {};
-    const having = (role: NodeRole, port: number) =>
-        cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
-    return nodeProgram(probe, {
-        controlPlane: having(NodeRole.ControlPlane, 6443),
-        etcd: having(NodeRole.Etcd, 2379),
-        network: cluster.network,
-        kubernetesVersion: cluster.kubernetesVersion,
-        nodes: cluster.nodes.map(node => ({
-            address: node.address,
-            name: nodeName(node),
-            roles: node.roles,
-            labels: node.labels,
-            taints: node.taints,
-        })),
-        ca: ca?.certificatePEM,
-        certificate: admin?.certificatePEM,
-        key: admin?.keyPEM,
-        // An update looks at the nodes itself, before RKE runs.
-        fitness: pulumi.runtime.isDryRun() ? fitness(cluster, state) : undefined,
-    });
 }

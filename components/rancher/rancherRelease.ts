@@ -1,20 +1,18 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { join } from "path";
-import { z } from "zod";
-import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
-import { ApiAccess, apiAccess } from "../cluster/kubernetesCluster";
+import { Distribution } from "../cluster/compatibility";
+import { apiAccess } from "../cluster/kubeconfig";
 import { observe, runnerProgram } from "../host/commands";
-import { dnsNameSchema } from "../host/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
 import { parseProbe } from "../host/probe";
-import { nodeProgram } from "../host/programs";
 import { secretAs } from "../secrecy";
-import { refuseOutputs, Refusal, validated, whenKnown } from "../validation";
-import { caVariable, RancherChartValues, RancherChartValuesArgs, rancherChartValuesSchema } from "./chartValues";
+import { refuseOutputs, Refusal, validated } from "../validation";
+import { RancherChartValuesArgs } from "./chartValues";
 import { chartFault } from "./chartFile";
-import { AgentTlsMode, checkValues, helmValues } from "./helmValues";
+import { AgentTlsMode, helmValues } from "./helmValues";
+import { apiProgram, identity, WantedRelease } from "./program";
+import { givenPasswordSchema, releaseSchema } from "./schema";
 
 /** What a user decides about Rancher, apart from what other resources of the stack give. */
 export interface RancherSettingsArgs {
@@ -78,82 +76,7 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
     kubeconfig?: pulumi.Input<string>;
 }
 
-const shape = {
-    hostname: dnsNameSchema,
-    chartVersion: z
-        .string()
-        .regex(
-            /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/,
-            "expected one exact version such as 2.11.3, without v: a range would upgrade Rancher unasked",
-        ),
-    kubernetesVersion: z
-        .string()
-        .regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.30.14")
-        .optional(),
-    distribution: z.enum(Distribution).default(Distribution.Other),
-    repository: z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" }).optional(),
-    chartPath: z.string().min(1).optional(),
-    caChecksum: z
-        .string()
-        .regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text")
-        .default(""),
-    agentTlsMode: z.enum(AgentTlsMode).optional(),
-    replicas: z
-        .number()
-        .int()
-        .refine(replicas => replicas !== 0, "expected at least 1, or a negative number to let Rancher choose")
-        .default(3),
-    values: rancherChartValuesSchema.default({}),
-    additionalValues: z.record(z.string(), z.any()).default({}),
-    timeoutSeconds: z.number().int().min(60).default(900),
-    deletionProtection: z.boolean().default(true),
-    drift: z.enum(DriftMode).default(DriftMode.Enforce),
-};
-
-const knownText = z.string().optional().catch(undefined);
-const knownValues = Object.entries<z.ZodType>(rancherChartValuesSchema.shape).map(([key, schema]) => [key, schema.catch(undefined)]);
-
-/** What rules between keys look at. In place of what is missing, wrong or comes later stands what breaks none. */
-const knownSchema = z.object({
-    hostname: z.string().catch(""),
-    chartVersion: z.string().catch(""),
-    kubernetesVersion: knownText,
-    distribution: shape.distribution.catch(Distribution.Other),
-    repository: knownText,
-    chartPath: knownText,
-    caChecksum: z.string().catch("not known"),
-    agentTlsMode: shape.agentTlsMode.catch(undefined),
-    replicas: shape.replicas.catch(1),
-    values: (z.object(Object.fromEntries(knownValues)) as unknown as z.ZodType<RancherChartValues>).catch({}),
-    additionalValues: shape.additionalValues.catch({}),
-});
-
-function checkTogether(settings: unknown, context: z.core.$RefinementCtx): void {
-    const release = knownSchema.parse(settings);
-    const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
-    if (release.repository !== undefined && release.chartPath !== undefined)
-        problem(["chartPath"], "expected either repository or chartPath, not both");
-    if (release.chartVersion !== "" && release.kubernetesVersion !== undefined) {
-        const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
-        if (found) problem(["chartVersion"], found);
-    }
-    checkValues(release).forEach(({ path, message }) => problem(path, message));
-}
-
-const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
-// The password has a schema of its own: in one with it, every other value would count as a secret too.
-const releaseSchema = z.strictObject(shape).superRefine(checkTogether, whenKnown(knownSchema));
-const givenPasswordSchema = z.strictObject({ bootstrapPassword: passwordSchema });
-
-/** What may stand in the arguments of `RancherRelease`. */
-export const rancherReleaseSchema = z
-    .strictObject({ ...shape, bootstrapPassword: passwordSchema.optional() })
-    .superRefine(checkTogether, whenKnown(knownSchema));
-
 export const stableRepository = "https://releases.rancher.com/server-charts/stable";
-
-/** Rancher looks itself up by this name in this namespace. */
-const identity = { name: "rancher", namespace: "cattle-system" };
 
 /** Rancher, installed from its Helm chart for a load balancer that ends TLS. */
 export class RancherRelease extends pulumi.ComponentResource {
@@ -255,21 +178,3 @@ export class RancherRelease extends pulumi.ComponentResource {
 }
 
 const nothingLookedAt = { epoch: pulumi.output(0), freed: [], outdated: pulumi.output<string[]>([]) };
-
-/** What this stack wants of Helm's newest run, without the password. */
-interface WantedRelease {
-    chartVersion: string;
-    values: Record<string, any>;
-    timeoutSeconds: number;
-}
-
-function apiProgram(file: string, access: ApiAccess, wanted: WantedRelease, epoch?: number): string {
-    const sources = [
-        "../host/runner/probe.js",
-        "../host/runner/version.js",
-        "../cluster/runner/kubernetesApi.js",
-        "runner/helmRecords.js",
-        `runner/${file}`,
-    ].map(source => join(__dirname, source));
-    return nodeProgram(sources, { access, release: identity, wanted, caVariable, epoch });
-}

@@ -1,20 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
 import { observe, runnerProgram } from "../host/commands";
-import { addressSchema, dnsNameSchema } from "../host/connection";
 import { refuseOutputs, validated } from "../validation";
-import { liveCheckProgram, verificationProgram } from "./verificationProgram";
-
-/** What to do when Rancher does not answer through the load balancer, and nothing was changed. */
-export const LiveCheck = {
-    /** Do not ask. */
-    Off: "off",
-    /** Ask in every preview and update, and warn. */
-    Warn: "warn",
-    /** Ask in every preview and update, and stop. */
-    Fail: "fail",
-} as const;
-export type LiveCheck = (typeof LiveCheck)[keyof typeof LiveCheck];
+import { liveCheckProgram, verificationProgram } from "./program";
+import { LiveCheck, verificationSchema } from "./schema";
 
 export interface VerificationArgs {
     /** DNS name of Rancher. It is pinned to each of `addresses`: DNS is not asked. */
@@ -35,16 +23,6 @@ export interface VerificationArgs {
     /** Seconds until a check that does not succeed counts as failed. Default 300, at most 3000: Rancher answers late at first. */
     timeoutSeconds?: pulumi.Input<number>;
 }
-
-export const verificationSchema = z.strictObject({
-    hostname: dnsNameSchema,
-    addresses: z.array(addressSchema).min(1, "expected at least one address"),
-    caCertificate: z.string().default(""),
-    bootstrapPassword: z.string().optional(),
-    after: z.array(z.string()).default([]),
-    liveCheck: z.enum(LiveCheck).default(LiveCheck.Warn),
-    timeoutSeconds: z.number().int().min(0).max(3000).default(300),
-});
 
 /**
  * Asks Rancher through the load balancer what browsers and agents ask: certificate, `/ping`, redirect to HTTPS, the CA for agents,

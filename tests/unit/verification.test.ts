@@ -5,7 +5,7 @@ import * as http2 from "http2";
 import * as https from "https";
 import { AddressInfo } from "net";
 import { findingOf, parseProbe } from "../../components/host/probe";
-import { liveCheckProgram, verificationProgram } from "../../components/rancher/verificationProgram";
+import { liveCheckProgram, verificationProgram } from "../../components/rancher/program";
 import { issue, Issued } from "../certificates";
 
 const hostname = "rancher.example.com";

@@ -7,7 +7,7 @@ import { HostConnection } from "../../../components/host/connection";
 import { findingOf, parseProbe, Probe } from "../../../components/host/probe";
 import { nodeProgram } from "../../../components/host/programs";
 import { Vrrp } from "../../../components/loadBalancer/keepalivedConf";
-import { hostScript, probeScript } from "../../../components/loadBalancer/nginxLoadBalancer";
+import { hostScript, probeScript } from "../../../components/loadBalancer/program";
 import { NginxSettings, nginxSettingsSchema, Place } from "../../../components/loadBalancer/schema";
 import { LabHost } from "../../../lab/host";
 import { HostName } from "../../../lab/inventory";

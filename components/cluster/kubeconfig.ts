@@ -1,0 +1,64 @@
+import { parse, stringify } from "yaml";
+import { RkeState } from "./state";
+
+/** How the Kubernetes API is reached, for the programs that ask it. */
+export interface ApiAccess {
+    endpoint: string;
+    ca?: string;
+    certificate?: string;
+    key?: string;
+    token?: string;
+}
+
+/** Undefined for what is no YAML: the parser's own message would quote the text, secrets included. */
+export function readYaml(text: string): any {
+    try {
+        return parse(text);
+    } catch {
+        return undefined;
+    }
+}
+
+/** What a kubeconfig says of that; undefined when it names files or commands that only its owner has. */
+export function apiAccess(kubeconfig: string): ApiAccess | undefined {
+    const known = readYaml(kubeconfig) ?? {};
+    const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
+    const context = named("contexts", known["current-context"])?.context;
+    const cluster = named("clusters", context?.cluster)?.cluster;
+    const user = named("users", context?.user)?.user;
+    const { "client-certificate-data": certificate, "client-key-data": key, token } = user ?? {};
+    if (!cluster?.server || !((certificate && key) || token)) return undefined;
+    const text = (base64?: string) => base64 && Buffer.from(base64, "base64").toString("utf8");
+    return {
+        endpoint: cluster.server.replace(/\/+$/, ""),
+        ca: text(cluster["certificate-authority-data"]),
+        certificate: text(certificate),
+        key: text(key),
+        token,
+    };
+}
+
+/**
+ * A kubeconfig from the cluster's PKI. Not the file that RKE writes: RKE issues a new administrator certificate at every run,
+ * so that file is unknown in every preview that would run RKE.
+ */
+export function kubeconfig(state: RkeState, clusterName: string, apiEndpoint: string): string {
+    const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;
+    const base64 = (text: string) => Buffer.from(text).toString("base64");
+    return stringify(
+        {
+            apiVersion: "v1",
+            kind: "Config",
+            clusters: [{ name: clusterName, cluster: { server: apiEndpoint, "certificate-authority-data": base64(ca.certificatePEM) } }],
+            users: [
+                {
+                    name: "kube-admin",
+                    user: { "client-certificate-data": base64(admin.certificatePEM), "client-key-data": base64(admin.keyPEM) },
+                },
+            ],
+            contexts: [{ name: clusterName, context: { cluster: clusterName, user: "kube-admin" } }],
+            "current-context": clusterName,
+        },
+        { lineWidth: 0 },
+    );
+}

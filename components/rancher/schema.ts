@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
+import { addressSchema, dnsNameSchema } from "../host/connection";
+import { DriftMode } from "../host/drift";
+import { whenKnown } from "../validation";
+import { RancherChartValues, rancherChartValuesSchema } from "./chartValues";
+import { AgentTlsMode, checkValues } from "./helmValues";
+
+const shape = {
+    hostname: dnsNameSchema,
+    chartVersion: z
+        .string()
+        .regex(
+            /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/,
+            "expected one exact version such as 2.11.3, without v: a range would upgrade Rancher unasked",
+        ),
+    kubernetesVersion: z
+        .string()
+        .regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.30.14")
+        .optional(),
+    distribution: z.enum(Distribution).default(Distribution.Other),
+    repository: z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" }).optional(),
+    chartPath: z.string().min(1).optional(),
+    caChecksum: z
+        .string()
+        .regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text")
+        .default(""),
+    agentTlsMode: z.enum(AgentTlsMode).optional(),
+    replicas: z
+        .number()
+        .int()
+        .refine(replicas => replicas !== 0, "expected at least 1, or a negative number to let Rancher choose")
+        .default(3),
+    values: rancherChartValuesSchema.default({}),
+    additionalValues: z.record(z.string(), z.any()).default({}),
+    timeoutSeconds: z.number().int().min(60).default(900),
+    deletionProtection: z.boolean().default(true),
+    drift: z.enum(DriftMode).default(DriftMode.Enforce),
+};
+
+const knownText = z.string().optional().catch(undefined);
+const knownValues = Object.entries<z.ZodType>(rancherChartValuesSchema.shape).map(([key, schema]) => [key, schema.catch(undefined)]);
+
+/** What rules between keys look at. In place of what is missing, wrong or comes later stands what breaks none. */
+const knownSchema = z.object({
+    hostname: z.string().catch(""),
+    chartVersion: z.string().catch(""),
+    kubernetesVersion: knownText,
+    distribution: shape.distribution.catch(Distribution.Other),
+    repository: knownText,
+    chartPath: knownText,
+    caChecksum: z.string().catch("not known"),
+    agentTlsMode: shape.agentTlsMode.catch(undefined),
+    replicas: shape.replicas.catch(1),
+    values: (z.object(Object.fromEntries(knownValues)) as unknown as z.ZodType<RancherChartValues>).catch({}),
+    additionalValues: shape.additionalValues.catch({}),
+});
+
+function checkTogether(settings: unknown, context: z.core.$RefinementCtx): void {
+    const release = knownSchema.parse(settings);
+    const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
+    if (release.repository !== undefined && release.chartPath !== undefined)
+        problem(["chartPath"], "expected either repository or chartPath, not both");
+    if (release.chartVersion !== "" && release.kubernetesVersion !== undefined) {
+        const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
+        if (found) problem(["chartVersion"], found);
+    }
+    checkValues(release).forEach(({ path, message }) => problem(path, message));
+}
+
+const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
+// The password has a schema of its own: in one with it, every other value would count as a secret too.
+export const releaseSchema = z.strictObject(shape).superRefine(checkTogether, whenKnown(knownSchema));
+export const givenPasswordSchema = z.strictObject({ bootstrapPassword: passwordSchema });
+
+/** What may stand in the arguments of `RancherRelease`. */
+export const rancherReleaseSchema = z
+    .strictObject({ ...shape, bootstrapPassword: passwordSchema.optional() })
+    .superRefine(checkTogether, whenKnown(knownSchema));
+
+/** What to do when Rancher does not answer through the load balancer, and nothing was changed. */
+export const LiveCheck = {
+    /** Do not ask. */
+    Off: "off",
+    /** Ask in every preview and update, and warn. */
+    Warn: "warn",
+    /** Ask in every preview and update, and stop. */
+    Fail: "fail",
+} as const;
+export type LiveCheck = (typeof LiveCheck)[keyof typeof LiveCheck];
+
+export const verificationSchema = z.strictObject({
+    hostname: dnsNameSchema,
+    addresses: z.array(addressSchema).min(1, "expected at least one address"),
+    caCertificate: z.string().default(""),
+    bootstrapPassword: z.string().optional(),
+    after: z.array(z.string()).default([]),
+    liveCheck: z.enum(LiveCheck).default(LiveCheck.Warn),
+    timeoutSeconds: z.number().int().min(0).max(3000).default(300),
+});
