@@ -1,6 +1,5 @@
 /** The public API of the library. */
 export { BroughtCertificate, BroughtCertificateArgs, CertificateFilesArgs } from "./certificates/broughtCertificate";
-export { CaSecret, CaSecretArgs } from "./certificates/caSecret";
 export { KeyAlgorithm, PrivateCa, PrivateCaArgs, PrivateCaSettingsArgs } from "./certificates/privateCa";
 export { Certificate, CertificateArgs, ServerCertificate } from "./certificates/serverCertificate";
 export { Distribution } from "./cluster/compatibility";
@@ -21,6 +20,7 @@ export {
 } from "./loadBalancer/nginxLoadBalancer";
 export { TlsVersion } from "./loadBalancer/schema";
 export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAliases";
+export { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";

@@ -9,7 +9,7 @@ import { HostName } from "../../lab/inventory";
 import { Lab } from "../../lab/lab";
 import { run, until } from "../../lab/process";
 import { Traffic } from "../../lab/traffic";
-import { issue, KeyKind } from "../../tests/certificates";
+import { issue, KeyKind } from "../../lab/certificates";
 
 /** Where the load balancer is measured: hosts of a lab of its own, all load inside its network. */
 export const lab = Lab.of("bench");

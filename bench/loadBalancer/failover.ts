@@ -2,7 +2,7 @@ import { join } from "path";
 import { HostName } from "../../lab/inventory";
 import { progress, until } from "../../lab/process";
 import { Finished, Stack } from "../../lab/pulumi";
-import { hostArgs, runLoadBalancer } from "../../tests/stack/loadBalancerProgram";
+import { hostArgs, runLoadBalancer } from "../../lab/loadBalancer/runLoadBalancer";
 import {
     address,
     Balancer,

@@ -30,7 +30,13 @@ export function pkiProgram(cluster: RkeClusterSettings): string {
     });
 }
 
-export function clusterProgram(task: "nodes" | "cluster", cluster: RkeClusterSettings, pki: string, state: RkeState, epoch?: number): string {
+export function clusterProgram(
+    task: "nodes" | "cluster",
+    cluster: RkeClusterSettings,
+    pki: string,
+    state: RkeState,
+    epoch?: number,
+): string {
     return nodeProgram(runner, {
         task,
         epoch,

@@ -1,9 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import { CaSecret, CaSecretArgs } from "../../components/certificates/caSecret";
+import { CaSecret, CaSecretArgs } from "../../components/rancher/caSecret";
 import { caChecksum } from "../../components/certificates/pem";
-import { issue } from "../certificates";
+import { issue } from "../../lab/certificates";
 import { record, secret, unknown } from "./recorder";
 
 const ca = issue({ name: "CA", ca: true });

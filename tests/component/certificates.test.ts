@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { BroughtCertificate } from "../../components/certificates/broughtCertificate";
 import { KeyAlgorithm, PrivateCa } from "../../components/certificates/privateCa";
-import { issue, KeyKind } from "../certificates";
+import { issue, KeyKind } from "../../lab/certificates";
 import { record, RecordOptions, secret, unknown } from "./recorder";
 
 const hostname = "rancher.example.com";

@@ -3,7 +3,7 @@ import * as tls from "@pulumi/tls";
 import { createHash } from "crypto";
 import { DriftMode } from "../../components/host/drift";
 import { NginxLoadBalancer, NginxLoadBalancerArgs } from "../../components/loadBalancer/nginxLoadBalancer";
-import { issue } from "../certificates";
+import { issue } from "../../lab/certificates";
 import { said } from "../probes";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
 import { findingOf, hostKey, hostname, server, sshKey } from "./stackMocks";

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "tls";
 import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
-import { issue } from "../certificates";
+import { issue } from "../../lab/certificates";
 import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./recorder";
 import { bootstrapPassword, call, hostname, mock, rancherHaArgs as args, root, secretTexts, server } from "./stackMocks";
 

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { brotliCompressSync } from "zlib";
 import { RancherHaArgs } from "../../components/rancherHa";
-import { issue } from "../certificates";
+import { issue } from "../../lab/certificates";
 import { said } from "../probes";
 import { Recorded, RecordOptions } from "./recorder";
 

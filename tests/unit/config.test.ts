@@ -11,7 +11,7 @@ import { certificateOnHostSchema, loadBalancerSettingsSchema } from "../../compo
 import { rancherReleaseSchema } from "../../components/rancher/schema";
 import { parseConfig, topLevelSchema, withSecrets } from "../../config";
 import { configKeys, renewedReadme } from "../../scripts/configTable";
-import { issue } from "../certificates";
+import { issue } from "../../lab/certificates";
 
 const repository = join(__dirname, "..", "..");
 const sshKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nc3NoLWtleS1vZi10ZXN0\n-----END OPENSSH PRIVATE KEY-----\n";

@@ -8,7 +8,7 @@ import { releaseFiles, releaseOf } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { describeIssues } from "../../components/validation";
 import { unpackedDebianPackages } from "../../lab/tools";
-import { issue } from "../certificates";
+import { issue } from "../../lab/certificates";
 
 const scripts = join(__dirname, "..", "..", "components", "loadBalancer", "host");
 const hostname = "rancher.example.com";

@@ -11,7 +11,7 @@ import {
     splitPem,
     withoutRoot,
 } from "../../components/certificates/pem";
-import { daysFromNow, issue, Issued, KeyKind } from "../certificates";
+import { daysFromNow, issue, Issued, KeyKind } from "../../lab/certificates";
 
 const hostname = "rancher.example.com";
 let root: Issued, otherRoot: Issued, intermediate: Issued, leaf: Issued, below: Issued;

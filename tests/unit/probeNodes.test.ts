@@ -8,7 +8,7 @@ import { join } from "path";
 import { findingOf, parseProbe, Probe } from "../../components/host/probe";
 import { nodeProgram } from "../../components/host/programs";
 import { run } from "../../lab/process";
-import { issue } from "../certificates";
+import { issue } from "../../lab/certificates";
 
 const ca = issue({ name: "kube-ca", ca: true });
 const api = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });

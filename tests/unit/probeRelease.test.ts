@@ -8,7 +8,7 @@ import { text } from "stream/consumers";
 import { gzipSync } from "zlib";
 import { findingOf, parseProbe, Probe } from "../../components/host/probe";
 import { nodeProgram } from "../../components/host/programs";
-import { issue } from "../certificates";
+import { issue } from "../../lab/certificates";
 
 // What a real API server answers is asked in the stack test.
 const ca = issue({ name: "kube-ca", ca: true });

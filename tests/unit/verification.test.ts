@@ -6,7 +6,7 @@ import * as https from "https";
 import { AddressInfo } from "net";
 import { findingOf, parseProbe } from "../../components/host/probe";
 import { liveCheckProgram, verificationProgram } from "../../components/rancher/program";
-import { issue, Issued } from "../certificates";
+import { issue, Issued } from "../../lab/certificates";
 
 const hostname = "rancher.example.com";
 const password = "first-login-password";

@@ -1,4 +1,4 @@
-import { Issued, KeyKind } from "../../certificates";
+import { Issued, KeyKind } from "../../../lab/certificates";
 import { disposable, testLab } from "../fixtures";
 import { fingerprintOf, LoadBalancerHost, serving } from "./loadBalancerHost";
 

@@ -3,7 +3,7 @@ import { join } from "path";
 import { run } from "../../../lab/process";
 import { disposable, testLab } from "../fixtures";
 import { LoadBalancerHost } from "./loadBalancerHost";
-import { hostArgs } from "../loadBalancerProgram";
+import { hostArgs } from "../../../lab/loadBalancer/runLoadBalancer";
 import { LoadBalancerStack } from "./loadBalancerStack";
 
 jest.setTimeout(10 * 60_000);

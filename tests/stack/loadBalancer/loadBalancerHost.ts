@@ -13,7 +13,7 @@ import { LabHost } from "../../../lab/host";
 import { HostName } from "../../../lab/inventory";
 import { Lab } from "../../../lab/lab";
 import { run, until } from "../../../lab/process";
-import { issue, Issued, IssueOptions } from "../../certificates";
+import { issue, Issued, IssueOptions } from "../../../lab/certificates";
 import { digestOf } from "../fixtures";
 import { Answer, Client } from "./client";
 import { Upstream } from "./upstream";

@@ -1,8 +1,8 @@
 import { readFileSync } from "fs";
 import { Lab } from "../../../lab/lab";
 import { Finished } from "../../../lab/pulumi";
-import { issue, Issued } from "../../certificates";
-import { runLoadBalancer } from "../loadBalancerProgram";
+import { issue, Issued } from "../../../lab/certificates";
+import { runLoadBalancer } from "../../../lab/loadBalancer/runLoadBalancer";
 import { hostname } from "./loadBalancerHost";
 
 /** A stack that is a load balancer alone, run by the Pulumi CLI. */

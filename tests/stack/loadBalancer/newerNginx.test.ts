@@ -3,7 +3,7 @@ import { connect as connectHttp2 } from "http2";
 import { LabHost } from "../../../lab/host";
 import { disposable, digestOf, testLab } from "../fixtures";
 import { hostname } from "./loadBalancerHost";
-import { hostArgs } from "../loadBalancerProgram";
+import { hostArgs } from "../../../lab/loadBalancer/runLoadBalancer";
 import { LoadBalancerStack } from "./loadBalancerStack";
 import { Upstream } from "./upstream";
 

@@ -4,7 +4,7 @@ import { until } from "../../../lab/process";
 import { digestOf } from "../fixtures";
 import { Client } from "./client";
 import { hostname, stateFolder } from "./loadBalancerHost";
-import { hostArgs } from "../loadBalancerProgram";
+import { hostArgs } from "../../../lab/loadBalancer/runLoadBalancer";
 import { LoadBalancerStack } from "./loadBalancerStack";
 import { Upstream } from "./upstream";
 

@@ -1,5 +1,5 @@
 import { until } from "../../../lab/process";
-import { Issued } from "../../certificates";
+import { Issued } from "../../../lab/certificates";
 import { disposable, testLab } from "../fixtures";
 import { LoadBalancerHost } from "./loadBalancerHost";
 

@@ -1,9 +1,9 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { caChecksum, checkCaCertificate, normalizePem } from "../certificates/pem";
+import { reportProblems } from "../certificates/serverCertificate";
 import { validated } from "../validation";
-import { caChecksum, checkCaCertificate, normalizePem } from "./pem";
-import { reportProblems } from "./serverCertificate";
 
 export interface CaSecretArgs {
     /** PEM: the private CA that issued the certificate of the load balancer. Refused: anything but CA certificates that are valid today. */
