@@ -33,12 +33,12 @@ describe("a certificate that cannot be served is refused, and the old one served
         [
             "with a chain in the wrong order",
             () => followedBy(lb.provided),
-            /the chain fullchain\.pem is not in order: expected the certificate of .*CA of a test, found /,
+            /the chain rancher-ha\/fullchain\.pem is not in order: expected the certificate of .*CA of a test, found /,
         ],
         [
             "with an intermediate of the right name and another key",
             () => followedBy(lb.certificate({ name: "CA of a test", ca: true, names: undefined })),
-            /the chain fullchain\.pem does not hold: a certificate is not signed with the key of the next: error/,
+            /the chain rancher-ha\/fullchain\.pem does not hold: a certificate is not signed with the key of the next: error/,
         ],
         [
             "with its name in the subject alone",

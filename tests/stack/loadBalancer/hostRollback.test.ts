@@ -23,7 +23,7 @@ describe("a host that serves refuses and serves on", () => {
     test("the key of another certificate", () =>
         lb.refuses(
             { ...change, privateKey: lb.certificate().privateKey },
-            /the private key does not belong to the certificate fullchain\.pem\. The host was left as it was/,
+            /the private key rancher-ha\/privkey\.pem does not belong to the certificate rancher-ha\/fullchain\.pem\. The host was left as it was/,
         ));
 
     test("a release that the workers do not serve in the end", () =>
