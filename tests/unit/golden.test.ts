@@ -1,0 +1,72 @@
+import { spawnSync } from "child_process";
+import { join } from "path";
+import { stringify } from "yaml";
+import { clusterYml } from "../../components/cluster/clusterYml";
+import { rkeClusterSchema } from "../../components/cluster/schema";
+import { forHost } from "../../components/loadBalancer/nginxConf";
+import { releaseFiles } from "../../components/loadBalancer/release";
+import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
+import { helmValues } from "../../components/rancher/helmValues";
+import { expectCommitted } from "../committed";
+
+// What is rendered, as whole files: a reviewer reads what a change of a renderer does to them.
+const golden = (name: string, text: string) => expectCommitted(join(__dirname, "golden", name), text);
+
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+const privateKey = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+const hosts = ["192.0.2.21", "192.0.2.22"].map(host => ({ host, privateKey, hostKey }));
+const upstreams = ["192.0.2.31", "192.0.2.32", "192.0.2.33"];
+const certificateOnHost = { certificateChain: "/etc/ssl/rancher/fullchain.pem", privateKey: "/etc/ssl/rancher/privkey.pem" };
+const loadBalancer = { hosts: hosts.slice(0, 1), hostname: "rancher.example.com", upstreams, certificateOnHost };
+const openFiles = 19000;
+
+describe("files of a load balancer host", () => {
+    const nginxConf = (version: string, changes: object = {}) => {
+        const settings = nginxSettingsSchema.parse({ ...loadBalancer, ...changes });
+        return forHost(releaseFiles(settings)["nginx.conf"], version, openFiles);
+    };
+
+    test("nginx.conf for the NGINX of Debian 12", () => golden("nginx-1.22.1.conf", nginxConf("1.22.1")));
+
+    test("nginx.conf for a newer NGINX", () => golden("nginx-1.30.6.conf", nginxConf("1.30.6")));
+
+    test("nginx.conf with every argument set", () =>
+        golden(
+            "nginx-tuned.conf",
+            nginxConf("1.30.6", {
+                upstreamPort: 8080,
+                readTimeoutSeconds: 3600,
+                trustedProxies: ["198.51.100.0/24"],
+                extraDirectives: { http: "limit_req_zone $binary_remote_addr zone=login:1m rate=1r/s;", location: "limit_req zone=login;" },
+            }),
+        ));
+
+    test("everything that the first host of a pair is given", () => {
+        const settings = nginxSettingsSchema.parse({ ...loadBalancer, hosts, virtualIp: { address: "192.0.2.20" } });
+        const [address, peer] = settings.hosts.map(({ host }) => host);
+        const vrrp = { routerId: 51, advertIntervalSeconds: 1, address, peer, virtualIp: "192.0.2.20", priority: 150 };
+        const files = Object.entries(releaseFiles(settings, vrrp)).filter(([name]) => name !== "nginx.conf");
+        for (const [name, text] of files) golden(join("pair", name), text);
+        for (const [, text] of files.filter(([, each]) => each.startsWith("#!"))) {
+            const { stdout, error } = spawnSync("shellcheck", ["-"], { input: text, encoding: "utf8" });
+            expect([error, stdout]).toEqual([undefined, ""]);
+        }
+    });
+});
+
+test("cluster.yml of three nodes", () => {
+    const node = (address: string, index: number) => ({
+        address,
+        hostname: `node${index + 1}`,
+        user: "rke",
+        hostKey,
+        roles: ["controlplane", "etcd", "worker"],
+    });
+    const cluster = { kubernetesVersion: "v1.30.14-rancher1-1", sshPrivateKey: `${privateKey}not shown\n`, nodes: upstreams.map(node) };
+    golden("cluster.yml", clusterYml(rkeClusterSchema.parse(cluster)));
+});
+
+test("Helm values with a private CA", () => {
+    const input = { hostname: loadBalancer.hostname, replicas: 3, caChecksum: "ab".repeat(32), values: {}, additionalValues: {} };
+    golden("helm-values.yaml", stringify(helmValues(input)));
+});
