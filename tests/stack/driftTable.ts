@@ -36,7 +36,7 @@ export class DriftTable {
 
     /** Makes all these changes, previews, heals, previews again, and notes a row for each. Expects every change to be seen and healed. */
     async round(...tamperings: Tampering[]): Promise<void> {
-        const flags = tamperings.flatMap(({ flags: own = [] }) => own);
+        const flags = [...new Set(tamperings.flatMap(({ flags: own = [] }) => own))];
         for (const { make } of tamperings) await make();
         const seen = unfolded((await this.stack.preview(["--diff", ...flags])).output);
         const healed = await this.stack.up(flags);
