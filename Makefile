@@ -38,10 +38,11 @@ test: prepare ## Every test layer, the whole stack included (half an hour)
 	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --maxWorkers=4
 
-lint: $(installed) ## Types, formatting and lint alone; what did not change is not looked at again
+lint: $(installed) ## Types, formatting, lint and long sentences; what did not change is not looked at again
 	@node_modules/.bin/tsc -p tsconfig.strict.json --incremental --tsBuildInfoFile $(cache)/types & types=$$!; \
 	node_modules/.bin/eslint --cache --cache-strategy content --cache-location $(cache)/eslint . && \
-	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier.json --log-level warn --check . && wait $$types
+	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier.json --log-level warn --check . && \
+	$(tsx) scripts/longSentences.ts && wait $$types
 
 soak: prepare ## What must wait or measure under load, into docs/soak.md
 	@node_modules/.bin/jest --config tests/soak/jest.config.js --runInBand

@@ -11,8 +11,8 @@ import { handshakes, latency, throughput } from "./speed";
 import { websockets } from "./websockets";
 
 /**
- * NGINX with the manual's configuration against ours. Writes docs/load-balancer.md and its chart. Names of parts as arguments
- * measure these anew and keep the others as they are in docs/load-balancer.json. `QUICK=1` takes fewer and shorter rounds and
+ * NGINX with the manual's configuration against ours. Writes docs/benchmarks.md and its chart. Names of parts as arguments
+ * measure these anew and keep the others as they are in docs/benchmarks.json. `QUICK=1` takes fewer and shorter rounds and
  * prints instead.
  */
 const parts = { throughput, latency, handshakes, websockets, failures, changes, failover };
@@ -22,7 +22,7 @@ const docs = join(__dirname, "..", "..", "docs");
 async function main(): Promise<void> {
     const quick = process.env.QUICK === "1";
     const chosen = process.argv.slice(2);
-    const data = join(docs, "load-balancer.json");
+    const data = join(docs, "benchmarks.json");
     const report = new Report(!quick && chosen.length > 0 && existsSync(data) ? JSON.parse(readFileSync(data, "utf8")) : {});
     await startBed();
     let introduction: string;
@@ -48,8 +48,8 @@ brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only
     process.stdout.write(text);
     if (quick) return;
     writeFileSync(data, report.json());
-    writeFileSync(join(docs, "load-balancer.md"), text);
-    writeFileSync(join(docs, "load-balancer.svg"), report.svg());
+    writeFileSync(join(docs, "benchmarks.md"), text);
+    writeFileSync(join(docs, "benchmarks.svg"), report.svg());
 }
 
 main().catch((error: Error) => {

@@ -55,7 +55,7 @@ export class Report {
         });
         const sections = Object.values(this.parts).flatMap(each => each.sections.map(text => `${text}\n\nMeasured on ${each.date}.`));
         const summary = ["| figure | found | target | |", "| --- | --- | --- | --- |", ...rows].join("\n");
-        return `${introduction}\n\n## Targets\n\n![Ratios to the manual's configuration](load-balancer.svg)\n\n${summary}\n\n## Measurements\n\n${sections.join("\n\n")}\n`;
+        return `${introduction}\n\n## Targets\n\n![Ratios to the manual's configuration](benchmarks.svg)\n\n${summary}\n\n## Measurements\n\n${sections.join("\n\n")}\n`;
     }
 
     /** One bar for each ratio on a logarithmic scale; the line in the middle is the manual's configuration. */

@@ -31,7 +31,7 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
 }
 
 /**
- * The manual's configuration, improved where measurements show a gain (docs/load-balancer.md):
+ * The manual's configuration, improved where measurements show a gain (docs/benchmarks.md):
  * - upstream keep-alive, which needs an empty `Connection` header: more than half of the CPU per request;
  * - `least_conn` with shared counts and a connect timeout: a node that is silently gone is avoided;
  * - a request that one node answers with 502 or 503 is given to the next; a node that goes on failing is left out for a while. When

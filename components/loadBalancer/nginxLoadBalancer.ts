@@ -28,7 +28,7 @@ export interface ExtraDirectivesArgs {
     location?: pulumi.Input<string>;
 }
 
-/** What may be tuned on the load balancer. Every default is safe; the measurements stand in docs/load-balancer.md. */
+/** What may be tuned on the load balancer. Every default is safe; the measurements stand in docs/benchmarks.md. */
 export interface NginxTuningArgs {
     /** Port of the ingress controller on the upstreams. Default 80. */
     upstreamPort?: pulumi.Input<number>;

@@ -69,9 +69,9 @@ test("it brings all it imports: dependencies, and peers for the caller to choose
     expect(foreign).toEqual([...Object.keys(manifest.dependencies), ...Object.keys(manifest.peerDependencies)].sort());
 });
 
-test("README's example is accepted by the compiler and prints the URL", async () => {
-    const readme = readFileSync(join(repository, "README.md"), "utf8");
-    const example = /## As a library[\s\S]*?```ts\n([\s\S]*?)```/.exec(readme)![1].replace(/ssh-ed25519 AAAA…/g, hostKey);
+test("the example of docs/library.md is accepted by the compiler and prints the URL", async () => {
+    const page = readFileSync(join(repository, "docs", "library.md"), "utf8");
+    const example = /```ts\n([\s\S]*?)```/.exec(page)![1].replace(/ssh-ed25519 AAAA…/g, hostKey);
     const nodes = [31, 32, 33].map(last => ({
         address: `192.0.2.${last}`,
         user: "rke",

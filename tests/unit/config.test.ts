@@ -10,7 +10,7 @@ import { rkeClusterSchema } from "../../components/cluster/schema";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "../../components/loadBalancer/schema";
 import { rancherReleaseSchema } from "../../components/rancher/schema";
 import { parseConfig, topLevelSchema, withSecrets } from "../../config";
-import { configKeys, renewedReadme } from "../../scripts/configTable";
+import { configKeys, configurationPage, examples, renderedPage } from "../../scripts/configurationPage";
 import { issue } from "../../lab/certificates";
 
 const repository = join(__dirname, "..", "..");
@@ -497,13 +497,19 @@ test("no secret is shown, wherever it stands", () => {
     }
 });
 
-describe("README.md", () => {
-    test("its table of configuration keys is up to date: else run `npm run docs`", () => {
-        const text = readFileSync(join(repository, "README.md"), "utf8");
-        expect(renewedReadme(text)).toBe(text);
+describe("docs/configuration.md", () => {
+    test("is up to date: else run `npm run docs`", () => expect(renderedPage()).toBe(readFileSync(configurationPage, "utf8")));
+
+    test("has an example for each group, whose keys are all known", () => {
+        const known = configKeys().map(({ path }) => path.replace(/\[\]/g, ""));
+        const groups = known.filter(path => !path.includes(".") && known.some(other => other.startsWith(`${path}.`)));
+        expect(Object.keys(examples).sort()).toEqual(groups.sort());
+        const freeForm = /^rancher\.values\./;
+        const used = Object.values(examples).flatMap(text => pathsOf(parse(text.replace(/pulumi-rancher-ha:/g, ""))));
+        expect(used.filter(path => !freeForm.test(path) && !known.includes(path))).toEqual([]);
     });
 
-    test("its table has exactly the keys that are accepted, and says which are required", () => {
+    test("has exactly the keys that are accepted, and says which are required", () => {
         const accepted = [
             ...keysOf(topLevelSchema, ""),
             ...keysOf(loadBalancerSettingsSchema, "loadBalancer.")
@@ -526,6 +532,13 @@ describe("README.md", () => {
         expect(configKeys().filter(({ meaning }) => meaning.length < 10)).toEqual([]);
     });
 });
+
+/** The path of every key of a document, without places in lists. */
+function pathsOf(value: unknown, prefix = ""): string[] {
+    if (Array.isArray(value)) return value.flatMap(each => pathsOf(each, prefix));
+    if (typeof value !== "object" || value === null) return [];
+    return Object.entries(value).flatMap(([key, below]) => [prefix + key, ...pathsOf(below, `${prefix}${key}.`)]);
+}
 
 /** Every key below a schema, and whether it is required. */
 function keysOf(schema: z.ZodType, prefix: string): (readonly [string, boolean])[] {

@@ -2,11 +2,72 @@ import { readdirSync, readFileSync, writeFileSync } from "fs";
 import { join } from "path";
 import ts from "typescript";
 
-/** Writes the table of configuration keys into README.md: the docstrings of the arguments are its only source. */
+/** Writes docs/configuration.md. The docstrings of the arguments are the only source of its tables. */
 
 const repository = join(__dirname, "..");
-const readme = join(repository, "README.md");
-const markers = ["<!-- config table: npm run docs -->", "<!-- end of config table -->"];
+export const configurationPage = join(repository, "docs", "configuration.md");
+
+const introduction = `# Configuration
+
+<!-- Written by \`npm run docs\` from the docstrings of the arguments. -->
+
+This page is for whoever writes \`Pulumi.<stack>.yaml\`. Every key stands below \`config\` with the prefix \`pulumi-rancher-ha:\`. A whole example:
+[Pulumi.production.example.yaml](../Pulumi.production.example.yaml). A wrong key, or a wrong value, is refused before anything is touched. One
+error names all of them.
+
+Keys, passwords and the kubeconfig are secrets, whether you encrypt them or not. Set them on standard input:
+
+\`\`\`sh
+pulumi config set --secret --path ssh.privateKey < ~/.ssh/rancher_ed25519
+\`\`\`
+
+When you encrypt any value below \`rancher\`, \`loadBalancer\` or \`cluster\`, the free-form keys of that group count as secrets too: \`values\`,
+\`additionalValues\`, \`repository\`, \`extraDirectives\`, \`ingressOptions\`, \`labels\`. Previews hide how they change.
+`;
+
+/** An example for each group, below \`config\`. */
+export const examples: Record<string, string> = {
+    ssh: `pulumi-rancher-ha:ssh:
+    privateKeyFile: /home/deploy/.ssh/rancher_ed25519`,
+    loadBalancer: `pulumi-rancher-ha:loadBalancer:
+    hosts:
+        - address: 192.0.2.21
+          hostKey: ssh-ed25519 AAAA…
+        - address: 192.0.2.22
+          hostKey: ssh-ed25519 AAAA…
+    virtualIp:
+        address: 192.0.2.20`,
+    cluster: `pulumi-rancher-ha:cluster:
+    kubernetesVersion: v1.30.14-rancher1-1
+    nodes:
+        - address: 192.0.2.31
+          hostname: rancher-node1
+          user: rke
+          hostKey: ssh-ed25519 AAAA…
+          roles: [controlplane, etcd, worker]
+        # … and two more`,
+    existingCluster: `# The kubeconfig: pulumi config set --secret --path existingCluster.kubeconfig < rke2.yaml
+pulumi-rancher-ha:existingCluster:
+    ingressAddresses: [192.0.2.31, 192.0.2.32, 192.0.2.33]
+    apiEndpoint: https://192.0.2.31:6443
+    kubernetesVersion: v1.31.4`,
+    certificate: `# The key: pulumi config set --secret --path certificate.privateKey < rancher.example.com.key
+pulumi-rancher-ha:certificate:
+    certificateChain: |
+        -----BEGIN CERTIFICATE-----
+        (of rancher.example.com, then its intermediates)
+        -----END CERTIFICATE-----`,
+    certificateOnHost: `pulumi-rancher-ha:certificateOnHost:
+    certificateChain: /etc/letsencrypt/live/rancher.example.com/fullchain.pem
+    privateKey: /etc/letsencrypt/live/rancher.example.com/privkey.pem`,
+    privateCa: `pulumi-rancher-ha:privateCa:
+    commonName: Example Rancher CA
+    dnsNames: [rancher.internal.example.com]`,
+    rancher: `pulumi-rancher-ha:rancher:
+    chartVersion: 2.11.3
+    values:
+        auditLog: { enabled: true, level: 1 }`,
+};
 
 export interface ConfigKey {
     /** For example `cluster.nodes[].hostname`. */
@@ -23,7 +84,7 @@ const filled = new Set(["cluster.sshPrivateKey"]);
 
 /** Interfaces that are not unfolded. */
 const folded: Record<string, string> = {
-    RancherChartValuesArgs: "Keys: [components/rancher/chartValues.ts](components/rancher/chartValues.ts).",
+    RancherChartValuesArgs: "Keys: [components/rancher/chartValues.ts](../components/rancher/chartValues.ts).",
 };
 
 /** Every key of the configuration, in the order in which it is declared. */
@@ -64,18 +125,23 @@ export function configKeys(): ConfigKey[] {
     return [keys[0], ssh, ...keysOf("SshConfig", "ssh."), ...keys.slice(1)];
 }
 
-export function configTable(): string {
-    const rows = configKeys().map(
-        ({ path, required, meaning }) => `| \`${path}\` | ${required ? "yes" : ""} | ${meaning.replace(/\|/g, "\\|")} |`,
+/** The page: the single keys first, then a section for each group, with its example. */
+export function renderedPage(): string {
+    const keys = configKeys();
+    const isTop = ({ path }: ConfigKey) => !path.includes(".");
+    const below = (group: ConfigKey) => keys.filter(({ path }) => path.startsWith(`${group.path}.`));
+    const single = keys.filter(key => isTop(key) && below(key).length === 0);
+    const groups = keys.filter(key => isTop(key) && below(key).length > 0);
+    const sections = groups.map(
+        group =>
+            `## ${group.path}\n\n${group.meaning}${group.required ? " Required." : ""}\n\n\`\`\`yaml\n${examples[group.path]}\n\`\`\`\n\n${table(below(group))}`,
     );
-    return ["| key | required | meaning |", "| --- | --- | --- |", ...rows].join("\n");
+    return [introduction, `## Single keys\n\n${table(single)}`, ...sections].join("\n");
 }
 
-/** README.md with a table that is up to date. */
-export function renewedReadme(text = readFileSync(readme, "utf8")): string {
-    const [start, end] = markers.map(marker => text.indexOf(marker));
-    if (start < 0 || end < start) throw new Error(`README.md: expected the markers ${markers.join(" and ")}`);
-    return `${text.slice(0, start + markers[0].length)}\n${configTable()}\n${text.slice(end)}`;
+function table(keys: ConfigKey[]): string {
+    const rows = keys.map(({ path, required, meaning }) => `| \`${path}\` | ${required ? "yes" : ""} | ${meaning.replace(/\|/g, "\\|")} |\n`);
+    return ["| key | required | meaning |\n", "| --- | --- | --- |\n", ...rows].join("");
 }
 
 /** Interfaces and named sets of values of all sources, by name. */
@@ -119,4 +185,4 @@ function docOf(node: ts.Node): string {
         .trim();
 }
 
-if (require.main === module) writeFileSync(readme, renewedReadme());
+if (require.main === module) writeFileSync(configurationPage, renderedPage());

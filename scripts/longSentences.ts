@@ -1,0 +1,30 @@
+import { readdirSync, readFileSync } from "fs";
+import { join } from "path";
+
+/** Lists sentences of README.md, CONTRIBUTING.md and docs/ that have more words than a reader takes in at once, and fails when there are some. */
+
+const mostWords = 30;
+const repository = join(__dirname, "..");
+/** Written by programs: from docstrings and from measurements. */
+const generated = ["docs/benchmarks.md", "docs/configuration.md", "docs/drift.md", "docs/soak.md"];
+
+/** The sentences of a page, without code, tables and the targets of links. A heading, a list item and a table row end one. */
+function sentences(page: string): string[] {
+    const prose = page
+        .replace(/```[\s\S]*?```/g, "\n\n")
+        .replace(/^\|.*$/gm, "\n")
+        .replace(/`[^`]*`/g, "code")
+        .replace(/\]\([^)]*\)/g, "]")
+        .replace(/^ *(#+|[-*]|\d+\.) /gm, "\n\n");
+    return prose.split(/\n\s*\n|[.:;?!](?=\s)/).map(sentence => sentence.replace(/\s+/g, " ").trim());
+}
+
+const docs = readdirSync(join(repository, "docs")).filter(file => file.endsWith(".md"));
+const pages = ["README.md", "CONTRIBUTING.md", "lab/README.md", ...docs.map(file => `docs/${file}`)].filter(page => !generated.includes(page));
+const long = pages.flatMap(page =>
+    sentences(readFileSync(join(repository, page), "utf8"))
+        .filter(sentence => sentence.split(" ").length > mostWords)
+        .map(sentence => `${page}: ${sentence.split(" ").length} words, expected at most ${mostWords}: ${sentence}\n`),
+);
+process.stderr.write(long.join(""));
+process.exitCode = long.length > 0 ? 1 : 0;
