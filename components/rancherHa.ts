@@ -11,6 +11,7 @@ import { RkeCluster, RkeClusterArgs } from "./cluster/rkeCluster";
 import { NodeRole } from "./cluster/schema";
 import { DriftMode } from "./host/drift";
 import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
+import { ownerAnnotation, stackName } from "./owner";
 import { CaSecret } from "./rancher/caSecret";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { LiveCheck } from "./rancher/schema";
@@ -144,7 +145,7 @@ export class RancherHa extends pulumi.ComponentResource {
         const inCluster = { parent: this, provider, deletedWith: cluster.ready };
         const namespace = new k8s.core.v1.Namespace(
             `${name}-namespace`,
-            { metadata: { name: "cattle-system" } },
+            { metadata: { name: "cattle-system", annotations: { [ownerAnnotation]: `${stackName()}/${name}-release` } } },
             // In a cluster that stays, its deletion would wait for ever for finalizers that only Rancher removes.
             { ...inCluster, retainOnDelete: cluster.ready === undefined },
         );

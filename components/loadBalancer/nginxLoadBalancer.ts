@@ -7,6 +7,7 @@ import { CertificateArgs } from "../certificates/serverCertificate";
 import { HostConnectionArgs } from "../host/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
 import { Probe } from "../host/probe";
+import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
 import { Refusal, refuseOutputs, validated } from "../validation";
 import { upgradeGains } from "./nginxConf";
@@ -318,12 +319,6 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
 /** The load balancer of each host, by the stack resource of the program: one process may run several programs. */
 const claimedHosts = new WeakMap<pulumi.Resource, Map<string, { name: string; by: NginxLoadBalancer }>>();
-
-/** Returns ORGANIZATION/PROJECT/STACK. The organization of a local backend is `organization`; mocks of a user's own test have none. */
-function stackName(): string {
-    const organization = pulumi.runtime.getEngine() ? pulumi.getOrganization() : "organization";
-    return [organization, pulumi.getProject(), pulumi.getStack()].join("/");
-}
 
 /** A login shell may have said something before. */
 const lastLine = (text: string) => text.trim().split("\n").pop()!;

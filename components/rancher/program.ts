@@ -2,6 +2,7 @@ import { join } from "path";
 import type { z } from "zod";
 import { ApiAccess } from "../cluster/kubeconfig";
 import { nodeProgram } from "../host/programs";
+import { ownerAnnotation } from "../owner";
 import { caVariable } from "./chartValues";
 import type { verificationSchema } from "./schema";
 
@@ -15,6 +16,8 @@ export interface WantedRelease {
     chartVersion: string;
     values: Record<string, any>;
     timeoutSeconds: number;
+    /** `ORGANIZATION/PROJECT/STACK/RELEASE`. */
+    owner: string;
 }
 
 /** A program that asks the Kubernetes API for the release. */
@@ -26,7 +29,7 @@ export function apiProgram(file: string, access: ApiAccess, wanted: WantedReleas
         "runner/helmRecords.js",
         `runner/${file}`,
     );
-    return nodeProgram(files, { access, release: identity, wanted, caVariable, epoch });
+    return nodeProgram(files, { access, release: identity, wanted, caVariable, ownerAnnotation, epoch });
 }
 
 const verification = sources("../host/runner/probe.js", "runner/verification.js");

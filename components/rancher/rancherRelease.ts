@@ -6,6 +6,7 @@ import { apiAccess } from "../cluster/kubeconfig";
 import { observe, runnerProgram } from "../host/commands";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
 import { parseProbe } from "../host/probe";
+import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
 import { refuseOutputs, Refusal, validated } from "../validation";
 import { RancherChartValuesArgs } from "./chartValues";
@@ -110,6 +111,7 @@ export class RancherRelease extends pulumi.ComponentResource {
             chartVersion: known.chartVersion,
             values: helmValues(known),
             timeoutSeconds: known.timeoutSeconds,
+            owner: `${stackName()}/${name}`,
         }));
         const mode = args.drift ?? DriftMode.Enforce;
         const { epoch, freed, outdated } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, wanted, mode);

@@ -109,6 +109,10 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         const namespace = whole.one("kubernetes:core/v1:Namespace");
         waits(caSecret, namespace);
         waits(release, caSecret, namespace);
+        const owner = namespace.inputs.metadata.annotations["pulumi-rancher-ha/owner"];
+        expect(owner).toMatch(/^organization\/[\w-]+\/[\w-]+\/rancher-release$/);
+        // A probe compares with the same.
+        expect(whole.one("command:local:Command", "-free").inputs.stdin.secret).toContain(`"owner":"${owner}"`);
         expect(caSecret.inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
         expect(release.inputs).toMatchObject({
             namespace: "cattle-system",

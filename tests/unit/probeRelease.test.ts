@@ -36,6 +36,7 @@ const wanted = {
     chartVersion: "2.11.3",
     values: { hostname: "rancher.example.com", replicas: 3, extraEnv: [{ name: "CA", value: sha256(caCertificate) }] },
     timeoutSeconds: 900,
+    owner: "organization/project/production/rancher-release",
 };
 interface HelmRun {
     manifest?: string;
@@ -110,7 +111,7 @@ async function runProgram(file: string, objects: Record<string, unknown>, lastRe
     ].map(source => join(components, source));
     const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const release = { name: "rancher", namespace: "cattle-system" };
-    const input = { access: { endpoint, ca: ca.certificate, token: "token" }, release, wanted, caVariable: "CA" };
+    const input = { access: { endpoint, ca: ca.certificate, token: "token" }, release, wanted, caVariable: "CA", ownerAnnotation: "owner" };
     const finished = spawn("node", ["-", "apply"], { env: { ...process.env, PULUMI_COMMAND_STDOUT: lastResult } });
     finished.stdin.end(nodeProgram(sources, input));
     const [stdout, stderr, [code]] = await Promise.all([text(finished.stdout), text(finished.stderr), once(finished, "close")]);
@@ -190,6 +191,19 @@ test.each<[string, HelmRun, RegExp]>([
         /^refused: hostname: expected old\.example\.com, under which/,
     ],
 ])("refused: %s", async (_what, installed, words) => expect(await probe(inPlace, releases(installed))).toMatch(words));
+
+describe("the namespace", () => {
+    const path = "/api/v1/namespaces/cattle-system";
+    const owned = (owner: string) => ({ ...inPlace, [path]: { metadata: { annotations: { owner } } } });
+
+    test("of this stack, or of nobody, is looked at", async () =>
+        expect([await probe(owned(wanted.owner)), await probe({ ...inPlace, [path]: { metadata: {} } })]).toEqual(["in sync", "in sync"]));
+
+    test("of another stack is refused", async () =>
+        expect(await probe(owned("organization/project/staging/rancher-release"))).toMatch(
+            /^refused: namespace cattle-system: expected one of this stack .*, found one of organization\/project\/staging\/rancher-release\./,
+        ));
+});
 
 test.each([
     ["another CA", { data: { "cacerts.pem": "Zm9yZWlnbg==" } }, "Secret cattle-system/tls-ca holds another CA: every agent"],

@@ -9,8 +9,12 @@ async function main({ access, ...input }) {
     }
 }
 
-async function look(api, { release: { name, namespace }, wanted, caVariable }) {
-    const records = await helmRecords(api, name, namespace);
+async function look(api, { release: { name, namespace }, wanted, caVariable, ownerAnnotation }) {
+    const [records, foreign] = await Promise.all([
+        helmRecords(api, name, namespace),
+        foreignOwner(api, namespace, wanted.owner, ownerAnnotation),
+    ]);
+    if (foreign) return { refused: foreign };
     const pending = records.find(({ status }) => status.startsWith("pending-"));
     if (pending) return pendingRun(pending, wanted, namespace);
     const deployed = records.filter(({ status }) => status === "deployed");
@@ -46,6 +50,17 @@ function pendingRun(pending, wanted, namespace) {
             `${what}: a run of Helm was ended in the middle, and Helm refuses every change until ` +
             `\`kubectl --namespace ${namespace} delete secret ${record}\``,
     };
+}
+
+/** Refuses a namespace that another stack made: two stacks would undo each other's changes for ever. */
+async function foreignOwner(api, namespace, owner, ownerAnnotation) {
+    const { metadata } = await api(`/api/v1/namespaces/${namespace}`).catch(unless404({ metadata: {} }));
+    const found = metadata.annotations?.[ownerAnnotation];
+    if (found === undefined || found === owner) return undefined;
+    return (
+        `namespace ${namespace}: expected one of this stack (${owner}), found one of ${found}. Two stacks would undo each other's changes: ` +
+        `choose another cluster. After a stack was renamed: kubectl annotate --overwrite namespace ${namespace} ${ownerAnnotation}=${owner}`
+    );
 }
 
 /** Refuses what agents and Rancher's data do not survive. */
