@@ -21,8 +21,9 @@ export default tseslint.config(
     {
         files: ["components/**/runner/*.js"],
         languageOptions: {
-            sourceType: "script",
+            sourceType: "commonjs",
             globals: {
+                AbortSignal: "readonly",
                 Buffer: "readonly",
                 clearInterval: "readonly",
                 clearTimeout: "readonly",
@@ -34,8 +35,7 @@ export default tseslint.config(
                 console: "readonly",
             },
         },
-        // The files of one program are concatenated: a name may be declared in one and used in another.
-        rules: { "no-undef": "off", "no-unused-vars": "off", "no-redeclare": "off" },
+        rules: { "no-unused-vars": ["error", { ignoreRestSiblings: true }] },
     },
     {
         files: ["*.js", "*.mjs", "tests/*.js", "scripts/*.mjs"],

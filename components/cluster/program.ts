@@ -6,11 +6,8 @@ import { acceptedDocker, rkeVersion } from "./compatibility";
 import { hasRole, nodeName, NodeRole, RkeClusterSettings } from "./schema";
 import { RkeState } from "./state";
 
-const sources = (...files: string[]) => files.map(file => join(__dirname, file));
-const built = ["../host/runner/version.js", "runner/kubernetesApi.js", "runner/builtCluster.js"];
-const overSsh = ["../host/runner/ssh.js", "runner/nodes.js"];
-const runner = sources(...overSsh, ...built, "runner/rke.js");
-const probe = sources("../host/runner/probe.js", ...overSsh, ...built, "runner/probeNodes.js");
+const runner = join(__dirname, "runner", "rke.js");
+const probe = join(__dirname, "runner", "probeNodes.js");
 
 export function endpoint(cluster: RkeClusterSettings): string {
     return cluster.apiEndpoint ?? nodeEndpoints(cluster)[0];

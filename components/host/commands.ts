@@ -140,9 +140,9 @@ export function observeHost(
     what: string,
     component: pulumi.Resource,
 ): pulumi.Output<Probe> {
-    const sources = ["ssh.js", "probe.js", "probeHost.js"].map(file => join(__dirname, "runner", file));
+    const entry = join(__dirname, "runner", "probeHost.js");
     return observe(
-        pulumi.all([connection, program]).apply(([host, script]) => nodeProgram(sources, { host, program: script })),
+        pulumi.all([connection, program]).apply(([host, script]) => nodeProgram(entry, { host, program: script })),
         what,
         component,
     );

@@ -1,4 +1,5 @@
 import { readFileSync } from "fs";
+import { dirname, join, relative } from "path";
 
 /**
  * Programs travel on standard input, with their data inside, so that neither the command text nor an error that quotes it
@@ -13,9 +14,39 @@ export function shellProgram(sources: string[], variables: Record<string, string
     return ["main() {", ...assignments, ...sources.map(source => readFileSync(source, "utf8")), "}", 'main "$@" </dev/null', ""].join("\n");
 }
 
-/** A Node program for the machine that runs Pulumi: the given sources, then a call of their `main(input)`. */
-export function nodeProgram(sources: string[], input: unknown): string {
-    return [...sources.map(source => readFileSync(source, "utf8")), `main(${JSON.stringify(input)});`, ""].join("\n");
+/**
+ * A Node program for the machine that runs Pulumi: a module with the modules that it requires by a relative path, then a call of its
+ * `main(input)`.
+ */
+export function nodeProgram(entry: string, input: unknown): string {
+    const modules = new Map<string, string>();
+    const name = addModule(modules, entry);
+    return [
+        "const modules = {",
+        ...[...modules].map(([key, text]) => `${JSON.stringify(key)}(module) {\n${text}},`),
+        "};",
+        loader,
+        `const { main } = load(${JSON.stringify(name)});`,
+        `main(${JSON.stringify(input)});`,
+        "",
+    ].join("\n");
+}
+
+const loader = `const loaded = {};
+function load(name) {
+    if (!loaded[name]) modules[name]((loaded[name] = { exports: {} }));
+    return loaded[name].exports;
+}`;
+
+/** Adds a module and what it requires, and returns its name, which tells nothing of where this library is. */
+function addModule(modules: Map<string, string>, file: string): string {
+    const name = relative(join(__dirname, ".."), file);
+    if (modules.has(name)) return name;
+    // Before what it requires: a circle would not end.
+    modules.set(name, "");
+    const load = (_: string, path: string) => `load(${JSON.stringify(addModule(modules, join(dirname(file), `${path}.js`)))})`;
+    modules.set(name, readFileSync(file, "utf8").replace(/require\("(\.[^"]+)"\)/g, load));
+    return name;
 }
 
 export function shellQuote(text: string): string {

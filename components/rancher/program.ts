@@ -6,8 +6,6 @@ import { ownerAnnotation } from "../owner";
 import { caVariable } from "./chartValues";
 import type { verificationSchema } from "./schema";
 
-const sources = (...files: string[]) => files.map(file => join(__dirname, file));
-
 /** Rancher looks itself up by this name in this namespace. */
 export const identity = { name: "rancher", namespace: "cattle-system" };
 
@@ -22,17 +20,10 @@ export interface WantedRelease {
 
 /** A program that asks the Kubernetes API for the release. */
 export function apiProgram(file: string, access: ApiAccess, wanted: WantedRelease, epoch?: number): string {
-    const files = sources(
-        "../host/runner/probe.js",
-        "../host/runner/version.js",
-        "../cluster/runner/kubernetesApi.js",
-        "runner/helmRecords.js",
-        `runner/${file}`,
-    );
-    return nodeProgram(files, { access, release: identity, wanted, caVariable, ownerAnnotation, epoch });
+    return nodeProgram(join(__dirname, "runner", file), { access, release: identity, wanted, caVariable, ownerAnnotation, epoch });
 }
 
-const verification = sources("../host/runner/probe.js", "runner/verification.js");
+const verification = join(__dirname, "runner", "verification.js");
 type VerificationSettings = Omit<z.output<typeof verificationSchema>, "liveCheck">;
 
 /** The program that verifies, once in each pause until all is well. */

@@ -2,7 +2,7 @@ import { execFileSync, spawn, spawnSync } from "child_process";
 import { once } from "events";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
-import { delimiter, join } from "path";
+import { delimiter, join, relative } from "path";
 import { parse } from "yaml";
 import { brotliCompressSync } from "zlib";
 import { clusterYml } from "../../components/cluster/clusterYml";
@@ -202,11 +202,7 @@ describe("with the real rke", () => {
 });
 
 describe("the run of rke", () => {
-    const runner = [
-        "host/runner/ssh.js",
-        "host/runner/version.js",
-        ...["nodes", "kubernetesApi", "builtCluster", "rke"].map(name => `cluster/runner/${name}.js`),
-    ].map(file => join(__dirname, "..", "..", "components", file));
+    const runners = join(__dirname, "..", "..", "components");
     const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
     const state = (ca: string, built?: typeof network, kubernetesVersion = "v1.30.14-rancher1-1") => {
         const rkeConfig = {
@@ -271,7 +267,11 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             PATH: [path, process.env.PATH].join(delimiter),
             PULUMI_COMMAND_STDOUT: previous,
         };
-        const result = spawnSync("node", ["-", verb], { input: nodeProgram(runner, input), env, encoding: "utf8" });
+        const result = spawnSync("node", ["-", verb], {
+            input: nodeProgram(join(runners, "cluster", "runner", "rke.js"), input),
+            env,
+            encoding: "utf8",
+        });
         const calls = () => readFileSync(join(path, "calls"), "utf8").trimEnd().split("\n");
         return { ...result, calls, seen: () => readFileSync(join(path, "seen"), "utf8") };
     }
@@ -393,12 +393,14 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const source = join(folder, "waits.js");
         writeFileSync(
             source,
-            "async function main({ key }) { await withSshAgent([key], env => (console.log(env.SSH_AUTH_SOCK), new Promise(() => setInterval(() => 0, 1000)))); }",
+            `const { withSshAgent } = require("${relative(folder, join(runners, "host", "runner", "ssh"))}");
+            const main = ({ key }) => withSshAgent([key], env => (console.log(env.SSH_AUTH_SOCK), new Promise(() => setInterval(() => 0, 1000))));
+            module.exports = { main };`,
         );
         execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);
         const key = readFileSync(join(folder, "key"), "utf8");
         const child = spawn("node", ["-"], { env: { ...process.env, TMPDIR: temporary }, stdio: ["pipe", "pipe", "inherit"] });
-        child.stdin.end(nodeProgram([runner[0], source], { key }));
+        child.stdin.end(nodeProgram(source, { key }));
         const [socket] = await once(child.stdout, "data");
         expect(spawnSync("ssh-add", ["-l"], { env: { SSH_AUTH_SOCK: String(socket).trim() } }).status).toBe(0);
         child.kill("SIGKILL");

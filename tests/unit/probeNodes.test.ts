@@ -67,6 +67,8 @@ const healthy = (name: string, status = "True", message = "ok") => ({
 const components = ["scheduler", "controller-manager", "etcd-0", "etcd-1"].map(name => healthy(name));
 const ingress = { data: { "use-forwarded-headers": "true", "proxy-body-size": "50m", other: "1" } };
 
+const entry = join(__dirname, "..", "..", "components", "cluster", "runner", "probeNodes.js");
+
 let server: Server;
 /** Answers by the last part of the path that is asked for. */
 let answers: Record<string, unknown>;
@@ -102,16 +104,6 @@ async function look(
         health: { health: "true" },
         ...answer,
     };
-    const folder = join(__dirname, "..", "..", "components", "cluster", "runner");
-    const sources = [
-        "../../host/runner/probe.js",
-        "../../host/runner/ssh.js",
-        "nodes.js",
-        "../../host/runner/version.js",
-        "kubernetesApi.js",
-        "builtCluster.js",
-        "probeNodes.js",
-    ].map(file => join(folder, file));
     const input = {
         controlPlane: (ports ?? [(server.address() as AddressInfo).port]).map((port, index) => ({
             node: `node${index + 1}`,
@@ -126,7 +118,7 @@ async function look(
         key: admin.privateKey,
         ...wanted,
     };
-    const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(sources, input), timeoutSeconds: 20 });
+    const { stdout, stderr } = await run("node", ["-", "probe"], { input: nodeProgram(entry, input), timeoutSeconds: 20 });
     expect(stderr).toBe("");
     return parseProbe(stdout);
 }
@@ -241,6 +233,11 @@ describe("a node that RKE was not run for", () => {
 
     test.each<[string, object, string]>([
         ["in a cluster that is not built yet", { nodes: [joining], ca: undefined }, "absent"],
+        [
+            "in a cluster none of whose API servers runs",
+            { nodes: [joining], controlPlane: [{ node: "node3", endpoint: "https://127.0.0.1:1" }] },
+            "absent",
+        ],
         ["in a cluster that it joins", { nodes: [asked("node1"), asked("node2"), joining] }, "in sync"],
     ])("is looked at over SSH, %s, and is told when it is unreachable", async (_what, wanted, state) => {
         const words = /^node3: rke@127\.0\.0\.1:1: no SSH connection .*RKE is not run before that works$/;

@@ -101,19 +101,12 @@ async function runProgram(file: string, objects: Record<string, unknown>, lastRe
     live = objects;
     refused = [];
     deleted = [];
-    const components = join(__dirname, "..", "..", "components");
-    const sources = [
-        "host/runner/probe.js",
-        "host/runner/version.js",
-        "cluster/runner/kubernetesApi.js",
-        "rancher/runner/helmRecords.js",
-        `rancher/runner/${file}`,
-    ].map(source => join(components, source));
+    const entry = join(__dirname, "..", "..", "components", "rancher", "runner", file);
     const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const release = { name: "rancher", namespace: "cattle-system" };
     const input = { access: { endpoint, ca: ca.certificate, token: "token" }, release, wanted, caVariable: "CA", ownerAnnotation: "owner" };
     const finished = spawn("node", ["-", "apply"], { env: { ...process.env, PULUMI_COMMAND_STDOUT: lastResult } });
-    finished.stdin.end(nodeProgram(sources, input));
+    finished.stdin.end(nodeProgram(entry, input));
     const [stdout, stderr, [code]] = await Promise.all([text(finished.stdout), text(finished.stderr), once(finished, "close")]);
     expect(refused).toEqual([]);
     return { code, stdout, stderr };

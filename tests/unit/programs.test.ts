@@ -40,9 +40,24 @@ test("a shell program that arrives cut off does nothing", () => {
 });
 
 test("a node program gets its verb and its input", () => {
-    const source = file("main.js", "function main(input) { process.stdout.write(process.argv[2] + JSON.stringify(input)); }");
+    const entry = file("main.js", "module.exports.main = input => process.stdout.write(process.argv[2] + JSON.stringify(input));");
     const input = { text: "a'b\"c\n\u2028", list: [1] };
-    expect(execFileSync("node", ["-", "probe"], { input: nodeProgram([source], input) }).toString()).toBe(`probe${JSON.stringify(input)}`);
+    expect(execFileSync("node", ["-", "probe"], { input: nodeProgram(entry, input) }).toString()).toBe(`probe${JSON.stringify(input)}`);
+});
+
+test("a node program brings the modules that it requires, each once, and says nothing of where they were", () => {
+    file("shared.js", "let count = 0;\nmodule.exports = { next: () => ++count };");
+    file("other.js", 'const { next } = require("./shared");\nmodule.exports = { other: () => next() };');
+    const texts = [
+        'const { next } = require("./shared");',
+        'const { other } = require("./other");',
+        "module.exports = { main: () => console.log(next(), other()) };",
+    ];
+    const program = nodeProgram(file("entry.js", texts.join("\n")), {});
+    expect(execFileSync("node", ["-"], { input: program }).toString()).toBe("1 2\n");
+    const ofLibrary = nodeProgram(join(__dirname, "..", "..", "components", "cluster", "runner", "probeNodes.js"), {});
+    expect(ofLibrary).toContain('load("host/runner/ssh.js")');
+    expect(ofLibrary).not.toContain(join(__dirname, "..", ".."));
 });
 
 test("the programs for nodes are clean for shellcheck", () => {

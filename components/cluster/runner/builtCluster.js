@@ -1,3 +1,5 @@
+const { versionStep } = require("../../host/runner/version");
+
 /**
  * Lists what a configuration asks for and a cluster that RKE built cannot become: another network, which RKE takes and leaves pods
  * without one; an older Kubernetes, or one that is more than a minor version newer. `rkeConfig` is RKE's own note of the cluster.
@@ -22,3 +24,5 @@ function impossibleChanges(rkeConfig, { network, kubernetesVersion }) {
         );
     return changes;
 }
+
+module.exports = { impossibleChanges };

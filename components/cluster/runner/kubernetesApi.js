@@ -43,3 +43,5 @@ function kubernetesApi({ endpoint, ca, certificate, key, token, patienceSeconds 
             request.end(body);
         });
 }
+
+module.exports = { kubernetesApi, unless404 };

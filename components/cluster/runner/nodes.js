@@ -1,4 +1,5 @@
 // Looks at nodes over SSH, as the user that RKE logs in as. Runs where Pulumi runs, as part of a program on standard input.
+const { sshProgram, withSshAgent } = require("../../host/runner/ssh");
 
 const withAgentFor = (nodes, work) =>
     withSshAgent(
@@ -31,3 +32,5 @@ function onEach(env, nodes, program, timeoutSeconds = 60) {
 /** Looks whether RKE can run on nodes. Their clocks are compared with the one here. */
 const preflight = (env, nodes, program, timeoutSeconds) =>
     onEach(env, nodes, program.replace("'@now@'", String(Math.floor(Date.now() / 1000))), timeoutSeconds);
+
+module.exports = { onEach, preflight, withAgentFor };

@@ -1,4 +1,9 @@
 // Asks the Kubernetes API for the cluster and compares it with what RKE was last run for. Read-only, a few seconds.
+const { probeText } = require("../../host/runner/probe");
+const { impossibleChanges } = require("./builtCluster");
+const { kubernetesApi, unless404 } = require("./kubernetesApi");
+const { preflight, withAgentFor } = require("./nodes");
+
 async function main({ fitness, ...input }) {
     const nothingBuilt = { absent: "the cluster is not built yet", newNodes: input.nodes };
     const { newNodes = [], ...found } = input.ca ? await look(input) : nothingBuilt;
@@ -35,7 +40,8 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...
         const problems = servers.map(({ problem }) => problem);
         const isAbsent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
         const reason = problems.join("; ");
-        return isAbsent ? { absent: `no API server runs: ${reason}` } : { unreachable: reason };
+        // Nothing is built yet, or all of it is down: RKE looks at every node before it repairs that.
+        return isAbsent ? { absent: `no API server runs: ${reason}`, newNodes: nodes } : { unreachable: reason };
     }
     try {
         const found = await compare(answering.api, { network, kubernetesVersion, nodes });
@@ -185,3 +191,5 @@ function ingressDifferences({ data = {} }, options) {
             return `ConfigMap ingress-nginx/ingress-nginx-controller: ${key} ${key in data ? "was changed" : "is missing"}${effect}`;
         });
 }
+
+module.exports = { main };

@@ -1,5 +1,12 @@
 // Runs `rke` where Pulumi runs. The state, the configuration and the SSH key come in on standard input; nothing of it is left on disk.
 const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
+const { spawn } = require("child_process");
+const fs = require("fs");
+const path = require("path");
+const { privateFolder, run } = require("../../host/runner/ssh");
+const { impossibleChanges } = require("./builtCluster");
+const { kubernetesApi } = require("./kubernetesApi");
+const { onEach, preflight, withAgentFor } = require("./nodes");
 
 const started = Date.now();
 
@@ -370,3 +377,5 @@ function main(input) {
         error => process.stderr.write(`${bounded(error.message, mostOfAnError)}\n`),
     );
 }
+
+module.exports = { main };

@@ -5,3 +5,5 @@ function probeText({ facts = {}, ...texts }) {
         for (const text of [texts[word] ?? []].flat()) lines.push(...text.split("\n").map(line => `${word} ${line}`));
     return [...lines, "end"].join("\n");
 }
+
+module.exports = { probeText };

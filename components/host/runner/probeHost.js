@@ -1,3 +1,6 @@
+const { probeText } = require("./probe");
+const { sshProgram, withSshAgent } = require("./ssh");
+
 async function main({ host, program }) {
     try {
         const { code, stdout, stderr } = await withSshAgent([host.privateKey], env => sshProgram(env, host, program, "probe", 20));
@@ -9,3 +12,5 @@ async function main({ host, program }) {
         process.stdout.write(probeText({ unreachable: error.message }));
     }
 }
+
+module.exports = { main };

@@ -148,3 +148,5 @@ function run(file, args, { env, cwd, input, timeoutSeconds, onLine } = {}) {
         });
     });
 }
+
+module.exports = { privateFolder, run, sshProgram, withSshAgent };

@@ -8,3 +8,5 @@ function versionStep(installed, asked, parts) {
     const skips = to[0] > from[0] || to[1] > from[1] + 1;
     return { isOlder: first >= 0 && to[first] < from[first], skipsTo: skips ? `${from[0]}.${from[1] + 1}` : undefined };
 }
+
+module.exports = { versionStep };

@@ -1,4 +1,7 @@
 // Frees a release that a run of Helm left pending when it was ended in the middle: Helm refuses every change of it. The objects stay.
+const { kubernetesApi } = require("../../cluster/runner/kubernetesApi");
+const { helmRecords, isAsWanted, mayBeAlive, underWay } = require("./helmRecords");
+
 async function main({ access, ...input }) {
     // The API of a cluster that was just built is slow to answer, and now and then does not.
     const api = kubernetesApi({ ...access, patienceSeconds: 15 });
@@ -35,3 +38,5 @@ async function free(api, { release: { name, namespace }, wanted }) {
     const left = records.filter(record => !isPending(record)).map(({ revision }) => revision);
     process.stdout.write(String(Math.max(0, ...left) + 1));
 }
+
+module.exports = { main };

@@ -48,3 +48,5 @@ function underWay({ revision, status, seconds }, { timeoutSeconds }) {
         `${timeoutSeconds} s it counts as dead`
     );
 }
+
+module.exports = { helmRecords, isAsWanted, mayBeAlive, underWay, valueDifferences };

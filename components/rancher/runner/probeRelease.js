@@ -1,5 +1,9 @@
 // Asks the Kubernetes API what a server-side apply of the release's manifest would change: a dry run, nothing is written.
 const { createHash } = require("crypto");
+const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
+const { probeText } = require("../../host/runner/probe");
+const { versionStep } = require("../../host/runner/version");
+const { helmRecords, isAsWanted, mayBeAlive, underWay, valueDifferences } = require("./helmRecords");
 
 async function main({ access, ...input }) {
     try {
@@ -157,3 +161,5 @@ function differences(live, applied, place = "") {
         differences(live[key], applied[key], isList ? `${place}[${applied[key]?.name ?? key}]` : place ? `${place}.${key}` : key),
     );
 }
+
+module.exports = { main };

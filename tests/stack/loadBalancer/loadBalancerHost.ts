@@ -183,10 +183,8 @@ export class LoadBalancerHost {
 
     /** Runs the probe once, over a connection that differs in this. */
     async probeOnce(changes: Partial<HostConnection> = {}, owner = this.owner, place: Partial<Place> = {}): Promise<Probe> {
-        const sources = ["ssh.js", "probe.js", "probeHost.js"].map(file =>
-            join(__dirname, "..", "..", "..", "components", "host", "runner", file),
-        );
-        const input = nodeProgram(sources, {
+        const entry = join(__dirname, "..", "..", "..", "components", "host", "runner", "probeHost.js");
+        const input = nodeProgram(entry, {
             host: { ...this.connection, ...changes },
             program: probeScript({ hosts: [this.connection], takeOver: false, ...place }, 0, owner),
         });
