@@ -140,7 +140,9 @@ export function renderedPage(): string {
 }
 
 function table(keys: ConfigKey[]): string {
-    const rows = keys.map(({ path, required, meaning }) => `| \`${path}\` | ${required ? "yes" : ""} | ${meaning.replace(/\|/g, "\\|")} |\n`);
+    const rows = keys.map(
+        ({ path, required, meaning }) => `| \`${path}\` | ${required ? "yes" : ""} | ${meaning.replace(/\|/g, "\\|")} |\n`,
+    );
     return ["| key | required | meaning |\n", "| --- | --- | --- |\n", ...rows].join("");
 }
 

@@ -20,7 +20,9 @@ function sentences(page: string): string[] {
 }
 
 const docs = readdirSync(join(repository, "docs")).filter(file => file.endsWith(".md"));
-const pages = ["README.md", "CONTRIBUTING.md", "lab/README.md", ...docs.map(file => `docs/${file}`)].filter(page => !generated.includes(page));
+const pages = ["README.md", "CONTRIBUTING.md", "lab/README.md", ...docs.map(file => `docs/${file}`)].filter(
+    page => !generated.includes(page),
+);
 const long = pages.flatMap(page =>
     sentences(readFileSync(join(repository, page), "utf8"))
         .filter(sentence => sentence.split(" ").length > mostWords)

@@ -118,11 +118,14 @@ test("a network that the live cluster does not have is refused in the preview", 
 });
 
 test("a Rancher that another stack made is refused in the preview", async () => {
-    const annotate = (owner: string) => main.kubectl(["annotate", "--overwrite", "namespace", "cattle-system", `pulumi-rancher-ha/owner=${owner}`]);
+    const annotate = (owner: string) =>
+        main.kubectl(["annotate", "--overwrite", "namespace", "cattle-system", `pulumi-rancher-ha/owner=${owner}`]);
     await annotate("organization/rancher/staging/rancher-release");
     const { code, output } = await main.preview();
     await annotate(`organization/pulumi-rancher-ha/${lab.name}/rancher-release`);
-    expect(output.replace(/\n\s+/g, " ")).toMatch(/namespace cattle-system: expected one of this stack .*, found one of organization\/rancher\/staging\/rancher-release\./);
+    expect(output.replace(/\n\s+/g, " ")).toMatch(
+        /namespace cattle-system: expected one of this stack .*, found one of organization\/rancher\/staging\/rancher-release\./,
+    );
     expect(code).not.toBe(0);
     await main.isInSync();
 });
