@@ -1,10 +1,6 @@
-import { readFileSync } from "fs";
-import { join } from "path";
-import { runInNewContext } from "vm";
 import { findingOf, parseProbe } from "../../components/host/probe";
 
-const runner = readFileSync(join(__dirname, "..", "..", "components", "host", "runner", "probe.js"), "utf8");
-const probeText = runInNewContext(`${runner}; probeText`) as (told: object) => string;
+const { probeText } = jest.requireActual<{ probeText: (told: object) => string }>("../../components/host/runner/probe.js");
 
 test("what a program tells is what is read, texts of several lines too", () => {
     const told = { facts: { nginx: "1.30.0", owner: "a b" }, finding: ["one\ntwo", "three"], outdated: "old", warning: "look at it" };
