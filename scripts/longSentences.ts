@@ -6,7 +6,7 @@ import { join } from "path";
 const mostWords = 30;
 const repository = join(__dirname, "..");
 /** Written by programs: from docstrings and from measurements. */
-const generated = ["docs/benchmarks.md", "docs/configuration.md", "docs/drift.md", "docs/soak.md"];
+const generated = ["docs/benchmarks.md", "docs/configuration.md", "docs/soak.md"];
 
 /** The sentences of a page, without code, tables and the targets of links. A heading, a list item and a table row end one. */
 function sentences(page: string): string[] {

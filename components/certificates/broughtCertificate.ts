@@ -3,7 +3,7 @@ import { z } from "zod";
 import { dnsNameSchema } from "../host/connection";
 import { needsAttention } from "../attention";
 import { validated, whenKnown } from "../validation";
-import { checkPublicTrust, checkServerCertificate, endings, normalizePem, splitPem, warnDays, withoutRoot } from "./pem";
+import { checkPublicTrust, checkServerCertificate, endings, normalizePem, splitPem, warnDays, warnDaysOfCa, withoutRoot } from "./pem";
 import {
     Certificate,
     CertificateArgs,
@@ -53,9 +53,6 @@ export const broughtCertificateSchema = z
             problems.push(...checkPublicTrust(known.certificateChain));
         reportProblems(problems, context);
     }, whenKnown(knownFilesSchema));
-
-/** Days before the end of a CA from which on a preview warns: every agent must be given the new one before. */
-const warnDaysOfCa = 365;
 
 /**
  * A certificate that somebody else issued, checked in every preview. Warns 30 days before a certificate of a chain ends, and a year before

@@ -119,6 +119,9 @@ export function withoutRoot(certificateChain: string): string {
 /** Days before the end of a certificate in which it is warned of. */
 export const warnDays = 30;
 
+/** The same of a CA: every agent of every downstream cluster must be given the new one before, which takes a company months. */
+export const warnDaysOfCa = 365;
+
 /** Lists the certificates that end in less than `days` days from `now`, a phrase for each. */
 export function endings(certificates: string, days: number, now = new Date()): string[] {
     return splitPem(certificates).flatMap(({ text }, index) => {

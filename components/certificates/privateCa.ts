@@ -4,7 +4,7 @@ import { z } from "zod";
 import { needsAttention } from "../attention";
 import { dnsNameSchema, ipAddressSchema } from "../host/connection";
 import { refuseOutputs, validated, whenKnown } from "../validation";
-import { normalizePem } from "./pem";
+import { normalizePem, warnDaysOfCa } from "./pem";
 import { ServerCertificate } from "./serverCertificate";
 
 /** Kinds of private keys. */
@@ -167,15 +167,12 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
         this.privateKey = pulumi.secret(serverKey.privateKeyPem);
         this.caCertificate = pulumi.all([root.certPem, root.validityEndTime]).apply(([certificate, end]) => {
             const days = Math.floor((Date.parse(end) - Date.now()) / 86_400_000);
-            if (days < warnDaysOfRoot) needsAttention(endOfRoot(days), this);
+            if (days < warnDaysOfCa) needsAttention(endOfRoot(days), this);
             return normalizePem(certificate);
         });
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 }
-
-/** Every agent of every downstream cluster has to be told of a new root: that takes months in a company. */
-const warnDaysOfRoot = 365;
 
 const endOfRoot = (days: number) =>
     `The root of the stack's own CA ends in ${days} days, and with it the trust of every agent. It is not replaced by itself. Plan it after ` +

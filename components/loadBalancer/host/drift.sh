@@ -38,12 +38,12 @@ manifest() {
 differences() {
     while read -r key before; do
         now=$(value "$key" "$before")
-        [ "$now" = "$before" ] || same_minor "$key" "$before" "$now" || describe "$key" "$before" "$now"
+        [ "$now" = "$before" ] || only_updated "$key" "$before" "$now" || describe "$key" "$before" "$now"
     done <"$state/manifest"
 }
 
 # Tells whether a package differs in nothing that its configuration depends on, as after a security update: KEY BEFORE NOW.
-same_minor() {
+only_updated() {
     case $1 in
     package:nginx) [ "$(minor "$2")" = "$(minor "$3")" ] ;;
     package:*) [ "$2" != none ] && [ "$3" != none ] ;;

@@ -2,8 +2,8 @@
 const { gunzipSync } = require("zlib");
 
 /**
- * Returns each record: its revision, status, age, chart, the values that its run was given (without the password), its objects, and the
- * host name of a run of this stack, which stands in its description.
+ * Returns each record: revision, status, age, chart, objects, and the values that its run was given, without the password. The description
+ * of a run of this stack holds the host name, as `ownHostname`.
  */
 async function helmRecords(api, name, namespace) {
     const selector = encodeURIComponent(`owner=helm,name=${name}`);
