@@ -7,8 +7,8 @@ export { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster"
 export { KubernetesCluster } from "./cluster/kubernetesCluster";
 export { RkeCluster, RkeClusterArgs, RkeEtcdBackupArgs, RkeNetworkArgs, RkeNodeArgs, RkeTaintArgs } from "./cluster/rkeCluster";
 export { NetworkPlugin, NodeRole, TaintEffect } from "./cluster/schema";
-export { HostConnectionArgs } from "./host/connection";
-export { DriftMode } from "./host/drift";
+export { HostConnectionArgs } from "./remote/connection";
+export { DriftMode } from "./remote/drift";
 export {
     CertificateOnHostArgs,
     ExtraDirectivesArgs,

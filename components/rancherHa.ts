@@ -9,7 +9,7 @@ import { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster"
 import { KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeCluster, RkeClusterArgs } from "./cluster/rkeCluster";
 import { NodeRole } from "./cluster/schema";
-import { DriftMode } from "./host/drift";
+import { DriftMode } from "./remote/drift";
 import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { ownerAnnotation, stackName } from "./owner";
 import { CaSecret } from "./rancher/caSecret";

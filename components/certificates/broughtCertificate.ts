@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { dnsNameSchema } from "../host/connection";
+import { dnsNameSchema } from "../remote/connection";
 import { needsAttention } from "../attention";
 import { validated, whenKnown } from "../validation";
 import { checkPublicTrust, checkServerCertificate, endings, normalizePem, splitPem, warnDays, warnDaysOfCa, withoutRoot } from "./pem";

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { z } from "zod";
 import { needsAttention } from "../attention";
-import { dnsNameSchema, ipAddressSchema } from "../host/connection";
+import { dnsNameSchema, ipAddressSchema } from "../remote/connection";
 import { refuseOutputs, validated, whenKnown } from "../validation";
 import { normalizePem, warnDaysOfCa } from "./pem";
 import { ServerCertificate } from "./serverCertificate";

@@ -1,7 +1,7 @@
 import { X509Certificate } from "crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { dnsNameSchema } from "../host/connection";
+import { dnsNameSchema } from "../remote/connection";
 import { checkServerCertificate, ServerCertificateFiles } from "./pem";
 
 /** PEM files of one certificate. */

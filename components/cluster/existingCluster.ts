@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { ipAddressSchema } from "../host/connection";
+import { ipAddressSchema } from "../remote/connection";
 import { validated } from "../validation";
 import { Distribution } from "./compatibility";
 import { readYaml } from "./kubeconfig";

@@ -1,6 +1,6 @@
 import { join } from "path";
-import { HostConnection } from "../host/connection";
-import { nodeProgram, shellProgram } from "../host/programs";
+import { HostConnection } from "../remote/connection";
+import { nodeProgram, shellProgram } from "../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker, rkeVersion } from "./compatibility";
 import { hasRole, nodeName, NodeRole, RkeClusterSettings } from "./schema";

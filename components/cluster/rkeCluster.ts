@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "crypto";
-import { observe, runnerProgram } from "../host/commands";
-import { driftEpoch, DriftMode, warnOfSetBack } from "../host/drift";
+import { observe, runnerProgram } from "../remote/commands";
+import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { secretAs } from "../secrecy";
 import { ifKnown, refuseOutputs, validated } from "../validation";
 import { clusterYml } from "./clusterYml";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { addressSchema, hostKeySchema, ipAddressSchema, portSchema, privateKeySchema } from "../host/connection";
-import { DriftMode } from "../host/drift";
+import { addressSchema, hostKeySchema, ipAddressSchema, portSchema, privateKeySchema } from "../remote/connection";
+import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { checkKubernetesVersion } from "./compatibility";
 

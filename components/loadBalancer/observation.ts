@@ -1,4 +1,4 @@
-import { Probe } from "../host/probe";
+import { Probe } from "../remote/probe";
 
 /**
  * Facts that the probe of a host tells: `nginx`, its version; `release`; `applied`, what its last apply printed; `virtual-ip`, `held` or

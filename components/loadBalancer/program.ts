@@ -1,6 +1,6 @@
 import { join } from "path";
 import { warnDays } from "../certificates/pem";
-import { shellProgram } from "../host/programs";
+import { shellProgram } from "../remote/programs";
 import { Vrrp } from "./keepalivedConf";
 import { certificateFiles, mostWorkerConnections } from "./nginxConf";
 import { releaseFiles, releaseOf } from "./release";

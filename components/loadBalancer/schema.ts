@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
 import { knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/serverCertificate";
-import { dnsNameSchema, hostConnectionSchema, ipAddressSchema, portSchema, privateKeySchema } from "../host/connection";
-import { DriftMode } from "../host/drift";
+import { dnsNameSchema, hostConnectionSchema, ipAddressSchema, portSchema, privateKeySchema } from "../remote/connection";
+import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 
 /** Versions of TLS. */

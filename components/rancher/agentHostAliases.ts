@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { dnsNameSchema, ipAddressSchema } from "../host/connection";
+import { dnsNameSchema, ipAddressSchema } from "../remote/connection";
 import { refuseOutputs, Refusal, validated } from "../validation";
 
 export interface AgentHostAliasesArgs {

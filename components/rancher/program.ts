@@ -1,7 +1,7 @@
 import { join } from "path";
 import type { z } from "zod";
 import { ApiAccess } from "../cluster/kubeconfig";
-import { nodeProgram } from "../host/programs";
+import { nodeProgram } from "../remote/programs";
 import { ownerAnnotation } from "../owner";
 import { caVariable } from "./chartValues";
 import type { verificationSchema } from "./schema";
@@ -31,7 +31,7 @@ export function verificationProgram(args: VerificationSettings, around = { https
     return nodeProgram(verification, { ...args, ...around });
 }
 
-/** The program that looks once, without a login, as a probe. What is wrong is said with this word of host/probe.ts. */
+/** The program that looks once, without a login, as a probe. What is wrong is said with this word of remote/probe.ts. */
 export function liveCheckProgram(
     { hostname, addresses, caCertificate }: VerificationSettings,
     asWord: "warning" | "refused",

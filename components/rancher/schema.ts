@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
-import { addressSchema, dnsNameSchema } from "../host/connection";
-import { DriftMode } from "../host/drift";
+import { addressSchema, dnsNameSchema } from "../remote/connection";
+import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { RancherChartValues, rancherChartValuesSchema } from "./chartValues";
 import { AgentTlsMode, checkValues } from "./helmValues";

@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { observe, runnerProgram } from "../host/commands";
+import { observe, runnerProgram } from "../remote/commands";
 import { refuseOutputs, validated } from "../validation";
 import { liveCheckProgram, verificationProgram } from "./program";
 import { LiveCheck, verificationSchema } from "./schema";

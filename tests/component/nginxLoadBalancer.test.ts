@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { createHash } from "crypto";
-import { DriftMode } from "../../components/host/drift";
+import { DriftMode } from "../../components/remote/drift";
 import { NginxLoadBalancer, NginxLoadBalancerArgs } from "../../components/loadBalancer/nginxLoadBalancer";
 import { issue } from "../../lab/certificates";
 import { said } from "../probes";

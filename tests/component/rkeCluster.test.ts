@@ -1,7 +1,7 @@
 import { execFileSync } from "child_process";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import { DriftMode } from "../../components/host/drift";
+import { DriftMode } from "../../components/remote/drift";
 import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rkeCluster";
 import { said } from "../probes";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";

@@ -10,7 +10,7 @@ import { acceptedDocker, checkKubernetesVersion, checkRancherOnKubernetes, Distr
 import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/schema";
 import { kubeconfig } from "../../components/cluster/kubeconfig";
 import { unpackState } from "../../components/cluster/state";
-import { nodeProgram } from "../../components/host/programs";
+import { nodeProgram } from "../../components/remote/programs";
 import { describeIssues } from "../../components/validation";
 import { until } from "../../lab/process";
 import { buildTools } from "../../lab/tools";
@@ -393,7 +393,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const source = join(folder, "waits.js");
         writeFileSync(
             source,
-            `const { withSshAgent } = require("${relative(folder, join(runners, "host", "runner", "ssh"))}");
+            `const { withSshAgent } = require("${relative(folder, join(runners, "remote", "runner", "ssh"))}");
             const main = ({ key }) => withSshAgent([key], env => (console.log(env.SSH_AUTH_SOCK), new Promise(() => setInterval(() => 0, 1000))));
             module.exports = { main };`,
         );

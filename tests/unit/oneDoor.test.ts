@@ -17,12 +17,12 @@ const offenders = (pattern: RegExp, except: string[]) =>
         .map(path => path.slice(root.length + 1))
         .filter(path => !except.includes(path) && pattern.test(readFileSync(join(root, path), "utf8")));
 
-test("only host/commands.ts makes commands", () => {
+test("only remote/commands.ts makes commands", () => {
     const values = /^import\s+(?!type\b)[^;]*from\s+"(@pulumi\/command[^"]*|(node:)?(child_process|https?|net)|ssh2)"/m;
     // This one names the type of what commands.ts makes.
-    expect(offenders(values, ["components/loadBalancer/nginxLoadBalancer.ts"])).toEqual(["components/host/commands.ts"]);
+    expect(offenders(values, ["components/loadBalancer/nginxLoadBalancer.ts"])).toEqual(["components/remote/commands.ts"]);
     expect(offenders(/new\s+(command\.)?(remote|local)\.(Command|CopyToRemote)|local\.run(Output)?\(/, [])).toEqual([
-        "components/host/commands.ts",
+        "components/remote/commands.ts",
     ]);
 });
 

@@ -1,6 +1,6 @@
-import { findingOf, parseProbe } from "../../components/host/probe";
+import { findingOf, parseProbe } from "../../components/remote/probe";
 
-const { probeText } = jest.requireActual<{ probeText: (told: object) => string }>("../../components/host/runner/probe.js");
+const { probeText } = jest.requireActual<{ probeText: (told: object) => string }>("../../components/remote/runner/probe.js");
 
 test("what a program tells is what is read, texts of several lines too", () => {
     const told = { facts: { nginx: "1.30.0", owner: "a b" }, finding: ["one\ntwo", "three"], outdated: "old", warning: "look at it" };

@@ -5,8 +5,8 @@ import { createServer, Server } from "https";
 import { AddressInfo, createServer as createTcpServer } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
-import { findingOf, parseProbe, Probe } from "../../components/host/probe";
-import { nodeProgram } from "../../components/host/programs";
+import { findingOf, parseProbe, Probe } from "../../components/remote/probe";
+import { nodeProgram } from "../../components/remote/programs";
 import { run } from "../../lab/process";
 import { issue } from "../../lab/certificates";
 

@@ -6,8 +6,8 @@ import { AddressInfo } from "net";
 import { join } from "path";
 import { text } from "stream/consumers";
 import { gzipSync } from "zlib";
-import { findingOf, parseProbe, Probe } from "../../components/host/probe";
-import { nodeProgram } from "../../components/host/programs";
+import { findingOf, parseProbe, Probe } from "../../components/remote/probe";
+import { nodeProgram } from "../../components/remote/programs";
 import { issue } from "../../lab/certificates";
 
 // What a real API server answers is asked in the stack test.

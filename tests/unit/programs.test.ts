@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "fs";
 import * as fc from "fast-check";
 import { tmpdir } from "os";
 import { join } from "path";
-import { nodeProgram, shellProgram } from "../../components/host/programs";
+import { nodeProgram, shellProgram } from "../../components/remote/programs";
 
 let folder: string;
 beforeAll(() => (folder = mkdtempSync(join(tmpdir(), "programs-"))));
@@ -56,7 +56,7 @@ test("a node program brings the modules that it requires, each once, and says no
     const program = nodeProgram(file("entry.js", texts.join("\n")), {});
     expect(execFileSync("node", ["-"], { input: program }).toString()).toBe("1 2\n");
     const ofLibrary = nodeProgram(join(__dirname, "..", "..", "components", "cluster", "runner", "probeNodes.js"), {});
-    expect(ofLibrary).toContain('load("host/runner/ssh.js")');
+    expect(ofLibrary).toContain('load("remote/runner/ssh.js")');
     expect(ofLibrary).not.toContain(join(__dirname, "..", ".."));
 });
 

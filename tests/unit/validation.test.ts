@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { hostConnectionSchema } from "../../components/host/connection";
+import { hostConnectionSchema } from "../../components/remote/connection";
 import { describeIssues, validated } from "../../components/validation";
 
 const connection = {

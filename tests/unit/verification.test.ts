@@ -4,7 +4,7 @@ import * as http from "http";
 import * as http2 from "http2";
 import * as https from "https";
 import { AddressInfo } from "net";
-import { findingOf, parseProbe } from "../../components/host/probe";
+import { findingOf, parseProbe } from "../../components/remote/probe";
 import { liveCheckProgram, verificationProgram } from "../../components/rancher/program";
 import { issue, Issued } from "../../lab/certificates";
 

@@ -1,4 +1,4 @@
-const { versionStep } = require("../../host/runner/version");
+const { versionStep } = require("../../remote/runner/version");
 
 /**
  * Lists what a configuration asks for and a cluster that RKE built cannot become: another network, which RKE takes and leaves pods

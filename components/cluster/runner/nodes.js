@@ -1,5 +1,5 @@
 // Looks at nodes over SSH, as the user that RKE logs in as. Runs where Pulumi runs, as part of a program on standard input.
-const { sshProgram, withSshAgent } = require("../../host/runner/ssh");
+const { sshProgram, withSshAgent } = require("../../remote/runner/ssh");
 
 const withAgentFor = (nodes, work) =>
     withSshAgent(

@@ -1,5 +1,5 @@
 // Asks the Kubernetes API for the cluster and compares it with what RKE was last run for. Read-only, a few seconds.
-const { probeText } = require("../../host/runner/probe");
+const { probeText } = require("../../remote/runner/probe");
 const { impossibleChanges } = require("./builtCluster");
 const { kubernetesApi, unless404 } = require("./kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");

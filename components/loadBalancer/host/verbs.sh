@@ -110,7 +110,7 @@ probe() {
 obstacle() { (check_owner && if [ ! -e "$state/manifest" ]; then check_host && check_foreign; else check_other_virtual_ip; fi) 2>&1; }
 check_other_virtual_ip() { [ -z "$virtual_ip" ] || [ "$virtual_ip" = "$(current_virtual_ip)" ] || check_network; }
 
-# Makes each line one of a probe (host/probe.ts).
+# Makes each line one of a probe (remote/probe.ts).
 tell() { sed "s/^/$1 /"; }
 
 current_virtual_ip() { sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf" 2>/dev/null || true; }

@@ -1,8 +1,8 @@
 // Asks the Kubernetes API what a server-side apply of the release's manifest would change: a dry run, nothing is written.
 const { createHash } = require("crypto");
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
-const { probeText } = require("../../host/runner/probe");
-const { versionStep } = require("../../host/runner/version");
+const { probeText } = require("../../remote/runner/probe");
+const { versionStep } = require("../../remote/runner/version");
 const { helmRecords, isAsWanted, mayBeAlive, underWay, valueDifferences } = require("./helmRecords");
 
 async function main({ access, ...input }) {

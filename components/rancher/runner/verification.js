@@ -4,7 +4,7 @@ const http = require("http");
 const http2 = require("http2");
 const https = require("https");
 const tls = require("tls");
-const { probeText } = require("../../host/runner/probe");
+const { probeText } = require("../../remote/runner/probe");
 
 // A look in a preview must not take long.
 const answerSeconds = process.argv[2] === "probe" ? 3 : 10;

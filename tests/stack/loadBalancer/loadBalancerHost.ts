@@ -3,9 +3,9 @@ import { X509Certificate } from "crypto";
 import { readFileSync } from "fs";
 import { RequestListener } from "http";
 import { join } from "path";
-import { HostConnection } from "../../../components/host/connection";
-import { findingOf, parseProbe, Probe } from "../../../components/host/probe";
-import { nodeProgram } from "../../../components/host/programs";
+import { HostConnection } from "../../../components/remote/connection";
+import { findingOf, parseProbe, Probe } from "../../../components/remote/probe";
+import { nodeProgram } from "../../../components/remote/programs";
 import { Vrrp } from "../../../components/loadBalancer/keepalivedConf";
 import { hostScript, probeScript } from "../../../components/loadBalancer/program";
 import { NginxSettings, nginxSettingsSchema, Place } from "../../../components/loadBalancer/schema";
@@ -183,7 +183,7 @@ export class LoadBalancerHost {
 
     /** Runs the probe once, over a connection that differs in this. */
     async probeOnce(changes: Partial<HostConnection> = {}, owner = this.owner, place: Partial<Place> = {}): Promise<Probe> {
-        const entry = join(__dirname, "..", "..", "..", "components", "host", "runner", "probeHost.js");
+        const entry = join(__dirname, "..", "..", "..", "components", "remote", "runner", "probeHost.js");
         const input = nodeProgram(entry, {
             host: { ...this.connection, ...changes },
             program: probeScript({ hosts: [this.connection], takeOver: false, ...place }, 0, owner),

@@ -1,4 +1,4 @@
-/** What a probe says, as host/probe.ts reads it. A text of several lines is as many lines. */
+/** What a probe says, as remote/probe.ts reads it. A text of several lines is as many lines. */
 function probeText({ facts = {}, ...texts }) {
     const lines = Object.entries(facts).map(([name, value]) => `fact ${name} ${value}`);
     for (const word of ["refused", "unreachable", "absent", "finding", "outdated", "warning"])
