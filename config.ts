@@ -3,7 +3,7 @@ import * as runtimeConfig from "@pulumi/pulumi/runtime/config";
 import { readFileSync } from "fs";
 import { z } from "zod";
 import { RancherHaArgs } from "./components";
-import { broughtCertificateSchema } from "./components/certificates/broughtCertificate";
+import { providedCertificateSchema } from "./components/certificates/providedCertificate";
 import { privateCaSchema } from "./components/certificates/privateCa";
 import { Distribution } from "./components/cluster/compatibility";
 import { existingClusterSchema } from "./components/cluster/existingCluster";
@@ -175,7 +175,7 @@ export function parseConfig(
     if (group("loadBalancer")) check("loadBalancer", loadBalancerSettingsSchema, args.loadBalancer, /^hosts\.\d+\.privateKey$/);
     if (args.cluster) check("cluster", rkeClusterSchema, args.cluster, /^sshPrivateKey$/);
     if (args.existingCluster) check("existingCluster", existingClusterSchema, args.existingCluster);
-    if (args.certificate) check("certificate", broughtCertificateSchema, { ...args.certificate, hostname }, /^hostname$/);
+    if (args.certificate) check("certificate", providedCertificateSchema, { ...args.certificate, hostname }, /^hostname$/);
     if (args.certificateOnHost) check("certificateOnHost", certificateOnHostSchema, args.certificateOnHost);
     if (args.privateCa) check("privateCa", privateCaSchema, { ...args.privateCa, hostname }, /^hostname$/);
     if (args.rancher) {

@@ -1,5 +1,5 @@
 /** The public API of the library. */
-export { BroughtCertificate, BroughtCertificateArgs, CertificateFilesArgs } from "./certificates/broughtCertificate";
+export { ProvidedCertificate, ProvidedCertificateArgs, ProvidedCertificateSettingsArgs } from "./certificates/providedCertificate";
 export { KeyAlgorithm, PrivateCa, PrivateCaArgs, PrivateCaSettingsArgs } from "./certificates/privateCa";
 export { Certificate, CertificateArgs, ServerCertificate } from "./certificates/serverCertificate";
 export { Distribution } from "./cluster/compatibility";
@@ -10,7 +10,7 @@ export { NetworkPlugin, NodeRole, TaintEffect } from "./cluster/schema";
 export { HostConnectionArgs } from "./remote/connection";
 export { DriftMode } from "./remote/drift";
 export {
-    CertificateOnHostArgs,
+    CertificatePathsArgs,
     ExtraDirectivesArgs,
     LoadBalancerSettingsArgs,
     NginxLoadBalancer,
@@ -26,4 +26,4 @@ export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";
 export { LiveCheck } from "./rancher/schema";
 export { Verification, VerificationArgs } from "./rancher/verification";
-export { HostCertificateArgs, RancherHa, RancherHaArgs } from "./rancherHa";
+export { CertificateOnHostArgs, RancherHa, RancherHaArgs } from "./rancherHa";

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { BroughtCertificate, CertificateFilesArgs } from "./certificates/broughtCertificate";
+import { ProvidedCertificate, ProvidedCertificateSettingsArgs } from "./certificates/providedCertificate";
 import { normalizePem } from "./certificates/pem";
 import { PrivateCa, PrivateCaSettingsArgs } from "./certificates/privateCa";
 import { ServerCertificate } from "./certificates/serverCertificate";
@@ -10,7 +10,7 @@ import { KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeCluster, RkeClusterArgs } from "./cluster/rkeCluster";
 import { NodeRole } from "./cluster/schema";
 import { DriftMode } from "./remote/drift";
-import { CertificateOnHostArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
+import { CertificatePathsArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { ownerAnnotation, stackName } from "./owner";
 import { CaSecret } from "./rancher/caSecret";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
@@ -19,7 +19,7 @@ import { Verification } from "./rancher/verification";
 import { describeIssues, refuseOutputs, Refusal } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
-export interface HostCertificateArgs extends CertificateOnHostArgs {
+export interface CertificateOnHostArgs extends CertificatePathsArgs {
     /** PEM: the private CA that issues it, which Rancher and its agents are given. Leave it out for a publicly trusted CA. */
     caCertificate?: pulumi.Input<string>;
 }
@@ -34,9 +34,9 @@ export interface RancherHaArgs {
     /** A cluster that is there already. */
     existingCluster?: ExistingClusterArgs;
     /** A certificate that somebody else issued. Default: a CA of the stack's own. */
-    certificate?: CertificateFilesArgs;
+    certificate?: ProvidedCertificateSettingsArgs;
     /** A certificate that another tool, an ACME client for example, keeps on the load balancer hosts. Instead of `certificate`. */
-    certificateOnHost?: HostCertificateArgs;
+    certificateOnHost?: CertificateOnHostArgs;
     /** How the stack's own CA is made. Only without `certificate` and `certificateOnHost`. */
     privateCa?: PrivateCaSettingsArgs;
     /** Rancher itself. */
@@ -206,7 +206,7 @@ export class RancherHa extends pulumi.ComponentResource {
             throw new Refusal(`RancherHa ${name}: expected one of certificate, certificateOnHost, privateCa, found ${names}`, this);
         }
         if (certificateOnHost) return undefined;
-        if (certificate) return new BroughtCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
+        if (certificate) return new ProvidedCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
         const deletionProtection = privateCa?.deletionProtection ?? args.rancher.deletionProtection;
         return new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
     }

@@ -3,7 +3,7 @@ import { join } from "path";
 
 /** Lists sentences of README.md, CONTRIBUTING.md and docs/ that have more words than a reader takes in at once, and fails when there are some. */
 
-const mostWords = 30;
+const maxWords = 30;
 const repository = join(__dirname, "..");
 /** Written by programs: from docstrings and from measurements. */
 const generated = ["docs/benchmarks.md", "docs/configuration.md", "docs/soak.md"];
@@ -25,8 +25,8 @@ const pages = ["README.md", "CONTRIBUTING.md", "lab/README.md", ...docs.map(file
 );
 const long = pages.flatMap(page =>
     sentences(readFileSync(join(repository, page), "utf8"))
-        .filter(sentence => sentence.split(" ").length > mostWords)
-        .map(sentence => `${page}: ${sentence.split(" ").length} words, expected at most ${mostWords}: ${sentence}\n`),
+        .filter(sentence => sentence.split(" ").length > maxWords)
+        .map(sentence => `${page}: ${sentence.split(" ").length} words, expected at most ${maxWords}: ${sentence}\n`),
 );
 process.stderr.write(long.join(""));
 process.exitCode = long.length > 0 ? 1 : 0;

@@ -17,10 +17,10 @@ net.ipv4.tcp_thin_linear_timeouts = 1
 }
 
 /** What an argument leaves to the host: as many connections as its open file limit allows, up to this. */
-export const mostWorkerConnections = 32768;
+export const maxWorkerConnections = 32768;
 
 /** Files that a worker needs beside its connections. */
-const otherFiles = 256;
+const reservedFiles = 256;
 
 /** Where NGINX finds certificates and keys: in its release, or where another tool keeps them. */
 export function certificateFiles({ secondCertificate, certificateOnHost }: NginxSettings): { chain: string; key: string }[] {
@@ -75,7 +75,7 @@ export function nginxConf(settings: NginxSettings, release: string): string {
 user www-data;
 pid /run/nginx.pid;
 worker_processes auto;
-worker_rlimit_nofile ${connections ? connections + otherFiles : "@open_files@"};
+worker_rlimit_nofile ${connections ? connections + reservedFiles : "@open_files@"};
 worker_shutdown_timeout ${settings.workerShutdownTimeoutSeconds}s;
 error_log /var/log/nginx/error.log warn;
 
@@ -268,13 +268,13 @@ export function forHost(configuration: string, version: string, openFiles: numbe
         const marker = / # nginx (>=|<) ([0-9.]+)$/.exec(line);
         return !marker || number(version) >= number(marker[2]) === (marker[1] === ">=");
     };
-    const connections = Math.min(openFiles - otherFiles, mostWorkerConnections);
+    const connections = Math.min(openFiles - reservedFiles, maxWorkerConnections);
     return configuration
         .split("\n")
         .filter(belongs)
         .join("\n")
         .replace("@connections@", String(connections))
-        .replace("@open_files@", String(connections + otherFiles));
+        .replace("@open_files@", String(connections + reservedFiles));
 }
 
 function number(version: string): number {

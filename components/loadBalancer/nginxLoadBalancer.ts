@@ -14,7 +14,7 @@ import { upgradeGains } from "./nginxConf";
 import { activeHost, otherApply, otherRelease, pairFault } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFiles, releaseOf } from "./release";
-import { nginxLoadBalancerSchema, placeSchema, TlsVersion } from "./schema";
+import { nginxLoadBalancerSchema, hostsSchema, TlsVersion } from "./schema";
 
 /** Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live; none may open a port. */
 export interface ExtraDirectivesArgs {
@@ -127,7 +127,7 @@ export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
 }
 
 /** Files of a certificate that another tool, an ACME client for example, keeps on the hosts. */
-export interface CertificateOnHostArgs {
+export interface CertificatePathsArgs {
     /** Absolute path: server certificate in PEM form, followed by its intermediates. */
     certificateChain: pulumi.Input<string>;
     /** Absolute path: its private key in PEM form. */
@@ -146,7 +146,7 @@ export interface NginxLoadBalancerArgs extends LoadBalancerSettingsArgs {
     /** A certificate with a key of another type, RSA beside ECDSA, for clients that know only that. Default none. */
     secondCertificate?: pulumi.Input<CertificateArgs>;
     /** A certificate that is renewed on the hosts by somebody else: NGINX is reloaded when its files change. */
-    certificateOnHost?: pulumi.Input<CertificateOnHostArgs>;
+    certificateOnHost?: pulumi.Input<CertificatePathsArgs>;
     /**
      * What to do about a host changed behind Pulumi's back. Default enforce. A pair is looked at even when it is off: the host that
      * users reach is changed last.
@@ -173,7 +173,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts: args.hosts, virtualIp: args.virtualIp, drift: args.drift });
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
         // All that a look at the hosts needs: known before the nodes are, so that a host that is unfit is told before a cluster is built.
-        const place = validated(this, `NginxLoadBalancer ${name}`, placeSchema, {
+        const place = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, {
             hosts: args.hosts,
             virtualIp: args.virtualIp,
             takeOver: args.takeOver,

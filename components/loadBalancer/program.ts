@@ -2,16 +2,16 @@ import { join } from "path";
 import { warnDays } from "../certificates/pem";
 import { shellProgram } from "../remote/programs";
 import { Vrrp } from "./keepalivedConf";
-import { certificateFiles, mostWorkerConnections } from "./nginxConf";
+import { certificateFiles, maxWorkerConnections } from "./nginxConf";
 import { releaseFiles, releaseOf } from "./release";
-import { NginxSettings, Place } from "./schema";
+import { NginxSettings, HostsSettings } from "./schema";
 
-const scripts = ["host", "packages", "original", "certificate", "release", "drift", "verbs"].map(name =>
+const scripts = ["lib", "packages", "adoption", "certificate", "release", "drift", "main"].map(name =>
     join(__dirname, "host", `${name}.sh`),
 );
 
 /** The program that says what on a host differs from what was last applied, or why it cannot become a load balancer. */
-export function probeScript({ hosts, virtualIp, takeOver }: Place, index: number, owner: string): string {
+export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index: number, owner: string): string {
     return shellProgram(scripts, {
         owner,
         warn_days: String(warnDays),
@@ -36,7 +36,7 @@ export function hostScript(owner: string, settings: NginxSettings, epoch: number
         certificates: certificateFiles(settings)
             .map(({ chain, key }) => `${chain} ${key}`)
             .join("\n"),
-        most_connections: String(mostWorkerConnections),
+        max_connections: String(maxWorkerConnections),
         take_over: settings.takeOver ? "yes" : "",
         own_address: vrrp?.address ?? "",
         virtual_ip: vrrp?.virtualIp ?? "",

@@ -111,15 +111,15 @@ function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
 }
 
 /** Which hosts: all that a look at them needs. */
-export const placeSchema = z.strictObject({
+export const hostsSchema = z.strictObject({
     hosts: z.array(hostConnectionSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
     virtualIp: virtualIpSchema.optional(),
     takeOver: z.boolean().default(false),
 });
-export type Place = z.output<typeof placeSchema>;
+export type HostsSettings = z.output<typeof hostsSchema>;
 
 /** The part that a user decides; the rest comes from other resources. */
-export const loadBalancerSettingsSchema = withPairRules(nginxTuningSchema.extend(placeSchema.shape));
+export const loadBalancerSettingsSchema = withPairRules(nginxTuningSchema.extend(hostsSchema.shape));
 
 const certificatePathsSchema = z.strictObject({ certificateChain: hostPathSchema, privateKey: hostPathSchema });
 

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import { BroughtCertificate } from "../../components/certificates/broughtCertificate";
+import { ProvidedCertificate } from "../../components/certificates/providedCertificate";
 import { KeyAlgorithm, PrivateCa } from "../../components/certificates/privateCa";
 import { issue, KeyKind } from "../../lab/certificates";
 import { record, RecordOptions, secret, unknown } from "./recorder";
@@ -125,7 +125,7 @@ const accepted = (): never => {
     throw new Error("expected a refusal");
 };
 
-describe("BroughtCertificate", () => {
+describe("ProvidedCertificate", () => {
     const ca = issue({ name: "CA", ca: true });
     const leaf = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`] });
     const certificateChain = leaf.certificate + ca.certificate;
@@ -134,23 +134,23 @@ describe("BroughtCertificate", () => {
     test("hands on what a server sends: canonical, without the root, the key a secret", async () => {
         const windows = (text: string) => text.replace(/\n/g, "\r\n");
         const given = { ...args, certificateChain: windows(args.certificateChain), caCertificate: windows(args.caCertificate) };
-        const { outputs } = await record(() => new BroughtCertificate("it", given));
+        const { outputs } = await record(() => new ProvidedCertificate("it", given));
         expect(outputs).toEqual({ certificateChain: leaf.certificate, privateKey: secret(leaf.privateKey), caCertificate: ca.certificate });
     });
 
     test("certificates stay readable when they come as secrets", async () => {
         const secrets = { certificateChain: pulumi.secret(args.certificateChain), privateKey: pulumi.secret(args.privateKey) };
         const given = { ...args, ...secrets };
-        const { outputs } = await record(() => new BroughtCertificate("it", given));
+        const { outputs } = await record(() => new ProvidedCertificate("it", given));
         expect(outputs).toMatchObject({ certificateChain: leaf.certificate, privateKey: secret(leaf.privateKey) });
     });
 
     test("refuses, in one error, all that does not fit, and shows no key", async () => {
         const other = issue({ name: "other", by: ca, names: ["DNS:other.example.com"] });
         const given = { ...args, certificateChain: other.certificate, caCertificate: leaf.certificate };
-        const attempt = record(() => new BroughtCertificate("it", given));
+        const attempt = record(() => new ProvidedCertificate("it", given));
         const error: Error = await attempt.then(accepted, reason => reason);
-        expect(error.message).toMatch(/^BroughtCertificate it: 3 values are wrong/);
+        expect(error.message).toMatch(/^ProvidedCertificate it: 3 values are wrong/);
         expect(error.message).toMatch(
             /- privateKey: expected the key of "other", found another ECDSA prime256v1 key\. Give .* made for\.$/m,
         );
@@ -160,14 +160,14 @@ describe("BroughtCertificate", () => {
     });
 
     test("refuses a private key in the place of the CA without showing it", async () => {
-        const attempt = record(() => new BroughtCertificate("it", { ...args, caCertificate: ca.privateKey }));
+        const attempt = record(() => new ProvidedCertificate("it", { ...args, caCertificate: ca.privateKey }));
         const error: Error = await attempt.then(accepted, reason => reason);
         expect(error.message).toMatch(/caCertificate: expected certificates only, block 1 is a private key\. Move it/);
         expect(error.message).not.toContain(ca.privateKey.split("\n")[1]);
     });
 
     test("refuses a private CA that is not given", async () => {
-        await expect(record(() => new BroughtCertificate("it", { ...args, caCertificate: undefined }))).rejects.toThrow(
+        await expect(record(() => new ProvidedCertificate("it", { ...args, caCertificate: undefined }))).rejects.toThrow(
             /certificateChain: expected a chain that ends below a publicly trusted CA, .*For a private CA give caCertificate/,
         );
     });
@@ -178,7 +178,7 @@ describe("BroughtCertificate", () => {
                 () => {
                     const later = new tls.PrivateKey("other", { algorithm: "ECDSA" }).publicKeyPem;
                     const secondCertificate = { certificateChain: later, privateKey: later };
-                    return new BroughtCertificate("it", {
+                    return new ProvidedCertificate("it", {
                         ...args,
                         privateKey: later,
                         caCertificate: later,
@@ -207,7 +207,7 @@ describe("BroughtCertificate", () => {
             privateKey: first.privateKey,
             secondCertificate: { certificateChain: second.certificate, privateKey: second.privateKey },
         };
-        await record(() => new BroughtCertificate("it", given));
+        await record(() => new ProvidedCertificate("it", given));
         const texts = warn.mock.calls.map(([text]) => text);
         warn.mockRestore();
         expect(texts).toEqual([
@@ -220,7 +220,7 @@ describe("BroughtCertificate", () => {
     test("refuses an expired certificate", async () => {
         const expired = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], days: -1 });
         const given = { ...args, certificateChain: expired.certificate, privateKey: expired.privateKey };
-        await expect(record(() => new BroughtCertificate("it", given))).rejects.toThrow(
+        await expect(record(() => new ProvidedCertificate("it", given))).rejects.toThrow(
             /certificate 1 "rancher.example.com" has expired on/,
         );
     });

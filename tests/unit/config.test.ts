@@ -3,7 +3,7 @@ import { readFileSync } from "fs";
 import { join } from "path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { broughtCertificateSchema } from "../../components/certificates/broughtCertificate";
+import { providedCertificateSchema } from "../../components/certificates/providedCertificate";
 import { privateCaSchema } from "../../components/certificates/privateCa";
 import { existingClusterSchema } from "../../components/cluster/existingCluster";
 import { rkeClusterSchema } from "../../components/cluster/schema";
@@ -517,7 +517,7 @@ describe("docs/configuration.md", () => {
                 .map(([key, required]) => [key.replace(/\.host$/, ".address"), required] as const),
             ...keysOf(rkeClusterSchema, "cluster.").filter(([key]) => key !== "cluster.sshPrivateKey"),
             ...keysOf(existingClusterSchema, "existingCluster."),
-            ...keysOf(broughtCertificateSchema, "certificate.").filter(([key]) => key !== "certificate.hostname"),
+            ...keysOf(providedCertificateSchema, "certificate.").filter(([key]) => key !== "certificate.hostname"),
             ...keysOf(certificateOnHostSchema, "certificateOnHost."),
             ...keysOf(privateCaSchema, "privateCa.").filter(([key]) => key !== "privateCa.hostname"),
             ...keysOf(rancherReleaseSchema, "rancher.").filter(

@@ -3,7 +3,7 @@ import * as fc from "fast-check";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { forHost, mostWorkerConnections, nginxConf, sysctls, upgradeGains } from "../../components/loadBalancer/nginxConf";
+import { forHost, maxWorkerConnections, nginxConf, sysctls, upgradeGains } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles, releaseOf } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { describeIssues } from "../../components/validation";
@@ -311,7 +311,7 @@ describe("lines marked for some versions of NGINX", () => {
                 "release",
                 "for_host",
                 text,
-                `most_connections=${mostWorkerConnections}; open_files() { echo ${files}; }; has_ipv6() { ${ipv6}; }; nginx_version() { echo ${version}; }`,
+                `max_connections=${maxWorkerConnections}; open_files() { echo ${files}; }; has_ipv6() { ${ipv6}; }; nginx_version() { echo ${version}; }`,
             );
         for (const version of [...versions, "1.9.15", "1.25.0", "1.25.10", "2.0.0"]) {
             for (const text of [marked, nginxConf(settings(), "release")]) {
@@ -371,7 +371,7 @@ test("a package that was there and is only renewed is not taken for ours", () =>
 });
 
 test("the host's program is clean for shellcheck", () => {
-    const program = ["host", "packages", "original", "certificate", "release", "drift", "verbs"].map(name =>
+    const program = ["lib", "packages", "adoption", "certificate", "release", "drift", "main"].map(name =>
         readFileSync(join(scripts, `${name}.sh`), "utf8"),
     );
     const { stdout, error } = spawnSync("shellcheck", ["--shell=sh", "-"], { input: program.join("\n"), encoding: "utf8" });

@@ -11,15 +11,15 @@ const { onEach, preflight, withAgentFor } = require("./nodes");
 const started = Date.now();
 
 /** The command provider hands all that one run says to the next in one environment string, of which Linux allows 128 KiB. */
-const mostBytes = 45_000;
-const mostOfAnError = 15_000;
+const maxBytes = 45_000;
+const maxErrorBytes = 15_000;
 let bytesSaid = 0;
 
 function say(text) {
-    if (bytesSaid > mostBytes) return;
+    if (bytesSaid > maxBytes) return;
     const line = `[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`;
     bytesSaid += Buffer.byteLength(line);
-    process.stderr.write(bytesSaid > mostBytes ? "What is said from here on is not shown, apart from the end\n" : line);
+    process.stderr.write(bytesSaid > maxBytes ? "What is said from here on is not shown, apart from the end\n" : line);
 }
 
 /** Returns the beginning of a text and its end. */
@@ -99,11 +99,11 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         // Notices that nobody listens any more, because Pulumi was killed: the write fails, this process ends, and RKE with it.
         let quiet;
         const busy = () => {
-            if (bytesSaid > mostBytes) process.stderr.write(".");
+            if (bytesSaid > maxBytes) process.stderr.write(".");
             else say(`rke: busy: ${last}`);
             wait();
         };
-        // Rarer after two minutes, because of mostBytes.
+        // Rarer after two minutes, because of maxBytes.
         const wait = () => {
             clearTimeout(quiet);
             quiet = setTimeout(busy, Date.now() - started < 120_000 ? 5_000 : 60_000);
@@ -374,7 +374,7 @@ function main(input) {
     process.exitCode = 1;
     work(input).then(
         () => (process.exitCode = 0),
-        error => process.stderr.write(`${bounded(error.message, mostOfAnError)}\n`),
+        error => process.stderr.write(`${bounded(error.message, maxErrorBytes)}\n`),
     );
 }
 

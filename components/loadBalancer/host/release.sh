@@ -24,7 +24,7 @@ units() {
 # Finishes nginx.conf for this host. Lines that end in `# nginx >= V` or `# nginx < V` are for some versions only.
 for_host() {
     connections=$(($(open_files) - 256))
-    [ "$connections" -le "$most_connections" ] || connections=$most_connections
+    [ "$connections" -le "$max_connections" ] || connections=$max_connections
     sed "$(has_ipv6 || echo '/^ *listen \[::\]/d;') s/@connections@/$connections/; s/@open_files@/$((connections + 256))/" | awk -v have="$(nginx_version)" '
         function number(version, parts) {
             split(version, parts, ".")

@@ -8,8 +8,8 @@ const { probeText } = require("../../remote/runner/probe");
 
 // A look in a preview must not take long.
 const answerSeconds = process.argv[2] === "probe" ? 3 : 10;
-const mostHops = 5;
-const mostRefusals = 5;
+const maxHops = 5;
+const maxRefusals = 5;
 
 /** What a check throws when the answer is wrong: what was expected, what came, and what to do. */
 class Unexpected extends Error {
@@ -102,7 +102,7 @@ async function followRedirects(site, path) {
         if (!next.startsWith(`https://${site.hostname}/`)) {
             throw new Unexpected(`${path} to lead to https://${site.hostname}/`, `a redirect to ${oneLine(next)}`, forwardedAdvice);
         }
-        if (seen.includes(next) || seen.length > mostHops) {
+        if (seen.includes(next) || seen.length > maxHops) {
             throw new Unexpected(
                 `${path} to lead to a page`,
                 `a redirect loop (${[...seen, next].map(oneLine).join(" → ")})`,
@@ -122,7 +122,7 @@ async function logIn(site) {
     if ([401, 403, 404].includes(answer.status)) {
         // A Rancher that has just started may not have made its administrator yet.
         site.refusals += 1;
-        if (site.refusals >= mostRefusals)
+        if (site.refusals >= maxRefusals)
             throw new LeftOut(`it needs a login, and the bootstrap password is refused (${answer.status}): it was changed since`);
         throw new Unexpected("the login to be accepted", answer.status, "Rancher may still be starting");
     }

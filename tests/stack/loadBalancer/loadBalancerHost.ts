@@ -8,7 +8,7 @@ import { findingOf, parseProbe, Probe } from "../../../components/remote/probe";
 import { nodeProgram } from "../../../components/remote/programs";
 import { Vrrp } from "../../../components/loadBalancer/keepalivedConf";
 import { hostScript, probeScript } from "../../../components/loadBalancer/program";
-import { NginxSettings, nginxSettingsSchema, Place } from "../../../components/loadBalancer/schema";
+import { NginxSettings, nginxSettingsSchema, HostsSettings } from "../../../components/loadBalancer/schema";
 import { LabHost } from "../../../lab/host";
 import { HostName } from "../../../lab/inventory";
 import { Lab } from "../../../lab/lab";
@@ -172,7 +172,7 @@ export class LoadBalancerHost {
     }
 
     /** Runs the probe, for a place that differs in this. It gives SSH 5 s; on a busy machine it is run again. */
-    async probed(place: Partial<Place> = {}, owner = this.owner): Promise<Probe> {
+    async probed(place: Partial<HostsSettings> = {}, owner = this.owner): Promise<Probe> {
         let found: Probe | undefined;
         await until("a probe that reaches the host", 240, async () => {
             found = await this.probeOnce({}, owner, place);
@@ -182,7 +182,7 @@ export class LoadBalancerHost {
     }
 
     /** Runs the probe once, over a connection that differs in this. */
-    async probeOnce(changes: Partial<HostConnection> = {}, owner = this.owner, place: Partial<Place> = {}): Promise<Probe> {
+    async probeOnce(changes: Partial<HostConnection> = {}, owner = this.owner, place: Partial<HostsSettings> = {}): Promise<Probe> {
         const entry = join(__dirname, "..", "..", "..", "components", "remote", "runner", "probeHost.js");
         const input = nodeProgram(entry, {
             host: { ...this.connection, ...changes },

@@ -14,7 +14,7 @@ import {
 } from "./serverCertificate";
 
 /** The files of a certificate that somebody else issued. */
-export interface CertificateFilesArgs {
+export interface ProvidedCertificateSettingsArgs {
     /**
      * PEM: the server's certificate, then its intermediate certificates, each signed by the next. A root at the end is left out of
      * what is sent. Refused when it does not cover `hostname`, is not valid today, or is in another order.
@@ -31,12 +31,12 @@ export interface CertificateFilesArgs {
     secondCertificate?: pulumi.Input<CertificateArgs>;
 }
 
-export interface BroughtCertificateArgs extends CertificateFilesArgs {
+export interface ProvidedCertificateArgs extends ProvidedCertificateSettingsArgs {
     /** DNS name of Rancher; the certificate must cover it. */
     hostname: pulumi.Input<string>;
 }
 
-export const broughtCertificateSchema = z
+export const providedCertificateSchema = z
     .strictObject({
         hostname: dnsNameSchema,
         certificateChain: z.string(),
@@ -58,7 +58,7 @@ export const broughtCertificateSchema = z
  * A certificate that somebody else issued, checked in every preview. Warns 30 days before a certificate of a chain ends, and a year before
  * the CA ends.
  */
-export class BroughtCertificate extends pulumi.ComponentResource implements ServerCertificate {
+export class ProvidedCertificate extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM as a server sends it. */
     readonly certificateChain: pulumi.Output<string>;
     /** PEM: the private key. Secret. */
@@ -68,9 +68,9 @@ export class BroughtCertificate extends pulumi.ComponentResource implements Serv
     /** PEM: the private CA. Empty when the CA is publicly trusted. */
     readonly caCertificate: pulumi.Output<string>;
 
-    constructor(name: string, args: BroughtCertificateArgs, opts?: pulumi.ComponentResourceOptions) {
-        super("pulumi-rancher-ha:index:BroughtCertificate", name, {}, opts);
-        const files = validated(this, `BroughtCertificate ${name}`, broughtCertificateSchema, args);
+    constructor(name: string, args: ProvidedCertificateArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("pulumi-rancher-ha:index:ProvidedCertificate", name, {}, opts);
+        const files = validated(this, `ProvidedCertificate ${name}`, providedCertificateSchema, args);
         // Certificates are public, even when they come in one secret together with the key: a reader of a preview wants to see them.
         this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain, secondCertificate, caCertificate = "" }) => {
             this.warnOfEnds("certificateChain", endings(withoutRoot(certificateChain), warnDays));

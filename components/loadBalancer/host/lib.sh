@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # The load balancer host, as root on Debian or Ubuntu: what the other files of this folder share. They become one program.
 # Variables from outside: release, files (names) with their contents (file_…), certificates (pairs of certificate and key as
-# NGINX finds them), hostname, status_port, most_connections, take_over, own_address, virtual_ip, takeover_seconds, owner (the
+# NGINX finds them), hostname, status_port, max_connections, take_over, own_address, virtual_ip, takeover_seconds, owner (the
 # resource to which the host belongs).
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
