@@ -5,9 +5,17 @@ export { Certificate, CertificateArgs, ServerCertificate } from "./certificates/
 export { Distribution } from "./cluster/compatibility";
 export { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
 export { KubernetesCluster } from "./cluster/kubernetesCluster";
-export { RkeCluster, RkeClusterArgs, RkeEtcdBackupArgs, RkeNetworkArgs, RkeNodeArgs, RkeTaintArgs } from "./cluster/rkeCluster";
+export {
+    RkeCluster,
+    RkeClusterArgs,
+    RkeClusterSettingsArgs,
+    RkeEtcdBackupArgs,
+    RkeNetworkArgs,
+    RkeNodeArgs,
+    RkeTaintArgs,
+} from "./cluster/rkeCluster";
 export { NetworkPlugin, NodeRole, TaintEffect } from "./cluster/schema";
-export { HostConnectionArgs } from "./remote/connection";
+export { HostArgs, SshArgs } from "./remote/connection";
 export { DriftMode } from "./remote/drift";
 export {
     CertificatePathsArgs,

@@ -1,22 +1,21 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
 import { ProvidedCertificate, ProvidedCertificateSettingsArgs } from "./certificates/providedCertificate";
 import { normalizePem } from "./certificates/pem";
 import { PrivateCa, PrivateCaSettingsArgs } from "./certificates/privateCa";
 import { ServerCertificate } from "./certificates/serverCertificate";
 import { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
 import { KubernetesCluster } from "./cluster/kubernetesCluster";
-import { RkeCluster, RkeClusterArgs } from "./cluster/rkeCluster";
-import { NodeRole } from "./cluster/schema";
-import { DriftMode } from "./remote/drift";
+import { RkeCluster, RkeClusterSettingsArgs } from "./cluster/rkeCluster";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { ownerAnnotation, stackName } from "./owner";
 import { CaSecret } from "./rancher/caSecret";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { LiveCheck } from "./rancher/schema";
 import { Verification } from "./rancher/verification";
-import { describeIssues, refuseOutputs, Refusal } from "./validation";
+import { SshArgs } from "./remote/connection";
+import { rancherHaSchema } from "./schema";
+import { refuseLiterals, refuseOutputs } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface CertificateOnHostArgs extends CertificatePathsArgs {
@@ -27,10 +26,12 @@ export interface CertificateOnHostArgs extends CertificatePathsArgs {
 export interface RancherHaArgs {
     /** DNS name of Rancher. It must lead to the load balancer, and cannot be changed later: agents keep it. */
     hostname: pulumi.Input<string>;
+    /** How hosts and nodes are reached over SSH, as far as they do not say so themselves. */
+    ssh?: pulumi.Input<SshArgs>;
     /** The load balancer. */
     loadBalancer: LoadBalancerSettingsArgs;
     /** A cluster to build with RKE. Either this or `existingCluster`. */
-    cluster?: RkeClusterArgs;
+    cluster?: RkeClusterSettingsArgs;
     /** A cluster that is there already. */
     existingCluster?: ExistingClusterArgs;
     /** A certificate that somebody else issued. Default: a CA of the stack's own. */
@@ -41,42 +42,9 @@ export interface RancherHaArgs {
     privateCa?: PrivateCaSettingsArgs;
     /** Rancher itself. */
     rancher: RancherSettingsArgs;
-    /** What to do about a load balancer host changed behind Pulumi's back. Default enforce. */
-    drift?: DriftMode;
     /** What to do when Rancher does not answer through the load balancer although nothing was changed: `off`, `warn` or `fail`. Default warn. */
     liveCheck?: LiveCheck;
 }
-
-// What is of a wrong type, or comes out of another resource, is left to the component that it belongs to.
-const text = z.string().optional().catch(undefined);
-const group = <S extends z.ZodRawShape>(shape: S) => z.looseObject(shape).optional().catch(undefined);
-const list = <S extends z.ZodType>(schema: S) => z.array(schema).catch([]);
-const addressesSchema = z.looseObject({
-    loadBalancer: group({ hosts: list(group({ host: text })), virtualIp: group({ address: text }) }),
-    cluster: group({ nodes: list(group({ address: text, internalAddress: text, roles: list(text) })) }),
-    existingCluster: group({ ingressAddresses: list(text) }),
-});
-
-/** What holds between the load balancer and the cluster. */
-export const rancherHaSchema = z.looseObject({}).superRefine((args, context) => {
-    const { loadBalancer, cluster, existingCluster } = addressesSchema.parse(args);
-    const nodes = cluster?.nodes ?? [];
-    const existing = existingCluster?.ingressAddresses ?? [];
-    const isOneOf = (some: typeof nodes, address?: string) =>
-        address !== undefined && [...some.flatMap(node => [node?.address, node?.internalAddress]), ...existing].includes(address);
-    const refuse = (path: (string | number)[], message: string) =>
-        context.addIssue({ code: "custom", path: ["loadBalancer", ...path], message });
-    if (isOneOf(nodes, loadBalancer?.virtualIp?.address))
-        refuse(["virtualIp", "address"], "expected an address that nothing else uses, not that of a node");
-    const workers = nodes.filter(node => node?.roles.includes(NodeRole.Worker));
-    loadBalancer?.hosts.forEach((each, index) => {
-        if (isOneOf(workers, each?.host))
-            refuse(
-                ["hosts", index, "host"],
-                "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443",
-            );
-    });
-});
 
 /**
  * Rancher, highly available behind a layer-7 NGINX that ends TLS: cluster, load balancer, certificate, CA secret, Helm release,
@@ -101,14 +69,9 @@ export class RancherHa extends pulumi.ComponentResource {
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
         const child = { parent: this };
-        const { hostname, ...groups } = args;
+        const { hostname, ssh, ...groups } = args;
         refuseOutputs(this, `RancherHa ${name}`, groups);
-        const issues = rancherHaSchema.safeParse({
-            loadBalancer: args.loadBalancer,
-            cluster: args.cluster,
-            existingCluster: args.existingCluster,
-        }).error?.issues;
-        if (issues) throw new Refusal(`RancherHa ${name}: ${describeIssues(issues, args)}`, this);
+        refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
 
         const cluster = this.cluster(name, args);
         const certificate = this.certificate(name, args);
@@ -117,6 +80,7 @@ export class RancherHa extends pulumi.ComponentResource {
             `${name}-lb`,
             {
                 ...args.loadBalancer,
+                ssh,
                 hostname,
                 upstreams: cluster.ingressAddresses,
                 certificateChain: certificate?.certificateChain,
@@ -126,7 +90,6 @@ export class RancherHa extends pulumi.ComponentResource {
                     certificateChain: args.certificateOnHost.certificateChain,
                     privateKey: args.certificateOnHost.privateKey,
                 },
-                drift: args.drift,
             },
             child,
         );
@@ -200,23 +163,14 @@ export class RancherHa extends pulumi.ComponentResource {
 
     private certificate(name: string, args: RancherHaArgs): ServerCertificate | undefined {
         const { hostname, certificate, certificateOnHost, privateCa } = args;
-        const given = Object.entries({ certificate, certificateOnHost, privateCa }).filter(([, value]) => value !== undefined);
-        if (given.length > 1) {
-            const names = given.map(([key]) => key).join(" and ");
-            throw new Refusal(`RancherHa ${name}: expected one of certificate, certificateOnHost, privateCa, found ${names}`, this);
-        }
         if (certificateOnHost) return undefined;
         if (certificate) return new ProvidedCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
         const deletionProtection = privateCa?.deletionProtection ?? args.rancher.deletionProtection;
         return new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
     }
 
-    private cluster(name: string, args: RancherHaArgs): KubernetesCluster {
-        if (args.cluster && !args.existingCluster) return new RkeCluster(`${name}-cluster`, args.cluster, { parent: this });
-        if (args.existingCluster && !args.cluster) return new ExistingCluster(`${name}-cluster`, args.existingCluster, { parent: this });
-        throw new Refusal(
-            `RancherHa ${name}: cluster, existingCluster: expected exactly one of them, found ${args.cluster ? "both" : "neither"}`,
-            this,
-        );
+    private cluster(name: string, { ssh, cluster, existingCluster }: RancherHaArgs): KubernetesCluster {
+        if (cluster) return new RkeCluster(`${name}-cluster`, { ...cluster, ssh }, { parent: this });
+        return new ExistingCluster(`${name}-cluster`, existingCluster!, { parent: this });
     }
 }

@@ -24,10 +24,7 @@ export function validated<S extends z.ZodType>(
     schema: S,
     args: unknown,
 ): pulumi.Output<z.output<S>> {
-    const refusal = (issues: z.core.$ZodIssue[], value: unknown, secret?: (path: PropertyKey[]) => boolean) =>
-        new Refusal(`${what}: ${describeIssues(issues, value, secret)}`, component);
-    const literal = schema.safeParse(args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
-    if (literal.length > 0) throw refusal(literal, args);
+    refuseLiterals(component, what, schema, args);
     return (pulumi.output(args) as pulumi.Output<unknown>).apply(async value => {
         const { success, data, error } = schema.safeParse(value);
         if (success) return data;
@@ -36,8 +33,14 @@ export function validated<S extends z.ZodType>(
             const output = outputOn(args, path);
             if (output && (await pulumi.isSecret(output))) secrets.push(path);
         }
-        throw refusal(error.issues, value, path => secrets.includes(path));
+        throw new Refusal(`${what}: ${describeIssues(error.issues, value, path => secrets.includes(path))}`, component);
     });
+}
+
+/** Refuses arguments of which a value that is known at once is wrong. What comes out of other resources is left to its component. */
+export function refuseLiterals(component: pulumi.Resource, what: string, schema: z.ZodType, args: unknown): void {
+    const issues = schema.safeParse(args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
+    if (issues.length > 0) throw new Refusal(`${what}: ${describeIssues(issues, args)}`, component);
 }
 
 /**
@@ -72,18 +75,33 @@ export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, secret
     return lines.length === 1 ? lines[0] : `${lines.length} values are wrong\n${lines.map(line => `  - ${line}`).join("\n")}`;
 }
 
+interface LineOptions {
+    /** Stands before each path. */
+    prefix?: string;
+    /** Whether a value is not to be shown. */
+    secret?: (path: PropertyKey[]) => boolean;
+    /** What the user wrote in place of a path. */
+    writtenAs?: Map<string, string>;
+}
+
 /** One line for each wrong value: its path, what is allowed, and what was found unless that is a secret. */
 export function issueLines(
     issues: z.core.$ZodIssue[],
     root: unknown,
-    { prefix = "", secret = () => false }: { prefix?: string; secret?: (path: PropertyKey[]) => boolean } = {},
+    { prefix = "", secret = () => false, writtenAs = new Map() }: LineOptions = {},
 ): string[] {
-    return issues.flatMap(issue => {
+    const pathOf = (path: PropertyKey[]) => {
+        const text = pathText(path);
+        return `${prefix}${writtenAs.get(text) ?? text}` || "(all)";
+    };
+    const lines = issues.flatMap(issue => {
         if (issue.code === "unrecognized_keys")
-            return issue.keys.map(key => `${pathText([...issue.path, key], prefix)}: no such key. Remove it or correct its spelling`);
+            return issue.keys.map(key => `${pathOf([...issue.path, key])}: no such key. Remove it or correct its spelling`);
         const what = secret(issue.path) ? "a value that is not shown" : found(valueAt(root, issue.path), issue);
-        return [`${pathText(issue.path, prefix)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${what}`}`];
+        return [`${pathOf(issue.path)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${what}`}`];
     });
+    // Two groups can lack the same value.
+    return [...new Set(lines)];
 }
 
 function allowed(issue: z.core.$ZodIssue): string {
@@ -108,12 +126,13 @@ function found(value: unknown, issue: z.core.$ZodIssue): string {
     return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }
 
-function pathText(path: PropertyKey[], prefix: string): string {
+function pathText(path: PropertyKey[]): string {
     const text = path.map(part => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
-    return prefix + (prefix === "" || /[.:]$/.test(prefix) ? text.replace(/^\./, "") : text) || "(all)";
+    return text.replace(/^\./, "");
 }
 
-function valueAt(root: unknown, path: PropertyKey[]): unknown {
+/** Returns the value at a path, undefined where there is none. */
+export function valueAt(root: unknown, path: PropertyKey[]): unknown {
     return path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], root);
 }
 

@@ -77,10 +77,7 @@ export interface ConfigKey {
 }
 
 /** Where configuration is not the argument itself: interfaces it has instead. */
-const replaced: Record<string, string> = { HostConnectionArgs: "LoadBalancerHostConfig" };
-
-/** Arguments that configuration fills itself. */
-const filled = new Set(["cluster.sshPrivateKey"]);
+const replaced: Record<string, string> = { SshArgs: "SshConfig" };
 
 /** Interfaces that are not unfolded. */
 const folded: Record<string, string> = {
@@ -95,12 +92,13 @@ export function configKeys(): ConfigKey[] {
         const declaration = interfaces.get(name)!;
         const bases = (declaration.heritageClauses ?? []).flatMap(({ types }) => types);
         const inherited = bases.flatMap(type => membersOf(type.expression.getText()));
-        return [...inherited, ...declaration.members.filter(ts.isPropertySignature)];
+        const own = declaration.members.filter(ts.isPropertySignature);
+        const isReplaced = (member: ts.PropertySignature) => own.some(({ name }) => name.getText() === member.name.getText());
+        return [...inherited.filter(member => !isReplaced(member)), ...own];
     };
     const keysOf = (name: string, prefix: string): ConfigKey[] =>
         membersOf(name).flatMap(member => {
             const path = prefix + member.name.getText();
-            if (filled.has(path)) return [];
             const { type, list } = unwrapped(member.type!);
             const below = interfaces.has(type) && !folded[type] ? keysOf(replaced[type] ?? type, `${path}${list ? "[]" : ""}.`) : [];
             const isSaid = choices.get(type)?.every(value => docOf(member).includes(value));
@@ -115,14 +113,7 @@ export function configKeys(): ConfigKey[] {
             return [{ path, required: !member.questionToken, meaning }, ...below];
         });
 
-    const ssh = { path: "ssh", required: true, meaning: docOf(interfaces.get("SshConfig")!) };
-    const keys = keysOf("RancherHaArgs", "").map(key =>
-        // Configuration can take it from a file.
-        key.path === "cluster.nodes[].hostKey"
-            ? { ...key, required: false, meaning: `${key.meaning} Default: from \`ssh.knownHostsFile\`.` }
-            : key,
-    );
-    return [keys[0], ssh, ...keysOf("SshConfig", "ssh."), ...keys.slice(1)];
+    return keysOf("RancherHaArgs", "");
 }
 
 /** The page: the single keys first, then a section for each group, with its example. */

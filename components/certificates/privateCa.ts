@@ -59,22 +59,23 @@ const hours = z.number().int().min(1);
 const knownHours = z.number().catch(NaN);
 const lifetimesSchema = z.object({ caValidityHours: knownHours, certificateValidityHours: knownHours, renewBeforeHours: knownHours });
 
-export const privateCaSchema = z
-    .strictObject({
-        hostname: dnsNameSchema,
-        dnsNames: z.array(dnsNameSchema).default([]),
-        ipAddresses: z.array(ipAddressSchema).default([]),
-        algorithm: z.enum(KeyAlgorithm).default(KeyAlgorithm.Ecdsa),
-        commonName: label.default("Rancher CA"),
-        organization: label.default("Rancher"),
-        caValidityHours: hours.default(87600),
-        certificateValidityHours: hours
-            .max(9504, "expected at most 9504 hours (396 days): some clients refuse certificates that live longer")
-            .default(8760),
-        renewBeforeHours: hours.default(720),
-        deletionProtection: z.boolean().default(true),
-    })
-    .superRefine((ca, context) => {
+const settingsSchema = z.strictObject({
+    dnsNames: z.array(dnsNameSchema).default([]),
+    ipAddresses: z.array(ipAddressSchema).default([]),
+    algorithm: z.enum(KeyAlgorithm).default(KeyAlgorithm.Ecdsa),
+    commonName: label.default("Rancher CA"),
+    organization: label.default("Rancher"),
+    caValidityHours: hours.default(87600),
+    certificateValidityHours: hours
+        .max(9504, "expected at most 9504 hours (396 days): some clients refuse certificates that live longer")
+        .default(8760),
+    renewBeforeHours: hours.default(720),
+    deletionProtection: z.boolean().default(true),
+});
+
+/** Adds what holds between the lifetimes. */
+function withLifetimeRules<S extends z.ZodType>(schema: S): S {
+    return schema.superRefine((ca, context) => {
         const { caValidityHours, certificateValidityHours, renewBeforeHours } = lifetimesSchema.parse(ca);
         const problem = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
         if (renewBeforeHours >= certificateValidityHours) {
@@ -90,6 +91,12 @@ export const privateCaSchema = z
             );
         }
     }, whenKnown(lifetimesSchema));
+}
+
+/** The part that a user decides. */
+export const privateCaSettingsSchema = withLifetimeRules(settingsSchema);
+
+export const privateCaSchema = withLifetimeRules(settingsSchema.extend({ hostname: dnsNameSchema }));
 
 /**
  * A CA of the stack's own, and a server certificate signed by it.

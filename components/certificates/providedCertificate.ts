@@ -36,23 +36,28 @@ export interface ProvidedCertificateArgs extends ProvidedCertificateSettingsArgs
     hostname: pulumi.Input<string>;
 }
 
+/** The part that a user decides; the rule below needs the name of Rancher. */
+export const providedCertificateSettingsSchema = z.strictObject({
+    certificateChain: z.string(),
+    privateKey: z.string(),
+    caCertificate: z.string().optional(),
+    secondCertificate: z.strictObject({ certificateChain: z.string(), privateKey: z.string() }).optional(),
+});
+
+/** Reports files that do not fit together or do not cover `hostname`. `at` is the path of the certificate. */
+export function reportFiles(files: Record<string, unknown>, context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
+    const known = knownFilesSchema.parse(files);
+    const second = knownFilesSchema.safeParse(files.secondCertificate).data;
+    if (second) reportSecondCertificate(known, second, context, at);
+    const problems = checkServerCertificate(known);
+    if (problems.length === 0 && known.certificateChain !== undefined && files.caCertificate === undefined)
+        problems.push(...checkPublicTrust(known.certificateChain));
+    reportProblems(problems, context, at);
+}
+
 export const providedCertificateSchema = z
-    .strictObject({
-        hostname: dnsNameSchema,
-        certificateChain: z.string(),
-        privateKey: z.string(),
-        caCertificate: z.string().optional(),
-        secondCertificate: z.strictObject({ certificateChain: z.string(), privateKey: z.string() }).optional(),
-    })
-    .superRefine((files, context) => {
-        const known = knownFilesSchema.parse(files);
-        const second = knownFilesSchema.safeParse(files.secondCertificate).data;
-        if (second) reportSecondCertificate(known, second, context);
-        const problems = checkServerCertificate(known);
-        if (problems.length === 0 && known.certificateChain !== undefined && files.caCertificate === undefined)
-            problems.push(...checkPublicTrust(known.certificateChain));
-        reportProblems(problems, context);
-    }, whenKnown(knownFilesSchema));
+    .strictObject({ ...providedCertificateSettingsSchema.shape, hostname: dnsNameSchema })
+    .superRefine((files, context) => reportFiles(files, context), whenKnown(knownFilesSchema));
 
 /**
  * A certificate that somebody else issued, checked in every preview. Warns 30 days before a certificate of a chain ends, and a year before

@@ -41,10 +41,10 @@ export const knownFilesSchema = z.object({
 });
 
 /** Reports problems of the form `field: sentence.` at their fields. */
-export function reportProblems(problems: string[], context: z.core.$RefinementCtx, under: string[] = []): void {
+export function reportProblems(problems: string[], context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
     for (const problem of problems) {
         const [, field, message] = /^(\w+): ([\s\S]*)$/.exec(problem) ?? [];
-        context.addIssue({ code: "custom", path: [...under, field], message });
+        context.addIssue({ code: "custom", path: [...at, field], message });
     }
 }
 
@@ -53,15 +53,16 @@ export function reportSecondCertificate(
     first: ServerCertificateFiles,
     second: ServerCertificateFiles,
     context: z.core.$RefinementCtx,
+    at: PropertyKey[] = [],
 ): void {
     const { hostname, caCertificate } = first;
     const problems = checkServerCertificate({ ...second, hostname, caCertificate });
-    reportProblems(problems, context, ["secondCertificate"]);
+    reportProblems(problems, context, [...at, "secondCertificate"]);
     if (problems.length > 0) return;
     const [one, other] = [first, second].map(({ certificateChain }) => keyType(certificateChain));
     if (one && one === other) {
         const message = `expected a key of another type than the first certificate's, found ${other} in both.`;
-        context.addIssue({ code: "custom", path: ["secondCertificate", "privateKey"], message });
+        context.addIssue({ code: "custom", path: [...at, "secondCertificate", "privateKey"], message });
     }
 }
 

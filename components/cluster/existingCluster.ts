@@ -1,20 +1,27 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { ipAddressSchema } from "../remote/connection";
+import { observe } from "../remote/commands";
+import { parseProbe } from "../remote/probe";
+import { needsAttention } from "../attention";
 import { validated } from "../validation";
 import { Distribution } from "./compatibility";
-import { readYaml } from "./kubeconfig";
+import { apiAccess, readYaml, serverOf } from "./kubeconfig";
 import { KubernetesCluster } from "./kubernetesCluster";
+import { versionProgram } from "./program";
 
 export interface ExistingClusterArgs {
     /** Kubeconfig of an administrator of the cluster, as YAML text. Kept as a secret. */
     kubeconfig: pulumi.Input<string>;
     /** IP addresses of the nodes where the ingress controller listens on port 80, at least one. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
-    /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. */
-    apiEndpoint: pulumi.Input<string>;
-    /** Kubernetes version, for example `v1.31.4`. Decides which Rancher versions are accepted. */
-    kubernetesVersion: pulumi.Input<string>;
+    /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. Default: that of the kubeconfig. */
+    apiEndpoint?: pulumi.Input<string>;
+    /**
+     * Kubernetes version, for example `v1.31.4`. It decides which Rancher versions are accepted. Default: the API server is asked in
+     * every preview.
+     */
+    kubernetesVersion?: pulumi.Input<string>;
 }
 
 export const existingClusterSchema = z.strictObject({
@@ -25,8 +32,11 @@ export const existingClusterSchema = z.strictObject({
             "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
         ),
     ingressAddresses: z.array(ipAddressSchema).min(1, "expected at least one address"),
-    apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }),
-    kubernetesVersion: z.string().regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.31.4"),
+    apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }).optional(),
+    kubernetesVersion: z
+        .string()
+        .regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.31.4")
+        .optional(),
 });
 
 /**
@@ -45,13 +55,32 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
         const cluster = validated(this, `ExistingCluster ${name}`, existingClusterSchema, args);
         this.kubeconfig = pulumi.secret(cluster.kubeconfig);
         this.ingressAddresses = pulumi.unsecret(cluster.ingressAddresses);
-        this.apiEndpoint = pulumi.unsecret(cluster.apiEndpoint);
-        this.kubernetesVersion = pulumi.unsecret(cluster.kubernetesVersion);
+        this.apiEndpoint = pulumi.unsecret(cluster).apply(({ apiEndpoint, kubeconfig }) => apiEndpoint ?? serverOf(kubeconfig));
+        this.kubernetesVersion =
+            args.kubernetesVersion === undefined
+                ? this.askedVersion(name, this.kubeconfig)
+                : pulumi.unsecret(cluster).apply(({ kubernetesVersion }) => kubernetesVersion!);
         this.registerOutputs({
             kubeconfig: this.kubeconfig,
             ingressAddresses: this.ingressAddresses,
             apiEndpoint: this.apiEndpoint,
             kubernetesVersion: this.kubernetesVersion,
+        });
+    }
+
+    /** Asks the API server. What it does not say is empty, and nothing is checked against it then. */
+    private askedVersion(name: string, kubeconfig: pulumi.Output<string>): pulumi.Output<string> {
+        const what = `ExistingCluster ${name}`;
+        const found = kubeconfig.apply(text => {
+            const access = apiAccess(text);
+            const noAccess = parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend");
+            return access ? observe(versionProgram(access), what, this) : pulumi.output(noAccess);
+        });
+        return pulumi.unsecret(found).apply(({ facts, reason }) => {
+            if (facts.kubernetes !== undefined) return facts.kubernetes;
+            const problem = `the Kubernetes version is not known (${reason}): nothing checks that Rancher supports it`;
+            needsAttention(`${what}: ${problem}`, this);
+            return "";
         });
     }
 }

@@ -19,23 +19,32 @@ export function readYaml(text: string): any {
     }
 }
 
+/** Returns the URL of the API server in the current context of a kubeconfig. Empty when it names none. */
+export function serverOf(kubeconfig: string): string {
+    return current(kubeconfig).cluster?.server?.replace(/\/+$/, "") ?? "";
+}
+
 /** What a kubeconfig says of that; undefined when it names files or commands that only its owner has. */
 export function apiAccess(kubeconfig: string): ApiAccess | undefined {
-    const known = readYaml(kubeconfig) ?? {};
-    const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
-    const context = named("contexts", known["current-context"])?.context;
-    const cluster = named("clusters", context?.cluster)?.cluster;
-    const user = named("users", context?.user)?.user;
+    const { cluster, user } = current(kubeconfig);
     const { "client-certificate-data": certificate, "client-key-data": key, token } = user ?? {};
     if (!cluster?.server || !((certificate && key) || token)) return undefined;
     const text = (base64?: string) => base64 && Buffer.from(base64, "base64").toString("utf8");
     return {
-        endpoint: cluster.server.replace(/\/+$/, ""),
+        endpoint: serverOf(kubeconfig),
         ca: text(cluster["certificate-authority-data"]),
         certificate: text(certificate),
         key: text(key),
         token,
     };
+}
+
+/** Returns the cluster and the user of the current context. */
+function current(kubeconfig: string): { cluster?: any; user?: any } {
+    const known = readYaml(kubeconfig) ?? {};
+    const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
+    const context = named("contexts", known["current-context"])?.context;
+    return { cluster: named("clusters", context?.cluster)?.cluster, user: named("users", context?.user)?.user };
 }
 
 /**

@@ -3,6 +3,7 @@ import { HostConnection } from "../remote/connection";
 import { nodeProgram, shellProgram } from "../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker, rkeVersion } from "./compatibility";
+import { ApiAccess } from "./kubeconfig";
 import { hasRole, nodeName, NodeRole, RkeClusterSettings } from "./schema";
 import { RkeState } from "./state";
 
@@ -58,11 +59,11 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState) {
         nodes: cluster.nodes.map(node => ({
             name: nodeName(node),
             connection: {
-                host: node.address,
+                address: node.address,
                 port: node.port,
                 user: node.user,
                 hostKey: node.hostKey,
-                privateKey: cluster.sshPrivateKey,
+                privateKey: node.privateKey,
             } satisfies HostConnection,
         })),
         preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
@@ -95,4 +96,9 @@ export function probeProgram(cluster: RkeClusterSettings, state: RkeState | unde
         key: admin?.keyPEM,
         fitness: looksAtNewNodes ? fitness(cluster, state) : undefined,
     });
+}
+
+/** The program that asks a cluster for its version. */
+export function versionProgram(access: ApiAccess): string {
+    return nodeProgram(join(__dirname, "runner", "apiVersion.js"), { access });
 }

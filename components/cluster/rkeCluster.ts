@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "crypto";
 import { observe, runnerProgram } from "../remote/commands";
+import { HostArgs, SshArgs } from "../remote/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { secretAs } from "../secrecy";
 import { ifKnown, refuseOutputs, validated } from "../validation";
@@ -23,19 +24,23 @@ export interface RkeTaintArgs {
 }
 
 /** One node of the cluster. Its `address` is its identity for RKE: changing it removes one node and adds another. */
-export interface RkeNodeArgs {
+export interface RkeNodeArgs extends HostArgs {
     /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes; the machine that runs Pulumi reaches it. */
     address: pulumi.Input<string>;
     /** Address for traffic between nodes and from the load balancer. Default `address`. That of a worker must be an IP address. */
     internalAddress?: pulumi.Input<string>;
     /** Name of the node in Kubernetes, a lower-case DNS name. Default `address`. Changing it makes a new Kubernetes node. */
     hostname?: pulumi.Input<string>;
-    /** TCP port of sshd. Default 22. */
-    port?: pulumi.Input<number>;
-    /** User that logs in. It must be allowed to use Docker without sudo; on RHEL-like systems it cannot be root. */
-    user: pulumi.Input<string>;
-    /** Host key of the node as one authorized-keys style line. Checked before every run, because RKE itself never checks it. */
-    hostKey: pulumi.Input<string>;
+    /**
+     * User that logs in. Default `ssh.user`; one of both is required. It must be allowed to use Docker without sudo. On RHEL-like
+     * systems it cannot be root.
+     */
+    user?: pulumi.Input<string>;
+    /**
+     * Host key of the node as one line such as `ssh-ed25519 AAAA…`. Default: from `ssh.knownHosts`. It is checked before every run,
+     * because RKE itself never checks it.
+     */
+    hostKey?: pulumi.Input<string>;
     /** What the node does: any of controlplane, etcd, worker. */
     roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
     /** Labels of the Kubernetes node. */
@@ -66,7 +71,8 @@ export interface RkeEtcdBackupArgs {
     retention?: pulumi.Input<number>;
 }
 
-export interface RkeClusterArgs {
+/** The cluster, apart from how its nodes are reached. */
+export interface RkeClusterSettingsArgs {
     /** Name of the cluster in the kubeconfig. Default `rancher`. */
     clusterName?: pulumi.Input<string>;
     /**
@@ -77,8 +83,6 @@ export interface RkeClusterArgs {
     kubernetesVersion: pulumi.Input<string>;
     /** Nodes: an odd number with the role etcd, at least one control plane and one worker. Three with all roles for high availability. */
     nodes: pulumi.Input<pulumi.Input<RkeNodeArgs>[]>;
-    /** Private key for SSH to every node, in PEM or OpenSSH form without passphrase. Kept as a secret, never written to a file. */
-    sshPrivateKey: pulumi.Input<string>;
     /** Pod and service network. */
     network?: pulumi.Input<RkeNetworkArgs>;
     /** Recurring etcd snapshots. */
@@ -103,6 +107,11 @@ export interface RkeClusterArgs {
     deletionProtection?: boolean;
     /** What to do about nodes changed behind Pulumi's back. Default warn: a repair runs RKE on the whole cluster. */
     drift?: DriftMode;
+}
+
+export interface RkeClusterArgs extends RkeClusterSettingsArgs {
+    /** How the nodes are reached over SSH, as far as they do not say so themselves. */
+    ssh?: pulumi.Input<SshArgs>;
 }
 
 /** The RKE run may take as long as its own limit; this bounds the process around it. */
@@ -168,7 +177,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             {
                 mode,
                 observe: () => found!,
-                desired: { "cluster.yml": secretAs({ ...args, sshPrivateKey: undefined }, cluster.apply(clusterYml)) },
+                desired: { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(clusterYml)) },
             },
             child,
         );
@@ -227,3 +236,10 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         });
     }
 }
+
+/** Returns the arguments without the SSH keys, which do not stand in `cluster.yml`. */
+const withoutKeys = ({ nodes, ...args }: RkeClusterArgs) => ({
+    ...args,
+    ssh: undefined,
+    nodes: Array.isArray(nodes) ? nodes.map(node => (pulumi.Output.isInstance(node) ? node : { ...node, privateKey: undefined })) : nodes,
+});

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { addressSchema, hostKeySchema, ipAddressSchema, portSchema, privateKeySchema } from "../remote/connection";
+import { addressSchema, connectionOf, hostSchema, ipAddressSchema, reachedSchema, reportUnreached, sshSchema } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { checkKubernetesVersion } from "./compatibility";
@@ -29,12 +29,10 @@ const sans = z.array(addressSchema);
 const anyNodes = z.array(z.looseObject({}));
 
 const nodeSchema = z.strictObject({
+    ...hostSchema.shape,
     address: nodeAddressSchema,
     internalAddress: nodeAddressSchema.optional(),
     hostname: z.string().max(253).regex(dns1123, "expected a lower-case DNS name").optional(),
-    port: portSchema.default(22),
-    user: z.string().min(1),
-    hostKey: hostKeySchema,
     roles: z.array(z.enum(NodeRole)).min(1, "expected at least one of controlplane, etcd, worker"),
     labels: z.record(z.string(), z.string()).default({}),
     taints: z.array(z.strictObject({ key: z.string().min(1), value: z.string().default(""), effect: z.enum(TaintEffect) })).default([]),
@@ -106,37 +104,38 @@ const networkSchema = z
 
 const forwardedHeaders = "use-forwarded-headers";
 
-export const rkeClusterSchema = z
-    .strictObject({
-        clusterName: z.string().regex(dns1123, "expected a lower-case DNS name").default("rancher"),
-        kubernetesVersion: z.string().superRefine((version, context) => {
-            const problem = checkKubernetesVersion(version);
-            if (problem) context.addIssue({ code: "custom", message: problem });
+const settingsSchema = z.strictObject({
+    clusterName: z.string().regex(dns1123, "expected a lower-case DNS name").default("rancher"),
+    kubernetesVersion: z.string().superRefine((version, context) => {
+        const problem = checkKubernetesVersion(version);
+        if (problem) context.addIssue({ code: "custom", message: problem });
+    }),
+    nodes: nodesSchema,
+    network: networkSchema.prefault({}),
+    etcdBackup: z
+        .strictObject({
+            enabled: z.boolean().default(true),
+            intervalHours: z.number().int().min(1).default(6),
+            retention: z.number().int().min(1).default(28),
+        })
+        .prefault({}),
+    ingressOptions: z
+        .record(z.string(), z.string())
+        .default({})
+        .refine(options => (options[forwardedHeaders] ?? "true") === "true", {
+            message: `expected ${forwardedHeaders} to be "true" or left out: without it Rancher redirects for ever behind a load balancer that ends TLS`,
         }),
-        nodes: nodesSchema,
-        sshPrivateKey: privateKeySchema,
-        network: networkSchema.prefault({}),
-        etcdBackup: z
-            .strictObject({
-                enabled: z.boolean().default(true),
-                intervalHours: z.number().int().min(1).default(6),
-                retention: z.number().int().min(1).default(28),
-            })
-            .prefault({}),
-        ingressOptions: z
-            .record(z.string(), z.string())
-            .default({})
-            .refine(options => (options[forwardedHeaders] ?? "true") === "true", {
-                message: `expected ${forwardedHeaders} to be "true" or left out: without it Rancher redirects for ever behind a load balancer that ends TLS`,
-            }),
-        apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL such as https://kubernetes.example.com:6443" }).optional(),
-        apiServerSans: sans.default([]),
-        addonJobTimeoutSeconds: z.number().int().min(30).default(180),
-        timeoutSeconds: z.number().int().min(60).default(3600),
-        deletionProtection: z.boolean().default(true),
-        drift: z.enum(DriftMode).default(DriftMode.Warn),
-    })
-    .superRefine(
+    apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL such as https://kubernetes.example.com:6443" }).optional(),
+    apiServerSans: sans.default([]),
+    addonJobTimeoutSeconds: z.number().int().min(30).default(180),
+    timeoutSeconds: z.number().int().min(60).default(3600),
+    deletionProtection: z.boolean().default(true),
+    drift: z.enum(DriftMode).default(DriftMode.Warn),
+});
+
+/** Adds what holds between nodes and networks. */
+function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
+    return schema.superRefine(
         ({ nodes, network }, context) => {
             const ranges = (["clusterCidr", "serviceClusterIpRange"] as const).filter(name => z.cidrv4().safeParse(network[name]).success);
             nodes.forEach((node, index) =>
@@ -151,17 +150,46 @@ export const rkeClusterSchema = z
         },
         whenKnown(z.looseObject({ nodes: anyNodes, network: z.looseObject({}) })),
     );
+}
+
+/** The part that a user decides; how nodes are reached comes from `ssh`. */
+export const rkeClusterSettingsSchema = withNetworkRules(settingsSchema);
+
+/** What may stand in the arguments of `RkeCluster`. */
+export const rkeClusterSchema = withNetworkRules(settingsSchema.extend({ ssh: sshSchema.optional() }))
+    .superRefine(
+        ({ ssh, nodes }, context) => reportUnreachedNodes({ ssh, nodes }, context),
+        whenKnown(z.looseObject({ ssh: reachedSchema.shape.ssh, nodes: reachedSchema.shape.hosts })),
+    )
+    .transform(({ ssh, ...cluster }) => ({
+        ...cluster,
+        nodes: cluster.nodes.map(node => ({ ...node, ...connectionOf(node, ssh) })),
+    }));
+
+/** Reports nodes that SSH cannot reach for want of a key or a user. `at` is the path of the cluster. */
+export function reportUnreachedNodes(
+    { ssh, nodes }: { ssh?: Record<string, unknown>; nodes: { address?: unknown; user?: unknown }[] },
+    context: z.core.$RefinementCtx,
+    at: PropertyKey[] = [],
+): void {
+    reportUnreached({ ssh, hosts: nodes }, context, [...at, "nodes"]);
+    nodes.forEach(({ user }, index) => {
+        if (user !== undefined || ssh?.user !== undefined) return;
+        const message = "expected the user that RKE logs in as, here or in ssh.user";
+        context.addIssue({ code: "custom", path: [...at, "nodes", index, "user"], message });
+    });
+}
 
 export type RkeClusterSettings = z.output<typeof rkeClusterSchema>;
-export type RkeNodeSettings = z.output<typeof nodeSchema>;
+export type RkeNodeSettings = RkeClusterSettings["nodes"][number];
 
 /** Address under which the load balancer and the other nodes reach a node. */
-export const innerAddress = (node: RkeNodeSettings) => node.internalAddress ?? node.address;
+export const innerAddress = (node: { address: string; internalAddress?: string }) => node.internalAddress ?? node.address;
 
 /** Name of the node in Kubernetes. */
 export const nodeName = (node: RkeNodeSettings) => (node.hostname ?? node.address).toLowerCase();
 
-export const hasRole = (role: NodeRole) => (node: RkeNodeSettings) => node.roles.includes(role);
+export const hasRole = (role: NodeRole) => (node: { roles: NodeRole[] }) => node.roles.includes(role);
 
 const start = (range: string) =>
     range

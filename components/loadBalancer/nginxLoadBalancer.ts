@@ -4,7 +4,7 @@ import * as random from "@pulumi/random";
 import { needsAttention } from "../attention";
 import { hostProgram, observeHost } from "../remote/commands";
 import { CertificateArgs } from "../certificates/serverCertificate";
-import { HostConnectionArgs } from "../remote/connection";
+import { HostArgs, SshArgs } from "../remote/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { Probe } from "../remote/probe";
 import { stackName } from "../owner";
@@ -115,7 +115,7 @@ export interface VirtualIpArgs {
 /** The load balancer, apart from what the other resources of a stack give it. */
 export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
     /** One host, or two with a `virtualIp`: Debian or Ubuntu, reached as root or with sudo without a password. */
-    hosts: pulumi.Input<HostConnectionArgs>[];
+    hosts: HostArgs[];
     /** The address that two hosts share. VRRP (IP protocol 112) must pass between them. */
     virtualIp?: VirtualIpArgs;
     /**
@@ -124,6 +124,11 @@ export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
      * not the package `nginx` is always refused.
      */
     takeOver?: pulumi.Input<boolean>;
+    /**
+     * What to do about a host changed behind Pulumi's back. Default enforce. A pair is looked at even when it is off: the host that
+     * users reach is changed last.
+     */
+    drift?: DriftMode;
 }
 
 /** Files of a certificate that another tool, an ACME client for example, keeps on the hosts. */
@@ -147,11 +152,8 @@ export interface NginxLoadBalancerArgs extends LoadBalancerSettingsArgs {
     secondCertificate?: pulumi.Input<CertificateArgs>;
     /** A certificate that is renewed on the hosts by somebody else: NGINX is reloaded when its files change. */
     certificateOnHost?: pulumi.Input<CertificatePathsArgs>;
-    /**
-     * What to do about a host changed behind Pulumi's back. Default enforce. A pair is looked at even when it is off: the host that
-     * users reach is changed last.
-     */
-    drift?: DriftMode;
+    /** How the hosts are reached over SSH, as far as they do not say so themselves. */
+    ssh?: pulumi.Input<SshArgs>;
 }
 
 /**
@@ -174,22 +176,23 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
         // All that a look at the hosts needs: known before the nodes are, so that a host that is unfit is told before a cluster is built.
         const place = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, {
+            ssh: args.ssh,
             hosts: args.hosts,
             virtualIp: args.virtualIp,
             takeOver: args.takeOver,
         });
         // A literal is refused before anything is registered.
-        for (const { host } of args.hosts as HostConnectionArgs[]) if (typeof host === "string") this.claim(name, host);
+        for (const { address } of args.hosts) if (typeof address === "string") this.claim(name, address);
         const child = { parent: this };
         const mode = args.drift ?? DriftMode.Enforce;
         const routerId = args.virtualIp && this.routerId(name, args.virtualIp);
         // A preview shows keys as digests, and certificates are public.
-        const shown = { ...args, hosts: [], certificateChain: "", privateKey: "", secondCertificate: undefined };
+        const shown = { ...args, ssh: undefined, hosts: [], certificateChain: "", privateKey: "", secondCertificate: undefined };
 
         // The same address in another stack, or below another load balancer, is another owner.
         const scope = `${stackName()}/${name}`;
         // From the arguments: all that is validated is unknown as long as a node is.
-        const identities = args.hosts.map(connection => pulumi.unsecret(pulumi.output(connection)).host);
+        const identities = args.hosts.map(({ address }) => pulumi.unsecret(pulumi.output(address)));
         const owners = identities.map((identity, index) =>
             identity.apply(address => {
                 this.claim(name, address);
@@ -211,7 +214,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                   );
         const active = pulumi.all([pulumi.unsecret(settings), pulumi.all(observations)]).apply(([{ hosts, virtualIp }, seen]) => {
             this.report(
-                hosts.map(({ host }) => host),
+                hosts.map(({ address }) => address),
                 virtualIp?.address,
                 seen,
             );
@@ -262,10 +265,10 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         const done = pulumi.all(commands.map(({ id }) => id));
         this.fingerprint = pulumi.all(commands.map(({ stdout }) => stdout.apply(lastLine))).apply(all => all.join(" "));
         const addresses = pulumi.unsecret(pulumi.all([settings, done]).apply(([{ hosts, virtualIp }]) => ({ hosts, virtualIp })));
-        this.addresses = addresses.apply(({ hosts, virtualIp }) => (virtualIp ? [virtualIp.address] : hosts.map(({ host }) => host)));
+        this.addresses = addresses.apply(({ hosts, virtualIp }) => (virtualIp ? [virtualIp.address] : hosts.map(({ address }) => address)));
         this.servingAddresses = addresses.apply(({ hosts, virtualIp }) => [
             ...(virtualIp ? [virtualIp.address] : []),
-            ...hosts.map(({ host }) => host),
+            ...hosts.map(({ address }) => address),
         ]);
         this.registerOutputs({
             addresses: this.addresses,

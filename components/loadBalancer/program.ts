@@ -16,7 +16,7 @@ export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index
         owner,
         warn_days: String(warnDays),
         take_over: takeOver ? "yes" : "",
-        own_address: hosts[index].host,
+        own_address: hosts[index].address,
         virtual_ip: virtualIp?.address ?? "",
     });
 }
@@ -55,6 +55,6 @@ function variableName(file: string): string {
 /** The part of a host in the pair. */
 export function vrrpOf(settings: NginxSettings, index: number, routerId: number): Vrrp {
     const { address, advertIntervalSeconds } = settings.virtualIp!;
-    const [own, peer] = [settings.hosts[index].host, settings.hosts[1 - index].host];
+    const [own, peer] = [settings.hosts[index].address, settings.hosts[1 - index].address];
     return { routerId, advertIntervalSeconds, address: own, peer, virtualIp: address, priority: 150 - 50 * index };
 }

@@ -1,7 +1,20 @@
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
 import { knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/serverCertificate";
-import { dnsNameSchema, hostConnectionSchema, ipAddressSchema, portSchema, privateKeySchema } from "../remote/connection";
+import {
+    connectionOf,
+    dnsNameSchema,
+    HostConnection,
+    hostSchema,
+    ipAddressSchema,
+    notForPulumi,
+    portSchema,
+    privateKeySchema,
+    reachedSchema,
+    reportUnreached,
+    SshSettings,
+    sshSchema,
+} from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 
@@ -65,18 +78,18 @@ const virtualIpSchema = z.strictObject({
 });
 
 interface Pair {
-    hosts: { host: string }[];
+    hosts: { address: string }[];
     virtualIp?: { address: string };
 }
 
 const pairSchema = z.looseObject({
-    hosts: z.array(z.looseObject({ host: z.string() })),
+    hosts: z.array(z.looseObject({ address: z.string() })),
     virtualIp: z.looseObject({ address: z.string() }).optional(),
 });
 
 const upstreamsSchema = z.looseObject({ upstreams: z.array(z.string()) });
 
-const isAddress = (host: string) => z.ipv4().safeParse(host).success;
+const isAddress = (address: string) => z.ipv4().safeParse(address).success;
 const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pair) => boolean }[] = [
     {
         path: ["virtualIp"],
@@ -91,17 +104,17 @@ const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pai
     {
         path: ["virtualIp", "address"],
         message: "expected an address that no host has as its own",
-        holds: ({ hosts, virtualIp }) => hosts.every(({ host }) => host !== virtualIp?.address),
+        holds: ({ hosts, virtualIp }) => hosts.every(({ address }) => address !== virtualIp?.address),
     },
     {
-        path: ["hosts", 1, "host"],
+        path: ["hosts", 1, "address"],
         message: "expected another host than the first",
-        holds: ({ hosts }) => hosts[0]?.host !== hosts[1]?.host,
+        holds: ({ hosts }) => hosts[0]?.address !== hosts[1]?.address,
     },
     ...[0, 1].map(index => ({
-        path: ["hosts", index, "host"],
+        path: ["hosts", index, "address"],
         message: "expected an IPv4 address: the two hosts of a pair ask each other by it",
-        holds: ({ hosts }: Pair) => hosts.length < 2 || isAddress(hosts[index].host),
+        holds: ({ hosts }: Pair) => hosts.length < 2 || isAddress(hosts[index].address),
     })),
 ];
 
@@ -110,16 +123,30 @@ function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
     return pairRules.reduce((ruled, { holds, ...rule }) => ruled.refine(holds, { ...rule, ...whenKnown(pairSchema) }), schema);
 }
 
-/** Which hosts: all that a look at them needs. */
-export const hostsSchema = z.strictObject({
-    hosts: z.array(hostConnectionSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
+const hostsShape = {
+    hosts: z.array(hostSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
     virtualIp: virtualIpSchema.optional(),
     takeOver: z.boolean().default(false),
-});
+};
+
+/** Adds how the hosts are reached: a rule, and then the connection of each in place of what was written. */
+function reached<T extends { hosts: z.output<typeof hostSchema>[]; ssh?: SshSettings }>(schema: z.ZodType<T>) {
+    return schema
+        .superRefine((known, context) => reportUnreached(known, context, ["hosts"], notForPulumi), whenKnown(reachedSchema))
+        .transform(({ ssh, hosts, ...settings }): Omit<T, "ssh" | "hosts"> & { hosts: HostConnection[] } => ({
+            ...settings,
+            hosts: hosts.map(host => connectionOf(host, ssh)),
+        }));
+}
+
+/** All that a look at the hosts needs. */
+export const hostsSchema = reached(z.strictObject({ ...hostsShape, ssh: sshSchema.optional() }));
 export type HostsSettings = z.output<typeof hostsSchema>;
 
 /** The part that a user decides; the rest comes from other resources. */
-export const loadBalancerSettingsSchema = withPairRules(nginxTuningSchema.extend(hostsSchema.shape));
+export const loadBalancerSettingsSchema = withPairRules(
+    z.strictObject({ ...nginxTuningSchema.shape, ...hostsShape, drift: z.enum(DriftMode).default(DriftMode.Enforce) }),
+);
 
 const certificatePathsSchema = z.strictObject({ certificateChain: hostPathSchema, privateKey: hostPathSchema });
 
@@ -133,9 +160,10 @@ export const certificateOnHostSchema = certificatePathsSchema
 
 const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: privateKeySchema });
 
-export const nginxSettingsSchema = withPairRules(
+const settingsSchema = withPairRules(
     z.strictObject({
         ...loadBalancerSettingsSchema.shape,
+        ssh: sshSchema.optional(),
         hostname: dnsNameSchema,
         upstreams: z
             // A name that does not resolve would make NGINX refuse its whole configuration.
@@ -146,7 +174,6 @@ export const nginxSettingsSchema = withPairRules(
         privateKey: certificateSchema.shape.privateKey.optional(),
         secondCertificate: certificateSchema.optional(),
         certificateOnHost: certificatePathsSchema.optional(),
-        drift: z.enum(DriftMode).default(DriftMode.Enforce),
     }),
 )
     .refine(({ virtualIp, upstreams }) => !upstreams.some(address => address === virtualIp?.address), {
@@ -156,34 +183,40 @@ export const nginxSettingsSchema = withPairRules(
     })
     .superRefine(
         ({ hosts, upstreams }, context) =>
-            hosts.forEach(({ host }, index) => {
-                if (!upstreams.includes(host)) return;
+            hosts.forEach(({ address }, index) => {
+                if (!upstreams.includes(address)) return;
                 const message = "expected a host of its own, not one of upstreams: the ingress controller there holds ports 80 and 443";
-                context.addIssue({ code: "custom", path: ["hosts", index, "host"], message });
+                context.addIssue({ code: "custom", path: ["hosts", index, "address"], message });
             }),
         whenKnown(upstreamsSchema.extend({ hosts: pairSchema.shape.hosts })),
     );
 
-export const nginxLoadBalancerSchema = nginxSettingsSchema.superRefine(
-    (settings, context) => {
-        const problem = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
-        if (settings.certificateOnHost) {
-            for (const field of ["certificateChain", "privateKey", "secondCertificate"] as const) {
-                if (settings[field] !== undefined) problem(field, "expected nothing beside certificateOnHost.");
+/** What is rendered, with or without a certificate. */
+export const nginxSettingsSchema = reached(settingsSchema);
+export type NginxSettings = z.output<typeof nginxSettingsSchema>;
+
+/** What may stand in the arguments of `NginxLoadBalancer`. */
+export const nginxLoadBalancerSchema = reached(
+    settingsSchema.superRefine(
+        (settings, context) => {
+            const problem = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
+            if (settings.certificateOnHost) {
+                for (const field of ["certificateChain", "privateKey", "secondCertificate"] as const) {
+                    if (settings[field] !== undefined) problem(field, "expected nothing beside certificateOnHost.");
+                }
+                return;
             }
-            return;
-        }
-        const missing = (["certificateChain", "privateKey"] as const).find(field => settings[field] === undefined);
-        if (missing) problem(missing, "expected PEM text, or certificateOnHost");
-        const first = knownFilesSchema.parse(settings);
-        const second = knownFilesSchema.safeParse(settings.secondCertificate).data;
-        reportProblems(checkServerCertificate(first), context);
-        if (second) reportSecondCertificate(first, second, context);
-    },
-    whenKnown(z.looseObject({ certificateOnHost: z.record(z.string(), z.unknown()).optional() })),
+            const missing = (["certificateChain", "privateKey"] as const).find(field => settings[field] === undefined);
+            if (missing) problem(missing, "expected PEM text, or certificateOnHost");
+            const first = knownFilesSchema.parse(settings);
+            const second = knownFilesSchema.safeParse(settings.secondCertificate).data;
+            reportProblems(checkServerCertificate(first), context);
+            if (second) reportSecondCertificate(first, second, context);
+        },
+        whenKnown(z.looseObject({ certificateOnHost: z.record(z.string(), z.unknown()).optional() })),
+    ),
 );
 
-export type NginxSettings = z.output<typeof nginxSettingsSchema>;
 export type VirtualIp = z.output<typeof virtualIpSchema>;
 
 /** Comments, what ends words, and words, as NGINX reads them: in quotes only where a word begins with one. */

@@ -61,7 +61,7 @@ export interface RancherSettingsArgs {
 export interface RancherReleaseArgs extends RancherSettingsArgs {
     /** DNS name of Rancher, as browsers and agents use it. It cannot be changed later: agents keep it. */
     hostname: pulumi.Input<string>;
-    /** Kubernetes version of the cluster, for example `v1.30.14`. Without it nothing checks that Rancher supports it. */
+    /** Kubernetes version of the cluster, for example `v1.30.14`. Empty or left out: nothing checks that Rancher supports it. */
     kubernetesVersion?: pulumi.Input<string>;
     /** What built the cluster. Default `other`; for `rke` only versions documented on it are accepted. */
     distribution?: pulumi.Input<Distribution>;

@@ -6,25 +6,18 @@ import { whenKnown } from "../validation";
 import { RancherChartValues, rancherChartValuesSchema } from "./chartValues";
 import { AgentTlsMode, checkValues } from "./helmValues";
 
-const shape = {
-    hostname: dnsNameSchema,
+const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
+
+/** The part that a user decides. */
+const settingsShape = {
     chartVersion: z
         .string()
         .regex(
             /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/,
             "expected one exact version such as 2.11.3, without v: a range would upgrade Rancher unasked",
         ),
-    kubernetesVersion: z
-        .string()
-        .regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.30.14")
-        .optional(),
-    distribution: z.enum(Distribution).default(Distribution.Other),
     repository: z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" }).optional(),
     chartPath: z.string().min(1).optional(),
-    caChecksum: z
-        .string()
-        .regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text")
-        .default(""),
     agentTlsMode: z.enum(AgentTlsMode).optional(),
     replicas: z
         .number()
@@ -36,6 +29,20 @@ const shape = {
     timeoutSeconds: z.number().int().min(60).default(900),
     deletionProtection: z.boolean().default(true),
     drift: z.enum(DriftMode).default(DriftMode.Enforce),
+};
+
+const shape = {
+    ...settingsShape,
+    hostname: dnsNameSchema,
+    kubernetesVersion: z
+        .string()
+        .regex(/^(v?1\.\d+.*)?$/, "expected a Kubernetes version such as v1.30.14")
+        .optional(),
+    distribution: z.enum(Distribution).default(Distribution.Other),
+    caChecksum: z
+        .string()
+        .regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text")
+        .default(""),
 };
 
 const knownText = z.string().optional().catch(undefined);
@@ -56,27 +63,27 @@ const knownSchema = z.object({
     additionalValues: shape.additionalValues.catch({}),
 });
 
-function checkTogether(settings: unknown, context: z.core.$RefinementCtx): void {
+/** Reports what does not fit together. `at` is the path of the settings. */
+export function reportRelease(settings: unknown, context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
     const release = knownSchema.parse(settings);
-    const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
+    const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path: [...at, ...path], message });
     if (release.repository !== undefined && release.chartPath !== undefined)
         problem(["chartPath"], "expected either repository or chartPath, not both");
-    if (release.chartVersion !== "" && release.kubernetesVersion !== undefined) {
+    if (release.chartVersion !== "" && release.kubernetesVersion) {
         const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
         if (found) problem(["chartVersion"], found);
     }
     checkValues(release).forEach(({ path, message }) => problem(path, message));
 }
 
-const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
 // The password has a schema of its own: in one with it, every other value would count as a secret too.
-export const releaseSchema = z.strictObject(shape).superRefine(checkTogether, whenKnown(knownSchema));
 export const givenPasswordSchema = z.strictObject({ bootstrapPassword: passwordSchema });
+export const releaseSchema = z
+    .strictObject(shape)
+    .superRefine((settings, context) => reportRelease(settings, context), whenKnown(knownSchema));
 
-/** What may stand in the arguments of `RancherRelease`. */
-export const rancherReleaseSchema = z
-    .strictObject({ ...shape, bootstrapPassword: passwordSchema.optional() })
-    .superRefine(checkTogether, whenKnown(knownSchema));
+/** What a user decides about Rancher. */
+export const rancherSettingsSchema = z.strictObject({ ...settingsShape, bootstrapPassword: passwordSchema.optional() });
 
 /** What to do when Rancher does not answer through the load balancer, and nothing was changed. */
 export const LiveCheck = {

@@ -2,26 +2,38 @@ import * as pulumi from "@pulumi/pulumi";
 import type * as command from "@pulumi/command";
 import { z } from "zod";
 
-/** How to reach one host over SSH. Host keys are always verified: a host without a known key is refused. */
-export interface HostConnectionArgs {
-    /** IP address or DNS name that SSH dials. */
-    host: pulumi.Input<string>;
+/** What all hosts have in common over SSH. A host that gives one of these itself goes first. */
+export interface SshArgs {
+    /** User that logs in. Default `root` on a load balancer host. */
+    user?: pulumi.Input<string>;
     /** TCP port of sshd. Default 22. */
     port?: pulumi.Input<number>;
-    /** User that logs in. Default `root`; any other user needs `sudo` without a password where a component says so. */
-    user?: pulumi.Input<string>;
-    /** Private key in PEM or OpenSSH form, not encrypted. Always kept as a secret. */
-    privateKey: pulumi.Input<string>;
-    /**
-     * Host key as one authorized-keys style line, for example `ssh-ed25519 AAAA…` (a line of /etc/ssh/ssh_host_*_key.pub). Refused:
-     * ssh-rsa, for which the SSH client of @pulumi/command knows only SHA-1.
-     */
-    hostKey: pulumi.Input<string>;
+    /** Private key in PEM or OpenSSH form, without a passphrase. Kept as a secret, and never written to a file. */
+    privateKey?: pulumi.Input<string>;
+    /** Text of a known_hosts file, not hashed: the keys of hosts without a `hostKey` of their own. */
+    knownHosts?: pulumi.Input<string>;
 }
 
-/** `HostConnectionArgs` with every value known and every default applied. */
+/** A host that is reached over SSH. Its host key is always verified: a host without a known key is refused. */
+export interface HostArgs {
+    /** IP address or DNS name that SSH dials. */
+    address: pulumi.Input<string>;
+    /** TCP port of sshd. Default `ssh.port`. */
+    port?: pulumi.Input<number>;
+    /** User that logs in. Default `ssh.user`. On a load balancer host, another one than root needs `sudo` without a password. */
+    user?: pulumi.Input<string>;
+    /** Private key in PEM or OpenSSH form, without a passphrase. Default `ssh.privateKey`. Kept as a secret. */
+    privateKey?: pulumi.Input<string>;
+    /**
+     * Host key as one line such as `ssh-ed25519 AAAA…`, from /etc/ssh/ssh_host_*_key.pub on the host. Default: from `ssh.knownHosts`.
+     * Refused on a load balancer host: ssh-rsa, for which Pulumi's SSH client knows only SHA-1.
+     */
+    hostKey?: pulumi.Input<string>;
+}
+
+/** A host with every value known and every default applied. */
 export interface HostConnection {
-    host: string;
+    address: string;
     port: number;
     user: string;
     privateKey: string;
@@ -65,16 +77,79 @@ function isEncryptedOpenSsh(key: string): boolean {
     return body.startsWith("openssh-key-v1\0") && !body.startsWith("openssh-key-v1\0\0\0\0\x04none");
 }
 
-export const hostConnectionSchema = z.strictObject({
-    host: addressSchema,
-    port: portSchema.default(22),
-    user: z.string().min(1).default("root"),
-    privateKey: privateKeySchema,
-    hostKey: hostKeySchema.refine(
-        key => !key.startsWith("ssh-rsa "),
-        "expected the Ed25519 or ECDSA key of the host: with its RSA key Pulumi's SSH client asks for SHA-1, which hosts of today refuse",
-    ),
+export const sshSchema = z.strictObject({
+    user: z.string().min(1).optional(),
+    port: portSchema.optional(),
+    privateKey: privateKeySchema.optional(),
+    knownHosts: z.string().optional(),
 });
+export type SshSettings = z.output<typeof sshSchema>;
+
+export const hostSchema = z.strictObject({
+    address: addressSchema,
+    port: portSchema.optional(),
+    user: z.string().min(1).optional(),
+    privateKey: privateKeySchema.optional(),
+    hostKey: hostKeySchema.optional(),
+});
+type HostSettings = z.output<typeof hostSchema>;
+
+/** The part of `HostSettings` and `SshSettings` that rules read, whatever else is wrong or not known. */
+const unknown = z.unknown().optional();
+export const reachedSchema = z.looseObject({ ssh: z.looseObject({}).optional(), hosts: z.array(z.looseObject({ address: unknown })) });
+
+/** Returns a host with what it does not say itself taken from `ssh`. */
+export function connectionOf(host: HostSettings, ssh: SshSettings = {}): HostConnection {
+    const port = host.port ?? ssh.port ?? 22;
+    return {
+        address: host.address,
+        port,
+        user: host.user ?? ssh.user ?? "root",
+        // What is missing was refused by reportUnreached.
+        privateKey: host.privateKey ?? ssh.privateKey!,
+        hostKey: host.hostKey ?? hostKeyOf(host.address, port, ssh.knownHosts)!,
+    };
+}
+
+/** Reports hosts whose key, or whose private key, nothing gives. `at` is the path of the hosts. */
+export function reportUnreached(
+    { ssh = {}, hosts }: z.output<typeof reachedSchema>,
+    context: z.core.$RefinementCtx,
+    at: PropertyKey[],
+    isRefused: (hostKey: string) => string | undefined = () => undefined,
+): void {
+    const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
+    const { port: defaultPort = 22, knownHosts, privateKey } = ssh;
+    if (privateKey === undefined && hosts.some(host => host.privateKey === undefined))
+        report(["ssh", "privateKey"], "expected a private key, or one of its own for each host and node");
+    hosts.forEach(({ address, port = defaultPort, hostKey }, index) => {
+        // What comes out of another resource is looked at when it is known.
+        if ([address, port, knownHosts].some(value => typeof value === "object")) return;
+        const key = hostKey ?? hostKeyOf(String(address), Number(port), knownHosts as string | undefined);
+        const problem = key === undefined ? "expected a host key, or a line for this host in ssh.knownHosts" : undefined;
+        const message = problem ?? (typeof key === "string" ? isRefused(key) : undefined);
+        if (message) report([...at, index, "hostKey"], message);
+    });
+}
+
+/** Returns what is wrong with a host key for @pulumi/command. */
+export const notForPulumi = (hostKey: string): string | undefined =>
+    hostKey.startsWith("ssh-rsa ")
+        ? "expected the Ed25519 or ECDSA key of the host: with its RSA key Pulumi's SSH client asks for SHA-1, which hosts of today refuse"
+        : undefined;
+
+/** Finds the key of a host in the text of a known_hosts file. Of several it takes the RSA one last. */
+function hostKeyOf(address: string, port: number, knownHosts = ""): string | undefined {
+    const name = port === 22 ? address : `[${address}]:${port}`;
+    const keys = knownHosts
+        .split("\n")
+        .map(line => line.trim().split(/\s+/))
+        .filter(
+            ([names, type, key]) => key !== undefined && !names.startsWith("#") && names.split(",").includes(name) && type !== undefined,
+        )
+        .map(([, type, key]) => `${type} ${key}`);
+    return keys.find(key => !key.startsWith("ssh-rsa ")) ?? keys[0];
+}
 
 /**
  * The connection as the command provider wants it. Built field by field: the provider prints the whole connection, key
@@ -83,7 +158,7 @@ export const hostConnectionSchema = z.strictObject({
 export function commandConnection(connection: pulumi.Input<HostConnection>): command.types.input.remote.ConnectionArgs {
     const known = pulumi.output(connection);
     return {
-        host: known.host,
+        host: known.address,
         port: known.port,
         user: known.user,
         privateKey: pulumi.secret(known.privateKey),

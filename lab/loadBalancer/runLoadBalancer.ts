@@ -6,7 +6,7 @@ import { Finished, Stack } from "../pulumi";
 
 /** Tells how the component reaches a host of a lab. */
 export const hostArgs = ({ address, hostKey, lab }: LabHost) => ({
-    host: address,
+    address,
     hostKey,
     privateKey: readFileSync(lab.privateKeyFile, "utf8"),
 });

@@ -11,15 +11,15 @@ import { findingOf, hostKey, hostname, server, sshKey } from "./stackMocks";
 const latchType = "command:local:Command";
 const commandType = "command:remote:Command";
 const args: NginxLoadBalancerArgs = {
-    hosts: [{ host: "192.0.2.21", hostKey, privateKey: sshKey }],
+    hosts: [{ address: "192.0.2.21", hostKey, privateKey: sshKey }],
     hostname,
     upstreams: ["192.0.2.31", "192.0.2.32"],
     certificateChain: server.certificate,
     privateKey: pulumi.secret(server.privateKey),
 };
 const elsewhere = issue({ name: "other.example.com", names: ["DNS:other.example.com"] });
-const host = { host: "192.0.2.21", hostKey, privateKey: sshKey };
-const pair = { hosts: [host, { ...host, host: "192.0.2.22" }], virtualIp: { address: "192.0.2.20" } };
+const host = { address: "192.0.2.21", hostKey, privateKey: sshKey };
+const pair = { hosts: [host, { ...host, address: "192.0.2.22" }], virtualIp: { address: "192.0.2.20" } };
 const onHost = { certificateChain: "/etc/ssl/fullchain.pem", privateKey: "/etc/ssl/privkey.pem" };
 
 interface Options extends RecordOptions {
@@ -76,7 +76,7 @@ test("one command on the host, with certificate and key on standard input only",
 });
 
 test("a user other than root works through sudo", async () => {
-    const recording = await build({ hosts: [{ host: "192.0.2.21", user: "admin", port: 2222, hostKey, privateKey: sshKey }] });
+    const recording = await build({ hosts: [{ address: "192.0.2.21", user: "admin", port: 2222, hostKey, privateKey: sshKey }] });
     expect(recording.one(commandType).inputs).toMatchObject({
         connection: { secret: { user: "admin", port: 2222 } },
         create: "sudo -n timeout -k 60 600 sh -s apply",
@@ -112,7 +112,7 @@ describe("another address is another host", () => {
     };
 
     test("a host alone is replaced: the new one serves before the old one goes", async () => {
-        const moved = await build({ hosts: [{ ...host, host: "192.0.2.29" }] });
+        const moved = await build({ hosts: [{ ...host, address: "192.0.2.29" }] });
         expect([trigger(await build()), trigger(moved)]).toEqual([
             { triggers: ["192.0.2.21"], deleteBeforeReplace: false },
             { triggers: ["192.0.2.29"], deleteBeforeReplace: false },
@@ -324,7 +324,7 @@ test("a certificate that another tool keeps is not carried, but its renewal relo
 });
 
 test.each<[string, Record<string, unknown>, RegExp]>([
-    ["two hosts alone", { hosts: [host, { ...host, host: "192.0.2.22" }] }, /virtualIp: expected a virtual IP for two hosts/],
+    ["two hosts alone", { hosts: [host, { ...host, address: "192.0.2.22" }] }, /virtualIp: expected a virtual IP for two hosts/],
     [
         "a virtual IP that is a node's address",
         { ...pair, virtualIp: { address: "192.0.2.31" } },
@@ -336,8 +336,8 @@ test.each<[string, Record<string, unknown>, RegExp]>([
         { ...pair, virtualIp: { address: "192.0.2.22" } },
         /virtualIp\.address: expected an address that no host has/,
     ],
-    ["one host twice", { ...pair, hosts: [host, host] }, /hosts\[1\]\.host: expected another host than the first/],
-    ["a pair by names", { ...pair, hosts: [host, { ...host, host: "lb2" }] }, /hosts\[1\]\.host: expected an IPv4 address/],
+    ["one host twice", { ...pair, hosts: [host, host] }, /hosts\[1\]\.address: expected another host than the first/],
+    ["a pair by names", { ...pair, hosts: [host, { ...host, address: "lb2" }] }, /hosts\[1\]\.address: expected an IPv4 address/],
     [
         "no certificate",
         { certificateChain: undefined, privateKey: server.privateKey },
@@ -361,20 +361,20 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     ["a trusted proxy by name", { trustedProxies: ["proxy"] }, /trustedProxies\[0\]: expected an IP address or a network/],
     [
         "a host without a key of its own",
-        { hosts: [{ host: "192.0.2.21", privateKey: sshKey }] },
-        /hosts\[0\]\.hostKey: expected string, found nothing/,
+        { hosts: [{ address: "192.0.2.21", privateKey: sshKey }] },
+        /hosts\[0\]\.hostKey: expected a host key, or a line for this host in ssh\.knownHosts, found nothing/,
     ],
     ["an upstream twice", { upstreams: ["192.0.2.31", "192.0.2.31"] }, /upstreams: expected each address once/],
     ["an upstream by name", { upstreams: ["node1"] }, /upstreams\[0\]: expected an IP address, found "node1"/],
     [
         "a host that is an upstream",
         { ...pair, upstreams: ["192.0.2.31", "192.0.2.22"] },
-        /hosts\[1\]\.host: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.22"$/,
+        /hosts\[1\]\.address: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.22"$/,
     ],
     [
         "a host that is an upstream, beside a wrong type",
         { upstreams: ["192.0.2.21"], takeOver: "yes" },
-        /takeOver: expected boolean.*\n.*hosts\[0\]\.host: expected a host of its own/,
+        /takeOver: expected boolean.*\n.*hosts\[0\]\.address: expected a host of its own/,
     ],
     [
         "a certificate for another name, beside a wrong type",
@@ -401,7 +401,7 @@ test("refuses a host of another load balancer of the program, and a process may 
         record(
             () => {
                 new NginxLoadBalancer("lb", args);
-                return new NginxLoadBalancer("other", { ...args, hosts: [{ ...host, host: address }] });
+                return new NginxLoadBalancer("other", { ...args, hosts: [{ ...host, address }] });
             },
             { mock: () => ({ stdout: "0" }) },
         );

@@ -3,6 +3,7 @@ import * as tls from "tls";
 import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../../lab/certificates";
 import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./recorder";
+import { said } from "../probes";
 import { bootstrapPassword, call, hostname, mock, rancherHaArgs as args, root, secretTexts, server } from "./stackMocks";
 
 // So that a test can make a CA "publicly trusted".
@@ -167,6 +168,16 @@ describe("other ways", () => {
         expect(recording.outputs).toMatchObject({ kubeconfig: secret(existingCluster.kubeconfig), kubernetesVersion: "v1.31.4" });
     });
 
+    test("a cluster that is there already, by its kubeconfig alone: the API server is asked for the version", async () => {
+        const kubeconfig = whole.outputs.kubeconfig.secret;
+        const { ingressAddresses } = existingCluster;
+        const answer = said("in sync", { kubernetes: "v1.31.4+rke2r1" });
+        const rancher = { chartVersion: "2.12.1" };
+        const found = { call: () => ({ stdout: answer }) };
+        const recording = await build({ cluster: undefined, existingCluster: { kubeconfig, ingressAddresses }, rancher }, found);
+        expect(recording.outputs).toMatchObject({ kubernetesVersion: "v1.31.4+rke2r1" });
+    });
+
     test("a certificate of a private CA", async () => {
         const privateKey = pulumi.secret(server.privateKey);
         const certificate = { certificateChain: server.certificate, privateKey, caCertificate: root.certificate };
@@ -192,17 +203,17 @@ describe("other ways", () => {
         ["neither", { cluster: undefined }, "neither"],
     ])("%s kinds of cluster are refused", async (_, changed, found) => {
         await expect(build(changed)).rejects.toThrow(
-            `RancherHa rancher: cluster, existingCluster: expected exactly one of them, found ${found}`,
+            `RancherHa rancher: cluster: expected exactly one of cluster and existingCluster, found ${found}`,
         );
     });
 });
 
 test("a load balancer on a worker is refused before anything is made", async () => {
     const made: string[] = [];
-    const hosts = args.loadBalancer.hosts.map(host => ({ ...host, host: "192.0.2.31" }));
+    const hosts = args.loadBalancer.hosts.map(host => ({ ...host, address: "192.0.2.31" }));
     const building = build({ loadBalancer: { hosts } }, { mock: resource => (made.push(resource.type), mock(resource)) });
     await expect(building).rejects.toThrow(
-        /^RancherHa rancher: loadBalancer\.hosts\[0\]\.host: expected a host of its own, not a worker node, .*, found "192\.0\.2\.31"/,
+        /^RancherHa rancher: loadBalancer\.hosts\[0\]\.address: expected a host of its own, not a worker node, .*, found "192\.0\.2\.31"/,
     );
     expect(made.filter(type => !/:(Stack|RancherHa)$/.test(type))).toEqual([]);
 });

@@ -8,7 +8,7 @@ import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
 import { call, findingOf, hostKey, isLatch, mock, packedState, rancherHaArgs, secretTexts, sshKey } from "./stackMocks";
 
 const commandType = "command:local:Command";
-const args = rancherHaArgs.cluster!;
+const args = { ...rancherHaArgs.cluster!, ssh: rancherHaArgs.ssh };
 const build = (changes: Partial<RkeClusterArgs> = {}, options: RecordOptions = {}) =>
     record(() => new RkeCluster("rke", { ...args, ...changes }), { mock, call, ...options });
 const latch = (recording: Recording) => recording.one(commandType, "-drift");
@@ -39,7 +39,7 @@ test("RKE gets the PKI, the nodes with their host keys and the checks of every n
     });
     expect(given.nodes[0]).toEqual({
         name: "192.0.2.31",
-        connection: { host: "192.0.2.31", port: 22, user: "rke", hostKey, privateKey: sshKey },
+        connection: { address: "192.0.2.31", port: 22, user: "rke", hostKey, privateKey: sshKey },
     });
     expect(given.preflightProgram).toContain("docker_versions=");
     expect(given.leftoverProgram).toContain("container $container");
@@ -174,8 +174,8 @@ test.each<[string, Partial<RkeClusterArgs>, RegExp]>([
     ["an even number of etcd nodes", { nodes: (args.nodes as any[]).slice(0, 2) }, /nodes: .*odd/],
     [
         "an encrypted SSH key",
-        { sshPrivateKey: "-----BEGIN ENCRYPTED PRIVATE KEY-----\n" },
-        /sshPrivateKey: expected a key without a passphrase/,
+        { ssh: { privateKey: "-----BEGIN ENCRYPTED PRIVATE KEY-----\n" } },
+        /ssh\.privateKey: expected a key without a passphrase/,
     ],
     ["forwarded headers switched off", { ingressOptions: { "use-forwarded-headers": "false" } }, /ingressOptions/],
 ])("refuses %s before anything is registered below it", async (_what, changes, words) => {

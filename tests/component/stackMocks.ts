@@ -68,10 +68,10 @@ const roles = ["controlplane" as const, "etcd" as const, "worker" as const];
 
 export const rancherHaArgs: RancherHaArgs = {
     hostname,
-    loadBalancer: { hosts: [{ host: "192.0.2.21", hostKey, privateKey: sshKey }] },
+    ssh: { privateKey: sshKey },
+    loadBalancer: { hosts: [{ address: "192.0.2.21", hostKey }] },
     cluster: {
         kubernetesVersion: "v1.30.14-rancher1-1",
-        sshPrivateKey: sshKey,
         nodes: [31, 32, 33].map(last => ({ address: `192.0.2.${last}`, user: "rke", hostKey, roles })),
     },
     rancher: { chartVersion: "2.11.3" },

@@ -26,7 +26,7 @@ const node = (number: number, changes: object = {}) => ({
 });
 const required = {
     kubernetesVersion: "v1.30.14-rancher1-1",
-    sshPrivateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\nnot shown\n",
+    ssh: { privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\nnot shown\n" },
     nodes: [node(1), node(2), node(3)] as object[],
 };
 const settings = (changes: object = {}): RkeClusterSettings => rkeClusterSchema.parse({ ...required, ...changes });

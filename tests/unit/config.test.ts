@@ -3,13 +3,8 @@ import { readFileSync } from "fs";
 import { join } from "path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { providedCertificateSchema } from "../../components/certificates/providedCertificate";
-import { privateCaSchema } from "../../components/certificates/privateCa";
-import { existingClusterSchema } from "../../components/cluster/existingCluster";
-import { rkeClusterSchema } from "../../components/cluster/schema";
-import { certificateOnHostSchema, loadBalancerSettingsSchema } from "../../components/loadBalancer/schema";
-import { rancherReleaseSchema } from "../../components/rancher/schema";
-import { parseConfig, topLevelSchema, withSecrets } from "../../config";
+import { rancherHaSchema } from "../../components/schema";
+import { parseConfig, withSecrets } from "../../config";
 import { configKeys, configurationPage, examples, renderedPage } from "../../scripts/configurationPage";
 import { issue } from "../../lab/certificates";
 
@@ -63,16 +58,15 @@ describe("what the repository gives is accepted", () => {
             ".lab/dev/ssh/known_hosts": `# made by the lab\n${addresses.map(address => `${address} ${hostKey}\n`).join("")}`,
         };
         const args = read(configOf("Pulumi.dev.yaml"), path => files[path] ?? noFile(path));
-        expect(args.loadBalancer.hosts).toEqual([{ host: "10.89.77.21", privateKey: sshKey, hostKey }]);
-        const nodes = addresses.slice(1).map(address => [address, hostKey]);
-        expect(args.cluster.nodes.map((node: any) => [node.address, node.hostKey])).toEqual(nodes);
-        expect(args.cluster.sshPrivateKey).toBe(sshKey);
+        expect(args.ssh).toEqual({ privateKey: sshKey, knownHosts: files[".lab/dev/ssh/known_hosts"] });
+        expect(args.loadBalancer.hosts).toEqual([{ address: "10.89.77.21" }]);
+        expect(args.cluster.nodes.map((node: any) => node.address)).toEqual(addresses.slice(1));
         expect(args.rancher).toEqual({ deletionProtection: false, chartVersion: "2.11.3", chartPath: "lab/rancher/chart" });
     });
 
     test("the example for production, once the SSH key is set", () => {
         expect(problems(configOf("Pulumi.production.example.yaml"))).toEqual([
-            "ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing",
+            "ssh.privateKey: expected a private key, or one of its own for each host and node, found nothing",
         ]);
         const args = read(production());
         expect(args.hostname).toBe("rancher.example.com");
@@ -117,10 +111,9 @@ describe("what the repository gives is accepted", () => {
 test("every wrong and missing key is named at once, with what is allowed and what was found", () => {
     const config = {
         hostname: "Rancher",
-        drift: "sometimes",
         sshKey: "x",
-        ssh: { privateKey: sshKey, user: "root" },
-        loadBalancer: { hosts: [{ address: "192.0.2.21", prot: 22, hostKey: "AAAA" }], readTimeoutSeconds: 60 },
+        ssh: { privateKey: sshKey, usr: "root" },
+        loadBalancer: { hosts: [{ address: "192.0.2.21", prot: 22, hostKey: "AAAA" }], readTimeoutSeconds: 60, drift: "sometimes" },
         cluster: {
             kubernetesVersion: "v1.30.0",
             nodes: [{ address: "192.0.2.31", roles: ["etcd"], port: "22" }],
@@ -130,30 +123,29 @@ test("every wrong and missing key is named at once, with what is allowed and wha
     };
     expect(problems(config)).toEqual([
         'hostname: expected a lower-case DNS name such as rancher.example.com, found "Rancher"',
-        'drift: expected one of "off"|"warn"|"enforce", found "sometimes"',
-        "ssh.user: no such key. Remove it or correct its spelling",
-        "sshKey: no such key. Remove it or correct its spelling",
+        "ssh.usr: no such key. Remove it or correct its spelling",
         "loadBalancer.readTimeoutSeconds: expected at least 900: a shell in the browser would be cut off after less, found 60",
         'loadBalancer.hosts[0].hostKey: expected one public host key line such as "ssh-ed25519 AAAA…" (see /etc/ssh/ssh_host_ed25519_key.pub on the host), found "AAAA"',
         "loadBalancer.hosts[0].prot: no such key. Remove it or correct its spelling",
+        'loadBalancer.drift: expected one of "off"|"warn"|"enforce", found "sometimes"',
         expect.stringMatching(
             /^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs .*The nearest is v1\.30\.5-rancher1-1, found "v1\.30\.0"$/,
         ),
         "cluster.nodes[0].port: expected number, found a text",
-        "cluster.nodes[0].user: expected string, found nothing",
-        "cluster.nodes[0].hostKey: expected a host key, or a line for this host in ssh.knownHostsFile, found nothing",
         "cluster.nodes: expected at least one node with the role controlplane, found a list of 1",
         "cluster.nodes: expected at least one node with the role worker: that is where the ingress controller listens, found a list of 1",
         'cluster.network.plugin: expected one of "canal"|"flannel"|"calico"|"none", found "cilium"',
         "rancher.chartVersion: expected string, found nothing",
         "rancher.replica: no such key. Remove it or correct its spelling",
+        "sshKey: no such key. Remove it or correct its spelling",
+        "cluster.nodes[0].hostKey: expected a host key, or a line for this host in ssh.knownHosts, found nothing",
+        "cluster.nodes[0].user: expected the user that RKE logs in as, here or in ssh.user, found nothing",
     ]);
     expect(problems({})).toEqual([
         "hostname: expected string, found nothing",
         "loadBalancer: expected object, found nothing",
         "rancher: expected object, found nothing",
-        "ssh.privateKey: expected a private key, or ssh.privateKeyFile, found nothing",
-        "cluster: expected exactly one of cluster and existingCluster, found neither",
+        "cluster: expected exactly one of cluster and existingCluster, found neither.",
     ]);
 });
 
@@ -174,11 +166,11 @@ describe("what does not fit together is named beside a value of the wrong type i
                 Object.assign(third, { address: "node3.example.com", internalAddress: undefined, roles: ["worker"], port: "22" });
             },
             [
-                /^cluster\.nodes\[0\]\.user: expected string, found nothing$/,
                 /^cluster\.nodes\[2\]\.port: expected number, found a text$/,
                 /^cluster\.nodes\[2\]\.address: expected an IP address, or an internalAddress that is one/,
                 /^cluster\.nodes\[1\]\.address: expected a value of its own, nodes\[0\]\.address is the same/,
                 /^cluster\.nodes: expected an odd number of nodes with the role etcd \(1, 3, 5\), 2 are given/,
+                /^cluster\.nodes\[0\]\.user: expected the user that RKE logs in as, here or in ssh\.user, found nothing$/,
             ],
         ],
         [
@@ -351,7 +343,7 @@ describe("faults of the cluster and of Rancher are found before anything is chan
                     apiEndpoint: "https://192.0.2.31:6443",
                     kubernetesVersion: "v1.30.14",
                 }),
-            "cluster: expected exactly one of cluster and existingCluster, found both",
+            "cluster: expected exactly one of cluster and existingCluster, found both. Remove one.",
         ],
         [
             "a short password",
@@ -364,9 +356,9 @@ describe("faults of the cluster and of Rancher are found before anything is chan
 });
 
 test.each<[string, (config: Config) => unknown]>([
-    ["loadBalancer.hosts[0].host", c => (c.loadBalancer.hosts[0].host = "192.0.2.99")],
-    ["loadBalancer.hosts[0].privateKey", c => (c.loadBalancer.hosts[0].privateKey = sshKey)],
-    ["cluster.sshPrivateKey", c => (c.cluster.sshPrivateKey = sshKey)],
+    ["loadBalancer.ssh", c => (c.loadBalancer.ssh = { user: "admin" })],
+    ["loadBalancer.upstreams", c => (c.loadBalancer.upstreams = ["192.0.2.99"])],
+    ["cluster.ssh", c => (c.cluster.ssh = { user: "rke" })],
     ["rancher.hostname", c => (c.rancher.hostname = "other.example.com")],
     ["rancher.caChecksum", c => (c.rancher.caChecksum = "ab".repeat(32))],
     ["privateCa.hostname", c => (c.privateCa = { hostname: "other.example.com" })],
@@ -413,7 +405,7 @@ describe("certificates", () => {
 
     test("beside a CA of the stack's own", () => {
         expect(problems({ ...production(), certificate: right, privateCa: {} })).toEqual([
-            "privateCa: expected nothing beside certificate, found both. Remove one",
+            "privateCa: expected nothing beside certificate, found both. Remove one.",
         ]);
     });
 });
@@ -432,22 +424,23 @@ describe("files", () => {
                 changed(c => (c.ssh = { privateKeyFile: "key.pub" })),
                 () => "hunter2",
             ),
-        ).toEqual([
-            "ssh.privateKeyFile: expected a file with a private key in PEM or OpenSSH form without passphrase, found something else",
+        ).toEqual(["ssh.privateKeyFile: expected a private key in PEM or OpenSSH form, found a value that is not shown"]);
+    });
+
+    test("the text of known_hosts gives host keys; a host that has no line there is named", () => {
+        const config = changed(c => {
+            c.ssh.knownHostsFile = "known_hosts";
+            for (const node of c.cluster.nodes.slice(0, 2)) delete node.hostKey;
+        });
+        expect(problems(config, () => `192.0.2.31 ${hostKey}\n`)).toEqual([
+            "cluster.nodes[1].hostKey: expected a host key, or a line for this host in ssh.knownHosts, found nothing",
         ]);
     });
 
-    test("a host on another port has a line of its own in known_hosts; a host key in the configuration goes first", () => {
-        const knownHosts = `192.0.2.21,lb.example.com ssh-ed25519 AAAAother\n[192.0.2.31]:2222 ${hostKey} comment\n[192.0.2.31]:2222 ssh-rsa AAAArsa\n192.0.2.31 ssh-ed25519 AAAAother\n`;
-        const args = read(
-            changed(c => {
-                c.ssh.knownHostsFile = "known_hosts";
-                c.cluster.nodes[0] = { ...c.cluster.nodes[0], port: 2222, hostKey: undefined };
-            }),
-            () => knownHosts,
-        );
-        expect(args.cluster.nodes[0].hostKey).toBe(hostKey);
-        expect(args.loadBalancer.hosts[0].hostKey).toBe(production().loadBalancer.hosts[0].hostKey);
+    test("a key beside a file with a key is refused", () => {
+        expect(problems(changed(c => (c.ssh.privateKeyFile = "key")))).toEqual([
+            "ssh.privateKeyFile: expected nothing beside ssh.privateKey, found both. Remove one",
+        ]);
     });
 });
 
@@ -510,24 +503,11 @@ describe("docs/configuration.md", () => {
     });
 
     test("has exactly the keys that are accepted, and says which are required", () => {
-        const accepted = [
-            ...keysOf(topLevelSchema, ""),
-            ...keysOf(loadBalancerSettingsSchema, "loadBalancer.")
-                .filter(([key]) => !key.endsWith("].privateKey"))
-                .map(([key, required]) => [key.replace(/\.host$/, ".address"), required] as const),
-            ...keysOf(rkeClusterSchema, "cluster.").filter(([key]) => key !== "cluster.sshPrivateKey"),
-            ...keysOf(existingClusterSchema, "existingCluster."),
-            ...keysOf(providedCertificateSchema, "certificate.").filter(([key]) => key !== "certificate.hostname"),
-            ...keysOf(certificateOnHostSchema, "certificateOnHost."),
-            ...keysOf(privateCaSchema, "privateCa.").filter(([key]) => key !== "privateCa.hostname"),
-            ...keysOf(rancherReleaseSchema, "rancher.").filter(
-                ([key]) => !/^rancher\.(hostname|kubernetesVersion|distribution|caChecksum|values\..*)$/.test(key),
-            ),
-        ];
-        // The host key may come from a file, and the group that says so holds the SSH key.
-        const elsewhere = (key: string) => /\.hostKey$|^ssh$/.test(key);
-        const listed = configKeys().map(({ path, required }) => (elsewhere(path) ? path : `${path}${required ? " (required)" : ""}`));
-        const expected = accepted.map(([key, required]) => (elsewhere(key) ? key : `${key}${required ? " (required)" : ""}`));
+        const ofFiles = ["ssh.privateKeyFile", "ssh.knownHostsFile"].map(key => [key, false] as const);
+        const accepted = [...keysOf(rancherHaSchema, "").filter(([key]) => !key.startsWith("rancher.values.")), ...ofFiles];
+        const said = ([key, required]: readonly [string, boolean]) => `${key}${required ? " (required)" : ""}`;
+        const listed = configKeys().map(({ path, required }) => said([path, required]));
+        const expected = accepted.map(said);
         expect([...listed].sort()).toEqual([...new Set(expected)].sort());
         expect(configKeys().filter(({ meaning }) => meaning.length < 10)).toEqual([]);
     });

@@ -14,7 +14,7 @@ const golden = (name: string, text: string) => expectCommitted(join(__dirname, "
 
 const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
 const privateKey = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
-const hosts = ["192.0.2.21", "192.0.2.22"].map(host => ({ host, privateKey, hostKey }));
+const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({ address, privateKey, hostKey }));
 const upstreams = ["192.0.2.31", "192.0.2.32", "192.0.2.33"];
 const certificateOnHost = { certificateChain: "/etc/ssl/rancher/fullchain.pem", privateKey: "/etc/ssl/rancher/privkey.pem" };
 const loadBalancer = { hosts: hosts.slice(0, 1), hostname: "rancher.example.com", upstreams, certificateOnHost };
@@ -43,7 +43,7 @@ describe("files of a load balancer host", () => {
 
     test("everything that the first host of a pair is given", () => {
         const settings = nginxSettingsSchema.parse({ ...loadBalancer, hosts, virtualIp: { address: "192.0.2.20" } });
-        const [address, peer] = settings.hosts.map(({ host }) => host);
+        const [address, peer] = settings.hosts.map(host => host.address);
         const vrrp = { routerId: 51, advertIntervalSeconds: 1, address, peer, virtualIp: "192.0.2.20", priority: 150 };
         const files = Object.entries(releaseFiles(settings, vrrp)).filter(([name]) => name !== "nginx.conf");
         for (const [name, text] of files) golden(join("pair", name), text);
@@ -62,7 +62,11 @@ test("cluster.yml of three nodes", () => {
         hostKey,
         roles: ["controlplane", "etcd", "worker"],
     });
-    const cluster = { kubernetesVersion: "v1.30.14-rancher1-1", sshPrivateKey: `${privateKey}not shown\n`, nodes: upstreams.map(node) };
+    const cluster = {
+        kubernetesVersion: "v1.30.14-rancher1-1",
+        ssh: { privateKey: `${privateKey}not shown\n` },
+        nodes: upstreams.map(node),
+    };
     golden("cluster.yml", clusterYml(rkeClusterSchema.parse(cluster)));
 });
 

@@ -13,7 +13,7 @@ import { issue } from "../../lab/certificates";
 const scripts = join(__dirname, "..", "..", "components", "loadBalancer", "host");
 const hostname = "rancher.example.com";
 const required = {
-    hosts: [{ host: "192.0.2.9", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n", hostKey: "ssh-ed25519 AAAA" }],
+    hosts: [{ address: "192.0.2.9", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n", hostKey: "ssh-ed25519 AAAA" }],
     hostname,
     upstreams: ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
     certificateChain: "certificate",

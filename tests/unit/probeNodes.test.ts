@@ -227,7 +227,7 @@ describe("a node that RKE was not run for", () => {
         const [privateKey, hostKey] = ["key", "key.pub"].map(name => readFileSync(join(folder, name), "utf8"));
         rmSync(folder, { recursive: true });
         // Nothing listens there.
-        const connection = { host: joining.address, port: 1, user: "rke", hostKey: hostKey.trim(), privateKey };
+        const connection = { address: joining.address, port: 1, user: "rke", hostKey: hostKey.trim(), privateKey };
         fitness = { nodes: [{ name: joining.name, connection }], preflightProgram: "" };
     });
 

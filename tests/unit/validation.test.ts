@@ -1,26 +1,45 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { hostConnectionSchema } from "../../components/remote/connection";
+import { hostsSchema } from "../../components/loadBalancer/schema";
+import { connectionOf, hostSchema } from "../../components/remote/connection";
 import { describeIssues, validated } from "../../components/validation";
 
 const connection = {
-    host: "192.0.2.1",
+    address: "192.0.2.1",
     privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\nnot shown\n",
     hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam",
 };
 const resource = undefined as unknown as pulumi.Resource;
-const check = (args: unknown) => validated(resource, "Thing it", z.strictObject({ hosts: z.array(hostConnectionSchema) }), args);
-const settled = <T>(output: pulumi.Output<T>) => new Promise<T>(resolve => output.apply(value => (resolve(value), value)));
+const check = (args: unknown) => validated(resource, "Thing it", z.strictObject({ hosts: z.array(hostSchema) }), args);
 
-test("defaults are applied", async () => {
-    await expect(settled(check({ hosts: [connection] }))).resolves.toEqual({ hosts: [{ ...connection, port: 22, user: "root" }] });
+test("a host that says nothing itself is reached as ssh says, else as root on port 22", () => {
+    const { address, privateKey, hostKey } = connection;
+    expect(connectionOf(connection)).toEqual({ ...connection, port: 22, user: "root" });
+    const ssh = { user: "admin", port: 2222, privateKey: "key of all", knownHosts: `[192.0.2.1]:2222 ${hostKey}\n` };
+    expect(connectionOf({ address }, ssh)).toEqual({ address, port: 2222, user: "admin", privateKey: "key of all", hostKey });
+    expect(connectionOf({ ...connection, user: "own", port: 23 }, ssh)).toEqual({ address, port: 23, user: "own", privateKey, hostKey });
+});
+
+test("known_hosts: a host on another port has a line of its own, and the RSA key comes last", () => {
+    const keyOf = (port: number, lines: string[]) =>
+        connectionOf({ address: "192.0.2.31", port, privateKey: "" }, { knownHosts: lines.join("\n") }).hostKey;
+    const lines = [
+        "# a comment",
+        "192.0.2.21,lb ssh-ed25519 AAAAother",
+        "[192.0.2.31]:2222 ssh-rsa AAAArsa",
+        "[192.0.2.31]:2222 ssh-ed25519 AAAAa comment",
+        "lb,192.0.2.31 ssh-rsa AAAArsa",
+    ];
+    expect(keyOf(2222, lines)).toBe("ssh-ed25519 AAAAa");
+    expect(keyOf(22, lines)).toBe("ssh-rsa AAAArsa");
+    expect(keyOf(23, lines)).toBeUndefined();
 });
 
 test("every wrong value is named at once, with what is allowed and what was found", () => {
-    expect(() => check({ hosts: [{ ...connection, host: "a b", port: 70000, prot: 1 }], drift: "no" })).toThrow(
+    expect(() => check({ hosts: [{ ...connection, address: "a b", port: 70000, prot: 1 }], drift: "no" })).toThrow(
         [
             "Thing it: 4 values are wrong",
-            '  - hosts[0].host: expected an IP address or a DNS name, found "a b"',
+            '  - hosts[0].address: expected an IP address or a DNS name, found "a b"',
             "  - hosts[0].port: Too big: expected number to be <=65535, found 70000",
             "  - hosts[0].prot: no such key. Remove it or correct its spelling",
             "  - drift: no such key. Remove it or correct its spelling",
@@ -40,14 +59,16 @@ test("a wrong value that came as a secret is refused without being shown", () =>
     expect(describeIssues(issues, { port: 70001 }, () => true)).toMatch(/^port: .*, found a value that is not shown$/);
 });
 
-test("an RSA host key is refused: Pulumi's SSH client cannot use it", () => {
-    expect(() => check({ hosts: [{ ...connection, hostKey: "ssh-rsa AAAA" }] })).toThrow(
-        /hosts\[0\]\.hostKey: expected the Ed25519 or ECDSA/,
-    );
+test("an RSA host key is refused on a load balancer host: Pulumi's SSH client cannot use it", () => {
+    const refused = /hosts\[0\]\.hostKey: expected the Ed25519 or ECDSA/;
+    const own = { hosts: [{ ...connection, hostKey: "ssh-rsa AAAA" }] };
+    expect(() => validated(resource, "it", hostsSchema, own)).toThrow(refused);
+    const known = { ssh: { knownHosts: "192.0.2.1 ssh-rsa AAAA" }, hosts: [{ ...connection, hostKey: undefined }] };
+    expect(() => validated(resource, "it", hostsSchema, known)).toThrow(refused);
 });
 
 test("literals are checked at once although another value is still unknown", () => {
     const later = pulumi.output(Promise.resolve("192.0.2.1"));
-    expect(() => check({ hosts: [{ ...connection, host: later, port: 0 }] })).toThrow(/hosts\[0\]\.port/);
-    expect(() => check({ hosts: [{ ...connection, host: later }] })).not.toThrow();
+    expect(() => check({ hosts: [{ ...connection, address: later, port: 0 }] })).toThrow(/hosts\[0\]\.port/);
+    expect(() => check({ hosts: [{ ...connection, address: later }] })).not.toThrow();
 });

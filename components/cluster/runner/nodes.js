@@ -21,7 +21,7 @@ function onEach(env, nodes, program, timeoutSeconds = 60) {
                 );
                 if (code !== 0) return { lines: [`${name}: exit code ${code}: ${stderr.trim().split("\n").pop()}`] };
                 const lines = stdout.split("\n").filter(line => line !== "");
-                return { lines: lines.map(line => `${name} (${connection.host}): ${line}`) };
+                return { lines: lines.map(line => `${name} (${connection.address}): ${line}`) };
             } catch (error) {
                 return { lines: [], failure: `${name}: ${error.message}` };
             }

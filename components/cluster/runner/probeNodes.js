@@ -13,7 +13,7 @@ async function main({ fitness, ...input }) {
 
 /** Looks in a preview at nodes that RKE was not run for: one that is unfit, or belongs to another cluster, is refused there already. */
 async function lookAtNew(newNodes, { nodes, preflightProgram }) {
-    const asked = nodes.filter(({ connection }) => newNodes.some(({ address }) => address === connection.host));
+    const asked = nodes.filter(({ connection }) => newNodes.some(({ address }) => address === connection.address));
     const found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, 20));
     const refused = found.flatMap(({ lines }) => lines);
     const failures = found.flatMap(({ failure }) => failure ?? []);

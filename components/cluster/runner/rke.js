@@ -222,7 +222,7 @@ async function newestState(input) {
 
 /** Nodes that RKE knows and that are no longer wanted. */
 function removedNodes(state, input) {
-    const wanted = new Set(input.nodes.map(node => node.connection.host));
+    const wanted = new Set(input.nodes.map(node => node.connection.address));
     const known = JSON.parse(state).currentState?.rkeConfig?.nodes ?? [];
     return known.map(node => node.address).filter(address => !wanted.has(address));
 }
@@ -357,7 +357,7 @@ async function refuseUnknownRemoval(env, input, addresses) {
 
 /** Only looks. The nodes recorded here, once all of them are fit, are those that RKE may have touched, even when it never came to its end. */
 async function check(input) {
-    const addresses = input.nodes.map(node => node.connection.host);
+    const addresses = input.nodes.map(node => node.connection.address);
     await withAgentFor(input.nodes, async env => {
         await refuseUnfitNodes(env, input);
         await refuseUnknownRemoval(env, input, addresses);

@@ -40,7 +40,7 @@ const beginning = "=== pulumi-rancher-ha ===";
 
 /** Runs a shell program with a verb on a host as root; resolves to { code, stdout, stderr } and rejects when SSH itself fails. */
 async function sshProgram(env, host, program, verb, timeoutSeconds) {
-    const name = host.port === 22 ? host.host : `[${host.host}]:${host.port}`;
+    const name = host.port === 22 ? host.address : `[${host.address}]:${host.port}`;
     const knownHosts = path.join(privateFolder(), `known_hosts-${name}`);
     fs.writeFileSync(knownHosts, `${name} ${host.hostKey}\n`);
     const options = {
@@ -69,7 +69,7 @@ async function sshProgram(env, host, program, verb, timeoutSeconds) {
             "-l",
             host.user,
             "--",
-            host.host,
+            host.address,
             remote,
         ],
         { env, input: `echo '${beginning}'\n${program}`, timeoutSeconds: timeoutSeconds + 10 },
@@ -80,7 +80,7 @@ async function sshProgram(env, host, program, verb, timeoutSeconds) {
 }
 
 function sshReason(host, stderr) {
-    const at = `${host.user}@${host.host}:${host.port}`;
+    const at = `${host.user}@${host.address}:${host.port}`;
     if (/Host key verification failed|REMOTE HOST IDENTIFICATION|no matching host key/i.test(stderr)) {
         return (
             `${at}: the host shows another host key than the one configured. If the host was rebuilt, put its new key ` +

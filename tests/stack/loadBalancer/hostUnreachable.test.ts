@@ -26,7 +26,7 @@ async function otherKey(): Promise<{ privateKey: string; publicKey: string }> {
 test.each([
     [
         "no host at the address",
-        async () => ({ host: lab.addressAt(29) }),
+        async () => ({ address: lab.addressAt(29) }),
         /no SSH connection \(.*(No route to host|timed out).*Check address, port, firewall/,
         /no route to host|i\/o timeout/,
     ],

@@ -88,7 +88,7 @@ export class LoadBalancerHost {
 
     get connection(): HostConnection {
         const { address, hostKey, lab } = this.host;
-        return { host: address, port: 22, user: "root", privateKey: readFileSync(lab.privateKeyFile, "utf8"), hostKey };
+        return { address, port: 22, user: "root", privateKey: readFileSync(lab.privateKeyFile, "utf8"), hostKey };
     }
 
     settings(changes: Changes = {}): NginxSettings {

@@ -1,0 +1,14 @@
+// Asks a cluster for its Kubernetes version. Runs where Pulumi runs, as part of a program on standard input.
+const { probeText } = require("../../remote/runner/probe");
+const { kubernetesApi } = require("./kubernetesApi");
+
+async function main({ access }) {
+    try {
+        const { gitVersion } = await kubernetesApi(access)("/version");
+        process.stdout.write(probeText({ facts: { kubernetes: gitVersion } }));
+    } catch (error) {
+        process.stdout.write(probeText({ unreachable: error.message }));
+    }
+}
+
+module.exports = { main };

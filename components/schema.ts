@@ -1,0 +1,87 @@
+import { z } from "zod";
+import { providedCertificateSettingsSchema, reportFiles } from "./certificates/providedCertificate";
+import { privateCaSettingsSchema } from "./certificates/privateCa";
+import { Distribution } from "./cluster/compatibility";
+import { existingClusterSchema } from "./cluster/existingCluster";
+import { NodeRole, reportUnreachedNodes, rkeClusterSettingsSchema } from "./cluster/schema";
+import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./loadBalancer/schema";
+import { LiveCheck, rancherSettingsSchema, reportRelease } from "./rancher/schema";
+import { dnsNameSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/connection";
+import { whenKnown } from "./validation";
+
+/** The arguments of `RancherHa`, which are the configuration of a stack: every rule stands here, or in the schema of its group. */
+export const rancherHaSchema = z
+    .strictObject({
+        hostname: dnsNameSchema,
+        ssh: sshSchema.optional(),
+        loadBalancer: loadBalancerSettingsSchema,
+        cluster: rkeClusterSettingsSchema.optional(),
+        existingCluster: existingClusterSchema.optional(),
+        certificate: providedCertificateSettingsSchema.optional(),
+        certificateOnHost: certificateOnHostSchema.optional(),
+        privateCa: privateCaSettingsSchema.optional(),
+        rancher: rancherSettingsSchema,
+        liveCheck: z.enum(LiveCheck).default(LiveCheck.Warn),
+    })
+    .superRefine(reportBetweenGroups, whenKnown(z.looseObject({})));
+
+// Values of a wrong type, and unknown ones, are skipped: the schema of their group reports them.
+const text = z.string().optional().catch(undefined);
+const group = <S extends z.ZodRawShape>(shape: S) => z.looseObject(shape).optional().catch(undefined);
+const list = <S extends z.ZodType>(schema: S) => z.array(schema).catch([]);
+const groupsSchema = z.looseObject({
+    hostname: text,
+    ssh: reachedSchema.shape.ssh.catch(undefined),
+    loadBalancer: group({ hosts: list(group({ address: z.unknown() })), virtualIp: group({ address: text }) }),
+    cluster: group({ nodes: list(group({ address: z.unknown(), internalAddress: text, roles: list(text) })), kubernetesVersion: text }),
+    existingCluster: group({ ingressAddresses: list(text), kubernetesVersion: text }),
+    certificate: group({}),
+    certificateOnHost: group({}),
+    privateCa: group({}),
+    rancher: group({}),
+});
+type Groups = z.output<typeof groupsSchema>;
+
+/** Reports what does not fit together in different groups. */
+function reportBetweenGroups(args: unknown, context: z.core.$RefinementCtx): void {
+    const groups = groupsSchema.parse(args);
+    reportAlternatives(groups, context);
+    reportAddresses(groups, context);
+    const { hostname, ssh, loadBalancer, cluster, existingCluster, certificate, rancher } = groups;
+    const known = <T>(some: (T | undefined)[] = []) => some.filter(each => each !== undefined);
+    if (loadBalancer) reportUnreached({ ssh, hosts: known(loadBalancer.hosts) }, context, ["loadBalancer", "hosts"], notForPulumi);
+    if (cluster) reportUnreachedNodes({ ssh, nodes: known(cluster.nodes) }, context, ["cluster"]);
+    if (certificate) reportFiles({ ...certificate, hostname }, context, ["certificate"]);
+    const { kubernetesVersion } = cluster ?? existingCluster ?? {};
+    const distribution = cluster ? Distribution.Rke : Distribution.Other;
+    if (rancher) reportRelease({ ...rancher, hostname, kubernetesVersion, distribution }, context, ["rancher"]);
+}
+
+/** Reports groups of which only one may be given. */
+function reportAlternatives(groups: Groups, context: z.core.$RefinementCtx): void {
+    const report = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
+    if (!groups.cluster === !groups.existingCluster) {
+        const found = groups.cluster ? "both. Remove one" : "neither";
+        report("cluster", `expected exactly one of cluster and existingCluster, found ${found}.`);
+    }
+    const kinds = ["certificate", "certificateOnHost", "privateCa"] as const;
+    const [first, ...others] = kinds.filter(kind => groups[kind]);
+    others.forEach(kind => report(kind, `expected nothing beside ${first}, found both. Remove one.`));
+}
+
+/** Reports addresses of the load balancer that are those of nodes. */
+function reportAddresses({ loadBalancer, cluster, existingCluster }: Groups, context: z.core.$RefinementCtx): void {
+    const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path: ["loadBalancer", ...path], message });
+    const nodes = cluster?.nodes ?? [];
+    const isOneOf = (some: typeof nodes, address: unknown) =>
+        typeof address === "string" &&
+        [...some.flatMap(node => [node?.address, node?.internalAddress]), ...(existingCluster?.ingressAddresses ?? [])].includes(address);
+    if (isOneOf(nodes, loadBalancer?.virtualIp?.address))
+        report(["virtualIp", "address"], "expected an address that nothing else uses, not that of a node");
+    const workers = nodes.filter(node => node?.roles.includes(NodeRole.Worker));
+    loadBalancer?.hosts.forEach((host, index) => {
+        if (!isOneOf(workers, host?.address)) return;
+        const message = "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443";
+        report(["hosts", index, "address"], message);
+    });
+}
