@@ -9,7 +9,7 @@ import { KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeCluster, RkeClusterSettingsArgs } from "./cluster/rkeCluster";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs, NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { ownerAnnotation, stackName } from "./owner";
-import { CaSecret } from "./rancher/caSecret";
+import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { LiveCheck } from "./rancher/schema";
 import { Verification } from "./rancher/verification";
@@ -68,7 +68,6 @@ export class RancherHa extends pulumi.ComponentResource {
 
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
-        const child = { parent: this };
         const { hostname, ssh, ...groups } = args;
         refuseOutputs(this, `RancherHa ${name}`, groups);
         refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
@@ -76,60 +75,11 @@ export class RancherHa extends pulumi.ComponentResource {
         const cluster = this.cluster(name, args);
         const certificate = this.certificate(name, args);
         const caCertificate = certificate?.caCertificate ?? pulumi.output(args.certificateOnHost?.caCertificate ?? "").apply(normalizePem);
-        const loadBalancer = new NginxLoadBalancer(
-            `${name}-lb`,
-            {
-                ...args.loadBalancer,
-                ssh,
-                hostname,
-                upstreams: cluster.ingressAddresses,
-                certificateChain: certificate?.certificateChain,
-                privateKey: certificate?.privateKey,
-                secondCertificate: certificate?.secondCertificate,
-                certificateOnHost: args.certificateOnHost && {
-                    certificateChain: args.certificateOnHost.certificateChain,
-                    privateKey: args.certificateOnHost.privateKey,
-                },
-            },
-            child,
-        );
-
-        const provider = new k8s.Provider(
-            `${name}-kubernetes`,
-            {
-                kubeconfig: cluster.kubeconfig,
-                // Without it a kubeconfig that is unknown in a preview would plan the replacement of everything in the cluster.
-                clusterIdentifier: cluster.identity ?? `${name}-existing`,
-                enableSecretMutable: true,
-            },
-            child,
-        );
-        // When the cluster goes, what is in it goes with it: no API server is asked then.
-        const inCluster = { parent: this, provider, deletedWith: cluster.ready };
-        const namespace = new k8s.core.v1.Namespace(
-            `${name}-namespace`,
-            { metadata: { name: "cattle-system", annotations: { [ownerAnnotation]: `${stackName()}/${name}-release` } } },
-            // In a cluster that stays, its deletion would wait for ever for finalizers that only Rancher removes.
-            { ...inCluster, retainOnDelete: cluster.ready === undefined },
-        );
-        const issuedByOthers = args.certificate ?? args.certificateOnHost;
-        const caSecret =
-            issuedByOthers && issuedByOthers.caCertificate === undefined
-                ? undefined
-                : new CaSecret(`${name}-ca-secret`, { caCertificate, namespace: namespace.metadata.name }, inCluster);
-        const release = new RancherRelease(
-            `${name}-release`,
-            {
-                ...args.rancher,
-                hostname,
-                kubernetesVersion: cluster.kubernetesVersion,
-                distribution: cluster.distribution,
-                caChecksum: caSecret?.checksum,
-                kubeconfig: cluster.kubeconfig,
-            },
-            { ...inCluster, dependsOn: namespace },
-        );
-
+        const loadBalancer = this.loadBalancer(name, args, cluster, certificate);
+        const inCluster = this.inCluster(name, cluster);
+        const namespace = this.namespace(name, cluster, inCluster);
+        const caSecret = this.caSecret(name, args, { caCertificate, namespace: namespace.metadata.name }, inCluster);
+        const release = this.release(name, args, cluster, caSecret, { ...inCluster, dependsOn: namespace });
         new Verification(
             `${name}-verification`,
             {
@@ -140,7 +90,7 @@ export class RancherHa extends pulumi.ComponentResource {
                 liveCheck: args.liveCheck,
                 after: [loadBalancer.fingerprint, pulumi.interpolate`revision ${release.revision}`],
             },
-            child,
+            { parent: this },
         );
 
         this.url = pulumi.all([hostname, loadBalancer.addresses]).apply(([dnsName]) => `https://${dnsName}`);
@@ -161,6 +111,12 @@ export class RancherHa extends pulumi.ComponentResource {
         });
     }
 
+    private cluster(name: string, { ssh, cluster, existingCluster }: RancherHaArgs): KubernetesCluster {
+        if (cluster) return new RkeCluster(`${name}-cluster`, { ...cluster, ssh }, { parent: this });
+        return new ExistingCluster(`${name}-cluster`, existingCluster!, { parent: this });
+    }
+
+    /** Undefined for a certificate that another tool keeps on the hosts. */
     private certificate(name: string, args: RancherHaArgs): ServerCertificate | undefined {
         const { hostname, certificate, certificateOnHost, privateCa } = args;
         if (certificateOnHost) return undefined;
@@ -169,8 +125,71 @@ export class RancherHa extends pulumi.ComponentResource {
         return new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
     }
 
-    private cluster(name: string, { ssh, cluster, existingCluster }: RancherHaArgs): KubernetesCluster {
-        if (cluster) return new RkeCluster(`${name}-cluster`, { ...cluster, ssh }, { parent: this });
-        return new ExistingCluster(`${name}-cluster`, existingCluster!, { parent: this });
+    private loadBalancer(
+        name: string,
+        { loadBalancer, ssh, hostname, certificateOnHost }: RancherHaArgs,
+        { ingressAddresses }: KubernetesCluster,
+        certificate: ServerCertificate | undefined,
+    ): NginxLoadBalancer {
+        return new NginxLoadBalancer(
+            `${name}-lb`,
+            {
+                ...loadBalancer,
+                ssh,
+                hostname,
+                upstreams: ingressAddresses,
+                certificateChain: certificate?.certificateChain,
+                privateKey: certificate?.privateKey,
+                secondCertificate: certificate?.secondCertificate,
+                certificateOnHost: certificateOnHost && {
+                    certificateChain: certificateOnHost.certificateChain,
+                    privateKey: certificateOnHost.privateKey,
+                },
+            },
+            { parent: this },
+        );
+    }
+
+    /** Options of what is in the cluster. When the cluster goes, it goes too: no API server is asked then. */
+    private inCluster(name: string, { kubeconfig, identity, ready }: KubernetesCluster) {
+        const provider = new k8s.Provider(
+            `${name}-kubernetes`,
+            // Without an identifier, a kubeconfig that is unknown in a preview would plan to replace everything in the cluster.
+            { kubeconfig, clusterIdentifier: identity ?? `${name}-existing`, enableSecretMutable: true },
+            { parent: this },
+        );
+        return { parent: this, provider, deletedWith: ready };
+    }
+
+    private namespace(name: string, { ready }: KubernetesCluster, inCluster: pulumi.CustomResourceOptions): k8s.core.v1.Namespace {
+        return new k8s.core.v1.Namespace(
+            `${name}-namespace`,
+            { metadata: { name: "cattle-system", annotations: { [ownerAnnotation]: `${stackName()}/${name}-release` } } },
+            // In a cluster that stays, its deletion would wait for ever for finalizers that only Rancher removes.
+            { ...inCluster, retainOnDelete: ready === undefined },
+        );
+    }
+
+    /** Undefined for a publicly trusted CA: nobody has to be told of it. */
+    private caSecret(
+        name: string,
+        { certificate, certificateOnHost }: RancherHaArgs,
+        args: CaSecretArgs,
+        inCluster: pulumi.ComponentResourceOptions,
+    ): CaSecret | undefined {
+        const provided = certificate ?? certificateOnHost;
+        if (provided && provided.caCertificate === undefined) return undefined;
+        return new CaSecret(`${name}-ca-secret`, args, inCluster);
+    }
+
+    private release(
+        name: string,
+        { rancher, hostname }: RancherHaArgs,
+        { kubernetesVersion, distribution, kubeconfig }: KubernetesCluster,
+        caSecret: CaSecret | undefined,
+        opts: pulumi.ComponentResourceOptions,
+    ): RancherRelease {
+        const fromCluster = { kubernetesVersion, distribution, kubeconfig };
+        return new RancherRelease(`${name}-release`, { ...rancher, hostname, ...fromCluster, caChecksum: caSecret?.checksum }, opts);
     }
 }

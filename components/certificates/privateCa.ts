@@ -142,6 +142,25 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
             kept,
         );
         const serverKey = new tls.PrivateKey(`${name}-server-key`, key, child);
+        const server = this.serverCertificate(name, ca, serverKey, rootKey, root);
+
+        this.certificateChain = server.certPem.apply(normalizePem);
+        this.privateKey = pulumi.secret(serverKey.privateKeyPem);
+        this.caCertificate = pulumi.all([root.certPem, root.validityEndTime]).apply(([certificate, end]) => {
+            const days = Math.floor((Date.parse(end) - Date.now()) / 86_400_000);
+            if (days < warnDaysOfCa) needsAttention(endOfRoot(days), this);
+            return normalizePem(certificate);
+        });
+        this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
+    }
+
+    private serverCertificate(
+        name: string,
+        ca: pulumi.Output<z.output<typeof privateCaSchema>>,
+        serverKey: tls.PrivateKey,
+        rootKey: tls.PrivateKey,
+        root: tls.SelfSignedCert,
+    ): tls.LocallySignedCert {
         const request = new tls.CertRequest(
             `${name}-server-request`,
             {
@@ -150,9 +169,9 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
                 dnsNames: ca.apply(({ hostname, dnsNames }) => [...new Set([hostname, ...dnsNames])]),
                 ipAddresses: ca.ipAddresses,
             },
-            child,
+            { parent: this },
         );
-        const server = new tls.LocallySignedCert(
+        return new tls.LocallySignedCert(
             `${name}-server`,
             {
                 certRequestPem: request.certRequestPem,
@@ -167,17 +186,8 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
                 ]),
                 setSubjectKeyId: true,
             },
-            child,
+            { parent: this },
         );
-
-        this.certificateChain = server.certPem.apply(normalizePem);
-        this.privateKey = pulumi.secret(serverKey.privateKeyPem);
-        this.caCertificate = pulumi.all([root.certPem, root.validityEndTime]).apply(([certificate, end]) => {
-            const days = Math.floor((Date.parse(end) - Date.now()) / 86_400_000);
-            if (days < warnDaysOfCa) needsAttention(endOfRoot(days), this);
-            return normalizePem(certificate);
-        });
-        this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 }
 

@@ -3,6 +3,7 @@ import { createHash } from "crypto";
 import { observe, runnerProgram } from "../remote/commands";
 import { HostArgs, SshArgs } from "../remote/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
+import { Probe } from "../remote/probe";
 import { secretAs } from "../secrecy";
 import { ifKnown, refuseOutputs, validated } from "../validation";
 import { clusterYml } from "./clusterYml";
@@ -11,7 +12,7 @@ import { KubernetesCluster } from "./kubernetesCluster";
 import { clusterProgram, endpoint, pkiProgram, probeProgram } from "./program";
 import { hasRole, innerAddress, NetworkPlugin, NodeRole, rkeClusterSchema, RkeClusterSettings, TaintEffect } from "./schema";
 import { kubeconfig } from "./kubeconfig";
-import { unpackState } from "./state";
+import { RkeState, unpackState } from "./state";
 
 /** A taint that a node is registered with. */
 export interface RkeTaintArgs {
@@ -137,87 +138,30 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const { drift, deletionProtection = true } = args;
         refuseOutputs(this, `RkeCluster ${name}`, { drift, deletionProtection });
         const cluster = validated(this, `RkeCluster ${name}`, rkeClusterSchema, args);
-        const child = { parent: this };
-        const kept = { ...child, protect: deletionProtection };
-
-        const pki = runnerProgram(
-            `${name}-pki`,
-            // Running it again would make a second CA.
-            { program: cluster.apply(pkiProgram), timeoutSeconds: 180, secretResult: true, once: true },
-            {
-                ...kept,
-                ignoreChanges: [
-                    "addPreviousOutputInEnv",
-                    "create",
-                    "update",
-                    "delete",
-                    "stdin",
-                    "interpreter",
-                    "logging",
-                    "environment",
-                    "dir",
-                ],
-            },
-        );
-        const state = pki.stdout.apply(unpackState);
+        const kept = { parent: this, protect: deletionProtection };
         const mode = drift ?? DriftMode.Warn;
-        const found =
-            mode === DriftMode.Off
-                ? undefined
-                : observe(
-                      pulumi.all([cluster, ifKnown(state)]).apply(([settings, known]) =>
-                          // An update looks at the nodes itself, before RKE runs.
-                          probeProgram(settings, known, pulumi.runtime.isDryRun()),
-                      ),
-                      `RkeCluster ${name}`,
-                      this,
-                  );
-        const epoch = driftEpoch(
-            `${name}-drift`,
-            {
-                mode,
-                observe: () => found!,
-                desired: { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(clusterYml)) },
-            },
-            child,
-        );
-        // A run of RKE that failed is not in the state as created, and not with its latest nodes: what it left is cleaned by these.
-        const nodes = runnerProgram(
+
+        const pki = this.pki(name, cluster, kept);
+        const state = pki.stdout.apply(unpackState);
+        const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, state);
+        const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(clusterYml)) };
+        const epoch = driftEpoch(`${name}-drift`, { mode, observe: () => found!, desired }, { parent: this });
+        // A failed run of RKE never reaches the state. This command records the nodes before, so that destroy can clean them.
+        const nodes = rkeProgram(
             `${name}-nodes`,
-            {
-                program: pulumi.all([cluster, pki.stdout, state]).apply(parts => clusterProgram("nodes", ...parts)),
-                timeoutSeconds: outerTimeoutSeconds,
-                secretResult: true,
-                destroy: true,
-                readsLastResult: true,
-            },
+            pulumi.all([cluster, pki.stdout, state]).apply(parts => clusterProgram("nodes", ...parts)),
             kept,
         );
-        const rke = runnerProgram(
+        const rke = rkeProgram(
             `${name}-rke`,
-            {
-                program: pulumi.all([cluster, pki.stdout, state, epoch]).apply(parts => clusterProgram("cluster", ...parts)),
-                timeoutSeconds: outerTimeoutSeconds,
-                secretResult: true,
-                destroy: true,
-                readsLastResult: true,
-            },
+            pulumi.all([cluster, pki.stdout, state, epoch]).apply(parts => clusterProgram("cluster", ...parts)),
             { ...kept, dependsOn: nodes },
         );
-        if (found)
-            warnOfSetBack(
-                `${name}-drift`,
-                mode,
-                found.apply(({ outdated }) => outdated),
-                rke.stdout,
-            );
+        const outdated = found?.apply(probe => probe.outdated) ?? [];
+        warnOfSetBack(`${name}-drift`, mode, outdated, rke.stdout);
 
-        this.identity = pulumi
-            .unsecret(state)
-            .apply(({ desiredState }) =>
-                createHash("sha256").update(desiredState.certificatesBundle["kube-ca"].certificatePEM).digest("hex"),
-            );
         this.ready = rke;
+        this.identity = pulumi.unsecret(state).apply(caDigest);
         // The id is known in every preview once the cluster exists, the result of a pending run is not.
         // Only the SSH key among the settings is secret.
         const built = <T>(value: (settings: RkeClusterSettings) => T) =>
@@ -235,7 +179,33 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             kubernetesVersion: this.kubernetesVersion,
         });
     }
+
+    /** Makes the cluster's PKI, once: running it again would make a second CA. */
+    private pki(name: string, cluster: pulumi.Output<RkeClusterSettings>, opts: pulumi.CustomResourceOptions) {
+        const inputs = ["addPreviousOutputInEnv", "create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"];
+        return runnerProgram(
+            `${name}-pki`,
+            { program: cluster.apply(pkiProgram), timeoutSeconds: 180, secretResult: true, once: true },
+            { ...opts, ignoreChanges: inputs },
+        );
+    }
+
+    /** Looks at the cluster, and in a preview at nodes that RKE was not run for. An update looks at those itself, before RKE runs. */
+    private look(name: string, cluster: pulumi.Output<RkeClusterSettings>, state: pulumi.Output<RkeState>): pulumi.Output<Probe> {
+        const program = pulumi
+            .all([cluster, ifKnown(state)])
+            .apply(([settings, known]) => probeProgram(settings, known, pulumi.runtime.isDryRun()));
+        return observe(program, `RkeCluster ${name}`, this);
+    }
 }
+
+/** A step of RKE, which also cleans the nodes when it is deleted. */
+const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.CustomResourceOptions) =>
+    runnerProgram(name, { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, destroy: true, readsLastResult: true }, opts);
+
+/** Returns the digest of the cluster's CA: another one is another cluster. */
+const caDigest = ({ desiredState }: RkeState) =>
+    createHash("sha256").update(desiredState.certificatesBundle["kube-ca"].certificatePEM).digest("hex");
 
 /** Returns the arguments without the SSH keys, which do not stand in `cluster.yml`. */
 const withoutKeys = ({ nodes, ...args }: RkeClusterArgs) => ({
