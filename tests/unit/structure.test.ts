@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from "fs";
-import { join } from "path";
+import { dirname, join } from "path";
 
 function sources(folder: string): string[] {
     return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
@@ -32,4 +32,24 @@ test("only config.ts reads the stack's configuration", () => {
 
 test("components do not import the lab or the program", () => {
     expect(offenders(/from\s+"\.[^"]*\/(lab|tests|bench|config)(\/|")/, ["index.ts"])).toEqual([]);
+});
+
+test("no module of the library imports itself, by whatever way", () => {
+    const files = [...sources(join(root, "components")), join(root, "config.ts")].filter(path => /\.(ts|js)$/.test(path));
+    const imports = (path: string) =>
+        [...readFileSync(path, "utf8").matchAll(/(?:^import (?!type\b)[^;]*from |require\()"(\.[^"]+)"/gm)].flatMap(([, name]) =>
+            [".ts", ".js", "/index.ts"].map(ending => join(dirname(path), name + ending)).filter(file => files.includes(file)),
+        );
+    const circle = (path: string, way: string[]): string[] | undefined => {
+        if (way.includes(path)) return [...way.slice(way.indexOf(path)), path];
+        if (done.has(path)) return undefined;
+        for (const next of imports(path)) {
+            const found = circle(next, [...way, path]);
+            if (found) return found;
+        }
+        done.add(path);
+        return undefined;
+    };
+    const done = new Set<string>();
+    expect(files.map(file => circle(file, [])).find(found => found)).toBeUndefined();
 });
