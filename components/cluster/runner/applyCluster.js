@@ -1,0 +1,96 @@
+const fs = require("fs");
+const path = require("path");
+const { impossibleChanges } = require("./builtCluster");
+const { bullets, findings, refuseUnfitNodes } = require("./findings");
+const { withAgentFor } = require("./nodes");
+const { say } = require("./progress");
+const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
+const { clusterApi, newestState, pack, removedNodes } = require("./rkeState");
+
+function refuseImpossibleChange(state, input) {
+    const built = JSON.parse(state).currentState?.rkeConfig;
+    const changes = built ? impossibleChanges(built, input) : [];
+    if (changes.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(changes)}`);
+}
+
+/**
+ * Saves a snapshot of etcd on its nodes before Kubernetes becomes another version, because Kubernetes cannot go back. Its name tells both
+ * versions, and the time, so that a second attempt keeps the snapshot of the first.
+ */
+async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds }, folder, env) {
+    const installed = JSON.parse(state).currentState?.rkeConfig?.kubernetesVersion ?? kubernetesVersion;
+    if (installed === kubernetesVersion) return;
+    const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+    const name = `${installed}-to-${kubernetesVersion}-${time}`;
+    say(`Kubernetes ${installed} becomes ${kubernetesVersion}: saving an etcd snapshot first, /opt/rke/etcd-snapshots/${name}.zip`);
+    const result = await runRke(["etcd", "snapshot-save", "--name", name, "--config", "cluster.yml", "--ssh-agent-auth"], {
+        folder,
+        env,
+        marker: `Finished saving/uploading snapshot [${name}]`,
+        timeoutSeconds,
+    });
+    if (result.code !== 0 || !result.done) {
+        throw rkeFailure(
+            "Kubernetes was not upgraded, because no snapshot of etcd could be saved before. Correct the cause and run pulumi up again",
+            result,
+        );
+    }
+}
+
+/** Sets the options of the ingress controller: RKE deploys an add-on again only when its own configuration of it changed. */
+async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
+    const patch = { method: "PATCH", type: "application/merge-patch+json", body: JSON.stringify({ data: ingressOptions }) };
+    const path = "/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller";
+    const apis = apiEndpoints.map(endpoint => clusterApi(endpoint, state));
+    const failures = new Set();
+    // An API server that RKE has just started anew may not answer at once.
+    for (const api of [...apis, ...apis, ...apis]) {
+        try {
+            return await api(path, patch);
+        } catch (error) {
+            failures.add(error.message);
+            await new Promise(resolve => setTimeout(resolve, 1000));
+        }
+    }
+    if (failures.size === 0) return;
+    throw new Error(
+        `the cluster is up, but the options of its ingress controller could not be set:\n${bullets([...failures])}\nRun pulumi up again`,
+    );
+}
+
+async function apply(input) {
+    await checkRkeVersion(input.rkeVersion);
+    await withAgentFor(input.nodes, async env => {
+        await refuseUnfitNodes(env, input);
+        const state = await newestState(input);
+        refuseImpossibleChange(state, input);
+        (await findings(env, input.nodes, input.startProgram)).forEach(say);
+        removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
+        const folder = workFolder(input.clusterYml, state);
+        await snapshotBeforeUpgrade(state, input, folder, env);
+        const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
+            folder,
+            env,
+            marker: "Finished building Kubernetes cluster successfully",
+            timeoutSeconds: input.timeoutSeconds,
+        });
+        const serious = result.warnings.filter(text => seriousWarning.test(text));
+        if (result.code !== 0 || !result.done || serious.length > 0) {
+            throw rkeFailure(
+                `rke up did not finish the cluster (exit code ${result.code}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
+                { ...result, warnings: serious },
+            );
+        }
+        await setIngressOptions(state, input);
+        const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
+        if (packed.length > 120_000) {
+            throw new Error(
+                `the cluster is up, but its state takes ${packed.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
+                    "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
+            );
+        }
+        process.stdout.write(packed);
+    });
+}
+
+module.exports = { apply };

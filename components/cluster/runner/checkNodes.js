@@ -1,0 +1,27 @@
+const { findings, refuseUnfitNodes } = require("./findings");
+const { withAgentFor } = require("./nodes");
+const { stateInCluster, unpack } = require("./rkeState");
+
+/** Without the cluster's state RKE leaves a removed node in the cluster and reports success. */
+async function refuseUnknownRemoval(env, input, addresses) {
+    const removed = (process.env.PULUMI_COMMAND_STDOUT || "").split("\n").filter(address => address && !addresses.includes(address));
+    if (removed.length === 0 || (await stateInCluster(input.apiEndpoints, unpack(input.pki)))) return;
+    // RKE may also have ended before it built anything.
+    if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return;
+    throw new Error(
+        `${removed.join(", ")} is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. ` +
+            `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
+    );
+}
+
+/** Only looks. The nodes recorded here, once all of them are fit, are those that RKE may have touched, even when it never came to its end. */
+async function check(input) {
+    const addresses = input.nodes.map(node => node.connection.address);
+    await withAgentFor(input.nodes, async env => {
+        await refuseUnfitNodes(env, input);
+        await refuseUnknownRemoval(env, input, addresses);
+    });
+    process.stdout.write(addresses.join("\n"));
+}
+
+module.exports = { check };

@@ -1,0 +1,31 @@
+const fs = require("fs");
+const path = require("path");
+const { say } = require("./progress");
+const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
+const { caOf, pack } = require("./rkeState");
+
+/** Makes the cluster's certificates without touching a host: `rke up --init` beside a state file of 0 bytes. */
+async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
+    await checkRkeVersion(rkeVersion);
+    const folder = workFolder(clusterYml, "");
+    say("creating the cluster's certificates (no host is contacted)");
+    const result = await runRke(["up", "--init", "--config", "cluster.yml"], {
+        folder,
+        env: process.env,
+        marker: "",
+        timeoutSeconds: 120,
+    });
+    if (result.code !== 0) throw rkeFailure("rke up --init failed", result);
+    const state = fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8");
+    const desired = caOf(state) && JSON.parse(state).desiredState;
+    const etcd = desired && Object.keys(desired.certificatesBundle).filter(name => /^kube-etcd-\d/.test(name)).length;
+    if (!desired || desired.rkeConfig.nodes.length !== nodeCount || etcd !== etcdCount) {
+        throw new Error(
+            `rke up --init wrote an incomplete state: expected ${nodeCount} nodes and ${etcdCount} etcd certificates, found ` +
+                `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`,
+        );
+    }
+    process.stdout.write(pack(state));
+}
+
+module.exports = { createPki };

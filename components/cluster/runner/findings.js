@@ -1,0 +1,18 @@
+// What programs find on nodes, a line each.
+const { onEach, preflight } = require("./nodes");
+const { say } = require("./progress");
+
+/** Runs a program on every node; resolves to a line for each thing that it found, and for each node that SSH does not reach. */
+const findings = async (env, nodes, program) => flattened(await onEach(env, nodes, program));
+const flattened = found => found.flatMap(({ lines, failure }) => (failure ? [failure] : lines));
+
+const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
+
+/** Every node is looked at before RKE runs: RKE itself would rewrite etcd on the reachable ones before it gives up on another. */
+async function refuseUnfitNodes(env, { nodes, preflightProgram }) {
+    say(`checking ${nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
+    const problems = flattened(await preflight(env, nodes, preflightProgram));
+    if (problems.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(problems)}`);
+}
+
+module.exports = { bullets, findings, refuseUnfitNodes };

@@ -1,0 +1,33 @@
+const { bullets, findings } = require("./findings");
+const { withAgentFor } = require("./nodes");
+const { say } = require("./progress");
+const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
+const { newestState } = require("./rkeState");
+
+async function destroy(input) {
+    await checkRkeVersion(input.rkeVersion);
+    await withAgentFor(input.nodes, async env => {
+        if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return say("the hosts are clean");
+        const state = await newestState({ ...input, apiEndpoints: [] });
+        const result = await runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
+            folder: workFolder(input.clusterYml, state),
+            env,
+            marker: "Cluster removed successfully",
+            timeoutSeconds: input.timeoutSeconds,
+        });
+        say("removing the containers of pods, which rke leaves running");
+        const stuck = await findings(env, input.nodes, input.removePodsProgram);
+        say("looking at the hosts: rke says success even when its cleaner failed");
+        const left = [...stuck, ...(await findings(env, input.nodes, input.leftoverProgram))];
+        if (left.length > 0) {
+            throw new Error(
+                `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +
+                    "Remove these on the hosts (or bring the hosts back), then destroy again. A host that is gone for good: pulumi state delete this resource, then destroy again",
+            );
+        }
+        if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
+        say("the hosts are clean; images and etcd snapshots in /opt/rke are kept");
+    });
+}
+
+module.exports = { destroy };

@@ -1,0 +1,112 @@
+// The command `rke`: its folder, its run, and what it says.
+const { spawn } = require("child_process");
+const fs = require("fs");
+const path = require("path");
+const { privateFolder, run } = require("../../remote/runner/ssh");
+const { say, sayAlive, started } = require("./progress");
+
+/** A private folder that holds cluster.yml and the state file. */
+function workFolder(clusterYml, state) {
+    const folder = privateFolder();
+    process.umask(0o077);
+    fs.writeFileSync(path.join(folder, "cluster.yml"), clusterYml);
+    fs.writeFileSync(path.join(folder, "cluster.rkestate"), state, { mode: 0o600 });
+    return folder;
+}
+
+async function checkRkeVersion(expected) {
+    const { code, stdout } = await run("rke", ["--version"]);
+    const found = /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
+    if (code !== 0 || found !== expected) {
+        throw new Error(
+            `rke on this machine: expected version ${expected}, found ${found ?? "none that says its version"}. Put the release v${expected} on the PATH`,
+        );
+    }
+}
+
+/** One line of RKE's log as { level, text }, or undefined. */
+function parseLine(line) {
+    const match = /level=(\w+) msg="((?:[^"\\]|\\.)*)"/.exec(line);
+    if (!match) return undefined;
+    return { level: match[1], text: match[2].replace(/\\n/g, " ").replace(/\\(.)/g, "$1") };
+}
+
+/** Warnings after which the cluster is not what was asked for although RKE may end with success. */
+const seriousWarning =
+    /Failed to set up SSH tunneling|Removing host|Failed to deploy (DNS )?addon|Failed to delete etcd|Couldn't clean up|rolling snapshot container failed/i;
+
+/** Lines about one container on one host: too many to follow. */
+const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig/;
+
+/** Secrets never stand in RKE's info lines; should one ever, it is not passed on. */
+const showable = text =>
+    /BEGIN [A-Z ]*(KEY|CERTIFICATE)|[A-Za-z0-9+/]{80,}/.test(text) ? "(a line that is not shown)" : text.slice(0, 300);
+
+/** Runs rke in its own process group; resolves to { code, warnings, fatal, done }. */
+function runRke(args, { folder, env, marker, timeoutSeconds }) {
+    return new Promise((resolve, reject) => {
+        const child = spawn("rke", args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+        const stop = () => {
+            try {
+                process.kill(-child.pid, "SIGKILL");
+            } catch {
+                // it has ended already
+            }
+        };
+        const timer = setTimeout(stop, timeoutSeconds * 1000);
+        for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
+        process.on("exit", stop);
+        const result = { warnings: [], fatal: undefined, done: false };
+        let last = "";
+        // Notices that nobody listens any more, because Pulumi was killed: the write fails, this process ends, and RKE with it.
+        let quiet;
+        const busy = () => {
+            sayAlive(`rke: busy: ${last}`);
+            wait();
+        };
+        // Rarer after two minutes, because of maxBytes.
+        const wait = () => {
+            clearTimeout(quiet);
+            quiet = setTimeout(busy, Date.now() - started < 120_000 ? 5_000 : 60_000);
+        };
+        wait();
+        const read = line => {
+            const said = parseLine(line);
+            if (!said) return;
+            if (said.text.includes(marker)) result.done = true;
+            if (said.level === "fatal") result.fatal = showable(said.text);
+            if (said.level === "warning") result.warnings.push(showable(said.text));
+            const text = showable(said.text);
+            if (said.level !== "info" || (text !== last && !detail.test(text))) {
+                wait();
+                say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
+            }
+            last = text;
+        };
+        for (const stream of [child.stdout, child.stderr]) {
+            let rest = "";
+            stream.setEncoding("utf8").on("data", chunk => {
+                const lines = (rest + chunk).split("\n");
+                rest = lines.pop();
+                lines.forEach(read);
+            });
+        }
+        child.on("error", error =>
+            reject(new Error(`cannot run rke (${error.code}): put the rke binary on the PATH of the machine that runs Pulumi`)),
+        );
+        child.on("close", code => {
+            clearTimeout(timer);
+            clearTimeout(quiet);
+            process.off("exit", stop);
+            resolve({ code, ...result });
+        });
+    });
+}
+
+function rkeFailure(what, result) {
+    const serious = result.warnings.filter(text => seriousWarning.test(text));
+    const reasons = [result.fatal, ...serious].filter(Boolean).map(text => `  - ${text}`);
+    return new Error(`${what}${reasons.length ? `:\n${reasons.join("\n")}` : ""}`);
+}
+
+module.exports = { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder };

@@ -1,0 +1,57 @@
+// RKE's state of a cluster: how it is handed from one run to the next, and where the newest one is.
+const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
+const { kubernetesApi } = require("./kubernetesApi");
+const { say } = require("./progress");
+
+const pack = state => brotliCompressSync(Buffer.from(state), { params: { [constants.BROTLI_PARAM_LGWIN]: 24 } }).toString("base64");
+const unpack = text => brotliDecompressSync(Buffer.from(text.trim(), "base64")).toString("utf8");
+
+/** The certificate of the cluster's CA, or undefined when the text is not a complete RKE state. */
+function caOf(state) {
+    try {
+        const ca = JSON.parse(state).desiredState.certificatesBundle["kube-ca"];
+        return ca.keyPEM && ca.certificatePEM;
+    } catch {
+        return undefined;
+    }
+}
+
+/** Asks an API server as an administrator, by the certificates of an RKE state. */
+function clusterApi(endpoint, state) {
+    const { "kube-ca": ca, "kube-admin": admin } = JSON.parse(state).desiredState.certificatesBundle;
+    return kubernetesApi({ endpoint, ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM });
+}
+
+/** The state that RKE keeps in the cluster, or undefined when the API does not answer. */
+async function stateInCluster(apiEndpoints, pki) {
+    for (const endpoint of apiEndpoints) {
+        const api = clusterApi(endpoint, pki);
+        const secret = await api("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(() => undefined);
+        const state = secret && Buffer.from(secret.data["full-cluster-state"], "base64").toString("utf8");
+        if (state && caOf(state)) return state;
+    }
+    return undefined;
+}
+
+/** The newest state of this cluster: the one in the cluster, else the one of the last run, else the PKI with nothing built yet. */
+async function newestState(input) {
+    const pki = unpack(input.pki);
+    const previous = input.task === "cluster" && process.env.PULUMI_COMMAND_STDOUT;
+    const candidates = [
+        ["the cluster itself", await stateInCluster(input.apiEndpoints, pki)],
+        ["the last run", previous && unpack(previous)],
+        ["the cluster's PKI", pki],
+    ];
+    const [source, state] = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));
+    say(`state from ${source}`);
+    return state;
+}
+
+/** Nodes that RKE knows and that are no longer wanted. */
+function removedNodes(state, input) {
+    const wanted = new Set(input.nodes.map(node => node.connection.address));
+    const known = JSON.parse(state).currentState?.rkeConfig?.nodes ?? [];
+    return known.map(node => node.address).filter(address => !wanted.has(address));
+}
+
+module.exports = { caOf, clusterApi, newestState, pack, removedNodes, stateInCluster, unpack };

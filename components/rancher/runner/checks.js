@@ -1,0 +1,130 @@
+// What is checked of Rancher at one address of the load balancer.
+const { openWebSocket } = require("./site");
+const { described, LeftOut, oneLine, sha256, Unexpected } = require("./unexpected");
+
+const maxHops = 5;
+const maxRefusals = 5;
+
+const checks = {
+    certificate: async site => {
+        const socket = await site.connect({ rejectUnauthorized: false });
+        const certificate = socket.getPeerCertificate();
+        socket.destroy();
+        if (socket.authorized) return;
+        const names = oneLine(certificate.subjectaltname ?? certificate.subject?.CN ?? "no name");
+        const found = `${socket.authorizationError} (certificate for ${names}, issued by ${oneLine(certificate.issuer?.CN ?? "no name")})`;
+        const trusted = site.caCertificate ? "the given CA" : "a publicly trusted CA";
+        throw new Unexpected(
+            `a certificate for ${site.hostname} from ${trusted}`,
+            found,
+            "Check which certificate the load balancer serves",
+        );
+    },
+    ping: async site => {
+        const answer = await site.get("/ping");
+        if (answer.status === 200 && answer.body.trim() === "pong") return;
+        throw new Unexpected('200 "pong" from /ping', described(answer), reachAdvice(answer.status));
+    },
+    redirect: async site => {
+        const path = "/dashboard/?from=verification";
+        const answer = await site.get(path, { secure: false });
+        const target = `https://${site.hostname}${path}`;
+        if (answer.status === 301 && answer.headers.location === target) return;
+        const found = `${answer.status}${answer.headers.location ? ` to ${oneLine(answer.headers.location)}` : ""}`;
+        throw new Unexpected(
+            `301 to ${target} from port ${site.httpPort}`,
+            found,
+            "Check that the load balancer answers there, and nothing else",
+        );
+    },
+    cacerts: async site => {
+        if (!site.caCertificate) throw new LeftOut("the certificate is from a publicly trusted CA, so Rancher hands out none");
+        const answer = await site.get("/cacerts");
+        if (answer.status === 200 && answer.body.trim() === site.caCertificate.trim()) return;
+        const found =
+            answer.status !== 200
+                ? described(answer)
+                : answer.body.trim() === ""
+                  ? "no certificate"
+                  : `another content (SHA-256 ${sha256(answer.body.trim())})`;
+        throw new Unexpected(
+            `the CA (SHA-256 ${sha256(site.caCertificate.trim())}) from /cacerts`,
+            found,
+            "Agents would not trust the server: check the Secret cattle-system/tls-ca, and restart Rancher's pods if it is right",
+        );
+    },
+    http2: async site => {
+        const status = await site.getOverHttp2("/ping");
+        if (status === 200) return;
+        throw new Unexpected("200 from /ping over HTTP/2", status, "Check http2 in the load balancer's configuration");
+    },
+    redirects: async site => {
+        for (const path of ["/", "/v3"]) await followRedirects(site, path);
+    },
+    websocket: async site => {
+        if (!site.bootstrapPassword) throw new LeftOut("it needs a login, and no bootstrap password is given");
+        const token = await logIn(site);
+        try {
+            await openWebSocket(site, "/v1/subscribe", token);
+        } finally {
+            await site
+                .send("POST", "/v3/tokens?action=logout", { headers: { Authorization: `Bearer ${token}` }, body: "{}" })
+                .catch(() => undefined);
+        }
+    },
+};
+
+async function followRedirects(site, path) {
+    const seen = [];
+    let url = `https://${site.hostname}${path}`;
+    for (;;) {
+        seen.push(url);
+        const answer = await site.get(url.slice(`https://${site.hostname}`.length), { headers: { Accept: "text/html" } });
+        if (answer.status >= 500) throw new Unexpected(`an answer from ${path}`, described(answer), reachAdvice(answer.status));
+        if (answer.status < 300 || answer.status >= 400 || !answer.headers.location) return;
+        const next = new URL(answer.headers.location, url).href;
+        if (!next.startsWith(`https://${site.hostname}/`)) {
+            throw new Unexpected(`${path} to lead to https://${site.hostname}/`, `a redirect to ${oneLine(next)}`, forwardedAdvice);
+        }
+        if (seen.includes(next) || seen.length > maxHops) {
+            throw new Unexpected(
+                `${path} to lead to a page`,
+                `a redirect loop (${[...seen, next].map(oneLine).join(" → ")})`,
+                forwardedAdvice,
+            );
+        }
+        url = next;
+    }
+}
+
+const forwardedAdvice = 'Check that X-Forwarded-Proto reaches Rancher: the ingress controller needs use-forwarded-headers "true"';
+
+async function logIn(site) {
+    const body = JSON.stringify({ username: "admin", password: site.bootstrapPassword, description: "verification", ttl: 60000 });
+    const answer = await site.send("POST", "/v3-public/localProviders/local?action=login", { body });
+    // 404 is the answer of a Rancher that hides its local users.
+    if ([401, 403, 404].includes(answer.status)) {
+        // A Rancher that has just started may not have made its administrator yet.
+        site.refusals += 1;
+        if (site.refusals >= maxRefusals)
+            throw new LeftOut(`it needs a login, and the bootstrap password is refused (${answer.status}): it was changed since`);
+        throw new Unexpected("the login to be accepted", answer.status, "Rancher may still be starting");
+    }
+    let token;
+    try {
+        token = JSON.parse(answer.body).token;
+    } catch {
+        token = undefined;
+    }
+    if (answer.status !== 201 || !token) throw new Unexpected("201 and a token from the login", answer.status, reachAdvice(answer.status));
+    return token;
+}
+
+function reachAdvice(status) {
+    if (status === 502 || status === 504) return "The load balancer reaches no worker: check the upstreams, and port 80 on the workers";
+    if (status === 503) return "No Rancher pod is ready: look at the pods in cattle-system";
+    if (status === 404) return "The ingress controller does not know the host name: check hostname and the Ingress cattle-system/rancher";
+    return "Look at the pods in cattle-system and the load balancer's log";
+}
+
+module.exports = { checks };
