@@ -4,8 +4,71 @@ import { nodeProgram, shellProgram } from "../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker, rkeVersion } from "./compatibility";
 import { ApiAccess } from "./kubeconfig";
-import { hasRole, nodeName, NodeRole, RkeClusterSettings } from "./schema";
+import { hasRole, nodeName, NodeRole, RkeClusterSettings, RkeNodeSettings } from "./schema";
 import { RkeState } from "./state";
+
+/** A node as runner programs reach it over SSH. */
+export interface ReachedNode {
+    name: string;
+    connection: HostConnection;
+}
+
+/** The nodes, and the program that looks whether they are fit for RKE. */
+export interface Fitness {
+    nodes: ReachedNode[];
+    preflightProgram: string;
+}
+
+/** What runner/createPki.js is given. */
+export interface PkiInput {
+    rkeVersion: string;
+    clusterYml: string;
+    nodeCount: number;
+    etcdCount: number;
+}
+
+/** What is compared with a cluster that RKE built. */
+export interface WantedCluster {
+    network: RkeClusterSettings["network"];
+    kubernetesVersion: string;
+}
+
+/** What the programs that run RKE on nodes are given. */
+export interface ClusterInput extends Fitness, WantedCluster {
+    /** Rises when the cluster is to be repaired. */
+    epoch?: number;
+    rkeVersion: string;
+    clusterYml: string;
+    /** Packed state of RKE with the cluster's certificates. */
+    pki: string;
+    timeoutSeconds: number;
+    apiEndpoints: string[];
+    ingressOptions: Record<string, string>;
+    startProgram: string;
+    removePodsProgram: string;
+    leftoverProgram: string;
+}
+
+/** A node as the configuration wants it in Kubernetes. */
+export type WantedNode = Pick<RkeNodeSettings, "address" | "roles" | "labels" | "taints"> & { name: string };
+
+/** A server that runs on a node. */
+export interface NodeEndpoint {
+    node: string;
+    endpoint: string;
+}
+
+/** What runner/probeNodes.js is given. Without certificates nothing is built yet. */
+export interface ProbeNodesInput extends WantedCluster {
+    controlPlane: NodeEndpoint[];
+    etcd: NodeEndpoint[];
+    nodes: WantedNode[];
+    ca?: string;
+    certificate?: string;
+    key?: string;
+    /** Given when new nodes are to be looked at themselves. */
+    fitness?: Fitness;
+}
 
 const runner = join(__dirname, "runner", "rke.js");
 const probe = join(__dirname, "runner", "probeNodes.js");
@@ -19,7 +82,7 @@ function nodeEndpoints(cluster: RkeClusterSettings): string[] {
 }
 
 export function pkiProgram(cluster: RkeClusterSettings): string {
-    return nodeProgram(runner, {
+    return nodeProgram<PkiInput & { task: string }>(runner, {
         task: "pki",
         rkeVersion,
         clusterYml: clusterYml(cluster),
@@ -35,7 +98,7 @@ export function clusterProgram(
     state: RkeState,
     epoch?: number,
 ): string {
-    return nodeProgram(runner, {
+    return nodeProgram<ClusterInput & { task: string }>(runner, {
         task,
         epoch,
         rkeVersion,
@@ -53,8 +116,7 @@ export function clusterProgram(
     });
 }
 
-/** How the nodes are reached, and the program that looks whether they are fit for RKE. */
-function fitness(cluster: RkeClusterSettings, state?: RkeState) {
+function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
     return {
         nodes: cluster.nodes.map(node => ({
             name: nodeName(node),
@@ -64,7 +126,7 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState) {
                 user: node.user,
                 hostKey: node.hostKey,
                 privateKey: node.privateKey,
-            } satisfies HostConnection,
+            },
         })),
         preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
             docker_versions: acceptedDocker(cluster.kubernetesVersion).join(" "),
@@ -79,7 +141,7 @@ export function probeProgram(cluster: RkeClusterSettings, state: RkeState | unde
     const { "kube-ca": ca, "kube-admin": admin } = state?.desiredState.certificatesBundle ?? {};
     const having = (role: NodeRole, port: number) =>
         cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
-    return nodeProgram(probe, {
+    return nodeProgram<ProbeNodesInput>(probe, {
         controlPlane: having(NodeRole.ControlPlane, 6443),
         etcd: having(NodeRole.Etcd, 2379),
         network: cluster.network,

@@ -1,8 +1,33 @@
 import { brotliDecompressSync } from "zlib";
 
+/** The parts of RKE's own note of a cluster that are read here. */
+export interface RkeConfig {
+    kubernetesVersion: string;
+    nodes: RkeNode[];
+    network: { plugin: string };
+    services: { kubeController: { clusterCidr: string; serviceClusterIpRange: string } };
+    ingress?: { options?: Record<string, string> };
+}
+
+export interface RkeNode {
+    address: string;
+    hostnameOverride?: string;
+    role: string[];
+    labels?: Record<string, string>;
+    taints?: Taint[];
+}
+
+export interface Taint {
+    key: string;
+    value?: string;
+    effect: string;
+}
+
 /** The parts of RKE's state file that are read here. */
 export interface RkeState {
-    desiredState: { certificatesBundle: Record<string, { certificatePEM: string; keyPEM: string }> };
+    desiredState: { rkeConfig: RkeConfig; certificatesBundle: Record<string, { certificatePEM: string; keyPEM: string }> };
+    /** Missing before RKE built anything. */
+    currentState?: { rkeConfig?: RkeConfig };
 }
 
 /** Undoes what the runner does to a state before it prints it: brotli, because the window of gzip misses repeated certificates. */

@@ -133,6 +133,12 @@ export function driftLatch(
     return latch.stdout.apply(Number);
 }
 
+/** What runner/probeHost.js is given. */
+export interface ProbeHostInput {
+    host: HostConnection;
+    program: string;
+}
+
 /** Runs the `probe` verb of a shell program on a host. */
 export function observeHost(
     connection: pulumi.Input<HostConnection>,
@@ -142,7 +148,7 @@ export function observeHost(
 ): pulumi.Output<Probe> {
     const entry = join(__dirname, "runner", "probeHost.js");
     return observe(
-        pulumi.all([connection, program]).apply(([host, script]) => nodeProgram(entry, { host, program: script })),
+        pulumi.all([connection, program]).apply(([host, script]) => nodeProgram<ProbeHostInput>(entry, { host, program: script })),
         what,
         component,
     );

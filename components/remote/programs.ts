@@ -18,7 +18,7 @@ export function shellProgram(sources: string[], variables: Record<string, string
  * A Node program for the machine that runs Pulumi: a module with the modules that it requires by a relative path, then a call of its
  * `main(input)`.
  */
-export function nodeProgram(entry: string, input: unknown): string {
+export function nodeProgram<Input>(entry: string, input: Input): string {
     const modules = new Map<string, string>();
     const name = addModule(modules, entry);
     return [

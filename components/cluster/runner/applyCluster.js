@@ -7,8 +7,21 @@ const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
 const { clusterApi, newestState, pack, removedNodes } = require("./rkeState");
 
+/** @import { ClusterInput } from "../program" */
+/** @import { RkeState } from "../state" */
+
+/**
+ * @param {string} state
+ * @returns {import("../state").RkeConfig | undefined}
+ */
+const builtConfig = state => /** @type {RkeState} */ (JSON.parse(state)).currentState?.rkeConfig;
+
+/**
+ * @param {string} state
+ * @param {ClusterInput} input
+ */
 function refuseImpossibleChange(state, input) {
-    const built = JSON.parse(state).currentState?.rkeConfig;
+    const built = builtConfig(state);
     const changes = built ? impossibleChanges(built, input) : [];
     if (changes.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(changes)}`);
 }
@@ -16,9 +29,14 @@ function refuseImpossibleChange(state, input) {
 /**
  * Saves a snapshot of etcd on its nodes before Kubernetes becomes another version, because Kubernetes cannot go back. Its name tells both
  * versions, and the time, so that a second attempt keeps the snapshot of the first.
+ *
+ * @param {string} state
+ * @param {ClusterInput} input
+ * @param {string} folder
+ * @param {NodeJS.ProcessEnv} env
  */
 async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds }, folder, env) {
-    const installed = JSON.parse(state).currentState?.rkeConfig?.kubernetesVersion ?? kubernetesVersion;
+    const installed = builtConfig(state)?.kubernetesVersion ?? kubernetesVersion;
     if (installed === kubernetesVersion) return;
     const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
     const name = `${installed}-to-${kubernetesVersion}-${time}`;
@@ -37,7 +55,12 @@ async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds 
     }
 }
 
-/** Sets the options of the ingress controller: RKE deploys an add-on again only when its own configuration of it changed. */
+/**
+ * Sets the options of the ingress controller: RKE deploys an add-on again only when its own configuration of it changed.
+ *
+ * @param {string} state
+ * @param {ClusterInput} input
+ */
 async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
     const patch = { method: "PATCH", type: "application/merge-patch+json", body: JSON.stringify({ data: ingressOptions }) };
     const path = "/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller";
@@ -47,7 +70,7 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
     for (const api of [...apis, ...apis, ...apis]) {
         try {
             return await api(path, patch);
-        } catch (error) {
+        } catch (/** @type {any} */ error) {
             failures.add(error.message);
             await new Promise(resolve => setTimeout(resolve, 1000));
         }
@@ -58,6 +81,7 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
     );
 }
 
+/** @param {ClusterInput & { task: string }} input */
 async function apply(input) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {

@@ -3,12 +3,16 @@ const { versionStep } = require("../../remote/runner/version");
 /**
  * Lists what a configuration asks for and a cluster that RKE built cannot become: another network, which RKE takes and leaves pods
  * without one; an older Kubernetes, or one that is more than a minor version newer. `rkeConfig` is RKE's own note of the cluster.
+ *
+ * @param {import("../state").RkeConfig} rkeConfig
+ * @param {import("../program").WantedCluster} wanted
  */
 function impossibleChanges(rkeConfig, { network, kubernetesVersion }) {
     const { clusterCidr, serviceClusterIpRange } = rkeConfig.services.kubeController;
-    const changes = Object.entries({ plugin: rkeConfig.network.plugin, clusterCidr, serviceClusterIpRange })
-        .filter(([key, built]) => built !== network[key])
-        .map(([key, built]) => `network.${key}: expected ${built}, with which the cluster was built, found ${network[key]}`);
+    const built = { plugin: rkeConfig.network.plugin, clusterCidr, serviceClusterIpRange };
+    const changes = /** @type {(keyof typeof built)[]} */ (Object.keys(built))
+        .filter(key => built[key] !== network[key])
+        .map(key => `network.${key}: expected ${built[key]}, with which the cluster was built, found ${network[key]}`);
     if (changes.length > 0) changes.push("It cannot be changed on a live cluster: put it back, or build another cluster");
     // Such as v1.30.14-rancher1-1.
     const { isOlder, skipsTo } = versionStep(rkeConfig.kubernetesVersion, kubernetesVersion, 5);

@@ -2,7 +2,15 @@ const { findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { stateInCluster, unpack } = require("./rkeState");
 
-/** Without the cluster's state RKE leaves a removed node in the cluster and reports success. */
+/** @import { ClusterInput } from "../program" */
+
+/**
+ * Refuses to remove a node without the cluster's state: RKE would leave the node in the cluster and report success.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ClusterInput} input
+ * @param {string[]} addresses
+ */
 async function refuseUnknownRemoval(env, input, addresses) {
     const removed = (process.env.PULUMI_COMMAND_STDOUT || "").split("\n").filter(address => address && !addresses.includes(address));
     if (removed.length === 0 || (await stateInCluster(input.apiEndpoints, unpack(input.pki)))) return;
@@ -14,7 +22,11 @@ async function refuseUnknownRemoval(env, input, addresses) {
     );
 }
 
-/** Only looks. The nodes recorded here, once all of them are fit, are those that RKE may have touched, even when it never came to its end. */
+/**
+ * Only looks. The nodes recorded here, once all of them are fit, are those that RKE may have touched, even when it never came to its end.
+ *
+ * @param {ClusterInput} input
+ */
 async function check(input) {
     const addresses = input.nodes.map(node => node.connection.address);
     await withAgentFor(input.nodes, async env => {

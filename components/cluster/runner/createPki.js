@@ -4,7 +4,11 @@ const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
 const { caOf, pack } = require("./rkeState");
 
-/** Makes the cluster's certificates without touching a host: `rke up --init` beside a state file of 0 bytes. */
+/**
+ * Makes the cluster's certificates without touching a host: `rke up --init` beside a state file of 0 bytes.
+ *
+ * @param {import("../program").PkiInput} input
+ */
 async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
     await checkRkeVersion(rkeVersion);
     const folder = workFolder(clusterYml, "");

@@ -2,13 +2,26 @@
 const { onEach, preflight } = require("./nodes");
 const { say } = require("./progress");
 
-/** Runs a program on every node; resolves to a line for each thing that it found, and for each node that SSH does not reach. */
+/**
+ * Runs a program on every node; resolves to a line for each thing that it found, and for each node that SSH does not reach.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {import("../program").ReachedNode[]} nodes
+ * @param {string} program
+ */
 const findings = async (env, nodes, program) => flattened(await onEach(env, nodes, program));
+/** @param {Awaited<ReturnType<typeof onEach>>} found */
 const flattened = found => found.flatMap(({ lines, failure }) => (failure ? [failure] : lines));
 
+/** @param {string[]} lines */
 const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
 
-/** Every node is looked at before RKE runs: RKE itself would rewrite etcd on the reachable ones before it gives up on another. */
+/**
+ * Looks at every node before RKE runs: RKE itself would rewrite etcd on the reachable ones before it gives up on another.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {import("../program").Fitness} fitness
+ */
 async function refuseUnfitNodes(env, { nodes, preflightProgram }) {
     say(`checking ${nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
     const problems = flattened(await preflight(env, nodes, preflightProgram));

@@ -2,24 +2,31 @@
 const https = require("https");
 
 /** Handles the rejection of a question for what may be absent: resolves to the fallback when it is. */
-const unless404 = fallback => error => {
+const unless404 = (/** @type {any} */ fallback) => (/** @type {any} */ error) => {
     if (error.status === 404) return fallback;
     throw error;
 };
 
 /**
+ * @typedef {(path: string, options?: { method?: string, body?: string, type?: string }) => Promise<any>} KubernetesApi
+ */
+
+/**
  * A function that asks the Kubernetes API and resolves to its answer. Waits `patienceSeconds` for it: with 5, a probe that asks seven
  * nodes in vain still ends in its time. Rejects with one line when there is none, or one that is no success; then `status` of the
  * error is the HTTP status.
+ *
+ * @param {import("../kubeconfig").ApiAccess & { patienceSeconds?: number }} access
+ * @returns {KubernetesApi}
  */
 function kubernetesApi({ endpoint, ca, certificate, key, token, patienceSeconds = 5 }) {
     const agent = new https.Agent({ keepAlive: true, maxSockets: 8, ca, cert: certificate, key });
     return (path, { method = "GET", body, type } = {}) =>
         new Promise((resolve, reject) => {
-            const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(body && { "Content-Type": type }) };
+            const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(type && { "Content-Type": type }) };
             // Ends the socket too, which would keep the process.
             const signal = AbortSignal.timeout(patienceSeconds * 1000);
-            const fail = error => {
+            const fail = (/** @type {NodeJS.ErrnoException} */ error) => {
                 const reason = signal.aborted ? `no answer within ${patienceSeconds} s` : error.code || error.message;
                 reject(new Error(`${endpoint}: ${reason}`));
             };
@@ -30,7 +37,7 @@ function kubernetesApi({ endpoint, ca, certificate, key, token, patienceSeconds 
                     .on("data", chunk => (text += chunk))
                     .on("error", fail)
                     .on("end", () => {
-                        const status = response.statusCode;
+                        const status = response.statusCode ?? 0;
                         if (status >= 300) return reject(Object.assign(new Error(`${endpoint} answers ${status}`), { status }));
                         try {
                             resolve(JSON.parse(text));

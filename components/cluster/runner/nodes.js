@@ -1,13 +1,29 @@
 // Looks at nodes over SSH, as the user that RKE logs in as. Runs where Pulumi runs, as part of a program on standard input.
 const { sshProgram, withSshAgent } = require("../../remote/runner/ssh");
 
+/** @import { ReachedNode } from "../program" */
+
+/**
+ * Calls `work(env)` with an SSH agent that holds the nodes' keys.
+ *
+ * @template Result
+ * @param {ReachedNode[]} nodes
+ * @param {(env: NodeJS.ProcessEnv) => Promise<Result>} work
+ */
 const withAgentFor = (nodes, work) =>
     withSshAgent(
         nodes.map(node => node.connection.privateKey),
         work,
     );
 
-/** Runs a program on every node, side by side. Resolves to the lines that it printed on each, or to the failure of SSH. */
+/**
+ * Runs a program on every node, side by side. Resolves to the lines that it printed on each, or to the failure of SSH.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ReachedNode[]} nodes
+ * @param {string} program
+ * @returns {Promise<{ lines: string[], failure?: string }[]>}
+ */
 function onEach(env, nodes, program, timeoutSeconds = 60) {
     return Promise.all(
         nodes.map(async ({ name, connection }) => {
@@ -22,14 +38,21 @@ function onEach(env, nodes, program, timeoutSeconds = 60) {
                 if (code !== 0) return { lines: [`${name}: exit code ${code}: ${stderr.trim().split("\n").pop()}`] };
                 const lines = stdout.split("\n").filter(line => line !== "");
                 return { lines: lines.map(line => `${name} (${connection.address}): ${line}`) };
-            } catch (error) {
+            } catch (/** @type {any} */ error) {
                 return { lines: [], failure: `${name}: ${error.message}` };
             }
         }),
     );
 }
 
-/** Looks whether RKE can run on nodes. Their clocks are compared with the one here. */
+/**
+ * Looks whether RKE can run on nodes. Their clocks are compared with the one here.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ReachedNode[]} nodes
+ * @param {string} program
+ * @param {number} [timeoutSeconds]
+ */
 const preflight = (env, nodes, program, timeoutSeconds) =>
     onEach(env, nodes, program.replace("'@now@'", String(Math.floor(Date.now() / 1000))), timeoutSeconds);
 

@@ -4,14 +4,38 @@ const { impossibleChanges } = require("./builtCluster");
 const { kubernetesApi, unless404 } = require("./kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");
 
+/** @import { Fitness, NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
+/** @import { RkeNode, Taint } from "../state" */
+/** @import { KubernetesApi } from "./kubernetesApi" */
+
+/**
+ * What a look finds, in lists, and the nodes that RKE was not run for.
+ *
+ * @typedef {{ newNodes?: WantedNode[], finding?: string[], outdated?: string[], warning?: string[], refused?: string[],
+ *     absent?: string, unreachable?: string }} Found
+ *
+ * An object of the Kubernetes API, its status included.
+ * @typedef {any} KubernetesObject
+ *
+ * @typedef {{ address: string, name: string, roles: string[], labels: Record<string, string>, taints: string[] }} ComparableNode
+ */
+
+/** @param {ProbeNodesInput} input */
 async function main({ fitness, ...input }) {
+    /** @type {Found} */
     const nothingBuilt = { absent: "the cluster is not built yet", newNodes: input.nodes };
     const { newNodes = [], ...found } = input.ca ? await look(input) : nothingBuilt;
+    /** @type {Found} */
     const unfit = fitness && newNodes.length > 0 ? await lookAtNew(newNodes, fitness) : {};
     process.stdout.write(probeText({ ...found, ...unfit, warning: [...(found.warning ?? []), ...(unfit.warning ?? [])] }));
 }
 
-/** Looks in a preview at nodes that RKE was not run for: one that is unfit, or belongs to another cluster, is refused there already. */
+/**
+ * Looks in a preview at nodes that RKE was not run for: one that is unfit, or belongs to another cluster, is refused there already.
+ *
+ * @param {WantedNode[]} newNodes
+ * @param {Fitness} fitness
+ */
 async function lookAtNew(newNodes, { nodes, preflightProgram }) {
     const asked = nodes.filter(({ connection }) => newNodes.some(({ address }) => address === connection.address));
     const found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, 20));
@@ -23,20 +47,25 @@ async function lookAtNew(newNodes, { nodes, preflightProgram }) {
     };
 }
 
-/** Asks the API server of each control plane node, which also tells of the scheduler, the controller manager and etcd beside it. */
+/**
+ * Asks the API server of each control plane node, which also tells of the scheduler, the controller manager and etcd beside it.
+ *
+ * @param {Omit<ProbeNodesInput, "fitness">} input
+ * @returns {Promise<Found>}
+ */
 async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...access }) {
     const members = Promise.all(etcd.map(member => etcdFault(member, access)));
     const servers = await Promise.all(
         controlPlane.map(async ({ node, endpoint }) => {
             const api = kubernetesApi({ endpoint, ...access });
             return api("/api/v1/componentstatuses").then(
-                ({ items }) => ({ node, api, items }),
-                error => ({ node, problem: error.message }),
+                ({ items }) => ({ node, api, items, problem: "" }),
+                error => ({ node, api: undefined, items: [], problem: /** @type {string} */ (error.message) }),
             );
         }),
     );
-    const answering = servers.find(({ api }) => api);
-    if (!answering) {
+    const answering = servers.flatMap(({ api }) => api ?? []);
+    if (answering.length === 0) {
         const problems = servers.map(({ problem }) => problem);
         const isAbsent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
         const reason = problems.join("; ");
@@ -44,33 +73,42 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...
         return isAbsent ? { absent: `no API server runs: ${reason}`, newNodes: nodes } : { unreachable: reason };
     }
     try {
-        const found = await compare(answering.api, { network, kubernetesVersion, nodes });
+        const found = await compare(answering[0], { network, kubernetesVersion, nodes });
         return { ...found, finding: [...(found.finding ?? []), ...controlPlaneFaults(servers), ...(await members).flat()] };
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
         return { unreachable: error.message };
     }
 }
 
-/** Asks one etcd member. An API server tells nothing of it while another member answers. A firewall before its port is no fault. */
+/**
+ * Asks one etcd member. An API server tells nothing of it while another member answers. A firewall before its port is no fault.
+ *
+ * @param {NodeEndpoint} member
+ * @param {Pick<ProbeNodesInput, "ca" | "certificate" | "key">} access
+ */
 async function etcdFault({ node, endpoint }, access) {
     try {
         const { health } = await kubernetesApi({ endpoint, ...access, patienceSeconds: 2 })("/health");
         return health === "true" ? [] : [`node ${node}: its etcd member is not healthy`];
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
         return error.message.endsWith("ECONNREFUSED") ? [`node ${node}: its etcd member does not run`] : [];
     }
 }
 
-/** Lists API servers that do not answer, and the scheduler and controller manager beside each that are not healthy. */
+/**
+ * Lists API servers that do not answer, and the scheduler and controller manager beside each that are not healthy.
+ *
+ * @param {{ node: string, problem: string, items: KubernetesObject[] }[]} servers
+ * @returns {string[]}
+ */
 function controlPlaneFaults(servers) {
-    return servers.flatMap(({ node, problem, items = [] }) => {
+    return servers.flatMap(({ node, problem, items }) => {
         if (problem) return [`node ${node}: its API server does not answer: ${problem}`];
         // What it says of etcd is that it reached some member.
         const beside = items.filter(({ metadata: { name } }) => !name.startsWith("etcd"));
         return beside.flatMap(({ metadata: { name }, conditions = [] }) => {
-            const ill = conditions.find(({ type, status }) => type === "Healthy" && status !== "True");
-            if (!ill) return [];
-            return [`node ${node}: ${name} is not healthy`];
+            const isIll = conditions.some((/** @type {any} */ { type, status }) => type === "Healthy" && status !== "True");
+            return isIll ? [`node ${node}: ${name} is not healthy`] : [];
         });
     });
 }
@@ -78,6 +116,10 @@ function controlPlaneFaults(servers) {
 /**
  * Compares the cluster with RKE's own note of what it did, and this note with the configuration: there a difference is a change that is
  * still to come, or another run of RKE.
+ *
+ * @param {KubernetesApi} get
+ * @param {WantedCluster & { nodes: WantedNode[] }} wanted
+ * @returns {Promise<Found>}
  */
 async function compare(get, wanted) {
     const [{ items }, note, ingress] = await Promise.all([
@@ -86,6 +128,7 @@ async function compare(get, wanted) {
         get("/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller").catch(unless404({})),
     ]);
     const state = Buffer.from(note.data["full-cluster-state"] ?? "", "base64").toString("utf8") || "{}";
+    /** @type {import("../state").RkeConfig | undefined} */
     const rkeConfig = JSON.parse(state).currentState?.rkeConfig;
     if (!rkeConfig) return { finding: ["RKE's state in the cluster (kube-system/full-cluster-state): missing"] };
     const refused = impossibleChanges(rkeConfig, wanted);
@@ -102,6 +145,10 @@ async function compare(get, wanted) {
     };
 }
 
+/**
+ * @param {Pick<RkeNode, "address" | "labels" | "taints"> & { name: string, roles: string[] }} node
+ * @returns {ComparableNode}
+ */
 const comparable = ({ address, name, roles, labels, taints }) => ({
     address,
     name,
@@ -110,14 +157,19 @@ const comparable = ({ address, name, roles, labels, taints }) => ({
     taints: (taints ?? []).map(taintText).sort(),
 });
 
-/** Lists what RKE was last run for, where the configuration asks for something else. */
+/**
+ * Lists what RKE was last run for, where the configuration asks for something else.
+ *
+ * @param {{ kubernetesVersion: string, nodes: ComparableNode[] }} built
+ * @param {{ kubernetesVersion: string, nodes: WantedNode[] }} wanted
+ */
 function otherRun(built, { kubernetesVersion, nodes }) {
     const lines =
         built.kubernetesVersion === kubernetesVersion
             ? []
             : [`RKE was last run for Kubernetes ${built.kubernetesVersion}, expected ${kubernetesVersion}`];
     const asked = nodes.map(comparable);
-    const sorted = object => JSON.stringify(Object.entries(object).sort());
+    const sorted = (/** @type {object} */ object) => JSON.stringify(Object.entries(object).sort());
     for (const node of asked) {
         const known = built.nodes.find(({ address }) => address === node.address);
         if (!known) {
@@ -125,23 +177,33 @@ function otherRun(built, { kubernetesVersion, nodes }) {
             continue;
         }
         if (known.name !== node.name) lines.push(`node ${node.name}: RKE was last run for the name ${known.name}`);
-        for (const key of ["roles", "taints"])
+        for (const key of /** @type {const} */ (["roles", "taints"]))
             if (known[key].join() !== node[key].join())
                 lines.push(
                     `node ${node.name}: RKE was last run for the ${key} ${known[key].join(",") || "none"}, expected ${node[key].join(",") || "none"}`,
                 );
         if (sorted(known.labels) !== sorted(node.labels)) lines.push(`node ${node.name}: RKE was last run for other labels`);
     }
-    const isAsked = ({ address }) => asked.some(node => node.address === address);
-    const others = built.nodes.filter(node => !isAsked(node));
+    const others = built.nodes.filter(({ address }) => !asked.some(node => node.address === address));
     return [...lines, ...others.map(({ name }) => `node ${name}: RKE was run for it, and it is not in the configuration`)];
 }
 
+/** @param {Taint} taint */
 const taintText = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
-/** Kubernetes sets these by itself, and RKE those of its roles. */
+
+/**
+ * Kubernetes sets these by itself, and RKE those of its roles.
+ *
+ * @param {Taint} taint
+ */
 const isSystemTaint = ({ key }) => /^node(-role)?\.kubernetes\.io\//.test(key);
 const rkeRoles = ["controlplane", "etcd", "worker"];
 
+/**
+ * @param {KubernetesObject[]} found
+ * @param {ComparableNode[]} wanted
+ * @param {string} kubeletVersion
+ */
 function nodeDifferences(found, wanted, kubeletVersion) {
     const lines = [];
     for (const node of wanted) {
@@ -155,7 +217,7 @@ function nodeDifferences(found, wanted, kubeletVersion) {
         if (roles.join() !== node.roles.join()) lines.push(`node ${node.name}: roles ${roles.join(",")}, expected ${node.roles.join(",")}`);
         for (const [key, value] of Object.entries(node.labels))
             if (labels[key] !== value) lines.push(`node ${node.name}: label ${key} ${key in labels ? "was changed" : "is missing"}`);
-        const ready = live.status.conditions?.find(condition => condition.type === "Ready")?.status;
+        const ready = live.status.conditions?.find((/** @type {any} */ condition) => condition.type === "Ready")?.status;
         if (ready !== "True") lines.push(`node ${node.name}: not Ready`);
         const version = live.status.nodeInfo.kubeletVersion;
         if (version !== kubeletVersion) lines.push(`node ${node.name}: kubelet ${version}, expected ${kubeletVersion}`);
@@ -167,9 +229,15 @@ function nodeDifferences(found, wanted, kubeletVersion) {
     return lines;
 }
 
-/** Lists what somebody did to a node, and RKE does not undo: it compares taints with its own note, not with the node. */
+/**
+ * Lists what somebody did to a node, and RKE does not undo: it compares taints with its own note, not with the node.
+ *
+ * @param {KubernetesObject[]} found
+ * @param {ComparableNode[]} wanted
+ */
 function nodeWarnings(found, wanted) {
     return wanted.flatMap(({ name, taints: own }) => {
+        /** @type {{ unschedulable?: boolean, taints?: Taint[] }} */
         const { unschedulable, taints = [] } = found.find(item => item.metadata.name === name)?.spec ?? {};
         const missing = own.filter(taint => !taints.some(live => taintText(live) === taint));
         const foreign = taints.filter(taint => !isSystemTaint(taint) && !own.includes(taintText(taint)));
@@ -183,6 +251,10 @@ function nodeWarnings(found, wanted) {
     });
 }
 
+/**
+ * @param {{ data?: Record<string, string> }} live
+ * @param {Record<string, string>} options
+ */
 function ingressDifferences({ data = {} }, options) {
     return Object.entries(options)
         .filter(([key, value]) => data[key] !== value)

@@ -6,6 +6,7 @@ const maxBytes = 45_000;
 const maxErrorBytes = 15_000;
 let bytesSaid = 0;
 
+/** @param {string} text */
 function say(text) {
     if (bytesSaid > maxBytes) return;
     const line = `[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`;
@@ -13,13 +14,22 @@ function say(text) {
     process.stderr.write(bytesSaid > maxBytes ? "What is said from here on is not shown, apart from the end\n" : line);
 }
 
-/** Returns the beginning of a text and its end. */
+/**
+ * Returns the beginning of a text and its end.
+ *
+ * @param {string} text
+ * @param {number} most
+ */
 function bounded(text, most) {
     if (text.length <= most) return text;
     return `${text.slice(0, most / 2)}\n(${text.length - most} characters are not shown)\n${text.slice(-most / 2)}`;
 }
 
-/** Says something even when nothing more is shown. */
+/**
+ * Says something even when nothing more is shown.
+ *
+ * @param {string} text
+ */
 function sayAlive(text) {
     if (bytesSaid > maxBytes) process.stderr.write(".");
     else say(text);

@@ -4,6 +4,7 @@ const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
 const { newestState } = require("./rkeState");
 
+/** @param {import("../program").ClusterInput & { task: string }} input */
 async function destroy(input) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {

@@ -5,6 +5,9 @@ const { createPki } = require("./createPki");
 const { bounded, maxErrorBytes } = require("./progress");
 const { destroy } = require("./removeCluster");
 
+/** @import { ClusterInput, PkiInput } from "../program" */
+
+/** @param {(ClusterInput & PkiInput) & { task: "pki" | "nodes" | "cluster" }} input */
 function main(input) {
     const verb = process.argv[2];
     const work = verb === "destroy" ? destroy : { pki: createPki, nodes: check, cluster: apply }[input.task];

@@ -5,7 +5,12 @@ const path = require("path");
 const { privateFolder, run } = require("../../remote/runner/ssh");
 const { say, sayAlive, started } = require("./progress");
 
-/** A private folder that holds cluster.yml and the state file. */
+/**
+ * Makes a private folder that holds cluster.yml and the state file.
+ *
+ * @param {string} clusterYml
+ * @param {string} state
+ */
 function workFolder(clusterYml, state) {
     const folder = privateFolder();
     process.umask(0o077);
@@ -14,6 +19,7 @@ function workFolder(clusterYml, state) {
     return folder;
 }
 
+/** @param {string} expected */
 async function checkRkeVersion(expected) {
     const { code, stdout } = await run("rke", ["--version"]);
     const found = /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
@@ -24,7 +30,11 @@ async function checkRkeVersion(expected) {
     }
 }
 
-/** One line of RKE's log as { level, text }, or undefined. */
+/**
+ * Returns one line of RKE's log as { level, text }, or undefined.
+ *
+ * @param {string} line
+ */
 function parseLine(line) {
     const match = /level=(\w+) msg="((?:[^"\\]|\\.)*)"/.exec(line);
     if (!match) return undefined;
@@ -38,17 +48,83 @@ const seriousWarning =
 /** Lines about one container on one host: too many to follow. */
 const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig/;
 
-/** Secrets never stand in RKE's info lines; should one ever, it is not passed on. */
+/**
+ * Secrets never stand in RKE's info lines; should one ever, it is not passed on.
+ *
+ * @param {string} text
+ */
 const showable = text =>
     /BEGIN [A-Z ]*(KEY|CERTIFICATE)|[A-Za-z0-9+/]{80,}/.test(text) ? "(a line that is not shown)" : text.slice(0, 300);
 
-/** Runs rke in its own process group; resolves to { code, warnings, fatal, done }. */
+/**
+ * What a run of rke came to: `done` when it said its success marker.
+ *
+ * @typedef {{ code: number | null, warnings: string[], fatal: string | undefined, done: boolean }} RkeResult
+ */
+
+/**
+ * Follows what rke says: passes on what a reader needs, and collects what tells of its success.
+ *
+ * @param {import("child_process").ChildProcessByStdio<null, import("stream").Readable, import("stream").Readable>} child
+ * @param {string} marker
+ */
+function follow(child, marker) {
+    /** @type {Omit<RkeResult, "code">} */
+    const result = { warnings: [], fatal: undefined, done: false };
+    let last = "";
+    /** @type {NodeJS.Timeout | undefined} */
+    let quiet;
+    // Notices that nobody listens any more, because Pulumi was killed: the write fails, this process ends, and RKE with it.
+    const busy = () => {
+        sayAlive(`rke: busy: ${last}`);
+        wait();
+    };
+    // Rarer after two minutes, because of maxBytes.
+    const wait = () => {
+        clearTimeout(quiet);
+        quiet = setTimeout(busy, Date.now() - started < 120_000 ? 5_000 : 60_000);
+    };
+    wait();
+    /** @param {string} line */
+    const read = line => {
+        const said = parseLine(line);
+        if (!said) return;
+        if (said.text.includes(marker)) result.done = true;
+        if (said.level === "fatal") result.fatal = showable(said.text);
+        if (said.level === "warning") result.warnings.push(showable(said.text));
+        const text = showable(said.text);
+        if (said.level !== "info" || (text !== last && !detail.test(text))) {
+            wait();
+            say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
+        }
+        last = text;
+    };
+    for (const stream of [child.stdout, child.stderr]) {
+        let rest = "";
+        stream.setEncoding("utf8").on("data", chunk => {
+            const lines = (rest + chunk).split("\n");
+            rest = lines.pop() ?? "";
+            lines.forEach(read);
+        });
+    }
+    child.on("close", () => clearTimeout(quiet));
+    return result;
+}
+
+/**
+ * Runs rke in its own process group, which ends with this process.
+ *
+ * @param {string[]} args
+ * @param {{ folder: string, env: NodeJS.ProcessEnv, marker: string, timeoutSeconds: number }} options
+ * @returns {Promise<RkeResult>}
+ */
 function runRke(args, { folder, env, marker, timeoutSeconds }) {
     return new Promise((resolve, reject) => {
         const child = spawn("rke", args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
         const stop = () => {
             try {
-                process.kill(-child.pid, "SIGKILL");
+                // A process that could not be started has no number.
+                if (child.pid) process.kill(-child.pid, "SIGKILL");
             } catch {
                 // it has ended already
             }
@@ -56,53 +132,22 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         const timer = setTimeout(stop, timeoutSeconds * 1000);
         for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
         process.on("exit", stop);
-        const result = { warnings: [], fatal: undefined, done: false };
-        let last = "";
-        // Notices that nobody listens any more, because Pulumi was killed: the write fails, this process ends, and RKE with it.
-        let quiet;
-        const busy = () => {
-            sayAlive(`rke: busy: ${last}`);
-            wait();
-        };
-        // Rarer after two minutes, because of maxBytes.
-        const wait = () => {
-            clearTimeout(quiet);
-            quiet = setTimeout(busy, Date.now() - started < 120_000 ? 5_000 : 60_000);
-        };
-        wait();
-        const read = line => {
-            const said = parseLine(line);
-            if (!said) return;
-            if (said.text.includes(marker)) result.done = true;
-            if (said.level === "fatal") result.fatal = showable(said.text);
-            if (said.level === "warning") result.warnings.push(showable(said.text));
-            const text = showable(said.text);
-            if (said.level !== "info" || (text !== last && !detail.test(text))) {
-                wait();
-                say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
-            }
-            last = text;
-        };
-        for (const stream of [child.stdout, child.stderr]) {
-            let rest = "";
-            stream.setEncoding("utf8").on("data", chunk => {
-                const lines = (rest + chunk).split("\n");
-                rest = lines.pop();
-                lines.forEach(read);
-            });
-        }
-        child.on("error", error =>
+        const result = follow(child, marker);
+        child.on("error", (/** @type {NodeJS.ErrnoException} */ error) =>
             reject(new Error(`cannot run rke (${error.code}): put the rke binary on the PATH of the machine that runs Pulumi`)),
         );
         child.on("close", code => {
             clearTimeout(timer);
-            clearTimeout(quiet);
             process.off("exit", stop);
             resolve({ code, ...result });
         });
     });
 }
 
+/**
+ * @param {string} what
+ * @param {Pick<RkeResult, "warnings" | "fatal">} result
+ */
 function rkeFailure(what, result) {
     const serious = result.warnings.filter(text => seriousWarning.test(text));
     const reasons = [result.fatal, ...serious].filter(Boolean).map(text => `  - ${text}`);

@@ -3,26 +3,51 @@ const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
 const { kubernetesApi } = require("./kubernetesApi");
 const { say } = require("./progress");
 
+/** @import { ClusterInput } from "../program" */
+/** @import { RkeState } from "../state" */
+
+/** @param {string} state */
 const pack = state => brotliCompressSync(Buffer.from(state), { params: { [constants.BROTLI_PARAM_LGWIN]: 24 } }).toString("base64");
+/** @param {string} text */
 const unpack = text => brotliDecompressSync(Buffer.from(text.trim(), "base64")).toString("utf8");
 
-/** The certificate of the cluster's CA, or undefined when the text is not a complete RKE state. */
+/**
+ * Returns the certificate of the cluster's CA, or undefined when the text is not a complete RKE state.
+ *
+ * @param {string} state
+ */
 function caOf(state) {
     try {
-        const ca = JSON.parse(state).desiredState.certificatesBundle["kube-ca"];
+        const ca = parsed(state).desiredState.certificatesBundle["kube-ca"];
         return ca.keyPEM && ca.certificatePEM;
     } catch {
         return undefined;
     }
 }
 
-/** Asks an API server as an administrator, by the certificates of an RKE state. */
+/**
+ * @param {string} state
+ * @returns {RkeState}
+ */
+const parsed = state => JSON.parse(state);
+
+/**
+ * Asks an API server as an administrator, by the certificates of an RKE state.
+ *
+ * @param {string} endpoint
+ * @param {string} state
+ */
 function clusterApi(endpoint, state) {
-    const { "kube-ca": ca, "kube-admin": admin } = JSON.parse(state).desiredState.certificatesBundle;
+    const { "kube-ca": ca, "kube-admin": admin } = parsed(state).desiredState.certificatesBundle;
     return kubernetesApi({ endpoint, ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM });
 }
 
-/** The state that RKE keeps in the cluster, or undefined when the API does not answer. */
+/**
+ * Returns the state that RKE keeps in the cluster, or undefined when the API does not answer.
+ *
+ * @param {string[]} apiEndpoints
+ * @param {string} pki
+ */
 async function stateInCluster(apiEndpoints, pki) {
     for (const endpoint of apiEndpoints) {
         const api = clusterApi(endpoint, pki);
@@ -33,24 +58,35 @@ async function stateInCluster(apiEndpoints, pki) {
     return undefined;
 }
 
-/** The newest state of this cluster: the one in the cluster, else the one of the last run, else the PKI with nothing built yet. */
+/**
+ * Returns the newest state of this cluster: the one in the cluster, else the one of the last run, else the PKI with nothing built yet.
+ *
+ * @param {ClusterInput & { task: string }} input
+ */
 async function newestState(input) {
     const pki = unpack(input.pki);
     const previous = input.task === "cluster" && process.env.PULUMI_COMMAND_STDOUT;
+    /** @type {[string, string | undefined | false][]} */
     const candidates = [
         ["the cluster itself", await stateInCluster(input.apiEndpoints, pki)],
         ["the last run", previous && unpack(previous)],
         ["the cluster's PKI", pki],
     ];
-    const [source, state] = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));
+    const found = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));
+    const [source, state] = /** @type {[string, string]} */ (found);
     say(`state from ${source}`);
     return state;
 }
 
-/** Nodes that RKE knows and that are no longer wanted. */
+/**
+ * Lists nodes that RKE knows and that are no longer wanted.
+ *
+ * @param {string} state
+ * @param {ClusterInput} input
+ */
 function removedNodes(state, input) {
     const wanted = new Set(input.nodes.map(node => node.connection.address));
-    const known = JSON.parse(state).currentState?.rkeConfig?.nodes ?? [];
+    const known = parsed(state).currentState?.rkeConfig?.nodes ?? [];
     return known.map(node => node.address).filter(address => !wanted.has(address));
 }
 

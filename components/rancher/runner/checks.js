@@ -5,6 +5,9 @@ const { described, LeftOut, oneLine, sha256, Unexpected } = require("./unexpecte
 const maxHops = 5;
 const maxRefusals = 5;
 
+/** @import { Site } from "./site" */
+
+/** @type {Record<string, (site: Site) => Promise<void>>} */
 const checks = {
     certificate: async site => {
         const socket = await site.connect({ rejectUnauthorized: false });
@@ -74,7 +77,12 @@ const checks = {
     },
 };
 
+/**
+ * @param {Site} site
+ * @param {string} path
+ */
 async function followRedirects(site, path) {
+    /** @type {string[]} */
     const seen = [];
     let url = `https://${site.hostname}${path}`;
     for (;;) {
@@ -99,6 +107,7 @@ async function followRedirects(site, path) {
 
 const forwardedAdvice = 'Check that X-Forwarded-Proto reaches Rancher: the ingress controller needs use-forwarded-headers "true"';
 
+/** @param {Site} site */
 async function logIn(site) {
     const body = JSON.stringify({ username: "admin", password: site.bootstrapPassword, description: "verification", ttl: 60000 });
     const answer = await site.send("POST", "/v3-public/localProviders/local?action=login", { body });
@@ -120,6 +129,7 @@ async function logIn(site) {
     return token;
 }
 
+/** @param {number} status */
 function reachAdvice(status) {
     if (status === 502 || status === 504) return "The load balancer reaches no worker: check the upstreams, and port 80 on the workers";
     if (status === 503) return "No Rancher pod is ready: look at the pods in cattle-system";

@@ -2,13 +2,18 @@
 const { kubernetesApi } = require("../../cluster/runner/kubernetesApi");
 const { helmRecords, isAsWanted, mayBeAlive, underWay } = require("./helmRecords");
 
+/** @import { KubernetesApi } from "../../cluster/runner/kubernetesApi" */
+/** @import { ReleaseInput } from "../program" */
+/** @import { HelmRecord } from "./helmRecords" */
+
+/** @param {ReleaseInput} input */
 async function main({ access, ...input }) {
     // The API of a cluster that was just built is slow to answer, and now and then does not.
     const api = kubernetesApi({ ...access, patienceSeconds: 15 });
     for (let attempt = 1; ; attempt++) {
         try {
             return await free(api, input);
-        } catch (error) {
+        } catch (/** @type {any} */ error) {
             if (attempt < 3) {
                 await new Promise(resolve => setTimeout(resolve, 2000));
                 continue;
@@ -20,11 +25,16 @@ async function main({ access, ...input }) {
     }
 }
 
-/** Prints the revision that Helm makes next: by this number the next run knows one of this stack that was ended in the middle. */
+/**
+ * Prints the revision that Helm makes next: by this number the next run knows one of this stack that was ended in the middle.
+ *
+ * @param {KubernetesApi} api
+ * @param {Omit<ReleaseInput, "access">} input
+ */
 async function free(api, { release: { name, namespace }, wanted }) {
     const lastRevision = Number(process.env.PULUMI_COMMAND_STDOUT);
     const records = await helmRecords(api, name, namespace);
-    const isPending = ({ status }) => status.startsWith("pending-");
+    const isPending = (/** @type {HelmRecord} */ { status }) => status.startsWith("pending-");
     for (const pending of records.filter(isPending)) {
         const isOwn = pending.revision === lastRevision && isAsWanted(pending, wanted);
         if (mayBeAlive(pending, wanted) && !isOwn) {

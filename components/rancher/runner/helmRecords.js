@@ -1,14 +1,36 @@
 // Reads Helm's records of a release, which are Secrets beside it.
 const { gunzipSync } = require("zlib");
 
+/** @import { WantedRelease } from "../program" */
+
+/**
+ * @typedef {{
+ *     record: string,
+ *     revision: number,
+ *     status: string,
+ *     seconds: number,
+ *     chartVersion: string,
+ *     values: Record<string, any>,
+ *     manifest: string,
+ *     ownHostname?: string,
+ * }} HelmRecord
+ *
+ * @typedef {{ path: string, live: unknown, asked: unknown }} ValueDifference
+ */
+
 /**
  * Returns each record: revision, status, age, chart, objects, and the values that its run was given, without the password. The description
  * of a run of this stack holds the host name, as `ownHostname`.
+ *
+ * @param {import("../../cluster/runner/kubernetesApi").KubernetesApi} api
+ * @param {string} name
+ * @param {string} namespace
+ * @returns {Promise<HelmRecord[]>}
  */
 async function helmRecords(api, name, namespace) {
     const selector = encodeURIComponent(`owner=helm,name=${name}`);
     const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
-    return items.map(({ metadata, data }) => {
+    return items.map((/** @type {any} */ { metadata, data }) => {
         // Helm encodes what it hands to Kubernetes, which encodes it once more.
         const packed = Buffer.from(Buffer.from(data.release, "base64").toString("utf8"), "base64");
         const { manifest, chart, info, config = {} } = JSON.parse(gunzipSync(packed).toString("utf8"));
@@ -26,22 +48,41 @@ async function helmRecords(api, name, namespace) {
     });
 }
 
-/** Lists the leaves in which two trees of values differ. */
+/**
+ * Lists the leaves in which two trees of values differ.
+ *
+ * @param {unknown} live
+ * @param {unknown} asked
+ * @returns {ValueDifference[]}
+ */
 function valueDifferences(live, asked, path = "") {
     if (JSON.stringify(live ?? null) === JSON.stringify(asked ?? null)) return [];
+    /** @type {(value: unknown) => value is Record<string, unknown>} */
     const isMap = value => typeof value === "object" && value !== null && !Array.isArray(value);
     if (!isMap(live) || !isMap(asked)) return [{ path, live, asked }];
     const keys = [...new Set([live, asked].flatMap(Object.keys))];
     return keys.flatMap(key => valueDifferences(live[key], asked[key], path ? `${path}.${key}` : key));
 }
 
-/** Tells whether a pending run may still be alive: it began less than its timeout ago. */
+/**
+ * Tells whether a pending run may still be alive: it began less than its timeout ago.
+ *
+ * @type {(run: HelmRecord, wanted: WantedRelease) => boolean}
+ */
 const mayBeAlive = ({ seconds }, { timeoutSeconds }) => seconds < timeoutSeconds;
 
-/** Tells whether a run is for what this stack wants: one of this stack, which has ended, or somebody's that changes nothing. */
+/**
+ * Tells whether a run is for what this stack wants: one of this stack, which has ended, or somebody's that changes nothing.
+ *
+ * @type {(run: HelmRecord, wanted: WantedRelease) => boolean}
+ */
 const isAsWanted = ({ chartVersion, values }, wanted) =>
     chartVersion === wanted.chartVersion && valueDifferences(values, wanted.values).length === 0;
 
+/**
+ * @param {HelmRecord} run
+ * @param {WantedRelease} wanted
+ */
 function underWay({ revision, status, seconds }, { timeoutSeconds }) {
     return (
         `somebody's run of Helm is under way since ${seconds} s (revision ${revision}, ${status}). Wait until it ends; after ` +

@@ -5,14 +5,25 @@ const { probeText } = require("../../remote/runner/probe");
 const { versionStep } = require("../../remote/runner/version");
 const { helmRecords, isAsWanted, mayBeAlive, underWay, valueDifferences } = require("./helmRecords");
 
+/** @import { KubernetesApi } from "../../cluster/runner/kubernetesApi" */
+/** @import { Said } from "../../remote/runner/probe" */
+/** @import { ReleaseInput, WantedRelease } from "../program" */
+/** @import { HelmRecord } from "./helmRecords" */
+
+/** @param {ReleaseInput} input */
 async function main({ access, ...input }) {
     try {
         process.stdout.write(probeText(await look(kubernetesApi(access), input)));
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
         process.stdout.write(probeText({ unreachable: error.message }));
     }
 }
 
+/**
+ * @param {KubernetesApi} api
+ * @param {Omit<ReleaseInput, "access">} input
+ * @returns {Promise<Said>}
+ */
 async function look(api, { release: { name, namespace }, wanted, caVariable, ownerAnnotation }) {
     const [records, foreign] = await Promise.all([
         helmRecords(api, name, namespace),
@@ -33,12 +44,19 @@ async function look(api, { release: { name, namespace }, wanted, caVariable, own
     const objects = newest.manifest.split(/^---.*$/m).filter(text => /^kind:/m.test(text));
     const [found, warning] = await Promise.all([
         Promise.all(objects.map(async text => changes(api, await paths(text), text))),
-        caWarnings(api, namespace, newest.values.extraEnv?.find(each => each.name === caVariable)?.value),
+        caWarnings(api, namespace, newest.values.extraEnv?.find((/** @type {any} */ each) => each.name === caVariable)?.value),
     ]);
     return { finding: found.flat().sort(), outdated: otherRun(newest, wanted), warning };
 }
 
-/** Tells of a pending run: one that may be alive is left alone, except by an update, which knows whether it was this stack's. */
+/**
+ * Tells of a pending run: one that may be alive is left alone, except by an update, which knows whether it was this stack's.
+ *
+ * @param {HelmRecord} pending
+ * @param {WantedRelease} wanted
+ * @param {string} namespace
+ * @returns {Said}
+ */
 function pendingRun(pending, wanted, namespace) {
     const { revision, status, record, seconds } = pending;
     if (mayBeAlive(pending, wanted) && !isAsWanted(pending, wanted)) return { warning: underWay(pending, wanted) };
@@ -56,7 +74,14 @@ function pendingRun(pending, wanted, namespace) {
     };
 }
 
-/** Refuses a namespace that another stack made: two stacks would undo each other's changes for ever. */
+/**
+ * Refuses a namespace that another stack made: two stacks would undo each other's changes for ever.
+ *
+ * @param {KubernetesApi} api
+ * @param {string} namespace
+ * @param {string} owner
+ * @param {string} ownerAnnotation
+ */
 async function foreignOwner(api, namespace, owner, ownerAnnotation) {
     const { metadata } = await api(`/api/v1/namespaces/${namespace}`).catch(unless404({ metadata: {} }));
     const found = metadata.annotations?.[ownerAnnotation];
@@ -67,7 +92,13 @@ async function foreignOwner(api, namespace, owner, ownerAnnotation) {
     );
 }
 
-/** Refuses what agents and Rancher's data do not survive. */
+/**
+ * Refuses what agents and Rancher's data do not survive.
+ *
+ * @param {HelmRecord} newest
+ * @param {HelmRecord[]} records
+ * @param {WantedRelease} wanted
+ */
 function impossibleChange({ revision, chartVersion, values }, records, wanted) {
     // A pre-release counts as its release.
     const { isOlder, skipsTo } = versionStep(chartVersion, wanted.chartVersion, 3);
@@ -89,11 +120,18 @@ function impossibleChange({ revision, chartVersion, values }, records, wanted) {
             `hostname: expected ${known.hostname}, under which revision ${known.by} installed Rancher, found ${wanted.values.hostname}. ` +
             "Agents keep the name: put it back, or change it in Rancher and in every downstream cluster first"
         );
+    return undefined;
 }
 
-/** Lists what somebody else's run of Helm, or one that is still to come, makes another than the newest. Texts may be secret. */
+/**
+ * Lists what somebody else's run of Helm, or one that is still to come, makes another than the newest. Texts may be secret.
+ *
+ * @param {HelmRecord} newest
+ * @param {WantedRelease} wanted
+ */
 function otherRun({ revision, chartVersion, values }, wanted) {
-    const shown = value => (["number", "boolean"].includes(typeof value) ? value : value === undefined ? "missing" : "another");
+    const shown = (/** @type {any} */ value) =>
+        ["number", "boolean"].includes(typeof value) ? value : value === undefined ? "missing" : "another";
     const lines = valueDifferences(values, wanted.values).map(({ path, live, asked }) => {
         const isSaid = shown(live) !== shown(asked);
         return `revision ${revision}: the value ${path} ${isSaid ? `is ${shown(live)}, expected ${shown(asked)}` : "was changed"}`;
@@ -102,11 +140,17 @@ function otherRun({ revision, chartVersion, values }, wanted) {
     return lines;
 }
 
-/** Warns of a CA that is not the one of the newest run: Rancher's agents compare its checksum when they start. */
+/**
+ * Warns of a CA that is not the one of the newest run: Rancher's agents compare its checksum when they start.
+ *
+ * @param {KubernetesApi} api
+ * @param {string} namespace
+ * @param {string | undefined} checksum
+ */
 async function caWarnings(api, namespace, checksum) {
     if (!checksum) return [];
     const heal = "every agent that starts again is cut off. `pulumi up --refresh --run-program` puts it back";
-    const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(unless404());
+    const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(unless404(undefined));
     if (!secret) return [`Secret ${namespace}/tls-ca is missing: ${heal}`];
     const found = createHash("sha256")
         .update(Buffer.from(secret.data?.["cacerts.pem"] ?? "", "base64"))
@@ -114,26 +158,41 @@ async function caWarnings(api, namespace, checksum) {
     return found === checksum ? [] : [`Secret ${namespace}/tls-ca holds another CA: ${heal}`];
 }
 
-/** A function that tells where an object of a manifest is in the API; each group is asked once for its resources. */
+/**
+ * Makes a function that tells where an object of a manifest is in the API; each group is asked once for its resources.
+ *
+ * @param {KubernetesApi} api
+ * @param {string} namespace
+ * @returns {(text: string) => Promise<{ what: string, path: string }>}
+ */
 function resourcePaths(api, namespace) {
+    /** @type {Map<string, Promise<any>>} */
     const groups = new Map();
     return async text => {
-        const [apiVersion, kind] = ["apiVersion", "kind"].map(field => unquoted(new RegExp(`^${field}:(.*)$`, "m").exec(text)[1]));
-        const metadata = /^metadata:\n((?: +.*\n|\n)*)/m.exec(text)[1];
-        const indentation = /^ +/.exec(metadata)[0];
-        const field = key => unquoted(new RegExp(`^${indentation}${key}:(.*)$`, "m").exec(metadata)?.[1] ?? "");
+        const first = (/** @type {RegExp} */ pattern, /** @type {string} */ within) => pattern.exec(within)?.[1] ?? "";
+        const [apiVersion, kind] = ["apiVersion", "kind"].map(field => unquoted(first(new RegExp(`^${field}:(.*)$`, "m"), text)));
+        const metadata = first(/^metadata:\n((?: +.*\n|\n)*)/m, text);
+        const indentation = first(/^( +)/, metadata);
+        const field = (/** @type {string} */ key) => unquoted(first(new RegExp(`^${indentation}${key}:(.*)$`, "m"), metadata));
         const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
         if (!groups.has(group)) groups.set(group, api(group));
-        const resource = (await groups.get(group)).resources.find(each => each.kind === kind && !each.name.includes("/"));
+        const resource = (await groups.get(group)).resources.find(
+            (/** @type {any} */ each) => each.kind === kind && !each.name.includes("/"),
+        );
         const within = resource.namespaced ? `/namespaces/${field("namespace") || namespace}` : "";
         return { what: `${kind} ${field("name")}`, path: `${group}${within}/${resource.name}/${field("name")}` };
     };
 }
 
-const unquoted = text => text.trim().replace(/^(["'])(.*)\1$/, "$2");
+const unquoted = (/** @type {string} */ text) => text.trim().replace(/^(["'])(.*)\1$/, "$2");
 
+/**
+ * @param {KubernetesApi} api
+ * @param {{ what: string, path: string }} place
+ * @param {string} text
+ */
 async function changes(api, { what, path }, text) {
-    const live = await api(path).catch(unless404());
+    const live = await api(path).catch(unless404(undefined));
     if (!live) return [`${what}: missing`];
     const applied = await api(`${path}?dryRun=All&force=true&fieldManager=pulumi-rancher-ha-probe`, {
         method: "PATCH",
@@ -147,16 +206,22 @@ async function changes(api, { what, path }, text) {
     return differences(live, applied).map(line => `${what}: ${line}`);
 }
 
-/** One line for each place that differs. Texts are left out: they may hold secrets. */
+/**
+ * Lists the places that differ, a line each. Texts are left out: they may hold secrets.
+ *
+ * @param {any} live
+ * @param {any} applied
+ * @returns {string[]}
+ */
 function differences(live, applied, place = "") {
     if (JSON.stringify(live) === JSON.stringify(applied)) return [];
     const both = [live, applied];
     if (both.some(value => typeof value !== "object" || value === null)) {
         if (both.some(value => typeof value === "string")) return [`${place} was changed`];
-        const shown = value => (value === undefined ? "missing" : typeof value === "object" ? "set" : value);
+        const shown = (/** @type {unknown} */ value) => (value === undefined ? "missing" : typeof value === "object" ? "set" : value);
         return [`${place} is ${shown(live)}, expected ${shown(applied)}`];
     }
-    const isList = Array.isArray(applied);
+    const isList = Array.isArray(both[1]);
     return [...new Set(both.flatMap(Object.keys))].flatMap(key =>
         differences(live[key], applied[key], isList ? `${place}[${applied[key]?.name ?? key}]` : place ? `${place}.${key}` : key),
     );

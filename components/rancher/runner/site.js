@@ -9,12 +9,25 @@ const { Unexpected } = require("./unexpected");
 // A look in a preview must not take long.
 const answerSeconds = process.argv[2] === "probe" ? 3 : 10;
 
-/** Rancher at one address of the load balancer: the host name is pinned to the address, DNS is never asked. */
+/**
+ * @typedef {{ status: number, headers: http.IncomingHttpHeaders, body: string }} Answer
+ * @typedef {{ secure?: boolean, headers?: Record<string, string>, body?: string }} Question
+ * @typedef {ReturnType<typeof siteAt>} Site
+ */
+
+/**
+ * Rancher at one address of the load balancer: the host name is pinned to the address, DNS is never asked.
+ *
+ * @param {string} address
+ * @param {import("../program").SiteInput} input
+ */
 function siteAt(address, input) {
     const { hostname, caCertificate, httpsPort, httpPort } = input;
     const tlsOptions = () => ({ host: address, port: httpsPort, servername: hostname, ca: caCertificate || undefined });
+    /** @type {(method: string, path: string, question?: Question) => Promise<Answer>} */
     const send = (method, path, { secure = true, headers = {}, body } = {}) =>
         new Promise((resolve, reject) => {
+            /** @type {http.RequestOptions & { headers: http.OutgoingHttpHeaders }} */
             const options = { method, path, headers: { Host: hostname, ...headers }, agent: false, timeout: answerSeconds * 1000 };
             if (body !== undefined)
                 Object.assign(options.headers, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
@@ -24,13 +37,14 @@ function siteAt(address, input) {
             request.on("response", response => {
                 let text = "";
                 response.setEncoding("utf8").on("data", chunk => (text = (text + chunk).slice(0, 1_000_000)));
-                response.on("end", () => resolve({ status: response.statusCode, headers: response.headers, body: text }));
+                response.on("end", () => resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }));
                 response.on("error", reject);
             });
             request.on("timeout", () => request.destroy(new Error(`no answer in ${answerSeconds} s`)));
             request.on("error", reject);
             request.end(body);
         });
+    /** @type {(options: tls.ConnectionOptions) => Promise<tls.TLSSocket>} */
     const connect = options =>
         new Promise((resolve, reject) => {
             const socket = tls.connect({ ...tlsOptions(), ...options, timeout: answerSeconds * 1000 });
@@ -38,7 +52,7 @@ function siteAt(address, input) {
             socket.once("timeout", () => socket.destroy(new Error(`no answer in ${answerSeconds} s`)));
             socket.once("error", reject);
         });
-    const getOverHttp2 = async path => {
+    const getOverHttp2 = async (/** @type {string} */ path) => {
         const socket = await connect({ ALPNProtocols: ["h2", "http/1.1"] });
         if (socket.alpnProtocol !== "h2") {
             socket.destroy();
@@ -62,9 +76,17 @@ function siteAt(address, input) {
             session.destroy();
         }
     };
-    return { ...input, address, refusals: 0, tlsOptions, send, connect, getOverHttp2, get: (path, options) => send("GET", path, options) };
+    /** @type {(path: string, question?: Question) => Promise<Answer>} */
+    const get = (path, question) => send("GET", path, question);
+    return { ...input, address, refusals: 0, tlsOptions, send, connect, getOverHttp2, get };
 }
 
+/**
+ * @param {Site} site
+ * @param {string} path
+ * @param {string} token
+ * @returns {Promise<void>}
+ */
 function openWebSocket(site, path, token) {
     const key = randomBytes(16).toString("base64");
     const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");

@@ -3,6 +3,11 @@ const { createHash } = require("crypto");
 
 /** What a check throws when the answer is wrong: what was expected, what came, and what to do. */
 class Unexpected extends Error {
+    /**
+     * @param {unknown} expected
+     * @param {unknown} found
+     * @param {string} advice
+     */
     constructor(expected, found, advice) {
         super(`expected ${expected}, found ${found}. ${advice}`);
     }
@@ -11,10 +16,12 @@ class Unexpected extends Error {
 /** What a check throws when it cannot be done, and that is no fault of the stack. */
 class LeftOut extends Error {}
 
+/** @param {{ status: number, body: string }} answer */
 function described({ status, body }) {
     return `${status} ${JSON.stringify(oneLine(body))}`;
 }
 
+/** @param {unknown} text */
 function oneLine(text) {
     const line = String(text)
         .trim()
@@ -23,6 +30,7 @@ function oneLine(text) {
     return line.length > 100 ? `${line.slice(0, 100)}…` : line;
 }
 
+/** @param {string} text */
 function sha256(text) {
     return createHash("sha256").update(text).digest("hex");
 }

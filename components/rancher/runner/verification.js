@@ -4,9 +4,18 @@ const { checks } = require("./checks");
 const { siteAt } = require("./site");
 const { LeftOut, oneLine, Unexpected } = require("./unexpected");
 
-const main = input => (process.argv[2] === "probe" ? look(input) : verify(input));
+/** @import { LiveCheckInput, VerificationInput } from "../program" */
+/** @import { Site } from "./site" */
+/** @typedef {typeof checks[string]} Check */
 
-/** Asks once, without a login, and says what is wrong in the words of a probe. `asWord` is `warning` or `refused`. */
+/** @param {LiveCheckInput | VerificationInput} input */
+const main = input => ("asWord" in input ? look(input) : verify(input));
+
+/**
+ * Asks once, without a login, and says what is wrong in the words of a probe.
+ *
+ * @param {LiveCheckInput} input
+ */
 async function look({ asWord, ...input }) {
     const problems = await Promise.all(
         input.addresses.map(async address => {
@@ -19,35 +28,44 @@ async function look({ asWord, ...input }) {
                 // The others would tell of the same cause.
                 if (typeof problem === "string") return `${name} at ${address}: ${problem}`;
             }
+            return undefined;
         }),
     );
-    process.stdout.write(probeText({ [asWord]: problems.filter(Boolean) }));
+    process.stdout.write(probeText({ [asWord]: problems.flatMap(problem => problem ?? []) }));
 }
 
-/** Returns what is wrong, or why the check is left out, or nothing. */
+/**
+ * Returns what is wrong, or why the check is left out, or nothing.
+ *
+ * @param {Check} check
+ * @param {Site} site
+ */
 async function problemOf(check, site) {
     try {
         await check(site);
         return undefined;
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
         if (error instanceof LeftOut) return error;
         return error instanceof Unexpected ? error.message : `no usable connection: ${error.code ?? ""} ${oneLine(error.message)}`;
     }
 }
 
+/** @param {VerificationInput} input */
 async function verify(input) {
     // Until all is checked: Node ends with success when nothing is left to wait for.
     process.exitCode = 1;
     const started = Date.now();
-    const say = text => process.stderr.write(`${text}\n`);
+    const say = (/** @type {string} */ text) => process.stderr.write(`${text}\n`);
     const elapsed = () => Math.round((Date.now() - started) / 1000);
     const sites = input.addresses.map(address => siteAt(address, input));
+    /** @type {{ title: string, site: Site, check: Check, problem?: string, done?: boolean }[]} */
     let pending = sites.flatMap(site =>
         Object.entries(checks).map(([name, check]) => ({ title: `${name} at ${site.address}`, site, check })),
     );
     const total = pending.length;
+    /** @type {string[]} */
     const results = [];
-    const attempt = async one => {
+    const attempt = async (/** @type {typeof pending[number]} */ one) => {
         const problem = await problemOf(one.check, one.site);
         if (typeof problem === "string") return problem;
         results.push(problem ? `left out ${one.title}: ${problem.message}` : `ok ${one.title}`);

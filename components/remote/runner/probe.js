@@ -1,7 +1,21 @@
-/** What a probe says, as remote/probe.ts reads it. A text of several lines is as many lines. */
+/**
+ * Returns what a probe says, as remote/probe.ts reads it. A text of several lines is as many lines.
+ *
+ * @typedef {string | string[]} Texts
+ * @typedef {{
+ *     facts?: Record<string, string>,
+ *     refused?: Texts,
+ *     unreachable?: Texts,
+ *     absent?: Texts,
+ *     finding?: Texts,
+ *     outdated?: Texts,
+ *     warning?: Texts,
+ * }} Said
+ * @param {Said} said
+ */
 function probeText({ facts = {}, ...texts }) {
     const lines = Object.entries(facts).map(([name, value]) => `fact ${name} ${value}`);
-    for (const word of ["refused", "unreachable", "absent", "finding", "outdated", "warning"])
+    for (const word of /** @type {const} */ (["refused", "unreachable", "absent", "finding", "outdated", "warning"]))
         for (const text of [texts[word] ?? []].flat()) lines.push(...text.split("\n").map(line => `${word} ${line}`));
     return [...lines, "end"].join("\n");
 }

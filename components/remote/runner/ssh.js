@@ -4,14 +4,23 @@ const fs = require("fs");
 const os = require("os");
 const path = require("path");
 
-/** Calls `work(env)` with an SSH agent that holds the given private keys; the keys never touch a file. */
+/** @import { HostConnection } from "../connection" */
+
+/**
+ * Calls `work(env)` with an SSH agent that holds the given private keys; the keys never touch a file.
+ *
+ * @template Result
+ * @param {string[]} privateKeys
+ * @param {(env: NodeJS.ProcessEnv) => Promise<Result>} work
+ * @returns {Promise<Result>}
+ */
 async function withSshAgent(privateKeys, work) {
     const socket = path.join(privateFolder(), "agent");
     const agent = outliving("ssh-agent", ["-a", socket, "sh", "-c", 'echo; cat; kill "$SSH_AGENT_PID"'], "pipe");
     const ended = new Promise(resolve => agent.on("close", resolve));
     try {
         await new Promise((resolve, reject) => {
-            agent.on("error", error =>
+            agent.on("error", (/** @type {NodeJS.ErrnoException} */ error) =>
                 reject(new Error(`cannot start ssh-agent (${error.code}): install the OpenSSH client on this machine`)),
             );
             agent.stdout.once("data", resolve);
@@ -38,7 +47,15 @@ async function withSshAgent(privateKeys, work) {
 /** The program's first line of output: what stands before it is what a login shell says. */
 const beginning = "=== pulumi-rancher-ha ===";
 
-/** Runs a shell program with a verb on a host as root; resolves to { code, stdout, stderr } and rejects when SSH itself fails. */
+/**
+ * Runs a shell program with a verb on a host, as root unless `withoutRoot`. Rejects when SSH itself fails.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {HostConnection & { withoutRoot?: boolean }} host
+ * @param {string} program
+ * @param {string} verb
+ * @param {number} timeoutSeconds
+ */
 async function sshProgram(env, host, program, verb, timeoutSeconds) {
     const name = host.port === 22 ? host.address : `[${host.address}]:${host.port}`;
     const knownHosts = path.join(privateFolder(), `known_hosts-${name}`);
@@ -79,6 +96,10 @@ async function sshProgram(env, host, program, verb, timeoutSeconds) {
     return { ...result, stdout: begins < 0 ? "" : result.stdout.slice(begins + beginning.length + 1) };
 }
 
+/**
+ * @param {HostConnection} host
+ * @param {string} stderr
+ */
 function sshReason(host, stderr) {
     const at = `${host.user}@${host.address}:${host.port}`;
     if (/Host key verification failed|REMOTE HOST IDENTIFICATION|no matching host key/i.test(stderr)) {
@@ -94,51 +115,62 @@ function sshReason(host, stderr) {
     return `${at}: no SSH connection (${last || "no answer in time"}). Check address, port, firewall and that sshd runs`;
 }
 
+/** @param {string} hostKey */
 function keyAlgorithms(hostKey) {
     const type = hostKey.split(" ")[0];
     return type === "ssh-rsa" ? "rsa-sha2-512,rsa-sha2-256,ssh-rsa" : type;
 }
 
+/** @type {string | undefined} */
 let ownFolder;
 
 /** The folder of this process, which nobody else may enter. It goes with the process, however that ends. */
 function privateFolder() {
     if (ownFolder) return ownFolder;
-    ownFolder = fs.mkdtempSync(path.join(os.tmpdir(), "rancher-ha-"));
-    const keeper = outliving("sh", ["-c", 'cat; rm -rf "$0"', ownFolder], "ignore");
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "rancher-ha-"));
+    ownFolder = folder;
+    const keeper = outliving("sh", ["-c", 'cat; rm -rf "$0"', folder], "ignore");
     keeper.unref();
-    keeper.stdin.unref();
-    process.on("exit", () => fs.rmSync(ownFolder, { recursive: true, force: true }));
-    return ownFolder;
+    /** @type {import("net").Socket} */ (keeper.stdin).unref();
+    process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));
+    return folder;
 }
 
-/** Starts a process that cleans up after this one: it sees the end of its standard input when this one ends, even by SIGKILL. */
+/**
+ * Starts a process that cleans up after this one: it sees the end of its standard input when this one ends, even by SIGKILL.
+ *
+ * @param {string} file
+ * @param {string[]} args
+ * @param {"pipe" | "ignore"} stdout
+ */
 function outliving(file, args, stdout) {
     // In a session of its own, which no signal to this process's group reaches.
-    const child = spawn(file, args, { detached: true, stdio: ["pipe", stdout, "ignore"] });
+    const child = /** @type {import("child_process").ChildProcessWithoutNullStreams} */ (
+        spawn(file, args, { detached: true, stdio: ["pipe", stdout, "ignore"] })
+    );
     child.stdin.on("error", () => undefined);
     return child;
 }
 
-/** Runs a process to its end; `onLine` sees every line of its standard output. */
-function run(file, args, { env, cwd, input, timeoutSeconds, onLine } = {}) {
+/**
+ * Runs a process to its end.
+ *
+ * @param {string} file
+ * @param {string[]} args
+ * @param {{ env?: NodeJS.ProcessEnv, input?: string, timeoutSeconds?: number }} [options]
+ * @returns {Promise<{ code: number | null, stdout: string, stderr: string }>}
+ */
+function run(file, args, { env, input, timeoutSeconds } = {}) {
     return new Promise((resolve, reject) => {
-        const child = spawn(file, args, { env, cwd, stdio: ["pipe", "pipe", "pipe"] });
-        const timer = timeoutSeconds && setTimeout(() => child.kill("SIGKILL"), timeoutSeconds * 1000);
+        const child = spawn(file, args, { env, stdio: ["pipe", "pipe", "pipe"] });
+        const timer = timeoutSeconds ? setTimeout(() => child.kill("SIGKILL"), timeoutSeconds * 1000) : undefined;
         let stdout = "";
         let stderr = "";
-        let line = "";
-        child.stdout.setEncoding("utf8").on("data", chunk => {
-            stdout += chunk;
-            if (!onLine) return;
-            const lines = (line + chunk).split("\n");
-            line = lines.pop();
-            lines.forEach(onLine);
-        });
+        child.stdout.setEncoding("utf8").on("data", chunk => (stdout += chunk));
         child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
         child.stdin.on("error", () => undefined);
         child.stdin.end(input ?? "");
-        child.on("error", error => {
+        child.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
             clearTimeout(timer);
             reject(new Error(`cannot run ${file} (${error.code}): install it on the machine that runs Pulumi`));
         });
