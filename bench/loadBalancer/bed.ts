@@ -2,11 +2,12 @@ import { readFileSync } from "fs";
 import { join } from "path";
 import { Vrrp } from "../../components/loadBalancer/keepalivedConf";
 import { hostScript } from "../../components/loadBalancer/program";
-import { forHost, nginxConf, sysctls } from "../../components/loadBalancer/nginxConf";
+import { nginxConf, sysctls } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { HostName } from "../../lab/inventory";
 import { Lab } from "../../lab/lab";
+import { finishNginxConf } from "../../lab/loadBalancer/hostFunctions";
 import { run, until } from "../../lab/process";
 import { Traffic } from "../../lab/traffic";
 import { issue, KeyKind } from "../../lab/certificates";
@@ -96,6 +97,9 @@ export async function nginxVersion(host: Balancer): Promise<string> {
 export const congestionControl = async (host: Balancer) => (await sh(host, "sysctl -n net.ipv4.tcp_congestion_control")).trim();
 export const openFiles = async (host: Balancer) => Number((await sh(host, "ulimit -Hn")).trim());
 
+/** A shell starts NGINX here, not its unit. */
+const limitOfShell = "open_files() { ulimit -Hn; }";
+
 /** Puts a configuration on a balancer, beside others. */
 export async function place(
     host: Balancer,
@@ -105,11 +109,10 @@ export async function place(
 ): Promise<string> {
     const folder = `/bench/${variant.name.replace(/\W+/g, "-")}`;
     const known = settings(variant, port, changes);
-    const limit = await openFiles(host);
     const text = variant.ours
-        ? forHost(nginxConf(known, "bench"), await nginxVersion(host), limit)
+        ? await lab.host(host).sh(finishNginxConf(limitOfShell), { input: nginxConf(known, "bench") })
         : readFileSync(join(__dirname, "manual.conf"), "utf8")
-              .replace("@open_files@", String(Math.min(40_000, limit)))
+              .replace("@open_files@", String(Math.min(40_000, await openFiles(host))))
               .replace("@servers@", known.upstreams.map(each => `        server ${each}:${known.upstreamPort};`).join("\n"))
               .replaceAll("@hostname@", hostname)
               .replaceAll("/bench/", `${folder}/rancher-ha/`);

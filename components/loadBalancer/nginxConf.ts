@@ -48,7 +48,7 @@ export function certificateFiles({ secondCertificate, certificateOnHost }: Nginx
  * - the access log is written once a second and not for every request: a tenth of the CPU;
  * - a smaller TLS buffer, because each idle WebSocket holds one; old workers end at last, and exhausted connections are logged.
  *
- * The host finishes the text, see `forHost`: a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, one
+ * The host finishes the text (`for_host` in host/release.sh): a line that ends in `# nginx >= V` or `# nginx < V` is for those versions only, one
  * that listens on `[::]` is for hosts with IPv6, and `@connections@` and `@open_files@` come from the host's open file limit.
  * Certificate paths are relative to nginx.conf, so that the same text can be checked in a staging folder. The status server tells
  * `release` and the process that answers, so that it is known what the running workers have loaded.
@@ -260,22 +260,6 @@ const gains = [
     { since: "1.23.2", gain: "TLS sessions resume by tickets with rotated keys" },
     { since: "1.27.4", gain: "a reload loses no request of a keep-alive connection" },
 ];
-
-/** The configuration as a host finishes it. The host program holds the same rules in awk and sed. */
-export function forHost(configuration: string, version: string, openFiles: number, ipv6 = true): string {
-    const belongs = (line: string) => {
-        if (!ipv6 && /^ *listen \[::\]/.test(line)) return false;
-        const marker = / # nginx (>=|<) ([0-9.]+)$/.exec(line);
-        return !marker || number(version) >= number(marker[2]) === (marker[1] === ">=");
-    };
-    const connections = Math.min(openFiles - reservedFiles, maxWorkerConnections);
-    return configuration
-        .split("\n")
-        .filter(belongs)
-        .join("\n")
-        .replace("@connections@", String(connections))
-        .replace("@open_files@", String(connections + reservedFiles));
-}
 
 function number(version: string): number {
     const [major, minor, patch] = version.split(".").map(Number);

@@ -6,7 +6,8 @@ import { certificateFiles, maxWorkerConnections } from "./nginxConf";
 import { releaseFiles, releaseOf } from "./release";
 import { NginxSettings, HostsSettings } from "./schema";
 
-const scripts = ["lib", "packages", "adoption", "certificate", "release", "drift", "main"].map(name =>
+/** The sources of the program for a load balancer host. */
+export const scripts = ["lib", "packages", "adoption", "certificate", "release", "drift", "main"].map(name =>
     join(__dirname, "host", `${name}.sh`),
 );
 

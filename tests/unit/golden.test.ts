@@ -3,11 +3,11 @@ import { join } from "path";
 import { stringify } from "yaml";
 import { clusterYml } from "../../components/cluster/clusterYml";
 import { rkeClusterSchema } from "../../components/cluster/schema";
-import { forHost } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles } from "../../components/loadBalancer/release";
 import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { helmValues } from "../../components/rancher/helmValues";
 import { expectCommitted } from "../committed";
+import { finished } from "../nginx";
 
 // What is rendered, as whole files: a reviewer reads what a change of a renderer does to them.
 const golden = (name: string, text: string) => expectCommitted(join(__dirname, "golden", name), text);
@@ -18,12 +18,11 @@ const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({ address, privateKey
 const upstreams = ["192.0.2.31", "192.0.2.32", "192.0.2.33"];
 const certificateOnHost = { certificateChain: "/etc/ssl/rancher/fullchain.pem", privateKey: "/etc/ssl/rancher/privkey.pem" };
 const loadBalancer = { hosts: hosts.slice(0, 1), hostname: "rancher.example.com", upstreams, certificateOnHost };
-const openFiles = 19000;
 
 describe("files of a load balancer host", () => {
     const nginxConf = (version: string, changes: object = {}) => {
         const settings = nginxSettingsSchema.parse({ ...loadBalancer, ...changes });
-        return forHost(releaseFiles(settings)["nginx.conf"], version, openFiles);
+        return finished(releaseFiles(settings)["nginx.conf"], { version });
     };
 
     test("nginx.conf for the NGINX of Debian 12", () => golden("nginx-1.22.1.conf", nginxConf("1.22.1")));

@@ -1,16 +1,17 @@
-import { execFileSync, spawnSync } from "child_process";
+import { spawnSync } from "child_process";
 import * as fc from "fast-check";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { forHost, maxWorkerConnections, nginxConf, sysctls, upgradeGains } from "../../components/loadBalancer/nginxConf";
+import { nginxConf, sysctls, upgradeGains } from "../../components/loadBalancer/nginxConf";
+import { scripts } from "../../components/loadBalancer/program";
 import { releaseFiles, releaseOf } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { describeIssues } from "../../components/validation";
 import { unpackedDebianPackages } from "../../lab/tools";
 import { issue } from "../../lab/certificates";
+import { finished, hostFunction } from "../nginx";
 
-const scripts = join(__dirname, "..", "..", "components", "loadBalancer", "host");
 const hostname = "rancher.example.com";
 const required = {
     hosts: [{ address: "192.0.2.9", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n", hostKey: "ssh-ed25519 AAAA" }],
@@ -23,16 +24,7 @@ const settings = (changes: Partial<NginxSettings> = {}): NginxSettings => ({ ...
 
 /** NGINX of Debian 11 and 12, the first with `http2 on`, and newer ones that know every directive. */
 const versions = ["1.18.0", "1.22.1", "1.25.1", "1.26.3", "1.30.6"];
-const openFiles = 19000;
-const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") =>
-    forHost(nginxConf(settings(changes), "release"), version, openFiles);
-
-/** What a function of the host's program makes of a text. */
-function hostFunction(file: string, name: string, input: string, before = ":"): string {
-    const text = readFileSync(join(scripts, `${file}.sh`), "utf8");
-    const body = new RegExp(`^${name}\\(\\) \\{(.*\\}$|$[^]*?^\\}$)`, "m").exec(text)![0];
-    return execFileSync("sh", ["-c", `set -eu; ${before}\n${body}\n${name}`], { input }).toString();
-}
+const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") => finished(nginxConf(settings(changes), "release"), { version });
 
 /** The text between the braces that follow an opening, without comments, one blank between words. */
 function block(text: string, opening: string): string {
@@ -150,7 +142,7 @@ test.each(versions)("names that are not ours are refused by NGINX %s", version =
 
 test("every port for users is open over IPv6 too, unless the host has none", () => {
     const listens = (ipv6: boolean) =>
-        versions.map(version => forHost(nginxConf(settings(), ""), version, openFiles, ipv6).match(/listen (?!127)[^;]*;/g)!);
+        versions.map(version => finished(nginxConf(settings(), ""), { version, ipv6 }).match(/listen (?!127)[^;]*;/g)!);
     for (const all of listens(true)) {
         const overIpv4 = all.filter(line => !line.includes("[::]:"));
         expect(all.filter(line => line.includes("[::]:")).map(line => line.replace("[::]:", ""))).toEqual(overIpv4);
@@ -225,7 +217,7 @@ test("brought certificates: one for each type of key, or those that another tool
     ]);
     const kept = { certificateChain: "/etc/ssl/a.pem", privateKey: "/etc/ssl/a.key" };
     const elsewhere = settings({ certificateChain: undefined, privateKey: undefined, certificateOnHost: kept });
-    expect(tls(forHost(nginxConf(elsewhere, ""), "1.22.1", openFiles))).toMatch(
+    expect(tls(finished(nginxConf(elsewhere, ""), { version: "1.22.1" }))).toMatch(
         /ssl_certificate \/etc\/ssl\/a\.pem; ssl_certificate_key \/etc\/ssl\/a\.key;/,
     );
     expect(Object.keys(releaseFiles(elsewhere))).toEqual(expect.not.arrayContaining(["fullchain.pem", "privkey.pem"]));
@@ -300,26 +292,9 @@ describe("lines marked for some versions of NGINX", () => {
         ["2.0.0", true],
         ["1.9.15", false],
     ])("%s", (version, isNew) => {
-        const lines = forHost(marked, version, openFiles).split("\n");
+        const lines = finished(marked, { version }).split("\n");
         expect(lines.slice(1, 2)).toEqual([isNew ? "new; # nginx >= 1.25.1" : "old; # nginx < 1.25.1"]);
         expect(lines).toHaveLength(4);
-    });
-
-    test("are chosen by the host as they are chosen here", () => {
-        const onHost = (version: string, files: number, ipv6: boolean, text: string) =>
-            hostFunction(
-                "release",
-                "for_host",
-                text,
-                `max_connections=${maxWorkerConnections}; open_files() { echo ${files}; }; has_ipv6() { ${ipv6}; }; nginx_version() { echo ${version}; }`,
-            );
-        for (const version of [...versions, "1.9.15", "1.25.0", "1.25.10", "2.0.0"]) {
-            for (const text of [marked, nginxConf(settings(), "release")]) {
-                for (const files of [openFiles, 524_288]) {
-                    for (const ipv6 of [true, false]) expect(onHost(version, files, ipv6, text)).toBe(forHost(text, version, files, ipv6));
-                }
-            }
-        }
     });
 
     test("leave every version with one way to say each thing", () => {
@@ -331,6 +306,15 @@ describe("lines marked for some versions of NGINX", () => {
         }
         expect(versions.map(version => render({}, version).includes("keepalive_min_timeout"))).toEqual([false, false, false, false, true]);
     });
+});
+
+test.each([
+    { openFiles: 19000, connections: 18744, files: 19000 },
+    { openFiles: 524_288, connections: 32768, files: 33024 },
+])("a host that allows $openFiles open files gets $connections connections", ({ openFiles, connections, files }) => {
+    const text = finished(nginxConf(settings(), ""), { version: "1.22.1", openFiles });
+    expect(text).toContain(`worker_connections ${connections};`);
+    expect(text).toContain(`worker_rlimit_nofile ${files};`);
 });
 
 test("kernel settings are lines that the kernel's own names match", () => {
@@ -356,7 +340,7 @@ test.each([
     ["of QUIC beside those of TCP", "listen 443 ssl; listen [::]:443 reuseport quic;", ["443", "[::]:443 quic"]],
     ["not as an argument, nor after a word with braces", "set $a b${c}; return 200 listen; x a}listen; listen 5;", ["5"]],
 ])("listeners are found %s", (_what, text, found) => {
-    expect(hostFunction("release", "listeners", text).split("\n").filter(Boolean)).toEqual(found);
+    expect(hostFunction("listeners", text).split("\n").filter(Boolean)).toEqual(found);
 });
 
 test("a package that was there and is only renewed is not taken for ours", () => {
@@ -367,13 +351,11 @@ test("a package that was there and is only renewed is not taken for ours", () =>
         "Inst nginx (1.22.1-9+deb12u1 Debian:12.9/stable [amd64])",
         "Conf nginx (1.22.1-9+deb12u1 Debian:12.9/stable [amd64])",
     ];
-    expect(hostFunction("packages", "new_packages", simulated.join("\n"))).toBe("nginx-common\nnginx\n");
+    expect(hostFunction("new_packages", simulated.join("\n"))).toBe("nginx-common\nnginx\n");
 });
 
 test("the host's program is clean for shellcheck", () => {
-    const program = ["lib", "packages", "adoption", "certificate", "release", "drift", "main"].map(name =>
-        readFileSync(join(scripts, `${name}.sh`), "utf8"),
-    );
+    const program = scripts.map(path => readFileSync(path, "utf8"));
     const { stdout, error } = spawnSync("shellcheck", ["--shell=sh", "-"], { input: program.join("\n"), encoding: "utf8" });
     if (error) throw new Error("shellcheck is not installed: apt-get install shellcheck");
     expect(stdout).toBe("");

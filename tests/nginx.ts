@@ -1,0 +1,20 @@
+import { execFileSync } from "child_process";
+import { finishNginxConf, withHostFunctions } from "../lab/loadBalancer/hostFunctions";
+
+/** What a load balancer host tells of itself. */
+interface HostFacts {
+    version: string;
+    openFiles?: number;
+    ipv6?: boolean;
+}
+
+/** Runs a function of the host's program on a text, and returns what it prints. */
+export function hostFunction(name: string, input: string): string {
+    return execFileSync("sh", ["-c", withHostFunctions(name)], { input, encoding: "utf8" });
+}
+
+/** Returns nginx.conf as a host finishes it. */
+export function finished(nginxConf: string, { version, openFiles = 19000, ipv6 = true }: HostFacts): string {
+    const facts = `nginx_version() { echo ${version}; }; open_files() { echo ${openFiles}; }; has_ipv6() { ${ipv6}; }`;
+    return execFileSync("sh", ["-c", finishNginxConf(facts)], { input: nginxConf, encoding: "utf8" });
+}
