@@ -2,9 +2,10 @@ import { readFileSync } from "fs";
 import { join } from "path";
 import { Vrrp } from "../../components/loadBalancer/keepalivedConf";
 import { hostScript } from "../../components/loadBalancer/program";
-import { nginxConf, sysctls } from "../../components/loadBalancer/nginxConf";
+import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { releaseFiles } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
+import { sysctlConf } from "../../components/loadBalancer/sysctlConf";
 import { HostName } from "../../lab/inventory";
 import { Lab } from "../../lab/lab";
 import { finishNginxConf } from "../../lab/loadBalancer/hostFunctions";
@@ -135,7 +136,7 @@ export async function component(host: Balancer, verb: "apply" | "destroy", known
 async function setKernel(host: Balancer, isOurs: boolean): Promise<void> {
     const untouched =
         "net.ipv4.tcp_keepalive_time=7200 net.ipv4.tcp_keepalive_intvl=75 net.ipv4.tcp_keepalive_probes=9 net.ipv4.tcp_retries2=15 net.ipv4.tcp_thin_linear_timeouts=0";
-    const lines = [...sysctls(settings(ours, "work")).matchAll(/^(net\S+) = (\d+)$/gm)]
+    const lines = [...sysctlConf(settings(ours, "work")).matchAll(/^(net\S+) = (\d+)$/gm)]
         .map(([, name, value]) => `${name}=${value}`)
         .join(" ");
     await sh(host, `sysctl -qw ${isOurs ? lines : untouched}`);

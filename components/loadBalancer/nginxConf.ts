@@ -1,21 +1,5 @@
 import { NginxSettings, TlsVersion } from "./schema";
 
-/**
- * Kernel settings of a load balancer host. Upstream sockets take their keep-alive times from here only. A connection that carries a
- * request or a tunnel is thin: what is lost on it is sent again six times within 1.4 s before the intervals double (not with BBR,
- * under which no connection counts as thin), so that nodes which come back after seconds are found sooner.
- */
-export function sysctls({ deadPeerTimeoutSeconds }: NginxSettings): string {
-    const [probes, interval] = [3, Math.floor(deadPeerTimeoutSeconds / 5)];
-    return `# Managed by Pulumi (pulumi-rancher-ha)
-net.ipv4.tcp_keepalive_time = ${deadPeerTimeoutSeconds - probes * interval}
-net.ipv4.tcp_keepalive_intvl = ${interval}
-net.ipv4.tcp_keepalive_probes = ${probes}
-net.ipv4.tcp_retries2 = 5
-net.ipv4.tcp_thin_linear_timeouts = 1
-`;
-}
-
 /** What an argument leaves to the host: as many connections as its open file limit allows, up to this. */
 export const maxWorkerConnections = 32768;
 
@@ -249,21 +233,6 @@ const ciphers = [
 /** An address as it stands in a URL: NGINX refuses some ways to write an IPv6 address that are valid. */
 function urlHost(address: string): string {
     return address.includes(":") ? new URL(`http://[${address}]`).hostname : address;
-}
-
-/** What an NGINX newer than this one would bring. */
-export function upgradeGains(version: string): string[] {
-    return gains.filter(({ since }) => number(version) < number(since)).map(({ since, gain }) => `${gain} (NGINX ${since})`);
-}
-
-const gains = [
-    { since: "1.23.2", gain: "TLS sessions resume by tickets with rotated keys" },
-    { since: "1.27.4", gain: "a reload loses no request of a keep-alive connection" },
-];
-
-function number(version: string): number {
-    const [major, minor, patch] = version.split(".").map(Number);
-    return major * 1_000_000 + minor * 1000 + patch;
 }
 
 function lines(text: string): string[] {

@@ -10,7 +10,7 @@ import { Probe } from "../remote/probe";
 import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
 import { Refusal, refuseOutputs, validated } from "../validation";
-import { upgradeGains } from "./nginxConf";
+import { upgradeGains } from "./nginxVersions";
 import { activeHost, otherApply, otherRelease, pairFault } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFiles, releaseOf } from "./release";

@@ -2,8 +2,9 @@ import { createHash } from "crypto";
 import { readFileSync } from "fs";
 import { dirname, join } from "path";
 import { downSignal, healthCheck, keepalivedConf, nodeCheck, Vrrp } from "./keepalivedConf";
-import { nginxConf, sysctls } from "./nginxConf";
+import { nginxConf } from "./nginxConf";
 import { NginxSettings } from "./schema";
+import { sysctlConf } from "./sysctlConf";
 
 /** Files of a release by name. The host knows the place and mode of each. */
 export type ReleaseFiles = Record<string, string>;
@@ -30,7 +31,7 @@ function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: stri
     const { certificateChain, privateKey, secondCertificate, certificateOnHost } = settings;
     const files: ReleaseFiles = {
         "nginx.conf": nginxConf(settings, release),
-        "sysctl.conf": sysctls(settings),
+        "sysctl.conf": sysctlConf(settings),
         // Without a limit of starts: certificates that are kept on the host may come late.
         "nginx.service.conf": `${managed}[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=on-failure\nRestartSec=1\n${vrrp ? downSignal : ""}`,
     };

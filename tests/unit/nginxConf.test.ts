@@ -3,10 +3,12 @@ import * as fc from "fast-check";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { nginxConf, sysctls, upgradeGains } from "../../components/loadBalancer/nginxConf";
+import { nginxConf } from "../../components/loadBalancer/nginxConf";
+import { upgradeGains } from "../../components/loadBalancer/nginxVersions";
 import { scripts } from "../../components/loadBalancer/program";
 import { releaseFiles, releaseOf } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
+import { sysctlConf } from "../../components/loadBalancer/sysctlConf";
 import { describeIssues } from "../../components/validation";
 import { unpackedDebianPackages } from "../../lab/tools";
 import { issue } from "../../lab/certificates";
@@ -318,14 +320,14 @@ test.each([
 });
 
 test("kernel settings are lines that the kernel's own names match", () => {
-    const text = sysctls(settings());
+    const text = sysctlConf(settings());
     const names = [...text.matchAll(/^(net\.\S+) = \d+$/gm)].map(match => match[1]);
     expect(text.split("\n").filter(line => line && !line.startsWith("#"))).toHaveLength(names.length);
     for (const name of names) expect(readFileSync(`/proc/sys/${name.replace(/\./g, "/")}`, "utf8")).toMatch(/^\d+\n$/);
 });
 
 test.each([5, 15, 100, 7200])("a peer that is silently gone is given up after deadPeerTimeoutSeconds, here %i", timeout => {
-    const text = sysctls(settings({ deadPeerTimeoutSeconds: timeout }));
+    const text = sysctlConf(settings({ deadPeerTimeoutSeconds: timeout }));
     const [idle, interval, probes] = ["time", "intvl", "probes"].map(name =>
         Number(new RegExp(`tcp_keepalive_${name} = (\\d+)`).exec(text)![1]),
     );

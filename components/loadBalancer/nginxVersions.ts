@@ -1,0 +1,14 @@
+/** What an NGINX newer than this one would bring. */
+export function upgradeGains(version: string): string[] {
+    return gains.filter(({ since }) => number(version) < number(since)).map(({ since, gain }) => `${gain} (NGINX ${since})`);
+}
+
+const gains = [
+    { since: "1.23.2", gain: "TLS sessions resume by tickets with rotated keys" },
+    { since: "1.27.4", gain: "a reload loses no request of a keep-alive connection" },
+];
+
+function number(version: string): number {
+    const [major, minor, patch] = version.split(".").map(Number);
+    return major * 1_000_000 + minor * 1000 + patch;
+}
