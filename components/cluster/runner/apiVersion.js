@@ -2,11 +2,12 @@
 const { probeText } = require("../../remote/runner/probe");
 const { kubernetesApi } = require("./kubernetesApi");
 
+/** @param {{ access: import("../kubeconfig").ApiAccess }} input */
 async function main({ access }) {
     try {
         const { gitVersion } = await kubernetesApi(access)("/version");
         process.stdout.write(probeText({ facts: { kubernetes: gitVersion } }));
-    } catch (error) {
+    } catch (/** @type {any} */ error) {
         process.stdout.write(probeText({ unreachable: error.message }));
     }
 }
