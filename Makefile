@@ -61,6 +61,6 @@ prepare: $(installed)
 	@$(tsx) lab/cli.ts prepare
 
 $(installed): package-lock.json
-	@echo "npm ci"
+	@echo "npm ci, about half a minute"
 	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

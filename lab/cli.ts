@@ -4,7 +4,7 @@ import { verificationProgram } from "../components/rancher/program";
 import { prepareImages } from "./images";
 import { LabName, labNames } from "./inventory";
 import { Lab } from "./lab";
-import { progress, run } from "./process";
+import { longStep, progress, run } from "./process";
 import { Stack } from "./pulumi";
 import { buildTools, installDebianPackages } from "./tools";
 
@@ -35,7 +35,10 @@ async function up(): Promise<void> {
     const tools = await building;
     progress("tools", "ready");
     const stack = new Stack(lab);
-    const { code, steps } = await stack.up([], { show: true });
+    const isNew = !stack.exists();
+    const { code, steps } = await longStep("stack", isNew ? "bringing up" : "updating", isNew ? 120 : 10, () =>
+        stack.up([], { show: true }),
+    );
     if (code !== 0) throw new Error("the stack did not come up; the reason stands above. Correct it and run make up again");
     const changed = steps.some(({ op }) => !["same", "read"].includes(op));
     const { url, caCertificate, bootstrapPassword, rancherVersion, kubernetesVersion, loadBalancerAddresses } = await stack.outputs();
@@ -89,7 +92,8 @@ async function down(): Promise<void> {
     if (state === "absent") return progress(`lab ${lab.name}`, "nothing to remove");
     if (state === "up") {
         const stack = new Stack(lab);
-        if (stack.exists() && (await stack.destroy([], { show: true })).code !== 0)
+        const destroy = () => longStep("stack", "destroying", 40, () => stack.destroy([], { show: true }));
+        if (stack.exists() && (await destroy()).code !== 0)
             throw new Error("the stack was not destroyed; the reason stands above. The lab is still up");
     } else progress("stack", `not destroyed but dropped with the lab: ${state}`);
     await lab.stop();

@@ -2,7 +2,7 @@ import { connect } from "net";
 import { hardwareAddress, hosts, HostKind, HostName, repository } from "./inventory";
 import type { Lab } from "./lab";
 import { dockerFolder, hostImage, limits } from "./images";
-import { progress, run, RunOptions, RunResult, timed, until } from "./process";
+import { longStep, progress, run, RunOptions, RunResult, timed, until } from "./process";
 
 export const labLabel = "io.pulumi-rancher-ha.lab";
 const checkoutLabel = "io.pulumi-rancher-ha.checkout";
@@ -44,6 +44,11 @@ export class LabHost {
         const image = await hostImage(this.kind);
         await this.remove();
         if (this.kind === "node") await this.makeDockerVolume();
+        await longStep(this.name, "starting", 10, () => this.boot(image));
+        progress(this.name, state === "absent" ? "started" : `replaced (it was ${state})`);
+    }
+
+    private async boot(image: string): Promise<void> {
         await this.create(image);
         const services = this.kind === "node" ? "ssh docker" : "ssh";
         await until(`${this.name}: services`, 180, () => this.succeeds(`systemctl is-active ${services}`));
@@ -51,7 +56,6 @@ export class LabHost {
         await until(`${this.name}: SSH from this machine`, 120, () => reachable(this.address, 22));
         // Last, so that a host that is only half prepared is not taken for a healthy one.
         await this.sh("touch /run/lab-host-ready");
-        progress(this.name, state === "absent" ? "started" : `replaced (it was ${state})`);
     }
 
     async startAnew(): Promise<void> {

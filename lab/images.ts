@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmSync } from "fs";
 import { join } from "path";
 import type { HostKind } from "./inventory";
 import { nodeImage, nodeImageNames } from "./nodeImage/nodeImage";
-import { progress, run } from "./process";
+import { longStep, progress, run } from "./process";
 import { cacheFolder, digest, digestOfFolder, keep, newFolder } from "./tools";
 
 /** Podman's own limits are more than the hard ones of some machines, where no container would start. */
@@ -32,15 +32,16 @@ export async function prepareImages(): Promise<void> {
 async function build(kind: HostKind): Promise<string> {
     const name = `localhost/rancher-ha-lab/${kind}:${digestOfFolder(sources)}`;
     if ((await run("podman", ["image", "exists", name], { tolerate: true })).code === 0) return name;
-    progress(`${kind} image`, "building (half a minute)");
-    const archive = join(cacheFolder, "images", `${kind}-${digestOfFolder(sources)}.tar`);
-    if (!existsSync(archive)) {
-        const draft = newFolder("image");
-        await run("sh", [join(sources, "buildImage.sh"), kind, sources, join(draft, "root.tar")]);
-        keep(join(draft, "root.tar"), archive);
-        rmSync(draft, { recursive: true });
-    }
-    await run("podman", ["import", "--quiet", archive, name]);
+    await longStep(`${kind} image`, "building", 30, async () => {
+        const archive = join(cacheFolder, "images", `${kind}-${digestOfFolder(sources)}.tar`);
+        if (!existsSync(archive)) {
+            const draft = newFolder("image");
+            await run("sh", [join(sources, "buildImage.sh"), kind, sources, join(draft, "root.tar")]);
+            keep(join(draft, "root.tar"), archive);
+            rmSync(draft, { recursive: true });
+        }
+        await run("podman", ["import", "--quiet", archive, name]);
+    });
     progress(`${kind} image`, "built");
     return name;
 }
@@ -67,7 +68,9 @@ async function importImages(): Promise<string> {
         ...limits,
         `--volume=${draft}:/var/lib/docker`,
     ];
-    await run("podman", ["--runtime=runc", "run", ...flags, image, "sh", "-c", script], { inputFile: archive, timeoutSeconds: 300 });
+    await longStep("images of RKE", "importing", 15, () =>
+        run("podman", ["--runtime=runc", "run", ...flags, image, "sh", "-c", script], { inputFile: archive, timeoutSeconds: 300 }),
+    );
     // Of the daemon's own files none: each node's daemon makes them.
     for (const name of readdirSync(draft).filter(found => !["image", "overlay2"].includes(found)))
         rmSync(join(draft, name), { recursive: true });

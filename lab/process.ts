@@ -58,10 +58,35 @@ export function lineReader(onLine: (line: string) => void): (chunk: string) => v
 }
 
 const started = Date.now();
+let lineIsOpen = false;
+
+/** Shows what another program says as it comes. */
+export function show(chunk: string): void {
+    process.stdout.write(chunk);
+    lineIsOpen = !chunk.endsWith("\n");
+}
 
 /** One line of progress with the seconds since the start. */
 export function progress(part: string, text: string): void {
+    if (lineIsOpen) show("\n");
     process.stderr.write(`[${((Date.now() - started) / 1000).toFixed(1).padStart(6)} s] ${part.padEnd(14)} ${text}\n`);
+}
+
+/** Runs a step that can take long. Says what it does and how long that usually takes, and every half minute that it still does. */
+export async function longStep<T>(part: string, doing: string, usualSeconds: number, work: () => Promise<T>): Promise<T> {
+    const usual = `about ${duration(usualSeconds)}`;
+    progress(part, `${doing}, ${usual}`);
+    const began = Date.now();
+    const timer = setInterval(() => progress(part, `${doing} for ${duration((Date.now() - began) / 1000)}, usually ${usual}`), 30_000);
+    try {
+        return await work();
+    } finally {
+        clearInterval(timer);
+    }
+}
+
+export function duration(seconds: number): string {
+    return seconds < 120 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
 export function until(what: string, seconds: number, ready: () => Promise<boolean>): Promise<void> {

@@ -6,7 +6,7 @@ import { delimiter, join } from "path";
 import { parse, stringify } from "yaml";
 import { networkOf, repository } from "./inventory";
 import { Lab } from "./lab";
-import { lineReader, noteTime, run, timed } from "./process";
+import { lineReader, noteTime, run, show, timed } from "./process";
 import { buildTools, cacheFolder, digest, installedVersion, keep, newFolder, ToolName, toolFolder } from "./tools";
 
 /** Providers of the program, and the tools that are them. */
@@ -234,7 +234,7 @@ function execute(
     [file, ...args]: string[],
     cwd: string,
     env: NodeJS.ProcessEnv,
-    { show, onLine }: RunOptions,
+    { show: isShown, onLine }: RunOptions,
 ): Promise<{ code: number; output: string }> {
     return new Promise((resolve, reject) => {
         const child = spawn(file, args, { cwd, env, stdio: ["ignore", "pipe", "pipe"], detached: true });
@@ -251,7 +251,7 @@ function execute(
             });
             stream.setEncoding("utf8").on("data", (chunk: string) => {
                 output += chunk;
-                if (show) process.stdout.write(chunk);
+                if (isShown) show(chunk);
                 see(chunk);
             });
         }

@@ -3,7 +3,7 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFile
 import { homedir } from "os";
 import { join } from "path";
 import { repository } from "./inventory";
-import { progress, run } from "./process";
+import { duration, longStep, progress, run } from "./process";
 
 /** Where everything that is built once is kept, outside the repository. */
 export const cacheFolder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "pulumi-rancher-ha");
@@ -113,6 +113,10 @@ const builds = new Map<ToolName, Promise<void>>();
 export async function ensureTools(...names: ToolName[]): Promise<void> {
     const missing = names.filter(name => !builds.has(name) && !existsSync(toolFolder(name)));
     asked += missing.length;
+    if (missing.length > 1) {
+        const seconds = missing.reduce((sum, name) => sum + toolOf(name).seconds, 0);
+        progress("tools", `${missing.length} to build, once: about ${duration(seconds)}`);
+    }
     missing.forEach(name =>
         builds.set(
             name,
@@ -140,10 +144,6 @@ async function inTurn(work: () => Promise<void>): Promise<void> {
     }
 }
 
-function duration(seconds: number): string {
-    return seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
-}
-
 let packages: Promise<void> | undefined;
 
 export function installDebianPackages(): Promise<void> {
@@ -155,10 +155,11 @@ async function installMissing(): Promise<void> {
     const missing = debianPackages.filter(name => !stdout.includes(`${name} installed`));
     if (missing.length === 0) return progress("packages", "reused");
     if (process.getuid?.() !== 0) throw new Error(`the lab needs root to install Debian packages (${missing.join(" ")}): run make as root`);
-    progress("packages", `installing ${missing.join(" ")}`);
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-    await run("apt-get", ["update", "-qq"], { env });
-    await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env });
+    await longStep("packages", `installing ${missing.join(" ")}`, 15, async () => {
+        await run("apt-get", ["update", "-qq"], { env });
+        await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...missing], { env });
+    });
     progress("packages", "installed");
 }
 
@@ -168,9 +169,11 @@ export async function unpackedDebianPackages(names: string[]): Promise<string> {
     if (existsSync(folder)) return folder;
     const draft = newFolder("debian");
     const archives = newFolder("archives");
-    await run("apt-get", ["update", "-qq"]);
-    await run("apt-get", ["download", "-qq", ...names], { cwd: archives });
-    for (const archive of readdirSync(archives)) await run("dpkg-deb", ["-x", join(archives, archive), draft]);
+    await longStep("packages", `unpacking ${names.join(" ")}`, 10, async () => {
+        await run("apt-get", ["update", "-qq"]);
+        await run("apt-get", ["download", "-qq", ...names], { cwd: archives });
+        for (const archive of readdirSync(archives)) await run("dpkg-deb", ["-x", join(archives, archive), draft]);
+    });
     rmSync(archives, { recursive: true });
     keep(draft, folder);
     return folder;
@@ -242,7 +245,11 @@ function goSources(folder: string): string {
 
 async function build(name: ToolName): Promise<void> {
     const tool = toolOf(name);
-    progress(name, `building (${++begun} of ${asked}, about ${duration(tool.seconds)})`);
+    await longStep(name, `building (${++begun} of ${asked})`, tool.seconds, () => compile(name, tool));
+    progress(name, "built");
+}
+
+async function compile(name: ToolName, tool: Tool): Promise<void> {
     const draft = newFolder("tool");
     // Without cgo the binaries run in any image and need no C compiler.
     const env = { ...process.env, CGO_ENABLED: "0" };
@@ -255,5 +262,4 @@ async function build(name: ToolName): Promise<void> {
     for (const [target, { module, file }] of Object.entries(tool.beside ?? {}))
         copyFileSync(join(await moduleFolder(name, module), file), join(draft, target));
     keep(draft, toolFolder(name));
-    progress(name, "built");
 }

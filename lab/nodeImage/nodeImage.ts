@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "fs";
 import { join } from "path";
 import { parseAllDocuments, stringify } from "yaml";
-import { progress, run } from "../process";
+import { longStep, progress, run } from "../process";
 import {
     cacheFolder,
     digest,
@@ -44,13 +44,10 @@ async function build(): Promise<string> {
     const kwokConfig = join(draft, "kwok.yaml");
     writeFileSync(kwokConfig, await kwokStages());
     mkdirSync(join(cacheFolder, "images"), { recursive: true });
-    await run("sh", [
-        join(__dirname, "build.sh"),
-        etcd,
-        kwokConfig,
-        join(draft, "image.tar"),
-        ...names.map(name => join(toolFolder(name), name)),
-    ]);
+    const binaries = names.map(name => join(toolFolder(name), name));
+    await longStep("images of RKE", "building", 10, () =>
+        run("sh", [join(__dirname, "build.sh"), etcd, kwokConfig, join(draft, "image.tar"), ...binaries]),
+    );
     keep(join(draft, "image.tar"), file);
     progress("images of RKE", "built");
     return file;
