@@ -5,7 +5,7 @@ import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker, rkeVersion } from "./compatibility";
 import { ApiAccess } from "./kubeconfig";
 import { hasRole, nodeName, NodeRole, RkeClusterSettings, RkeNodeSettings } from "./schema";
-import { RkeState } from "./state";
+import { isNew, RkeState } from "./state";
 
 /** A node as runner programs reach it over SSH. */
 export interface ReachedNode {
@@ -136,9 +136,10 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
     };
 }
 
-/** Without a state nothing is built yet. New nodes are looked at themselves when asked for. */
-export function probeProgram(cluster: RkeClusterSettings, state: RkeState | undefined, looksAtNewNodes: boolean): string {
-    const { "kube-ca": ca, "kube-admin": admin } = state?.desiredState.certificatesBundle ?? {};
+/** Without a state nothing is built yet, and with one that this update made. A preview looks at new nodes themselves. */
+export function probeProgram(cluster: RkeClusterSettings, state: RkeState | undefined, inPreview: boolean): string {
+    const built = inPreview || (state && !isNew(state)) ? state : undefined;
+    const { "kube-ca": ca, "kube-admin": admin } = built?.desiredState.certificatesBundle ?? {};
     const having = (role: NodeRole, port: number) =>
         cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
     return nodeProgram<ProbeNodesInput>(probe, {
@@ -156,7 +157,7 @@ export function probeProgram(cluster: RkeClusterSettings, state: RkeState | unde
         ca: ca?.certificatePEM,
         certificate: admin?.certificatePEM,
         key: admin?.keyPEM,
-        fitness: looksAtNewNodes ? fitness(cluster, state) : undefined,
+        fitness: inPreview ? fitness(cluster, state) : undefined,
     });
 }
 

@@ -44,7 +44,7 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
                 return folded(outdated.length === 0 ? finding : [...found.findings, ...outdated].join("\n"));
             });
         } else if (found.state === "changed") needsAttention(`${name}: not as configured:\n${finding}`);
-        else if (found.state === "absent") void pulumi.log.info(`${name}: ${finding}`);
+        else if (found.state === "absent") void pulumi.log.info(`${name}: ${found.reason}`);
         return pulumi.output("in sync");
     });
     return driftLatch(name, { finding, desired: pulumi.output(args.desired).apply(asEnvironment) }, opts);

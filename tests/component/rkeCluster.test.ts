@@ -116,7 +116,10 @@ test("a preview looks at the nodes themselves, in the first one without the PKI;
         ca: expect.stringContaining("BEGIN"),
         fitness: { preflightProgram: expect.stringContaining("BEGIN") },
     });
-    expect(await probed({})).not.toHaveProperty("fitness");
+    const update = await probed({});
+    expect(update).not.toHaveProperty("fitness");
+    // The PKI of the mock is as new as one that this update made.
+    expect(update).not.toHaveProperty("ca");
 });
 
 test("what is not known yet of a node is no fault, what is known is checked", async () => {

@@ -9,7 +9,7 @@ import { clusterYml } from "../../components/cluster/clusterYml";
 import { acceptedDocker, checkKubernetesVersion, checkRancherOnKubernetes, Distribution } from "../../components/cluster/compatibility";
 import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/schema";
 import { kubeconfig } from "../../components/cluster/kubeconfig";
-import { unpackState } from "../../components/cluster/state";
+import { isNew, unpackState } from "../../components/cluster/state";
 import { nodeProgram } from "../../components/remote/programs";
 import { describeIssues } from "../../components/validation";
 import { until } from "../../lab/process";
@@ -189,6 +189,12 @@ describe("with the real rke", () => {
 
     test("no key stands in cluster.yml", () => expect(clusterYml(settings(everything))).not.toMatch(/PRIVATE KEY|not shown|ssh_key/));
 
+    test("a PKI is new to the program in which it was made, and to no later one", () => {
+        const began = Date.now();
+        const state = unpackState(brotliCompressSync(init(settings())).toString("base64"));
+        expect([isNew(state, began), isNew(state, Date.now() + 1000)]).toEqual([true, false]);
+    });
+
     test("the kubeconfig is made of the cluster's PKI", () => {
         const state = unpackState(brotliCompressSync(init(settings())).toString("base64"));
         const config = parse(kubeconfig(state, "rancher", "https://192.0.2.31:6443"));
@@ -315,6 +321,19 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
     test("other warnings are none", () => {
         const warning = "[reconcile] no control plane node with reachable Kubernetes API endpoint in the cluster found";
         expect(run("cluster", "apply", [line("warning", warning), done]).status).toBe(0);
+    });
+
+    // In the words of RKE 1.8.14.
+    test("that no cluster answers is told of one that was built, and not before its first build", () => {
+        const unbuilt = [
+            "[reconcile] host [192.0.2.31] is a control plane node without reachable Kubernetes API endpoint in the cluster",
+            "[reconcile] no control plane node with reachable Kubernetes API endpoint in the cluster found",
+        ];
+        const said = (previous: string) =>
+            run("cluster", "apply", [...unbuilt, "another"].map(text => line("warning", text)).concat(done), { previous })
+                .stderr.match(/rke: warning: .*/g)!
+                .map(text => text.replace("rke: warning: ", ""));
+        expect([said(""), said(pack(state("the CA", network)))]).toEqual([["another"], [...unbuilt, "another"]]);
     });
 
     test("what a long run says can be handed to the next, and ends with its error", () => {

@@ -97,6 +97,7 @@ async function apply(input) {
             env,
             marker: "Finished building Kubernetes cluster successfully",
             timeoutSeconds: input.timeoutSeconds,
+            isFirstBuild: !JSON.parse(state).currentState?.rkeConfig,
         });
         const serious = result.warnings.filter(text => seriousWarning.test(text));
         if (result.code !== 0 || !result.done || serious.length > 0) {

@@ -46,7 +46,10 @@ const seriousWarning =
     /Failed to set up SSH tunneling|Removing host|Failed to deploy (DNS )?addon|Failed to delete etcd|Couldn't clean up|rolling snapshot container failed/i;
 
 /** Lines about one container on one host: too many to follow. */
-const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig/;
+const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig|Deployed state file/;
+
+/** Warnings of a cluster that does not answer. Before the first build that is no news. */
+const noAnswer = /reachable Kubernetes API endpoint/;
 
 /**
  * Secrets never stand in RKE's info lines; should one ever, it is not passed on.
@@ -67,8 +70,9 @@ const showable = text =>
  *
  * @param {import("child_process").ChildProcessByStdio<null, import("stream").Readable, import("stream").Readable>} child
  * @param {string} marker
+ * @param {boolean} isFirstBuild
  */
-function follow(child, marker) {
+function follow(child, marker, isFirstBuild) {
     /** @type {Omit<RkeResult, "code">} */
     const result = { warnings: [], fatal: undefined, done: false };
     let last = "";
@@ -93,7 +97,8 @@ function follow(child, marker) {
         if (said.level === "fatal") result.fatal = showable(said.text);
         if (said.level === "warning") result.warnings.push(showable(said.text));
         const text = showable(said.text);
-        if (said.level !== "info" || (text !== last && !detail.test(text))) {
+        const isShown = said.level === "info" ? text !== last && !detail.test(text) : !(isFirstBuild && noAnswer.test(text));
+        if (isShown) {
             wait();
             say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
         }
@@ -115,10 +120,10 @@ function follow(child, marker) {
  * Runs rke in its own process group, which ends with this process.
  *
  * @param {string[]} args
- * @param {{ folder: string, env: NodeJS.ProcessEnv, marker: string, timeoutSeconds: number }} options
+ * @param {{ folder: string, env: NodeJS.ProcessEnv, marker: string, timeoutSeconds: number, isFirstBuild?: boolean }} options
  * @returns {Promise<RkeResult>}
  */
-function runRke(args, { folder, env, marker, timeoutSeconds }) {
+function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = false }) {
     return new Promise((resolve, reject) => {
         const child = spawn("rke", args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
         const stop = () => {
@@ -132,7 +137,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds }) {
         const timer = setTimeout(stop, timeoutSeconds * 1000);
         for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
         process.on("exit", stop);
-        const result = follow(child, marker);
+        const result = follow(child, marker, isFirstBuild);
         child.on("error", (/** @type {NodeJS.ErrnoException} */ error) =>
             reject(new Error(`cannot run rke (${error.code}): put the rke binary on the PATH of the machine that runs Pulumi`)),
         );
