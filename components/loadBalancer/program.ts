@@ -2,7 +2,8 @@ import { join } from "path";
 import { warnDays } from "../certificates/pem";
 import { shellProgram } from "../remote/programs";
 import { Vrrp } from "./keepalivedConf";
-import { certificateFiles, maxWorkerConnections } from "./nginxConf";
+import { maxWorkerConnections } from "./nginxConf";
+import { certificateFiles } from "./nginxServers";
 import { releaseFiles, releaseOf } from "./release";
 import { NginxSettings, HostsSettings } from "./schema";
 
