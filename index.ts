@@ -10,3 +10,4 @@ export const bootstrapPassword = rancher.bootstrapPassword;
 export const loadBalancerAddresses = rancher.loadBalancerAddresses;
 export const rancherVersion = rancher.rancherVersion;
 export const kubernetesVersion = rancher.kubernetesVersion;
+export const nextSteps = rancher.nextSteps;

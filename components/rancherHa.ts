@@ -13,6 +13,7 @@ import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { LiveCheck } from "./rancher/schema";
 import { Verification } from "./rancher/verification";
+import { nextSteps } from "./nextSteps";
 import { SshArgs } from "./remote/connection";
 import { rancherHaSchema } from "./schema";
 import { refuseLiterals, refuseOutputs } from "./validation";
@@ -65,6 +66,8 @@ export class RancherHa extends pulumi.ComponentResource {
     readonly rancherVersion: pulumi.Output<string>;
     /** Version of Kubernetes. */
     readonly kubernetesVersion: pulumi.Output<string>;
+    /** What to do after the first `pulumi up`: DNS, CA, login, kubeconfig. Plain text for a person, without a secret. */
+    readonly nextSteps: pulumi.Output<string>;
 
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
@@ -100,6 +103,10 @@ export class RancherHa extends pulumi.ComponentResource {
         this.loadBalancerAddresses = loadBalancer.addresses;
         this.rancherVersion = release.version;
         this.kubernetesVersion = cluster.kubernetesVersion;
+        const hasPrivateCa = pulumi.unsecret(caCertificate).apply(pem => pem !== "");
+        const { rancherVersion, kubernetesVersion } = this;
+        const finished = { hostname, addresses: loadBalancer.addresses, hasPrivateCa, rancherVersion, kubernetesVersion };
+        this.nextSteps = pulumi.output(finished).apply(nextSteps);
         this.registerOutputs({
             url: this.url,
             kubeconfig: this.kubeconfig,
@@ -108,6 +115,7 @@ export class RancherHa extends pulumi.ComponentResource {
             loadBalancerAddresses: this.loadBalancerAddresses,
             rancherVersion: this.rancherVersion,
             kubernetesVersion: this.kubernetesVersion,
+            nextSteps: this.nextSteps,
         });
     }
 

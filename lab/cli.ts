@@ -41,7 +41,7 @@ async function up(): Promise<void> {
     );
     if (code !== 0) throw new Error("the stack did not come up; the reason stands above. Correct it and run make up again");
     const changed = steps.some(({ op }) => !["same", "read"].includes(op));
-    const { url, caCertificate, bootstrapPassword, rancherVersion, kubernetesVersion, loadBalancerAddresses } = await stack.outputs();
+    const { url, caCertificate, bootstrapPassword, loadBalancerAddresses, nextSteps } = await stack.outputs();
     const [address] = loadBalancerAddresses;
     const hostname = new URL(url).hostname;
     progress("check", `through the load balancer ${address}`);
@@ -55,12 +55,14 @@ ${checks.stdout.trim().replace(/^/gm, "  ")}
 
 ${changed ? "The stack is up." : "Nothing had to be changed: the stack is as it should be."}
 
-  Rancher       ${rancherVersion} on Kubernetes ${kubernetesVersion}, ${url}
-  name          ${address} ${hostname}      (a line for /etc/hosts)
+${nextSteps}
+
+In this lab:
+  outputs       \`make output NAME=bootstrapPassword\` in place of \`pulumi stack output bootstrapPassword --show-secrets\`
+  DNS           a line for /etc/hosts: ${address} ${hostname}
   CA            ${caFile}
                 curl --cacert ${caFile} --resolve ${hostname}:443:${address} ${url}/ping
                 to trust it on this machine: cp ${caFile} /usr/local/share/ca-certificates/rancher-ha-lab.crt && update-ca-certificates
-  login         admin, with the password that \`make output NAME=bootstrapPassword\` prints
   kubectl       (umask 077; make output NAME=kubeconfig >${lab.folder}/kubeconfig); ${join(tools, "kubectl")} --kubeconfig ${lab.folder}/kubeconfig get pods --all-namespaces
   pulumi        make pulumi ARGS="stack history"
   made of       1 load balancer host, 3 nodes with all roles, CA, CA secret, Rancher release; \`make preview\` compares, \`make down\` removes

@@ -1,4 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
+import { readFileSync } from "fs";
+import { join } from "path";
 import * as tls from "tls";
 import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../../lab/certificates";
@@ -73,7 +75,13 @@ test("the outputs, and which of them are secret", () => {
         loadBalancerAddresses: ["192.0.2.21"],
         rancherVersion: "2.11.3",
         kubernetesVersion: "v1.30.14",
+        nextSteps: expect.stringMatching(/^Rancher 2\.11\.3 .* v1\.30\.14: .*\n[^]*A {2}192\.0\.2\.21\n[^]*--cacert/),
     });
+});
+
+test("every output is explained in docs/library.md", () => {
+    const page = readFileSync(join(__dirname, "..", "..", "docs", "library.md"), "utf8");
+    for (const name of Object.keys(whole.outputs)) expect(page).toMatch(new RegExp(`^\\| \`${name}\` \\| \\S`, "m"));
 });
 
 test("what is in the cluster uses the cluster's provider, and goes with the cluster", () => {
@@ -186,6 +194,12 @@ describe("other ways", () => {
         expect(recording.one("kubernetes:core/v1:Secret").inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
     });
 
+    test("a CA that a user marked as a secret: the text of nextSteps is none", async () => {
+        const files = { certificateChain: "/etc/acme/fullchain.pem", privateKey: "/etc/acme/key.pem" };
+        const { outputs } = await build({ certificateOnHost: { ...files, caCertificate: pulumi.secret(root.certificate) } });
+        expect(outputs).toMatchObject({ caCertificate: secret(root.certificate), nextSteps: expect.stringContaining("--cacert") });
+    });
+
     test("a publicly trusted certificate: agents are told no CA", async () => {
         const publicRoot = issue({ name: "Public CA", ca: true });
         (tls.rootCertificates as string[]).push(publicRoot.certificate);
@@ -196,6 +210,7 @@ describe("other ways", () => {
         expect(values.privateCA ?? false).toBe(false);
         expect(JSON.stringify(values)).not.toContain("PULUMI_RANCHER_HA_CA_SHA256");
         expect(recording.outputs.caCertificate).toBe("");
+        expect(recording.outputs.nextSteps).not.toContain("--cacert");
     });
 
     test.each<[string, Partial<RancherHaArgs>, string]>([

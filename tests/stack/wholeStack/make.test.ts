@@ -58,10 +58,17 @@ test("up when a host has died: a new lab without the old state, checked, and how
     expect(stdout).toMatch(/^ {2}ok .*ping/m);
     expect(stdout).toContain("The stack is up.");
     expect(stdout).toContain("update-ca-certificates");
-    expect(stdout).toMatch(/^ {2}login +admin, with the password that `make output NAME=bootstrapPassword` prints$/m);
+    expect(stdout).toMatch(/^Rancher 2\.11\.\d+ is up on Kubernetes v1\.30\.14: https:\/\/rancher\.lab\.internal$/m);
+    expect(stdout).toMatch(/^ +rancher\.lab\.internal\. {2}A {2}10\.89\.\d+\.21$/m);
+    expect(stdout).toMatch(/^ {2}outputs +`make output NAME=bootstrapPassword` in place of `pulumi stack output/m);
     expect(stdout).toMatch(/^ {2}made of +1 load balancer host, 3 nodes/m);
     expect(stderr).toMatch(/^\[ +[\d.]+ s\] tools +ready/m);
     expect(stderr).toMatch(/^\[ +[\d.]+ s\] node1 +started$/m);
+    expect(stderr).toMatch(/^\[ +[\d.]+ s\] stack +bringing up, about 2 min$/m);
+    expect(stderr).toMatch(/^\[ +[\d.]+ s\] stack +bringing up for \d+ s, usually about 2 min$/m);
+    // A first run that goes well says nothing that reads like a failure.
+    expect(stdout).toContain("rancher-cluster-drift: the cluster is not built yet");
+    expect(`${stdout}${stderr}`).not.toMatch(/warning|error|fail|refused|absent|unreachable|cannot|without reachable/i);
     expect(await traces()).toEqual(expect.arrayContaining([`rancher-ha-${lab.name}-lb1`, `rancher-ha-${lab.name}`, lab.folder]));
 });
 

@@ -1,0 +1,46 @@
+/** What the text of `nextSteps` is made of. It holds no secret. */
+export interface Finished {
+    hostname: string;
+    /** Addresses to which the DNS name must lead. */
+    addresses: string[];
+    /** Whether clients must be given the CA first. */
+    hasPrivateCa: boolean;
+    rancherVersion: string;
+    kubernetesVersion: string;
+}
+
+/** Tells a person what to do after the first `pulumi up`. The commands read the outputs under the names that RancherHa gives them. */
+export function nextSteps({ hostname, addresses, hasPrivateCa, rancherVersion, kubernetesVersion }: Finished): string {
+    const url = `https://${hostname}`;
+    const steps = [
+        ["Let the DNS name lead to the load balancer:", ...addresses.map(address => `${hostname}.  ${recordType(address)}  ${address}`)],
+        hasPrivateCa
+            ? [
+                  "Trust the private CA in browsers and on your machine. This answers pong once the DNS name is right:",
+                  "pulumi stack output caCertificate > rancher-ca.pem",
+                  `curl --cacert rancher-ca.pem ${url}/ping`,
+              ]
+            : ["Check the DNS name and the certificate. This answers pong:", `curl ${url}/ping`],
+        [
+            `Log in at ${url} as admin, and choose a password of your own. The first one:`,
+            "pulumi stack output bootstrapPassword --show-secrets",
+        ],
+        ["Import or create a cluster, in the menu under Cluster Management."],
+        [
+            "Fetch the kubeconfig of the cluster under Rancher when you need it. It is an administrator's, so keep it like a key:",
+            "(umask 077 && pulumi stack output kubeconfig --show-secrets > kubeconfig)",
+            "kubectl --kubeconfig kubeconfig get pods --all-namespaces",
+        ],
+        ["Read docs/operations.md: how to upgrade, renew, replace and delete."],
+    ];
+    return [
+        `Rancher ${rancherVersion} is up on Kubernetes ${kubernetesVersion}: ${url}`,
+        "",
+        ...steps.flatMap(([what, ...lines], index) => [`${index + 1}. ${what}`, ...lines.map(line => `     ${line}`)]),
+    ].join("\n");
+}
+
+function recordType(address: string): "A" | "AAAA" | "CNAME" {
+    if (address.includes(":")) return "AAAA";
+    return /^[\d.]+$/.test(address) ? "A" : "CNAME";
+}
