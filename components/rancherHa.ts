@@ -35,7 +35,7 @@ export interface RancherHaArgs {
     cluster?: RkeClusterSettingsArgs;
     /** A cluster that is there already. */
     existingCluster?: ExistingClusterArgs;
-    /** A certificate that somebody else issued. Default: a CA of the stack's own. */
+    /** A certificate that somebody else issued. @default a CA of the stack's own */
     certificate?: ProvidedCertificateSettingsArgs;
     /** A certificate that another tool, an ACME client for example, keeps on the load balancer hosts. Instead of `certificate`. */
     certificateOnHost?: CertificateOnHostArgs;
@@ -43,7 +43,10 @@ export interface RancherHaArgs {
     privateCa?: PrivateCaSettingsArgs;
     /** Rancher itself. */
     rancher: RancherSettingsArgs;
-    /** What to do when Rancher does not answer through the load balancer although nothing was changed: `off`, `warn` or `fail`. Default warn. */
+    /**
+     * What to do when Rancher does not answer through the load balancer although nothing was changed: `off`, `warn` or `fail`.
+     * @default warn
+     */
     liveCheck?: LiveCheck;
 }
 

@@ -73,6 +73,8 @@ export interface ConfigKey {
     /** For example `cluster.nodes[].hostname`. */
     path: string;
     required: boolean;
+    /** As the tag `@default` gives it: a literal of YAML, words, or nothing. */
+    fallback: string;
     meaning: string;
 }
 
@@ -110,7 +112,7 @@ export function configKeys(): ConfigKey[] {
                           .join(", ")}.`
                     : "";
             const meaning = [docOf(member), allowed, folded[type]].filter(Boolean).join(" ");
-            return [{ path, required: !member.questionToken, meaning }, ...below];
+            return [{ path, required: !member.questionToken, fallback: tagOf(member, "default"), meaning }, ...below];
         });
 
     return keysOf("RancherHaArgs", "");
@@ -125,17 +127,21 @@ export function renderedPage(): string {
     const groups = keys.filter(key => isTop(key) && below(key).length > 0);
     const sections = groups.map(
         group =>
-            `## ${group.path}\n\n${group.meaning}${group.required ? " Required." : ""}\n\n\`\`\`yaml\n${examples[group.path]}\n\`\`\`\n\n${table(below(group))}`,
+            `## ${group.path}\n\n${group.meaning}${group.required ? " Required." : ""}${group.fallback && ` Default: ${group.fallback}.`}\n\n\`\`\`yaml\n${examples[group.path]}\n\`\`\`\n\n${table(below(group))}`,
     );
     return [introduction, `## Single keys\n\n${table(single)}`, ...sections].join("\n");
 }
 
 function table(keys: ConfigKey[]): string {
     const rows = keys.map(
-        ({ path, required, meaning }) => `| \`${path}\` | ${required ? "yes" : ""} | ${meaning.replace(/\|/g, "\\|")} |\n`,
+        ({ path, required, fallback, meaning }) =>
+            `| \`${path}\` | ${required ? "yes" : ""} | ${shown(fallback)} | ${meaning.replace(/\|/g, "\\|")} |\n`,
     );
-    return ["| key | required | meaning |\n", "| --- | --- | --- |\n", ...rows].join("");
+    return ["| key | required | default | meaning |\n", "| --- | --- | --- | --- |\n", ...rows].join("");
 }
+
+/** Literals as code, words as they are. */
+const shown = (fallback: string) => (/^([^\s`]+|"[^"]*")$/.test(fallback) ? `\`${fallback}\`` : fallback);
 
 /** Interfaces and named sets of values of all sources, by name. */
 function declarations() {
@@ -176,6 +182,11 @@ function docOf(node: ts.Node): string {
         .join(" ")
         .replace(/\s+/g, " ")
         .trim();
+}
+
+function tagOf(node: ts.Node, name: string): string {
+    const tag = ts.getJSDocTags(node).find(({ tagName }) => tagName.text === name);
+    return ts.getTextOfJSDocComment(tag?.comment)?.replace(/\s+/g, " ").trim() ?? "";
 }
 
 if (require.main === module) writeFileSync(configurationPage, renderedPage());

@@ -18,31 +18,33 @@ export type KeyAlgorithm = (typeof KeyAlgorithm)[keyof typeof KeyAlgorithm];
 
 /** What a user decides about a private CA. */
 export interface PrivateCaSettingsArgs {
-    /** Further DNS names the certificate covers. Default none. The load balancer still answers for `hostname` alone. */
+    /** Further DNS names the certificate covers. The load balancer still answers for `hostname` alone. @default [] */
     dnsNames?: pulumi.Input<pulumi.Input<string>[]>;
-    /** IP addresses the certificate covers. Default none. The load balancer still answers for `hostname` alone. */
+    /** IP addresses the certificate covers. The load balancer still answers for `hostname` alone. @default [] */
     ipAddresses?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Kind of both private keys. Default `ecdsa`. Changing it makes another CA: every agent must be given it. */
+    /** Kind of both private keys. Changing it makes another CA: every agent must be given it. @default ecdsa */
     algorithm?: pulumi.Input<KeyAlgorithm>;
     /**
-     * Common name of the root, as people see it in the list of CAs they trust. Default `Rancher CA`. Changing it makes another CA:
-     * every agent must be given it.
+     * Common name of the root, as people see it in the list of CAs they trust. Changing it makes another CA: every agent must be given it.
+     * @default "Rancher CA"
      */
     commonName?: pulumi.Input<string>;
-    /** Organization in both certificates. Default `Rancher`. Changing it makes another CA: every agent must be given it. */
+    /** Organization in both certificates. Changing it makes another CA: every agent must be given it. @default Rancher */
     organization?: pulumi.Input<string>;
-    /** Hours for which the root is valid. Default 87600, ten years. */
+    /** Hours for which the root is valid. The default is ten years. @default 87600 */
     caValidityHours?: pulumi.Input<number>;
     /**
-     * Hours for which the server's certificate is valid. Default 8760, one year; at most 9504 (396 days), because some clients
-     * refuse longer ones even from a private CA.
+     * Hours for which the server's certificate is valid. The default is one year. At most 9504 (396 days), because some clients refuse
+     * longer ones even from a private CA.
+     * @default 8760
      */
     certificateValidityHours?: pulumi.Input<number>;
-    /** An update that runs in the last so many hours of the server's certificate renews it. Default 720, thirty days. */
+    /** An update that runs in the last so many hours of the server's certificate renews it. The default is thirty days. @default 720 */
     renewBeforeHours?: pulumi.Input<number>;
     /**
-     * Whether Pulumi refuses to delete or replace the root and its key, which every agent trusts. Default true; in `RancherHa`, that of
+     * Whether Pulumi refuses to delete or replace the root and its key, which every agent trusts. In `RancherHa` the default is
      * `rancher.deletionProtection`. To make another CA on purpose, set false, run `pulumi up`, and then change it.
+     * @default true
      */
     deletionProtection?: boolean;
 }

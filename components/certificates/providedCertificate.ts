@@ -27,7 +27,7 @@ export interface ProvidedCertificateSettingsArgs {
      * a CA certificate or did not issue the chain.
      */
     caCertificate?: pulumi.Input<string>;
-    /** A second certificate with a key of another type, RSA beside ECDSA, for clients that know only that. Default none. */
+    /** A second certificate with a key of another type, RSA beside ECDSA, for clients that know only that. */
     secondCertificate?: pulumi.Input<CertificateArgs>;
 }
 

@@ -15,11 +15,11 @@ export interface ExistingClusterArgs {
     kubeconfig: pulumi.Input<string>;
     /** IP addresses of the nodes where the ingress controller listens on port 80, at least one. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
-    /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. Default: that of the kubeconfig. */
+    /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. @default that of the kubeconfig */
     apiEndpoint?: pulumi.Input<string>;
     /**
-     * Kubernetes version, for example `v1.31.4`. It decides which Rancher versions are accepted. Default: the API server is asked in
-     * every preview.
+     * Kubernetes version, for example `v1.31.4`. It decides which Rancher versions are accepted.
+     * @default the API server is asked in every preview
      */
     kubernetesVersion?: pulumi.Input<string>;
 }

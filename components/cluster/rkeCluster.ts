@@ -18,7 +18,7 @@ import { RkeState, unpackState } from "./state";
 export interface RkeTaintArgs {
     /** Key of the taint. */
     key: pulumi.Input<string>;
-    /** Value of the taint. Default empty. */
+    /** Value of the taint. @default "" */
     value?: pulumi.Input<string>;
     /** What it does to pods that do not tolerate it. */
     effect: pulumi.Input<TaintEffect>;
@@ -28,53 +28,54 @@ export interface RkeTaintArgs {
 export interface RkeNodeArgs extends HostArgs {
     /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes; the machine that runs Pulumi reaches it. */
     address: pulumi.Input<string>;
-    /** Address for traffic between nodes and from the load balancer. Default `address`. That of a worker must be an IP address. */
+    /** Address for traffic between nodes and from the load balancer. That of a worker must be an IP address. @default `address` */
     internalAddress?: pulumi.Input<string>;
-    /** Name of the node in Kubernetes, a lower-case DNS name. Default `address`. Changing it makes a new Kubernetes node. */
+    /** Name of the node in Kubernetes, a lower-case DNS name. Changing it makes a new Kubernetes node. @default `address` */
     hostname?: pulumi.Input<string>;
     /**
-     * User that logs in. Default `ssh.user`; one of both is required. It must be allowed to use Docker without sudo. On RHEL-like
-     * systems it cannot be root.
+     * User that logs in. This or `ssh.user` is required. It must be allowed to use Docker without sudo. On RHEL-like systems it cannot be
+     * root.
+     * @default `ssh.user`
      */
     user?: pulumi.Input<string>;
     /**
-     * Host key of the node as one line such as `ssh-ed25519 AAAA…`. Default: from `ssh.knownHosts`. It is checked before every run,
-     * because RKE itself never checks it.
+     * Host key of the node as one line such as `ssh-ed25519 AAAA…`. It is checked before every run, because RKE itself never checks it.
+     * @default from `ssh.knownHosts`
      */
     hostKey?: pulumi.Input<string>;
     /** What the node does: any of controlplane, etcd, worker. */
     roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
-    /** Labels of the Kubernetes node. */
+    /** Labels of the Kubernetes node. @default {} */
     labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /** Taints of the Kubernetes node. */
+    /** Taints of the Kubernetes node. @default [] */
     taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
 }
 
 /** Pod and service network. None of it can be changed on a live cluster. */
 export interface RkeNetworkArgs {
-    /** Network plugin. Default canal. */
+    /** Network plugin. @default canal */
     plugin?: pulumi.Input<NetworkPlugin>;
-    /** Largest packet of the pod network in bytes; 0 lets the plugin choose. Default 0. */
+    /** Largest packet of the pod network in bytes; 0 lets the plugin choose. @default 0 */
     mtu?: pulumi.Input<number>;
-    /** Addresses of pods. Default 10.42.0.0/16; must not hold a node's address. */
+    /** Addresses of pods. Refused when they hold a node's address. @default 10.42.0.0/16 */
     clusterCidr?: pulumi.Input<string>;
-    /** Addresses of services. Default 10.43.0.0/16; must not hold a node's address. */
+    /** Addresses of services. Refused when they hold a node's address. @default 10.43.0.0/16 */
     serviceClusterIpRange?: pulumi.Input<string>;
 }
 
 /** Recurring etcd snapshots, kept on every etcd node in /opt/rke/etcd-snapshots. */
 export interface RkeEtcdBackupArgs {
-    /** Whether snapshots are made. Default true. */
+    /** Whether snapshots are made. @default true */
     enabled?: pulumi.Input<boolean>;
-    /** Hours between two snapshots. Default 6. */
+    /** Hours between two snapshots. @default 6 */
     intervalHours?: pulumi.Input<number>;
-    /** Number of snapshots that are kept. Default 28. */
+    /** Number of snapshots that are kept. @default 28 */
     retention?: pulumi.Input<number>;
 }
 
 /** The cluster, apart from how its nodes are reached. */
 export interface RkeClusterSettingsArgs {
-    /** Name of the cluster in the kubeconfig. Default `rancher`. */
+    /** Name of the cluster in the kubeconfig. @default rancher */
     clusterName?: pulumi.Input<string>;
     /**
      * Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. Refused when RKE 1.8.14 cannot install it from public images,
@@ -88,25 +89,27 @@ export interface RkeClusterSettingsArgs {
     network?: pulumi.Input<RkeNetworkArgs>;
     /** Recurring etcd snapshots. */
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
-    /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true"; another value is refused. */
+    /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true"; another value is refused. @default {} */
     ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     /**
-     * URL of the Kubernetes API for the kubeconfig, of a virtual IP or a load balancer before the control plane for example. Its name
-     * is added to the API server's certificate. Default: port 6443 of the first control plane node.
+     * URL of the Kubernetes API for the kubeconfig, of a virtual IP or a load balancer before the control plane for example. Its name is
+     * added to the API server's certificate.
+     * @default port 6443 of the first control plane node
      */
     apiEndpoint?: pulumi.Input<string>;
-    /** Further names and addresses in the API server's certificate. Default none. */
+    /** Further names and addresses in the API server's certificate. @default [] */
     apiServerSans?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Seconds RKE waits for each of its add-on jobs. Default 180, because RKE's own 45 are too few for slow image pulls. */
+    /** Seconds RKE waits for each of its add-on jobs. RKE's own 45 are too few for slow image pulls. @default 180 */
     addonJobTimeoutSeconds?: pulumi.Input<number>;
-    /** Seconds after which a run of RKE is killed. Default 3600. */
+    /** Seconds after which a run of RKE is killed. @default 3600 */
     timeoutSeconds?: pulumi.Input<number>;
     /**
      * Whether Pulumi refuses to delete the cluster, with all of Rancher's data in its etcd: in `destroy`, and when `cluster` is taken out
-     * of the configuration. Default true. To delete it on purpose, set false, run `pulumi up`, and then delete.
+     * of the configuration. To delete it on purpose, set false, run `pulumi up`, and then delete.
+     * @default true
      */
     deletionProtection?: boolean;
-    /** What to do about nodes changed behind Pulumi's back. Default warn: a repair runs RKE on the whole cluster. */
+    /** What to do about nodes changed behind Pulumi's back. A repair runs RKE on the whole cluster. @default warn */
     drift?: DriftMode;
 }
 

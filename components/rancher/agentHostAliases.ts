@@ -10,8 +10,8 @@ export interface AgentHostAliasesArgs {
     /** Addresses the name leads to: those of the load balancer, at least one. The nodes must reach them. */
     addresses: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * Also patch the DaemonSet `cattle-node-agent`. Default false: it exists only in clusters that Rancher 2.11 or earlier built
-     * with RKE.
+     * Also patch the DaemonSet `cattle-node-agent`. It exists only in clusters that Rancher 2.11 or earlier built with RKE.
+     * @default false
      */
     nodeAgent?: boolean;
 }

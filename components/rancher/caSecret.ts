@@ -8,7 +8,7 @@ import { validated } from "../validation";
 export interface CaSecretArgs {
     /** PEM: the private CA that issued the certificate of the load balancer. Refused: anything but CA certificates that are valid today. */
     caCertificate: pulumi.Input<string>;
-    /** Namespace of Rancher, which must exist. Default `cattle-system`, the only one in which Rancher works. */
+    /** Namespace of Rancher, which must exist. Rancher works only in `cattle-system`. @default cattle-system */
     namespace?: pulumi.Input<string>;
 }
 

@@ -22,38 +22,45 @@ export interface RancherSettingsArgs {
      * time, from the latest patch of one to the latest patch of the next. Refused when it does not fit `kubernetesVersion`.
      */
     chartVersion: pulumi.Input<string>;
-    /** URL of the chart repository. Default: the stable one, `https://releases.rancher.com/server-charts/stable`. */
+    /** URL of the chart repository. @default the stable one, `https://releases.rancher.com/server-charts/stable` */
     repository?: pulumi.Input<string>;
     /** Folder or archive of the chart, instead of a repository: for machines without a way out. Its version must be `chartVersion`. */
     chartPath?: pulumi.Input<string>;
     /**
-     * How agents decide whether to trust the server. Default: `system-store` with a publicly trusted CA, otherwise Rancher's own
-     * default (`strict` on new installations). Once set, it can be changed only here. Refused: `strict` without a private CA.
+     * How agents decide whether to trust the server. Once set, it can be changed only here. Refused: `strict` without a private CA.
+     * @default `system-store` with a publicly trusted CA, otherwise Rancher's own default (`strict` on new installations)
      */
     agentTlsMode?: pulumi.Input<AgentTlsMode>;
     /**
-     * Number of Rancher pods. Default 3. A negative number lets Rancher choose between 1 and its absolute value, by the number of nodes.
+     * Number of Rancher pods. A negative number lets Rancher choose between 1 and its absolute value, by the number of nodes.
+     * @default 3
      */
     replicas?: pulumi.Input<number>;
     /**
-     * Password of `admin` for the first login, at least 12 characters. Default: 24 random letters and digits. Kept as a secret. Changing
-     * it after the first installation has no effect.
+     * Password of `admin` for the first login, at least 12 characters. Kept as a secret. Changing it after the first installation has no
+     * effect.
+     * @default 24 random letters and digits
      */
     bootstrapPassword?: pulumi.Input<string>;
-    /** Further values of the chart. */
+    /** Further values of the chart. @default {} */
     values?: pulumi.Input<RancherChartValuesArgs>;
-    /** Values that are not in `values` because only a newer chart knows them. Refused: anything that `values` or another argument sets. */
+    /**
+     * Values that are not in `values` because only a newer chart knows them. Refused: anything that `values` or another argument sets.
+     * @default {}
+     */
     additionalValues?: pulumi.Input<{ [key: string]: any }>;
-    /** Seconds to wait until Rancher's pods are ready. Default 900. */
+    /** Seconds to wait until Rancher's pods are ready. @default 900 */
     timeoutSeconds?: pulumi.Input<number>;
     /**
      * Whether Pulumi refuses to delete the release: the chart then removes Rancher's resources from the cluster, downstream clusters
-     * included. Default true. To delete it on purpose, set false, run `pulumi up`, and then delete.
+     * included. To delete it on purpose, set false, run `pulumi up`, and then delete.
+     * @default true
      */
     deletionProtection?: boolean;
     /**
-     * What to do about objects of the chart that were changed behind Pulumi's back. Default enforce: Helm sets again what the chart
-     * sets. What others added to the objects stays.
+     * What to do about objects of the chart that were changed behind Pulumi's back. With `enforce`, Helm sets again what the chart sets.
+     * What others added to the objects stays.
+     * @default enforce
      */
     drift?: DriftMode;
 }
@@ -63,7 +70,7 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
     hostname: pulumi.Input<string>;
     /** Kubernetes version of the cluster, for example `v1.30.14`. Empty or left out: nothing checks that Rancher supports it. */
     kubernetesVersion?: pulumi.Input<string>;
-    /** What built the cluster. Default `other`; for `rke` only versions documented on it are accepted. */
+    /** What built the cluster. For `rke` only versions documented on it are accepted. @default other */
     distribution?: pulumi.Input<Distribution>;
     /**
      * Checksum of the private CA, from `CaSecret`. Empty or left out: the CA is publicly trusted. A new checksum restarts the pods,

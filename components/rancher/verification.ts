@@ -13,14 +13,15 @@ export interface VerificationArgs {
     caCertificate?: pulumi.Input<string>;
     /** Password of `admin`, for the WebSocket, which needs a login. Without it, or once it was changed, that check is left out. */
     bootstrapPassword?: pulumi.Input<string>;
-    /** What must be done before, and makes the verification run again when it changes: fingerprints, versions, revisions. Default none. */
+    /** What must be done before, and makes the verification run again when it changes: fingerprints, versions, revisions. @default [] */
     after?: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * What to do when Rancher does not answer as it should in a preview or update that changes nothing: `off` does not ask, `warn` says
-     * so, `fail` stops. Default warn. Asks once, without a login, for at most 3 s for each answer.
+     * What to do when Rancher does not answer as it should in a preview or update that changes nothing: `off` does not ask, `warn` says so,
+     * `fail` stops. Asks once, without a login, for at most 3 s for each answer.
+     * @default warn
      */
     liveCheck?: LiveCheck;
-    /** Seconds until a check that does not succeed counts as failed. Default 300, at most 3000: Rancher answers late at first. */
+    /** Seconds until a check that does not succeed counts as failed. At most 3000: Rancher answers late at first. @default 300 */
     timeoutSeconds?: pulumi.Input<number>;
 }
 

@@ -4,9 +4,9 @@ import { z } from "zod";
 
 /** What all hosts have in common over SSH. A host that gives one of these itself goes first. */
 export interface SshArgs {
-    /** User that logs in. Default `root` on a load balancer host. */
+    /** User that logs in. @default `root` on a load balancer host */
     user?: pulumi.Input<string>;
-    /** TCP port of sshd. Default 22. */
+    /** TCP port of sshd. @default 22 */
     port?: pulumi.Input<number>;
     /** Private key in PEM or OpenSSH form, without a passphrase. Kept as a secret, and never written to a file. */
     privateKey?: pulumi.Input<string>;
@@ -18,15 +18,16 @@ export interface SshArgs {
 export interface HostArgs {
     /** IP address or DNS name that SSH dials. */
     address: pulumi.Input<string>;
-    /** TCP port of sshd. Default `ssh.port`. */
+    /** TCP port of sshd. @default `ssh.port` */
     port?: pulumi.Input<number>;
-    /** User that logs in. Default `ssh.user`. On a load balancer host, another one than root needs `sudo` without a password. */
+    /** User that logs in. On a load balancer host, another one than root needs `sudo` without a password. @default `ssh.user` */
     user?: pulumi.Input<string>;
-    /** Private key in PEM or OpenSSH form, without a passphrase. Default `ssh.privateKey`. Kept as a secret. */
+    /** Private key in PEM or OpenSSH form, without a passphrase. Kept as a secret. @default `ssh.privateKey` */
     privateKey?: pulumi.Input<string>;
     /**
-     * Host key as one line such as `ssh-ed25519 AAAA…`, from /etc/ssh/ssh_host_*_key.pub on the host. Default: from `ssh.knownHosts`.
-     * Refused on a load balancer host: ssh-rsa, for which Pulumi's SSH client knows only SHA-1.
+     * Host key as one line such as `ssh-ed25519 AAAA…`, from /etc/ssh/ssh_host_*_key.pub on the host. Refused on a load balancer host:
+     * ssh-rsa, for which Pulumi's SSH client knows only SHA-1.
+     * @default from `ssh.knownHosts`
      */
     hostKey?: pulumi.Input<string>;
 }

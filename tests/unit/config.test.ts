@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { readFileSync } from "fs";
 import { join } from "path";
+import { isDeepStrictEqual } from "util";
 import { parse } from "yaml";
 import { z } from "zod";
 import { rancherHaSchema } from "../../components/schema";
@@ -511,6 +512,14 @@ describe("docs/configuration.md", () => {
         expect([...listed].sort()).toEqual([...new Set(expected)].sort());
         expect(configKeys().filter(({ meaning }) => meaning.length < 10)).toEqual([]);
     });
+
+    test("says each default as the schema has it", () => {
+        const said = new Map(configKeys().map(({ path, fallback }) => [path, fallback]));
+        const expected = defaultsOf(rancherHaSchema, "");
+        expect(expected.length).toBeGreaterThan(40);
+        const wrong = expected.filter(([path, value]) => !isDeepStrictEqual(parse(said.get(path) ?? ""), value));
+        expect(wrong.map(([path, value]) => ({ path, expected: value, found: said.get(path) }))).toEqual([]);
+    });
 });
 
 /** The path of every key of a document, without places in lists. */
@@ -518,6 +527,18 @@ function pathsOf(value: unknown, prefix = ""): string[] {
     if (Array.isArray(value)) return value.flatMap(each => pathsOf(each, prefix));
     if (typeof value !== "object" || value === null) return [];
     return Object.entries(value).flatMap(([key, below]) => [prefix + key, ...pathsOf(below, `${prefix}${key}.`)]);
+}
+
+/** Every key below a schema that has a default, and the default. */
+function defaultsOf(schema: z.ZodType, path: string): (readonly [string, unknown])[] {
+    const { def } = schema as any;
+    if (def.type === "default") return [[path, def.defaultValue], ...defaultsOf(def.innerType, path)];
+    if (def.innerType) return defaultsOf(def.innerType, path);
+    if (def.type === "array") return defaultsOf(def.element, `${path}[]`);
+    if (def.type !== "object") return [];
+    return Object.entries(def.shape as Record<string, z.ZodType>).flatMap(([key, below]) =>
+        defaultsOf(below, path ? `${path}.${key}` : key),
+    );
 }
 
 /** Every key below a schema, and whether it is required. */
