@@ -34,7 +34,7 @@ export function nextSteps({ hostname, addresses, hasPrivateCa, rancherVersion, k
         ["Read docs/operations.md: how to upgrade, renew, replace and delete."],
     ];
     return [
-        `Rancher ${rancherVersion} is up on Kubernetes ${kubernetesVersion}: ${url}`,
+        `Rancher ${rancherVersion} is up${kubernetesVersion && ` on Kubernetes ${kubernetesVersion}`}: ${url}`,
         "",
         ...steps.flatMap(([what, ...lines], index) => [`${index + 1}. ${what}`, ...lines.map(line => `     ${line}`)]),
     ].join("\n");
