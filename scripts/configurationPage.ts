@@ -21,6 +21,13 @@ Keys, passwords and the kubeconfig are secrets, whether you encrypt them or not.
 pulumi config set --secret --path ssh.privateKey < ~/.ssh/rancher_ed25519
 \`\`\`
 
+[pulumi-config.schema.json](pulumi-config.schema.json) is a JSON Schema of these files. Editors with the YAML language server, VS Code with its
+YAML extension for example, complete keys, show their meaning, and mark mistakes by it. Begin the file with this line:
+
+\`\`\`yaml
+# yaml-language-server: $schema=docs/pulumi-config.schema.json
+\`\`\`
+
 When you encrypt any value below \`rancher\`, \`loadBalancer\` or \`cluster\`, the free-form keys of that group count as secrets too: \`values\`,
 \`additionalValues\`, \`repository\`, \`extraDirectives\`, \`ingressOptions\`, \`labels\`. Previews hide how they change.
 `;
@@ -86,8 +93,8 @@ const folded: Record<string, string> = {
     RancherChartValuesArgs: "Keys: [components/rancher/chartValues.ts](../components/rancher/chartValues.ts).",
 };
 
-/** Every key of the configuration, in the order in which it is declared. */
-export function configKeys(): ConfigKey[] {
+/** Every key of the configuration, in the order in which it is declared. `unfold` adds those below the chart's values. */
+export function configKeys({ unfold = false } = {}): ConfigKey[] {
     const { interfaces, choices } = declarations();
 
     const membersOf = (name: string): ts.PropertySignature[] => {
@@ -102,7 +109,8 @@ export function configKeys(): ConfigKey[] {
         membersOf(name).flatMap(member => {
             const path = prefix + member.name.getText();
             const { type, list } = unwrapped(member.type!);
-            const below = interfaces.has(type) && !folded[type] ? keysOf(replaced[type] ?? type, `${path}${list ? "[]" : ""}.`) : [];
+            const isFolded = folded[type] !== undefined && !unfold;
+            const below = interfaces.has(type) && !isFolded ? keysOf(replaced[type] ?? type, `${path}${list ? "[]" : ""}.`) : [];
             const isSaid = choices.get(type)?.every(value => docOf(member).includes(value));
             const allowed =
                 choices.has(type) && !isSaid
@@ -111,7 +119,7 @@ export function configKeys(): ConfigKey[] {
                           .map(value => `\`${value}\``)
                           .join(", ")}.`
                     : "";
-            const meaning = [docOf(member), allowed, folded[type]].filter(Boolean).join(" ");
+            const meaning = [docOf(member), allowed, isFolded && folded[type]].filter(Boolean).join(" ");
             return [{ path, required: !member.questionToken, fallback: tagOf(member, "default"), meaning }, ...below];
         });
 
