@@ -21,11 +21,11 @@ export {
     CertificatePathsArgs,
     ExtraDirectivesArgs,
     LoadBalancerSettingsArgs,
-    NginxLoadBalancer,
     NginxLoadBalancerArgs,
     NginxTuningArgs,
     VirtualIpArgs,
-} from "./loadBalancer/nginxLoadBalancer";
+} from "./loadBalancer/args";
+export { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 export { TlsVersion } from "./loadBalancer/schema";
 export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAliases";
 export { CaSecret, CaSecretArgs } from "./rancher/caSecret";

@@ -1,4 +1,4 @@
-import { caVariable, RancherChartValues, valueSince } from "./chartValues";
+import { caVariable, RancherChartValues, valueSince } from "./chartValuesSchema";
 
 /** How Rancher's agents decide whether to trust the server. */
 export const AgentTlsMode = {

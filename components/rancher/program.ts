@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { ApiAccess } from "../cluster/kubeconfig";
 import { nodeProgram } from "../remote/programs";
 import { ownerAnnotation } from "../owner";
-import { caVariable } from "./chartValues";
+import { caVariable } from "./chartValuesSchema";
 import type { verificationSchema } from "./schema";
 
 /** Rancher looks itself up by this name in this namespace. */

@@ -3,7 +3,7 @@ import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility
 import { addressSchema, dnsNameSchema } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
-import { RancherChartValues, rancherChartValuesSchema } from "./chartValues";
+import { RancherChartValues, rancherChartValuesSchema } from "./chartValuesSchema";
 import { AgentTlsMode, checkValues } from "./helmValues";
 
 const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");

@@ -1,4 +1,4 @@
-import { rancherChartValuesSchema } from "../../components/rancher/chartValues";
+import { rancherChartValuesSchema } from "../../components/rancher/chartValuesSchema";
 import { AgentTlsMode, checkValues, helmValues, HelmValuesInput } from "../../components/rancher/helmValues";
 
 const checksum = "ab".repeat(32);
