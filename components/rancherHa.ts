@@ -75,8 +75,8 @@ export class RancherHa extends pulumi.ComponentResource {
 
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
-        const { hostname, ssh, ...groups } = args;
-        refuseOutputs(this, `RancherHa ${name}`, groups);
+        const { hostname } = args;
+        refuseOutputs(this, `RancherHa ${name}`, { ...args, hostname: undefined, ssh: undefined });
         refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
 
         const cluster = this.cluster(name, args);
