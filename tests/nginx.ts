@@ -1,5 +1,16 @@
 import { execFileSync } from "child_process";
+import { NginxSettings, nginxSettingsSchema } from "../components/loadBalancer/schema";
 import { finishNginxConf, withHostFunctions } from "../lab/loadBalancer/hostFunctions";
+
+export const hostname = "rancher.example.com";
+export const required = {
+    hosts: [{ address: "192.0.2.9", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n", hostKey: "ssh-ed25519 AAAA" }],
+    hostname,
+    upstreams: ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
+    certificateChain: "certificate",
+    privateKey: "-----BEGIN PRIVATE KEY-----\n",
+};
+export const settings = (changes: Partial<NginxSettings> = {}): NginxSettings => ({ ...nginxSettingsSchema.parse(required), ...changes });
 
 /** What a load balancer host tells of itself. */
 interface HostFacts {

@@ -1,0 +1,32 @@
+import { readFileSync } from "fs";
+import { releaseOf } from "../../components/loadBalancer/release";
+import { NginxSettings } from "../../components/loadBalancer/schema";
+import { sysctlConf } from "../../components/loadBalancer/sysctlConf";
+import { settings } from "../nginx";
+
+describe("release", () => {
+    test("is the same for the same settings", () => expect(releaseOf(settings())).toBe(releaseOf(settings())));
+    test.each<[string, Partial<NginxSettings>]>([
+        ["an upstream", { upstreams: ["192.0.2.1"] }],
+        ["a timeout", { readTimeoutSeconds: 900 }],
+        ["the certificate", { certificateChain: "another" }],
+    ])("changes with %s", (_what, changes) => expect(releaseOf(settings(changes))).not.toBe(releaseOf(settings())));
+    test("does not tell anything about the private key", () =>
+        expect(releaseOf(settings({ privateKey: "x" }))).toBe(releaseOf(settings())));
+});
+
+test("kernel settings are lines that the kernel's own names match", () => {
+    const text = sysctlConf(settings());
+    const names = [...text.matchAll(/^(net\.\S+) = \d+$/gm)].map(match => match[1]);
+    expect(text.split("\n").filter(line => line && !line.startsWith("#"))).toHaveLength(names.length);
+    for (const name of names) expect(readFileSync(`/proc/sys/${name.replace(/\./g, "/")}`, "utf8")).toMatch(/^\d+\n$/);
+});
+
+test.each([5, 15, 100, 7200])("a peer that is silently gone is given up after deadPeerTimeoutSeconds, here %i", timeout => {
+    const text = sysctlConf(settings({ deadPeerTimeoutSeconds: timeout }));
+    const [idle, interval, probes] = ["time", "intvl", "probes"].map(name =>
+        Number(new RegExp(`tcp_keepalive_${name} = (\\d+)`).exec(text)![1]),
+    );
+    expect(idle + interval * probes).toBe(timeout);
+    expect(Math.min(idle, interval)).toBeGreaterThan(0);
+});
