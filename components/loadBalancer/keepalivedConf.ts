@@ -13,56 +13,61 @@ export interface Vrrp {
     priority: number;
 }
 
-/**
- * keepalived for one host of a pair: VRRP 3 between two known addresses, because switches and clouds drop multicast. VRRP 3 has no
- * authentication (RFC 5798 removed it); packets of others than the peer are dropped instead.
- *
- * A host that comes back does not take the address again: every move of it cuts all WebSockets (50 of 50 in measurements). A
- * dead NGINX is told by systemd at once; one that is frozen, or reaches no node while the peer does, is found by a check.
- * `@interface@` and `@virtual_ip_interface@` are put in on the host.
- */
+/** Renders keepalived.conf for one host of a pair. The host replaces `@interface@` and `@virtual_ip_interface@`. */
 export function keepalivedConf(vrrp: Vrrp): string {
     return `# Managed by Pulumi (pulumi-rancher-ha): changes made here are undone.
 global_defs {
     enable_script_security
     script_user nobody
+    # VRRP 3 has no authentication, because RFC 5798 removed it. check_unicast_src drops packets that are not from the peer.
     vrrp_version 3
+    # keepalived runs before other processes, so that a busy host misses no advertisement.
     vrrp_priority -20
+    # The active host announces the virtual IP every 30 s, for neighbours that missed a change.
     vrrp_garp_master_refresh 30
 }
+# A frozen NGINX runs but does not answer. This check finds it.
 vrrp_script nginx_answers {
     script "${healthCheckFile}"
     interval 1
     timeout 1
     fall 2
     rise 2
+    # A host gets the virtual IP only after its NGINX has answered.
     init_fail
 }
+# A host that reaches no node gives the virtual IP up while its peer reaches one.
 vrrp_script reaches_a_node {
     script "${nodeCheckFile}"
     interval 5
+    # The check asks this host and its peer, for 5 s each.
     timeout 12
     fall 3
     rise 2
 }
+# systemd writes 1 into this file as soon as NGINX ends. Such a host gives the virtual IP up at once.
 track_file nginx_down {
     file "${downFile}"
     weight 0
     init_file 0
 }
 vrrp_instance rancher {
+    # A host that comes back does not take the virtual IP again, because each move of it cuts all WebSockets.
     state BACKUP
     nopreempt
     interface @interface@
     virtual_router_id ${vrrp.routerId}
+    # When both hosts start at once, the one with the higher priority takes the virtual IP.
     priority ${vrrp.priority}
     advert_int ${vrrp.advertIntervalSeconds}
+    # The hosts send to known addresses, because switches and clouds drop multicast.
     check_unicast_src
     unicast_src_ip ${vrrp.address}
     unicast_peer {
         ${vrrp.peer}
     }
     virtual_ipaddress {
+        # The interface is the one whose network holds the virtual IP.
         ${vrrp.virtualIp}/32 dev @virtual_ip_interface@
     }
     track_script {
@@ -76,7 +81,7 @@ vrrp_instance rancher {
 `;
 }
 
-/** Where `healthCheck` stands on the host. */
+/** Where `healthCheck` is on the host. */
 const healthCheckFile = "/usr/local/sbin/rancher-ha-nginx-answers";
 
 /** Succeeds when NGINX of this host answers. bash, because it can speak TCP and is on every Debian and Ubuntu. */

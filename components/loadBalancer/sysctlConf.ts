@@ -1,17 +1,18 @@
 import { NginxSettings } from "./schema";
 
-/**
- * Kernel settings of a load balancer host. Upstream sockets take their keep-alive times from here only. A connection that carries a
- * request or a tunnel is thin: what is lost on it is sent again six times within 1.4 s before the intervals double (not with BBR,
- * under which no connection counts as thin), so that nodes which come back after seconds are found sooner.
- */
+/** Renders the kernel settings of a load balancer host. */
 export function sysctlConf({ deadPeerTimeoutSeconds }: NginxSettings): string {
     const [probes, interval] = [3, Math.floor(deadPeerTimeoutSeconds / 5)];
     return `# Managed by Pulumi (pulumi-rancher-ha)
+# NGINX takes the keep-alive times of its connections to nodes from here alone.
+# A connection to an unreachable node ends after ${deadPeerTimeoutSeconds} s.
 net.ipv4.tcp_keepalive_time = ${deadPeerTimeoutSeconds - probes * interval}
 net.ipv4.tcp_keepalive_intvl = ${interval}
 net.ipv4.tcp_keepalive_probes = ${probes}
+# A connection whose packets stay without an answer ends after about 13 s. By default it ends after 15 minutes.
 net.ipv4.tcp_retries2 = 5
+# A connection with a request or a tunnel sends a lost packet again six times within 1.4 s, before intervals double.
+# It finds a node that comes back after seconds sooner. BBR ignores this setting.
 net.ipv4.tcp_thin_linear_timeouts = 1
 `;
 }
