@@ -194,7 +194,8 @@ export class Stack {
             // Other programs have no tsconfig of their own; types are checked with the rest.
             ...(this.program !== repository && { PULUMI_NODEJS_TRANSPILE_ONLY: "true" }),
         };
-        if (process.env.PULUMI) return { file: process.env.PULUMI, env: { ...common, PATH: [tools, process.env.PATH].join(delimiter) } };
+        const path = pathWithoutWrapper(process.env.PATH ?? "");
+        if (process.env.PULUMI) return { file: process.env.PULUMI, env: { ...common, PATH: [tools, path].join(delimiter) } };
         const folder = layOut();
         const home = join(this.home, "home");
         if (!existsSync(join(home, "plugins"))) {
@@ -202,7 +203,7 @@ export class Stack {
             symlinkSync(join(folder, "plugins"), join(home, "plugins"));
         }
         const own = { PULUMI_HOME: home, PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" };
-        return { file: "pulumi", env: { ...common, ...own, PATH: [join(folder, "bin"), tools, process.env.PATH].join(delimiter) } };
+        return { file: "pulumi", env: { ...common, ...own, PATH: [join(folder, "bin"), tools, path].join(delimiter) } };
     }
 
     /** The passphrase of the lab's state: made once, readable by its owner only. */
@@ -214,6 +215,15 @@ export class Stack {
         }
         return file;
     }
+}
+
+/** PATH without the commands of npm packages, which jest and npm put first: `pulumi` there is a wrapper that fetches a CLI. */
+export function pathWithoutWrapper(path: string): string {
+    const isOfPackages = (folder: string) => folder.endsWith(join("node_modules", ".bin"));
+    return path
+        .split(delimiter)
+        .filter(folder => !isOfPackages(folder))
+        .join(delimiter);
 }
 
 /** The configuration of the stack in a lab: Pulumi.dev.yaml with the addresses and files of that lab. */
