@@ -33,7 +33,10 @@ export const hostsOfTheStack: HostName[] = ["lb1", "node1", "node2", "node3"];
 
 /** The first three bytes of the addresses of a lab. */
 export function networkOf(lab: LabName): string {
-    return `10.89.${77 + labNames.indexOf(lab)}`;
+    const place = labNames.indexOf(lab);
+    if (place < 0)
+        throw new Error(`lab: expected one of ${labNames.join(", ")}, found ${JSON.stringify(lab)}. Each has a network of its own`);
+    return `10.89.${77 + place}`;
 }
 
 /** A hardware address that is always the same for an IP address, so that no host keeps an old one when another is replaced. */
