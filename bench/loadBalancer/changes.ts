@@ -38,30 +38,12 @@ const sides: Side[] = [
 /** Configuration changes while requests come in over kept connections, over new ones, and over HTTP/2. */
 export async function changes(report: Report, quick: boolean): Promise<void> {
     const count = quick ? 4 : 20;
-    const seconds = count * secondsPerChange + 2;
     const rows: string[][] = [];
     const lost = new Map<string, number>();
     for (const host of ["lb1", "lb3"] as const) {
         const version = await nginxVersion(host);
         for (const side of sides) {
-            let results: any[] = [];
-            let tunnels: any;
-            await side.serving(host, async () => {
-                const load = (protocol: string, rate: number) =>
-                    traffic.run(
-                        `requests --address ${address(host)}:443 --protocol ${protocol} --rate ${rate} --seconds ${seconds} --path '/?d=2'`,
-                    );
-                tunnels = await traffic.holding(`tunnels --address ${address(host)}:443 --count 50`, async () => {
-                    const running = [load("h1", 800), load("new", 50), load("h2", 600)];
-                    for (let change = 0; change < count; change++) {
-                        await Promise.all([
-                            pause(secondsPerChange),
-                            pause(secondsPerChange / 2).then(() => side.change(host, `${200 + change}m`)),
-                        ]);
-                    }
-                    results = await Promise.all(running);
-                });
-            });
+            const { results, tunnels } = await underLoad(host, side, count);
             const requests = results.reduce((sum, each) => sum + each.requests, 0);
             const failed = results.map(each => each.failedGet);
             const turnedAway = results.reduce((sum, each) => sum + each.turnedAway, 0);
@@ -98,4 +80,25 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
         lost.get("lb1 manual")!,
         "",
     );
+}
+
+/** Makes the changes while requests of three kinds come in and 50 tunnels stand. */
+async function underLoad(host: "lb1" | "lb3", side: (typeof sides)[number], count: number): Promise<{ results: any[]; tunnels: any }> {
+    const seconds = count * secondsPerChange + 2;
+    let results: any[] = [];
+    let tunnels: any;
+    await side.serving(host, async () => {
+        const load = (protocol: string, rate: number) =>
+            traffic.run(
+                `requests --address ${address(host)}:443 --protocol ${protocol} --rate ${rate} --seconds ${seconds} --path '/?d=2'`,
+            );
+        tunnels = await traffic.holding(`tunnels --address ${address(host)}:443 --count 50`, async () => {
+            const running = [load("h1", 800), load("new", 50), load("h2", 600)];
+            for (let change = 0; change < count; change++) {
+                await Promise.all([pause(secondsPerChange), pause(secondsPerChange / 2).then(() => side.change(host, `${200 + change}m`))]);
+            }
+            results = await Promise.all(running);
+        });
+    });
+    return { results, tunnels };
 }
