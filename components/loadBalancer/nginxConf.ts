@@ -20,7 +20,7 @@ net.ipv4.tcp_thin_linear_timeouts = 1
 export const maxWorkerConnections = 32768;
 
 /** Files that a worker needs beside its connections. */
-const reservedFiles = 256;
+export const reservedFiles = 256;
 
 /** Where NGINX finds certificates and keys: in its release, or where another tool keeps them. */
 export function certificateFiles({ secondCertificate, certificateOnHost }: NginxSettings): { chain: string; key: string }[] {

@@ -35,7 +35,7 @@ foreign_nginx() {
     fi
 }
 
-foreign_keepalived() { find /etc/keepalived -name '*.conf' -exec grep -L "$managed" {} + 2>/dev/null || true; }
+foreign_keepalived() { find /etc/keepalived -name '*.conf' -exec grep -L "$mark" {} + 2>/dev/null || true; }
 
 # Once, before the first change: the configuration and the state of what was there already. A copy has its name once it is whole
 # and on the disk.
@@ -105,7 +105,7 @@ restore_host() {
     restore_kernel_settings || true
     remove_packages
     restore_product nginx && restore_product keepalived || exit 1
-    rm -f /run/rancher-ha-nginx-down /run/rancher-ha-certificate
+    rm -f "$down_file" "$loaded_certificate"
     rm -rf "$state"
     rmdir "$(dirname "$state")" 2>/dev/null || true
 }

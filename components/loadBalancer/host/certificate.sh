@@ -1,5 +1,8 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2034,SC2154
 # What keeps a certificate from being served. Part of the host's program, and of the one that reloads renewed certificates.
+
+# Holds the digest of the renewed certificate that NGINX read last.
+loaded_certificate=/run/rancher-ha-certificate
 
 # Prints the first fault of CHAIN KEY for clients of $hostname. NGINX lets most of them pass, and then handshakes fail.
 certificate_fault() {

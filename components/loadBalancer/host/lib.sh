@@ -1,8 +1,9 @@
 # shellcheck shell=sh disable=SC2034,SC2154
 # The load balancer host, as root on Debian or Ubuntu: what the other files of this folder share. They become one program.
-# Variables from outside: release, files (names) with their contents (file_…), certificates (pairs of certificate and key as
-# NGINX finds them), hostname, status_port, max_connections, take_over, own_address, virtual_ip, takeover_seconds, owner (the
-# resource to which the host belongs).
+# Variables from outside: release, files (NAME VARIABLE lines, where the variable holds the text), places (NAME PLACE MODE lines) and
+# secrets (names) of release.ts, certificates (pairs of certificate and key as NGINX finds them), hostname, status_port,
+# max_connections, reserved_files, take_over, own_address, virtual_ip, takeover_seconds, down_file, mark (in every file of ours),
+# owner (the resource to which the host belongs).
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 umask 022
@@ -16,8 +17,6 @@ unverified=$state/unverified
 undo=
 added=
 kept_now=
-# What every file says that is ours.
-managed='Managed by Pulumi (pulumi-rancher-ha)'
 
 # A lost connection must not end the program half-way: it either finishes or puts everything back.
 trap '' PIPE

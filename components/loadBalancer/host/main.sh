@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2034,SC2154
 
 # One run at a time. A run that was killed leaves its staging folder, with the private key in it.
 lock() {
@@ -79,7 +79,7 @@ find_previous() {
     fi
     # Where the link was lost, the release before is the last one.
     previous=$(readlink -e "$current" || find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort | tail -n 1)
-    answered=$([ -z "$previous" ] || status_of_ping)
+    answered=$([ -z "$previous" ] || status_of_ping 127.0.0.1)
     is_of_a_node "$answered" || answered=
     [ ! -e "$state/manifest" ] || { echo "$previous $answered" >"$unverified.new" && sync "$unverified.new" && mv -fT "$unverified.new" "$unverified"; }
 }

@@ -3,17 +3,6 @@
 
 stage=$releases/new
 
-# Files that are not read through the link: name, place, mode.
-places="sysctl.conf /etc/sysctl.d/zz-rancher-ha.conf 644
-nginx.service.conf /etc/systemd/system/nginx.service.d/rancher-ha.conf 644
-certificate.path /etc/systemd/system/rancher-ha-certificate.path 644
-certificate.service /etc/systemd/system/rancher-ha-certificate.service 644
-reload-certificate /usr/local/sbin/rancher-ha-reload-certificate 755
-keepalived.conf /etc/keepalived/keepalived.conf 644
-keepalived.service.conf /etc/systemd/system/keepalived.service.d/rancher-ha.conf 644
-nginx-answers /usr/local/sbin/rancher-ha-nginx-answers 755
-reaches-a-node /usr/local/sbin/rancher-ha-reaches-a-node 755"
-
 # The services of a release.
 units() {
     echo nginx.service
@@ -23,9 +12,9 @@ units() {
 
 # Finishes nginx.conf for this host. Lines that end in `# nginx >= V` or `# nginx < V` are for some versions only.
 for_host() {
-    connections=$(($(open_files) - 256))
+    connections=$(($(open_files) - reserved_files))
     [ "$connections" -le "$max_connections" ] || connections=$max_connections
-    sed "$(has_ipv6 || echo '/^ *listen \[::\]/d;') s/@connections@/$connections/; s/@open_files@/$((connections + 256))/" | awk -v have="$(nginx_version)" '
+    sed "$(has_ipv6 || echo '/^ *listen \[::\]/d;') s/@connections@/$connections/; s/@open_files@/$((connections + reserved_files))/" | awk -v have="$(nginx_version)" '
         function number(version, parts) {
             split(version, parts, ".")
             return (parts[1] * 1000 + parts[2]) * 1000 + parts[3]
@@ -40,21 +29,19 @@ for_host() {
 write_stage() {
     # Inside a release, certificates are found as beside nginx.conf.
     ln -s . "$stage/rancher-ha" || return 1
-    for name in $files; do
-        variable=file_$(printf %s "$name" | tr -c 'a-z0-9' _)
-        case $name in privkey*) umask 077 ;; *) umask 022 ;; esac
+    echo "$files" | while read -r name variable; do
+        if echo "$secrets" | grep -qxF "$name"; then umask 077; else umask 022; fi
         case $name in
         nginx.conf) eval "printf %s \"\$$variable\"" | for_host >"$stage/$name" && [ -s "$stage/$name" ] ;;
         keepalived.conf) eval "printf %s \"\$$variable\"" | sed "s/@interface@/$(interface)/; s/@virtual_ip_interface@/$(virtual_ip_network | cut -d' ' -f1)/" >"$stage/$name" && [ -s "$stage/$name" ] ;;
         *) eval "printf %s \"\$$variable\"" >"$stage/$name" ;;
-        esac || return 1
+        esac || exit 1
     done
-    umask 022
 }
 
 check_stage() {
     wanted=$(sed -n 's/^worker_rlimit_nofile \([0-9]*\);/\1/p' "$stage/nginx.conf")
-    [ "$wanted" -le "$(open_files)" ] || fail "workerConnections: expected at most $(($(open_files) - 256)), because NGINX may open $(open_files) files on this host, found $((wanted - 256)). Lower it, or raise LimitNOFILE of nginx.service. The host was left as it was"
+    [ "$wanted" -le "$(open_files)" ] || fail "workerConnections: expected at most $(($(open_files) - reserved_files)), because NGINX may open $(open_files) files on this host, found $((wanted - reserved_files)). Lower it, or raise LimitNOFILE of nginx.service. The host was left as it was"
     echo "$certificates" | while read -r chain key; do check_certificate "$(staged "$chain")" "$(staged "$key")"; done || exit 1
     nginx -t -q -c "$stage/nginx.conf" 2>/run/rancher-ha-test.log || fail "NGINX $(nginx_version) refuses the configuration:
 $(sed "s|$stage/||g" /run/rancher-ha-test.log)
@@ -104,7 +91,7 @@ place_files() {
             if cmp -s "$2/$name" "$place" && [ "$(stat -c '%a %U:%G' "$place")" = "$mode root:root" ]; then continue; fi
             mkdir -p "$(dirname "$place")"
             cp "$2/$name" "$place.new" && chmod "$mode" "$place.new" && sync "$place.new" && mv -f "$place.new" "$place" || exit 1
-        elif [ -e "$1/$name" ] || grep -qs "$managed" "$place"; then
+        elif [ -e "$1/$name" ] || grep -qs "$mark" "$place"; then
             remove_file "$place"
         fi
     done
@@ -129,9 +116,9 @@ activate() {
     workers_before=$(cat "/proc/$main/task/$main/children" 2>/dev/null || true)
     systemctl daemon-reload
     # Whatever certificate NGINX had before, it reads it anew.
-    rm -f /run/rancher-ha-certificate
+    rm -f "$loaded_certificate"
     # One that only the other release sets is as it was before.
-    problem=$({ restore_kernel_settings && sysctl -q -p /etc/sysctl.d/zz-rancher-ha.conf; } 2>&1) || return 1
+    problem=$({ restore_kernel_settings && sysctl -q -p "$2/sysctl.conf"; } 2>&1) || return 1
     for unit in $(units "$2"); do
         problem=$(systemctl -q enable "$unit" 2>&1) || return 1
         systemctl reload-or-restart "$unit" 2>/dev/null || {
@@ -176,7 +163,7 @@ verify() {
         sleep 0.3
     done
     # Nodes that did not answer before may still be on their way.
-    until [ -z "$answered" ] || { status=$(status_of_ping) && is_of_a_node "$status"; }; do
+    until [ -z "$answered" ] || { status=$(status_of_ping 127.0.0.1) && is_of_a_node "$status"; }; do
         [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but reaches no node: expected an answer to https://$hostname/ping, as the previous release gave ($answered), found ${status:-none}. Check upstreams and upstreamPort"
         sleep 0.3
     done
@@ -188,15 +175,6 @@ serves_release() {
     case " $workers_before " in *" ${answer#* } "*) return 1 ;; esac
     [ "${answer% *}" = "$release" ]
 }
-
-# What a client gets through to a node: the status, empty without an answer.
-status_of_ping() {
-    printf 'GET /ping HTTP/1.0\r\nHost: %s\r\n\r\n' "$hostname" |
-        timeout 5 openssl s_client -quiet -connect 127.0.0.1:443 -servername "$hostname" 2>/dev/null | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p'
-}
-
-# NGINX answers 502 and 504 itself, for nodes that it does not reach.
-is_of_a_node() { case $1 in "" | 502 | 504) return 1 ;; esac }
 
 serves_certificates() {
     echo "$certificates" | while read -r chain _; do serves "$hostname" "$(host_path "$chain")" || exit 1; done
