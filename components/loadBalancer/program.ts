@@ -6,7 +6,7 @@ import { certificateFiles, maxWorkerConnections, reservedFiles } from "./nginxCo
 import { mark, places, Release, secrets } from "./release";
 import { NginxSettings, HostsSettings } from "./schema";
 
-const scripts = ["lib", "packages", "adoption", "certificate", "ping", "release", "drift", "main"].map(name =>
+const scripts = ["lib", "checks", "packages", "adoption", "certificate", "ping", "release", "switch", "drift", "main"].map(name =>
     join(__dirname, "host", `${name}.sh`),
 );
 

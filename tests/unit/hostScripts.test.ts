@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from "child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
 import { createServer } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
@@ -75,6 +75,30 @@ test("files outside of a release's folder hold the mark by which a later release
     const files = new Map(Object.entries(pairRelease()));
     const placed = places.split("\n").map(line => line.split(" ")[0]);
     expect(placed.filter(name => !files.get(name)?.includes(mark))).toEqual([]);
+});
+
+describe("a file is written", () => {
+    const file = () => join(folder, "file");
+
+    test("with its mode, or stays as it was", async () => {
+        writeFileSync(file(), "before\n");
+        expect(await call("lib", `cat() { return 1; }; echo after | write ${file()} 755`)).toMatchObject({ code: 1 });
+        expect(readFileSync(file(), "utf8")).toBe("before\n");
+        expect(await call("lib", `echo after | write ${file()} 755`)).toEqual({ code: 0, said: "" });
+        expect([readFileSync(file(), "utf8"), statSync(file()).mode & 0o777]).toEqual(["after\n", 0o755]);
+        expect(readdirSync(folder).sort()).toEqual(["bin", "file"]);
+    });
+
+    test("line by line", async () => {
+        await call("lib", `echo one | append ${file()}; echo two | append ${file()}`);
+        expect(readFileSync(file(), "utf8")).toBe("one\ntwo\n");
+    });
+});
+
+test("a refusal and an abort say what happened to the host", async () => {
+    command("hostname", "echo lb1");
+    expect(await call("lib", "refuse 'expected a, found b'")).toEqual({ code: 1, said: "lb1: expected a, found b. Nothing was changed\n" });
+    expect(await call("lib", "abort 'no space'")).toEqual({ code: 1, said: "lb1: no space. The host was left as it was\n" });
 });
 
 describe("a certificate", () => {

@@ -371,7 +371,7 @@ test("a package that was there and is only renewed is not taken for ours", () =>
 });
 
 test("the host's program is clean for shellcheck", () => {
-    const program = ["lib", "packages", "adoption", "certificate", "ping", "release", "drift", "main"].map(name =>
+    const program = ["lib", "checks", "packages", "adoption", "certificate", "ping", "release", "switch", "drift", "main"].map(name =>
         readFileSync(join(scripts, `${name}.sh`), "utf8"),
     );
     const { stdout, error } = spawnSync("shellcheck", ["--shell=sh", "-"], { input: program.join("\n"), encoding: "utf8" });
