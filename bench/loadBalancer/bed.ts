@@ -3,7 +3,7 @@ import { join } from "path";
 import { Vrrp } from "../../components/loadBalancer/keepalivedConf";
 import { hostScript } from "../../components/loadBalancer/program";
 import { nginxConf } from "../../components/loadBalancer/nginxConf";
-import { releaseFiles } from "../../components/loadBalancer/release";
+import { releaseFor } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { sysctlConf } from "../../components/loadBalancer/sysctlConf";
 import { HostName } from "../../lab/inventory";
@@ -117,7 +117,7 @@ export async function place(
               .replace("@servers@", known.upstreams.map(each => `        server ${each}:${known.upstreamPort};`).join("\n"))
               .replaceAll("@hostname@", hostname)
               .replaceAll("/bench/", `${folder}/rancher-ha/`);
-    const files = { ...releaseFiles(known), "nginx.conf": text };
+    const files = { ...releaseFor(known).files, "nginx.conf": text };
     await sh(host, `mkdir -p ${folder}/rancher-ha`);
     for (const [name, content] of Object.entries(files)) {
         if (!/\.pem$|^nginx\.conf$/.test(name)) continue;
@@ -129,7 +129,9 @@ export async function place(
 
 /** Runs the program of the component on a balancer, as `up` and `destroy` do. */
 export async function component(host: Balancer, verb: "apply" | "destroy", known: NginxSettings, vrrp?: Vrrp): Promise<void> {
-    await lab.host(host).exec(["sh", "-s", verb], { input: hostScript("bench", { ...known, takeOver: true }, 0, vrrp) });
+    const settings = { ...known, takeOver: true };
+    const input = hostScript({ owner: "bench", settings, release: releaseFor(settings, vrrp), epoch: 0, vrrp });
+    await lab.host(host).exec(["sh", "-s", verb], { input });
 }
 
 /** Kernel settings of a host: ours, or those of a host that nobody touched. */

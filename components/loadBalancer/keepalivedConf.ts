@@ -1,5 +1,5 @@
 /** File that holds 1 while NGINX of this host is down. systemd writes it, keepalived watches it. */
-const downFile = "/run/rancher-ha-nginx-down";
+export const downFile = "/run/rancher-ha-nginx-down";
 
 /** What one host of a pair needs to know of the other. */
 export interface Vrrp {
@@ -14,7 +14,7 @@ export interface Vrrp {
 }
 
 /** Renders keepalived.conf for one host of a pair. The host replaces `@interface@` and `@virtual_ip_interface@`. */
-export function keepalivedConf(vrrp: Vrrp): string {
+export function keepalivedConf(vrrp: Vrrp, checks: { nginxAnswers: string; reachesANode: string }): string {
     return `# Managed by Pulumi (pulumi-rancher-ha): changes made here are undone.
 global_defs {
     enable_script_security
@@ -28,7 +28,7 @@ global_defs {
 }
 # A frozen NGINX runs but does not answer. This check finds it.
 vrrp_script nginx_answers {
-    script "${healthCheckFile}"
+    script "${checks.nginxAnswers}"
     interval 1
     timeout 1
     fall 2
@@ -38,7 +38,7 @@ vrrp_script nginx_answers {
 }
 # A host that reaches no node gives the virtual IP up while its peer reaches one.
 vrrp_script reaches_a_node {
-    script "${nodeCheckFile}"
+    script "${checks.reachesANode}"
     interval 5
     # The check asks this host and its peer, for 5 s each.
     timeout 12
@@ -80,36 +80,3 @@ vrrp_instance rancher {
 }
 `;
 }
-
-/** Where `healthCheck` is on the host. */
-const healthCheckFile = "/usr/local/sbin/rancher-ha-nginx-answers";
-
-/** Succeeds when NGINX of this host answers. bash, because it can speak TCP and is on every Debian and Ubuntu. */
-export const healthCheck = (statusPort: number) => `#!/bin/bash
-# Managed by Pulumi (pulumi-rancher-ha)
-exec 3<>/dev/tcp/127.0.0.1/${statusPort} || exit 1
-printf 'GET /healthz HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3
-read -r -t 1 line <&3 && [[ $line == *" 200 "* ]]
-`;
-
-/** Where `nodeCheck` is on the host. */
-const nodeCheckFile = "/usr/local/sbin/rancher-ha-reaches-a-node";
-
-/**
- * Fails when no node answers this host and one answers the peer. No priority instead: with `nopreempt` a host keeps the virtual IP
- * whatever its priority is. NGINX itself answers 502 and 504 for nodes that it does not reach.
- */
-export const nodeCheck = (hostname: string, peer: string) => `#!/bin/bash
-# Managed by Pulumi (pulumi-rancher-ha)
-answers() {
-    status=$(printf 'GET /ping HTTP/1.0\\r\\nHost: ${hostname}\\r\\n\\r\\n' |
-        timeout 5 openssl s_client -quiet -connect "$1:443" -servername ${hostname} 2>/dev/null | sed -n '1s/^HTTP[^ ]* \\([0-9]*\\).*/\\1/p')
-    case $status in "" | 502 | 504) return 1 ;; esac
-}
-answers 127.0.0.1 || ! answers ${peer}
-`;
-
-/** Tells keepalived at once when NGINX ends, however it ends. */
-export const downSignal = `ExecStartPost=/bin/sh -c 'echo 0 >${downFile}'
-ExecStopPost=/bin/sh -c 'echo 1 >${downFile}'
-`;

@@ -6,7 +6,7 @@ import { NginxSettings, TlsVersion } from "./schema";
 export const maxWorkerConnections = 32768;
 
 /** Files that a worker needs beside its connections. */
-const reservedFiles = 256;
+export const reservedFiles = 256;
 
 /**
  * Renders the manual's configuration with the improvements that docs/benchmarks.md measures. Each reason

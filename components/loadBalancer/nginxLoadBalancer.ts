@@ -12,7 +12,7 @@ import { NginxLoadBalancerArgs, VirtualIpArgs } from "./args";
 import { upgradeGains } from "./nginxVersions";
 import { activeHost, otherApply, otherRelease, pairFault } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
-import { describeFiles, releaseFiles, releaseOf } from "./release";
+import { describeFiles, releaseFor } from "./release";
 import { nginxLoadBalancerSchema, hostsSchema } from "./schema";
 
 /**
@@ -83,13 +83,14 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         const commands: command.remote.Command[] = identities.map((identity, index) => {
             const resource = `${name}-host-${index + 1}`;
             const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
+            const release = pulumi.all([settings, vrrp]).apply(known => releaseFor(...known));
             // A digest of public files.
-            const release = pulumi.unsecret(pulumi.all([settings, vrrp])).apply(known => releaseOf(...known));
+            const releaseName = pulumi.unsecret(release).apply(({ name }) => name);
             // Not asked for without a release on the host: in a first preview it is not known which one is wanted.
             const outdated = ({ state, facts }: Probe) =>
                 state === "unreachable" || facts.release === undefined
                     ? pulumi.output([])
-                    : release.apply(wanted => otherRelease(facts.release, wanted));
+                    : releaseName.apply(wanted => otherRelease(facts.release, wanted));
             const epoch = driftEpoch(
                 `${name}-drift-${index + 1}`,
                 {
@@ -98,12 +99,12 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                     outdated,
                     desired: secretAs(
                         shown,
-                        pulumi.all([settings, vrrp]).apply(known => describeFiles(releaseFiles(...known))),
+                        release.apply(({ files }) => describeFiles(files)),
                     ),
                 },
                 child,
             );
-            const program = pulumi.all([owners[index], settings, epoch, vrrp]).apply(parts => hostScript(...parts));
+            const program = pulumi.output({ owner: owners[index], settings, release, epoch, vrrp }).apply(hostScript);
             const command = hostProgram(
                 resource,
                 { connection: settings.hosts[index], identity, program, timeoutSeconds: 600 },
@@ -116,7 +117,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             );
             if (mode !== DriftMode.Off) {
                 warnOfSetBack(resource, mode, observations[index].apply(outdated), command.stdout);
-                this.warnOfOtherApply(resource, pulumi.all([observations[index], release, command.stdout]));
+                this.warnOfOtherApply(resource, pulumi.all([observations[index], releaseName, command.stdout]));
             }
             return command;
         });

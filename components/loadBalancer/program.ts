@@ -1,21 +1,23 @@
 import { join } from "path";
 import { warnDays } from "../certificates/pem";
 import { shellProgram } from "../remote/programs";
-import { Vrrp } from "./keepalivedConf";
-import { maxWorkerConnections } from "./nginxConf";
+import { downFile, Vrrp } from "./keepalivedConf";
+import { maxWorkerConnections, reservedFiles } from "./nginxConf";
 import { certificateFiles } from "./nginxServers";
-import { releaseFiles, releaseOf } from "./release";
+import { mark, places, Release, secrets } from "./release";
 import { NginxSettings, HostsSettings } from "./schema";
 
 /** The sources of the program for a load balancer host. */
-export const scripts = ["lib", "packages", "adoption", "certificate", "release", "drift", "main"].map(name =>
+export const scripts = ["lib", "checks", "packages", "adoption", "certificate", "ping", "release", "switch", "drift", "main"].map(name =>
     join(__dirname, "host", `${name}.sh`),
 );
 
-/** The program that says what on a host differs from what was last applied, or why it cannot become a load balancer. */
+/** Returns the program that tells how a host differs from what was last applied, or why it cannot become a load balancer. */
 export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index: number, owner: string): string {
     return shellProgram(scripts, {
         owner,
+        mark,
+        places,
         warn_days: String(warnDays),
         take_over: takeOver ? "yes" : "",
         own_address: hosts[index].address,
@@ -23,35 +25,42 @@ export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index
     });
 }
 
-/**
- * The program that makes a host serve these settings. A higher epoch only makes it run again. The host is noted as the owner's, and
- * only its owner's program destroys it: hosts may change places in the list, or one take the place of another that is left out.
- */
-export function hostScript(owner: string, settings: NginxSettings, epoch: number, vrrp?: Vrrp): string {
-    const files = Object.entries(releaseFiles(settings, vrrp));
+export interface HostProgram {
+    /** Only the owner's program destroys the host: hosts may change places in the list, or one replace another. */
+    owner: string;
+    settings: NginxSettings;
+    release: Release;
+    /** A higher one only makes the program run again. */
+    epoch: number;
+    vrrp?: Vrrp;
+}
+
+/** Returns the program that makes a host serve a release. */
+export function hostScript({ owner, settings, release, epoch, vrrp }: HostProgram): string {
+    const files = Object.entries(release.files).map(([name, text], index) => ({ name, text, variable: `file_${index + 1}` }));
     return shellProgram(scripts, {
         owner,
         drift_epoch: String(epoch),
         hostname: settings.hostname,
         status_port: String(settings.statusPort),
-        release: releaseOf(settings, vrrp),
+        release: release.name,
         certificates: certificateFiles(settings)
             .map(({ chain, key }) => `${chain} ${key}`)
             .join("\n"),
         max_connections: String(maxWorkerConnections),
+        reserved_files: String(reservedFiles),
         take_over: settings.takeOver ? "yes" : "",
         own_address: vrrp?.address ?? "",
         virtual_ip: vrrp?.virtualIp ?? "",
         // Three signs of life that are missed, and up to one more for the lower priority.
         takeover_seconds: String(Math.ceil(4 * (vrrp?.advertIntervalSeconds ?? 0))),
-        files: files.map(([name]) => name).join("\n"),
-        ...Object.fromEntries(files.map(([name, text]) => [variableName(name), text])),
+        down_file: downFile,
+        mark,
+        places,
+        secrets,
+        files: files.map(({ name, variable }) => `${name} ${variable}`).join("\n"),
+        ...Object.fromEntries(files.map(({ variable, text }) => [variable, text])),
     });
-}
-
-/** The shell variable that holds a file. The host program derives the same name. */
-function variableName(file: string): string {
-    return `file_${file.replace(/[^a-z0-9]/g, "_")}`;
 }
 
 /** The part of a host in the pair. */

@@ -1,68 +1,132 @@
 import { createHash } from "crypto";
 import { readFileSync } from "fs";
 import { dirname, join } from "path";
-import { downSignal, healthCheck, keepalivedConf, nodeCheck, Vrrp } from "./keepalivedConf";
+import { assignments } from "../remote/programs";
+import { downFile, keepalivedConf, Vrrp } from "./keepalivedConf";
 import { nginxConf } from "./nginxConf";
 import { NginxSettings } from "./schema";
 import { sysctlConf } from "./sysctlConf";
 
-/** Files of a release by name. The host knows the place and mode of each. */
-export type ReleaseFiles = Record<string, string>;
+interface HostFile {
+    name: string;
+    /** Path of a copy on the host, and its mode. NGINX reads the other files through the link /etc/nginx/rancher-ha. */
+    place?: string;
+    mode?: string;
+    /** Only root may read the file, and previews show its digest. */
+    isSecret?: true;
+}
+
+/** All files that a release may have. */
+const hostFiles = [
+    { name: "nginx.conf" },
+    { name: "fullchain.pem" },
+    { name: "privkey.pem", isSecret: true },
+    { name: "fullchain-2.pem" },
+    { name: "privkey-2.pem", isSecret: true },
+    { name: "sysctl.conf", place: "/etc/sysctl.d/zz-rancher-ha.conf", mode: "644" },
+    { name: "nginx.service.conf", place: "/etc/systemd/system/nginx.service.d/rancher-ha.conf", mode: "644" },
+    { name: "certificate.path", place: "/etc/systemd/system/rancher-ha-certificate.path", mode: "644" },
+    { name: "certificate.service", place: "/etc/systemd/system/rancher-ha-certificate.service", mode: "644" },
+    { name: "reload-certificate", place: "/usr/local/sbin/rancher-ha-reload-certificate", mode: "755" },
+    { name: "keepalived.conf", place: "/etc/keepalived/keepalived.conf", mode: "644" },
+    { name: "keepalived.service.conf", place: "/etc/systemd/system/keepalived.service.d/rancher-ha.conf", mode: "644" },
+    { name: "nginx-answers", place: "/usr/local/sbin/rancher-ha-nginx-answers", mode: "755" },
+    { name: "reaches-a-node", place: "/usr/local/sbin/rancher-ha-reaches-a-node", mode: "755" },
+] as const satisfies readonly HostFile[];
+
+type FileName = (typeof hostFiles)[number]["name"];
+
+/** Texts of a release's files by name. */
+export interface ReleaseFiles extends Partial<Record<FileName, string>> {
+    "nginx.conf": string;
+}
 
 /** Everything that one host is given: it is staged, checked, switched and rolled back as one. */
-export function releaseFiles(settings: NginxSettings, vrrp?: Vrrp): ReleaseFiles {
-    return filesFor(settings, vrrp, releaseOf(settings, vrrp));
+export interface Release {
+    /** Digest of the public files: it differs whenever one of them does, and tells nothing about keys. */
+    name: string;
+    files: ReleaseFiles;
 }
 
-/** Name of what a host serves: another one whenever a public file is another one. It tells nothing about keys. */
-export function releaseOf(settings: NginxSettings, vrrp?: Vrrp): string {
-    const files = Object.entries(filesFor(settings, vrrp, "")).filter(([name]) => !isSecret(name));
-    return digest(JSON.stringify(files)).slice(0, 12);
+/** Renders the release of one host. */
+export function releaseFor(settings: NginxSettings, vrrp?: Vrrp): Release {
+    const files = render(settings, vrrp);
+    const name = digest(JSON.stringify(Object.entries(files).filter(([file]) => !isSecret(file)))).slice(0, 12);
+    return { name, files: { ...files, "nginx.conf": nginxConf(settings, name) } };
 }
 
-/** The files as a reader of a preview sees them: the text of public ones, the digest of secret ones. */
+/** Returns the files as a preview shows them: the text of public ones, the digest of secret ones. */
 export function describeFiles(files: ReleaseFiles): Record<string, string> {
     return Object.fromEntries(
         Object.entries(files).map(([name, text]) => (isSecret(name) ? [`${name}, SHA-256`, digest(text)] : [name, text])),
     );
 }
 
-function filesFor(settings: NginxSettings, vrrp: Vrrp | undefined, release: string): ReleaseFiles {
-    const { certificateChain, privateKey, secondCertificate, certificateOnHost } = settings;
-    const files: ReleaseFiles = {
-        "nginx.conf": nginxConf(settings, release),
-        "sysctl.conf": sysctlConf(settings),
-        // Without a limit of starts: certificates that are kept on the host may come late.
-        "nginx.service.conf": `${managed}[Unit]\nStartLimitIntervalSec=0\n[Service]\nRestart=on-failure\nRestartSec=1\n${vrrp ? downSignal : ""}`,
-    };
-    if (certificateChain && privateKey) Object.assign(files, pem(certificateChain, privateKey, ""));
-    if (secondCertificate) Object.assign(files, pem(secondCertificate.certificateChain, secondCertificate.privateKey, "-2"));
-    if (certificateOnHost) Object.assign(files, reloadOnRenewal(certificateOnHost, settings.hostname));
-    if (vrrp) {
-        files["keepalived.conf"] = keepalivedConf(vrrp);
-        files["keepalived.service.conf"] = `${managed}[Service]\nRestart=always\nRestartSec=1\n`;
-        files["nginx-answers"] = healthCheck(settings.statusPort);
-        files["reaches-a-node"] = nodeCheck(settings.hostname, vrrp.peer);
-    }
-    return files;
+/** The files outside of a release's folder, a line for each, for host/switch.sh: NAME PLACE MODE. */
+export const places = hostFiles.flatMap(file => ("place" in file ? [`${file.name} ${file.place} ${file.mode}`] : [])).join("\n");
+
+/** The names of secret files, a line for each, for host/release.sh. */
+export const secrets = hostFiles.flatMap(file => ("isSecret" in file ? [file.name] : [])).join("\n");
+
+/** The words by which the host program knows a file of this library. */
+export const mark = "Managed by Pulumi (pulumi-rancher-ha)";
+const managed = `# ${mark}\n`;
+
+const isSecret = (name: string) => hostFiles.some(file => file.name === name && "isSecret" in file);
+
+function placeOf(name: FileName): string {
+    const file: HostFile = hostFiles.find(each => each.name === name)!;
+    return file.place!;
 }
 
-const certificateChecks = readFileSync(join(__dirname, "host", "certificate.sh"), "utf8");
-const isSecret = (name: string) => name.startsWith("privkey");
-const managed = "# Managed by Pulumi (pulumi-rancher-ha)\n";
+/** Renders all files. The release has no name yet, so nginx.conf lacks it. */
+function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
+    const { certificateChain, privateKey, secondCertificate, certificateOnHost } = settings;
+    return {
+        "nginx.conf": nginxConf(settings, ""),
+        "sysctl.conf": sysctlConf(settings),
+        "nginx.service.conf": nginxService(vrrp !== undefined),
+        ...(certificateChain && privateKey && { "fullchain.pem": pem(certificateChain), "privkey.pem": pem(privateKey) }),
+        ...(secondCertificate && {
+            "fullchain-2.pem": pem(secondCertificate.certificateChain),
+            "privkey-2.pem": pem(secondCertificate.privateKey),
+        }),
+        ...(certificateOnHost && reloadOnRenewal(certificateOnHost, settings.hostname)),
+        ...(vrrp && pairFiles(settings, vrrp)),
+    };
+}
 
-function pem(chain: string, key: string, suffix: string): ReleaseFiles {
-    return { [`fullchain${suffix}.pem`]: `${chain.trim()}\n`, [`privkey${suffix}.pem`]: `${key.trim()}\n` };
+const pem = (text: string) => `${text.trim()}\n`;
+
+/** Restarts NGINX without a limit, because certificates that are kept on the host may come late. Tells keepalived when NGINX ends. */
+function nginxService(isInPair: boolean): string {
+    const downSignal = `ExecStartPost=/bin/sh -c 'echo 0 >${downFile}'\nExecStopPost=/bin/sh -c 'echo 1 >${downFile}'\n`;
+    return `${managed}[Unit]
+StartLimitIntervalSec=0
+[Service]
+Restart=on-failure
+RestartSec=1
+${isInPair ? downSignal : ""}`;
+}
+
+function pairFiles({ hostname, statusPort }: NginxSettings, vrrp: Vrrp): Partial<ReleaseFiles> {
+    return {
+        "keepalived.conf": keepalivedConf(vrrp, { nginxAnswers: placeOf("nginx-answers"), reachesANode: placeOf("reaches-a-node") }),
+        "keepalived.service.conf": `${managed}[Service]\nRestart=always\nRestartSec=1\n`,
+        // bash can speak TCP, and is on every Debian and Ubuntu.
+        "nginx-answers": script("bash", { status_port: String(statusPort) }, "nginx-answers"),
+        "reaches-a-node": script("sh", { hostname, peer: vrrp.peer }, "ping", "reaches-a-node"),
+    };
 }
 
 /**
- * For files that another tool renews: systemd watches them, and NGINX is reloaded once they are fit to be served. The tool writes
- * them one after the other. It may do that by new links or new files of the same name, which only their folder tells.
+ * For files that another tool renews: systemd watches them, and NGINX is reloaded once they can be served. The tool writes them one
+ * after the other. It may do that by new links or new files of the same name, which only their folder tells.
  */
 function reloadOnRenewal(
     { certificateChain, privateKey }: { certificateChain: string; privateKey: string },
     hostname: string,
-): ReleaseFiles {
+): Partial<ReleaseFiles> {
     return {
         // Without a limit of starts: behind one, systemd would look no more.
         "certificate.path": `${managed}[Unit]
@@ -81,35 +145,21 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot
-ExecStart=/usr/local/sbin/rancher-ha-reload-certificate
+ExecStart=${placeOf("reload-certificate")}
 `,
-        "reload-certificate": `#!/bin/sh
-${managed}set -eu
-loaded=/run/rancher-ha-certificate
-fault=
-hostname=${hostname}
-${certificateChecks}
-find_fault() {
-    found=$(certificate_fault ${certificateChain} ${privateKey})
-    [ -n "$found" ] || nginx -t -q 2>/dev/null || found="NGINX refuses the certificate ${certificateChain}, see nginx -t"
-    echo "$found"
-}
-# First for all that is written at once, then until both files are there, and once more after the reload: systemd does not look meanwhile.
-for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
-    sleep "$pause"
-    before=$fault
-    fault=$(find_fault)
-    [ -z "$fault" ] || [ "$fault" = "$before" ] || echo "$fault. NGINX goes on with the certificate it has" >&2
-    if [ -z "$fault" ]; then
-        now=$(sha256sum <${certificateChain})
-        [ "$now" != "$(cat "$loaded" 2>/dev/null)" ] || exit 0
-        systemctl try-reload-or-restart nginx
-        echo "$now" >"$loaded"
-    fi
-done
-[ -z "$fault" ]
-`,
+        "reload-certificate": script(
+            "sh",
+            { hostname, certificate_chain: certificateChain, private_key: privateKey },
+            "certificate",
+            "reload-certificate",
+        ),
     };
+}
+
+/** A script that stays on the host: small values as assignments, then files of the folder host/ as they are. */
+function script(shell: "sh" | "bash", values: Record<string, string>, ...names: string[]): string {
+    const texts = names.map(name => readFileSync(join(__dirname, "host", `${name}.sh`), "utf8"));
+    return [`#!/bin/${shell}`, `# ${mark}`, ...assignments(values), ...texts].join("\n");
 }
 
 function digest(text: string): string {

@@ -9,9 +9,20 @@ import { dirname, join, relative } from "path";
 
 /** A POSIX sh program for a host: the given sources inside a function, after its variables. */
 export function shellProgram(sources: string[], variables: Record<string, string>): string {
-    const assignments = Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`);
     // The function makes sh read the whole program before it runs a line of it: commands cannot eat the rest of the input.
-    return ["main() {", ...assignments, ...sources.map(source => readFileSync(source, "utf8")), "}", 'main "$@" </dev/null', ""].join("\n");
+    return [
+        "main() {",
+        ...assignments(variables),
+        ...sources.map(source => readFileSync(source, "utf8")),
+        "}",
+        'main "$@" </dev/null',
+        "",
+    ].join("\n");
+}
+
+/** Variables of a shell program, a line for each. */
+export function assignments(variables: Record<string, string>): string[] {
+    return Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`);
 }
 
 /**

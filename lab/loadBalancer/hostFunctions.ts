@@ -1,5 +1,5 @@
 import { readFileSync } from "fs";
-import { maxWorkerConnections } from "../../components/loadBalancer/nginxConf";
+import { maxWorkerConnections, reservedFiles } from "../../components/loadBalancer/nginxConf";
 import { scripts } from "../../components/loadBalancer/program";
 
 /** Makes a sh program that defines the functions of a load balancer host, then runs a command. It does not run a verb of `main.sh`. */
@@ -13,5 +13,5 @@ export function withHostFunctions(command: string): string {
  * replace those by which the host looks at itself.
  */
 export function finishNginxConf(facts: string): string {
-    return withHostFunctions(`max_connections=${maxWorkerConnections}; ${facts}; for_host`);
+    return withHostFunctions(`max_connections=${maxWorkerConnections}; reserved_files=${reservedFiles}; ${facts}; for_host`);
 }

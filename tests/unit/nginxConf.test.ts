@@ -5,7 +5,7 @@ import { tmpdir } from "os";
 import { join } from "path";
 import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { upgradeGains } from "../../components/loadBalancer/nginxVersions";
-import { releaseFiles } from "../../components/loadBalancer/release";
+import { releaseFor } from "../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { unpackedDebianPackages } from "../../lab/tools";
 import { issue } from "../../lab/certificates";
@@ -209,7 +209,7 @@ test("brought certificates: one for each type of key, or those that another tool
     expect(tls(finished(nginxConf(elsewhere, ""), { version: "1.22.1" }))).toMatch(
         /ssl_certificate \/etc\/ssl\/a\.pem; ssl_certificate_key \/etc\/ssl\/a\.key;/,
     );
-    expect(Object.keys(releaseFiles(elsewhere))).toEqual(expect.not.arrayContaining(["fullchain.pem", "privkey.pem"]));
+    expect(Object.keys(releaseFor(elsewhere).files)).toEqual(expect.not.arrayContaining(["fullchain.pem", "privkey.pem"]));
 });
 
 test("the access log is JSON", () => {

@@ -1,26 +1,87 @@
-# shellcheck shell=sh disable=SC2154
-# What keeps a certificate from being served. Part of the host's program, and of the one that reloads renewed certificates.
+# shellcheck shell=sh disable=SC2034,SC2154,SC3043
+# Whether a certificate can be served. Part of the host's program, and of the script that reloads renewed certificates.
 
-# Prints the first fault of CHAIN KEY for clients of $hostname. NGINX lets most of them pass, and then handshakes fail.
+# Holds the digest of the renewed certificate that NGINX read last.
+loaded_certificate=/run/rancher-ha-certificate
+
+# Prints the first fault of a certificate for clients of $hostname: CHAIN KEY. NGINX accepts most of these faults, and
+# then handshakes fail. Each check prints its fault.
 certificate_fault() {
-    for file in "$1" "$2"; do
-        [ -e "$file" ] || { echo "expected a PEM file $file, found none"; return; }
+    local chain="$1" key="$2"
+    {
+        has_files "$chain" "$key" && has_its_key "$chain" "$key" && covers_hostname "$chain" &&
+            is_in_its_time "$chain" && is_in_order "$chain" && is_signed "$chain"
+    } || true
+}
+
+has_files() {
+    local file
+    for file in "$@"; do
+        [ -e "$file" ] || { echo "expected a PEM file $file, found none"; return 1; }
     done
-    of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>&1) || { echo "the certificate $1 is not readable: $of_certificate"; return; }
-    of_key=$(openssl pkey -pubout -in "$2" 2>/dev/null) || { echo "the private key $2 is not readable"; return; }
-    [ "$of_certificate" = "$of_key" ] || { echo "the private key $2 does not belong to the certificate $1"; return; }
+}
+
+has_its_key() {
+    local chain="$1" key="$2" error
+    if ! error=$(openssl x509 -noout -in "$chain" 2>&1); then
+        echo "the certificate $chain is not readable: $error"
+    elif ! openssl pkey -noout -in "$key" 2>/dev/null; then
+        echo "the private key $key is not readable"
+    elif ! belong_together "$chain" "$key"; then
+        echo "the private key $key does not belong to the certificate $chain"
+    else
+        return 0
+    fi
+    return 1
+}
+
+# Tells whether a certificate and a key can be read and are a pair: CHAIN KEY.
+belong_together() {
+    local chain="$1" key="$2" of_chain
+    of_chain=$(openssl x509 -noout -pubkey -in "$chain" 2>/dev/null) &&
+        [ "$of_chain" = "$(openssl pkey -pubout -in "$key" 2>/dev/null)" ]
+}
+
+covers_hostname() {
+    local chain="$1" names
+    names=$(openssl x509 -noout -ext subjectAltName -in "$chain" 2>/dev/null | sed -n '2s/^ *//p')
     # OpenSSL falls back to the subject, which browsers and agents do not look at.
-    names=$(openssl x509 -noout -ext subjectAltName -in "$1" 2>/dev/null | sed -n '2s/^ *//p')
-    { echo "$names" | grep -q DNS: && openssl x509 -noout -checkhost "$hostname" -in "$1" | grep -q 'does match'; } ||
-        { echo "the certificate $1 does not cover $hostname: ${names:-it has no subjectAltName}"; return; }
-    is_valid_now "$1" || { echo "the certificate $1 is valid $(validity "$1"). Renew the certificate, or set the clock"; return; }
-    disorder=$(openssl crl2pkcs7 -nocrl -certfile "$1" | openssl pkcs7 -print_certs -noout | awk '
-        /^subject=/ { sub(/^subject=/, ""); if (issuer != "" && $0 != issuer) print "expected the certificate of " issuer ", found " $0; next }
+    case $names in
+    *DNS:*) ! openssl x509 -noout -checkhost "$hostname" -in "$chain" | grep -q 'does match' || return 0 ;;
+    esac
+    echo "the certificate $chain does not cover $hostname: ${names:-it has no subjectAltName}"
+    return 1
+}
+
+is_in_its_time() {
+    local chain="$1"
+    is_valid_now "$chain" && return
+    echo "the certificate $chain is valid $(validity "$chain"). Renew the certificate, or set the clock"
+    return 1
+}
+
+# Looks whether each certificate is followed by its issuer.
+is_in_order() {
+    local chain="$1" disorder
+    disorder=$(openssl crl2pkcs7 -nocrl -certfile "$chain" | openssl pkcs7 -print_certs -noout | awk '
+        /^subject=/ {
+            sub(/^subject=/, "")
+            if (issuer != "" && $0 != issuer) print "expected the certificate of " issuer ", found " $0
+        }
         /^issuer=/ { sub(/^issuer=/, ""); issuer = $0 }')
-    [ -z "$disorder" ] || { echo "the chain $1 is not in order: $disorder"; return; }
-    broken=$(awk '/BEGIN CERT/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }' "$1" |
-        openssl verify -no_check_time -partial_chain -trusted /dev/stdin -untrusted "$1" "$1" 2>&1) ||
-        echo "the chain $1 does not hold: a certificate is not signed with the key of the next: $(echo "$broken" | grep -m 1 '^error')"
+    [ -n "$disorder" ] || return 0
+    echo "the chain $chain is not in order: $disorder"
+    return 1
+}
+
+# Looks whether the last certificate leads to the first.
+is_signed() {
+    local chain="$1" report
+    report=$(awk '/BEGIN CERT/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }' "$chain" |
+        openssl verify -no_check_time -partial_chain -trusted /dev/stdin -untrusted "$chain" "$chain" 2>&1) && return
+    echo "the chain $chain does not hold: a certificate is not signed with the key of the next: \
+$(echo "$report" | grep -m 1 '^error')"
+    return 1
 }
 
 # Tells whether the clock of this host is within the dates of a certificate: FILE.
@@ -28,5 +89,7 @@ is_valid_now() { openssl verify -partial_chain -trusted "$1" "$1" >/dev/null 2>&
 
 # Prints the dates of a certificate as `from DATE to DATE`, with the time of this host: FILE.
 validity() {
-    echo "from $(openssl x509 -noout -dates -in "$1" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /'), and the clock of this host says $(date -u)"
+    local file="$1" dates
+    dates=$(openssl x509 -noout -dates -in "$file" | sed 's/^[a-zA-Z]*=//' | paste -sd'|' | sed 's/|/ to /')
+    echo "from $dates, and the clock of this host says $(date -u)"
 }

@@ -1,7 +1,8 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC3043
 # What a host looked like when a release went live, one `key value` line each, and what differs from it now.
 
 keys() {
+    local name place product chain key
     echo "link:$conf"
     echo "file:$conf"
     find "$current/" -name '*.pem' -printf '%p\n' | sed "s|^$current//*|file:$current/|" | sort
@@ -16,80 +17,110 @@ keys() {
     echo "workers:$status_port"
 }
 
-# KEY EXPECTED. What only running workers can tell is as expected while there are none: the service itself is told then.
+# Prints the value of a key now: KEY EXPECTED. While no worker runs, what only workers tell is as expected, and the
+# unit differs.
 value() {
-    name=${1#*:}
-    case $1 in
+    local key="$1" expected="$2" name="${1#*:}"
+    case $key in
     link:*) readlink "$name" || echo none ;;
-    file:*) if [ -e "$name" ]; then echo "$(stat -Lc '%a %U:%G' "$name") $(sha256sum <"$name" | cut -d' ' -f1)"; else echo missing; fi ;;
+    file:*)
+        if [ -e "$name" ]; then
+            echo "$(stat -Lc '%a %U:%G' "$name") $(sha256sum <"$name" | cut -d' ' -f1)"
+        else
+            echo missing
+        fi ;;
     kernel:*) sysctl -n "$name" ;;
     package:*) package_version "$name" | grep . || echo none ;;
     unit:*) echo "$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl is-active "$name" 2>/dev/null)" ;;
     served:*) if ! active nginx || serves "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
     pair:*) if belong_together "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
-    workers:*) if active nginx; then running_release "$name" | cut -d' ' -f1; else echo "$2"; fi ;;
+    workers:*) if active nginx; then running_release "$name" | cut -d' ' -f1; else echo "$expected"; fi ;;
     esac
 }
 
 manifest() {
+    local key
     keys | while read -r key; do echo "$key $(value "$key" "")"; done
 }
 
 differences() {
+    local key before now
     while read -r key before; do
         now=$(value "$key" "$before")
         [ "$now" = "$before" ] || only_updated "$key" "$before" "$now" || describe "$key" "$before" "$now"
     done <"$state/manifest"
 }
 
-# Tells whether a package differs in nothing that its configuration depends on, as after a security update: KEY BEFORE NOW.
+# Tells whether a package differs in nothing that its configuration depends on, as after a security update: KEY BEFORE
+# NOW.
 only_updated() {
-    case $1 in
-    package:nginx) [ "$(minor "$2")" = "$(minor "$3")" ] ;;
-    package:*) [ "$2" != none ] && [ "$3" != none ] ;;
+    local key="$1" before="$2" now="$3"
+    case $key in
+    package:nginx) [ "$(minor "$before")" = "$(minor "$now")" ] ;;
+    package:*) [ "$before" != none ] && [ "$now" != none ] ;;
     *) false ;;
     esac
 }
+
 minor() { echo "$1" | sed 's/^[0-9]*://; s/^\([0-9]*\.[0-9]*\).*/\1/'; }
+
+# Describes a difference: KEY BEFORE NOW.
+describe() {
+    local key="$1" before="$2" now="$3" name="${1#*:}"
+    case $key in
+    link:*) echo "$name: no longer a link to $before" ;;
+    kernel:*) echo "kernel setting $name: $now, expected $before" ;;
+    package:*) echo "$name: version $now, expected $before" ;;
+    unit:*)
+        [ "${now% *}" = "${before% *}" ] ||
+            echo "$name: ${now% *}, expected ${before% *}" | sed 's/: ,/: missing,/'
+        [ "${now#* }" = "${before#* }" ] || echo "$name: ${now#* }, expected ${before#* }" ;;
+    served:*) echo "NGINX does not serve the certificate in ${name#*:}" ;;
+    pair:*) echo "${name%%:*} and ${name#*:}: missing, not readable, or they do not belong together" ;;
+    workers:*) echo "running workers: release ${now:-unknown}, expected $before" ;;
+    file:*)
+        if [ "$now" = missing ]; then
+            echo "$name: missing"
+        else
+            [ "${now% *}" = "${before% *}" ] || echo "$name: mode and owner ${now% *}, expected ${before% *}"
+            [ "${now##* }" = "${before##* }" ] || echo "$name: content changed"
+        fi ;;
+    esac
+}
 
 # Lists what an apply does not repair, because only a person can judge it.
 warnings() {
-    if is_of_another; then echo "this host belongs to $(recorded_owner): the next apply takes the host over, because takeOver is set"; fi
+    warn_of_owner
+    warn_of_drop_ins
+    warn_of_certificates
+}
+
+warn_of_owner() {
+    if is_of_another; then
+        echo "this host belongs to $(recorded_owner): the next apply takes the host over, because takeOver is set"
+    fi
+}
+
+warn_of_drop_ins() {
+    local unit file
     for unit in $(units "$current"); do
         for file in $(systemctl show -p DropInPaths --value "$unit"); do
             echo "$places" | grep -q " $file " ||
-                echo "$unit: the drop-in $file is not of this stack and may change how it runs. Remove it, or keep it knowingly"
+                echo "$unit: the drop-in $file is not of this stack and may change how it runs. \
+Remove it, or keep it knowingly"
         done
     done
+}
+
+warn_of_certificates() {
+    local chain
     sed -n 's/^pair:\([^:]*\):.* .*/\1/p' "$state/manifest" | while read -r chain; do
         [ -r "$chain" ] || continue
         if ! is_valid_now "$chain"; then
             echo "$chain is valid $(validity "$chain"): users get an error. Look at the tool that renews it"
         elif ! openssl x509 -noout -checkend "$((warn_days * 86400))" -in "$chain" >/dev/null; then
-            echo "$chain ends in less than $warn_days days: it is valid $(validity "$chain"). Look at the tool that renews it"
+            echo "$chain ends in less than $warn_days days: it is valid $(validity "$chain"). \
+Look at the tool that renews it"
         fi
     done
-}
-
-# KEY BEFORE NOW
-describe() {
-    name=${1#*:}
-    case $1 in
-    link:*) echo "$name: no longer a link to $2" ;;
-    kernel:*) echo "kernel setting $name: $3, expected $2" ;;
-    package:*) echo "$name: version $3, expected $2" ;;
-    unit:*)
-        [ "${3% *}" = "${2% *}" ] || echo "$name: ${3% *}, expected ${2% *}" | sed 's/: ,/: missing,/'
-        [ "${3#* }" = "${2#* }" ] || echo "$name: ${3#* }, expected ${2#* }" ;;
-    served:*) echo "NGINX does not serve the certificate in ${name#*:}" ;;
-    pair:*) echo "${name%%:*} and ${name#*:}: missing, not readable, or they do not belong together" ;;
-    workers:*) echo "running workers: release ${3:-unknown}, expected $2" ;;
-    file:*)
-        if [ "$3" = missing ]; then
-            echo "$name: missing"
-        else
-            [ "${3% *}" = "${2% *}" ] || echo "$name: mode and owner ${3% *}, expected ${2% *}"
-            [ "${3##* }" = "${2##* }" ] || echo "$name: content changed"
-        fi ;;
-    esac
 }

@@ -1,25 +1,32 @@
-# shellcheck shell=sh disable=SC2034,SC2154
-# The load balancer host, as root on Debian or Ubuntu: what the other files of this folder share. They become one program.
-# Variables from outside: release, files (names) with their contents (file_…), certificates (pairs of certificate and key as
-# NGINX finds them), hostname, status_port, max_connections, take_over, own_address, virtual_ip, takeover_seconds, owner (the
-# resource to which the host belongs).
+# shellcheck shell=sh disable=SC2034,SC2154,SC3043
+# What the other files of this folder share. They become one program, which root runs on the load balancer host:
+# Debian or Ubuntu. program.ts assigns variables before this file:
+#   owner             ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS, to which the host belongs
+#   take_over         yes, or empty: whether to adopt a foreign configuration or the host of another load balancer
+#   own_address, virtual_ip, takeover_seconds   of a host of a pair, empty for one that is alone
+#   release, files    its name, and its files: NAME VARIABLE lines, where the variable holds the text
+#   places            NAME PLACE MODE lines for files outside of the release's folder (release.ts)
+#   secrets           names of secret files
+#   certificates      CHAIN KEY lines, as in nginx.conf
+#   hostname, status_port, max_connections, reserved_files, warn_days, down_file, mark
+# The probe has only some of them. shellcheck warns of these variables (SC2154), of those that another file reads
+# (SC2034), and of `local` (SC3043), which is not in POSIX, but in the sh of both systems.
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 umask 022
 state=/var/lib/pulumi-rancher-ha/load-balancer
 releases=$state/releases
+# A release while it is written and checked.
+stage=$releases/new
 conf=/etc/nginx/nginx.conf
-# A link to the release that is served. nginx.conf is a link through it: one rename switches configuration, certificate and key.
+# A link to the release that is served. nginx.conf is a link through it: one rename switches configuration,
+# certificate and key.
 current=/etc/nginx/rancher-ha
-# There while a release is switched to and not yet verified: the one before, and the status that it answered with.
+# Exists from the switch to a release until that is verified. Holds the previous release and the status of /ping
+# through it.
 unverified=$state/unverified
-undo=
-added=
-kept_now=
-# What every file says that is ours.
-managed='Managed by Pulumi (pulumi-rancher-ha)'
 
-# A lost connection must not end the program half-way: it either finishes or puts everything back.
+# A lost connection must not end the program half-way: it either finishes or rolls back.
 trap '' PIPE
 say() { echo "$(hostname): $1" >&2 || true; }
 
@@ -28,52 +35,77 @@ fail() {
     exit 1
 }
 
+# Ends the program before its first change.
+refuse() { fail "$1. Nothing was changed"; }
+
+# Ends an apply before it switches to the new release. `finish` undoes its changes.
+abort() { fail "$1. The host was left as it was"; }
+
+# Writes standard input into a file, which has its name once it is whole and on the disk: FILE [MODE].
+write() {
+    local file="$1" mode="${2:-644}"
+    cat >"$file.new" && chmod "$mode" "$file.new" && sync "$file.new" && mv -fT "$file.new" "$file"
+}
+
+# Adds standard input to the end of a file in the same way: FILE.
+append() {
+    local file="$1"
+    { [ ! -e "$file" ] || cat "$file"; cat; } | write "$file"
+}
+
+# Tells whether two folders hold the same files and links: FOLDER FOLDER.
+same_folders() { diff -r --no-dereference "$1" "$2" >/dev/null 2>&1; }
+
 nginx_version() { nginx -v 2>&1 | sed 's|.*nginx/\([0-9.]*\).*|\1|'; }
 package_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 active() { systemctl -q is-active "$1"; }
 
-# The release that the running workers say they serve, and the process ID of the one that says so: STATUS_PORT.
+# Prints the release that the running workers say they serve, and the process ID of the worker that says so: PORT.
 running_release() {
+    local port="$1"
     # shellcheck disable=SC2016 # variables of Perl
     timeout 2 perl -MIO::Socket::INET -e '
         my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $ARGV[0], Timeout => 2) or exit;
         print $s "GET /release HTTP/1.0\r\nHost: localhost\r\n\r\n";
         my @answer = <$s>;
-        print $answer[-1] if $answer[0] =~ / 200 /;' "$1" 2>/dev/null || true
+        print $answer[-1] if $answer[0] =~ / 200 /;' "$port" 2>/dev/null || true
 }
+
+# Prints a file of nginx.conf as a path from the root, because NGINX reads relative ones from beside nginx.conf: FILE.
+host_path() { case $1 in /*) echo "$1" ;; *) echo "/etc/nginx/$1" ;; esac; }
 
 fingerprint() { openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2; }
 
-# The file as a path from the root: NGINX reads relative ones from beside nginx.conf.
-host_path() { case $1 in /*) echo "$1" ;; *) echo "/etc/nginx/$1" ;; esac; }
-
-# Fingerprint of the certificate that a full handshake of a client gets that knows keys like those of CHAIN only: NAME CHAIN.
+# Prints the fingerprint of the certificate that a client gets: NAME CHAIN. The client knows keys like that of CHAIN
+# only, and makes a full handshake.
 served_fingerprint() {
-    case $(openssl x509 -noout -text -in "$2" 2>/dev/null) in
-    *"Public Key Algorithm: rsaEncryption"*) known=RSA-PSS+SHA256:RSA+SHA256:RSA-PSS+SHA512:RSA+SHA512 ;;
-    *"Public Key Algorithm: id-ecPublicKey"*) known=ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512 ;;
-    *) known=ed25519 ;;
+    local name="$1" chain="$2" address=127.0.0.1:443 algorithms
+    case $(openssl x509 -noout -text -in "$chain" 2>/dev/null) in
+    *"Public Key Algorithm: rsaEncryption"*) algorithms=RSA-PSS+SHA256:RSA+SHA256:RSA-PSS+SHA512:RSA+SHA512 ;;
+    *"Public Key Algorithm: id-ecPublicKey"*) algorithms=ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512 ;;
+    *) algorithms=ed25519 ;;
     esac
-    timeout 5 openssl s_client -connect 127.0.0.1:443 -servername "$1" -sigalgs "$known" </dev/null 2>/dev/null | fingerprint || true
+    timeout 5 openssl s_client -connect "$address" -servername "$name" -sigalgs "$algorithms" </dev/null 2>/dev/null |
+        fingerprint || true
 }
 
-# Whether a file can be read at all is told by others.
-serves() { [ "$(served_fingerprint "$1" "$2")" = "$(fingerprint <"$2")" ]; }
-
-# CHAIN KEY
-belong_together() {
-    of_certificate=$(openssl x509 -noout -pubkey -in "$1" 2>/dev/null) && [ "$of_certificate" = "$(openssl pkey -pubout -in "$2" 2>/dev/null)" ]
+# Tells whether clients get the certificate of a file: NAME CHAIN. The `pair:` check of drift.sh finds a file that
+# cannot be read.
+serves() {
+    local name="$1" chain="$2"
+    [ "$(served_fingerprint "$name" "$chain")" = "$(fingerprint <"$chain")" ]
 }
 
-# Those that the release in a FOLDER sets.
+# Prints the names of the sysctls that a release sets: FOLDER.
 kernel_settings() { sed -n 's/^\([^ #]*\) = .*/\1/p' "$1/sysctl.conf"; }
 
-# Files that NGINX may open on this host: what its unit allows, within what the init process has itself.
+# Prints how many files NGINX may open on this host: what its unit allows, within what the init process has itself.
 open_files() {
-    limits="$(systemctl show -p LimitNOFILE --value nginx) $(sed -n 's/^Max open files  *[^ ]*  *\([^ ]*\).*/\1/p' /proc/1/limits)"
-    # shellcheck disable=SC2086 # two words
-    printf '%s\n' $limits | sed 's/infinity\|unlimited/1048576/' | sort -n | head -n 1
+    {
+        systemctl show -p LimitNOFILE --value nginx
+        sed -n 's/^Max open files  *[^ ]*  *\([^ ]*\).*/\1/p' /proc/1/limits
+    } | grep . | sed 's/infinity\|unlimited/1048576/' | sort -n | head -n 1
 }
 
 has_ipv6() { [ -e /proc/net/if_inet6 ]; }
@@ -81,74 +113,25 @@ has_ipv6() { [ -e /proc/net/if_inet6 ]; }
 # Prints the main process of NGINX. After an upgrade on the fly systemd still names the old one until that ends.
 nginx_main() { cat /run/nginx.pid 2>/dev/null || systemctl show -p MainPID --value nginx; }
 
-# Tells whether process PID belongs to nginx.service: PID.
-is_of_nginx() { grep -qs '/nginx\.service$' "/proc/$1/cgroup"; }
-
-# Lists listeners of other processes on the ports of the load balancer.
-foreign_listeners() {
-    ss -Hltnp 'sport = :80 or sport = :443' | sed 's/ \+/ /g' | while read -r listener; do
-        for process in $(echo "$listener" | grep -o 'pid=[0-9]*' | cut -d= -f2); do
-            is_of_nginx "$process" || { echo "$listener"; break; }
-        done
-    done
-}
-
-# The interface that carries this host's own address.
+# Prints the interface that carries this host's own address.
 interface() { ip -o -4 address show to "$own_address" | awk '{ print $2; exit }'; }
+
 # Prints the interface of the smallest network of this host that holds the virtual IP, with that network.
 virtual_ip_network() {
     ip -4 route show to match "$virtual_ip" scope link | awk '
         { split($1, network, "/"); if (network[2] + 0 >= widest + 0) { widest = network[2]; found = $0 } }
         END { if (found != "") print found }' | sed 's/^\([^ ]*\) dev \([^ ]*\).*/\2 \1/'
 }
+
 holds_virtual_ip() { ip -o -4 address show to "$1" | grep -q .; }
 
-# What stands in the way of this host being a load balancer, found before anything is touched.
-check_host() {
-    # shellcheck source=/dev/null
-    . /etc/os-release
-    case " $ID ${ID_LIKE:-} " in
-    *" debian "* | *" ubuntu "*) ;;
-    *) fail "expected Debian or Ubuntu, found ${PRETTY_NAME:-$ID}. Nothing was changed" ;;
-    esac
-    [ "$(id -u)" = 0 ] || fail "expected root, found $(id -un). Nothing was changed"
-    [ -d /run/systemd/system ] || fail "expected systemd to run this host. Nothing was changed"
-    if ! installed nginx && ! brought nginx; then
-        # We could not put it back.
-        other=$(command -v nginx) || {
-            other=$(systemctl show -p FragmentPath --value nginx)
-            # What is left of the package while it is gone.
-            ! dpkg -S "$other" >/dev/null 2>&1 || other=
-        }
-        [ -z "$other" ] || fail "expected no NGINX or that of the package nginx, found $other ($(dpkg -S "$other" 2>/dev/null | cut -d: -f1 | grep . || echo "of no package")). Install the package nginx in its place, or choose another host. Nothing was changed"
-    fi
-    others=$(foreign_listeners)
-    [ -z "$others" ] || fail "ports 80 and 443 must be free for NGINX, found another process on them:
-$others
-Stop it, or choose another host. Nothing was changed"
-    [ -z "$virtual_ip" ] || check_network
-}
+# Prints whose host this is.
+recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
 
-check_network() {
-    [ -n "$(interface)" ] || fail "expected the address $own_address on an interface of this host, found $(ip -o -4 address show scope global | awk '{ print $4 }' | tr '\n' ' '). Give the host by the address that its peer sees. Nothing was changed"
-    network=$(virtual_ip_network)
-    [ -n "$network" ] || fail "expected the virtual IP $virtual_ip in a network of this host, found $(ip -o -4 address show scope global | awk '{ print $2 " " $4 }' | paste -sd, | sed 's/,/, /g'). Choose an address of one of these networks. Nothing was changed"
-    case "${network#* } $(ip -4 route get "$virtual_ip" 2>&1)" in
-    "$virtual_ip/"* | *" broadcast "*) fail "expected an address of a host as the virtual IP, found $virtual_ip, which is the network ${network#* } itself or its broadcast address. Choose another one. Nothing was changed" ;;
-    esac
-}
-
-# Tells whether another load balancer keeps the host, one of this stack or of another one. Owners are
-# ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS; earlier versions noted RESOURCE@ADDRESS alone.
+# Tells whether another load balancer keeps the host, one of this stack or of another one. Earlier versions recorded
+# RESOURCE@ADDRESS alone as the owner.
 is_of_another() {
     case $(recorded_owner) in
     "" | "${owner%/*}"/* | "${owner##*/}") return 1 ;;
     esac
-}
-
-check_owner() {
-    if ! is_of_another; then return 0; fi
-    [ -n "$take_over" ] ||
-        fail "expected a host of no other load balancer, found that of $(recorded_owner). To apply ${owner%/*} here would take the host from its users. Correct the address, or set takeOver to take the host over. Nothing was changed"
-    say "taking the host over from $(recorded_owner)"
 }

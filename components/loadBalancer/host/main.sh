@@ -1,6 +1,31 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC3043
+# The verbs: apply, probe, destroy.
 
-# One run at a time. A run that was killed leaves its staging folder, with the private key in it.
+# What an apply has reached: prepare, switch, or nothing to undo. Read by `undo`, with the releases of a switch.
+phase=
+applied_before=
+previous=
+next=
+was_active=
+
+# Makes the host serve this release. The checks refuse a host before its first change. From `begin` on, a phase that
+# fails undoes the apply.
+apply() {
+    lock
+    check_owner
+    check_host
+    check_foreign
+    begin
+    keep_original
+    install_packages
+    write_stage
+    keep_kernel_settings
+    check_stage
+    if unchanged; then keep_serving; else switch_to_stage; fi
+    applied
+}
+
+# Waits for other runs on this host. A killed one left its staging folder, with the private key in it.
 lock() {
     # Not in /run/lock, where anybody may hold or replace a file.
     umask 077
@@ -10,113 +35,129 @@ lock() {
     rm -rf "$stage"
 }
 
-finish() {
-    status=$?
-    # What puts the host in order again must not be cut off.
-    trap - EXIT
-    trap '' TERM INT HUP
-    rm -f /run/rancher-ha-test.log
-    if [ "$status" != 0 ]; then
-        set +e
-        unmask_nginx
-        # shellcheck disable=SC2086 # a function
-        $undo
-    fi
-    rm -rf "$stage"
-    exit "$status"
-}
-
-apply() {
-    lock
-    check_owner
-    check_host
-    check_foreign
+# Makes room for the state.
+begin() {
+    local problem
+    [ ! -e "$state/manifest" ] || applied_before=yes
+    phase=prepare
     trap finish EXIT
     trap 'exit 1' TERM INT HUP
-    if [ -e "$state/manifest" ]; then undo=withdraw_additions; else undo=restore_host; fi
     problem=$(mkdir -p "$state/original" "$releases" 2>&1 && chmod 700 "$state" && mkdir "$stage" 2>&1) ||
-        fail "$state cannot be written: $problem. Check free space there. The host was left as it was"
-    keep_original || fail "what is there could not be kept. Check free space in $state. The host was left as it was"
-    install_packages
-    write_stage || fail "the new files could not be written. Check free space in $state. The host was left as it was"
-    keep_kernel_settings || fail "the kernel settings of before could not be kept. Check free space in $state. The host was left as it was"
-    check_stage
-    if [ -e "$state/manifest" ] && diff -r --no-dereference "$stage" "$current/." >/dev/null 2>&1 && [ -z "$(differences)" ]; then
-        say "nothing to change"
-        [ "$(recorded_owner)" = "$owner" ] || record || fail "$state cannot be written. Check free space there"
-    else
-        change
-    fi
-    applied
+        abort "$state cannot be written: $problem. Check free space there"
 }
 
-# Tells one record of an apply from another.
-applied() { grep -v '^link:' "$state/manifest" | sha256sum | cut -c1-16; }
+# Tells whether the host serves the staged release as it should.
+unchanged() {
+    [ -n "$applied_before" ] && same_folders "$stage" "$current/." && [ -z "$(differences)" ]
+}
 
-change() {
+keep_serving() {
+    say "nothing to change"
+    [ "$(recorded_owner)" = "$owner" ] || record
+}
+
+switch_to_stage() {
+    local found old_workers problem
     was_active=$(active nginx && echo yes || echo no)
-    find_previous || fail "$state cannot be written. Check free space there. The host was left as it was"
-    dir=$(next_release)
-    mv -T "$stage" "$dir"
-    if [ "$undo" = restore_host ]; then undo=withdraw; else undo=go_back; fi
+    found=$(previous_release) || abort "$state cannot be written. Check free space there"
+    previous=${found% *}
+    next=$(next_release)
+    mv -T "$stage" "$next"
+    phase=switch
     say "switching to release $release"
-    { sync -f "$dir" && switch "$previous" "$dir"; } || fail "the new files could not be put in place"
-    activate "$previous" "$dir" || fail "the new release cannot be put into operation: $problem"
-    verify
+    { sync -f "$next" && switch "$previous" "$next"; } || fail "the new files could not be put in place"
+    old_workers=$(nginx_workers)
+    problem=$(activate "$previous" "$next") || fail "the new release cannot be put into operation: $problem"
+    verify "$old_workers" "${found##* }"
     rm -f "$unverified"
-    record || fail "$state cannot be written. Check free space there"
+    record
     # From here on the new release stays, even when nobody listens to the result any more.
-    undo=
+    phase=
     forget_old_releases
     say "serves release $release"
 }
 
-# What to go back to, and what users got from it, until the new release is verified. After a run that was killed before, that of then.
-find_previous() {
-    if [ -s "$unverified" ]; then
-        read -r previous answered <"$unverified"
-        return
-    fi
-    # Where the link was lost, the release before is the last one.
-    previous=$(readlink -e "$current" || find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort | tail -n 1)
-    answered=$([ -z "$previous" ] || status_of_ping)
-    is_of_a_node "$answered" || answered=
-    [ ! -e "$state/manifest" ] || { echo "$previous $answered" >"$unverified.new" && sync "$unverified.new" && mv -fT "$unverified.new" "$unverified"; }
-}
-
-# What the host is like now, and whose it is.
+# Records what the host is like now, and whose it is.
 record() {
-    manifest >"$state/manifest.new" && echo "$owner" >"$state/owner.new" && sync "$state/manifest.new" "$state/owner.new" &&
-        mv -fT "$state/manifest.new" "$state/manifest" && mv -fT "$state/owner.new" "$state/owner"
+    { manifest | write "$state/manifest" && echo "$owner" | write "$state/owner"; } ||
+        fail "$state cannot be written. Check free space there"
 }
 
-recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
+# Prints what tells one record of an apply from another.
+applied() { grep -v '^link:' "$state/manifest" | sha256sum | cut -c1-16; }
 
+# Ends an apply, and undoes one that failed.
+finish() {
+    local code=$?
+    trap - EXIT
+    # Nothing may cut the way back off.
+    trap '' TERM INT HUP
+    if [ "$code" != 0 ]; then
+        set +e
+        unmask_nginx
+        undo
+    fi
+    rm -rf "$stage"
+    exit "$code"
+}
+
+undo() {
+    case $phase:$applied_before in
+    prepare:yes)
+        forget_original
+        withdraw_packages ;;
+    prepare:) restore_host ;;
+    switch:yes) roll_back "$next" "$previous" "$was_active" ;;
+    switch:)
+        restore_host
+        say "the host was put back as it was" ;;
+    esac
+}
+
+# Prints how the host differs from what was last applied, or why it cannot become a load balancer (remote/probe.ts).
 probe() {
+    local obstacle
     if ! obstacle=$(obstacle); then
         echo "$obstacle" | tell refused
         echo end
         return
     fi
-    ! installed nginx || echo "fact nginx $(nginx_version)"
-    [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
-    [ ! -e "$state/manifest" ] || echo "fact applied $(applied)"
-    [ -z "$(current_virtual_ip)" ] || virtual_ip_fact
-    if [ -e "$state/manifest" ]; then differences | tell finding && warnings | sed "s/^/$(hostname): /" | tell warning; else echo "not set up" | tell absent; fi
+    facts
+    if [ -e "$state/manifest" ]; then
+        differences | tell finding
+        warnings | sed "s/^/$(hostname): /" | tell warning
+    else
+        echo "not set up" | tell absent
+    fi
     echo end
 }
 
 # Says what stands in the way of an apply. A host that serves is fit for all that it serves.
-obstacle() { (check_owner && if [ ! -e "$state/manifest" ]; then check_host && check_foreign; else check_other_virtual_ip; fi) 2>&1; }
-check_other_virtual_ip() { [ -z "$virtual_ip" ] || [ "$virtual_ip" = "$(current_virtual_ip)" ] || check_network; }
+obstacle() {
+    (
+        check_owner
+        if [ ! -e "$state/manifest" ]; then
+            check_host
+            check_foreign
+        elif [ "$virtual_ip" != "$(current_virtual_ip)" ]; then
+            check_network
+        fi
+    ) 2>&1
+}
 
-# Makes each line one of a probe (remote/probe.ts).
+facts() {
+    local shared
+    shared=$(current_virtual_ip)
+    ! installed nginx || echo "fact nginx $(nginx_version)"
+    [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
+    [ ! -e "$state/manifest" ] || echo "fact applied $(applied)"
+    [ -z "$shared" ] || echo "fact virtual-ip $(holds_virtual_ip "$shared" && echo held || echo free)"
+}
+
+# Makes each line one of a probe: WORD.
 tell() { sed "s/^/$1 /"; }
 
 current_virtual_ip() { sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf" 2>/dev/null || true; }
-virtual_ip_fact() {
-    if holds_virtual_ip "$(current_virtual_ip)"; then echo "fact virtual-ip held"; else echo "fact virtual-ip free"; fi
-}
 
 destroy() {
     lock

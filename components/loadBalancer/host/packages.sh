@@ -1,72 +1,76 @@
-# shellcheck shell=sh disable=SC2154
+# shellcheck shell=sh disable=SC2154,SC3043
 # The packages that the load balancer brings, and takes with it again.
 
+# The packages that this run installed, a line each.
+installed_now=
+
+# Runs apt-get for packages that are missing: MISSING VERB OPTION... PACKAGE...
 apt() {
-    attempt=0
-    log=$stage/$1.log
+    local missing="$1" verb="$2" attempt=0 log code
+    shift
+    log=$stage/$verb.log
     # apt waits for the lock of dpkg by itself, but not for the one of its lists.
     until {
-        apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold "$@" >"$log" 2>&1
+        apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold "$@" \
+            >"$log" 2>&1
         code=$?
         [ "$code" = 0 ]
     }; do
         attempt=$((attempt + 1))
-        # What a run of ours that was killed began, and its dpkg may still be at.
+        # A killed run of ours may have begun to install, and its dpkg may still be at work.
         if [ "$attempt" -lt 24 ] && [ -s "$state/packages" ] && grep -q "dpkg was interrupted" "$log"; then
             dpkg --configure -a >/dev/null 2>&1 || true
         elif [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$log"; then
-            fail "packages could not be installed:$missing. apt-get $1 ended with $code. The end of what it said:
+            abort "packages could not be installed:$missing. apt-get $verb ended with $code. The end of what it said:
 $(grep -h '^[WE]: ' "$stage"/*.log; tail -n 8 "$log")
-The host was left as it was. Check its package sources and network"
+Check its package sources and network"
         fi
         sleep 5
     done
 }
 
-# Masked, so that its package does not start its default site.
+# Masks NGINX, so that its package does not start its default site.
 mask_nginx() { systemctl -q mask --runtime nginx 2>/dev/null; }
 unmask_nginx() { systemctl -q unmask --runtime nginx 2>/dev/null || true; }
 
 install_packages() {
-    # What a run that was killed in the middle of this left behind.
+    local package missing=
+    # A killed run may have left the mask.
     unmask_nginx
-    missing=
     for package in nginx openssl logrotate ${virtual_ip:+keepalived}; do
         installed "$package" || missing="$missing $package"
     done
     if [ -z "$missing" ]; then return; fi
     say "installing$missing"
-    apt update
-    # Noted before, so that a run that is killed in between leaves the list for `destroy`.
+    apt "$missing" update
     # shellcheck disable=SC2086 # a list
-    apt install --simulate $missing
-    added=$(new_packages <"$stage/install.log")
-    echo "$added" >>"$state/packages"
-    sync "$state/packages"
+    apt "$missing" install --simulate $missing
+    installed_now=$(new_packages <"$stage/install.log")
+    # Recorded first, so that a run that is killed meanwhile leaves the list for `destroy`.
+    echo "$installed_now" | append "$state/packages" || abort "$state cannot be written. Check free space there"
     case $missing in *nginx*) mask_nginx ;; esac
     # shellcheck disable=SC2086 # a list
-    apt install $missing
+    apt "$missing" install $missing
     unmask_nginx
     rm -f "$stage"/*.log
 }
 
-# For a host that serves: what this run alone kept and brought goes again.
-withdraw_additions() {
-    for product in $kept_now; do rm -rf "$state/original/$product"; done
-    [ -n "$added" ] || return 0
+# Removes what this run installed, for a host that served before.
+withdraw_packages() {
+    [ -n "$installed_now" ] || return 0
     # shellcheck disable=SC2086 # a list
-    dpkg --purge $added >/dev/null 2>&1
-    grep -vxF "$added" "$state/packages" >"$state/packages.new"
-    mv -f "$state/packages.new" "$state/packages"
+    dpkg --purge $installed_now >/dev/null 2>&1
+    { grep -vxF "$installed_now" "$state/packages" || true; } | write "$state/packages"
 }
 
-# Those that apt's simulation brings: where it says `Inst NAME [OLD] (NEW …)`, they are there already and only renewed.
+# Lists what apt's simulation brings. It says `Inst NAME [OLD] (NEW …)` for packages that are only renewed.
 new_packages() { sed -n 's/^Inst \([^ ]*\) (.*/\1/p'; }
 
-# Whether a package came with the load balancer.
+# Tells whether a package came with the load balancer: PACKAGE.
 brought() { grep -qx "$1" "$state/packages" 2>/dev/null; }
 
 remove_packages() {
+    local service report package
     [ -s "$state/packages" ] || return 0
     say "removing packages"
     for service in nginx keepalived; do
@@ -74,17 +78,18 @@ remove_packages() {
         systemctl -q disable --now "$service" 2>/dev/null || true
         systemctl -q reset-failed "$service" 2>/dev/null || true
     done
-    # dpkg, unlike apt, refuses to take packages along that somebody else came to need: these stay.
+    # dpkg, unlike apt, refuses to remove packages that a foreign package needs: these stay.
     # shellcheck disable=SC2046 # a list
-    dpkg --purge $(sort -u "$state/packages") >/dev/null 2>/run/rancher-ha-dpkg.log || true
+    report=$(dpkg --purge $(sort -u "$state/packages") 2>&1 >/dev/null) || true
     sort -u "$state/packages" | while read -r package; do
         installed "$package" || continue
         case $package in
-        nginx* | keepalived) fail "the packages that came with the load balancer cannot be removed: $(grep -v '^ ' /run/rancher-ha-dpkg.log | head -n 3)" ;;
-        *) say "the package $package stays: $(grep -m 1 "depends on $package" /run/rancher-ha-dpkg.log | sed 's/^ *//')" ;;
+        nginx* | keepalived)
+            fail "the packages that came with the load balancer cannot be removed: \
+$(echo "$report" | grep -v '^ ' | head -n 3)" ;;
+        *) say "the package $package stays: $(echo "$report" | grep -m 1 "depends on $package" | sed 's/^ *//')" ;;
         esac
     done || exit 1
-    rm -f /run/rancher-ha-dpkg.log
     ! brought nginx || rm -rf /etc/nginx /var/log/nginx /var/lib/nginx
     ! brought keepalived || rm -rf /etc/keepalived
     ! brought logrotate || rm -rf /var/lib/logrotate

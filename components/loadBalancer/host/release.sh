@@ -1,31 +1,43 @@
-# shellcheck shell=sh disable=SC2154
-# A release: staged, checked, switched at once, checked in what is served. The last three are kept.
+# shellcheck shell=sh disable=SC2154,SC3043
+# A release: written into the stage, finished for this host, checked. The last three are kept.
 
-stage=$releases/new
-
-# Files that are not read through the link: name, place, mode.
-places="sysctl.conf /etc/sysctl.d/zz-rancher-ha.conf 644
-nginx.service.conf /etc/systemd/system/nginx.service.d/rancher-ha.conf 644
-certificate.path /etc/systemd/system/rancher-ha-certificate.path 644
-certificate.service /etc/systemd/system/rancher-ha-certificate.service 644
-reload-certificate /usr/local/sbin/rancher-ha-reload-certificate 755
-keepalived.conf /etc/keepalived/keepalived.conf 644
-keepalived.service.conf /etc/systemd/system/keepalived.service.d/rancher-ha.conf 644
-nginx-answers /usr/local/sbin/rancher-ha-nginx-answers 755
-reaches-a-node /usr/local/sbin/rancher-ha-reaches-a-node 755"
-
-# The services of a release.
+# Lists the services of a release: FOLDER.
 units() {
+    local folder="$1"
     echo nginx.service
-    [ ! -e "$1/keepalived.conf" ] || echo keepalived.service
-    [ ! -e "$1/certificate.path" ] || echo rancher-ha-certificate.path
+    [ ! -e "$folder/keepalived.conf" ] || echo keepalived.service
+    [ ! -e "$folder/certificate.path" ] || echo rancher-ha-certificate.path
 }
 
-# Finishes nginx.conf for this host. Lines that end in `# nginx >= V` or `# nginx < V` are for some versions only.
+write_stage() {
+    local name variable
+    # Inside a release, certificates are found as beside nginx.conf.
+    ln -s . "$stage/rancher-ha" || stage_failed
+    echo "$files" | while read -r name variable; do
+        if echo "$secrets" | grep -qxF "$name"; then umask 077; else umask 022; fi
+        eval "printf %s \"\$$variable\"" | finished "$name" >"$stage/$name" && [ -s "$stage/$name" ] || exit 1
+    done || stage_failed
+}
+
+stage_failed() { abort "the new files could not be written. Check free space in $state"; }
+
+# Finishes the text of a file for this host: NAME.
+finished() {
+    local name="$1"
+    case $name in
+    nginx.conf) for_host ;;
+    keepalived.conf) for_networks ;;
+    *) cat ;;
+    esac
+}
+
+# Finishes nginx.conf. Lines that end in `# nginx >= V` or `# nginx < V` are for some versions only.
 for_host() {
-    connections=$(($(open_files) - 256))
+    local connections
+    connections=$(($(open_files) - reserved_files))
     [ "$connections" -le "$max_connections" ] || connections=$max_connections
-    sed "$(has_ipv6 || echo '/^ *listen \[::\]/d;') s/@connections@/$connections/; s/@open_files@/$((connections + 256))/" | awk -v have="$(nginx_version)" '
+    sed -e "$(has_ipv6 || echo '/^ *listen \[::\]/d')" -e "s/@connections@/$connections/" \
+        -e "s/@open_files@/$((connections + reserved_files))/" | awk -v have="$(nginx_version)" '
         function number(version, parts) {
             split(version, parts, ".")
             return (parts[1] * 1000 + parts[2]) * 1000 + parts[3]
@@ -37,40 +49,66 @@ for_host() {
         { print }'
 }
 
-write_stage() {
-    # Inside a release, certificates are found as beside nginx.conf.
-    ln -s . "$stage/rancher-ha" || return 1
-    for name in $files; do
-        variable=file_$(printf %s "$name" | tr -c 'a-z0-9' _)
-        case $name in privkey*) umask 077 ;; *) umask 022 ;; esac
-        case $name in
-        nginx.conf) eval "printf %s \"\$$variable\"" | for_host >"$stage/$name" && [ -s "$stage/$name" ] ;;
-        keepalived.conf) eval "printf %s \"\$$variable\"" | sed "s/@interface@/$(interface)/; s/@virtual_ip_interface@/$(virtual_ip_network | cut -d' ' -f1)/" >"$stage/$name" && [ -s "$stage/$name" ] ;;
-        *) eval "printf %s \"\$$variable\"" >"$stage/$name" ;;
-        esac || return 1
-    done
-    umask 022
+# Finishes keepalived.conf.
+for_networks() {
+    local network
+    network=$(virtual_ip_network)
+    sed "s/@interface@/$(interface)/; s/@virtual_ip_interface@/${network% *}/"
 }
 
 check_stage() {
-    wanted=$(sed -n 's/^worker_rlimit_nofile \([0-9]*\);/\1/p' "$stage/nginx.conf")
-    [ "$wanted" -le "$(open_files)" ] || fail "workerConnections: expected at most $(($(open_files) - 256)), because NGINX may open $(open_files) files on this host, found $((wanted - 256)). Lower it, or raise LimitNOFILE of nginx.service. The host was left as it was"
-    echo "$certificates" | while read -r chain key; do check_certificate "$(staged "$chain")" "$(staged "$key")"; done || exit 1
-    nginx -t -q -c "$stage/nginx.conf" 2>/run/rancher-ha-test.log || fail "NGINX $(nginx_version) refuses the configuration:
-$(sed "s|$stage/||g" /run/rancher-ha-test.log)
-The host was left as it was"
-    # What a directive of somebody's own, or a file that it includes, opens beside ours.
-    opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | listeners | sort -u | grep -vx "\(\[::]:\)\?\(80\|443\)\|127.0.0.1:$status_port" || true)
-    [ -z "$opened" ] || fail "extraDirectives: expected no other listener than ports 80 and 443, found listen $(echo "$opened" | tr '\n' ' '). The host was left as it was"
-    if [ -e "$stage/keepalived.conf" ]; then
-        # In a container a signal ends it after its report: its exit code tells nothing, and the shell would say "Terminated".
-        faults=$( (keepalived -t -l -f "$stage/keepalived.conf" 2>&1; true) 2>/dev/null | grep 'Line [0-9]' || true)
-        [ -z "$faults" ] || fail "keepalived refuses its configuration: $faults. The host was left as it was"
-    fi
+    check_open_files
+    check_certificates
+    check_configuration
+    check_listeners
+    check_keepalived
 }
 
-# The addresses of all `listen` directives, each with `quic` where it says so, read as NGINX reads words: over lines, without comments,
-# and in quotes only where a word begins with one.
+check_open_files() {
+    local wanted allowed
+    wanted=$(sed -n 's/^worker_rlimit_nofile \([0-9]*\);/\1/p' "$stage/nginx.conf")
+    allowed=$(open_files)
+    [ "$wanted" -le "$allowed" ] ||
+        abort "workerConnections: expected at most $((allowed - reserved_files)), because NGINX may open $allowed \
+files on this host, found $((wanted - reserved_files)). Lower it, or raise LimitNOFILE of nginx.service"
+}
+
+check_certificates() {
+    local chain key fault
+    echo "$certificates" | while read -r chain key; do
+        fault=$(certificate_fault "$(staged "$chain")" "$(staged "$key")" | sed "s|$stage/||g")
+        [ -z "$fault" ] || abort "$fault"
+    done || exit 1
+}
+
+staged() { case $1 in /*) echo "$1" ;; *) echo "$stage/$1" ;; esac; }
+
+check_configuration() {
+    local report
+    report=$(nginx -t -q -c "$stage/nginx.conf" 2>&1) || abort "NGINX $(nginx_version) refuses the configuration:
+$(echo "$report" | sed "s|$stage/||g")"
+}
+
+# Refuses listeners that a foreign directive opens, or a file that it includes.
+check_listeners() {
+    local opened
+    opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | listeners | sort -u |
+        grep -vx "\(\[::]:\)\?\(80\|443\)\|127.0.0.1:$status_port" || true)
+    [ -z "$opened" ] || abort "extraDirectives: expected no other listener than ports 80 and 443, \
+found listen $(echo "$opened" | tr '\n' ' ')"
+}
+
+# In a container a signal ends keepalived after its report: its exit code tells nothing, and the shell would say
+# "Terminated".
+check_keepalived() {
+    local faults
+    [ -e "$stage/keepalived.conf" ] || return 0
+    faults=$( (keepalived -t -l -f "$stage/keepalived.conf" 2>&1; true) 2>/dev/null | grep 'Line [0-9]' || true)
+    [ -z "$faults" ] || abort "keepalived refuses its configuration: $faults"
+}
+
+# Prints the addresses of all `listen` directives, each with `quic` where it says so. It reads words as NGINX does:
+# over lines, without comments, and in quotes only where a word begins with one.
 listeners() {
     # shellcheck disable=SC2016 # variables of Perl
     perl -0777 -ne '
@@ -90,134 +128,14 @@ listeners() {
         }'
 }
 
-staged() { case $1 in /*) echo "$1" ;; *) echo "$stage/$1" ;; esac; }
+# Lists the folders of releases, oldest first.
+all_releases() { find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort; }
 
-check_certificate() {
-    fault=$(certificate_fault "$1" "$2" | sed "s|$stage/||g")
-    [ -z "$fault" ] || fail "$fault. The host was left as it was"
-}
-
-# The files of release TO in their places, and those of ours that it does not have away: FROM TO.
-place_files() {
-    echo "$places" | while read -r name place mode; do
-        if [ -e "$2/$name" ]; then
-            if cmp -s "$2/$name" "$place" && [ "$(stat -c '%a %U:%G' "$place")" = "$mode root:root" ]; then continue; fi
-            mkdir -p "$(dirname "$place")"
-            cp "$2/$name" "$place.new" && chmod "$mode" "$place.new" && sync "$place.new" && mv -f "$place.new" "$place" || exit 1
-        elif [ -e "$1/$name" ] || grep -qs "$managed" "$place"; then
-            remove_file "$place"
-        fi
-    done
-}
-
-remove_file() {
-    rm -f "$1" "$1.new"
-    case $1 in *.service.d/*) rmdir "$(dirname "$1")" 2>/dev/null || true ;; esac
-}
-
-# LINK TARGET, at once.
-point() {
-    [ -L "$1" ] || [ ! -d "$1" ] || rm -rf "$1"
-    ln -sfn "$2" "$1.new" && mv -fT "$1.new" "$1"
-}
-
-switch() { place_files "$1" "$2" && point "$current" "$2" && point "$conf" rancher-ha/nginx.conf; }
-
-# Makes the services run what lies in place: FROM TO.
-activate() {
-    main=$(nginx_main)
-    workers_before=$(cat "/proc/$main/task/$main/children" 2>/dev/null || true)
-    systemctl daemon-reload
-    # Whatever certificate NGINX had before, it reads it anew.
-    rm -f /run/rancher-ha-certificate
-    # One that only the other release sets is as it was before.
-    problem=$({ restore_kernel_settings && sysctl -q -p /etc/sysctl.d/zz-rancher-ha.conf; } 2>&1) || return 1
-    for unit in $(units "$2"); do
-        problem=$(systemctl -q enable "$unit" 2>&1) || return 1
-        systemctl reload-or-restart "$unit" 2>/dev/null || {
-            problem="$unit does not start: $(journalctl -u "$unit" -n 5 -o cat --no-pager 2>/dev/null)"
-            return 1
-        }
-    done
-    for unit in $(units "$1"); do
-        units "$2" | grep -qx "$unit" || systemctl -q disable --now "$unit" 2>/dev/null || true
-    done
-}
-
-# The release before is served again, or it is said that it is not. What nginx.conf leads to always stays.
-go_back() {
-    rm -f "$current.new" "$conf.new" "$state/manifest.new" "$state/owner.new" "$unverified.new"
-    echo "$places" | while read -r _ place _; do rm -f "$place.new"; done
-    problem="the files cannot be put in place"
-    if [ -n "$previous" ] && switch "$dir" "$previous" && activate "$dir" "$previous"; then
-        [ "$was_active" = yes ] || systemctl stop nginx
-        # Taken over by this run. With a package of ours its folder would go at the end, and the copy is needed then.
-        if [ -e "$dir/keepalived.conf" ] && [ ! -e "$previous/keepalived.conf" ] && restore_product keepalived; then
-            brought keepalived || rm -rf "$state/original/keepalived"
-        fi
-        rm -f "$unverified"
-        say "the previous release was put back"
-    else
-        say "the previous release could not be put back: ${previous:-there is none}: $problem. nginx.conf leads to $(readlink "$current"). Mend it, and run pulumi up again"
-    fi
-    [ "$(readlink "$current")" = "$dir" ] || rm -rf "$dir"
-}
-
-# For a first release: there is none to go back to.
-withdraw() {
-    restore_host
-    say "the host was put back as it was"
-}
-
-verify() {
-    deadline=$(($(date +%s) + 10 + takeover_seconds))
-    until serves_release && serves_certificates && answers_at_virtual_ip; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: expected release $release of a new worker, found release '${answer% *}' of worker ${answer#* }; $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
-        sleep 0.3
-    done
-    # Nodes that did not answer before may still be on their way.
-    until [ -z "$answered" ] || { status=$(status_of_ping) && is_of_a_node "$status"; }; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but reaches no node: expected an answer to https://$hostname/ping, as the previous release gave ($answered), found ${status:-none}. Check upstreams and upstreamPort"
-        sleep 0.3
-    done
-}
-
-# A worker of before the reload tells nothing: it may say the same release.
-serves_release() {
-    answer=$(running_release "$status_port")
-    case " $workers_before " in *" ${answer#* } "*) return 1 ;; esac
-    [ "${answer% *}" = "$release" ]
-}
-
-# What a client gets through to a node: the status, empty without an answer.
-status_of_ping() {
-    printf 'GET /ping HTTP/1.0\r\nHost: %s\r\n\r\n' "$hostname" |
-        timeout 5 openssl s_client -quiet -connect 127.0.0.1:443 -servername "$hostname" 2>/dev/null | sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p'
-}
-
-# NGINX answers 502 and 504 itself, for nodes that it does not reach.
-is_of_a_node() { case $1 in "" | 502 | 504) return 1 ;; esac }
-
-serves_certificates() {
-    echo "$certificates" | while read -r chain _; do serves "$hostname" "$(host_path "$chain")" || exit 1; done
-}
-
-certificates_served() {
-    echo "$certificates" | while read -r chain _; do
-        file=$(host_path "$chain")
-        echo "expected certificate $(fingerprint <"$file"), found '$(served_fingerprint "$hostname" "$file")'"
-    done
-}
-
-answers_at_virtual_ip() { [ -z "$virtual_ip" ] || timeout 1 bash -c "exec 3<>/dev/tcp/$virtual_ip/443" 2>/dev/null; }
-virtual_ip_state() { answers_at_virtual_ip || echo "expected an answer at the virtual IP $virtual_ip, found none: $(journalctl -u keepalived -n 3 -o cat --no-pager 2>/dev/null)"; }
-
-# The folder for a new release: numbered, because a clock may be wrong.
+# Prints the folder for a new release: numbered, because a clock may be wrong.
 next_release() {
-    last=$(find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' -printf '%f\n' | sort | tail -n 1 | cut -d- -f1)
-    printf '%s/%06d-%s' "$releases" "$(($(echo "${last:-0}" | sed 's/^0*//; s/^$/0/') + 1))" "$release"
+    local number
+    number=$(all_releases | tail -n 1 | sed -n 's|.*/0*\([0-9]*\)-.*|\1|p')
+    printf '%s/%06d-%s' "$releases" "$((${number:-0} + 1))" "$release"
 }
 
-forget_old_releases() {
-    find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort | head -n -3 | while read -r old; do rm -rf "$old"; done
-}
+forget_old_releases() { all_releases | head -n -3 | xargs -r rm -rf; }

@@ -42,10 +42,10 @@ test("a faulty release whose run was killed before it was verified is rolled bac
 });
 
 test.each([
-    ["before the new files are on the disk", '{ sync -f "$dir"'],
-    ["between the files and the link", 'point "$current" "$2"'],
-    ["before the reload", 'activate "$previous" "$dir" ||'],
-    ["before the release is noted", 'mv -fT "$state/manifest.new"'],
+    ["before the new files are on the disk", '{ sync -f "$next"'],
+    ["between the files and the link", 'point "$current" "$to"'],
+    ["before the reload", 'problem=$(activate "$previous" "$next")'],
+    ["before the release is noted", 'manifest | write "$state/manifest"'],
 ])("power is lost %s: it serves after it, the next apply converges", async (_when, step) => {
     const noted = () => lb.sh(`sha256sum ${stateFolder}/manifest`);
     const before = await noted();

@@ -8,6 +8,7 @@ import { findingOf, parseProbe, Probe } from "../../../components/remote/probe";
 import { nodeProgram } from "../../../components/remote/programs";
 import { Vrrp } from "../../../components/loadBalancer/keepalivedConf";
 import { hostScript, probeScript } from "../../../components/loadBalancer/program";
+import { releaseFor } from "../../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema, HostsSettings } from "../../../components/loadBalancer/schema";
 import { LabHost } from "../../../lab/host";
 import { HostName } from "../../../lab/inventory";
@@ -104,7 +105,8 @@ export class LoadBalancerHost {
 
     /** Returns the host program of these settings, with an epoch of its own. */
     program(changes: Changes = {}, vrrp?: Vrrp): string {
-        return hostScript(this.owner, this.settings(changes), ++this.epoch, vrrp);
+        const settings = this.settings(changes);
+        return hostScript({ owner: this.owner, settings, release: releaseFor(settings, vrrp), epoch: ++this.epoch, vrrp });
     }
 
     /** Runs a verb of a program over SSH, as the command provider does. `onLine` sees every line of progress and may end the client. */

@@ -1,0 +1,27 @@
+# shellcheck shell=sh disable=SC2154,SC3043
+# Reloads NGINX once the certificate that another tool keeps in $certificate_chain and $private_key can be served.
+set -eu
+
+find_fault() {
+    local fault
+    fault=$(certificate_fault "$certificate_chain" "$private_key")
+    [ -n "$fault" ] || nginx -t -q 2>/dev/null || fault="NGINX refuses the certificate $certificate_chain, see nginx -t"
+    echo "$fault"
+}
+
+fault=
+# The first pause is for files that are written at once, the next ones until both are there. The loop looks once more
+# after the reload, because systemd does not look meanwhile.
+for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
+    sleep "$pause"
+    before=$fault
+    fault=$(find_fault)
+    [ -z "$fault" ] || [ "$fault" = "$before" ] || echo "$fault. NGINX goes on with the certificate it has" >&2
+    if [ -z "$fault" ]; then
+        now=$(sha256sum <"$certificate_chain")
+        [ "$now" != "$(cat "$loaded_certificate" 2>/dev/null)" ] || exit 0
+        systemctl try-reload-or-restart nginx
+        echo "$now" >"$loaded_certificate"
+    fi
+done
+[ -z "$fault" ]

@@ -1,0 +1,156 @@
+# shellcheck shell=sh disable=SC2154,SC3043
+# The switch to a release: its files in their places, its services, what users get from it, and the way back.
+
+# Switches from one release's files to another's: FROM TO (folders).
+switch() {
+    local from="$1" to="$2"
+    place_files "$from" "$to" && point "$current" "$to" && point "$conf" rancher-ha/nginx.conf
+}
+
+# Puts the files of a release in their places, and removes those of the other one: FROM TO.
+place_files() {
+    local from="$1" to="$2" name place mode
+    echo "$places" | while read -r name place mode; do
+        if [ -e "$to/$name" ]; then
+            if is_in_place "$to/$name" "$place" "$mode"; then continue; fi
+            mkdir -p "$(dirname "$place")"
+            write "$place" "$mode" <"$to/$name" || exit 1
+        elif [ -e "$from/$name" ] || grep -qs "$mark" "$place"; then
+            remove_file "$place"
+        fi
+    done
+}
+
+# Tells whether a place holds a file with this mode: FILE PLACE MODE.
+is_in_place() {
+    local file="$1" place="$2" mode="$3"
+    cmp -s "$file" "$place" && [ "$(stat -c '%a %U:%G' "$place")" = "$mode root:root" ]
+}
+
+remove_file() {
+    local file="$1"
+    rm -f "$file" "$file.new"
+    case $file in *.service.d/*) rmdir "$(dirname "$file")" 2>/dev/null || true ;; esac
+}
+
+# Makes a link lead to a target, in one step: LINK TARGET.
+point() {
+    local link="$1" target="$2"
+    [ -L "$link" ] || [ ! -d "$link" ] || rm -rf "$link"
+    ln -sfn "$target" "$link.new" && mv -fT "$link.new" "$link"
+}
+
+# Makes the services run the files in their places, or prints why they do not: FROM TO.
+activate() {
+    local from="$1" to="$2" unit
+    systemctl daemon-reload || true
+    # NGINX reads its certificate anew, whichever it had.
+    rm -f "$loaded_certificate"
+    # A sysctl that only the other release sets returns to its original value.
+    { restore_kernel_settings && sysctl -q -p "$to/sysctl.conf"; } 2>&1 || return 1
+    for unit in $(units "$to"); do
+        systemctl -q enable "$unit" 2>&1 || return 1
+        systemctl reload-or-restart "$unit" 2>/dev/null || {
+            echo "$unit does not start: $(journalctl -u "$unit" -n 5 -o cat --no-pager 2>/dev/null)"
+            return 1
+        }
+    done
+    for unit in $(units "$from"); do
+        units "$to" | grep -qx "$unit" || systemctl -q disable --now "$unit" 2>/dev/null || true
+    done
+}
+
+# Serves the previous release again, or says that it cannot: FROM TO WAS_ACTIVE. The release that nginx.conf leads to
+# always stays.
+roll_back() {
+    local from="$1" to="$2" was_active="$3" place problem="the files cannot be put in place"
+    rm -f "$current.new" "$conf.new" "$state/manifest.new" "$state/owner.new" "$unverified.new"
+    echo "$places" | while read -r _ place _; do rm -f "$place.new"; done
+    if [ -n "$to" ] && switch "$from" "$to" && problem=$(activate "$from" "$to"); then
+        [ "$was_active" = yes ] || systemctl stop nginx
+        # This run adopted keepalived. If we installed its package too, `destroy` removes its folder, and needs the
+        # copy.
+        if [ -e "$from/keepalived.conf" ] && [ ! -e "$to/keepalived.conf" ] && restore_product keepalived; then
+            brought keepalived || rm -rf "$state/original/keepalived"
+        fi
+        rm -f "$unverified"
+        say "the previous release was put back"
+    else
+        say "the previous release could not be put back: ${to:-there is none}: $problem. \
+nginx.conf leads to $(readlink "$current"). Mend it, and run pulumi up again"
+    fi
+    [ "$(readlink "$current")" = "$from" ] || rm -rf "$from"
+}
+
+# Prints the release to roll back to, and the status that users get from it. Both survive a killed run, in $unverified.
+previous_release() {
+    local previous status=
+    if [ ! -s "$unverified" ]; then
+        # Where the link was lost, the previous release is the last one.
+        previous=$(readlink -e "$current" || all_releases | tail -n 1)
+        [ -z "$previous" ] || status=$(status_of_ping 127.0.0.1)
+        is_of_a_node "$status" || status=
+        if [ ! -e "$state/manifest" ]; then
+            echo "$previous $status"
+            return
+        fi
+        echo "$previous $status" | write "$unverified" || return 1
+    fi
+    cat "$unverified"
+}
+
+# Prints the process IDs of NGINX's workers.
+nginx_workers() {
+    local main
+    main=$(nginx_main)
+    cat "/proc/$main/task/$main/children" 2>/dev/null || true
+}
+
+# Waits until new workers serve the release, and nodes answer through them as before: OLD_WORKERS STATUS (empty
+# without an answer).
+verify() {
+    local old_workers="$1" expected="$2" deadline answer status
+    deadline=$(($(date +%s) + 10 + takeover_seconds))
+    until answer=$(running_release "$status_port") && is_new "$answer" "$old_workers" &&
+        serves_certificates && answers_at_virtual_ip; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: \
+expected release $release of a new worker, found release '${answer% *}' of worker ${answer#* }; \
+$(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
+        sleep 0.3
+    done
+    # Nodes that did not answer before may still be on their way.
+    until [ -z "$expected" ] || { status=$(status_of_ping 127.0.0.1) && is_of_a_node "$status"; }; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but reaches no node: \
+expected an answer to https://$hostname/ping, as the previous release gave ($expected), found ${status:-none}. \
+Check upstreams and upstreamPort"
+        sleep 0.3
+    done
+}
+
+# Tells whether an answer is of the new release, from a new worker: ANSWER OLD_WORKERS. An old one may say the same
+# release.
+is_new() {
+    local answer="$1" old_workers="$2"
+    case " $old_workers " in *" ${answer#* } "*) return 1 ;; esac
+    [ "${answer% *}" = "$release" ]
+}
+
+serves_certificates() {
+    local chain
+    echo "$certificates" | while read -r chain _; do serves "$hostname" "$(host_path "$chain")" || exit 1; done
+}
+
+certificates_served() {
+    local chain file
+    echo "$certificates" | while read -r chain _; do
+        file=$(host_path "$chain")
+        echo "expected certificate $(fingerprint <"$file"), found '$(served_fingerprint "$hostname" "$file")'"
+    done
+}
+
+answers_at_virtual_ip() { [ -z "$virtual_ip" ] || timeout 1 bash -c "exec 3<>/dev/tcp/$virtual_ip/443" 2>/dev/null; }
+
+virtual_ip_state() {
+    answers_at_virtual_ip || echo "expected an answer at the virtual IP $virtual_ip, found none: \
+$(journalctl -u keepalived -n 3 -o cat --no-pager 2>/dev/null)"
+}

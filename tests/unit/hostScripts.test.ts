@@ -1,0 +1,212 @@
+import { execFile, spawnSync } from "child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
+import { createServer } from "net";
+import { tmpdir } from "os";
+import { join } from "path";
+import { mark, places, releaseFor } from "../../components/loadBalancer/release";
+import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
+import { Issued, issue } from "../../lab/certificates";
+
+const scripts = join(__dirname, "..", "..", "components", "loadBalancer", "host");
+const hostname = "rancher.example.com";
+
+let folder: string;
+let chain: string;
+let key: string;
+beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "host-"));
+    [chain, key] = ["chain.pem", "key.pem"].map(name => join(folder, name));
+    mkdirSync(join(folder, "bin"));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Runs a shell text with the commands of the test before those of the system. */
+const run = (shell: string, text: string): Promise<{ code: number; said: string }> =>
+    new Promise(resolve => {
+        const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env.PATH}` };
+        const child = execFile(shell, ["-s"], { env }, (error, stdout, stderr) =>
+            resolve({ code: error ? Number(error.code) : 0, said: stdout + stderr }),
+        );
+        child.stdin!.end(text);
+    });
+
+/** Puts a command in the place of one of the system. */
+function command(name: string, text: string): void {
+    writeFileSync(join(folder, "bin", name), `#!/bin/sh\n${text}\n`);
+    chmodSync(join(folder, "bin", name), 0o755);
+}
+
+/** Calls a function of the host program. */
+const call = (file: string, text: string) =>
+    run("sh", `hostname=${hostname}\n${readFileSync(join(scripts, `${file}.sh`), "utf8")}\n${text}`);
+
+/** What the first host of a pair with a certificate on the host is given. */
+function pairRelease(statusPort = 10280) {
+    const hosts = ["192.0.2.21", "192.0.2.22"].map(host => ({
+        host,
+        hostKey: "ssh-ed25519 AAAA",
+        privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+    }));
+    const settings = nginxSettingsSchema.parse({
+        hosts,
+        virtualIp: { address: "192.0.2.20" },
+        hostname,
+        upstreams: ["192.0.2.31"],
+        certificateOnHost: { certificateChain: chain, privateKey: key },
+        statusPort,
+    });
+    const vrrp = {
+        routerId: 51,
+        advertIntervalSeconds: 1,
+        address: "192.0.2.21",
+        peer: "192.0.2.22",
+        virtualIp: "192.0.2.20",
+        priority: 150,
+    };
+    return releaseFor(settings, vrrp).files;
+}
+
+test.each(readdirSync(scripts))("%s is clean for shellcheck", name => {
+    const { stdout, error } = spawnSync("shellcheck", [join(scripts, name)], { encoding: "utf8" });
+    expect([error, stdout]).toEqual([undefined, ""]);
+});
+
+test("files outside of a release's folder hold the mark by which a later release removes them", () => {
+    const files = new Map(Object.entries(pairRelease()));
+    const placed = places.split("\n").map(line => line.split(" ")[0]);
+    expect(placed.filter(name => !files.get(name)?.includes(mark))).toEqual([]);
+});
+
+describe("a file is written", () => {
+    const file = () => join(folder, "file");
+
+    test("with its mode, or stays as it was", async () => {
+        writeFileSync(file(), "before\n");
+        expect(await call("lib", `cat() { return 1; }; echo after | write ${file()} 755`)).toMatchObject({ code: 1 });
+        expect(readFileSync(file(), "utf8")).toBe("before\n");
+        expect(await call("lib", `echo after | write ${file()} 755`)).toEqual({ code: 0, said: "" });
+        expect([readFileSync(file(), "utf8"), statSync(file()).mode & 0o777]).toEqual(["after\n", 0o755]);
+        expect(readdirSync(folder).sort()).toEqual(["bin", "file"]);
+    });
+
+    test("line by line", async () => {
+        await call("lib", `echo one | append ${file()}; echo two | append ${file()}`);
+        expect(readFileSync(file(), "utf8")).toBe("one\ntwo\n");
+    });
+});
+
+test("a refusal and an abort say what happened to the host", async () => {
+    command("hostname", "echo lb1");
+    expect(await call("lib", "refuse 'expected a, found b'")).toEqual({ code: 1, said: "lb1: expected a, found b. Nothing was changed\n" });
+    expect(await call("lib", "abort 'no space'")).toEqual({ code: 1, said: "lb1: no space. The host was left as it was\n" });
+});
+
+describe("a certificate", () => {
+    const ca = issue({ name: "CA", ca: true });
+    const names = [`DNS:${hostname}`];
+    const leaf = issue({ name: hostname, by: ca, names });
+    const other = issue({ name: hostname, by: ca, names });
+    const fault = async ({ certificate, privateKey }: Partial<Issued>) => {
+        if (certificate) writeFileSync(chain, certificate);
+        if (privateKey) writeFileSync(key, privateKey);
+        return (await call("certificate", `certificate_fault ${chain} ${key}`)).said.trim();
+    };
+
+    test("without a fault", async () => {
+        expect(await fault(leaf)).toBe("");
+        expect(await fault({ ...leaf, certificate: leaf.certificate + ca.certificate })).toBe("");
+    });
+
+    test.each<[string, Partial<Issued>, RegExp]>([
+        ["that is missing", { privateKey: leaf.privateKey }, /^expected a PEM file \S+chain\.pem, found none$/],
+        ["that is no PEM", { ...leaf, certificate: "x" }, /^the certificate \S+ is not readable: \S/],
+        ["with a broken key", { ...leaf, privateKey: "x" }, /^the private key \S+key\.pem is not readable$/],
+        ["with another key", { ...leaf, privateKey: other.privateKey }, /^the private key \S+ does not belong to the certificate \S+$/],
+        ["without names", issue({ name: hostname }), /does not cover rancher\.example\.com: it has no subjectAltName$/],
+        [
+            "of another name",
+            issue({ name: hostname, names: ["DNS:a.example.com"] }),
+            /does not cover rancher\.example\.com: DNS:a\.example\.com$/,
+        ],
+        ["of the past", issue({ name: hostname, names, days: -1 }), /is valid from .* to .*, and the clock of this host says .*Renew/],
+        [
+            "before another leaf",
+            { ...leaf, certificate: leaf.certificate + other.certificate },
+            /is not in order: expected the certificate of CN ?= ?CA, found CN ?= ?rancher/,
+        ],
+        [
+            "with a CA of the same name",
+            { ...leaf, certificate: leaf.certificate + issue({ name: "CA", ca: true }).certificate },
+            /does not hold: a certificate is not signed with the key of the next: error/,
+        ],
+    ])("%s is told", async (_what, files, words) => expect(await fault(files)).toMatch(words));
+});
+
+describe("keepalived's checks", () => {
+    test.each([
+        ["HTTP/1.1 200 OK\r\n\r\nok", 0],
+        ["HTTP/1.1 503 Service Unavailable\r\n\r\n", 1],
+        ["", 1],
+    ])("nginx-answers, for the answer %j: %i", async (answer, code) => {
+        const server = createServer(socket => socket.on("error", () => undefined).once("data", () => socket.end(answer)));
+        const port = await new Promise<number>(resolve =>
+            server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port)),
+        );
+        expect((await run("bash", pairRelease(port)["nginx-answers"]!)).code).toBe(code);
+        await new Promise(closed => server.close(closed));
+        expect((await run("bash", pairRelease(port)["nginx-answers"]!)).code).toBe(1);
+    });
+
+    test.each([
+        ["this host", "200", "200", 0],
+        ["only this host", "200", "", 0],
+        ["only the peer", "502", "200", 1],
+        ["only the peer, with an error of Rancher's own", "", "503", 1],
+        ["none of the two", "504", "502", 0],
+    ])("reaches-a-node, when a node answers %s", async (_who, own, peer, code) => {
+        command(
+            "openssl",
+            `case "$*" in *127.0.0.1:443*) status=${own} ;; *192.0.2.22:443*) status=${peer} ;; esac
+            grep -q '^Host: ${hostname}' && [ -z "$status" ] || printf 'HTTP/1.1 %s x\\r\\n' "$status"`,
+        );
+        expect((await run("sh", pairRelease()["reaches-a-node"]!)).code).toBe(code);
+    });
+});
+
+describe("reload-certificate", () => {
+    const leaf = issue({ name: hostname, names: [`DNS:${hostname}`] });
+    const reload = () => run("sh", pairRelease()["reload-certificate"]!.replace("/run/rancher-ha-certificate", join(folder, "loaded")));
+    beforeEach(() => {
+        command("sleep", `echo "$1" >>${folder}/slept`);
+        command("nginx", `test ! -e ${folder}/refused`);
+        command("systemctl", 'echo "systemctl $*"');
+        writeFileSync(chain, leaf.certificate);
+        writeFileSync(key, leaf.privateKey);
+    });
+
+    test("reloads NGINX once for each renewed certificate", async () => {
+        expect(await reload()).toEqual({ code: 0, said: "systemctl try-reload-or-restart nginx\n" });
+        expect(readFileSync(join(folder, "slept"), "utf8")).toBe("1\n5\n");
+        expect(await reload()).toEqual({ code: 0, said: "" });
+    });
+
+    test("waits for the second of two files", async () => {
+        rmSync(key);
+        writeFileSync(join(folder, "later"), leaf.privateKey);
+        command("sleep", `[ "$1" = 1 ] || cp ${folder}/later ${key}`);
+        const { code, said } = await reload();
+        expect([code, said.split("\n")[0]]).toEqual([0, "systemctl try-reload-or-restart nginx"]);
+        expect(said).toContain(`expected a PEM file ${key}, found none. NGINX goes on with the certificate it has`);
+    });
+
+    test.each([
+        ["a faulty certificate", () => writeFileSync(key, issue({ name: "other" }).privateKey), /^the private key \S+ does not belong/],
+        ["one that NGINX refuses", () => writeFileSync(join(folder, "refused"), ""), /^NGINX refuses the certificate .*, see nginx -t/],
+    ])("does not load %s, says so once, and fails", async (_what, prepare, words) => {
+        prepare();
+        const { code, said } = await reload();
+        expect(code).toBe(1);
+        expect(said).toMatch(words);
+        expect(said.trimEnd().split("\n")).toHaveLength(1);
+    });
+});
