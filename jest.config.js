@@ -10,6 +10,8 @@ const transpile = ["@swc/jest", { jsc: { parser: { syntax: "typescript" }, targe
 module.exports = {
     testEnvironment: "node",
     transform: { "^.+\\.ts$": transpile },
+    // As users write it.
+    moduleNameMapper: { "^pulumi-rancher-ha$": "<rootDir>/components" },
     testTimeout: 30_000,
     testMatch: ["<rootDir>/tests/**/*.test.ts"],
     testSequencer: "<rootDir>/tests/longestFirst.js",

@@ -11,8 +11,8 @@ const introduction = `# Configuration
 
 <!-- Written by \`npm run docs\` from the docstrings of the arguments. -->
 
-This page is for whoever writes \`Pulumi.<stack>.yaml\`. Every key stands below \`config\` with the prefix \`pulumi-rancher-ha:\`. A whole example:
-[Pulumi.production.example.yaml](../Pulumi.production.example.yaml). A wrong key, or a wrong value, is refused before anything is touched. One
+This page is for whoever writes \`Pulumi.<stack>.yaml\`. Every key stands below \`config\` with the prefix \`pulumi-rancher-ha:\`. Whole examples:
+[examples](../examples/README.md). A wrong key, or a wrong value, is refused before anything is touched. One
 error names all of them.
 
 Keys, passwords and the kubeconfig are secrets, whether you encrypt them or not. Set them on standard input:
@@ -73,7 +73,7 @@ pulumi-rancher-ha:certificate:
     rancher: `pulumi-rancher-ha:rancher:
     chartVersion: 2.11.3
     values:
-        auditLog: { enabled: true, level: 1 }`,
+        auditLog: { level: 1 }`,
 };
 
 export interface ConfigKey {

@@ -43,7 +43,7 @@ function problems(config: Config, readFile = noFile, isEncrypted?: (group: strin
     }
 }
 
-const production = (): Config => ({ ...configOf("Pulumi.production.example.yaml"), ssh: { privateKey: sshKey } });
+const production = (): Config => ({ ...configOf("examples/minimal.yaml"), ssh: { privateKey: sshKey } });
 /** The production configuration, changed. */
 const changed = (change: (config: Config) => unknown): Config => {
     const config = production();
@@ -66,7 +66,7 @@ describe("what the repository gives is accepted", () => {
     });
 
     test("the example for production, once the SSH key is set", () => {
-        expect(problems(configOf("Pulumi.production.example.yaml"))).toEqual([
+        expect(problems(configOf("examples/minimal.yaml"))).toEqual([
             "ssh.privateKey: expected a private key, or one of its own for each host and node, found nothing",
         ]);
         const args = read(production());
@@ -75,7 +75,7 @@ describe("what the repository gives is accepted", () => {
     });
 
     test("its commented certificate, once it is a real one", () => {
-        const text = readFileSync(join(repository, "Pulumi.production.example.yaml"), "utf8");
+        const text = readFileSync(join(repository, "examples/minimal.yaml"), "utf8");
         const start = text.indexOf("  # pulumi-rancher-ha:certificate:");
         const { "pulumi-rancher-ha:certificate": group } = parse(text.slice(start).replace(/^ {2}# /gm, ""));
         const root = issue({ name: "Root", ca: true });
@@ -502,6 +502,21 @@ describe("docs/configuration.md", () => {
         const used = Object.values(examples).flatMap(text => pathsOf(parse(text.replace(/pulumi-rancher-ha:/g, ""))));
         expect(used.filter(path => !freeForm.test(path) && !known.includes(path))).toEqual([]);
     });
+
+    test.each(Object.entries(examples).filter(([group]) => !group.startsWith("certificate")))(
+        "its example of %s is accepted",
+        (group, text) => {
+            const { [`pulumi-rancher-ha:${group}`]: example } = parse(text.replace(/ssh-ed25519 AAAA…/g, hostKey));
+            const kubeconfig = "apiVersion: v1\nclusters: []\n";
+            const isExisting = group === "existingCluster";
+            const config = {
+                ...production(),
+                ...(isExisting && { cluster: undefined }),
+                [group]: isExisting ? { ...example, kubeconfig } : example,
+            };
+            expect(problems(config, () => sshKey)).toEqual([]);
+        },
+    );
 
     test("has exactly the keys that are accepted, and says which are required", () => {
         const ofFiles = ["ssh.privateKeyFile", "ssh.knownHostsFile"].map(key => [key, false] as const);
