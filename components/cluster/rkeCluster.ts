@@ -148,7 +148,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const state = pki.stdout.apply(unpackState);
         const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, state);
         const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(clusterYml)) };
-        const epoch = driftEpoch(`${name}-drift`, { mode, observe: () => found!, desired }, { parent: this });
+        const epoch = driftEpoch(`${name}-drift`, { mode, found, desired }, { parent: this });
         // A failed run of RKE never reaches the state. This command records the nodes before, so that destroy can clean them.
         const nodes = rkeProgram(
             `${name}-nodes`,

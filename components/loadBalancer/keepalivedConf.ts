@@ -16,7 +16,10 @@ export interface Vrrp {
 /** Renders keepalived.conf for one host of a pair. The host replaces `@interface@` and `@virtual_ip_interface@`. */
 export function keepalivedConf(vrrp: Vrrp, checks: { nginxAnswers: string; reachesANode: string }): string {
     return `# Managed by Pulumi (pulumi-rancher-ha): changes made here are undone.
-global_defs {
+${processes}${checksOf(checks)}${instance(vrrp)}`;
+}
+
+const processes = `global_defs {
     enable_script_security
     script_user nobody
     # VRRP 3 has no authentication, because RFC 5798 removed it. check_unicast_src drops packets that are not from the peer.
@@ -26,7 +29,12 @@ global_defs {
     # The active host announces the virtual IP every 30 s, for neighbours that missed a change.
     vrrp_garp_master_refresh 30
 }
-# A frozen NGINX runs but does not answer. This check finds it.
+`;
+
+const checksOf = (checks: {
+    nginxAnswers: string;
+    reachesANode: string;
+}) => `# A frozen NGINX runs but does not answer. This check finds it.
 vrrp_script nginx_answers {
     script "${checks.nginxAnswers}"
     interval 1
@@ -51,7 +59,9 @@ track_file nginx_down {
     weight 0
     init_file 0
 }
-vrrp_instance rancher {
+`;
+
+const instance = (vrrp: Vrrp) => `vrrp_instance rancher {
     # A host that comes back does not take the virtual IP again, because each move of it cuts all WebSockets.
     state BACKUP
     nopreempt
@@ -79,4 +89,3 @@ vrrp_instance rancher {
     }
 }
 `;
-}

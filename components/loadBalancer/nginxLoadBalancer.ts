@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { needsAttention } from "../attention";
 import { hostProgram, observeHost } from "../remote/commands";
+import { HostArgs } from "../remote/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { Probe } from "../remote/probe";
 import { stackName } from "../owner";
@@ -13,7 +14,7 @@ import { upgradeGains } from "./nginxVersions";
 import { activeHost, otherApply, otherRelease, pairFault } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFor } from "./release";
-import { nginxLoadBalancerSchema, hostsSchema } from "./schema";
+import { HostsSettings, hostsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
 
 /**
  * NGINX on one host or a pair, as the layer-7 load balancer that ends TLS for Rancher. What a host serves is a release: staged,
@@ -31,110 +32,99 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
     constructor(name: string, args: NginxLoadBalancerArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:NginxLoadBalancer", name, {}, opts);
-        refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts: args.hosts, virtualIp: args.virtualIp, drift: args.drift });
+        const { ssh, hosts, virtualIp, takeOver, drift } = args;
+        refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts, virtualIp, drift });
+        const mode = drift ?? DriftMode.Enforce;
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
-        // All that a look at the hosts needs: known before the nodes are, so that a host that is unfit is told before a cluster is built.
-        const place = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, {
-            ssh: args.ssh,
-            hosts: args.hosts,
-            virtualIp: args.virtualIp,
-            takeOver: args.takeOver,
-        });
-        // A literal is refused before anything is registered.
-        for (const { address } of args.hosts) if (typeof address === "string") this.claim(name, address);
-        const child = { parent: this };
-        const mode = args.drift ?? DriftMode.Enforce;
-        const routerId = args.virtualIp && this.routerId(name, args.virtualIp);
-        // A preview shows keys as digests, and certificates are public.
-        const shown = { ...args, ssh: undefined, hosts: [], certificateChain: "", privateKey: "", secondCertificate: undefined };
+        // Known before the nodes are: an unfit host is told before a cluster is built.
+        const reached = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, { ssh, hosts, virtualIp, takeOver });
 
-        // The same address in another stack, or below another load balancer, is another owner.
-        const scope = `${stackName()}/${name}`;
-        // From the arguments: all that is validated is unknown as long as a node is.
-        const identities = args.hosts.map(({ address }) => pulumi.unsecret(pulumi.output(address)));
-        const owners = identities.map((identity, index) =>
-            identity.apply(address => {
-                this.claim(name, address);
-                return `${scope}/${name}-host-${index + 1}@${address}`;
-            }),
-        );
-
+        const owned = this.owned(name, hosts);
         // The order in which a pair is changed depends on who holds the virtual IP, whatever is done about drift.
-        const observations =
-            mode === DriftMode.Off && args.hosts.length < 2
-                ? []
-                : args.hosts.map((_, index) =>
-                      observeHost(
-                          place.hosts[index],
-                          pulumi.all([place, owners[index]]).apply(([known, owner]) => probeScript(known, index, owner)),
-                          `NginxLoadBalancer ${name}`,
-                          this,
-                      ),
-                  );
-        const active = pulumi.all([pulumi.unsecret(settings), pulumi.all(observations)]).apply(([{ hosts, virtualIp }, seen]) => {
-            this.report(
-                hosts.map(({ address }) => address),
-                virtualIp?.address,
-                seen,
-            );
-            return activeHost(seen);
-        });
-
-        const commands: command.remote.Command[] = identities.map((identity, index) => {
-            const resource = `${name}-host-${index + 1}`;
-            const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
-            const release = pulumi.all([settings, vrrp]).apply(known => releaseFor(...known));
-            // A digest of public files.
-            const releaseName = pulumi.unsecret(release).apply(({ name }) => name);
-            // Not asked for without a release on the host: in a first preview it is not known which one is wanted.
-            const outdated = ({ state, facts }: Probe) =>
-                state === "unreachable" || facts.release === undefined
-                    ? pulumi.output([])
-                    : releaseName.apply(wanted => otherRelease(facts.release, wanted));
-            const epoch = driftEpoch(
-                `${name}-drift-${index + 1}`,
-                {
-                    mode,
-                    observe: () => observations[index],
-                    outdated,
-                    desired: secretAs(
-                        shown,
-                        release.apply(({ files }) => describeFiles(files)),
-                    ),
-                },
-                child,
-            );
-            const program = pulumi.output({ owner: owners[index], settings, release, epoch, vrrp }).apply(hostScript);
-            const command = hostProgram(
-                resource,
-                { connection: settings.hosts[index], identity, program, timeoutSeconds: 600 },
-                {
-                    ...child,
-                    dependsOn: active.apply(last => (index === last ? commands.filter((_, other) => other !== index) : [])),
-                    // A new host serves before the old one goes; but never are there three for one virtual IP.
-                    deleteBeforeReplace: args.hosts.length > 1,
-                },
-            );
-            if (mode !== DriftMode.Off) {
-                warnOfSetBack(resource, mode, observations[index].apply(outdated), command.stdout);
-                this.warnOfOtherApply(resource, pulumi.all([observations[index], releaseName, command.stdout]));
-            }
-            return command;
+        const isLookedAt = mode !== DriftMode.Off || hosts.length > 1;
+        const found = isLookedAt ? owned.map(({ owner }, index) => this.look(name, reached, index, owner)) : [];
+        const last = this.changedLast(settings, found);
+        const routerId = virtualIp && this.routerId(name, virtualIp);
+        const commands: command.remote.Command[] = owned.map((host, index) => {
+            // The output is known only after this list is complete.
+            const dependsOn = last.apply(active => (index === active ? commands.filter((_, other) => other !== index) : []));
+            return this.host(name, index, args, { ...host, mode, settings, routerId, found: found[index], dependsOn });
         });
 
         const done = pulumi.all(commands.map(({ id }) => id));
         this.fingerprint = pulumi.all(commands.map(({ stdout }) => stdout.apply(lastLine))).apply(all => all.join(" "));
-        const addresses = pulumi.unsecret(pulumi.all([settings, done]).apply(([{ hosts, virtualIp }]) => ({ hosts, virtualIp })));
-        this.addresses = addresses.apply(({ hosts, virtualIp }) => (virtualIp ? [virtualIp.address] : hosts.map(({ address }) => address)));
-        this.servingAddresses = addresses.apply(({ hosts, virtualIp }) => [
-            ...(virtualIp ? [virtualIp.address] : []),
-            ...hosts.map(({ address }) => address),
-        ]);
+        const shown = pulumi.unsecret(pulumi.all([settings, done])).apply(([known]) => addressesOf(known));
+        this.addresses = shown.apply(({ hosts: own, virtualIp: shared }) => shared ?? own);
+        this.servingAddresses = shown.apply(({ hosts: own, virtualIp: shared = [] }) => [...shared, ...own]);
         this.registerOutputs({
             addresses: this.addresses,
             servingAddresses: this.servingAddresses,
             fingerprint: this.fingerprint,
         });
+    }
+
+    /** Claims the hosts, and names the owner of each. The same address in another stack or load balancer has another owner. */
+    private owned(name: string, hosts: HostArgs[]): OwnedHost[] {
+        // A literal is refused before anything is registered.
+        for (const { address } of hosts) if (typeof address === "string") this.claim(name, address);
+        return hosts.map(({ address }, index) => {
+            // From the arguments: all that is validated is unknown as long as a node is.
+            const identity = pulumi.unsecret(pulumi.output(address));
+            const owner = identity.apply(known => {
+                this.claim(name, known);
+                return `${stackName()}/${name}/${name}-host-${index + 1}@${known}`;
+            });
+            return { identity, owner };
+        });
+    }
+
+    /** Looks at a host, in every preview and update. */
+    private look(name: string, reached: pulumi.Output<HostsSettings>, index: number, owner: pulumi.Output<string>): pulumi.Output<Probe> {
+        const program = pulumi.all([reached, owner]).apply(([known, by]) => probeScript(known, index, by));
+        return observeHost(reached.hosts[index], program, `NginxLoadBalancer ${name}`, this);
+    }
+
+    /** Tells which host is changed last: the one that users reach. Reports on the way what no change of a host repairs. */
+    private changedLast(settings: pulumi.Output<NginxSettings>, found: pulumi.Output<Probe>[]): pulumi.Output<number> {
+        return pulumi.all([pulumi.unsecret(settings), pulumi.all(found)]).apply(([{ hosts, virtualIp }, probes]) => {
+            const addresses = hosts.map(({ address }) => address);
+            this.report(addresses, virtualIp?.address, probes);
+            return activeHost(probes);
+        });
+    }
+
+    /** Registers what belongs to one host: its latch, and the program that makes it serve. */
+    private host(name: string, index: number, args: NginxLoadBalancerArgs, parts: HostParts): command.remote.Command {
+        const { owner, identity, settings, mode, routerId, found, dependsOn } = parts;
+        const resource = `${name}-host-${index + 1}`;
+        const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
+        const release = pulumi.all([settings, vrrp]).apply(known => releaseFor(...known));
+        // A digest of public files.
+        const releaseName = pulumi.unsecret(release).apply(({ name: digest }) => digest);
+        // Not asked for without a release on the host: in a first preview it is not known which one is wanted.
+        const outdated = ({ state, facts }: Probe) =>
+            state === "unreachable" || facts.release === undefined
+                ? pulumi.output([])
+                : releaseName.apply(wanted => otherRelease(facts.release, wanted));
+        const files = release.apply(known => describeFiles(known.files));
+        const desired = secretAs(withoutSecrets(args), files);
+        const epoch = driftEpoch(`${name}-drift-${index + 1}`, { mode, found, outdated, desired }, { parent: this });
+        const command = hostProgram(
+            resource,
+            {
+                connection: settings.hosts[index],
+                identity,
+                program: pulumi.output({ owner, settings, release, epoch, vrrp }).apply(hostScript),
+                timeoutSeconds: 600,
+            },
+            // A new host serves before the old one goes; but never are there three for one virtual IP.
+            { parent: this, dependsOn, deleteBeforeReplace: args.hosts.length > 1 },
+        );
+        if (found && mode !== DriftMode.Off) {
+            warnOfSetBack(resource, mode, found.apply(outdated), command.stdout);
+            this.warnOfOtherApply(resource, pulumi.all([found, releaseName, command.stdout]));
+        }
+        return command;
     }
 
     /** Refuses a host that another load balancer of this program has. */
@@ -179,6 +169,38 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         });
     }
 }
+
+interface OwnedHost {
+    /** Address of the host: another one is another host. */
+    identity: pulumi.Output<string>;
+    /** ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS. */
+    owner: pulumi.Output<string>;
+}
+
+interface HostParts extends OwnedHost {
+    mode: DriftMode;
+    settings: pulumi.Output<NginxSettings>;
+    routerId?: pulumi.Output<number>;
+    /** What a look at the host found. Undefined when nobody looks. */
+    found?: pulumi.Output<Probe>;
+    /** Programs of other hosts that run first. */
+    dependsOn: pulumi.Output<pulumi.Resource[]>;
+}
+
+/** Returns the arguments whose secrecy counts for what a preview shows: keys are shown as digests, and certificates are public. */
+const withoutSecrets = (args: NginxLoadBalancerArgs) => ({
+    ...args,
+    ssh: undefined,
+    hosts: [],
+    certificateChain: "",
+    privateKey: "",
+    secondCertificate: undefined,
+});
+
+const addressesOf = ({ hosts, virtualIp }: NginxSettings) => ({
+    hosts: hosts.map(({ address }) => address),
+    virtualIp: virtualIp && [virtualIp.address],
+});
 
 /** The load balancer of each host, by the stack resource of the program: one process may run several programs. */
 const claimedHosts = new WeakMap<pulumi.Resource, Map<string, { name: string; by: NginxLoadBalancer }>>();

@@ -176,7 +176,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                         : pulumi.output(parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend")),
                 );
         const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(look());
-        const epoch = driftEpoch(`${name}-drift`, { mode, observe: () => found!, desired: {} }, child);
+        const epoch = driftEpoch(`${name}-drift`, { mode, found, desired: {} }, child);
         const outdated = found?.apply(probe => probe.outdated) ?? pulumi.output([]);
         if (mode !== DriftMode.Enforce) return { epoch, freed: [], outdated };
         const program = pulumi

@@ -17,8 +17,8 @@ export type DriftMode = (typeof DriftMode)[keyof typeof DriftMode];
 
 export interface DriftArgs {
     mode: DriftMode;
-    /** Runs the probe. Called only when the mode needs a finding. */
-    observe: () => pulumi.Output<Probe>;
+    /** What the probe found. Undefined when nobody looks. */
+    found?: pulumi.Output<Probe>;
     /**
      * Returns further lines like `outdated` of the probe, where only this program can tell. Default none. Called when there is a system
      * to compare.
@@ -33,8 +33,8 @@ export interface DriftArgs {
  * a command runs again only when one of its inputs changes.
  */
 export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomResourceOptions): pulumi.Output<number> {
-    if (args.mode === DriftMode.Off) return pulumi.output(0);
-    const finding = args.observe().apply((found): pulumi.Output<string> => {
+    if (args.mode === DriftMode.Off || !args.found) return pulumi.output(0);
+    const finding = args.found.apply((found): pulumi.Output<string> => {
         const finding = findingOf(found);
         if (found.state === "unreachable") needsAttention(`${name}: drift is not known: ${found.reason}`);
         else if (args.mode === DriftMode.Enforce) {

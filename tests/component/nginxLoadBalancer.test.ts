@@ -291,7 +291,10 @@ describe("a pair", () => {
 
     test("each host is told itself and its peer, and both the same router id", async () => {
         const recording = await built();
-        const files = ["lb-drift-1", "lb-drift-2"].map(name => command(recording, name).inputs.environment["keepalived.conf"]);
+        const withoutComments = (text: string) => text.replace(/^ *#.*\n/gm, "");
+        const files = ["lb-drift-1", "lb-drift-2"].map(name =>
+            withoutComments(command(recording, name).inputs.environment["keepalived.conf"]),
+        );
         expect(files[0]).toMatch(
             /virtual_router_id 77\s+priority 150\s[^]*unicast_src_ip 192\.0\.2\.21\s+unicast_peer \{\s+192\.0\.2\.22\s/,
         );
