@@ -3,12 +3,12 @@ import { dirname, relative } from "path";
 import { repository } from "../lab/inventory";
 
 /** Expects a file of the repository to hold this text. One that differs is written, and the test fails until it is committed. */
-export function expectCommitted(file: string, text: string): void {
+export function expectCommitted(file: string, text: string, advice = "look at it and commit it"): void {
     const isSame = existsSync(file) && readFileSync(file, "utf8") === text;
     if (!isSame) {
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, text);
     }
     const name = relative(repository, file);
-    expect({ [name]: isSame ? "as committed" : "written anew: look at it and commit it" }).toEqual({ [name]: "as committed" });
+    expect({ [name]: isSame ? "as committed" : `written anew: ${advice}` }).toEqual({ [name]: "as committed" });
 }

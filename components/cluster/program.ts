@@ -33,8 +33,10 @@ export interface WantedCluster {
     kubernetesVersion: string;
 }
 
-/** What the programs that run RKE on nodes are given. */
+/** What runner/rke.js is given. */
 export interface ClusterInput extends Fitness, WantedCluster {
+    /** Looks at the nodes, or builds the cluster. */
+    task: "nodes" | "cluster";
     /** Rises when the cluster is to be repaired. */
     epoch?: number;
     rkeVersion: string;
@@ -70,8 +72,7 @@ export interface ProbeNodesInput extends WantedCluster {
     fitness?: Fitness;
 }
 
-const runner = join(__dirname, "runner", "rke.js");
-const probe = join(__dirname, "runner", "probeNodes.js");
+const runner = (file: string) => join(__dirname, "runner", file);
 
 export function endpoint(cluster: RkeClusterSettings): string {
     return cluster.apiEndpoint ?? nodeEndpoints(cluster)[0];
@@ -82,8 +83,7 @@ function nodeEndpoints(cluster: RkeClusterSettings): string[] {
 }
 
 export function pkiProgram(cluster: RkeClusterSettings): string {
-    return nodeProgram<PkiInput & { task: string }>(runner, {
-        task: "pki",
+    return nodeProgram<PkiInput>(runner("createPki.js"), {
         rkeVersion,
         clusterYml: clusterYml(cluster),
         nodeCount: cluster.nodes.length,
@@ -92,13 +92,13 @@ export function pkiProgram(cluster: RkeClusterSettings): string {
 }
 
 export function clusterProgram(
-    task: "nodes" | "cluster",
+    task: ClusterInput["task"],
     cluster: RkeClusterSettings,
     pki: string,
     state: RkeState,
     epoch?: number,
 ): string {
-    return nodeProgram<ClusterInput & { task: string }>(runner, {
+    return nodeProgram<ClusterInput>(runner("rke.js"), {
         task,
         epoch,
         rkeVersion,
@@ -142,7 +142,7 @@ export function probeProgram(cluster: RkeClusterSettings, state: RkeState | unde
     const { "kube-ca": ca, "kube-admin": admin } = built?.desiredState.certificatesBundle ?? {};
     const having = (role: NodeRole, port: number) =>
         cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
-    return nodeProgram<ProbeNodesInput>(probe, {
+    return nodeProgram<ProbeNodesInput>(runner("probeNodes.js"), {
         controlPlane: having(NodeRole.ControlPlane, 6443),
         etcd: having(NodeRole.Etcd, 2379),
         network: cluster.network,

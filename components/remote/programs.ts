@@ -27,17 +27,19 @@ export function assignments(variables: Record<string, string>): string[] {
 
 /**
  * A Node program for the machine that runs Pulumi: a module with the modules that it requires by a relative path, then a call of its
- * `main(input)`.
+ * `main(input)`. One that exports a `version` keeps its last result for the same data (runner/result.js).
  */
 export function nodeProgram<Input>(entry: string, input: Input): string {
     const modules = new Map<string, string>();
-    const name = addModule(modules, entry);
+    const [name, result] = [entry, join(__dirname, "runner", "result.js")].map(file => JSON.stringify(addModule(modules, file)));
     return [
         "const modules = {",
         ...[...modules].map(([key, text]) => `${JSON.stringify(key)}(module) {\n${text}},`),
         "};",
         loader,
-        `const { main } = load(${JSON.stringify(name)});`,
+        `const { runVersioned } = load(${result});`,
+        `const program = load(${name});`,
+        "const main = program.version ? input => runVersioned(program, input) : program.main;",
         `main(${JSON.stringify(input)});`,
         "",
     ].join("\n");

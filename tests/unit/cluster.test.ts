@@ -233,6 +233,7 @@ describe("the run of rke", () => {
             code = 0,
             previous = "",
             apiEndpoints = [] as string[],
+            epoch = 0,
             temporary = tmpdir(),
             snapshot = 'level=info msg="Finished saving/uploading snapshot [$4] on all etcd hosts"',
         } = {},
@@ -253,6 +254,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         chmodSync(join(path, "rke"), 0o755);
         const input = {
             task,
+            epoch,
             rkeVersion: "1.8.14",
             clusterYml: "nodes: []\n",
             pki: pack(state("the CA")),
@@ -274,7 +276,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             PULUMI_COMMAND_STDOUT: previous,
         };
         const result = spawnSync("node", ["-", verb], {
-            input: nodeProgram(join(runners, "cluster", "runner", "rke.js"), input),
+            input: nodeProgram(join(runners, "cluster", "runner", task === "pki" ? "createPki.js" : "rke.js"), input),
             env,
             encoding: "utf8",
         });
@@ -287,7 +289,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
     test("succeeds with the success marker, and hands the state on packed", () => {
         const { status, stdout } = run("cluster", "apply", [done]);
         expect(status).toBe(0);
-        expect(unpackState(stdout)).toEqual(JSON.parse(state("the CA")));
+        expect(unpackState(stdout.split("\n")[0])).toEqual(JSON.parse(state("the CA")));
     });
 
     test("options of the ingress controller that cannot be set are a failure", () => {
@@ -370,6 +372,37 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             ]));
     });
 
+    describe("after a run for the same data", () => {
+        const key = (privateKey: string) => ({ host: "192.0.2.31", port: 22, user: "rke", hostKey, privateKey });
+        const withKey = (privateKey: string) => ({ nodes: [{ name: "node1", connection: key(privateKey) }] });
+        const { markOf } = jest.requireActual("../../components/remote/runner/result.js");
+        const program = jest.requireActual("../../components/cluster/runner/rke.js");
+        const mark = (input: object) => markOf(program, { nodes: [], ...input });
+
+        test("RKE does not run, and the last result stands", () => {
+            const first = run("cluster", "apply", [done]);
+            const second = run("cluster", "apply", [done], { previous: first.stdout });
+            expect([second.status, second.stdout]).toEqual([0, first.stdout]);
+            expect(second.stderr).toMatch(/^Nothing is done: /);
+            expect(second.calls).toThrow("ENOENT");
+        });
+
+        test("RKE runs for a repair, with the last state", () => {
+            const first = run("cluster", "apply", [done]);
+            const second = run("cluster", "apply", [done], { previous: first.stdout, epoch: 1 });
+            expect(second.calls()).toEqual([expect.stringMatching(/^up /)]);
+            expect(second.stderr).toContain("state from the last run");
+            expect(second.stdout).not.toBe(first.stdout);
+        });
+
+        test("a new login key and the text of a program for nodes count for nothing, all else does", () => {
+            const [old, renewed] = ["one", "another"].map(text => mark({ ...withKey(text), startProgram: text, preflightProgram: text }));
+            expect(renewed).toBe(old);
+            expect(mark({ ...withKey("one"), clusterYml: "other: true\n" })).not.toBe(old);
+            expect(mark({ nodes: [{ name: "node2", connection: key("one") }] })).not.toBe(old);
+        });
+    });
+
     test("the last fatal line is the reason", () => {
         const { status, stderr } = run("cluster", "apply", [line("fatal", "[controlPlane] Failed to bring up Control Plane")], { code: 1 });
         expect(status).toBe(1);
@@ -403,7 +436,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
 
     test("checking the nodes runs no RKE", () => {
         const { status, stdout, seen } = run("nodes", "apply", [done]);
-        expect([status, stdout]).toEqual([0, ""]);
+        expect([status, stdout]).toEqual([0, expect.stringMatching(/^\nprogram version \d+, data \w{64}$/)]);
         expect(seen).toThrow("ENOENT");
     });
 

@@ -60,6 +60,55 @@ test("a node program brings the modules that it requires, each once, and says no
     expect(ofLibrary).not.toContain(join(__dirname, "..", ".."));
 });
 
+describe("a node program with a version", () => {
+    const program = (version: number, input: unknown, comment = "") =>
+        nodeProgram(
+            file(
+                "versioned.js",
+                `// ${comment}
+                const main = async (input, last) => (console.error("works"), JSON.stringify({ ...input, last }));
+                module.exports = { main, version: ${version}, compared: ({ key, ...data }) => data };`,
+            ),
+            input,
+        );
+    const run = (text: string, last = "", verb = "apply") => {
+        const env = { ...process.env, PULUMI_COMMAND_STDOUT: last };
+        const { stdout, stderr, status } = spawnSync("node", ["-", verb], { input: text, env, encoding: "utf8" });
+        return { status, stdout, isDone: stderr === "works\n", result: stdout.split("\n")[0] };
+    };
+    const first = () => run(program(1, { a: 1, b: [{ c: 2, d: 3 }], key: "old" }));
+
+    test.each<[string, () => string]>([
+        ["its text is another", () => program(1, { a: 1, b: [{ c: 2, d: 3 }], key: "old" }, "a remark")],
+        ["its data is in another order", () => program(1, { b: [{ d: 3, c: 2 }], a: 1, key: "old" })],
+        ["what it leaves out of the comparison is another", () => program(1, { a: 1, b: [{ c: 2, d: 3 }], key: "new" })],
+    ])("prints its last result again, and does nothing, when %s", (_what, text) => {
+        const { stdout, isDone } = first();
+        expect(isDone).toBe(true);
+        // Pulumi keeps the result without its last line break.
+        expect(run(text(), `${stdout}\n`.trimEnd())).toMatchObject({ status: 0, stdout, isDone: false });
+    });
+
+    test.each<[string, () => string]>([
+        ["its data is another", () => program(1, { a: 2, b: [{ c: 2, d: 3 }], key: "old" })],
+        ["its version is another", () => program(2, { a: 1, b: [{ c: 2, d: 3 }], key: "old" })],
+    ])("does its work, with the result that it printed last, when %s", (_what, text) => {
+        const { stdout, result } = first();
+        const second = run(text(), stdout);
+        expect([second.isDone, JSON.parse(second.result).last]).toEqual([true, result]);
+    });
+
+    test("does its work after a result of a library without versions", () => {
+        const { isDone, result } = run(program(1, {}), "any result\n");
+        expect([isDone, JSON.parse(result)]).toEqual([true, { last: "any result" }]);
+    });
+
+    test("is given the result that it printed last when it destroys", () => {
+        const { stdout, result } = first();
+        expect(JSON.parse(run(program(1, {}), stdout, "destroy").stdout)).toEqual({ last: result });
+    });
+});
+
 test("the programs for nodes are clean for shellcheck", () => {
     const cluster = join(__dirname, "..", "..", "components", "cluster");
     const scripts = readdirSync(cluster).filter(name => name.endsWith(".sh"));

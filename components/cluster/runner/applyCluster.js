@@ -81,12 +81,17 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
     );
 }
 
-/** @param {ClusterInput & { task: string }} input */
-async function apply(input) {
+/**
+ * Runs RKE and returns its state, packed.
+ *
+ * @param {ClusterInput} input
+ * @param {string} lastResult
+ */
+async function apply(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
-    await withAgentFor(input.nodes, async env => {
+    return withAgentFor(input.nodes, async env => {
         await refuseUnfitNodes(env, input);
-        const state = await newestState(input);
+        const state = await newestState(input, lastResult);
         refuseImpossibleChange(state, input);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
         removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
@@ -114,7 +119,7 @@ async function apply(input) {
                     "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
             );
         }
-        process.stdout.write(packed);
+        return packed;
     });
 }
 

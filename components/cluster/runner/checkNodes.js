@@ -9,10 +9,9 @@ const { stateInCluster, unpack } = require("./rkeState");
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ClusterInput} input
- * @param {string[]} addresses
+ * @param {string[]} removed
  */
-async function refuseUnknownRemoval(env, input, addresses) {
-    const removed = (process.env.PULUMI_COMMAND_STDOUT || "").split("\n").filter(address => address && !addresses.includes(address));
+async function refuseUnknownRemoval(env, input, removed) {
     if (removed.length === 0 || (await stateInCluster(input.apiEndpoints, unpack(input.pki)))) return;
     // RKE may also have ended before it built anything.
     if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return;
@@ -26,14 +25,16 @@ async function refuseUnknownRemoval(env, input, addresses) {
  * Only looks. The nodes recorded here, once all of them are fit, are those that RKE may have touched, even when it never came to its end.
  *
  * @param {ClusterInput} input
+ * @param {string} lastResult
  */
-async function check(input) {
+async function check(input, lastResult) {
     const addresses = input.nodes.map(node => node.connection.address);
+    const removed = lastResult.split("\n").filter(address => address && !addresses.includes(address));
     await withAgentFor(input.nodes, async env => {
         await refuseUnfitNodes(env, input);
-        await refuseUnknownRemoval(env, input, addresses);
+        await refuseUnknownRemoval(env, input, removed);
     });
-    process.stdout.write(addresses.join("\n"));
+    return addresses.join("\n");
 }
 
 module.exports = { check };

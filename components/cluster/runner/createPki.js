@@ -1,5 +1,6 @@
 const fs = require("fs");
 const path = require("path");
+const { printResult } = require("../../remote/runner/result");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
 const { caOf, pack } = require("./rkeState");
@@ -29,7 +30,10 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
                 `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`,
         );
     }
-    process.stdout.write(pack(state));
+    return pack(state);
 }
 
-module.exports = { createPki };
+/** @param {import("../program").PkiInput} input */
+const main = input => printResult(createPki(input));
+
+module.exports = { main };

@@ -3,7 +3,6 @@ const started = Date.now();
 
 /** The command provider hands all that one run says to the next in one environment string, of which Linux allows 128 KiB. */
 const maxBytes = 45_000;
-const maxErrorBytes = 15_000;
 let bytesSaid = 0;
 
 /** @param {string} text */
@@ -12,17 +11,6 @@ function say(text) {
     const line = `[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`;
     bytesSaid += Buffer.byteLength(line);
     process.stderr.write(bytesSaid > maxBytes ? "What is said from here on is not shown, apart from the end\n" : line);
-}
-
-/**
- * Returns the beginning of a text and its end.
- *
- * @param {string} text
- * @param {number} most
- */
-function bounded(text, most) {
-    if (text.length <= most) return text;
-    return `${text.slice(0, most / 2)}\n(${text.length - most} characters are not shown)\n${text.slice(-most / 2)}`;
 }
 
 /**
@@ -35,4 +23,4 @@ function sayAlive(text) {
     else say(text);
 }
 
-module.exports = { bounded, maxErrorBytes, say, sayAlive, started };
+module.exports = { say, sayAlive, started };

@@ -4,12 +4,15 @@ const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
 const { newestState } = require("./rkeState");
 
-/** @param {import("../program").ClusterInput & { task: string }} input */
-async function destroy(input) {
+/**
+ * @param {import("../program").ClusterInput} input
+ * @param {string} lastResult
+ */
+async function destroy(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
         if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return say("the hosts are clean");
-        const state = await newestState({ ...input, apiEndpoints: [] });
+        const state = await newestState({ ...input, apiEndpoints: [] }, lastResult);
         const result = await runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
             folder: workFolder(input.clusterYml, state),
             env,
@@ -29,6 +32,7 @@ async function destroy(input) {
         if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
         say("the hosts are clean; images and etcd snapshots in /opt/rke are kept");
     });
+    return "";
 }
 
 module.exports = { destroy };

@@ -1,22 +1,30 @@
 // Runs `rke` where Pulumi runs. The state, the configuration and the SSH key come in on standard input; nothing of it is left on disk.
 const { apply } = require("./applyCluster");
 const { check } = require("./checkNodes");
-const { createPki } = require("./createPki");
-const { bounded, maxErrorBytes } = require("./progress");
 const { destroy } = require("./removeCluster");
 
-/** @import { ClusterInput, PkiInput } from "../program" */
+/** @import { ClusterInput } from "../program" */
 
-/** @param {(ClusterInput & PkiInput) & { task: "pki" | "nodes" | "cluster" }} input */
-function main(input) {
-    const verb = process.argv[2];
-    const work = verb === "destroy" ? destroy : { pki: createPki, nodes: check, cluster: apply }[input.task];
-    // Until the work is done: Node ends with success when nothing is left to wait for.
-    process.exitCode = 1;
-    work(input).then(
-        () => (process.exitCode = 0),
-        error => process.stderr.write(`${bounded(error.message, maxErrorBytes)}\n`),
-    );
+/**
+ * @param {ClusterInput} input
+ * @param {string} lastResult
+ */
+function main(input, lastResult) {
+    const work = process.argv[2] === "destroy" ? destroy : { nodes: check, cluster: apply }[input.task];
+    return work(input, lastResult);
 }
 
-module.exports = { main };
+/** A higher version runs RKE on the cluster of every user, with their next update. */
+const version = 1;
+
+/**
+ * Leaves out login keys, which are renewed, and the programs for nodes, for which the version stands.
+ *
+ * @param {ClusterInput} input
+ */
+function compared({ preflightProgram, startProgram, removePodsProgram, leftoverProgram, ...data }) {
+    const nodes = data.nodes.map(({ name, connection: { privateKey, ...connection } }) => ({ name, connection }));
+    return { ...data, nodes };
+}
+
+module.exports = { compared, main, version };

@@ -61,15 +61,15 @@ async function stateInCluster(apiEndpoints, pki) {
 /**
  * Returns the newest state of this cluster: the one in the cluster, else the one of the last run, else the PKI with nothing built yet.
  *
- * @param {ClusterInput & { task: string }} input
+ * @param {ClusterInput} input
+ * @param {string} lastResult
  */
-async function newestState(input) {
+async function newestState(input, lastResult) {
     const pki = unpack(input.pki);
-    const previous = input.task === "cluster" && process.env.PULUMI_COMMAND_STDOUT;
-    /** @type {[string, string | undefined | false][]} */
+    /** @type {[string, string | undefined][]} */
     const candidates = [
         ["the cluster itself", await stateInCluster(input.apiEndpoints, pki)],
-        ["the last run", previous && unpack(previous)],
+        ["the last run", input.task === "cluster" && lastResult ? unpack(lastResult) : undefined],
         ["the cluster's PKI", pki],
     ];
     const found = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));

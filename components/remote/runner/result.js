@@ -1,0 +1,97 @@
+// The result of a program, which Pulumi keeps and hands to its next run.
+const { createHash } = require("crypto");
+
+/**
+ * A program whose entry exports a `version` runs again only for other data or another version: a new release of this library changes the
+ * text of programs, and such an update must do nothing. Raise the version when what the program does becomes another.
+ *
+ * @template Input
+ * @typedef {{
+ *     main: (input: Input, lastResult: string) => Promise<string>,
+ *     version: number,
+ *     compared?: (input: Input) => unknown,
+ * }} VersionedProgram `compared` leaves out what makes no other run, such as a login key.
+ */
+
+/** Errors are handed to the next run too, in one environment string, of which Linux allows 128 KiB. */
+const maxErrorLength = 15_000;
+
+/**
+ * Returns the beginning of a text and its end.
+ *
+ * @param {string} text
+ */
+function bounded(text) {
+    if (text.length <= maxErrorLength) return text;
+    const half = maxErrorLength / 2;
+    return `${text.slice(0, half)}\n(${text.length - maxErrorLength} characters are not shown)\n${text.slice(-half)}`;
+}
+
+/**
+ * Prints what the work resolves to, or why it failed.
+ *
+ * @param {Promise<string>} work
+ */
+function printResult(work) {
+    // Until the work is done: Node ends with success when nothing is left to wait for.
+    process.exitCode = 1;
+    return work.then(
+        result => {
+            process.stdout.write(result);
+            process.exitCode = 0;
+        },
+        error => void process.stderr.write(`${bounded(error.message)}\n`),
+    );
+}
+
+/**
+ * Returns the same data with the keys of each object in order.
+ *
+ * @param {unknown} value
+ * @returns {unknown}
+ */
+function ordered(value) {
+    if (Array.isArray(value)) return value.map(ordered);
+    if (typeof value !== "object" || value === null) return value;
+    return Object.fromEntries(
+        Object.entries(value)
+            .sort(([one], [other]) => (one < other ? -1 : 1))
+            .map(([key, each]) => [key, ordered(each)]),
+    );
+}
+
+/**
+ * Returns the last line of a result, which tells by what version and for what data it was made.
+ *
+ * @template Input
+ * @param {VersionedProgram<Input>} program
+ * @param {Input} input
+ */
+function markOf({ version, compared = data => data }, input) {
+    const digest = createHash("sha256")
+        .update(JSON.stringify(ordered(compared(input))))
+        .digest("hex");
+    return `program version ${version}, data ${digest}`;
+}
+
+/**
+ * Runs a program with a version. Its last result stands when it was made by the same version for the same data.
+ *
+ * @template Input
+ * @param {VersionedProgram<Input>} program
+ * @param {Input} input
+ */
+function runVersioned(program, input) {
+    const last = process.env.PULUMI_COMMAND_STDOUT ?? "";
+    // A result of a library without versions has no such line.
+    const [, lastResult, lastMark] = /^([^]*?)\n?(program version \d+, data [0-9a-f]{64})?\s*$/.exec(last) ?? [];
+    if (process.argv[2] === "destroy") return printResult(program.main(input, lastResult));
+    const mark = markOf(program, input);
+    if (mark === lastMark) {
+        process.stderr.write("Nothing is done: the last run was of the same version of this program, for the same data\n");
+        return printResult(Promise.resolve(last));
+    }
+    return printResult(program.main(input, lastResult).then(result => `${result}\n${mark}`));
+}
+
+module.exports = { markOf, printResult, runVersioned };
