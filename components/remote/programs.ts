@@ -1,5 +1,6 @@
 import { readFileSync } from "fs";
-import { dirname, join, relative } from "path";
+import { createRequire, isBuiltin } from "module";
+import { join, relative } from "path";
 
 /**
  * Programs travel on standard input, with their data inside, so that neither the command text nor an error that quotes it
@@ -26,7 +27,7 @@ export function assignments(variables: Record<string, string>): string[] {
 }
 
 /**
- * A Node program for the machine that runs Pulumi: a module with the modules that it requires by a relative path, then a call of its
+ * A Node program for the machine that runs Pulumi: a module with all modules that it requires and Node does not have, then a call of its
  * `main(input)`. One that exports a `version` keeps its last result for the same data (runner/result.js).
  */
 export function nodeProgram<Input>(entry: string, input: Input): string {
@@ -34,7 +35,7 @@ export function nodeProgram<Input>(entry: string, input: Input): string {
     const [name, result] = [entry, join(__dirname, "runner", "result.js")].map(file => JSON.stringify(addModule(modules, file)));
     return [
         "const modules = {",
-        ...[...modules].map(([key, text]) => `${JSON.stringify(key)}(module) {\n${text}},`),
+        ...[...modules].map(([key, text]) => `${JSON.stringify(key)}(module, exports) {\n${text}},`),
         "};",
         loader,
         `const { runVersioned } = load(${result});`,
@@ -47,18 +48,22 @@ export function nodeProgram<Input>(entry: string, input: Input): string {
 
 const loader = `const loaded = {};
 function load(name) {
-    if (!loaded[name]) modules[name]((loaded[name] = { exports: {} }));
+    if (!loaded[name]) {
+        const module = (loaded[name] = { exports: {} });
+        modules[name](module, module.exports);
+    }
     return loaded[name].exports;
 }`;
 
 /** Adds a module and what it requires, and returns its name, which tells nothing of where this library is. */
 function addModule(modules: Map<string, string>, file: string): string {
-    const name = relative(join(__dirname, ".."), file);
+    const name = relative(join(__dirname, ".."), file).replace(/^.*node_modules\//, "");
     if (modules.has(name)) return name;
     // Before what it requires: a circle would not end.
     modules.set(name, "");
-    const load = (_: string, path: string) => `load(${JSON.stringify(addModule(modules, join(dirname(file), `${path}.js`)))})`;
-    modules.set(name, readFileSync(file, "utf8").replace(/require\("(\.[^"]+)"\)/g, load));
+    const load = (call: string, path: string) =>
+        isBuiltin(path) ? call : `load(${JSON.stringify(addModule(modules, createRequire(file).resolve(path)))})`;
+    modules.set(name, readFileSync(file, "utf8").replace(/\brequire\(["']([^"']+)["']\)/g, load));
     return name;
 }
 

@@ -26,9 +26,11 @@ spec:
 ---
 # Source: rancher/templates/clusterRoleBinding.yaml
 apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: rancher
+# In another style.
+"kind": ClusterRoleBinding
+metadata: { name: rancher } # and with a remark
+---
+# Source: rancher/templates/empty.yaml
 `;
 const caCertificate = issue({ name: "Rancher CA", ca: true }).certificate;
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -129,6 +131,11 @@ test("objects that an apply would not change are in sync", async () => {
     const { state, outdated, warnings } = await look(inPlace);
     expect([state, outdated, warnings]).toEqual(["in sync", [], []]);
 });
+
+test("a manifest that cannot be read is not quoted", async () =>
+    expect(await probe(inPlace, releases({ manifest: 'kind: "s3cret' }))).toBe(
+        "unreachable: the manifest of the newest Helm revision is not YAML",
+    ));
 
 test("each difference is one line, without the text of a value", async () => {
     const changed = { replicas: 1, containers: [{ name: "rancher", env: [{ name: "KEY", value: "other" }] }] };

@@ -55,7 +55,7 @@ test("a program that changes has another version when what it does changes", () 
     expectCommitted(
         join(__dirname, "golden", "programVersions.json"),
         `${JSON.stringify(Object.fromEntries(versions), undefined, 4)}\n`,
-        "where a text changed, raise `version` in that file if what the program does changed; where only the data of the example changed, " +
+        "where a text changed, raise `version` in the program if what it does changed; where only the data of the example changed, " +
             "every user's next update runs the program. Then run this test again, and commit the file",
     );
 });

@@ -45,7 +45,7 @@ test("a node program gets its verb and its input", () => {
     expect(execFileSync("node", ["-", "probe"], { input: nodeProgram(entry, input) }).toString()).toBe(`probe${JSON.stringify(input)}`);
 });
 
-test("a node program brings the modules that it requires, each once, and says nothing of where they were", () => {
+test("a node program brings the modules and packages that it requires, each once, and says nothing of where they were", () => {
     file("shared.js", "let count = 0;\nmodule.exports = { next: () => ++count };");
     file("other.js", 'const { next } = require("./shared");\nmodule.exports = { other: () => next() };');
     const texts = [
@@ -55,8 +55,10 @@ test("a node program brings the modules that it requires, each once, and says no
     ];
     const program = nodeProgram(file("entry.js", texts.join("\n")), {});
     expect(execFileSync("node", ["-"], { input: program }).toString()).toBe("1 2\n");
-    const ofLibrary = nodeProgram(join(__dirname, "..", "..", "components", "cluster", "runner", "probeNodes.js"), {});
-    expect(ofLibrary).toContain('load("remote/runner/ssh.js")');
+    const ofLibrary = nodeProgram(join(__dirname, "..", "..", "components", "rancher", "runner", "probeRelease.js"), {});
+    expect(ofLibrary).toContain('load("remote/runner/probe.js")');
+    expect(ofLibrary).toContain('load("yaml/dist/index.js")');
+    expect(ofLibrary).not.toContain('require("yaml")');
     expect(ofLibrary).not.toContain(join(__dirname, "..", ".."));
 });
 

@@ -1,5 +1,6 @@
 // Asks the Kubernetes API what a server-side apply of the release's manifest would change: a dry run, nothing is written.
 const { createHash } = require("crypto");
+const { parse } = require("yaml");
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
 const { probeText } = require("../../remote/runner/probe");
 const { versionStep } = require("../../remote/runner/version");
@@ -41,9 +42,9 @@ async function look(api, { release: { name, namespace }, wanted, caVariable, own
     const refused = impossibleChange(newest, records, wanted);
     if (refused) return { refused };
     const paths = resourcePaths(api, namespace);
-    const objects = newest.manifest.split(/^---.*$/m).filter(text => /^kind:/m.test(text));
+    const objects = objectsOf(newest.manifest);
     const [found, warning] = await Promise.all([
-        Promise.all(objects.map(async text => changes(api, await paths(text), text))),
+        Promise.all(objects.map(async ({ text, object }) => changes(api, await paths(object), text))),
         caWarnings(api, namespace, newest.values.extraEnv?.find((/** @type {any} */ each) => each.name === caVariable)?.value),
     ]);
     return { finding: found.flat().sort(), outdated: otherRun(newest, wanted), warning };
@@ -163,28 +164,37 @@ async function caWarnings(api, namespace, checksum) {
  *
  * @param {KubernetesApi} api
  * @param {string} namespace
- * @returns {(text: string) => Promise<{ what: string, path: string }>}
+ * @returns {(object: any) => Promise<{ what: string, path: string }>}
  */
 function resourcePaths(api, namespace) {
     /** @type {Map<string, Promise<any>>} */
     const groups = new Map();
-    return async text => {
-        const first = (/** @type {RegExp} */ pattern, /** @type {string} */ within) => pattern.exec(within)?.[1] ?? "";
-        const [apiVersion, kind] = ["apiVersion", "kind"].map(field => unquoted(first(new RegExp(`^${field}:(.*)$`, "m"), text)));
-        const metadata = first(/^metadata:\n((?: +.*\n|\n)*)/m, text);
-        const indentation = first(/^( +)/, metadata);
-        const field = (/** @type {string} */ key) => unquoted(first(new RegExp(`^${indentation}${key}:(.*)$`, "m"), metadata));
+    return async ({ apiVersion, kind, metadata }) => {
         const group = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
         if (!groups.has(group)) groups.set(group, api(group));
-        const resource = (await groups.get(group)).resources.find(
-            (/** @type {any} */ each) => each.kind === kind && !each.name.includes("/"),
-        );
-        const within = resource.namespaced ? `/namespaces/${field("namespace") || namespace}` : "";
-        return { what: `${kind} ${field("name")}`, path: `${group}${within}/${resource.name}/${field("name")}` };
+        const { resources } = await groups.get(group);
+        const resource = resources.find((/** @type {any} */ each) => each.kind === kind && !each.name.includes("/"));
+        const within = resource.namespaced ? `/namespaces/${metadata.namespace || namespace}` : "";
+        return { what: `${kind} ${metadata.name}`, path: `${group}${within}/${resource.name}/${metadata.name}` };
     };
 }
 
-const unquoted = (/** @type {string} */ text) => text.trim().replace(/^(["'])(.*)\1$/, "$2");
+/**
+ * Reads the objects of a manifest, as leniently as Helm. The text of each goes to the API as it is.
+ *
+ * @param {string} manifest
+ */
+function objectsOf(manifest) {
+    try {
+        const texts = manifest.split(/^---.*$/m);
+        return texts
+            .map(text => ({ text, object: parse(text, { uniqueKeys: false, logLevel: "error" }) }))
+            .filter(each => each.object?.kind);
+    } catch {
+        // The parser's message would quote the text, secrets included.
+        throw new Error("the manifest of the newest Helm revision is not YAML");
+    }
+}
 
 /**
  * @param {KubernetesApi} api
