@@ -15,7 +15,7 @@ const pem = { certificatePEM: "certificate", keyPEM: "key" };
 const certificatesBundle = { "kube-ca": pem, "kube-admin": pem };
 const cluster = rkeClusterSchema.parse({
     kubernetesVersion: "v1.30.14-rancher1-1",
-    sshPrivateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+    ssh: { privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n" },
     nodes: [
         {
             address: "192.0.2.31",
