@@ -79,7 +79,9 @@ switch_to_stage() {
 
 # Records what the host is like now, and whose it is.
 record() {
-    { manifest | write "$state/manifest" && echo "$owner" | write "$state/owner"; } ||
+    # On a full disk neither becomes another.
+    { manifest | write "$state/manifest.next" && echo "$owner" | write "$state/owner" &&
+        mv -fT "$state/manifest.next" "$state/manifest"; } ||
         fail "$state cannot be written. Check free space there"
 }
 

@@ -45,7 +45,7 @@ test.each([
     ["before the new files are on the disk", '{ sync -f "$next"'],
     ["between the files and the link", 'point "$current" "$to"'],
     ["before the reload", 'problem=$(activate "$previous" "$next")'],
-    ["before the release is noted", 'manifest | write "$state/manifest"'],
+    ["before the release is noted", 'manifest | write "$state/manifest.next"'],
 ])("power is lost %s: it serves after it, the next apply converges", async (_when, step) => {
     const noted = () => lb.sh(`sha256sum ${stateFolder}/manifest`);
     const before = await noted();

@@ -138,7 +138,7 @@ describe("a full disk", () => {
     );
 
     /** A change whose last step, writing down what the host is like, is preceded by `fill`. */
-    const filled = (fill: string) => lb.program(change).replace('manifest | write "$state/manifest"', `${fill}; $&`);
+    const filled = (fill: string) => lb.program(change).replace('manifest | write "$state/manifest.next"', `${fill}; $&`);
     const fillState = 'dd if=/dev/zero bs=512 of="$releases/full" 2>/dev/null || true';
     const smallState = "mount -t tmpfs -o size=512k,mode=700 none";
     const restarts = async () => {
