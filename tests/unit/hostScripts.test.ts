@@ -42,8 +42,8 @@ const call = (file: string, text: string) =>
 
 /** What the first host of a pair with a certificate on the host is given. */
 function pairRelease(statusPort = 10280) {
-    const hosts = ["192.0.2.21", "192.0.2.22"].map(host => ({
-        host,
+    const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({
+        address,
         hostKey: "ssh-ed25519 AAAA",
         privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n",
     }));
@@ -152,9 +152,13 @@ describe("keepalived's checks", () => {
         const port = await new Promise<number>(resolve =>
             server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port)),
         );
-        expect((await run("bash", pairRelease(port)["nginx-answers"]!)).code).toBe(code);
-        await new Promise(closed => server.close(closed));
-        expect((await run("bash", pairRelease(port)["nginx-answers"]!)).code).toBe(1);
+        const check = pairRelease(port)["nginx-answers"]!;
+        try {
+            expect((await run("bash", check)).code).toBe(code);
+        } finally {
+            await new Promise(closed => server.close(closed));
+        }
+        expect((await run("bash", check)).code).toBe(1);
     });
 
     test.each([
