@@ -36,7 +36,9 @@ test("a faulty release whose run was killed before it was verified is rolled bac
         code: 1,
         said: expect.stringMatching(/as the previous release gave \(200\), found 502[^]*the previous release was put back/),
     });
-    await until("workers of the previous release", 60, async () => (await lb.ask()).status === 200);
+    const only = 'test "$(pgrep --count --parent "$(cat /run/nginx.pid)")" = "$(nproc)"';
+    const isServed = async () => (await lb.ask()).status === 200;
+    await until("only workers of the previous release", 60, async () => (await isServed()) && lb.host.succeeds(only));
     await lb.served();
     expect(await lb.probe()).toBe("in sync");
 });
