@@ -21,56 +21,56 @@ import { refuseLiterals, refuseOutputs } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface CertificateOnHostArgs extends CertificatePathsArgs {
-    /** PEM: the private CA that issues it, which Rancher and its agents are given. Leave it out for a publicly trusted CA. */
+    /** PEM text of the private CA that issues the certificate. Rancher and its agents get this CA. Omit it for a publicly trusted CA. */
     caCertificate?: pulumi.Input<string>;
 }
 
 export interface RancherHaArgs {
-    /** DNS name of Rancher. It must lead to the load balancer, and cannot be changed later: agents keep it. */
+    /** DNS name of Rancher. It must point to the load balancer. It cannot be changed later, because agents keep it. */
     hostname: pulumi.Input<string>;
-    /** How hosts and nodes are reached over SSH, as far as they do not say so themselves. */
+    /** SSH settings for hosts and nodes that do not give their own. */
     ssh?: pulumi.Input<SshArgs>;
     /** The load balancer. */
     loadBalancer: LoadBalancerSettingsArgs;
-    /** A cluster to build with RKE. Either this or `existingCluster`. */
+    /** A cluster to build with RKE. Give either this or `existingCluster`. */
     cluster?: RkeClusterSettingsArgs;
-    /** A cluster that is there already. */
+    /** A cluster that exists already. */
     existingCluster?: ExistingClusterArgs;
-    /** A certificate that somebody else issued. @default a CA of the stack's own */
+    /** A provided certificate, issued elsewhere. @default a CA of the stack's own */
     certificate?: ProvidedCertificateSettingsArgs;
-    /** A certificate that another tool, an ACME client for example, keeps on the load balancer hosts. Instead of `certificate`. */
+    /** A certificate that another tool, an ACME client for example, keeps on the load balancer hosts. Refused beside `certificate`. */
     certificateOnHost?: CertificateOnHostArgs;
-    /** How the stack's own CA is made. Only without `certificate` and `certificateOnHost`. */
+    /** Settings of the stack's own CA. Refused beside `certificate` and `certificateOnHost`. */
     privateCa?: PrivateCaSettingsArgs;
     /** Rancher itself. */
     rancher: RancherSettingsArgs;
     /**
-     * What to do when Rancher does not answer through the load balancer although nothing was changed: `off`, `warn` or `fail`.
+     * Reaction when Rancher does not answer through the load balancer although nothing was changed: `off`, `warn` or `fail`.
      * @default warn
      */
     liveCheck?: LiveCheck;
 }
 
 /**
- * Rancher, highly available behind a layer-7 NGINX that ends TLS: cluster, load balancer, certificate, CA secret, Helm release,
- * and a verification through the load balancer, each waiting for what it needs of the others.
+ * Rancher, highly available behind a layer-7 NGINX that ends TLS. Its parts are cluster, load balancer, certificate, CA secret, Helm
+ * release, and a verification through the load balancer. Each part waits for the parts that it needs.
  */
 export class RancherHa extends pulumi.ComponentResource {
-    /** Where Rancher is served. */
+    /** URL of Rancher. */
     readonly url: pulumi.Output<string>;
     /** Kubeconfig of an administrator of the cluster. Secret. */
     readonly kubeconfig: pulumi.Output<string>;
-    /** PEM: the private CA that clients must trust. Empty when the CA is publicly trusted. */
+    /** PEM text of the private CA that clients must trust. Empty when the CA is publicly trusted. */
     readonly caCertificate: pulumi.Output<string>;
     /** Password of `admin` for the first login. Secret. */
     readonly bootstrapPassword: pulumi.Output<string>;
-    /** Addresses to which the DNS name must lead. */
+    /** Addresses that the DNS name must point to. */
     readonly loadBalancerAddresses: pulumi.Output<string[]>;
     /** Version of Rancher. */
     readonly rancherVersion: pulumi.Output<string>;
     /** Version of Kubernetes. */
     readonly kubernetesVersion: pulumi.Output<string>;
-    /** What to do after the first `pulumi up`: DNS, CA, login, kubeconfig. Plain text for a person, without a secret. */
+    /** Steps after the first `pulumi up`: DNS, CA, login, kubeconfig. Plain text for a person, without a secret. */
     readonly nextSteps: pulumi.Output<string>;
 
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -128,7 +128,7 @@ export class RancherHa extends pulumi.ComponentResource {
         return new ExistingCluster(`${name}-cluster`, existingCluster!, { parent: this });
     }
 
-    /** Undefined for a certificate that another tool keeps on the hosts. */
+    /** Returns undefined for a certificate that another tool keeps on the hosts. */
     private certificate(name: string, args: RancherHaArgs): ServerCertificate | undefined {
         const { hostname, certificate, certificateOnHost, privateCa } = args;
         if (certificateOnHost) return undefined;
@@ -162,11 +162,11 @@ export class RancherHa extends pulumi.ComponentResource {
         );
     }
 
-    /** Options of what is in the cluster. When the cluster goes, it goes too: no API server is asked then. */
+    /** Returns the options of resources in the cluster. They are deleted together with the cluster, without a request to its API server. */
     private inCluster(name: string, { kubeconfig, identity, ready }: KubernetesCluster) {
         const provider = new k8s.Provider(
             `${name}-kubernetes`,
-            // Without an identifier, a kubeconfig that is unknown in a preview would plan to replace everything in the cluster.
+            // Without an identifier, a preview with an unknown kubeconfig would plan to replace every resource in the cluster.
             { kubeconfig, clusterIdentifier: identity ?? `${name}-existing`, enableSecretMutable: true },
             { parent: this },
         );
@@ -177,12 +177,12 @@ export class RancherHa extends pulumi.ComponentResource {
         return new k8s.core.v1.Namespace(
             `${name}-namespace`,
             { metadata: { name: "cattle-system", annotations: { [ownerAnnotation]: `${stackName()}/${name}-release` } } },
-            // In a cluster that stays, its deletion would wait for ever for finalizers that only Rancher removes.
+            // In a cluster that stays, the deletion of this namespace would never end, because only Rancher removes its finalizers.
             { ...inCluster, retainOnDelete: ready === undefined },
         );
     }
 
-    /** Undefined for a publicly trusted CA: nobody has to be told of it. */
+    /** Returns undefined for a publicly trusted CA, which Rancher and its agents need not be given. */
     private caSecret(
         name: string,
         { certificate, certificateOnHost }: RancherHaArgs,

@@ -4,91 +4,96 @@ import { HostArgs, SshArgs } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { TlsVersion } from "./schema";
 
-/** Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live; none may open a port. */
+/**
+ * Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live. A directive that opens a port is
+ * refused.
+ */
 export interface ExtraDirectivesArgs {
-    /** Inside `http`, for example a `limit_req_zone`. @default "" */
+    /** Directives inside `http`, for example a `limit_req_zone`. @default "" */
     http?: pulumi.Input<string>;
-    /** Inside the `server` of Rancher. @default "" */
+    /** Directives inside the `server` of Rancher. @default "" */
     server?: pulumi.Input<string>;
     /**
-     * Inside the `location`s of Rancher. No `proxy_set_header` and no `add_header`: one here would drop all that the server sets.
+     * Directives inside the `location`s of Rancher. `proxy_set_header` and `add_header` are refused: one in a location drops all that the
+     * server sets.
      * @default ""
      */
     location?: pulumi.Input<string>;
 }
 
-/** What may be tuned on the load balancer. Every default is safe; the measurements stand in docs/benchmarks.md. */
+/** Values that may be tuned on the load balancer. Every default is safe. docs/benchmarks.md holds the measurements. */
 export interface NginxTuningArgs {
     /** Port of the ingress controller on the upstreams. @default 80 */
     upstreamPort?: pulumi.Input<number>;
     /**
-     * Idle connections to the upstreams that each worker process keeps. They save a TCP connection per request: more than half of the CPU.
-     * Fewer than the requests at one time bring part of the new connections back.
+     * Idle connections to the upstreams that each worker process keeps. They save one TCP connection per request, and more than half of the
+     * CPU time. With fewer connections than parallel requests, NGINX opens a part of the connections anew.
      * @default 128
      */
     upstreamKeepalive?: pulumi.Input<number>;
     /**
-     * Seconds until a node that does not answer a connection is given up and the next one asked. NGINX's own 60 lets clients hang a hundred
-     * times longer when a node is silently gone.
+     * Seconds until NGINX stops connecting to a node and asks the next one. With NGINX's default of 60 s, an unreachable node holds clients
+     * a hundred times longer.
      * @default 3
      */
     connectTimeoutSeconds?: pulumi.Input<number>;
     /**
-     * Seconds without a byte after which a proxied connection is closed. The default is Rancher's own advice; less than 900 is refused,
-     * because a shell in the browser is cut off by it.
+     * Seconds without a byte until a proxied connection is closed. Rancher's documentation recommends the default. Less than 900 is
+     * refused, because it would cut off a shell in the browser.
      * @default 1800
      */
     readTimeoutSeconds?: pulumi.Input<number>;
     /**
-     * Failures within `failTimeoutSeconds` (no connection, no answer, 502, 503) after which a node is left out for as long; a 502 or 503 to
-     * a POST or PATCH, which are not repeated, does not count. Clients wait for a node that is gone only until then, less than half as long
-     * in all as with 0, which leaves out none. When every node is left out, all are asked as if none were, so that Rancher's rightful 503
-     * for a cluster that is not connected stops nobody else, and nodes that are back are used at once.
+     * Failures within `failTimeoutSeconds` after which a node is removed from rotation for the same time. A failure is a missing
+     * connection, a missing answer, 502 or 503. A 502 or 503 to a POST or PATCH does not count, because NGINX does not repeat such a
+     * request. Clients wait for an unreachable node only until its removal: less than half as long in all as with 0, which removes none.
+     * When every node is removed, NGINX asks all of them. So Rancher's correct 503 for a disconnected cluster blocks no other request, and
+     * nodes that return are used at once.
      * @default 3
      */
     maxFails?: pulumi.Input<number>;
     /**
-     * Seconds for `maxFails`. A node that stays away makes somebody wait for `connectTimeoutSeconds` only once in as long. A shorter time
-     * brings nothing, because nodes that are back after all were gone are used at once whatever it is.
+     * Seconds for `maxFails`. While a node stays unreachable, one client in this time waits `connectTimeoutSeconds` for it. A shorter time
+     * has no benefit: nodes that return after all were unreachable are used at once.
      * @default 10
      */
     failTimeoutSeconds?: pulumi.Input<number>;
     /**
-     * Seconds after which a connection to a node that is silently gone is ended, and what waits for its answer gets an error. Linux itself
-     * waits two hours. These are kernel settings, for the whole host. What the node has not acknowledged is given up after about 14
-     * whatever this says; clients that are gone are noticed after 60.
+     * Seconds until a connection to an unreachable node is closed and its pending request fails. The value sets TCP keep-alive for the
+     * whole host; Linux's default is two hours. Whatever the value is, a connection with unacknowledged data is closed after about 14 s,
+     * and one of an unreachable client after 60 s.
      * @default 15
      */
     deadPeerTimeoutSeconds?: pulumi.Input<number>;
     /**
-     * Connections of one worker process, from clients and to nodes together: a WebSocket takes two, and NGINX begins to close connections
-     * at 15/16 of it. Refused above the host's open file limit.
+     * Connections of one worker process, to clients and nodes together. A WebSocket takes two. NGINX begins to close connections at 15/16
+     * of this number. A number above the host's open file limit is refused.
      * @default what the host's open file limit allows, at most 32768
      */
     workerConnections?: pulumi.Input<number>;
     /**
-     * Seconds until a reload ends the worker processes of before, and the WebSockets they still hold. Without a bound every reload leaves a
-     * generation of them: five made 22 MB 122 MB.
+     * Seconds until a reload ends the old worker processes and the WebSockets that they still hold. Without a limit, every reload leaves
+     * old workers behind: five reloads grew NGINX from 22 MB to 122 MB.
      * @default 3600
      */
     workerShutdownTimeoutSeconds?: pulumi.Input<number>;
-    /** Largest request body; NGINX's own 1m is too little for charts and manifests. @default 256m */
+    /** Largest request body. NGINX's default of 1m is too small for charts and manifests. @default 256m */
     maxBodySize?: pulumi.Input<string>;
     /**
-     * Oldest version of TLS that clients may speak, `1.2` or `1.3`. The default is the intermediate configuration of Mozilla: 1.3 alone
-     * shuts out agents and tools of before 2018.
+     * Oldest TLS version that clients may use, `1.2` or `1.3`. The default follows Mozilla's intermediate configuration. 1.3 alone locks
+     * out agents and tools from before 2018.
      * @default "1.2"
      */
     minTlsVersion?: pulumi.Input<TlsVersion>;
     /**
-     * Seconds for which browsers insist on HTTPS (HSTS). 0 is off. With a private CA HSTS takes away the way past a warning, and browsers do
-     * not forget it before the time is over.
+     * Seconds for which browsers insist on HTTPS (HSTS); 0 is off. With a private CA, HSTS removes the way past a certificate warning.
+     * Browsers keep HSTS until this time is over.
      * @default 0
      */
     hstsMaxAgeSeconds?: pulumi.Input<number>;
     /**
-     * Proxies in front of the load balancer, as addresses or networks: their `X-Forwarded-For` is believed. Without any, the address that
-     * connects is the client's, and nothing that a client writes there reaches Rancher.
+     * Proxies in front of the load balancer, as addresses or networks. NGINX trusts their `X-Forwarded-For`. From all other clients,
+     * Rancher gets the address that connects, and nothing of the client's own `X-Forwarded-For`.
      * @default []
      */
     trustedProxies?: pulumi.Input<pulumi.Input<string>[]>;
@@ -98,36 +103,35 @@ export interface NginxTuningArgs {
     extraDirectives?: ExtraDirectivesArgs;
 }
 
-/** An address that two hosts share: the one that holds it answers, the other takes it within half a second (keepalived, VRRP 3). */
+/** An address that two hosts share with keepalived (VRRP 3). The active host answers. The standby host takes over within half a second. */
 export interface VirtualIpArgs {
     /** IPv4 address in the network of both hosts that nothing else uses. */
     address: pulumi.Input<string>;
     /**
-     * Seconds between two signs of life. With the default, a lost host is replaced after about 0.35 s. On hosts that stand still for longer
-     * now and then, take more: the address moves after three missed ones, and every move cuts all WebSockets.
+     * Seconds between two VRRP advertisements. With the default, the standby host takes over after about 0.35 s. The address moves after
+     * three missed advertisements, and each move cuts all WebSockets. Choose a longer time for hosts that freeze now and then.
      * @default 0.1
      */
     advertIntervalSeconds?: pulumi.Input<number>;
-    /** VRRP router id from 1 to 255, another one for each pair in a network. @default drawn once at random */
+    /** VRRP router ID from 1 to 255. Each pair in a network needs its own. @default drawn once at random */
     routerId?: pulumi.Input<number>;
 }
 
-/** The load balancer, apart from what the other resources of a stack give it. */
+/** The load balancer's own arguments. The other ones come from other resources of a stack. */
 export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
-    /** One host, or two with a `virtualIp`: Debian or Ubuntu, reached as root or with sudo without a password. */
+    /** One host, or two with a `virtualIp`. Each runs Debian or Ubuntu, and lets root or a user with `sudo` without a password log in. */
     hosts: HostArgs[];
     /** The address that two hosts share. VRRP (IP protocol 112) must pass between them. */
     virtualIp?: VirtualIpArgs;
     /**
-     * Whether to take a host whose NGINX or keepalived is configured for something else. Otherwise it is refused, with a list of what is
-     * there. What is taken over is kept on the host, and put back when the load balancer is destroyed. An NGINX that is not the package
-     * `nginx` is always refused.
+     * Whether to adopt a host that has a foreign configuration of NGINX or keepalived, or belongs to another load balancer. Otherwise such
+     * a host is refused, with a list of what was found. The adopted configuration is kept on the host, and restored when the load balancer
+     * is destroyed. An NGINX that is not the package `nginx` is always refused.
      * @default false
      */
     takeOver?: pulumi.Input<boolean>;
     /**
-     * What to do about a host changed behind Pulumi's back. A pair is looked at even when it is off: the host that users reach is changed
-     * last.
+     * Reaction to drift of a host: `off`, `warn` or `enforce`. Even with `off` a pair is probed, because its active host is changed last.
      * @default enforce
      */
     drift?: DriftMode;
@@ -135,25 +139,25 @@ export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
 
 /** Files of a certificate that another tool, an ACME client for example, keeps on the hosts. */
 export interface CertificatePathsArgs {
-    /** Absolute path: server certificate in PEM form, followed by its intermediates. */
+    /** Absolute path of the server certificate in PEM form, followed by its intermediates. */
     certificateChain: pulumi.Input<string>;
-    /** Absolute path: its private key in PEM form. */
+    /** Absolute path of the certificate's private key in PEM form. */
     privateKey: pulumi.Input<string>;
 }
 
 export interface NginxLoadBalancerArgs extends LoadBalancerSettingsArgs {
     /** DNS name under which Rancher is served. Requests for other names are refused. */
     hostname: pulumi.Input<string>;
-    /** Addresses of the worker nodes, where the ingress controller listens. At least one, each once. */
+    /** Addresses of the worker nodes, where the ingress controller listens. At least one; an address that occurs twice is refused. */
     upstreams: pulumi.Input<pulumi.Input<string>[]>;
-    /** Server certificate in PEM form, followed by its intermediates. Either this and `privateKey` or `certificateOnHost`. */
+    /** Server certificate in PEM form, followed by its intermediates. Give either this and `privateKey`, or `certificateOnHost`. */
     certificateChain?: pulumi.Input<string>;
-    /** Private key of the server certificate in PEM form. Kept as a secret, mode 0600 on the host. */
+    /** Private key of the server certificate in PEM form. It is kept as a secret, with mode 0600 on the host. */
     privateKey?: pulumi.Input<string>;
-    /** A certificate with a key of another type, RSA beside ECDSA, for clients that know only that. */
+    /** A certificate with another type of key, RSA beside ECDSA, for clients that support only that type. */
     secondCertificate?: pulumi.Input<CertificateArgs>;
-    /** A certificate that is renewed on the hosts by somebody else: NGINX is reloaded when its files change. */
+    /** A certificate that another tool renews on the hosts. NGINX is reloaded when its files change. */
     certificateOnHost?: pulumi.Input<CertificatePathsArgs>;
-    /** How the hosts are reached over SSH, as far as they do not say so themselves. */
+    /** SSH settings for hosts that do not give their own. */
     ssh?: pulumi.Input<SshArgs>;
 }

@@ -1,15 +1,15 @@
-/** File that holds 1 while NGINX of this host is down. systemd writes it, keepalived watches it. */
+/** File that holds 1 while NGINX of this host is down. systemd writes the file, and keepalived watches it. */
 export const downFile = "/run/rancher-ha-nginx-down";
 
-/** What one host of a pair needs to know of the other. */
+/** VRRP settings of one host of a pair. */
 export interface Vrrp {
     routerId: number;
     advertIntervalSeconds: number;
-    /** This host's own. */
+    /** Address of this host. */
     address: string;
     virtualIp: string;
     peer: string;
-    /** The higher one takes the virtual IP when both start at once. */
+    /** The host with the higher priority takes the virtual IP when both start at once. */
     priority: number;
 }
 

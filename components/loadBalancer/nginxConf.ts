@@ -5,15 +5,15 @@ import { NginxSettings, TlsVersion } from "./schema";
 /** Default of `workerConnections` on a host whose open file limit allows more. */
 export const maxWorkerConnections = 32768;
 
-/** Files that a worker needs beside its connections. */
+/** Number of files that a worker may open beside its connections. */
 export const reservedFiles = 256;
 
 /**
  * Renders the manual's configuration with the improvements that docs/benchmarks.md measures. Each reason
  * stands beside its directive, for the operator who reads the file on the host.
  *
- * The host finishes the text (`for_host` in host/release.sh). It drops lines that end in `# nginx >= V` or `# nginx < V` and do not
- * match its NGINX, and lines that listen on `[::]` when it has no IPv6. Its open file limit replaces `@connections@` and `@open_files@`.
+ * The host finishes the text (`for_host` in host/release.sh). It drops lines that end in `# nginx >= V` or `# nginx < V` when its NGINX
+ * does not match. Without IPv6 it drops lines that listen on `[::]`. Its open file limit replaces `@connections@` and `@open_files@`.
  */
 export function nginxConf(settings: NginxSettings, release: string): string {
     const http = paragraphs(
@@ -154,7 +154,7 @@ function servers({ upstreams, upstreamPort, maxFails, failTimeoutSeconds }: Ngin
     ];
 }
 
-/** An address as it stands in a URL: NGINX refuses some ways to write an IPv6 address that are valid. */
+/** Returns an address in the form of a URL, because NGINX refuses some valid forms of an IPv6 address. */
 function urlHost(address: string): string {
     return address.includes(":") ? new URL(`http://[${address}]`).hostname : address;
 }

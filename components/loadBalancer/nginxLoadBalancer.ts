@@ -17,17 +17,17 @@ import { describeFiles, releaseFor } from "./release";
 import { HostsSettings, hostsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
 
 /**
- * NGINX on one host or a pair, as the layer-7 load balancer that ends TLS for Rancher. What a host serves is a release: staged,
- * checked, switched at once, checked in what is really served, and rolled back when that fails. Of a pair, the host that users do
- * not reach is changed first, and the other one only when that went well. Files, modes, services, versions and the holder of the
- * virtual IP are looked at in every preview.
+ * NGINX on one host or a pair, as the layer-7 load balancer that ends TLS for Rancher. The files of a host form a release. The host's
+ * program checks the release, switches to it in one step, verifies what NGINX really serves, and rolls back after a failure. Of a pair, the
+ * standby host is changed first. The active host is changed only after that has succeeded. Every preview probes files, modes, services,
+ * versions and the holder of the virtual IP.
  */
 export class NginxLoadBalancer extends pulumi.ComponentResource {
-    /** Where users and agents connect, and the DNS name must lead: the virtual IP, or the only host. */
+    /** Addresses that the DNS name must point to, for users and agents: the virtual IP, or the only host. */
     readonly addresses: pulumi.Output<string[]>;
-    /** Every address that serves: the virtual IP and the hosts behind it. */
+    /** All addresses that serve Rancher: the virtual IP and the hosts behind it. */
     readonly servingAddresses: pulumi.Output<string[]>;
-    /** Changes whenever what a host serves changes. */
+    /** Changes whenever the files that a host serves change. */
     readonly fingerprint: pulumi.Output<string>;
 
     constructor(name: string, args: NginxLoadBalancerArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -36,17 +36,17 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts, virtualIp, drift });
         const mode = drift ?? DriftMode.Enforce;
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
-        // Known before the nodes are: an unfit host is told before a cluster is built.
+        // These settings are known before the nodes are, so an unusable host is refused before a cluster is built.
         const reached = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, { ssh, hosts, virtualIp, takeOver });
 
         const owned = this.owned(name, hosts);
-        // The order in which a pair is changed depends on who holds the virtual IP, whatever is done about drift.
+        // The holder of the virtual IP decides which host of a pair is changed first, even when drift is off.
         const isLookedAt = mode !== DriftMode.Off || hosts.length > 1;
         const found = isLookedAt ? owned.map(({ owner }, index) => this.look(name, reached, index, owner)) : [];
         const last = this.changedLast(settings, found);
         const routerId = virtualIp && this.routerId(name, virtualIp);
         const commands: command.remote.Command[] = owned.map((host, index) => {
-            // The output is known only after this list is complete.
+            // The callback runs only after the list is complete.
             const dependsOn = last.apply(active => (index === active ? commands.filter((_, other) => other !== index) : []));
             return this.host(name, index, args, { ...host, mode, settings, routerId, found: found[index], dependsOn });
         });
@@ -63,12 +63,12 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         });
     }
 
-    /** Claims the hosts, and names the owner of each. The same address in another stack or load balancer has another owner. */
+    /** Claims the hosts, and returns the owner of each. The same address in another stack or load balancer has another owner. */
     private owned(name: string, hosts: HostArgs[]): OwnedHost[] {
-        // A literal is refused before anything is registered.
+        // A literal address is refused before anything is registered.
         for (const { address } of hosts) if (typeof address === "string") this.claim(name, address);
         return hosts.map(({ address }, index) => {
-            // From the arguments: all that is validated is unknown as long as a node is.
+            // The address comes from the arguments, because validated settings are unknown while a node is unknown.
             const identity = pulumi.unsecret(pulumi.output(address));
             const owner = identity.apply(known => {
                 this.claim(name, known);
@@ -78,13 +78,13 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         });
     }
 
-    /** Looks at a host, in every preview and update. */
+    /** Probes a host in every preview and update. */
     private look(name: string, reached: pulumi.Output<HostsSettings>, index: number, owner: pulumi.Output<string>): pulumi.Output<Probe> {
         const program = pulumi.all([reached, owner]).apply(([known, by]) => probeScript(known, index, by));
         return observeHost(reached.hosts[index], program, `NginxLoadBalancer ${name}`, this);
     }
 
-    /** Tells which host is changed last: the one that users reach. Reports on the way what no change of a host repairs. */
+    /** Returns the index of the host that is changed last: the active host. Reports faults that no change of a host repairs. */
     private changedLast(settings: pulumi.Output<NginxSettings>, found: pulumi.Output<Probe>[]): pulumi.Output<number> {
         return pulumi.all([pulumi.unsecret(settings), pulumi.all(found)]).apply(([{ hosts, virtualIp }, probes]) => {
             const addresses = hosts.map(({ address }) => address);
@@ -93,15 +93,15 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         });
     }
 
-    /** Registers what belongs to one host: its latch, and the program that makes it serve. */
+    /** Registers the resources of one host: its latch, and the program that makes it serve. */
     private host(name: string, index: number, args: NginxLoadBalancerArgs, parts: HostParts): command.remote.Command {
         const { owner, identity, settings, mode, routerId, found, dependsOn } = parts;
         const resource = `${name}-host-${index + 1}`;
         const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
         const release = pulumi.all([settings, vrrp]).apply(known => releaseFor(...known));
-        // A digest of public files.
+        // The name is a digest of public files, so it is no secret.
         const releaseName = pulumi.unsecret(release).apply(({ name: digest }) => digest);
-        // Not asked for without a release on the host: in a first preview it is not known which one is wanted.
+        // A host without a release is not compared, because a first preview does not know the wanted release.
         const outdated = ({ state, facts }: Probe) =>
             state === "unreachable" || facts.release === undefined
                 ? pulumi.output([])
@@ -117,7 +117,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 program: pulumi.output({ owner, settings, release, epoch, vrrp }).apply(hostScript),
                 timeoutSeconds: 600,
             },
-            // A new host serves before the old one goes; but never are there three for one virtual IP.
+            // A single new host serves before the old one is destroyed. A virtual IP never has three hosts.
             { parent: this, dependsOn, deleteBeforeReplace: args.hosts.length > 1 },
         );
         if (found && mode !== DriftMode.Off) {
@@ -127,10 +127,10 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         return command;
     }
 
-    /** Refuses a host that another load balancer of this program has. */
+    /** Refuses a host that another load balancer of this program uses. */
     private claim(name: string, host: string): void {
         const stack = pulumi.runtime.getStackResource();
-        // Mocks of a user's own test, and programs in other languages, have none: there the host itself refuses the second apply.
+        // Mocks of a user's own test and programs in other languages have no stack resource. There the host refuses the second apply.
         if (!stack) return;
         const claims = claimedHosts.get(stack) ?? new Map<string, { name: string; by: NginxLoadBalancer }>();
         claimedHosts.set(stack, claims);
@@ -144,7 +144,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         );
     }
 
-    /** Warns in a preview without a change, the only run that knows the result of the last apply. */
+    /** Warns of an apply by another program. Only a preview without a change knows the result of the last apply. */
     private warnOfOtherApply(resource: string, known: pulumi.Output<[Probe, string, string]>): void {
         if (!pulumi.runtime.isDryRun()) return;
         known.apply(([found, wanted, result]) => {
@@ -158,7 +158,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         return new random.RandomInteger(`${name}-router-id`, { min: 1, max: 255 }, { parent: this }).result;
     }
 
-    /** Says what a reader of a preview should know and no change of a host repairs. */
+    /** Reports faults of the pair, which no change of a host repairs, and improvements of a newer NGINX. */
     private report(hosts: string[], virtualIp: string | undefined, observations: Probe[]): void {
         const fault = virtualIp && pairFault(virtualIp, hosts, observations);
         if (fault) needsAttention(fault, this);
@@ -171,9 +171,9 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 }
 
 interface OwnedHost {
-    /** Address of the host: another one is another host. */
+    /** Address of the host. Another address means another host. */
     identity: pulumi.Output<string>;
-    /** ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS. */
+    /** Owner of the host, as ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS. */
     owner: pulumi.Output<string>;
 }
 
@@ -181,13 +181,13 @@ interface HostParts extends OwnedHost {
     mode: DriftMode;
     settings: pulumi.Output<NginxSettings>;
     routerId?: pulumi.Output<number>;
-    /** What a look at the host found. Undefined when nobody looks. */
+    /** Result of the host's probe. Undefined without a probe. */
     found?: pulumi.Output<Probe>;
     /** Programs of other hosts that run first. */
     dependsOn: pulumi.Output<pulumi.Resource[]>;
 }
 
-/** Returns the arguments whose secrecy counts for what a preview shows: keys are shown as digests, and certificates are public. */
+/** Returns the arguments that decide whether a preview hides the files. Keys are shown as digests, and certificates are public. */
 const withoutSecrets = (args: NginxLoadBalancerArgs) => ({
     ...args,
     ssh: undefined,
@@ -202,8 +202,8 @@ const addressesOf = ({ hosts, virtualIp }: NginxSettings) => ({
     virtualIp: virtualIp && [virtualIp.address],
 });
 
-/** The load balancer of each host, by the stack resource of the program: one process may run several programs. */
+/** Maps each host to its load balancer, by the program's stack resource, because one process may run several programs. */
 const claimedHosts = new WeakMap<pulumi.Resource, Map<string, { name: string; by: NginxLoadBalancer }>>();
 
-/** A login shell may have said something before. */
+/** Returns the last line. A login shell may print text before it. */
 const lastLine = (text: string) => text.trim().split("\n").pop()!;

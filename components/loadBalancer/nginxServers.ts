@@ -2,7 +2,7 @@ import { extraDirectives, lines, paragraphs } from "./nginxText";
 import { NginxSettings } from "./schema";
 
 /**
- * Returns where NGINX finds certificates and keys. Paths in a release are relative to nginx.conf, so that the same text can be
+ * Returns the paths of certificates and keys as NGINX reads them. Paths in a release are relative to nginx.conf, so the same text can be
  * checked in a staging folder.
  */
 export function certificateFiles({ secondCertificate, certificateOnHost }: NginxSettings): { chain: string; key: string }[] {

@@ -1,4 +1,4 @@
-/** What an NGINX newer than this one would bring. */
+/** Lists the improvements that NGINX got after this version. */
 export function upgradeGains(version: string): string[] {
     return gains.filter(({ since }) => number(version) < number(since)).map(({ since, gain }) => `${gain} (NGINX ${since})`);
 }

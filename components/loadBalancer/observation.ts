@@ -1,19 +1,22 @@
 import { Probe } from "../remote/probe";
 
 /**
- * Facts that the probe of a host tells: `nginx`, its version; `release`; `applied`, what its last apply printed; `virtual-ip`, `held` or
- * `free` on a host of a pair.
+ * Reports whether a host holds the virtual IP. The probe of a host reports the facts `nginx` (its version), `release`, `applied` (the
+ * output of its last apply) and, in a pair, `virtual-ip` (`held` or `free`).
  */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 
-/** The host that users reach now: it is changed last. */
+/** Returns the index of the active host, which is changed last. When no host holds the virtual IP, this is the first host that answers. */
 export function activeHost(probes: Probe[]): number {
     const holder = probes.findIndex(holdsVirtualIp);
     const answering = probes.findIndex(({ state }) => state !== "unreachable");
     return Math.max(holder >= 0 ? holder : answering, 0);
 }
 
-/** What is wrong between the hosts of a pair and no change of a host repairs; undefined when all is well. */
+/**
+ * Returns the fault of a pair as a whole: no host, or both, hold the virtual IP. Changing a host does not repair it. Returns undefined for
+ * a pair without this fault.
+ */
 export function pairFault(virtualIp: string, hosts: string[], probes: Probe[]): string | undefined {
     const running = probes.length > 0 && probes.every(({ state }) => state !== "unreachable" && state !== "absent");
     if (!running) return undefined;
@@ -25,12 +28,12 @@ export function pairFault(virtualIp: string, hosts: string[], probes: Probe[]): 
               "Let VRRP (IP protocol 112) pass between them";
 }
 
-/** Tells of a host that serves another release than the configuration makes: the change is still to come, or the host was set back. */
+/** Reports a host that serves another release than the configuration makes. Either the change is pending, or the host was set back. */
 export function otherRelease(release: string, wanted: string): string[] {
     return release === wanted ? [] : [`release ${release}, expected ${wanted}, which this configuration makes`];
 }
 
-/** Tells of a host on which the wanted release was not recorded by the last apply of this stack, whose result is `last`. */
+/** Reports a host on which another apply recorded the wanted release. `last` is the result of this stack's last apply. */
 export function otherApply({ facts: { release, applied } }: Probe, wanted: string, last: string): string | undefined {
     if (release !== wanted || applied === undefined || applied === last) return undefined;
     return (

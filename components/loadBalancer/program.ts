@@ -7,12 +7,12 @@ import { certificateFiles } from "./nginxServers";
 import { mark, places, Release, secrets } from "./release";
 import { NginxSettings, HostsSettings } from "./schema";
 
-/** The sources of the program for a load balancer host. */
+/** Sources of the program for a load balancer host. */
 export const scripts = ["lib", "checks", "packages", "adoption", "certificate", "ping", "release", "switch", "drift", "main"].map(name =>
     join(__dirname, "host", `${name}.sh`),
 );
 
-/** Returns the program that tells how a host differs from what was last applied, or why it cannot become a load balancer. */
+/** Returns the program that probes a host. It reports drift, or the reason why the host cannot become a load balancer. */
 export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index: number, owner: string): string {
     return shellProgram(scripts, {
         owner,
@@ -26,11 +26,11 @@ export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index
 }
 
 export interface HostProgram {
-    /** Only the owner's program destroys the host: hosts may change places in the list, or one replace another. */
+    /** Only the owner's program destroys the host, because hosts may swap places in the list or replace each other. */
     owner: string;
     settings: NginxSettings;
     release: Release;
-    /** A higher one only makes the program run again. */
+    /** A higher epoch only makes the program run again. */
     epoch: number;
     vrrp?: Vrrp;
 }
@@ -52,7 +52,7 @@ export function hostScript({ owner, settings, release, epoch, vrrp }: HostProgra
         take_over: settings.takeOver ? "yes" : "",
         own_address: vrrp?.address ?? "",
         virtual_ip: vrrp?.virtualIp ?? "",
-        // Three signs of life that are missed, and up to one more for the lower priority.
+        // A takeover takes three missed advertisements, and up to one more interval for the lower priority.
         takeover_seconds: String(Math.ceil(4 * (vrrp?.advertIntervalSeconds ?? 0))),
         down_file: downFile,
         mark,
@@ -63,7 +63,7 @@ export function hostScript({ owner, settings, release, epoch, vrrp }: HostProgra
     });
 }
 
-/** The part of a host in the pair. */
+/** Returns the VRRP settings of a host of a pair. */
 export function vrrpOf(settings: NginxSettings, index: number, routerId: number): Vrrp {
     const { address, advertIntervalSeconds } = settings.virtualIp!;
     const [own, peer] = [settings.hosts[index].address, settings.hosts[1 - index].address];

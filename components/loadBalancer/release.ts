@@ -41,9 +41,9 @@ export interface ReleaseFiles extends Partial<Record<FileName, string>> {
     "nginx.conf": string;
 }
 
-/** Everything that one host is given: it is staged, checked, switched and rolled back as one. */
+/** All files of one host. They are staged, checked, switched and rolled back together. */
 export interface Release {
-    /** Digest of the public files: it differs whenever one of them does, and tells nothing about keys. */
+    /** Digest of the public files. It changes with each of them, and reveals nothing about keys. */
     name: string;
     files: ReleaseFiles;
 }
@@ -55,20 +55,20 @@ export function releaseFor(settings: NginxSettings, vrrp?: Vrrp): Release {
     return { name, files: { ...files, "nginx.conf": nginxConf(settings, name) } };
 }
 
-/** Returns the files as a preview shows them: the text of public ones, the digest of secret ones. */
+/** Returns the files as a preview shows them: the text of public files, the digest of secret ones. */
 export function describeFiles(files: ReleaseFiles): Record<string, string> {
     return Object.fromEntries(
         Object.entries(files).map(([name, text]) => (isSecret(name) ? [`${name}, SHA-256`, digest(text)] : [name, text])),
     );
 }
 
-/** The files outside of a release's folder, a line for each, for host/switch.sh: NAME PLACE MODE. */
+/** Files outside of the release's folder, one NAME PLACE MODE line each, for host/switch.sh. */
 export const places = hostFiles.flatMap(file => ("place" in file ? [`${file.name} ${file.place} ${file.mode}`] : [])).join("\n");
 
-/** The names of secret files, a line for each, for host/release.sh. */
+/** Names of secret files, one line each, for host/release.sh. */
 export const secrets = hostFiles.flatMap(file => ("isSecret" in file ? [file.name] : [])).join("\n");
 
-/** The words by which the host program knows a file of this library. */
+/** Words by which the host program recognizes a file of this library. */
 export const mark = "Managed by Pulumi (pulumi-rancher-ha)";
 const managed = `# ${mark}\n`;
 
@@ -79,7 +79,7 @@ function placeOf(name: FileName): string {
     return file.place!;
 }
 
-/** Renders all files. The release has no name yet, so nginx.conf lacks it. */
+/** Renders all files. The release's name is their digest, so nginx.conf does not hold the name yet. */
 function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
     const { certificateChain, privateKey, secondCertificate, certificateOnHost } = settings;
     return {
@@ -98,7 +98,10 @@ function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
 
 const pem = (text: string) => `${text.trim()}\n`;
 
-/** Restarts NGINX without a limit, because certificates that are kept on the host may come late. Tells keepalived when NGINX ends. */
+/**
+ * Renders a drop-in that restarts NGINX without a limit, because certificates that are kept on the host may come late. In a pair it also
+ * reports the end of NGINX to keepalived.
+ */
 function nginxService(isInPair: boolean): string {
     const downSignal = `ExecStartPost=/bin/sh -c 'echo 0 >${downFile}'\nExecStopPost=/bin/sh -c 'echo 1 >${downFile}'\n`;
     return `${managed}[Unit]
@@ -113,22 +116,22 @@ function pairFiles({ hostname, statusPort }: NginxSettings, vrrp: Vrrp): Partial
     return {
         "keepalived.conf": keepalivedConf(vrrp, { nginxAnswers: placeOf("nginx-answers"), reachesANode: placeOf("reaches-a-node") }),
         "keepalived.service.conf": `${managed}[Service]\nRestart=always\nRestartSec=1\n`,
-        // bash can speak TCP, and is on every Debian and Ubuntu.
+        // bash can open TCP connections, and every Debian and Ubuntu has it.
         "nginx-answers": script("bash", { status_port: String(statusPort) }, "nginx-answers"),
         "reaches-a-node": script("sh", { hostname, peer: vrrp.peer }, "ping", "reaches-a-node"),
     };
 }
 
 /**
- * For files that another tool renews: systemd watches them, and NGINX is reloaded once they can be served. The tool writes them one
- * after the other. It may do that by new links or new files of the same name, which only their folder tells.
+ * Renders units that reload NGINX once the files that another tool renews can be served. systemd watches the files, and their folders too:
+ * the tool may replace a file or a link, which only a watch on the folder detects. The tool writes one file after the other.
  */
 function reloadOnRenewal(
     { certificateChain, privateKey }: { certificateChain: string; privateKey: string },
     hostname: string,
 ): Partial<ReleaseFiles> {
     return {
-        // Without a limit of starts: behind one, systemd would look no more.
+        // The unit has no start limit, because systemd would stop watching beyond one.
         "certificate.path": `${managed}[Unit]
 Description=Certificate of the load balancer
 StartLimitIntervalSec=0
@@ -156,7 +159,7 @@ ExecStart=${placeOf("reload-certificate")}
     };
 }
 
-/** A script that stays on the host: small values as assignments, then files of the folder host/ as they are. */
+/** Returns a script that stays on the host: values as assignments, then files of the folder host/ without a change. */
 function script(shell: "sh" | "bash", values: Record<string, string>, ...names: string[]): string {
     const texts = names.map(name => readFileSync(join(__dirname, "host", `${name}.sh`), "utf8"));
     return [`#!/bin/${shell}`, `# ${mark}`, ...assignments(values), ...texts].join("\n");

@@ -24,13 +24,13 @@ export type TlsVersion = (typeof TlsVersion)[keyof typeof TlsVersion];
 
 const seconds = (lowest: number) => z.number().int().min(lowest);
 
-/** An absolute path as NGINX, systemd and a shell all read it alike. */
+/** An absolute path that NGINX, systemd and a shell read alike. */
 export const hostPathSchema = z.string().regex(/^(\/[\w.@+-]+)+$/, "expected an absolute path on the host, such as /etc/ssl/fullchain.pem");
 
 const directivesSchema = z
     .string()
     .refine(text => closesWhatItOpens(text), "expected whole directives, with as many { as }")
-    // In the staging folder, where the listeners of all files are looked at, a relative path leads elsewhere.
+    // The listeners of all files are checked in the staging folder, where a relative path leads elsewhere.
     .refine(text => !hasRelativeInclude(text), "expected an absolute path behind include")
     .default("");
 
@@ -118,7 +118,7 @@ const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pai
     })),
 ];
 
-/** Adds what holds between the hosts and the virtual IP. */
+/** Adds the rules between the hosts and the virtual IP. */
 function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
     return pairRules.reduce((ruled, { holds, ...rule }) => ruled.refine(holds, { ...rule, ...whenKnown(pairSchema) }), schema);
 }
@@ -129,7 +129,7 @@ const hostsShape = {
     takeOver: z.boolean().default(false),
 };
 
-/** Adds how the hosts are reached: a rule, and then the connection of each in place of what was written. */
+/** Adds the rule that each host has SSH settings, and replaces each host by its connection. */
 function reached<T extends { hosts: z.output<typeof hostSchema>[]; ssh?: SshSettings }>(schema: z.ZodType<T>) {
     return schema
         .superRefine((known, context) => reportUnreached(known, context, ["hosts"], notForPulumi), whenKnown(reachedSchema))
@@ -139,11 +139,11 @@ function reached<T extends { hosts: z.output<typeof hostSchema>[]; ssh?: SshSett
         }));
 }
 
-/** All that a look at the hosts needs. */
+/** The settings that a probe of the hosts needs. */
 export const hostsSchema = reached(z.strictObject({ ...hostsShape, ssh: sshSchema.optional() }));
 export type HostsSettings = z.output<typeof hostsSchema>;
 
-/** The part that a user decides; the rest comes from other resources. */
+/** The settings that a user decides. The others come from other resources. */
 export const loadBalancerSettingsSchema = withPairRules(
     z.strictObject({ ...nginxTuningSchema.shape, ...hostsShape, drift: z.enum(DriftMode).default(DriftMode.Enforce) }),
 );
@@ -166,7 +166,7 @@ const settingsSchema = withPairRules(
         ssh: sshSchema.optional(),
         hostname: dnsNameSchema,
         upstreams: z
-            // A name that does not resolve would make NGINX refuse its whole configuration.
+            // A DNS name that does not resolve would make NGINX refuse its whole configuration.
             .array(ipAddressSchema)
             .min(1, "expected at least one worker node")
             .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
@@ -191,11 +191,11 @@ const settingsSchema = withPairRules(
         whenKnown(upstreamsSchema.extend({ hosts: pairSchema.shape.hosts })),
     );
 
-/** What is rendered, with or without a certificate. */
+/** The settings that are rendered, with or without a certificate. */
 export const nginxSettingsSchema = reached(settingsSchema);
 export type NginxSettings = z.output<typeof nginxSettingsSchema>;
 
-/** What may stand in the arguments of `NginxLoadBalancer`. */
+/** The arguments of `NginxLoadBalancer`. */
 export const nginxLoadBalancerSchema = reached(
     settingsSchema.superRefine(
         (settings, context) => {
@@ -219,10 +219,10 @@ export const nginxLoadBalancerSchema = reached(
 
 export type VirtualIp = z.output<typeof virtualIpSchema>;
 
-/** Comments, what ends words, and words, as NGINX reads them: in quotes only where a word begins with one. */
+/** Matches comments, the delimiters `;`, `{` and `}`, and words, as NGINX reads them. Quotes count only where a word begins with one. */
 const words = /#.*|[;{}]|"(\\[^]|[^"\\])*"|'(\\[^]|[^'\\])*'|(\\[^]|\$\{|[^\s;{\\])+/g;
 
-/** Whether a directive `include` names its files from the folder of nginx.conf. */
+/** Reports whether a directive `include` names files relative to the folder of nginx.conf. */
 function hasRelativeInclude(text: string): boolean {
     const found = [...text.matchAll(words)]
         .filter(([word]) => !word.startsWith("#"))
@@ -232,7 +232,7 @@ function hasRelativeInclude(text: string): boolean {
     );
 }
 
-/** Whether text stays inside the block that it is put into. */
+/** Reports whether a text stays inside the block that holds it. */
 function closesWhatItOpens(text: string): boolean {
     let depth = 0;
     for (const [word] of text.matchAll(words)) {

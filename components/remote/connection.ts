@@ -2,15 +2,15 @@ import * as pulumi from "@pulumi/pulumi";
 import type * as command from "@pulumi/command";
 import { z } from "zod";
 
-/** What all hosts have in common over SSH. A host that gives one of these itself goes first. */
+/** SSH settings of all hosts. A host's own setting overrides the one here. */
 export interface SshArgs {
     /** User that logs in. @default `root` on a load balancer host */
     user?: pulumi.Input<string>;
     /** TCP port of sshd. @default 22 */
     port?: pulumi.Input<number>;
-    /** Private key in PEM or OpenSSH form, without a passphrase. Kept as a secret, and never written to a file. */
+    /** Private key in PEM or OpenSSH form, without a passphrase. It is kept as a secret, and never written to a file. */
     privateKey?: pulumi.Input<string>;
-    /** Text of a known_hosts file, not hashed: the keys of hosts without a `hostKey` of their own. */
+    /** Text of a known_hosts file that is not hashed. It gives the keys of hosts without their own `hostKey`. */
     knownHosts?: pulumi.Input<string>;
 }
 
@@ -20,13 +20,13 @@ export interface HostArgs {
     address: pulumi.Input<string>;
     /** TCP port of sshd. @default `ssh.port` */
     port?: pulumi.Input<number>;
-    /** User that logs in. On a load balancer host, another one than root needs `sudo` without a password. @default `ssh.user` */
+    /** User that logs in. On a load balancer host, a user other than root needs `sudo` without a password. @default `ssh.user` */
     user?: pulumi.Input<string>;
-    /** Private key in PEM or OpenSSH form, without a passphrase. Kept as a secret. @default `ssh.privateKey` */
+    /** Private key in PEM or OpenSSH form, without a passphrase. It is kept as a secret. @default `ssh.privateKey` */
     privateKey?: pulumi.Input<string>;
     /**
-     * Host key as one line such as `ssh-ed25519 AAAA…`, from /etc/ssh/ssh_host_*_key.pub on the host. Refused on a load balancer host:
-     * ssh-rsa, for which Pulumi's SSH client knows only SHA-1.
+     * Host key as one line such as `ssh-ed25519 AAAA…`, from /etc/ssh/ssh_host_*_key.pub on the host. On a load balancer host ssh-rsa is
+     * refused, because Pulumi's SSH client supports it with SHA-1 only.
      * @default from `ssh.knownHosts`
      */
     hostKey?: pulumi.Input<string>;
@@ -72,7 +72,7 @@ export const privateKeySchema = z
         "expected a key without a passphrase; decrypt it with ssh-keygen -p and store it as a secret",
     );
 
-/** An OpenSSH key names its cipher after its magic text: `none`, or it has a passphrase. */
+/** Reports whether an OpenSSH key has a passphrase. After its magic text the key names its cipher, which is `none` without a passphrase. */
 function isEncryptedOpenSsh(key: string): boolean {
     const body = Buffer.from(/BEGIN OPENSSH PRIVATE KEY-----([^-]*)/.exec(key)?.[1] ?? "", "base64").toString("latin1");
     return body.startsWith("openssh-key-v1\0") && !body.startsWith("openssh-key-v1\0\0\0\0\x04none");
@@ -95,24 +95,24 @@ export const hostSchema = z.strictObject({
 });
 type HostSettings = z.output<typeof hostSchema>;
 
-/** The part of `HostSettings` and `SshSettings` that rules read, whatever else is wrong or not known. */
+/** The part of `HostSettings` and `SshSettings` that rules read, even when other values are wrong or unknown. */
 const unknown = z.unknown().optional();
 export const reachedSchema = z.looseObject({ ssh: z.looseObject({}).optional(), hosts: z.array(z.looseObject({ address: unknown })) });
 
-/** Returns a host with what it does not say itself taken from `ssh`. */
+/** Returns the connection of a host. Settings that the host does not give come from `ssh`. */
 export function connectionOf(host: HostSettings, ssh: SshSettings = {}): HostConnection {
     const port = host.port ?? ssh.port ?? 22;
     return {
         address: host.address,
         port,
         user: host.user ?? ssh.user ?? "root",
-        // What is missing was refused by reportUnreached.
+        // `reportUnreached` refused a host without a key.
         privateKey: host.privateKey ?? ssh.privateKey!,
         hostKey: host.hostKey ?? hostKeyOf(host.address, port, ssh.knownHosts)!,
     };
 }
 
-/** Reports hosts whose key, or whose private key, nothing gives. `at` is the path of the hosts. */
+/** Reports hosts without a host key or a private key. `at` is the path of the hosts. */
 export function reportUnreached(
     { ssh = {}, hosts }: z.output<typeof reachedSchema>,
     context: z.core.$RefinementCtx,
@@ -124,7 +124,7 @@ export function reportUnreached(
     if (privateKey === undefined && hosts.some(host => host.privateKey === undefined))
         report(["ssh", "privateKey"], "expected a private key, or one of its own for each host and node");
     hosts.forEach(({ address, port = defaultPort, hostKey }, index) => {
-        // What comes out of another resource is looked at when it is known.
+        // A value that comes from another resource is checked when it is known.
         if ([address, port, knownHosts].some(value => typeof value === "object")) return;
         const key = hostKey ?? hostKeyOf(String(address), Number(port), knownHosts as string | undefined);
         const problem = key === undefined ? "expected a host key, or a line for this host in ssh.knownHosts" : undefined;
@@ -133,13 +133,13 @@ export function reportUnreached(
     });
 }
 
-/** Returns what is wrong with a host key for @pulumi/command. */
+/** Returns the reason why @pulumi/command cannot use a host key, or undefined. */
 export const notForPulumi = (hostKey: string): string | undefined =>
     hostKey.startsWith("ssh-rsa ")
         ? "expected the Ed25519 or ECDSA key of the host: with its RSA key Pulumi's SSH client asks for SHA-1, which hosts of today refuse"
         : undefined;
 
-/** Finds the key of a host in the text of a known_hosts file. Of several it takes the RSA one last. */
+/** Returns the key of a host from the text of a known_hosts file. An RSA key is the last choice. */
 function hostKeyOf(address: string, port: number, knownHosts = ""): string | undefined {
     const name = port === 22 ? address : `[${address}]:${port}`;
     const keys = knownHosts
@@ -153,8 +153,8 @@ function hostKeyOf(address: string, port: number, knownHosts = ""): string | und
 }
 
 /**
- * The connection as the command provider wants it. Built field by field: the provider prints the whole connection, key
- * included, when it meets a field it does not know (pulumi-command #773).
+ * Returns the connection for the command provider, built field by field: the provider prints the whole connection with the private key when
+ * it meets an unknown field (pulumi-command #773).
  */
 export function commandConnection(connection: pulumi.Input<HostConnection>): command.types.input.remote.ConnectionArgs {
     const known = pulumi.output(connection);
