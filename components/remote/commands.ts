@@ -7,14 +7,14 @@ import { Refusal } from "../validation";
 import { parseProbe, Probe } from "./probe";
 import { nodeProgram } from "./programs";
 
-/** The only door to the outside: every command of the library is made here. */
+/** This file makes every command of the library, and is its only door to the outside. */
 
 export interface ProgramArgs {
-    /** Text of the program, data included. Goes to standard input and is kept as a secret. */
+    /** Text of the program with its data. It goes to standard input, and is kept as a secret. */
     program: pulumi.Input<string>;
     /** Seconds after which the program is killed. */
     timeoutSeconds: number;
-    /** The result holds a secret: keep it encrypted in the state. */
+    /** Whether the result holds a secret, so that the state keeps it encrypted. */
     secretResult?: boolean;
 }
 
@@ -25,15 +25,15 @@ export function hostProgram(
     name: string,
     args: ProgramArgs & {
         connection: pulumi.Input<HostConnection>;
-        /** What makes the host this one and not another: when it changes, the resource is replaced, and `destroy` runs on the old host. */
+        /** Identifies the host. A change replaces the resource, and `destroy` runs on the old host. */
         identity: pulumi.Input<string>;
     },
     opts: pulumi.CustomResourceOptions,
 ): command.remote.Command {
     const run = (verb: string) =>
-        // The SSH key makes the whole connection a secret; the command holds none, and a preview is to show it.
+        // The SSH key makes the whole connection a secret. The command line holds no secret, so a preview may show it.
         pulumi.unsecret(pulumi.output(args.connection).user).apply(user => {
-            // `timeout` because neither cancel nor customTimeouts reach a remote session. What it ends has a minute to roll back.
+            // Neither cancel nor customTimeouts reach a remote session, so `timeout` ends the program, which has 60 s to roll back.
             return `${user === "root" ? "" : "sudo -n "}timeout -k 60 ${args.timeoutSeconds} sh -s ${verb}`;
         });
     return new command.remote.Command(
@@ -51,14 +51,14 @@ export function hostProgram(
     );
 }
 
-/** Runs a Node program where Pulumi runs: `apply` on create and update, and `destroy` on delete when asked for. */
+/** Runs a Node program where Pulumi runs: `apply` on create and update, and `destroy` on delete if `destroy` is set. */
 export function runnerProgram(
     name: string,
     args: ProgramArgs & {
         destroy?: boolean;
-        /** The program reads the result of its last run, in PULUMI_COMMAND_STDOUT. Linux allows 128 KiB there. */
+        /** Whether the program reads its last result from PULUMI_COMMAND_STDOUT, which Linux limits to 128 KiB. */
         readsLastResult?: boolean;
-        /** The program runs once: an update keeps its result. */
+        /** Whether the program runs only once. An update keeps its result. */
         once?: boolean;
     },
     opts: pulumi.CustomResourceOptions,
@@ -79,8 +79,8 @@ export function runnerProgram(
 }
 
 /**
- * Runs a probe, a Node program, at every preview and update for a component and returns what it says. Its warnings are passed on. What
- * it refuses fails the whole Pulumi program before anything is changed, and so does an exit code other than 0.
+ * Runs a probe, a Node program, at every preview and update of a component, and returns its result. Its warnings are passed on. A refusal,
+ * or an exit code other than 0, fails the whole Pulumi program before anything is changed.
  */
 export function observe(program: pulumi.Input<string>, what: string, component: pulumi.Resource): pulumi.Output<Probe> {
     const result = command.local.runOutput(
@@ -88,7 +88,7 @@ export function observe(program: pulumi.Input<string>, what: string, component: 
         { parent: component },
     );
     return pulumi.unsecret(result.stdout).apply(text => {
-        // Mocks of a user's own test may answer nothing.
+        // Mocks of a user's own test may return no text.
         const found = parseProbe(text ?? "");
         if (found.state === "refused") throw new Refusal(`${what}: ${found.reason}`, component);
         found.warnings.forEach(warning => needsAttention(`${what}: ${warning}`, component));
@@ -97,8 +97,8 @@ export function observe(program: pulumi.Input<string>, what: string, component: 
 }
 
 /**
- * Makes the latch of a drift epoch: a number that is 0 at first and rises by one in each update. A finding other than `in sync` is an
- * update, and so is a change of `desired`. No dynamic resource: those work neither with pnpm and Bun nor in other languages.
+ * Makes the latch of a drift epoch: a number that starts at 0 and rises by one in each update. A finding other than `in sync` causes an
+ * update, and so does a change of `desired`. The latch is no dynamic resource, because those fail with pnpm, Bun and other languages.
  */
 export function driftLatch(
     name: string,
@@ -108,21 +108,21 @@ export function driftLatch(
     let isInSync = false;
     const stdin = pulumi.output(args.finding).apply(finding => {
         isInSync = finding === "in sync";
-        // With the time, the same finding is a change each time.
+        // The time makes the same finding a change in every run.
         return isInSync ? finding : `${new Date().toISOString()}\n${finding}`;
     });
-    // The state keeps the last finding, so that a repaired host is no change. Called once the inputs are settled: a finding that is
-    // unknown in a preview leaves isInSync false.
+    // The state keeps the last finding, so a repaired host is no change. The SDK calls this function once the inputs are settled.
+    // A finding that is unknown in a preview leaves isInSync false.
     const keepLastFinding: pulumi.ResourceTransform = ({ props, opts: given }) =>
         isInSync ? { props, opts: { ...given, ignoreChanges: ["stdin"] } } : undefined;
     const latch = new command.local.Command(
         name,
         {
-            // Not one text for both: a run of Pulumi inside a command inherits the variable from the outer one.
+            // `create` does not read the variable: a Pulumi run inside a command inherits the variable from the outer command.
             create: "echo 0",
             update: "echo $((PULUMI_COMMAND_STDOUT + 1))",
             stdin,
-            // Not read by the command: a preview shows its difference line by line.
+            // The command does not read these variables. A preview shows their differences line by line.
             environment: args.desired,
             addPreviousOutputInEnv: true,
             logging: command.local.Logging.None,
@@ -133,7 +133,7 @@ export function driftLatch(
     return latch.stdout.apply(Number);
 }
 
-/** What runner/probeHost.js is given. */
+/** Input of runner/probeHost.js. */
 export interface ProbeHostInput {
     host: HostConnection;
     program: string;

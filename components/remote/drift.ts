@@ -4,33 +4,34 @@ import { needsAttention } from "../attention";
 import { driftLatch } from "./commands";
 import { findingOf, Probe } from "./probe";
 
-/** What to do when a host or cluster is found changed behind Pulumi's back. */
+/** Reaction to drift of a host or cluster. */
 export const DriftMode = {
-    /** Do not look. */
+    /** Does not look for drift. */
     Off: "off",
-    /** Look in every preview and update, and warn. */
+    /** Probes in every preview and update, and warns. */
     Warn: "warn",
-    /** Look, show the repair in the preview, and repair in the update. */
+    /** Probes, shows the repair in the preview, and repairs in the update. */
     Enforce: "enforce",
 } as const;
 export type DriftMode = (typeof DriftMode)[keyof typeof DriftMode];
 
 export interface DriftArgs {
     mode: DriftMode;
-    /** What the probe found. Undefined when nobody looks. */
+    /** Result of the probe. Undefined without a probe. */
     found?: pulumi.Output<Probe>;
     /**
-     * Returns further lines like `outdated` of the probe, where only this program can tell. Default none. Called when there is a system
-     * to compare.
+     * Returns more lines like the probe's `outdated`, for comparisons that only this program can make. It is called only when there is a
+     * system to compare.
+     * @default none
      */
     outdated?: (found: Probe) => pulumi.Input<string[]>;
-    /** Files the host should hold, for the reader of a preview: text of public files, digests of secret ones. */
+    /** Files that the host should hold, for the reader of a preview: the text of public files, the digest of secret ones. */
     desired: pulumi.Input<Record<string, pulumi.Input<string>>>;
 }
 
 /**
- * Returns the drift epoch: a number that rises whenever drift is found. The program that repairs the drift holds the number, because
- * a command runs again only when one of its inputs changes.
+ * Returns the drift epoch: a number that rises whenever drift is found. The repairing program holds this number, because a command runs
+ * again only when one of its inputs changes.
  */
 export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomResourceOptions): pulumi.Output<number> {
     if (args.mode === DriftMode.Off || !args.found) return pulumi.output(0);
@@ -51,8 +52,8 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
 }
 
 /**
- * Warns in a preview of a system that was set back and is only watched. The result of its command is known there unless the command is
- * going to run: then what is outdated is a change that is still to come.
+ * Warns in a preview, in mode `warn`, of a system that was set back. A preview knows `result` only if the command will not run. If the
+ * command will run, the outdated lines are a pending change.
  */
 export function warnOfSetBack(name: string, mode: DriftMode, outdated: pulumi.Input<string[]>, result: pulumi.Output<unknown>): void {
     if (mode !== DriftMode.Warn || !pulumi.runtime.isDryRun()) return;
@@ -66,10 +67,10 @@ function folded(text: string): string {
     return text.replace(/^.{149,}$/gm, line => line.replace(/(.{80,140}) /g, "$1\n  "));
 }
 
-/** Bytes of `name=value`. Linux starts no program with a longer environment string: 128 KiB with the NUL at its end. */
+/** Limit of `name=value` in bytes. Linux starts no program with a longer environment string: 128 KiB with the NUL at its end. */
 const longestVariable = 128 * 1024 - 1;
 
-/** Returns the files as environment variables. A file that is too long for one is shown as its digest. */
+/** Returns the files as environment variables. A file that is too long for a variable is shown as its digest. */
 function asEnvironment(files: Record<string, string>): Record<string, string> {
     const variables = Object.entries(files).map(([name, text]) =>
         Buffer.byteLength(`${name}=${text}`) <= longestVariable

@@ -1,21 +1,21 @@
 /**
- * What a probe, a read-only look at the live system, prints. One line for each thing, which begins with one of these words:
+ * The result of a probe, a read-only look at the live system. Each line that a probe prints begins with one of these words:
  *
- *     refused TEXT      what is there cannot become what is asked for, or belongs to another stack: nothing may be changed
- *     unreachable TEXT  why the look failed
- *     absent TEXT       there is nothing yet, or nothing any more
- *     fact NAME VALUE   what other parts of the program need to know
- *     finding TEXT      a difference from what is wanted
- *     outdated TEXT     what it was last made of, where the configuration makes another: a change to come, or it was set back
- *     warning TEXT      what an update does not repair: a person must
- *     end               the last line: without it the text was cut off
+ *     refused TEXT      the system cannot take the configuration, or belongs to another stack: nothing may be changed
+ *     unreachable TEXT  why the probe failed
+ *     absent TEXT       the system does not exist yet, or exists no longer
+ *     fact NAME VALUE   a value that other parts of the program need
+ *     finding TEXT      a difference between the configuration and the live system
+ *     outdated TEXT     the version that was last applied, if the configuration makes another: a pending change, or a system set back
+ *     warning TEXT      a fault that no update repairs: a person must
+ *     end               the last line: without it the output was cut off
  *
- * A text of several lines is as many lines with the same word. What a login shell prints before is cut off in runner/ssh.js.
+ * A text of several lines becomes several lines with the same word. runner/ssh.js drops the text that a login shell prints before.
  */
 export interface Probe {
-    /** The first of refused, unreachable and absent that the probe told; changed with findings, in sync without. */
+    /** The first of refused, unreachable and absent that the probe reported. Otherwise `changed` with findings, and `in sync` without. */
     state: "in sync" | "changed" | "absent" | "unreachable" | "refused";
-    /** Why it is refused, unreachable or absent. */
+    /** Why the system is refused, unreachable or absent. */
     reason: string;
     facts: Record<string, string>;
     findings: string[];
@@ -40,7 +40,7 @@ export function parseProbe(text: string): Probe {
     return { state: told.findings.length > 0 ? "changed" : "in sync", reason: "", ...told };
 }
 
-/** The finding of a probe as one text: `in sync`, `absent: …`, `unreachable: …`, `refused: …`, or a line for each difference. */
+/** Returns the finding of a probe as one text: `in sync`, `absent: …`, `unreachable: …`, `refused: …`, or one line per difference. */
 export function findingOf({ state, reason, findings }: Probe): string {
     if (state === "in sync") return state;
     return state === "changed" ? findings.join("\n") : `${state}: ${reason}`;

@@ -3,14 +3,14 @@ import { createRequire, isBuiltin } from "module";
 import { join, relative } from "path";
 
 /**
- * Programs travel on standard input, with their data inside, so that neither the command text nor an error that quotes it
- * holds a secret. Both kinds take a verb (`apply`, `probe`, …) as their first argument, write progress to standard error and
- * their result to standard output.
+ * Programs travel on standard input, with their data inside. So neither the command line nor an error that quotes it holds a secret.
+ * Both kinds of program take a verb (`apply`, `probe`, …) as their first argument. They write progress to standard error and their
+ * result to standard output.
  */
 
-/** A POSIX sh program for a host: the given sources inside a function, after its variables. */
+/** Returns a POSIX sh program for a host: a function with the variables and the given sources. */
 export function shellProgram(sources: string[], variables: Record<string, string>): string {
-    // The function makes sh read the whole program before it runs a line of it: commands cannot eat the rest of the input.
+    // The function makes sh read the whole program before it runs the first line. So no command can eat the rest of the input.
     return [
         "main() {",
         ...assignments(variables),
@@ -21,14 +21,14 @@ export function shellProgram(sources: string[], variables: Record<string, string
     ].join("\n");
 }
 
-/** Variables of a shell program, a line for each. */
+/** Returns assignments of the variables of a shell program, one line each. */
 export function assignments(variables: Record<string, string>): string[] {
     return Object.entries(variables).map(([name, value]) => `${name}=${shellQuote(value)}`);
 }
 
 /**
- * A Node program for the machine that runs Pulumi: a module with all modules that it requires and Node does not have, then a call of its
- * `main(input)`. One that exports a `version` keeps its last result for the same data (runner/result.js).
+ * Returns a Node program for the machine that runs Pulumi. It holds a module with all required modules that Node does not have, and calls
+ * `main(input)`. A module that exports a `version` keeps its last result for the same data (runner/result.js).
  */
 export function nodeProgram<Input>(entry: string, input: Input): string {
     const modules = new Map<string, string>();
@@ -55,11 +55,11 @@ function load(name) {
     return loaded[name].exports;
 }`;
 
-/** Adds a module and what it requires, and returns its name, which tells nothing of where this library is. */
+/** Adds a module and the modules that it requires. Returns its name, which reveals nothing about the folder of this library. */
 function addModule(modules: Map<string, string>, file: string): string {
     const name = relative(join(__dirname, ".."), file).replace(/^.*node_modules\//, "");
     if (modules.has(name)) return name;
-    // Before what it requires: a circle would not end.
+    // The entry exists before the required modules are added, because a circle of modules would never end.
     modules.set(name, "");
     const load = (call: string, path: string) =>
         isBuiltin(path) ? call : `load(${JSON.stringify(addModule(modules, createRequire(file).resolve(path)))})`;

@@ -1,5 +1,5 @@
 /**
- * Returns what a probe says, as remote/probe.ts reads it. A text of several lines is as many lines.
+ * Returns the output of a probe, as remote/probe.ts reads it. A text of several lines becomes several lines.
  *
  * @typedef {string | string[]} Texts
  * @typedef {{

@@ -1,23 +1,23 @@
-// The result of a program, which Pulumi keeps and hands to its next run.
+// This module handles the result of a program. Pulumi keeps the result and gives it to the next run.
 const { createHash } = require("crypto");
 
 /**
- * A program whose entry exports a `version` runs again only for other data or another version: a new release of this library changes the
- * text of programs, and such an update must do nothing. Raise the version when what the program does becomes another.
+ * A program whose entry exports a `version` runs again only for other data or another version. A new release of this library changes the
+ * text of programs, and an update to it must do nothing. Raise the version when the program does something else.
  *
  * @template Input
  * @typedef {{
  *     main: (input: Input, lastResult: string) => Promise<string>,
  *     version: number,
  *     compared?: (input: Input) => unknown,
- * }} VersionedProgram `compared` leaves out what makes no other run, such as a login key.
+ * }} VersionedProgram `compared` drops data that needs no new run, such as a login key.
  */
 
-/** Errors are handed to the next run too, in one environment string, of which Linux allows 128 KiB. */
+/** Characters of an error that are printed. The next run gets errors too, in one environment string, which Linux limits to 128 KiB. */
 const maxErrorLength = 15_000;
 
 /**
- * Returns the beginning of a text and its end.
+ * Returns a text, shortened to its beginning and its end.
  *
  * @param {string} text
  */
@@ -28,12 +28,12 @@ function bounded(text) {
 }
 
 /**
- * Prints what the work resolves to, or why it failed.
+ * Prints the result of the work, or the reason why it failed.
  *
  * @param {Promise<string>} work
  */
 function printResult(work) {
-    // Until the work is done: Node ends with success when nothing is left to wait for.
+    // The exit code is 1 until the work is done, because Node ends with success when nothing is left to wait for.
     process.exitCode = 1;
     return work.then(
         result => {
@@ -61,7 +61,7 @@ function ordered(value) {
 }
 
 /**
- * Returns the last line of a result, which tells by what version and for what data it was made.
+ * Returns the last line of a result. It names the version and the data that made the result.
  *
  * @template Input
  * @param {VersionedProgram<Input>} program
@@ -75,7 +75,7 @@ function markOf({ version, compared = data => data }, input) {
 }
 
 /**
- * Runs a program with a version. Its last result stands when it was made by the same version for the same data.
+ * Runs a program with a version. Keeps its last result if the same version made that for the same data.
  *
  * @template Input
  * @param {VersionedProgram<Input>} program
@@ -83,7 +83,7 @@ function markOf({ version, compared = data => data }, input) {
  */
 function runVersioned(program, input) {
     const last = process.env.PULUMI_COMMAND_STDOUT ?? "";
-    // A result of a library without versions has no such line.
+    // Earlier versions of this library wrote no such line.
     const [, lastResult, lastMark] = /^([^]*?)\n?(program version \d+, data [0-9a-f]{64})?\s*$/.exec(last) ?? [];
     if (process.argv[2] === "destroy") return printResult(program.main(input, lastResult));
     const mark = markOf(program, input);

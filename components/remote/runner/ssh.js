@@ -1,4 +1,4 @@
-// Runs where Pulumi runs, as part of a program on standard input: needs the OpenSSH client and nothing else.
+// This module runs where Pulumi runs, inside a program on standard input. It needs the OpenSSH client and nothing else.
 const { spawn } = require("child_process");
 const fs = require("fs");
 const os = require("os");
@@ -7,7 +7,7 @@ const path = require("path");
 /** @import { HostConnection } from "../connection" */
 
 /**
- * Calls `work(env)` with an SSH agent that holds the given private keys; the keys never touch a file.
+ * Calls `work(env)` with an SSH agent that holds the given private keys. The keys never touch a file.
  *
  * @template Result
  * @param {string[]} privateKeys
@@ -44,7 +44,7 @@ async function withSshAgent(privateKeys, work) {
     }
 }
 
-/** The program's first line of output: what stands before it is what a login shell says. */
+/** First line of the program's output. Any text before it comes from a login shell. */
 const beginning = "=== pulumi-rancher-ha ===";
 
 /**
@@ -124,7 +124,7 @@ function keyAlgorithms(hostKey) {
 /** @type {string | undefined} */
 let ownFolder;
 
-/** The folder of this process, which nobody else may enter. It goes with the process, however that ends. */
+/** Returns the folder of this process, which no other user may enter. It is removed however the process ends. */
 function privateFolder() {
     if (ownFolder) return ownFolder;
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "rancher-ha-"));
@@ -137,14 +137,14 @@ function privateFolder() {
 }
 
 /**
- * Starts a process that cleans up after this one: it sees the end of its standard input when this one ends, even by SIGKILL.
+ * Starts a process that cleans up after this one. Its standard input ends when this process ends, even by SIGKILL.
  *
  * @param {string} file
  * @param {string[]} args
  * @param {"pipe" | "ignore"} stdout
  */
 function outliving(file, args, stdout) {
-    // In a session of its own, which no signal to this process's group reaches.
+    // The child gets its own session, so that no signal to this process's group reaches the child.
     const child = /** @type {import("child_process").ChildProcessWithoutNullStreams} */ (
         spawn(file, args, { detached: true, stdio: ["pipe", stdout, "ignore"] })
     );

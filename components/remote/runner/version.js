@@ -1,6 +1,6 @@
 /**
- * Compares the first numbers of a version, as many as `parts`, with those of the installed one. Tells whether it is older, and the minor
- * version that comes first when it leaves one out.
+ * Compares the first `parts` numbers of a version with those of the installed version. Reports whether the version is older, and the minor
+ * version that must come first if the step skips one.
  *
  * @param {string} installed
  * @param {string} asked
