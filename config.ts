@@ -5,7 +5,7 @@ import { RancherHaArgs, SshArgs } from "./components";
 import { rancherHaSchema } from "./components/schema";
 import { issueLines, valueAt } from "./components/validation";
 
-/** How hosts and nodes are reached over SSH: the arguments of the library, and files that hold them. */
+/** SSH settings for hosts and nodes: the arguments of the library, and files that hold their values. */
 export interface SshConfig extends SshArgs {
     /** Path of a file with the private key, instead of `ssh.privateKey`. */
     privateKeyFile?: string;
@@ -13,12 +13,12 @@ export interface SshConfig extends SshArgs {
     knownHostsFile?: string;
 }
 
-// What pulumi.Config itself asks; it is not among the SDK's public types.
+// pulumi.Config itself calls this function, which is not among the SDK's public types.
 const { isConfigSecret } = runtimeConfig as unknown as { isConfigSecret: (key: string) => boolean };
 
 type Group = Record<string, unknown>;
 
-/** Reads the stack's configuration; the only place that does. */
+/** Reads the stack's configuration. Nothing else in this project reads it. */
 export function readConfig(): RancherHaArgs {
     const project = pulumi.getProject();
     const isEncrypted = (group: string) => isConfigSecret(`${project}:${group}`);
@@ -29,12 +29,12 @@ export function readConfig(): RancherHaArgs {
 }
 
 /**
- * Groups that can hold a secret anywhere. Pulumi only tells that something in a group of the configuration is encrypted, so all of these
- * are treated as secret then.
+ * Groups that can hold a secret anywhere. Pulumi only reports that something in a group of the configuration is encrypted. All of these
+ * groups are then treated as secret.
  */
 const freeForm = /^(values|additionalValues|repository|extraDirectives|ingressOptions|labels)$/;
 
-/** Returns the arguments of `RancherHa` from raw configuration; one error names every wrong key. */
+/** Returns the arguments of `RancherHa` from raw configuration. One error names every wrong key. */
 export function parseConfig(
     raw: Record<string, string>,
     project: string,
@@ -55,13 +55,13 @@ export function parseConfig(
     return args as unknown as RancherHaArgs;
 }
 
-/** Keys below `ssh` that name a file, and the argument that its text is. */
+/** Maps keys below `ssh` that name a file to the argument that gets the file's text. */
 const files = { privateKeyFile: "privateKey", knownHostsFile: "knownHosts" };
 
-/** Takes the place of the text of a file that cannot be read. */
+/** Replaces the text of a file that cannot be read. */
 const unread = {};
 
-/** Puts the text of files in place of their paths. `writtenAs` gives the key that the user wrote for an argument. */
+/** Replaces paths of files by their text. `writtenAs` maps an argument to the key that the user wrote. */
 function withFiles(written: Group, readFile: (path: string) => string) {
     const problems: string[] = [];
     const writtenAs = new Map<string, string>();
@@ -87,7 +87,7 @@ function withFiles(written: Group, readFile: (path: string) => string) {
     return { args: { ...written, ssh }, writtenAs, problems };
 }
 
-/** Marks what is secret, whether it is encrypted, came from a file, or from configuration that somebody forgot to encrypt. */
+/** Marks secret values, whether they are encrypted, come from a file, or were not encrypted by mistake. */
 export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) => boolean): RancherHaArgs {
     const marked = (value: unknown, key: string, encrypted: boolean): unknown => {
         if (/^(privateKey|bootstrapPassword|kubeconfig)$/.test(key) || (encrypted && freeForm.test(key)))
@@ -96,7 +96,7 @@ export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) =>
         if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name, encrypted)]));
         return value;
     };
-    // Of a certificate on the hosts, what is called a key is a path.
+    // The `privateKey` of a certificate on the hosts is a path, and no secret.
     const { certificateOnHost, ...others } = args;
     const entries = Object.entries(others).map(([name, value]) => [name, marked(value, name, isEncrypted(name))]);
     return { ...Object.fromEntries(entries), certificateOnHost } as unknown as RancherHaArgs;

@@ -1,15 +1,15 @@
-/** What the text of `nextSteps` is made of. It holds no secret. */
+/** Values in the text of `nextSteps`. None of them is a secret. */
 export interface Finished {
     hostname: string;
-    /** Addresses to which the DNS name must lead. */
+    /** Addresses that the DNS name must point to. */
     addresses: string[];
-    /** Whether clients must be given the CA first. */
+    /** Whether clients must trust a private CA first. */
     hasPrivateCa: boolean;
     rancherVersion: string;
     kubernetesVersion: string;
 }
 
-/** Tells a person what to do after the first `pulumi up`. The commands read the outputs under the names that RancherHa gives them. */
+/** Returns the steps for a person after the first `pulumi up`. The commands read the outputs under the names that RancherHa gives them. */
 export function nextSteps({ hostname, addresses, hasPrivateCa, rancherVersion, kubernetesVersion }: Finished): string {
     const url = `https://${hostname}`;
     const steps = [

@@ -1,10 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
 
-/** Returns ORGANIZATION/PROJECT/STACK. The organization of a local backend is `organization`; mocks of a user's own test have none. */
+/**
+ * Returns ORGANIZATION/PROJECT/STACK. The organization of a local backend is `organization`. Mocks of a user's own test have no
+ * organization.
+ */
 export function stackName(): string {
     const organization = pulumi.runtime.getEngine() ? pulumi.getOrganization() : "organization";
     return [organization, pulumi.getProject(), pulumi.getStack()].join("/");
 }
 
-/** Names on a namespace the release whose stack made it: `ORGANIZATION/PROJECT/STACK/RELEASE`. */
+/** Annotation of a namespace. Its value is the release whose stack made the namespace: `ORGANIZATION/PROJECT/STACK/RELEASE`. */
 export const ownerAnnotation = "pulumi-rancher-ha/owner";

@@ -9,7 +9,7 @@ import { LiveCheck, rancherSettingsSchema, reportRelease } from "./rancher/schem
 import { dnsNameSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/connection";
 import { whenKnown } from "./validation";
 
-/** The arguments of `RancherHa`, which are the configuration of a stack: every rule stands here, or in the schema of its group. */
+/** The arguments of `RancherHa`, which are the configuration of a stack. Every rule is here, or in the schema of its group. */
 export const rancherHaSchema = z
     .strictObject({
         hostname: dnsNameSchema,
@@ -42,7 +42,7 @@ const groupsSchema = z.looseObject({
 });
 type Groups = z.output<typeof groupsSchema>;
 
-/** Reports what does not fit together in different groups. */
+/** Reports values that contradict each other in different groups. */
 function reportBetweenGroups(args: unknown, context: z.core.$RefinementCtx): void {
     const groups = groupsSchema.parse(args);
     reportAlternatives(groups, context);
@@ -69,7 +69,7 @@ function reportAlternatives(groups: Groups, context: z.core.$RefinementCtx): voi
     others.forEach(kind => report(kind, `expected nothing beside ${first}, found both. Remove one.`));
 }
 
-/** Reports addresses of the load balancer that are those of nodes. */
+/** Reports addresses of the load balancer that belong to nodes. */
 function reportAddresses({ loadBalancer, cluster, existingCluster }: Groups, context: z.core.$RefinementCtx): void {
     const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path: ["loadBalancer", ...path], message });
     const nodes = cluster?.nodes ?? [];

@@ -1,8 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
 /**
- * `value` as a secret only when something in `sources` is one. For what is made of several arguments of which a known one, an SSH
- * key for example, is a secret and does not stand in the value: a reader of a preview is to see all that nobody marked.
+ * Returns `value` as a secret only when something in `sources` is a secret. A value that is made of several arguments would otherwise be
+ * secret because of one, an SSH key for example, that it does not contain. A preview should show every value that nobody marked.
  */
 export function secretAs<T>(sources: unknown, value: pulumi.Output<T>): pulumi.Output<T> {
     const marked = pulumi.isSecret(pulumi.output(sources));

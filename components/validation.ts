@@ -2,21 +2,24 @@ import * as pulumi from "@pulumi/pulumi";
 import { inspect } from "util";
 import { z } from "zod";
 
-/** What a component refuses, told without a stack. */
+/** A component's refusal of its arguments, reported without a stack trace. */
 export class Refusal extends pulumi.ResourceError {
     constructor(message: string, component: pulumi.Resource) {
         super(message, component, true);
     }
 
-    /** Pulumi inspects what it reports, and that would be all that the component leads to: minutes of work. */
+    /**
+     * Returns only the message. Pulumi inspects the errors that it reports, and would walk through all resources of the component for
+     * minutes.
+     */
     [inspect.custom](): string {
         return this.message;
     }
 }
 
 /**
- * Checks arguments against a schema and returns them with defaults applied. What is known now is checked now, so that a
- * program with a wrong literal stops before anything is registered; what comes from other resources is checked when known.
+ * Checks arguments against a schema and returns them with defaults applied. A value that is known now is checked now, so a wrong literal
+ * stops the program before anything is registered. A value from another resource is checked when it is known.
  */
 export function validated<S extends z.ZodType>(
     component: pulumi.Resource,
@@ -37,15 +40,15 @@ export function validated<S extends z.ZodType>(
     });
 }
 
-/** Refuses arguments of which a value that is known at once is wrong. What comes out of other resources is left to its component. */
+/** Refuses arguments with a wrong value that is known at once. Values from other resources are skipped here. */
 export function refuseLiterals(component: pulumi.Resource, what: string, schema: z.ZodType, args: unknown): void {
     const issues = schema.safeParse(args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
     if (issues.length > 0) throw new Refusal(`${what}: ${describeIssues(issues, args)}`, component);
 }
 
 /**
- * Refuses an output where a component needs the value itself, because the number of resources depends on it. TypeScript refuses one
- * at compile time. A program in another language can give one: a secret around a whole group, for example.
+ * Refuses an output where a component needs the value itself, because the number of resources depends on it. TypeScript refuses such an
+ * output at compile time. A program in another language can pass one: a secret around a whole group, for example.
  */
 export function refuseOutputs(component: pulumi.Resource, what: string, plainArgs: object): void {
     const message =
@@ -59,32 +62,32 @@ export function refuseOutputs(component: pulumi.Resource, what: string, plainArg
 
 /** Returns the value, or undefined in a preview that does not know it yet. */
 export function ifKnown<T>(output: pulumi.Output<T>): pulumi.Output<T | undefined> {
-    // A field of every output that the types of the SDK leave out.
+    // Every output has this field, but the types of the SDK omit it.
     const { isKnown } = output as unknown as { isKnown: Promise<boolean> };
     return pulumi.output(isKnown).apply(known => (known ? output : undefined)) as pulumi.Output<T | undefined>;
 }
 
-/** Options of a rule that is checked as soon as what it looks at fits this schema, whatever else is wrong or not known. */
+/** Returns options that check a rule as soon as the values that it reads match this schema, even when other values are wrong or unknown. */
 export function whenKnown(schema: z.ZodType): z.core.$ZodSuperRefineParams {
     return { when: ({ value }) => schema.safeParse(value).success };
 }
 
-/** What is wrong, as one text. */
+/** Returns all issues as one text. */
 export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, secret?: (path: PropertyKey[]) => boolean): string {
     const lines = issueLines(issues, root, { secret });
     return lines.length === 1 ? lines[0] : `${lines.length} values are wrong\n${lines.map(line => `  - ${line}`).join("\n")}`;
 }
 
 interface LineOptions {
-    /** Stands before each path. */
+    /** Text before each path. */
     prefix?: string;
-    /** Whether a value is not to be shown. */
+    /** Reports whether a value must not be shown. */
     secret?: (path: PropertyKey[]) => boolean;
-    /** What the user wrote in place of a path. */
+    /** Maps a path to the key that the user wrote in its place. */
     writtenAs?: Map<string, string>;
 }
 
-/** One line for each wrong value: its path, what is allowed, and what was found unless that is a secret. */
+/** Returns one line for each wrong value: its path, the allowed value, and the value that was found unless it is a secret. */
 export function issueLines(
     issues: z.core.$ZodIssue[],
     root: unknown,
@@ -108,12 +111,18 @@ function allowed(issue: z.core.$ZodIssue): string {
     return issue.message.replace(/^Invalid (input|option): /, "").replace(/, received .*$/, "");
 }
 
-/** A message that ends as a sentence tells itself what was found: the value may be long, or hold a secret in the wrong place. */
+/**
+ * Reports whether a custom message already says what was found. Such a message ends with a full stop, because the value may be long or hold
+ * a secret.
+ */
 function saysAll(issue: z.core.$ZodIssue): boolean {
     return issue.code === "custom" && issue.message.endsWith(".");
 }
 
-/** What was found. Only single values that cannot be or hold a secret are quoted: a secret may also stand in a wrong place. */
+/**
+ * Describes the value that was found. Only single values that cannot be or hold a secret are quoted, because a secret may be in a wrong
+ * place.
+ */
 function found(value: unknown, issue: z.core.$ZodIssue): string {
     if (value === undefined) return "nothing";
     if (Array.isArray(value)) return `a list of ${value.length}`;
@@ -131,12 +140,12 @@ function pathText(path: PropertyKey[]): string {
     return text.replace(/^\./, "");
 }
 
-/** Returns the value at a path, undefined where there is none. */
+/** Returns the value at a path, or undefined. */
 export function valueAt(root: unknown, path: PropertyKey[]): unknown {
     return path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], root);
 }
 
-/** The output that a value comes out of, if it comes out of one. */
+/** Returns the output on the way to a value, or undefined. */
 function outputOn(root: unknown, path: PropertyKey[]): pulumi.Output<unknown> | undefined {
     let value = root;
     for (const part of path) {
