@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC3043
-# What was on the host before: refused, or kept and restored by `destroy`.
+# Refuses or adopts the configuration that was on the host before, and restores an adopted one.
 
-# The products whose configuration this run kept.
+# Products whose configuration this run kept.
 kept_now=
 
 products() { echo "nginx${virtual_ip:+ keepalived}"; }
@@ -33,7 +33,7 @@ foreign_nginx() {
         find /etc/nginx/conf.d /etc/nginx/sites-enabled /etc/nginx/modules-enabled -mindepth 1 2>/dev/null |
             while read -r file; do
                 case $(readlink "$file") in
-                # The package's own site, whose text was compared above, and modules of other packages.
+                # The package's own site was compared above. Modules of other packages are not foreign.
                 /etc/nginx/sites-available/default | /usr/share/nginx/modules-available/*) continue ;;
                 esac
                 dpkg -S "$file" >/dev/null 2>&1 || echo "$file"
@@ -55,8 +55,8 @@ keep_original() {
     done
 }
 
-# Tells whether the copy of a product is there. After a host has left a pair, its keepalived may serve something else:
-# PRODUCT.
+# Reports whether the copy of a product exists. After a host has left a pair, its keepalived may have a foreign
+# configuration: PRODUCT.
 is_kept() {
     local product="$1"
     [ -d "$state/original/$product" ] || return 1
@@ -76,13 +76,13 @@ keep_product() {
     replace_folder "$kept"
 }
 
-# Gives FOLDER.new the name of a folder, once all of it is on the disk: FOLDER.
+# Renames FOLDER.new to FOLDER, once all of its files are on the disk: FOLDER.
 replace_folder() {
     local folder="$1"
     sync -f "$folder.new" && rm -rf "$folder" && mv -T "$folder.new" "$folder"
 }
 
-# Forgets what this run kept, for a host that served before.
+# Deletes the copies that this run kept, for a host that served before.
 forget_original() {
     local product
     for product in $kept_now; do rm -rf "$state/original/$product"; done
@@ -99,8 +99,8 @@ keep_kernel_settings() {
 
 restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl"; }
 
-# Restores the configuration of a product: PRODUCT. The present one stays until the whole copy lies beside it. The
-# next run finishes a killed one whose service did not follow yet.
+# Restores the configuration of a product: PRODUCT. The present configuration stays until the whole copy lies beside it.
+# A run that is killed before it restores the service leaves `restoring`, and the next run finishes.
 restore_product() {
     local product="$1" kept="$state/original/$1"
     if [ ! -d "$kept/etc" ]; then return 0; fi
@@ -118,7 +118,7 @@ It stays in $kept/etc. Check free space in /etc, and run this again"
     rm -f "$kept/restoring"
 }
 
-# Restores whether a service starts at boot, and whether it runs: PRODUCT KEPT.
+# Restores whether a service starts at boot and whether it runs: PRODUCT KEPT.
 restore_service() {
     local product="$1" kept="$2" action=disable
     [ "$(cat "$kept/enabled")" != enabled ] || action=enable
@@ -130,16 +130,16 @@ restore_service() {
     fi
 }
 
-# Restores the host as it was before the first apply. The copies stay until all of them are back.
+# Restores the host as it was before the first apply. The copies stay until all of them are restored.
 restore_host() {
     local unit place
     rm -rf "$stage"
     unmask_nginx
-    # The last one also when the link to its release is lost.
+    # The certificate unit is disabled even when the link to its release is lost.
     for unit in $(units "$current") rancher-ha-certificate.path; do
         [ "$unit" = nginx.service ] || systemctl -q disable --now "$unit" 2>/dev/null || true
     done
-    # keepalived.conf, which is not named after us, goes or comes back with its folder.
+    # keepalived.conf is not named after this library. It is removed or restored with its folder.
     echo "$places" | while read -r _ place _; do
         case $place in *rancher-ha*) remove_file "$place" ;; esac
     done

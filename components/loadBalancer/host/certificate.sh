@@ -1,11 +1,12 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC3043
-# Whether a certificate can be served. Part of the host's program, and of the script that reloads renewed certificates.
+# Checks whether a certificate can be served. The host's program and the script that reloads renewed certificates hold
+# this file.
 
 # Holds the digest of the renewed certificate that NGINX read last.
 loaded_certificate=/run/rancher-ha-certificate
 
 # Prints the first fault of a certificate for clients of $hostname: CHAIN KEY. NGINX accepts most of these faults, and
-# then handshakes fail. Each check prints its fault.
+# then handshakes fail. Each check prints its own fault.
 certificate_fault() {
     local chain="$1" key="$2"
     {
@@ -35,7 +36,7 @@ has_its_key() {
     return 1
 }
 
-# Tells whether a certificate and a key can be read and are a pair: CHAIN KEY.
+# Reports whether a certificate and a key can be read and are a pair: CHAIN KEY.
 belong_together() {
     local chain="$1" key="$2" of_chain
     of_chain=$(openssl x509 -noout -pubkey -in "$chain" 2>/dev/null) &&
@@ -45,7 +46,7 @@ belong_together() {
 covers_hostname() {
     local chain="$1" names
     names=$(openssl x509 -noout -ext subjectAltName -in "$chain" 2>/dev/null | sed -n '2s/^ *//p')
-    # OpenSSL falls back to the subject, which browsers and agents do not look at.
+    # OpenSSL falls back to the subject, which browsers and agents ignore.
     case $names in
     *DNS:*) ! openssl x509 -noout -checkhost "$hostname" -in "$chain" | grep -q 'does match' || return 0 ;;
     esac
@@ -60,7 +61,7 @@ is_in_its_time() {
     return 1
 }
 
-# Looks whether each certificate is followed by its issuer.
+# Checks that each certificate is followed by its issuer.
 is_in_order() {
     local chain="$1" disorder
     disorder=$(openssl crl2pkcs7 -nocrl -certfile "$chain" | openssl pkcs7 -print_certs -noout | awk '
@@ -74,7 +75,7 @@ is_in_order() {
     return 1
 }
 
-# Looks whether the last certificate leads to the first.
+# Checks the signatures from the last certificate to the first.
 is_signed() {
     local chain="$1" report
     report=$(awk '/BEGIN CERT/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }' "$chain" |
@@ -84,7 +85,7 @@ $(echo "$report" | grep -m 1 '^error')"
     return 1
 }
 
-# Tells whether the clock of this host is within the dates of a certificate: FILE.
+# Reports whether the clock of this host is within the dates of a certificate: FILE.
 is_valid_now() { openssl verify -partial_chain -trusted "$1" "$1" >/dev/null 2>&1; }
 
 # Prints the dates of a certificate as `from DATE to DATE`, with the time of this host: FILE.

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC3043
-# What stands in the way of this host being a load balancer. Each check refuses the host before anything is changed.
+# Checks that this host can become a load balancer. Each check refuses the host before anything is changed.
 
 check_owner() {
     if ! is_of_another; then return 0; fi
@@ -31,13 +31,13 @@ check_user() { [ "$(id -u)" = 0 ] || refuse "expected root, found $(id -un)"; }
 
 check_systemd() { [ -d /run/systemd/system ] || refuse "expected systemd to run this host"; }
 
-# Refuses an NGINX of no package `nginx`, which `destroy` could not restore.
+# Refuses an NGINX from outside the package `nginx`, because `destroy` could not restore it.
 check_nginx_package() {
     local other package
     if installed nginx || brought nginx; then return; fi
     other=$(command -v nginx) || {
         other=$(systemctl show -p FragmentPath --value nginx)
-        # A package that is removed but not purged leaves its unit.
+        # A removed package that was not purged leaves its unit behind.
         ! dpkg -S "$other" >/dev/null 2>&1 || other=
     }
     [ -n "$other" ] || return 0
@@ -64,10 +64,10 @@ foreign_listeners() {
     done
 }
 
-# Tells whether a process belongs to nginx.service: PID.
+# Reports whether a process belongs to nginx.service: PID.
 is_of_nginx() { grep -qs '/nginx\.service$' "/proc/$1/cgroup"; }
 
-# Refuses a host of a pair whose networks do not fit its addresses.
+# Refuses a host of a pair that lacks its own address, or a network with the virtual IP.
 check_network() {
     local network addresses
     [ -n "$virtual_ip" ] || return 0

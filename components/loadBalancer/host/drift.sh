@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC3043
-# What a host looked like when a release went live, one `key value` line each, and what differs from it now.
+# Records the state of a host when a release goes live, in `key value` lines, and compares the host with it later.
 
 keys() {
     local name place product chain key
@@ -17,8 +17,8 @@ keys() {
     echo "workers:$status_port"
 }
 
-# Prints the value of a key now: KEY EXPECTED. While no worker runs, what only workers tell is as expected, and the
-# unit differs.
+# Prints the present value of a key: KEY EXPECTED. While no worker runs, a value that only workers can report counts as
+# expected. The `unit:` line reports the difference.
 value() {
     local key="$1" expected="$2" name="${1#*:}"
     case $key in
@@ -51,8 +51,7 @@ differences() {
     done <"$state/manifest"
 }
 
-# Tells whether a package differs in nothing that its configuration depends on, as after a security update: KEY BEFORE
-# NOW.
+# Reports whether a package was only updated, without a change that its configuration depends on: KEY BEFORE NOW.
 only_updated() {
     local key="$1" before="$2" now="$3"
     case $key in
@@ -88,7 +87,7 @@ describe() {
     esac
 }
 
-# Lists what an apply does not repair, because only a person can judge it.
+# Lists faults that an apply does not repair, because only a person can judge them.
 warnings() {
     warn_of_owner
     warn_of_drop_ins

@@ -1,32 +1,32 @@
 # shellcheck shell=sh disable=SC2034,SC2154,SC3043
-# What the other files of this folder share. They become one program, which root runs on the load balancer host:
-# Debian or Ubuntu. program.ts assigns variables before this file:
+# Holds functions that the other files of this folder share. All files form one program, which root runs on a load
+# balancer host with Debian or Ubuntu. program.ts assigns these variables before this file:
 #   owner             ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS, to which the host belongs
 #   take_over         yes, or empty: whether to adopt a foreign configuration or the host of another load balancer
-#   own_address, virtual_ip, takeover_seconds   of a host of a pair, empty for one that is alone
-#   release, files    its name, and its files: NAME VARIABLE lines, where the variable holds the text
+#   own_address, virtual_ip, takeover_seconds   set on a host of a pair, empty on a single host
+#   release, files    name of the release, and NAME VARIABLE lines of its files; the variable holds the text
 #   places            NAME PLACE MODE lines for files outside of the release's folder (release.ts)
 #   secrets           names of secret files
 #   certificates      CHAIN KEY lines, as in nginx.conf
 #   hostname, status_port, max_connections, reserved_files, warn_days, down_file, mark
-# The probe has only some of them. shellcheck warns of these variables (SC2154), of those that another file reads
-# (SC2034), and of `local` (SC3043), which is not in POSIX, but in the sh of both systems.
+# The probe has only some of them. shellcheck warns of these variables (SC2154) and of variables that another file reads
+# (SC2034). It also warns of `local` (SC3043), which is not in POSIX, but the sh of both systems has it.
 set -eu
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive
 umask 022
 state=/var/lib/pulumi-rancher-ha/load-balancer
 releases=$state/releases
-# A release while it is written and checked.
+# Holds a release while it is written and checked.
 stage=$releases/new
 conf=/etc/nginx/nginx.conf
-# A link to the release that is served. nginx.conf is a link through it: one rename switches configuration,
-# certificate and key.
+# This link leads to the release that is served, and nginx.conf is a link through it. So one rename switches
+# configuration, certificate and key.
 current=/etc/nginx/rancher-ha
-# Exists from the switch to a release until that is verified. Holds the previous release and the status of /ping
-# through it.
+# This file exists from the switch to a release until the release is verified. It holds the previous release, and the
+# status of /ping through that release.
 unverified=$state/unverified
 
-# A lost connection must not end the program half-way: it either finishes or rolls back.
+# A lost connection must not end the program half-way. The program either finishes or rolls back.
 trap '' PIPE
 say() { echo "$(hostname): $1" >&2 || true; }
 
@@ -41,19 +41,19 @@ refuse() { fail "$1. Nothing was changed"; }
 # Ends an apply before it switches to the new release. `finish` undoes its changes.
 abort() { fail "$1. The host was left as it was"; }
 
-# Writes standard input into a file, which has its name once it is whole and on the disk: FILE [MODE].
+# Writes standard input into a file, which gets its name once it is complete and on the disk: FILE [MODE].
 write() {
     local file="$1" mode="${2:-644}"
     cat >"$file.new" && chmod "$mode" "$file.new" && sync "$file.new" && mv -fT "$file.new" "$file"
 }
 
-# Adds standard input to the end of a file in the same way: FILE.
+# Appends standard input to a file in the same way: FILE.
 append() {
     local file="$1"
     { [ ! -e "$file" ] || cat "$file"; cat; } | write "$file"
 }
 
-# Tells whether two folders hold the same files and links: FOLDER FOLDER.
+# Reports whether two folders hold the same files and links: FOLDER FOLDER.
 same_folders() { diff -r --no-dereference "$1" "$2" >/dev/null 2>&1; }
 
 nginx_version() { nginx -v 2>&1 | sed 's|.*nginx/\([0-9.]*\).*|\1|'; }
@@ -61,7 +61,7 @@ package_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 active() { systemctl -q is-active "$1"; }
 
-# Prints the release that the running workers say they serve, and the process ID of the worker that says so: PORT.
+# Prints the release that a running worker reports, and the process ID of this worker: PORT.
 running_release() {
     local port="$1"
     # shellcheck disable=SC2016 # variables of Perl
@@ -72,13 +72,13 @@ running_release() {
         print $answer[-1] if $answer[0] =~ / 200 /;' "$port" 2>/dev/null || true
 }
 
-# Prints a file of nginx.conf as a path from the root, because NGINX reads relative ones from beside nginx.conf: FILE.
+# Prints the absolute path of a file in nginx.conf. NGINX reads relative paths from the folder of nginx.conf: FILE.
 host_path() { case $1 in /*) echo "$1" ;; *) echo "/etc/nginx/$1" ;; esac; }
 
 fingerprint() { openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2; }
 
-# Prints the fingerprint of the certificate that a client gets: NAME CHAIN. The client knows keys like that of CHAIN
-# only, and makes a full handshake.
+# Prints the fingerprint of the certificate that a client gets: NAME CHAIN. The client supports only the key type of
+# CHAIN, and makes a full handshake.
 served_fingerprint() {
     local name="$1" chain="$2" address=127.0.0.1:443 algorithms
     case $(openssl x509 -noout -text -in "$chain" 2>/dev/null) in
@@ -90,8 +90,8 @@ served_fingerprint() {
         fingerprint || true
 }
 
-# Tells whether clients get the certificate of a file: NAME CHAIN. The `pair:` check of drift.sh finds a file that
-# cannot be read.
+# Reports whether clients get the certificate of a file: NAME CHAIN. The `pair:` check of drift.sh reports an unreadable
+# file.
 serves() {
     local name="$1" chain="$2"
     [ "$(served_fingerprint "$name" "$chain")" = "$(fingerprint <"$chain")" ]
@@ -100,7 +100,7 @@ serves() {
 # Prints the names of the sysctls that a release sets: FOLDER.
 kernel_settings() { sed -n 's/^\([^ #]*\) = .*/\1/p' "$1/sysctl.conf"; }
 
-# Prints how many files NGINX may open on this host: what its unit allows, within what the init process has itself.
+# Prints how many files NGINX may open on this host: the smaller limit of its unit and of the init process.
 open_files() {
     {
         systemctl show -p LimitNOFILE --value nginx
@@ -110,7 +110,7 @@ open_files() {
 
 has_ipv6() { [ -e /proc/net/if_inet6 ]; }
 
-# Prints the main process of NGINX. After an upgrade on the fly systemd still names the old one until that ends.
+# Prints the ID of NGINX's main process. After an upgrade on the fly, systemd names the old process until it ends.
 nginx_main() { cat /run/nginx.pid 2>/dev/null || systemctl show -p MainPID --value nginx; }
 
 # Prints the interface that carries this host's own address.
@@ -125,10 +125,10 @@ virtual_ip_network() {
 
 holds_virtual_ip() { ip -o -4 address show to "$1" | grep -q .; }
 
-# Prints whose host this is.
+# Prints the recorded owner of this host.
 recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
 
-# Tells whether another load balancer keeps the host, one of this stack or of another one. Earlier versions recorded
+# Reports whether the host belongs to another load balancer, of this stack or of another one. Earlier versions recorded
 # RESOURCE@ADDRESS alone as the owner.
 is_of_another() {
     case $(recorded_owner) in

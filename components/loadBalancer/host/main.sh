@@ -1,15 +1,16 @@
 # shellcheck shell=sh disable=SC2154,SC3043
-# The verbs: apply, probe, destroy.
+# Runs the verbs apply, probe and destroy.
 
-# What an apply has reached: prepare, switch, or nothing to undo. Read by `undo`, with the releases of a switch.
+# `undo` reads how far an apply has come: `prepare`, `switch`, or empty with nothing to undo. It also reads the releases
+# of a switch.
 phase=
 applied_before=
 previous=
 next=
 was_active=
 
-# Makes the host serve this release. The checks refuse a host before its first change. From `begin` on, a phase that
-# fails undoes the apply.
+# Makes the host serve this release. The checks refuse a host before its first change. From `begin` on, a failure undoes
+# the apply.
 apply() {
     lock
     check_owner
@@ -25,9 +26,9 @@ apply() {
     applied
 }
 
-# Waits for other runs on this host. A killed one left its staging folder, with the private key in it.
+# Waits for other runs on this host. Removes the staging folder of a killed run, because it holds the private key.
 lock() {
-    # Not in /run/lock, where anybody may hold or replace a file.
+    # The lock is not in /run/lock, where any user may hold or replace a file.
     umask 077
     exec 9>/run/pulumi-rancher-ha.lock
     umask 022
@@ -35,7 +36,7 @@ lock() {
     rm -rf "$stage"
 }
 
-# Makes room for the state.
+# Creates the folders of the state, and undoes the apply from here on if it fails.
 begin() {
     local problem
     [ ! -e "$state/manifest" ] || applied_before=yes
@@ -46,7 +47,7 @@ begin() {
         abort "$state cannot be written: $problem. Check free space there"
 }
 
-# Tells whether the host serves the staged release as it should.
+# Reports whether the host serves the staged release without drift.
 unchanged() {
     [ -n "$applied_before" ] && same_folders "$stage" "$current/." && [ -z "$(differences)" ]
 }
@@ -71,13 +72,13 @@ switch_to_stage() {
     verify "$old_workers" "${found##* }"
     rm -f "$unverified"
     record
-    # From here on the new release stays, even when nobody listens to the result any more.
+    # From here on the new release stays, even when the connection to Pulumi is lost.
     phase=
     forget_old_releases
     say "serves release $release"
 }
 
-# Records what the host is like now, and whose it is.
+# Records the present state of the host and its owner.
 record() {
     # On a full disk neither becomes another.
     { manifest | write "$state/manifest.next" && echo "$owner" | write "$state/owner" &&
@@ -85,14 +86,14 @@ record() {
         fail "$state cannot be written. Check free space there"
 }
 
-# Prints what tells one record of an apply from another.
+# Prints a digest that identifies the record of an apply.
 applied() { grep -v '^link:' "$state/manifest" | sha256sum | cut -c1-16; }
 
 # Ends an apply, and undoes one that failed.
 finish() {
     local code=$?
     trap - EXIT
-    # Nothing may cut the way back off.
+    # A signal must not interrupt the rollback.
     trap '' TERM INT HUP
     if [ "$code" != 0 ]; then
         set +e
@@ -116,7 +117,7 @@ undo() {
     esac
 }
 
-# Prints how the host differs from what was last applied, or why it cannot become a load balancer (remote/probe.ts).
+# Prints the drift of the host, or why it cannot become a load balancer, in the lines of remote/probe.ts.
 probe() {
     local obstacle
     if ! obstacle=$(obstacle); then
@@ -134,7 +135,7 @@ probe() {
     echo end
 }
 
-# Says what stands in the way of an apply. A host that serves is fit for all that it serves.
+# Prints why an apply would refuse the host. A host that serves already passed the checks for all that it serves.
 obstacle() {
     (
         check_owner
@@ -156,7 +157,7 @@ facts() {
     [ -z "$shared" ] || echo "fact virtual-ip $(holds_virtual_ip "$shared" && echo held || echo free)"
 }
 
-# Makes each line one of a probe: WORD.
+# Turns each line into a line of a probe: WORD.
 tell() { sed "s/^/$1 /"; }
 
 current_virtual_ip() { sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf" 2>/dev/null || true; }

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC3043
-# The packages that the load balancer brings, and takes with it again.
+# Installs the packages of the load balancer, and removes them again.
 
-# The packages that this run installed, a line each.
+# Packages that this run installed, one line each.
 installed_now=
 
 # Runs apt-get for packages that are missing: MISSING VERB OPTION... PACKAGE...
@@ -9,7 +9,7 @@ apt() {
     local missing="$1" verb="$2" attempt=0 log code
     shift
     log=$stage/$verb.log
-    # apt waits for the lock of dpkg by itself, but not for the one of its lists.
+    # apt itself waits for the lock of dpkg, but not for the lock of the package lists.
     until {
         apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold "$@" \
             >"$log" 2>&1
@@ -17,7 +17,7 @@ apt() {
         [ "$code" = 0 ]
     }; do
         attempt=$((attempt + 1))
-        # A killed run of ours may have begun to install, and its dpkg may still be at work.
+        # A killed run of this program may have begun to install packages, and its dpkg may still run.
         if [ "$attempt" -lt 24 ] && [ -s "$state/packages" ] && grep -q "dpkg was interrupted" "$log"; then
             dpkg --configure -a >/dev/null 2>&1 || true
         elif [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$log"; then
@@ -46,7 +46,7 @@ install_packages() {
     # shellcheck disable=SC2086 # a list
     apt "$missing" install --simulate $missing
     installed_now=$(new_packages <"$stage/install.log")
-    # Recorded first, so that a run that is killed meanwhile leaves the list for `destroy`.
+    # The list is recorded before the installation, so that a killed run leaves it for `destroy`.
     echo "$installed_now" | append "$state/packages" || abort "$state cannot be written. Check free space there"
     case $missing in *nginx*) mask_nginx ;; esac
     # shellcheck disable=SC2086 # a list
@@ -55,7 +55,7 @@ install_packages() {
     rm -f "$stage"/*.log
 }
 
-# Removes what this run installed, for a host that served before.
+# Removes the packages that this run installed, on a host that served before.
 withdraw_packages() {
     [ -n "$installed_now" ] || return 0
     # shellcheck disable=SC2086 # a list
@@ -63,10 +63,10 @@ withdraw_packages() {
     { grep -vxF "$installed_now" "$state/packages" || true; } | write "$state/packages"
 }
 
-# Lists what apt's simulation brings. It says `Inst NAME [OLD] (NEW …)` for packages that are only renewed.
+# Lists the new packages of apt's simulation. Packages that are only upgraded have a line `Inst NAME [OLD] (NEW …)`.
 new_packages() { sed -n 's/^Inst \([^ ]*\) (.*/\1/p'; }
 
-# Tells whether a package came with the load balancer: PACKAGE.
+# Reports whether the load balancer installed a package: PACKAGE.
 brought() { grep -qx "$1" "$state/packages" 2>/dev/null; }
 
 remove_packages() {
@@ -78,7 +78,7 @@ remove_packages() {
         systemctl -q disable --now "$service" 2>/dev/null || true
         systemctl -q reset-failed "$service" 2>/dev/null || true
     done
-    # dpkg, unlike apt, refuses to remove packages that a foreign package needs: these stay.
+    # dpkg, unlike apt, refuses to remove packages that a foreign package needs. These packages stay.
     # shellcheck disable=SC2046 # a list
     report=$(dpkg --purge $(sort -u "$state/packages") 2>&1 >/dev/null) || true
     sort -u "$state/packages" | while read -r package; do

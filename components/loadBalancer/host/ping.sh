@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154,SC3043
-# What a client of $hostname gets from a node. Part of the host's program, and of the check that keepalived runs.
+# Reads a node's answer as a client of $hostname. The host's program and the check that keepalived runs hold this file.
 
-# Prints the status of /ping through the NGINX at an address, nothing without an answer: ADDRESS.
+# Prints the status of /ping through the NGINX at an address, or nothing without an answer: ADDRESS.
 status_of_ping() {
     local address="$1"
     printf 'GET /ping HTTP/1.0\r\nHost: %s\r\n\r\n' "$hostname" |
@@ -9,5 +9,5 @@ status_of_ping() {
         sed -n '1s/^HTTP[^ ]* \([0-9]*\).*/\1/p'
 }
 
-# Tells whether a status comes from a node. NGINX itself answers 502 and 504 for nodes that it does not reach: STATUS.
+# Reports whether a status comes from a node. NGINX itself answers 502 and 504 for unreachable nodes: STATUS.
 is_of_a_node() { case $1 in "" | 502 | 504) return 1 ;; esac }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC3043
-# A release: written into the stage, finished for this host, checked. The last three are kept.
+# Writes a release into the stage, finishes it for this host, and checks it. The host keeps the last three releases.
 
 # Lists the services of a release: FOLDER.
 units() {
@@ -11,7 +11,7 @@ units() {
 
 write_stage() {
     local name variable
-    # Inside a release, certificates are found as beside nginx.conf.
+    # With this link, the relative paths of certificates lead to the stage during its check.
     ln -s . "$stage/rancher-ha" || stage_failed
     echo "$files" | while read -r name variable; do
         if echo "$secrets" | grep -qxF "$name"; then umask 077; else umask 022; fi
@@ -31,7 +31,7 @@ finished() {
     esac
 }
 
-# Finishes nginx.conf. Lines that end in `# nginx >= V` or `# nginx < V` are for some versions only.
+# Finishes nginx.conf. Drops lines that end in `# nginx >= V` or `# nginx < V` and do not match the installed NGINX.
 for_host() {
     local connections
     connections=$(($(open_files) - reserved_files))
@@ -89,7 +89,7 @@ check_configuration() {
 $(echo "$report" | sed "s|$stage/||g")"
 }
 
-# Refuses listeners that a foreign directive opens, or a file that it includes.
+# Refuses listeners that the user's directives or their included files open.
 check_listeners() {
     local opened
     opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | listeners | sort -u |
@@ -98,7 +98,7 @@ check_listeners() {
 found listen $(echo "$opened" | tr '\n' ' ')"
 }
 
-# In a container a signal ends keepalived after its report: its exit code tells nothing, and the shell would say
+# In a container, a signal ends keepalived after its report. So its exit code is useless, and the shell would print
 # "Terminated".
 check_keepalived() {
     local faults
@@ -107,8 +107,8 @@ check_keepalived() {
     [ -z "$faults" ] || abort "keepalived refuses its configuration: $faults"
 }
 
-# Prints the addresses of all `listen` directives, each with `quic` where it says so. It reads words as NGINX does:
-# over lines, without comments, and in quotes only where a word begins with one.
+# Prints the addresses of all `listen` directives, with `quic` if the directive has it. Words are read as NGINX reads
+# them: over lines, without comments, and in quotes only where a word begins with one.
 listeners() {
     # shellcheck disable=SC2016 # variables of Perl
     perl -0777 -ne '
@@ -131,7 +131,7 @@ listeners() {
 # Lists the folders of releases, oldest first.
 all_releases() { find "$releases" -mindepth 1 -maxdepth 1 -name '[0-9]*' | sort; }
 
-# Prints the folder for a new release: numbered, because a clock may be wrong.
+# Prints the folder for a new release. Folders are numbered, because a clock may be wrong.
 next_release() {
     local number
     number=$(all_releases | tail -n 1 | sed -n 's|.*/0*\([0-9]*\)-.*|\1|p')

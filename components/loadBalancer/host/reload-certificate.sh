@@ -10,8 +10,8 @@ find_fault() {
 }
 
 fault=
-# The first pause is for files that are written at once, the next ones until both are there. The loop looks once more
-# after the reload, because systemd does not look meanwhile.
+# After the first pause, files that are written together are complete. The next pauses wait until both files are valid.
+# The loop checks once more after a reload, because systemd does not watch the files meanwhile.
 for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
     sleep "$pause"
     before=$fault

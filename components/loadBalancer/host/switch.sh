@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154,SC3043
-# The switch to a release: its files in their places, its services, what users get from it, and the way back.
+# Switches to a release: puts its files in place, runs its services, verifies the answers to users, and rolls back.
 
 # Switches from one release's files to another's: FROM TO (folders).
 switch() {
@@ -7,7 +7,7 @@ switch() {
     place_files "$from" "$to" && point "$current" "$to" && point "$conf" rancher-ha/nginx.conf
 }
 
-# Puts the files of a release in their places, and removes those of the other one: FROM TO.
+# Puts the files of a release in their places, and removes files that only the other release has: FROM TO.
 place_files() {
     local from="$1" to="$2" name place mode
     echo "$places" | while read -r name place mode; do
@@ -21,7 +21,7 @@ place_files() {
     done
 }
 
-# Tells whether a place holds a file with this mode: FILE PLACE MODE.
+# Reports whether a place holds a file with this mode: FILE PLACE MODE.
 is_in_place() {
     local file="$1" place="$2" mode="$3"
     cmp -s "$file" "$place" && [ "$(stat -c '%a %U:%G' "$place")" = "$mode root:root" ]
@@ -33,18 +33,18 @@ remove_file() {
     case $file in *.service.d/*) rmdir "$(dirname "$file")" 2>/dev/null || true ;; esac
 }
 
-# Makes a link lead to a target, in one step: LINK TARGET.
+# Points a link to a target in one step: LINK TARGET.
 point() {
     local link="$1" target="$2"
     [ -L "$link" ] || [ ! -d "$link" ] || rm -rf "$link"
     ln -sfn "$target" "$link.new" && mv -fT "$link.new" "$link"
 }
 
-# Makes the services run the files in their places, or prints why they do not: FROM TO.
+# Makes the services use the files in their places, or prints why they do not: FROM TO.
 activate() {
     local from="$1" to="$2" unit
     systemctl daemon-reload || true
-    # NGINX reads its certificate anew, whichever it had.
+    # Every reload below reads the certificate again, so the recorded digest is stale.
     rm -f "$loaded_certificate"
     # A sysctl that only the other release sets returns to its original value.
     { restore_kernel_settings && sysctl -q -p "$to/sysctl.conf"; } 2>&1 || return 1
@@ -60,7 +60,7 @@ activate() {
     done
 }
 
-# Serves the previous release again, or says that it cannot: FROM TO WAS_ACTIVE. The release that nginx.conf leads to
+# Serves the previous release again, or reports why it cannot: FROM TO WAS_ACTIVE. The release that nginx.conf leads to
 # always stays.
 roll_back() {
     local from="$1" to="$2" was_active="$3" place problem="the files cannot be put in place"
@@ -68,8 +68,8 @@ roll_back() {
     echo "$places" | while read -r _ place _; do rm -f "$place.new"; done
     if [ -n "$to" ] && switch "$from" "$to" && problem=$(activate "$from" "$to"); then
         [ "$was_active" = yes ] || systemctl stop nginx
-        # This run adopted keepalived. If we installed its package too, `destroy` removes its folder, and needs the
-        # copy.
+        # This run adopted keepalived. The copy stays if the load balancer installed the package too: `destroy` then
+        # removes the folder, and needs the copy.
         if [ -e "$from/keepalived.conf" ] && [ ! -e "$to/keepalived.conf" ] && restore_product keepalived; then
             brought keepalived || rm -rf "$state/original/keepalived"
         fi
@@ -86,7 +86,7 @@ nginx.conf leads to $(readlink "$current"). Mend it, and run pulumi up again"
 previous_release() {
     local previous status=
     if [ ! -s "$unverified" ]; then
-        # Where the link was lost, the previous release is the last one.
+        # If the link is lost, the previous release is the last one.
         previous=$(readlink -e "$current" || all_releases | tail -n 1)
         [ -z "$previous" ] || status=$(status_of_ping 127.0.0.1)
         is_of_a_node "$status" || status=
@@ -106,8 +106,8 @@ nginx_workers() {
     cat "/proc/$main/task/$main/children" 2>/dev/null || true
 }
 
-# Waits until new workers serve the release, and nodes answer through them as before: OLD_WORKERS STATUS (empty
-# without an answer).
+# Waits until new workers serve the release, and nodes answer through them as before: OLD_WORKERS STATUS. STATUS is
+# empty if no node answered before.
 verify() {
     local old_workers="$1" expected="$2" deadline answer status
     deadline=$(($(date +%s) + 10 + takeover_seconds))
@@ -118,7 +118,7 @@ expected release $release of a new worker, found release '${answer% *}' of worke
 $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
         sleep 0.3
     done
-    # Nodes that did not answer before may still be on their way.
+    # This check is skipped if no node answered before the switch: nodes may still be starting.
     until [ -z "$expected" ] || { status=$(status_of_ping 127.0.0.1) && is_of_a_node "$status"; }; do
         [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but reaches no node: \
 expected an answer to https://$hostname/ping, as the previous release gave ($expected), found ${status:-none}. \
@@ -127,7 +127,7 @@ Check upstreams and upstreamPort"
     done
 }
 
-# Tells whether an answer is of the new release, from a new worker: ANSWER OLD_WORKERS. An old one may say the same
+# Reports whether an answer is the new release, from a new worker: ANSWER OLD_WORKERS. An old worker may serve the same
 # release.
 is_new() {
     local answer="$1" old_workers="$2"
