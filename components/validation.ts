@@ -112,8 +112,8 @@ function allowed(issue: z.core.$ZodIssue): string {
 }
 
 /**
- * Reports whether a custom message already says what was found. Such a message ends with a full stop, because the value may be long or hold
- * a secret.
+ * Reports whether a custom message is complete, so that the value that was found is not appended. Such a message ends with a full stop.
+ * The value may be long, or hold a secret in the wrong place.
  */
 function saysAll(issue: z.core.$ZodIssue): boolean {
     return issue.code === "custom" && issue.message.endsWith(".");
@@ -145,7 +145,7 @@ export function valueAt(root: unknown, path: PropertyKey[]): unknown {
     return path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], root);
 }
 
-/** Returns the output on the way to a value, or undefined. */
+/** Returns the output that a value comes from, or undefined. */
 function outputOn(root: unknown, path: PropertyKey[]): pulumi.Output<unknown> | undefined {
     let value = root;
     for (const part of path) {

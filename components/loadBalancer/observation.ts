@@ -1,8 +1,8 @@
 import { Probe } from "../remote/probe";
 
 /**
- * Reports whether a host holds the virtual IP. The probe of a host reports the facts `nginx` (its version), `release`, `applied` (the
- * output of its last apply) and, in a pair, `virtual-ip` (`held` or `free`).
+ * Reports whether a host holds the virtual IP. The probe of a host reports these facts: `nginx`, its version; `release`; `applied`, the
+ * output of its last apply. The probe of a host of a pair also reports `virtual-ip`: `held` or `free`.
  */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 

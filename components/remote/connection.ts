@@ -153,8 +153,8 @@ function hostKeyOf(address: string, port: number, knownHosts = ""): string | und
 }
 
 /**
- * Returns the connection for the command provider, built field by field: the provider prints the whole connection with the private key when
- * it meets an unknown field (pulumi-command #773).
+ * Returns the connection for the command provider, built field by field. When the provider meets an unknown field, it prints the whole
+ * connection with the private key (pulumi-command #773).
  */
 export function commandConnection(connection: pulumi.Input<HostConnection>): command.types.input.remote.ConnectionArgs {
     const known = pulumi.output(connection);
