@@ -2,8 +2,8 @@ import { stringify } from "yaml";
 import { nodeName, RkeClusterSettings } from "./schema";
 
 /**
- * `cluster.yml` for RKE 1.8.14. RKE ignores keys it does not know, so every key here is one it reads. No SSH key stands in it:
- * RKE writes the file's content into its state and into the cluster, and asks an SSH agent instead.
+ * Returns `cluster.yml` for RKE 1.8.14. RKE ignores unknown keys, so every key here is one that RKE reads. The file holds no SSH key,
+ * because RKE copies its content into the state and into the cluster. RKE uses an SSH agent instead.
  */
 export function clusterYml(cluster: RkeClusterSettings): string {
     const endpoint = cluster.apiEndpoint ? [new URL(cluster.apiEndpoint).hostname] : [];
@@ -54,10 +54,10 @@ export function clusterYml(cluster: RkeClusterSettings): string {
     );
 }
 
-/** Returns the options of the ingress controller. Without forwarded headers Rancher redirects for ever behind a load balancer that ends TLS. */
+/** Returns the ingress controller's options. Without forwarded headers, Rancher behind a TLS-ending load balancer redirects for ever. */
 export const ingressOptions = (cluster: RkeClusterSettings) => ({ ...cluster.ingressOptions, "use-forwarded-headers": "true" });
 
-/** The address RKE gives to cluster DNS when the range is the default one, for any range. */
+/** Returns the tenth address of a range. RKE gives this address to cluster DNS only in its default range. */
 function tenthAddress(range: string): string {
     const [a, b, c, d] = range.split("/")[0].split(".").map(Number);
     return [a, b, c, d + 10].join(".");

@@ -1,6 +1,6 @@
 /**
- * What works with what, as data. Sources: RKE 1.8.14's bundled data and release notes, the Rancher charts' `kubeVersion` and
- * release notes, and the documentation of Rancher on RKE1, which ends with Rancher 2.11.
+ * These tables list the versions that work together. Sources: RKE 1.8.14's bundled data and release notes, the Rancher charts'
+ * `kubeVersion` and release notes, and the documentation of Rancher on RKE1, which ends with Rancher 2.11.
  */
 
 /** The RKE release these tables are for. */
@@ -50,7 +50,7 @@ const docker: Record<string, string[]> = {
     "1.32": [...olderDocker, "27.3", "27.4", "27.5", "28.0", "28.1", "28.2", "28.3"],
 };
 
-/** Kubernetes minors of each Rancher minor: the chart's upper bound, and the lower one of the release notes, which no chart states. */
+/** Kubernetes minors of each Rancher minor. The chart states the upper bound, and only the release notes state the lower one. */
 const rancher: Record<string, { oldest: number; newest: number; onRke: boolean }> = {
     "2.9": { oldest: 27, newest: 30, onRke: true },
     "2.10": { oldest: 28, newest: 31, onRke: true },
@@ -61,11 +61,11 @@ const rancher: Record<string, { oldest: number; newest: number; onRke: boolean }
     "2.15": { oldest: 34, newest: 36, onRke: false },
 };
 
-/** What runs the cluster, as far as Rancher's documentation makes a difference. */
+/** Kubernetes distributions that Rancher's documentation treats differently. */
 export const Distribution = { Rke: "rke", Other: "other" } as const;
 export type Distribution = (typeof Distribution)[keyof typeof Distribution];
 
-/** A problem with a Kubernetes version for RKE, or undefined. */
+/** Returns the reason why RKE cannot install a Kubernetes version, or undefined. */
 export function checkKubernetesVersion(version: string): string | undefined {
     if (communityKubernetes.includes(version)) return undefined;
     const nearest = nearestVersion(version, communityKubernetes);
@@ -75,12 +75,12 @@ export function checkKubernetesVersion(version: string): string | undefined {
     return `expected a Kubernetes version that RKE ${rkeVersion} installs (${communityKubernetes.join(", ")}). The nearest is ${nearest}`;
 }
 
-/** Docker versions, as major.minor, that RKE accepts for a Kubernetes version. */
+/** Returns the Docker versions, as major.minor, that RKE accepts for a Kubernetes version. */
 export function acceptedDocker(kubernetesVersion: string): string[] {
     return docker[minorOf(kubernetesVersion)] ?? [];
 }
 
-/** A problem with a Rancher chart on a Kubernetes version, or undefined. */
+/** Returns the reason why a Rancher chart does not support a Kubernetes version, or undefined. */
 export function checkRancherOnKubernetes(chartVersion: string, kubernetesVersion: string, distribution: Distribution): string | undefined {
     const known = rancher[minorOf(chartVersion)];
     const kubernetes = Number(minorOf(kubernetesVersion).split(".")[1]);

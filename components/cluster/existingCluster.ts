@@ -15,11 +15,11 @@ export interface ExistingClusterArgs {
     kubeconfig: pulumi.Input<string>;
     /** IP addresses of the nodes where the ingress controller listens on port 80, at least one. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
-    /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. @default that of the kubeconfig */
+    /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. @default the server in the kubeconfig */
     apiEndpoint?: pulumi.Input<string>;
     /**
      * Kubernetes version, for example `v1.31.4`. It decides which Rancher versions are accepted.
-     * @default the API server is asked in every preview
+     * @default the version that the API server reports in every preview
      */
     kubernetesVersion?: pulumi.Input<string>;
 }
@@ -40,8 +40,8 @@ export const existingClusterSchema = z.strictObject({
 });
 
 /**
- * A cluster that is there already (RKE2, K3s, a managed one). Its ingress controller must trust forwarded headers: for RKE2
- * with NGINX set `use-forwarded-headers: "true"` by a HelmChartConfig, or Rancher redirects for ever.
+ * A cluster that exists already (RKE2, K3s, a managed one). Its ingress controller must trust forwarded headers, or Rancher redirects
+ * for ever. For RKE2 with NGINX, set `use-forwarded-headers: "true"` by a HelmChartConfig.
  */
 export class ExistingCluster extends pulumi.ComponentResource implements KubernetesCluster {
     readonly kubeconfig: pulumi.Output<string>;
@@ -68,7 +68,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
         });
     }
 
-    /** Asks the API server. What it does not say is empty, and nothing is checked against it then. */
+    /** Asks the API server for its version. Returns an empty version when there is no answer: then nothing checks the version. */
     private askedVersion(name: string, kubeconfig: pulumi.Output<string>): pulumi.Output<string> {
         const what = `ExistingCluster ${name}`;
         const found = kubeconfig.apply(text => {

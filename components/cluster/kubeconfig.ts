@@ -1,7 +1,7 @@
 import { parse, stringify } from "yaml";
 import { RkeState } from "./state";
 
-/** How the Kubernetes API is reached, for the programs that ask it. */
+/** Address and credentials of a Kubernetes API. */
 export interface ApiAccess {
     endpoint: string;
     ca?: string;
@@ -10,7 +10,7 @@ export interface ApiAccess {
     token?: string;
 }
 
-/** Undefined for what is no YAML: the parser's own message would quote the text, secrets included. */
+/** Returns undefined for invalid YAML, because the parser's message would quote the kubeconfig and its secrets. */
 export function readYaml(text: string): any {
     try {
         return parse(text);
@@ -19,12 +19,12 @@ export function readYaml(text: string): any {
     }
 }
 
-/** Returns the URL of the API server in the current context of a kubeconfig. Empty when it names none. */
+/** Returns the URL of the API server in the current context of a kubeconfig. Returns an empty text when the context names none. */
 export function serverOf(kubeconfig: string): string {
     return current(kubeconfig).cluster?.server?.replace(/\/+$/, "") ?? "";
 }
 
-/** What a kubeconfig says of that; undefined when it names files or commands that only its owner has. */
+/** Returns the API access of a kubeconfig. Returns undefined when the kubeconfig names files or commands, which only its owner has. */
 export function apiAccess(kubeconfig: string): ApiAccess | undefined {
     const { cluster, user } = current(kubeconfig);
     const { "client-certificate-data": certificate, "client-key-data": key, token } = user ?? {};
@@ -48,8 +48,8 @@ function current(kubeconfig: string): { cluster?: any; user?: any } {
 }
 
 /**
- * A kubeconfig from the cluster's PKI. Not the file that RKE writes: RKE issues a new administrator certificate at every run,
- * so that file is unknown in every preview that would run RKE.
+ * Returns a kubeconfig made from the cluster's PKI. RKE writes a file with a new administrator certificate in every run. That file
+ * would be unknown in every preview that would run RKE.
  */
 export function kubeconfig(state: RkeState, clusterName: string, apiEndpoint: string): string {
     const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;

@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# Looks at a node after `rke remove`, which says success even when its cleaner failed. Prints what was left behind.
+# Lists what `rke remove` left on a node. RKE reports success even when its cleaner failed.
 for container in $(docker ps --all --format '{{.Names}}' | grep -E '^(k8s_.*|etcd|etcd-rolling-snapshots|kube-.*|kubelet|kube-proxy|nginx-proxy|service-sidekick|rke-.*|cert-deployer|cluster-state-deployer|share-mnt)$'); do
     echo "container $container"
 done
-# Through Docker, because the user need not be able to read these folders.
+# Docker reads these folders, because the user may lack the permission.
 tools=$(docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 '/rke-tools:')
 for folder in /etc/kubernetes /etc/cni /opt/cni /var/lib/cni /var/lib/etcd /var/run/calico; do
     [ -e "$folder" ] || continue

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2154
-# Looks at a node before RKE runs, as the user that RKE logs in as; changes nothing. Prints one line for each thing that is wrong.
+# Checks a node before RKE runs, as the user that RKE logs in as. Changes nothing, and prints one line for each problem.
 # Variables: docker_versions (accepted major.minor, separated by spaces), now (seconds since 1970 where Pulumi runs),
 # ca_certificate (PEM of this cluster's CA).
 
@@ -29,8 +29,8 @@ for folder in /var/lib /var/lib/docker; do
     fi
 done
 
-# Another cluster's certificates make RKE fail after minutes with `tls: bad certificate`. Read through Docker, because the user
-# need not be able to read the folder.
+# Another cluster's certificates make RKE fail after minutes with `tls: bad certificate`. Docker reads the file, because the user
+# may lack the permission.
 tools=$([ -z "$docker_version" ] || docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 '/rke-tools:')
 if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
     found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null | tr -d '[:space:]')

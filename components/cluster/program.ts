@@ -13,13 +13,13 @@ export interface ReachedNode {
     connection: HostConnection;
 }
 
-/** The nodes, and the program that looks whether they are fit for RKE. */
+/** The nodes, and the program that checks whether RKE can run on them. */
 export interface Fitness {
     nodes: ReachedNode[];
     preflightProgram: string;
 }
 
-/** What runner/createPki.js is given. */
+/** Input of runner/createPki.js. */
 export interface PkiInput {
     rkeVersion: string;
     clusterYml: string;
@@ -27,17 +27,17 @@ export interface PkiInput {
     etcdCount: number;
 }
 
-/** What is compared with a cluster that RKE built. */
+/** The settings that are compared with a cluster that RKE built. */
 export interface WantedCluster {
     network: RkeClusterSettings["network"];
     kubernetesVersion: string;
 }
 
-/** What runner/rke.js is given. */
+/** Input of runner/rke.js. */
 export interface ClusterInput extends Fitness, WantedCluster {
-    /** Looks at the nodes, or builds the cluster. */
+    /** `nodes` checks the nodes, `cluster` builds the cluster. */
     task: "nodes" | "cluster";
-    /** Rises when the cluster is to be repaired. */
+    /** A higher number makes RKE repair the cluster. */
     epoch?: number;
     rkeVersion: string;
     clusterYml: string;
@@ -60,7 +60,7 @@ export interface NodeEndpoint {
     endpoint: string;
 }
 
-/** What runner/probeNodes.js is given. Without certificates nothing is built yet. */
+/** Input of runner/probeNodes.js. The certificates are missing as long as nothing is built. */
 export interface ProbeNodesInput extends WantedCluster {
     controlPlane: NodeEndpoint[];
     etcd: NodeEndpoint[];
@@ -68,7 +68,7 @@ export interface ProbeNodesInput extends WantedCluster {
     ca?: string;
     certificate?: string;
     key?: string;
-    /** Given when new nodes are to be looked at themselves. */
+    /** Set when the probe must also check new nodes over SSH. */
     fitness?: Fitness;
 }
 
@@ -136,7 +136,7 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
     };
 }
 
-/** Without a state nothing is built yet, and with one that this update made. A preview looks at new nodes themselves. */
+/** Returns the probe program. Nothing is built without a state, or with a state that this update made. A preview also checks new nodes. */
 export function probeProgram(cluster: RkeClusterSettings, state: RkeState | undefined, inPreview: boolean): string {
     const built = inPreview || (state && !isNew(state)) ? state : undefined;
     const { "kube-ca": ca, "kube-admin": admin } = built?.desiredState.certificatesBundle ?? {};
@@ -161,7 +161,7 @@ export function probeProgram(cluster: RkeClusterSettings, state: RkeState | unde
     });
 }
 
-/** The program that asks a cluster for its version. */
+/** Returns the program that asks a cluster for its version. */
 export function versionProgram(access: ApiAccess): string {
     return nodeProgram(join(__dirname, "runner", "apiVersion.js"), { access });
 }

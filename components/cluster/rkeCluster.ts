@@ -20,30 +20,30 @@ export interface RkeTaintArgs {
     key: pulumi.Input<string>;
     /** Value of the taint. @default "" */
     value?: pulumi.Input<string>;
-    /** What it does to pods that do not tolerate it. */
+    /** Effect on pods that do not tolerate the taint. */
     effect: pulumi.Input<TaintEffect>;
 }
 
-/** One node of the cluster. Its `address` is its identity for RKE: changing it removes one node and adds another. */
+/** One node of the cluster. RKE identifies the node by its `address`: changing the address removes one node and adds another. */
 export interface RkeNodeArgs extends HostArgs {
-    /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes; the machine that runs Pulumi reaches it. */
+    /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes. The machine that runs Pulumi must reach it. */
     address: pulumi.Input<string>;
-    /** Address for traffic between nodes and from the load balancer. That of a worker must be an IP address. @default `address` */
+    /** Address for traffic between nodes and from the load balancer. A worker's address must be an IP address. @default `address` */
     internalAddress?: pulumi.Input<string>;
     /** Name of the node in Kubernetes, a lower-case DNS name. Changing it makes a new Kubernetes node. @default `address` */
     hostname?: pulumi.Input<string>;
     /**
-     * User that logs in. This or `ssh.user` is required. It must be allowed to use Docker without sudo. On RHEL-like systems it cannot be
-     * root.
+     * User that logs in. This or `ssh.user` is required. The user must be allowed to use Docker without sudo. On RHEL-like systems the
+     * user cannot be root.
      * @default `ssh.user`
      */
     user?: pulumi.Input<string>;
     /**
-     * Host key of the node as one line such as `ssh-ed25519 AAAA…`. It is checked before every run, because RKE itself never checks it.
+     * Host key of the node as one line such as `ssh-ed25519 AAAA…`. It is checked before every run, because RKE never checks host keys.
      * @default from `ssh.knownHosts`
      */
     hostKey?: pulumi.Input<string>;
-    /** What the node does: any of controlplane, etcd, worker. */
+    /** Roles of the node: any of controlplane, etcd, worker. */
     roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
     /** Labels of the Kubernetes node. @default {} */
     labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
@@ -51,21 +51,21 @@ export interface RkeNodeArgs extends HostArgs {
     taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
 }
 
-/** Pod and service network. None of it can be changed on a live cluster. */
+/** Pod and service network. Its settings cannot be changed on a live cluster. */
 export interface RkeNetworkArgs {
     /** Network plugin. @default canal */
     plugin?: pulumi.Input<NetworkPlugin>;
     /** Largest packet of the pod network in bytes; 0 lets the plugin choose. @default 0 */
     mtu?: pulumi.Input<number>;
-    /** Addresses of pods. Refused when they hold a node's address. @default 10.42.0.0/16 */
+    /** IPv4 range of pods. Refused when it contains a node's address. @default 10.42.0.0/16 */
     clusterCidr?: pulumi.Input<string>;
-    /** Addresses of services. Refused when they hold a node's address. @default 10.43.0.0/16 */
+    /** IPv4 range of services. Refused when it contains a node's address. @default 10.43.0.0/16 */
     serviceClusterIpRange?: pulumi.Input<string>;
 }
 
 /** Recurring etcd snapshots, kept on every etcd node in /opt/rke/etcd-snapshots. */
 export interface RkeEtcdBackupArgs {
-    /** Whether snapshots are made. @default true */
+    /** Makes snapshots. @default true */
     enabled?: pulumi.Input<boolean>;
     /** Hours between two snapshots. @default 6 */
     intervalHours?: pulumi.Input<number>;
@@ -73,59 +73,59 @@ export interface RkeEtcdBackupArgs {
     retention?: pulumi.Input<number>;
 }
 
-/** The cluster, apart from how its nodes are reached. */
+/** Settings of the cluster, without the SSH access to its nodes. */
 export interface RkeClusterSettingsArgs {
     /** Name of the cluster in the kubeconfig. @default rancher */
     clusterName?: pulumi.Input<string>;
     /**
      * Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. Refused when RKE 1.8.14 cannot install it from public images,
-     * when it is older than the cluster's, and when it skips a minor version. Before an upgrade a snapshot of etcd, named after both
-     * versions, is saved in /opt/rke/etcd-snapshots of each etcd node.
+     * when it is older than the cluster's version, and when it skips a minor version. Each upgrade first saves a snapshot of etcd, named
+     * after both versions, in /opt/rke/etcd-snapshots of each etcd node.
      */
     kubernetesVersion: pulumi.Input<string>;
-    /** Nodes: an odd number with the role etcd, at least one control plane and one worker. Three with all roles for high availability. */
+    /** Nodes: an odd number of etcd nodes, at least one control plane and one worker. High availability needs three with all roles. */
     nodes: pulumi.Input<pulumi.Input<RkeNodeArgs>[]>;
     /** Pod and service network. */
     network?: pulumi.Input<RkeNetworkArgs>;
     /** Recurring etcd snapshots. */
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
-    /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true"; another value is refused. @default {} */
+    /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true": another value is refused. @default {} */
     ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     /**
-     * URL of the Kubernetes API for the kubeconfig, of a virtual IP or a load balancer before the control plane for example. Its name is
-     * added to the API server's certificate.
+     * URL of the Kubernetes API for the kubeconfig, for example of a virtual IP or of a load balancer in front of the control plane. The
+     * API server's certificate also covers its host name.
      * @default port 6443 of the first control plane node
      */
     apiEndpoint?: pulumi.Input<string>;
-    /** Further names and addresses in the API server's certificate. @default [] */
+    /** Further DNS names and addresses in the API server's certificate. @default [] */
     apiServerSans?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Seconds RKE waits for each of its add-on jobs. RKE's own 45 are too few for slow image pulls. @default 180 */
+    /** Seconds that RKE waits for each of its add-on jobs. RKE's own 45 s are too short for slow image pulls. @default 180 */
     addonJobTimeoutSeconds?: pulumi.Input<number>;
     /** Seconds after which a run of RKE is killed. @default 3600 */
     timeoutSeconds?: pulumi.Input<number>;
     /**
-     * Whether Pulumi refuses to delete the cluster, with all of Rancher's data in its etcd: in `destroy`, and when `cluster` is taken out
-     * of the configuration. To delete it on purpose, set false, run `pulumi up`, and then delete.
+     * Refuses to delete the cluster, whose etcd holds all of Rancher's data: in `destroy`, and when `cluster` is removed from the
+     * configuration. To delete the cluster on purpose, set false, run `pulumi up`, and then delete.
      * @default true
      */
     deletionProtection?: boolean;
-    /** What to do about nodes changed behind Pulumi's back. A repair runs RKE on the whole cluster. @default warn */
+    /** Handling of drift on the nodes. A repair runs RKE on the whole cluster. @default warn */
     drift?: DriftMode;
 }
 
 export interface RkeClusterArgs extends RkeClusterSettingsArgs {
-    /** How the nodes are reached over SSH, as far as they do not say so themselves. */
+    /** SSH access to the nodes. A node's own settings take precedence. */
     ssh?: pulumi.Input<SshArgs>;
 }
 
-/** The RKE run may take as long as its own limit; this bounds the process around it. */
+/** Limits the process around RKE. `timeoutSeconds` limits RKE itself. */
 const outerTimeoutSeconds = 4 * 3600;
 
 /**
- * A Kubernetes cluster built by RKE 1 over SSH. Where Pulumi runs it needs the `rke` binary 1.8.14 and the OpenSSH client.
+ * A Kubernetes cluster built by RKE 1 over SSH. The machine that runs Pulumi needs the `rke` binary 1.8.14 and the OpenSSH client.
  *
- * The cluster's PKI is made first, before any host is touched, and kept in the stack: a failed first run, a lost work folder or
- * a new runner can never make a second CA. Every node is checked before RKE runs.
+ * The stack creates the cluster's PKI before it changes any host, and keeps the PKI. So a failed first run, a lost work folder or a new
+ * runner never creates a second CA. Every node is checked before RKE runs.
  */
 export class RkeCluster extends pulumi.ComponentResource implements KubernetesCluster {
     readonly kubeconfig: pulumi.Output<string>;
@@ -149,7 +149,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, state);
         const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(clusterYml)) };
         const epoch = driftEpoch(`${name}-drift`, { mode, found, desired }, { parent: this });
-        // A failed run of RKE never reaches the state. This command records the nodes before, so that destroy can clean them.
+        // A failed `rke up` never reaches the state. This command records the nodes first, so that `destroy` can clean them.
         const nodes = rkeProgram(
             `${name}-nodes`,
             pulumi.all([cluster, pki.stdout, state]).apply(parts => clusterProgram("nodes", ...parts)),
@@ -165,8 +165,8 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 
         this.ready = rke;
         this.identity = pulumi.unsecret(state).apply(caDigest);
-        // The id is known in every preview once the cluster exists, the result of a pending run is not.
-        // Only the SSH key among the settings is secret.
+        // The command's id is known in every preview once the cluster exists. The result of a pending run is not known.
+        // Among the settings, only the SSH key is secret.
         const built = <T>(value: (settings: RkeClusterSettings) => T) =>
             pulumi.unsecret(pulumi.all([cluster, rke.id]).apply(([settings]) => value(settings)));
         this.apiEndpoint = built(endpoint);
@@ -183,7 +183,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         });
     }
 
-    /** Makes the cluster's PKI, once: running it again would make a second CA. */
+    /** Creates the cluster's PKI once. A second run would create a second CA. */
     private pki(name: string, cluster: pulumi.Output<RkeClusterSettings>, opts: pulumi.CustomResourceOptions) {
         const inputs = ["addPreviousOutputInEnv", "create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"];
         return runnerProgram(
@@ -193,7 +193,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         );
     }
 
-    /** Looks at the cluster, and in a preview at nodes that RKE was not run for. An update looks at those itself, before RKE runs. */
+    /** Probes the cluster. A preview also checks new nodes; in an update, the command that runs RKE checks them. */
     private look(name: string, cluster: pulumi.Output<RkeClusterSettings>, state: pulumi.Output<RkeState>): pulumi.Output<Probe> {
         const program = pulumi
             .all([cluster, ifKnown(state)])
@@ -202,15 +202,15 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     }
 }
 
-/** A step of RKE, which also cleans the nodes when it is deleted. */
+/** Creates a command that runs a step of RKE. Deleting the command also cleans the nodes. */
 const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.CustomResourceOptions) =>
     runnerProgram(name, { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, destroy: true, readsLastResult: true }, opts);
 
-/** Returns the digest of the cluster's CA: another one is another cluster. */
+/** Returns the digest of the cluster's CA. A different digest means a different cluster. */
 const caDigest = ({ desiredState }: RkeState) =>
     createHash("sha256").update(desiredState.certificatesBundle["kube-ca"].certificatePEM).digest("hex");
 
-/** Returns the arguments without the SSH keys, which do not stand in `cluster.yml`. */
+/** Returns the arguments without the SSH keys, because `cluster.yml` holds none. */
 const withoutKeys = ({ nodes, ...args }: RkeClusterArgs) => ({
     ...args,
     ssh: undefined,

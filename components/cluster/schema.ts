@@ -8,7 +8,7 @@ import { checkKubernetesVersion } from "./compatibility";
 export const NodeRole = { ControlPlane: "controlplane", Etcd: "etcd", Worker: "worker" } as const;
 export type NodeRole = (typeof NodeRole)[keyof typeof NodeRole];
 
-/** Network plugins of RKE. Never change it on a live cluster. */
+/** Network plugins of RKE. The plugin of a live cluster cannot be changed. */
 export const NetworkPlugin = { Canal: "canal", Flannel: "flannel", Calico: "calico", None: "none" } as const;
 export type NetworkPlugin = (typeof NetworkPlugin)[keyof typeof NetworkPlugin];
 
@@ -133,7 +133,7 @@ const settingsSchema = z.strictObject({
     drift: z.enum(DriftMode).default(DriftMode.Warn),
 });
 
-/** Adds what holds between nodes and networks. */
+/** Adds the rules between nodes and networks. */
 function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
     return schema.superRefine(
         ({ nodes, network }, context) => {
@@ -152,10 +152,10 @@ function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
     );
 }
 
-/** The part that a user decides; how nodes are reached comes from `ssh`. */
+/** The settings of the cluster, without `ssh`, which the stack shares with other components. */
 export const rkeClusterSettingsSchema = withNetworkRules(settingsSchema);
 
-/** What may stand in the arguments of `RkeCluster`. */
+/** Schema of the arguments of `RkeCluster`. */
 export const rkeClusterSchema = withNetworkRules(settingsSchema.extend({ ssh: sshSchema.optional() }))
     .superRefine(
         ({ ssh, nodes }, context) => reportUnreachedNodes({ ssh, nodes }, context),
@@ -166,7 +166,7 @@ export const rkeClusterSchema = withNetworkRules(settingsSchema.extend({ ssh: ss
         nodes: cluster.nodes.map(node => ({ ...node, ...connectionOf(node, ssh) })),
     }));
 
-/** Reports nodes that SSH cannot reach for want of a key or a user. `at` is the path of the cluster. */
+/** Reports nodes without an SSH key or a user. `at` is the path of the cluster. */
 export function reportUnreachedNodes(
     { ssh, nodes }: { ssh?: Record<string, unknown>; nodes: { address?: unknown; user?: unknown }[] },
     context: z.core.$RefinementCtx,
@@ -183,10 +183,10 @@ export function reportUnreachedNodes(
 export type RkeClusterSettings = z.output<typeof rkeClusterSchema>;
 export type RkeNodeSettings = RkeClusterSettings["nodes"][number];
 
-/** Address under which the load balancer and the other nodes reach a node. */
+/** Returns the address at which the load balancer and the other nodes reach a node. */
 export const innerAddress = (node: { address: string; internalAddress?: string }) => node.internalAddress ?? node.address;
 
-/** Name of the node in Kubernetes. */
+/** Returns the name of the node in Kubernetes. */
 export const nodeName = (node: RkeNodeSettings) => (node.hostname ?? node.address).toLowerCase();
 
 export const hasRole = (role: NodeRole) => (node: { roles: NodeRole[] }) => node.roles.includes(role);

@@ -1,7 +1,7 @@
 import { X509Certificate } from "crypto";
 import { brotliDecompressSync } from "zlib";
 
-/** The parts of RKE's own note of a cluster that are read here. */
+/** The parts of `rkeConfig` in RKE's state file that this library reads. */
 export interface RkeConfig {
     kubernetesVersion: string;
     nodes: RkeNode[];
@@ -24,23 +24,23 @@ export interface Taint {
     effect: string;
 }
 
-/** The parts of RKE's state file that are read here. */
+/** The parts of RKE's state file that this library reads. */
 export interface RkeState {
     desiredState: { rkeConfig: RkeConfig; certificatesBundle: Record<string, { certificatePEM: string; keyPEM: string }> };
-    /** Missing before RKE built anything. */
+    /** Missing until RKE has built the cluster. */
     currentState?: { rkeConfig?: RkeConfig };
 }
 
-/** Undoes what the runner does to a state before it prints it: brotli, because the window of gzip misses repeated certificates. */
+/** Unpacks a state that the runner packed. The runner uses brotli, because the window of gzip is too small for repeated certificates. */
 export function unpackState(packed: string): RkeState {
     return JSON.parse(brotliDecompressSync(Buffer.from(packed.trim(), "base64")).toString("utf8")) as RkeState;
 }
 
 const programStart = Date.now();
 
-/** Whether the PKI was made since this program began: then nothing is built with it yet. */
+/** Reports whether the PKI was created after this program started. Nothing is built with such a PKI yet. */
 export function isNew(state: RkeState, since = programStart): boolean {
     const { validFrom } = new X509Certificate(state.desiredState.certificatesBundle["kube-ca"].certificatePEM);
-    // A certificate tells whole seconds.
+    // The dates in a certificate have no fraction of a second.
     return Date.parse(validFrom) >= Math.floor(since / 1000) * 1000;
 }

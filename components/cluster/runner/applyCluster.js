@@ -27,8 +27,8 @@ function refuseImpossibleChange(state, input) {
 }
 
 /**
- * Saves a snapshot of etcd on its nodes before Kubernetes becomes another version, because Kubernetes cannot go back. Its name tells both
- * versions, and the time, so that a second attempt keeps the snapshot of the first.
+ * Saves a snapshot of etcd on its nodes before an upgrade, because Kubernetes cannot be downgraded. The name of the snapshot holds both
+ * versions and the time, so that a second attempt keeps the first snapshot.
  *
  * @param {string} state
  * @param {ClusterInput} input
@@ -56,7 +56,7 @@ async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds 
 }
 
 /**
- * Sets the options of the ingress controller: RKE deploys an add-on again only when its own configuration of it changed.
+ * Sets the options of the ingress controller, because RKE redeploys an add-on only when its own configuration of the add-on changed.
  *
  * @param {string} state
  * @param {ClusterInput} input
@@ -66,7 +66,7 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
     const path = "/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller";
     const apis = apiEndpoints.map(endpoint => clusterApi(endpoint, state));
     const failures = new Set();
-    // An API server that RKE has just started anew may not answer at once.
+    // An API server that RKE has just restarted may not answer at once.
     for (const api of [...apis, ...apis, ...apis]) {
         try {
             return await api(path, patch);

@@ -1,8 +1,8 @@
 const { versionStep } = require("../../remote/runner/version");
 
 /**
- * Lists what a configuration asks for and a cluster that RKE built cannot become: another network, which RKE takes and leaves pods
- * without one; an older Kubernetes, or one that is more than a minor version newer. `rkeConfig` is RKE's own note of the cluster.
+ * Lists requested changes that are impossible on a live cluster. RKE accepts another network and then leaves pods without network.
+ * Kubernetes cannot be downgraded, and an upgrade cannot skip a minor version. `rkeConfig` is RKE's record of the cluster.
  *
  * @param {import("../state").RkeConfig} rkeConfig
  * @param {import("../program").WantedCluster} wanted
@@ -14,7 +14,7 @@ function impossibleChanges(rkeConfig, { network, kubernetesVersion }) {
         .filter(key => built[key] !== network[key])
         .map(key => `network.${key}: expected ${built[key]}, with which the cluster was built, found ${network[key]}`);
     if (changes.length > 0) changes.push("It cannot be changed on a live cluster: put it back, or build another cluster");
-    // Such as v1.30.14-rancher1-1.
+    // A version is for example v1.30.14-rancher1-1.
     const { isOlder, skipsTo } = versionStep(rkeConfig.kubernetesVersion, kubernetesVersion, 5);
     if (isOlder)
         changes.push(

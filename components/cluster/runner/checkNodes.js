@@ -13,7 +13,7 @@ const { stateInCluster, unpack } = require("./rkeState");
  */
 async function refuseUnknownRemoval(env, input, removed) {
     if (removed.length === 0 || (await stateInCluster(input.apiEndpoints, unpack(input.pki)))) return;
-    // RKE may also have ended before it built anything.
+    // RKE may have failed before it built anything.
     if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return;
     throw new Error(
         `${removed.join(", ")} is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. ` +
@@ -22,7 +22,7 @@ async function refuseUnknownRemoval(env, input, removed) {
 }
 
 /**
- * Only looks. The nodes recorded here, once all of them are fit, are those that RKE may have touched, even when it never came to its end.
+ * Checks the nodes, changes nothing, and returns their addresses. The stack's state then names the nodes even when RKE fails later.
  *
  * @param {ClusterInput} input
  * @param {string} lastResult

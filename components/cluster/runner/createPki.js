@@ -6,7 +6,7 @@ const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeComman
 const { caOf, pack } = require("./rkeState");
 
 /**
- * Makes the cluster's certificates without touching a host: `rke up --init` beside a state file of 0 bytes.
+ * Creates the cluster's certificates and contacts no host. It runs `rke up --init` beside a state file of 0 bytes.
  *
  * @param {import("../program").PkiInput} input
  */

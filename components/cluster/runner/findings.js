@@ -1,9 +1,9 @@
-// What programs find on nodes, a line each.
+// Reports the findings of programs on nodes, one line for each.
 const { onEach, preflight } = require("./nodes");
 const { say } = require("./progress");
 
 /**
- * Runs a program on every node; resolves to a line for each thing that it found, and for each node that SSH does not reach.
+ * Runs a program on every node. Resolves to one line for each finding and for each node that SSH does not reach.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {import("../program").ReachedNode[]} nodes
@@ -17,7 +17,7 @@ const flattened = found => found.flatMap(({ lines, failure }) => (failure ? [fai
 const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
 
 /**
- * Looks at every node before RKE runs: RKE itself would rewrite etcd on the reachable ones before it gives up on another.
+ * Checks every node before RKE runs, because RKE rewrites etcd on the reachable nodes before it fails on an unreachable one.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {import("../program").Fitness} fitness

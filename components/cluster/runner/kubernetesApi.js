@@ -1,7 +1,7 @@
 // Runs where Pulumi runs, as part of a program on standard input.
 const https = require("https");
 
-/** Handles the rejection of a question for what may be absent: resolves to the fallback when it is. */
+/** Returns a handler for a rejected request. The handler resolves to the fallback when the object does not exist. */
 const unless404 = (/** @type {any} */ fallback) => (/** @type {any} */ error) => {
     if (error.status === 404) return fallback;
     throw error;
@@ -12,9 +12,9 @@ const unless404 = (/** @type {any} */ fallback) => (/** @type {any} */ error) =>
  */
 
 /**
- * A function that asks the Kubernetes API and resolves to its answer. Waits `patienceSeconds` for it: with 5, a probe that asks seven
- * nodes in vain still ends in its time. Rejects with one line when there is none, or one that is no success; then `status` of the
- * error is the HTTP status.
+ * Returns a function that asks the Kubernetes API and resolves to the answer. The function waits `patienceSeconds` for each answer: with
+ * 5 s, a probe of seven unreachable nodes still ends within its timeout. It rejects with one line when there is no answer or an error.
+ * Then `status` of that error is the HTTP status.
  *
  * @param {import("../kubeconfig").ApiAccess & { patienceSeconds?: number }} access
  * @returns {KubernetesApi}
@@ -24,7 +24,7 @@ function kubernetesApi({ endpoint, ca, certificate, key, token, patienceSeconds 
     return (path, { method = "GET", body, type } = {}) =>
         new Promise((resolve, reject) => {
             const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(type && { "Content-Type": type }) };
-            // Ends the socket too, which would keep the process.
+            // The signal also closes the socket, which would keep the process alive.
             const signal = AbortSignal.timeout(patienceSeconds * 1000);
             const fail = (/** @type {NodeJS.ErrnoException} */ error) => {
                 const reason = signal.aborted ? `no answer within ${patienceSeconds} s` : error.code || error.message;

@@ -1,4 +1,4 @@
-// Looks at nodes over SSH, as the user that RKE logs in as. Runs where Pulumi runs, as part of a program on standard input.
+// Runs programs on nodes over SSH, as the user that RKE logs in as. It runs where Pulumi runs, as part of a program on standard input.
 const { sshProgram, withSshAgent } = require("../../remote/runner/ssh");
 
 /** @import { ReachedNode } from "../program" */
@@ -17,7 +17,7 @@ const withAgentFor = (nodes, work) =>
     );
 
 /**
- * Runs a program on every node, side by side. Resolves to the lines that it printed on each, or to the failure of SSH.
+ * Runs a program on all nodes in parallel. Resolves to the lines that the program printed on each node, or to the failure of SSH.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ReachedNode[]} nodes
@@ -46,7 +46,7 @@ function onEach(env, nodes, program, timeoutSeconds = 60) {
 }
 
 /**
- * Looks whether RKE can run on nodes. Their clocks are compared with the one here.
+ * Checks whether RKE can run on nodes. Their clocks are compared with the clock of this machine.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ReachedNode[]} nodes

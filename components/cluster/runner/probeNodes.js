@@ -1,4 +1,4 @@
-// Asks the Kubernetes API for the cluster and compares it with what RKE was last run for. Read-only, a few seconds.
+// Compares the live cluster with the configuration of RKE's last run. The probe is read-only and takes a few seconds.
 const { probeText } = require("../../remote/runner/probe");
 const { impossibleChanges } = require("./builtCluster");
 const { kubernetesApi, unless404 } = require("./kubernetesApi");
@@ -9,7 +9,7 @@ const { preflight, withAgentFor } = require("./nodes");
 /** @import { KubernetesApi } from "./kubernetesApi" */
 
 /**
- * What a look finds, in lists, and the nodes that RKE was not run for.
+ * The findings of a probe, in lists, and the nodes that no run of RKE has included yet.
  *
  * @typedef {{ newNodes?: WantedNode[], finding?: string[], outdated?: string[], warning?: string[], refused?: string[],
  *     absent?: string, unreachable?: string }} Found
@@ -31,7 +31,7 @@ async function main({ fitness, ...input }) {
 }
 
 /**
- * Looks in a preview at nodes that RKE was not run for: one that is unfit, or belongs to another cluster, is refused there already.
+ * Checks new nodes in a preview, so that the preview already refuses a node that RKE cannot use or that belongs to another cluster.
  *
  * @param {WantedNode[]} newNodes
  * @param {Fitness} fitness
@@ -48,7 +48,7 @@ async function lookAtNew(newNodes, { nodes, preflightProgram }) {
 }
 
 /**
- * Asks the API server of each control plane node, which also tells of the scheduler, the controller manager and etcd beside it.
+ * Asks the API server of each control plane node. An API server also reports on the scheduler, the controller manager and etcd.
  *
  * @param {Omit<ProbeNodesInput, "fitness">} input
  * @returns {Promise<Found>}
@@ -69,7 +69,7 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...
         const problems = servers.map(({ problem }) => problem);
         const isAbsent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
         const reason = problems.join("; ");
-        // Nothing is built yet, or all of it is down: RKE looks at every node before it repairs that.
+        // Either nothing is built yet or the whole cluster is down. In both cases all nodes are checked before RKE runs.
         return isAbsent ? { absent: `no API server runs: ${reason}`, newNodes: nodes } : { unreachable: reason };
     }
     try {
@@ -81,7 +81,7 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...
 }
 
 /**
- * Asks one etcd member. An API server tells nothing of it while another member answers. A firewall before its port is no fault.
+ * Asks one etcd member, because API servers report no failed member while another one answers. A firewall in front of it is no fault.
  *
  * @param {NodeEndpoint} member
  * @param {Pick<ProbeNodesInput, "ca" | "certificate" | "key">} access
@@ -96,7 +96,7 @@ async function etcdFault({ node, endpoint }, access) {
 }
 
 /**
- * Lists API servers that do not answer, and the scheduler and controller manager beside each that are not healthy.
+ * Lists API servers that do not answer. Also lists the unhealthy schedulers and controller managers of the others.
  *
  * @param {{ node: string, problem: string, items: KubernetesObject[] }[]} servers
  * @returns {string[]}
@@ -104,7 +104,7 @@ async function etcdFault({ node, endpoint }, access) {
 function controlPlaneFaults(servers) {
     return servers.flatMap(({ node, problem, items }) => {
         if (problem) return [`node ${node}: its API server does not answer: ${problem}`];
-        // What it says of etcd is that it reached some member.
+        // An API server reports etcd healthy when any member answers.
         const beside = items.filter(({ metadata: { name } }) => !name.startsWith("etcd"));
         return beside.flatMap(({ metadata: { name }, conditions = [] }) => {
             const isIll = conditions.some((/** @type {any} */ { type, status }) => type === "Healthy" && status !== "True");
@@ -114,8 +114,8 @@ function controlPlaneFaults(servers) {
 }
 
 /**
- * Compares the cluster with RKE's own note of what it did, and this note with the configuration: there a difference is a change that is
- * still to come, or another run of RKE.
+ * Compares the cluster with RKE's record of its last run, and this record with the configuration. A difference between record and
+ * configuration is a pending change or a run of RKE outside the stack.
  *
  * @param {KubernetesApi} get
  * @param {WantedCluster & { nodes: WantedNode[] }} wanted
@@ -158,7 +158,7 @@ const comparable = ({ address, name, roles, labels, taints }) => ({
 });
 
 /**
- * Lists what RKE was last run for, where the configuration asks for something else.
+ * Lists the settings of RKE's last run that differ from the configuration.
  *
  * @param {{ kubernetesVersion: string, nodes: ComparableNode[] }} built
  * @param {{ kubernetesVersion: string, nodes: WantedNode[] }} wanted
@@ -192,7 +192,7 @@ function otherRun(built, { kubernetesVersion, nodes }) {
 const taintText = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
 
 /**
- * Kubernetes sets these by itself, and RKE those of its roles.
+ * Reports whether Kubernetes sets a taint by itself, or RKE for a role.
  *
  * @param {Taint} taint
  */
@@ -230,7 +230,7 @@ function nodeDifferences(found, wanted, kubeletVersion) {
 }
 
 /**
- * Lists what somebody did to a node, and RKE does not undo: it compares taints with its own note, not with the node.
+ * Lists manual changes of nodes that RKE does not undo, because RKE compares taints with its record and not with the node.
  *
  * @param {KubernetesObject[]} found
  * @param {ComparableNode[]} wanted

@@ -1,7 +1,7 @@
-// What a program that runs for long says on standard error.
+// Reports the progress of a long program on standard error.
 const started = Date.now();
 
-/** The command provider hands all that one run says to the next in one environment string, of which Linux allows 128 KiB. */
+/** The command provider passes the output of one run to the next in one environment string. Linux limits such a string to 128 KiB. */
 const maxBytes = 45_000;
 let bytesSaid = 0;
 
@@ -14,7 +14,7 @@ function say(text) {
 }
 
 /**
- * Says something even when nothing more is shown.
+ * Writes a sign of life even after `maxBytes`.
  *
  * @param {string} text
  */

@@ -1,4 +1,4 @@
-// Runs `rke` where Pulumi runs. The state, the configuration and the SSH key come in on standard input; nothing of it is left on disk.
+// Runs `rke` where Pulumi runs. State, configuration and SSH key arrive on standard input, and none of them stays on disk.
 const { apply } = require("./applyCluster");
 const { check } = require("./checkNodes");
 const { destroy } = require("./removeCluster");
@@ -14,11 +14,11 @@ function main(input, lastResult) {
     return work(input, lastResult);
 }
 
-/** A higher version runs RKE on the cluster of every user, with their next update. */
+/** A higher version makes the next update of every user run RKE on the cluster. */
 const version = 1;
 
 /**
- * Leaves out login keys, which are renewed, and the programs for nodes, for which the version stands.
+ * Returns the input without login keys, which may be renewed, and without the programs for nodes, which `version` represents.
  *
  * @param {ClusterInput} input
  */

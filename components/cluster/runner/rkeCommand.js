@@ -1,4 +1,4 @@
-// The command `rke`: its folder, its run, and what it says.
+// Runs the command `rke` in a private folder and reads its log.
 const { spawn } = require("child_process");
 const fs = require("fs");
 const path = require("path");
@@ -6,7 +6,7 @@ const { privateFolder, run } = require("../../remote/runner/ssh");
 const { say, sayAlive, started } = require("./progress");
 
 /**
- * Makes a private folder that holds cluster.yml and the state file.
+ * Creates a private folder with cluster.yml and the state file.
  *
  * @param {string} clusterYml
  * @param {string} state
@@ -41,18 +41,18 @@ function parseLine(line) {
     return { level: match[1], text: match[2].replace(/\\n/g, " ").replace(/\\(.)/g, "$1") };
 }
 
-/** Warnings after which the cluster is not what was asked for although RKE may end with success. */
+/** Matches warnings after which the cluster differs from the configuration, although RKE may end with success. */
 const seriousWarning =
     /Failed to set up SSH tunneling|Removing host|Failed to deploy (DNS )?addon|Failed to delete etcd|Couldn't clean up|rolling snapshot container failed/i;
 
-/** Lines about one container on one host: too many to follow. */
+/** Matches lines about one container on one host. There are too many of them to show. */
 const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig|Deployed state file/;
 
-/** Warnings of a cluster that does not answer. Before the first build that is no news. */
+/** Matches warnings about a cluster that does not answer. They are expected before the first build. */
 const noAnswer = /reachable Kubernetes API endpoint/;
 
 /**
- * Secrets never stand in RKE's info lines; should one ever, it is not passed on.
+ * Returns a line of RKE's log that is safe to show. RKE logs no secrets, but a line that looks like one is hidden.
  *
  * @param {string} text
  */
@@ -60,13 +60,13 @@ const showable = text =>
     /BEGIN [A-Z ]*(KEY|CERTIFICATE)|[A-Za-z0-9+/]{80,}/.test(text) ? "(a line that is not shown)" : text.slice(0, 300);
 
 /**
- * What a run of rke came to: `done` when it said its success marker.
+ * The result of a run of rke. `done` is true when rke logged its success marker.
  *
  * @typedef {{ code: number | null, warnings: string[], fatal: string | undefined, done: boolean }} RkeResult
  */
 
 /**
- * Follows what rke says: passes on what a reader needs, and collects what tells of its success.
+ * Follows the log of rke. Shows the lines that a reader needs, and collects warnings, the fatal error and the success marker.
  *
  * @param {import("child_process").ChildProcessByStdio<null, import("stream").Readable, import("stream").Readable>} child
  * @param {string} marker
@@ -78,12 +78,12 @@ function follow(child, marker, isFirstBuild) {
     let last = "";
     /** @type {NodeJS.Timeout | undefined} */
     let quiet;
-    // Notices that nobody listens any more, because Pulumi was killed: the write fails, this process ends, and RKE with it.
+    // Doubles as a liveness check: if Pulumi was killed, this write fails, this process ends, and RKE is killed with it.
     const busy = () => {
         sayAlive(`rke: busy: ${last}`);
         wait();
     };
-    // Rarer after two minutes, because of maxBytes.
+    // The interval grows after two minutes, because `maxBytes` limits the output.
     const wait = () => {
         clearTimeout(quiet);
         quiet = setTimeout(busy, Date.now() - started < 120_000 ? 5_000 : 60_000);
@@ -117,7 +117,7 @@ function follow(child, marker, isFirstBuild) {
 }
 
 /**
- * Runs rke in its own process group, which ends with this process.
+ * Runs rke in its own process group, which is killed when this process ends.
  *
  * @param {string[]} args
  * @param {{ folder: string, env: NodeJS.ProcessEnv, marker: string, timeoutSeconds: number, isFirstBuild?: boolean }} options
@@ -128,10 +128,10 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
         const child = spawn("rke", args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
         const stop = () => {
             try {
-                // A process that could not be started has no number.
+                // A process that could not be started has no process id.
                 if (child.pid) process.kill(-child.pid, "SIGKILL");
             } catch {
-                // it has ended already
+                // rke has already ended
             }
         };
         const timer = setTimeout(stop, timeoutSeconds * 1000);

@@ -1,4 +1,4 @@
-// RKE's state of a cluster: how it is handed from one run to the next, and where the newest one is.
+// Packs RKE's state of a cluster for the next run, and finds the newest state.
 const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
 const { kubernetesApi } = require("./kubernetesApi");
 const { say } = require("./progress");
@@ -32,7 +32,7 @@ function caOf(state) {
 const parsed = state => JSON.parse(state);
 
 /**
- * Asks an API server as an administrator, by the certificates of an RKE state.
+ * Returns a client of an API server that uses the administrator's certificate in an RKE state.
  *
  * @param {string} endpoint
  * @param {string} state
@@ -59,7 +59,7 @@ async function stateInCluster(apiEndpoints, pki) {
 }
 
 /**
- * Returns the newest state of this cluster: the one in the cluster, else the one of the last run, else the PKI with nothing built yet.
+ * Returns the newest state of this cluster: from the cluster, else from the last run, else the PKI with nothing built yet.
  *
  * @param {ClusterInput} input
  * @param {string} lastResult
@@ -79,7 +79,7 @@ async function newestState(input, lastResult) {
 }
 
 /**
- * Lists nodes that RKE knows and that are no longer wanted.
+ * Lists nodes in RKE's state that the configuration no longer contains.
  *
  * @param {string} state
  * @param {ClusterInput} input
