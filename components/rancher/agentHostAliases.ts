@@ -7,10 +7,10 @@ import { refuseOutputs, Refusal, validated } from "../validation";
 export interface AgentHostAliasesArgs {
     /** DNS name of Rancher, which the agents cannot look up. */
     hostname: pulumi.Input<string>;
-    /** Addresses the name leads to: those of the load balancer, at least one. The nodes must reach them. */
+    /** Addresses of the load balancer for this name, at least one. The nodes must reach them. */
     addresses: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * Also patch the DaemonSet `cattle-node-agent`. It exists only in clusters that Rancher 2.11 or earlier built with RKE.
+     * Also patches the DaemonSet `cattle-node-agent`. It exists only in clusters that Rancher 2.11 or earlier built with RKE.
      * @default false
      */
     nodeAgent?: boolean;
@@ -25,13 +25,12 @@ export const agentHostAliasesSchema = z.strictObject({
 const namespace = "cattle-system";
 
 /**
- * Entries in /etc/hosts of Rancher's agents in a downstream cluster, for a Rancher whose name no DNS server knows. The agents belong
- * to Rancher: only their host aliases are patched, and the entries of others stay. A DNS entry is better, because it serves
- * everything in the cluster.
+ * Entries in /etc/hosts of Rancher's agents in a downstream cluster, for a Rancher whose name is not in DNS. Rancher owns the agents, so
+ * this component patches only their host aliases, and keeps foreign entries. A DNS entry is better, because it serves the whole cluster.
  *
- * The cluster must be registered in Rancher already: a run that does not find the agents stops and names the missing one.
- * Needs the provider of the downstream cluster; the cluster that Rancher runs in has no agents. Removing this component
- * removes the entries, unless it has `retainOnDelete`.
+ * The downstream cluster must be registered in Rancher already: a run that does not find an agent stops and names the missing one.
+ * The component needs the provider of the downstream cluster. The cluster that Rancher runs in has no agents. Removing this component
+ * removes the entries, unless the component has `retainOnDelete`.
  */
 export class AgentHostAliases extends pulumi.ComponentResource {
     constructor(name: string, args: AgentHostAliasesArgs, opts: pulumi.ComponentResourceOptions) {
@@ -52,7 +51,7 @@ export class AgentHostAliases extends pulumi.ComponentResource {
                 namespace,
                 annotations: {
                     "pulumi.com/patchFieldManager": "pulumi-rancher-ha",
-                    // An entry for the same address that somebody made with kubectl, as the manual says, becomes ours.
+                    // Adopts an entry for the same address that somebody made with kubectl, as the manual says.
                     "pulumi.com/patchForce": "true",
                 },
             }),
@@ -62,8 +61,8 @@ export class AgentHostAliases extends pulumi.ComponentResource {
             parent: this,
             deletedWith: opts.deletedWith,
             retainOnDelete: opts.retainOnDelete,
-            // Read first: where the agent does not exist, that ends the run with "resource 'cattle-system/…' does not exist", while a
-            // patch would try to make half an agent.
+            // The agent is read first. If it is missing, the read fails with "resource 'cattle-system/…' does not exist". A patch would
+            // create half an agent instead.
             dependsOn: [agent],
         });
 

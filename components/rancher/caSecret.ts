@@ -6,7 +6,7 @@ import { reportProblems } from "../certificates/serverCertificate";
 import { validated } from "../validation";
 
 export interface CaSecretArgs {
-    /** PEM: the private CA that issued the certificate of the load balancer. Refused: anything but CA certificates that are valid today. */
+    /** PEM: the private CA that issued the load balancer's certificate. Refused unless every block is a CA certificate valid today. */
     caCertificate: pulumi.Input<string>;
     /** Namespace of Rancher, which must exist. Rancher works only in `cattle-system`. @default cattle-system */
     namespace?: pulumi.Input<string>;
@@ -17,13 +17,13 @@ export const caSecretSchema = z
     .superRefine(({ caCertificate }, context) => reportProblems(checkCaCertificate(caCertificate), context));
 
 /**
- * The Secret from which Rancher reads the CA it tells its agents to trust. Its name and key are fixed by the Rancher chart, and
- * agents compare a checksum of its content: CRLF or a missing newline would make them refuse the server.
+ * The Secret with the CA that Rancher gives its agents to trust. The Rancher chart fixes the name and the key of the Secret. Agents
+ * compare a checksum of its content: CRLF or a missing newline would make them refuse the server.
  */
 export class CaSecret extends pulumi.ComponentResource {
     /** Name of the Secret. */
     readonly secretName: pulumi.Output<string>;
-    /** Checksum by which agents recognise the CA (`CATTLE_CA_CHECKSUM`); what takes it waits for the Secret. */
+    /** Checksum by which agents recognise the CA (`CATTLE_CA_CHECKSUM`). A resource that uses the checksum waits for the Secret. */
     readonly checksum: pulumi.Output<string>;
 
     constructor(name: string, args: CaSecretArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -35,7 +35,8 @@ export class CaSecret extends pulumi.ComponentResource {
                 metadata: {
                     name: "tls-ca",
                     namespace: ca.namespace,
-                    // Takes back a field that kubectl changed. Without it `up --refresh` fails with a field conflict in its preview.
+                    // Reclaims a field that kubectl changed. Without this annotation, the preview of `up --refresh` fails with a field
+                    // conflict.
                     annotations: { "pulumi.com/patchForce": "true" },
                 },
                 type: "Opaque",

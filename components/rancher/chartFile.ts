@@ -3,7 +3,7 @@ import { join } from "path";
 import { parse } from "yaml";
 import { gunzipSync } from "zlib";
 
-/** What is wrong with the chart in a folder or archive, when it is not this version of it. Helm itself does not compare the two. */
+/** Returns the fault when a folder or archive does not hold this version of the chart. Helm does not compare the versions. */
 export function chartFault(path: string, version: string): string | undefined {
     let found: string;
     try {
@@ -22,7 +22,7 @@ function versionOf(path: string): string {
     return String(parse(text).version);
 }
 
-/** `<chart>/Chart.yaml` of a tar archive: blocks of 512 bytes, of which each file has one for its name and size before its contents. */
+/** Returns `<chart>/Chart.yaml` of a tar archive. Each file there has a header of 512 bytes and contents padded to blocks of 512 bytes. */
 function chartYamlIn(archive: Buffer): string {
     const text = (from: number, length: number) => archive.toString("latin1", from, from + length).replace(/\0[^]*$/, "");
     for (let at = 0; at + 512 <= archive.length && text(at, 100) !== "";) {

@@ -97,7 +97,7 @@ export const rancherChartValuesSchema = z
 
 export type RancherChartValues = z.output<typeof rancherChartValuesSchema>;
 
-/** The first Rancher minor whose chart knows a value; earlier ones ignore it silently. */
+/** The first Rancher minor whose chart knows a value. Earlier charts ignore the value silently. */
 export const valueSince: Record<string, string> = {
     aggregationRegistrationTimeout: "2.12",
     "auditLog.enabled": "2.12",

@@ -1,10 +1,10 @@
 import { caVariable, RancherChartValues, valueSince } from "./chartValuesSchema";
 
-/** How Rancher's agents decide whether to trust the server. */
+/** Modes in which Rancher's agents decide whether to trust the server. */
 export const AgentTlsMode = {
-    /** They trust the CA that Rancher gives them and no other. */
+    /** Agents trust only the CA that Rancher gives them. */
     Strict: "strict",
-    /** They trust what the system they run on trusts. */
+    /** Agents trust the CAs of the system that they run on. */
     SystemStore: "system-store",
 } as const;
 export type AgentTlsMode = (typeof AgentTlsMode)[keyof typeof AgentTlsMode];
@@ -19,12 +19,12 @@ export interface HelmValuesInput {
     additionalValues: Record<string, any>;
 }
 
-/** The values for the chart, without the bootstrap password. */
+/** Returns the values for the chart, without the bootstrap password. */
 export function helmValues(input: HelmValuesInput): Record<string, any> {
     return merge(input.additionalValues, typedValues(input));
 }
 
-/** What is wrong with the values as a whole: each problem with the path of the value it is about. */
+/** Returns the problems of the values as a whole, each with the path of its value. */
 export function checkValues(input: HelmValuesInput & { chartVersion: string }): { path: string[]; message: string }[] {
     const problems: { path: string[]; message: string }[] = [];
     if (input.caChecksum === "" && input.agentTlsMode === AgentTlsMode.Strict) {
@@ -57,7 +57,7 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
     return problems;
 }
 
-/** Paths that additional values must leave alone, and what to do instead. */
+/** Paths that additional values must not set, each with the advice for a user. */
 const elsewhere: Record<string, string> = {
     addLocal: "Rancher needs the default",
     agentTLSMode: "Use agentTlsMode",
@@ -76,9 +76,9 @@ const owned = Object.keys(elsewhere).map(path => path.split("."));
 
 function typedValues({ hostname, replicas, caChecksum, agentTlsMode, values }: HelmValuesInput): Record<string, any> {
     const privateCa = caChecksum !== "";
-    // Rancher's own default is `strict`, and strict agents cannot do without a CA from Rancher.
+    // Rancher's own default is `strict`, and strict agents need a CA from Rancher.
     const mode = agentTlsMode ?? (privateCa ? undefined : AgentTlsMode.SystemStore);
-    // Rancher reads the CA when a pod starts, so a new one must change the pods.
+    // Rancher reads the CA only when a pod starts, so a new CA must restart the pods.
     const extraEnv = [...(values.extraEnv ?? []), ...(privateCa ? [{ name: caVariable, value: caChecksum }] : [])];
     return {
         ...values,
@@ -89,10 +89,10 @@ function typedValues({ hostname, replicas, caChecksum, agentTlsMode, values }: H
         ...(mode ? { agentTLSMode: mode } : {}),
         ...(extraEnv.length > 0 ? { extraEnv } : {}),
         ingress: {
-            // Charts from 2.14 on leave out these timeouts, and ingress-nginx would cut idle WebSockets after a minute.
+            // Charts since 2.14 no longer set these timeouts, and ingress-nginx would close idle WebSockets after one minute.
             includeDefaultExtraAnnotations: true,
             ...values.ingress,
-            // Unused with external TLS; any other source makes the chart ask for cert-manager.
+            // The source is unused with external TLS, but any other value makes the chart require cert-manager.
             tls: { source: "secret" },
         },
     };

@@ -6,10 +6,10 @@ import { ownerAnnotation } from "../owner";
 import { caVariable } from "./chartValuesSchema";
 import type { verificationSchema } from "./schema";
 
-/** Rancher looks itself up by this name in this namespace. */
+/** Name and namespace of the release. Rancher looks up its own release by them. */
 export const identity = { name: "rancher", namespace: "cattle-system" };
 
-/** What this stack wants of Helm's newest run, without the password. */
+/** The settings that Helm's newest run should have, without the password. */
 export interface WantedRelease {
     chartVersion: string;
     values: Record<string, any>;
@@ -18,18 +18,18 @@ export interface WantedRelease {
     owner: string;
 }
 
-/** What runner/freeRelease.js and runner/probeRelease.js are given. */
+/** Input of runner/freeRelease.js and runner/probeRelease.js. */
 export interface ReleaseInput {
     access: ApiAccess;
     release: { name: string; namespace: string };
     wanted: WantedRelease;
     caVariable: string;
     ownerAnnotation: string;
-    /** Rises when the release is to be repaired. */
+    /** A higher number makes Helm repair the release. */
     epoch?: number;
 }
 
-/** A program that asks the Kubernetes API for the release. */
+/** Returns a program that asks the Kubernetes API for the release. */
 export function apiProgram(file: string, access: ApiAccess, wanted: WantedRelease, epoch?: number): string {
     return nodeProgram<ReleaseInput>(join(__dirname, "runner", file), {
         access,
@@ -44,36 +44,36 @@ export function apiProgram(file: string, access: ApiAccess, wanted: WantedReleas
 const verification = join(__dirname, "runner", "verification.js");
 type VerificationSettings = Omit<z.output<typeof verificationSchema>, "liveCheck">;
 
-/** How Rancher is reached at each address of the load balancer. */
+/** The settings with which Rancher is reached at each address of the load balancer. */
 export interface SiteInput {
     hostname: string;
     addresses: string[];
-    /** PEM; empty with a publicly trusted CA. */
+    /** PEM: the private CA. Empty when the CA is publicly trusted. */
     caCertificate: string;
     bootstrapPassword?: string;
     httpsPort: number;
     httpPort: number;
 }
 
-/** What runner/verification.js is given as `apply`. */
+/** Input of runner/verification.js as `apply`. */
 export interface VerificationInput extends SiteInput {
     after: string[];
     timeoutSeconds: number;
     pauseSeconds: number;
 }
 
-/** What runner/verification.js is given as `probe`. */
+/** Input of runner/verification.js as `probe`. */
 export interface LiveCheckInput extends SiteInput {
-    /** The word of remote/probe.ts by which a fault is said. */
+    /** The word of remote/probe.ts with which a fault is reported. */
     asWord: "warning" | "refused";
 }
 
-/** The program that verifies, once in each pause until all is well. */
+/** Returns the program that repeats the checks, with a pause between, until all succeed or the time is over. */
 export function verificationProgram(args: VerificationSettings, around = { httpsPort: 443, httpPort: 80, pauseSeconds: 3 }): string {
     return nodeProgram<VerificationInput>(verification, { ...args, ...around });
 }
 
-/** The program that looks once, without a login, as a probe. What is wrong is said with this word of remote/probe.ts. */
+/** Returns the program that checks once, without a login, as a probe. It reports faults with the word `asWord` of remote/probe.ts. */
 export function liveCheckProgram(
     { hostname, addresses, caCertificate }: VerificationSettings,
     asWord: LiveCheckInput["asWord"],

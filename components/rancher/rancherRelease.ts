@@ -15,24 +15,25 @@ import { AgentTlsMode, helmValues } from "./helmValues";
 import { apiProgram, identity, WantedRelease } from "./program";
 import { givenPasswordSchema, releaseSchema } from "./schema";
 
-/** What a user decides about Rancher, apart from what other resources of the stack give. */
+/** Settings of Rancher that do not come from other resources of the stack. */
 export interface RancherSettingsArgs {
     /**
-     * Exact version of the Rancher chart, for example `2.11.3`; it is also the version of Rancher. Upgrade one minor version at a
-     * time, from the latest patch of one to the latest patch of the next. Refused when it does not fit `kubernetesVersion`.
+     * Exact version of the Rancher chart, for example `2.11.3`, which is also the version of Rancher. Upgrade one minor version at a
+     * time, from the latest patch of one to the latest patch of the next. Refused when it does not support `kubernetesVersion`.
      */
     chartVersion: pulumi.Input<string>;
-    /** URL of the chart repository. @default the stable one, `https://releases.rancher.com/server-charts/stable` */
+    /** URL of the chart repository. @default the stable repository, `https://releases.rancher.com/server-charts/stable` */
     repository?: pulumi.Input<string>;
-    /** Folder or archive of the chart, instead of a repository: for machines without a way out. Its version must be `chartVersion`. */
+    /** Folder or archive of the chart, for machines without internet access. Refused unless its version is `chartVersion`. */
     chartPath?: pulumi.Input<string>;
     /**
-     * How agents decide whether to trust the server. Once set, it can be changed only here. Refused: `strict` without a private CA.
+     * Mode in which agents decide whether to trust the server. Once set, it can be changed only here. Refused: `strict` without a private
+     * CA.
      * @default `system-store` with a publicly trusted CA, otherwise Rancher's own default (`strict` on new installations)
      */
     agentTlsMode?: pulumi.Input<AgentTlsMode>;
     /**
-     * Number of Rancher pods. A negative number lets Rancher choose between 1 and its absolute value, by the number of nodes.
+     * Number of Rancher pods. With a negative number, Rancher chooses between 1 and the absolute value, by the number of nodes.
      * @default 3
      */
     replicas?: pulumi.Input<number>;
@@ -45,41 +46,41 @@ export interface RancherSettingsArgs {
     /** Further values of the chart. @default {} */
     values?: pulumi.Input<RancherChartValuesArgs>;
     /**
-     * Values that are not in `values` because only a newer chart knows them. Refused: anything that `values` or another argument sets.
+     * Values that only a newer chart knows, so that `values` lacks them. Refused: every key that `values` or another argument sets.
      * @default {}
      */
     additionalValues?: pulumi.Input<{ [key: string]: any }>;
     /** Seconds to wait until Rancher's pods are ready. @default 900 */
     timeoutSeconds?: pulumi.Input<number>;
     /**
-     * Whether Pulumi refuses to delete the release: the chart then removes Rancher's resources from the cluster, downstream clusters
-     * included. To delete it on purpose, set false, run `pulumi up`, and then delete.
+     * Refuses to delete the release, because the chart would then remove Rancher's resources from the cluster, downstream clusters
+     * included. To delete the release on purpose, set false, run `pulumi up`, and then delete.
      * @default true
      */
     deletionProtection?: boolean;
     /**
-     * What to do about objects of the chart that were changed behind Pulumi's back. With `enforce`, Helm sets again what the chart sets.
-     * What others added to the objects stays.
+     * Handling of drift in the objects of the chart. With `enforce`, Helm sets the chart's fields again. Fields that others added to the
+     * objects stay.
      * @default enforce
      */
     drift?: DriftMode;
 }
 
 export interface RancherReleaseArgs extends RancherSettingsArgs {
-    /** DNS name of Rancher, as browsers and agents use it. It cannot be changed later: agents keep it. */
+    /** DNS name of Rancher, as browsers and agents use it. It cannot be changed later, because agents keep the name. */
     hostname: pulumi.Input<string>;
-    /** Kubernetes version of the cluster, for example `v1.30.14`. Empty or left out: nothing checks that Rancher supports it. */
+    /** Kubernetes version of the cluster, for example `v1.30.14`. Without it, nothing checks that Rancher supports the cluster. */
     kubernetesVersion?: pulumi.Input<string>;
-    /** What built the cluster. For `rke` only versions documented on it are accepted. @default other */
+    /** Kubernetes distribution. For `rke`, Rancher versions that are not documented on RKE 1 are refused. @default other */
     distribution?: pulumi.Input<Distribution>;
     /**
-     * Checksum of the private CA, from `CaSecret`. Empty or left out: the CA is publicly trusted. A new checksum restarts the pods,
+     * Checksum of the private CA, from `CaSecret`. Leave it empty when the CA is publicly trusted. A new checksum restarts the pods,
      * because Rancher reads the CA only when a pod starts.
      */
     caChecksum?: pulumi.Input<string>;
     /**
-     * Kubeconfig of the provider's cluster, with certificates or a token in it. Kept as a secret. Without it nothing is looked for
-     * that was changed behind Pulumi's back.
+     * Kubeconfig of the provider's cluster, with certificates or a token in it. Kept as a secret. Without a kubeconfig, the release is
+     * not checked for drift.
      */
     kubeconfig?: pulumi.Input<string>;
 }
@@ -88,9 +89,9 @@ export const stableRepository = "https://releases.rancher.com/server-charts/stab
 
 /** Rancher, installed from its Helm chart for a load balancer that ends TLS. */
 export class RancherRelease extends pulumi.ComponentResource {
-    /** Version of the chart that is installed, which is that of Rancher. */
+    /** Version of the installed chart, which is also the version of Rancher. */
     readonly version: pulumi.Output<string>;
-    /** Revision of the release: goes up with every change. */
+    /** Revision of the release. It rises with every change. */
     readonly revision: pulumi.Output<number>;
     /** Status of the release, `deployed` when all is well. */
     readonly status: pulumi.Output<string>;
@@ -108,7 +109,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                 : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
         );
 
-        // From the arguments: all that is validated is unknown as long as the cluster's version is.
+        // This reads the raw arguments, because all validated settings are unknown until the cluster's version is known.
         const chart = pulumi.all([args.chartPath, args.chartVersion]).apply(([path, version]) => {
             const fault = path === undefined ? undefined : chartFault(path, version);
             if (fault) throw new Refusal(`RancherRelease ${name}: chartPath: ${fault}`, this);
@@ -130,9 +131,9 @@ export class RancherRelease extends pulumi.ComponentResource {
                 chart,
                 version: secretAs(args.chartVersion, settings.chartVersion),
                 repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) => (chartPath ? {} : { repo })),
-                // The password stays an output inside: only it is a secret then, and a preview shows how the other values change.
+                // The password stays an output inside the values. So only the password is secret, and a preview shows changes of the rest.
                 values: settings.apply(known => ({ ...helmValues(known), bootstrapPassword: this.bootstrapPassword })),
-                // A higher epoch makes Helm run again. A probe knows this stack's runs by this text (runner/helmRecords.js).
+                // A higher epoch makes Helm run again. A probe recognises this stack's runs by this text (runner/helmRecords.js).
                 description: secretAs(
                     [args.chartVersion, args.hostname],
                     pulumi.all([settings, epoch]).apply(([{ chartVersion, hostname }, repairs]) => {
@@ -158,7 +159,7 @@ export class RancherRelease extends pulumi.ComponentResource {
         });
     }
 
-    /** Looks at the chart's objects and Helm's records; a run of Helm that was ended in the middle does not stand in the way of the next. */
+    /** Probes the chart's objects and Helm's records. In `enforce` mode it also frees the release from an interrupted run of Helm. */
     private drift(
         name: string,
         kubeconfig: pulumi.Input<string>,

@@ -8,7 +8,7 @@ import { AgentTlsMode, checkValues } from "./helmValues";
 
 const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
 
-/** The part that a user decides. */
+/** Settings of Rancher that do not come from other resources of the stack. */
 const settingsShape = {
     chartVersion: z
         .string()
@@ -48,7 +48,7 @@ const shape = {
 const knownText = z.string().optional().catch(undefined);
 const knownValues = Object.entries<z.ZodType>(rancherChartValuesSchema.shape).map(([key, schema]) => [key, schema.catch(undefined)]);
 
-/** What rules between keys look at. In place of what is missing, wrong or comes later stands what breaks none. */
+/** The fields that cross-field rules read. Neutral values replace missing, invalid or unknown ones, so that no rule fires on them. */
 const knownSchema = z.object({
     hostname: z.string().catch(""),
     chartVersion: z.string().catch(""),
@@ -63,7 +63,7 @@ const knownSchema = z.object({
     additionalValues: shape.additionalValues.catch({}),
 });
 
-/** Reports what does not fit together. `at` is the path of the settings. */
+/** Reports settings that contradict each other. `at` is the path of the settings. */
 export function reportRelease(settings: unknown, context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
     const release = knownSchema.parse(settings);
     const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path: [...at, ...path], message });
@@ -76,22 +76,22 @@ export function reportRelease(settings: unknown, context: z.core.$RefinementCtx,
     checkValues(release).forEach(({ path, message }) => problem(path, message));
 }
 
-// The password has a schema of its own: in one with it, every other value would count as a secret too.
+// The password has a schema of its own. In a common schema, all other values would become secret too.
 export const givenPasswordSchema = z.strictObject({ bootstrapPassword: passwordSchema });
 export const releaseSchema = z
     .strictObject(shape)
     .superRefine((settings, context) => reportRelease(settings, context), whenKnown(knownSchema));
 
-/** What a user decides about Rancher. */
+/** Schema of `RancherSettingsArgs`. */
 export const rancherSettingsSchema = z.strictObject({ ...settingsShape, bootstrapPassword: passwordSchema.optional() });
 
-/** What to do when Rancher does not answer through the load balancer, and nothing was changed. */
+/** Modes of the live check, which asks Rancher through the load balancer when nothing was changed. */
 export const LiveCheck = {
-    /** Do not ask. */
+    /** Makes no check. */
     Off: "off",
-    /** Ask in every preview and update, and warn. */
+    /** Checks in every preview and update, and warns. */
     Warn: "warn",
-    /** Ask in every preview and update, and stop. */
+    /** Checks in every preview and update, and stops. */
     Fail: "fail",
 } as const;
 export type LiveCheck = (typeof LiveCheck)[keyof typeof LiveCheck];

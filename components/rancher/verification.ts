@@ -5,29 +5,29 @@ import { liveCheckProgram, verificationProgram } from "./program";
 import { LiveCheck, verificationSchema } from "./schema";
 
 export interface VerificationArgs {
-    /** DNS name of Rancher. It is pinned to each of `addresses`: DNS is not asked. */
+    /** DNS name of Rancher. The checks pin the name to each of `addresses` and never ask DNS. */
     hostname: pulumi.Input<string>;
-    /** Addresses of the load balancer, each of which is verified. */
+    /** Addresses of the load balancer. Each address is verified. */
     addresses: pulumi.Input<pulumi.Input<string>[]>;
-    /** PEM: the private CA that must have issued the certificate and that Rancher must hand out. Empty or left out: any public CA. */
+    /** PEM: the private CA that issued the certificate and that Rancher gives its agents. Leave it empty for any public CA. */
     caCertificate?: pulumi.Input<string>;
-    /** Password of `admin`, for the WebSocket, which needs a login. Without it, or once it was changed, that check is left out. */
+    /** Password of `admin` for the WebSocket check, which needs a login. Without the current password, that check is skipped. */
     bootstrapPassword?: pulumi.Input<string>;
-    /** What must be done before, and makes the verification run again when it changes: fingerprints, versions, revisions. @default [] */
+    /** Fingerprints, versions or revisions. The verification waits for them, and runs again when one changes. @default [] */
     after?: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * What to do when Rancher does not answer as it should in a preview or update that changes nothing: `off` does not ask, `warn` says so,
-     * `fail` stops. Asks once, without a login, for at most 3 s for each answer.
+     * Handling of a failed check in a preview or update that changes nothing: `off` makes no check, `warn` warns, `fail` stops. This check
+     * runs once, without a login, and waits at most 3 s for each answer.
      * @default warn
      */
     liveCheck?: LiveCheck;
-    /** Seconds until a check that does not succeed counts as failed. At most 3000: Rancher answers late at first. @default 300 */
+    /** Seconds until a check that does not succeed counts as failed, at most 3000. A new Rancher answers late. @default 300 */
     timeoutSeconds?: pulumi.Input<number>;
 }
 
 /**
- * Asks Rancher through the load balancer what browsers and agents ask: certificate, `/ping`, redirect to HTTPS, the CA for agents,
- * HTTP/2, no redirect loop, and a WebSocket. A failed check fails the update and says what was expected and what came.
+ * Checks Rancher through the load balancer, as browsers and agents use it: certificate, `/ping`, redirect to HTTPS, the CA for agents,
+ * HTTP/2, no redirect loop, and a WebSocket. A failed check fails the update, and reports the expected and the received answer.
  */
 export class Verification extends pulumi.ComponentResource {
     /** One line for each check: `ok …`, or `left out …` with the reason. */
@@ -37,7 +37,7 @@ export class Verification extends pulumi.ComponentResource {
         super("pulumi-rancher-ha:index:Verification", name, {}, opts);
         refuseOutputs(this, `Verification ${name}`, { liveCheck: args.liveCheck });
         const settings = validated(this, `Verification ${name}`, verificationSchema, args).apply(({ liveCheck: _, ...known }) => known);
-        // The program itself keeps timeoutSeconds; this is the last resort.
+        // The program itself observes `timeoutSeconds`. This limit is the last resort.
         const command = runnerProgram(
             `${name}-checks`,
             { program: settings.apply(known => verificationProgram(known)), timeoutSeconds: 3600 },
@@ -45,12 +45,12 @@ export class Verification extends pulumi.ComponentResource {
         );
         const { liveCheck = LiveCheck.Warn } = args;
         const word = liveCheck === LiveCheck.Fail ? "refused" : "warning";
-        // The result is known in a preview unless the command is going to run: then it verifies anyway.
+        // A preview knows the result unless the command is going to run. A command that runs verifies anyway.
         const look = () =>
             pulumi
                 .all([settings, command.stdout])
                 .apply(([known]) => observe(liveCheckProgram(known, word), `https://${known.hostname}`, this));
-        // What is found is public, the password among the settings is not.
+        // The findings are public. Among the settings, only the password is secret.
         const looked = liveCheck === LiveCheck.Off ? undefined : pulumi.unsecret(look());
         this.checks = pulumi.all([command.stdout, looked]).apply(([lines]) => lines.split("\n"));
         this.registerOutputs({ checks: this.checks });

@@ -1,4 +1,4 @@
-// What is checked of Rancher at one address of the load balancer.
+// Defines the checks of Rancher at one address of the load balancer.
 const { openWebSocket } = require("./site");
 const { described, LeftOut, oneLine, sha256, Unexpected } = require("./unexpected");
 
@@ -111,9 +111,9 @@ const forwardedAdvice = 'Check that X-Forwarded-Proto reaches Rancher: the ingre
 async function logIn(site) {
     const body = JSON.stringify({ username: "admin", password: site.bootstrapPassword, description: "verification", ttl: 60000 });
     const answer = await site.send("POST", "/v3-public/localProviders/local?action=login", { body });
-    // 404 is the answer of a Rancher that hides its local users.
+    // Rancher answers 404 when it hides its local users.
     if ([401, 403, 404].includes(answer.status)) {
-        // A Rancher that has just started may not have made its administrator yet.
+        // A Rancher that has just started may not have created its administrator yet.
         site.refusals += 1;
         if (site.refusals >= maxRefusals)
             throw new LeftOut(`it needs a login, and the bootstrap password is refused (${answer.status}): it was changed since`);

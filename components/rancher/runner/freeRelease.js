@@ -1,4 +1,4 @@
-// Frees a release that a run of Helm left pending when it was ended in the middle: Helm refuses every change of it. The objects stay.
+// Frees a release that an interrupted run of Helm left pending, because Helm refuses to change such a release. The objects stay.
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
 const { helmRecords, isAsWanted, mayBeAlive, underWay } = require("./helmRecords");
 
@@ -6,7 +6,7 @@ const { helmRecords, isAsWanted, mayBeAlive, underWay } = require("./helmRecords
 /** @import { HelmRecord } from "./helmRecords" */
 
 /**
- * Asks again when there is no answer: the API of a cluster that was just built is slow to answer, and now and then does not.
+ * Asks up to three times, because the API of a new cluster is slow and sometimes does not answer.
  *
  * @template Answer
  * @param {() => Promise<Answer>} ask
@@ -24,7 +24,7 @@ async function patiently(ask) {
 }
 
 /**
- * Returns the revision that Helm makes next: by this number the next run knows one of this stack that was ended in the middle.
+ * Returns the number of Helm's next revision. By this number, the next run recognises an interrupted run of this stack.
  *
  * @param {ReleaseInput} input
  * @param {string} lastResult

@@ -19,8 +19,8 @@ const { gunzipSync } = require("zlib");
  */
 
 /**
- * Returns each record: revision, status, age, chart, objects, and the values that its run was given, without the password. The description
- * of a run of this stack holds the host name, as `ownHostname`.
+ * Returns each record: revision, status, age, chart, objects, and the values of its run, without the password. `ownHostname` is the host
+ * name in the description of a run of this stack.
  *
  * @param {import("../../cluster/runner/kubernetesApi").KubernetesApi} api
  * @param {string} name
@@ -31,7 +31,7 @@ async function helmRecords(api, name, namespace) {
     const selector = encodeURIComponent(`owner=helm,name=${name}`);
     const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
     return items.map((/** @type {any} */ { metadata, data }) => {
-        // Helm encodes what it hands to Kubernetes, which encodes it once more.
+        // Helm encodes a record as base64, and Kubernetes encodes it once more.
         const packed = Buffer.from(Buffer.from(data.release, "base64").toString("utf8"), "base64");
         const { manifest, chart, info, config = {} } = JSON.parse(gunzipSync(packed).toString("utf8"));
         const { bootstrapPassword, ...values } = config ?? {};
@@ -65,14 +65,14 @@ function valueDifferences(live, asked, path = "") {
 }
 
 /**
- * Tells whether a pending run may still be alive: it began less than its timeout ago.
+ * Reports whether a pending run may still be alive: it began less than its timeout ago.
  *
  * @type {(run: HelmRecord, wanted: WantedRelease) => boolean}
  */
 const mayBeAlive = ({ seconds }, { timeoutSeconds }) => seconds < timeoutSeconds;
 
 /**
- * Tells whether a run is for what this stack wants: one of this stack, which has ended, or somebody's that changes nothing.
+ * Reports whether a run has the chart and the values of this stack. Either this stack started the run, or the run changes nothing.
  *
  * @type {(run: HelmRecord, wanted: WantedRelease) => boolean}
  */

@@ -1,4 +1,4 @@
-// Asks the Kubernetes API what a server-side apply of the release's manifest would change: a dry run, nothing is written.
+// Finds drift in a release by a server-side apply of its manifest. The apply is a dry run and writes nothing.
 const { createHash } = require("crypto");
 const { parse } = require("yaml");
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
@@ -51,7 +51,7 @@ async function look(api, { release: { name, namespace }, wanted, caVariable, own
 }
 
 /**
- * Tells of a pending run: one that may be alive is left alone, except by an update, which knows whether it was this stack's.
+ * Reports a pending run of Helm. Only an update can tell whether a run that may be alive belongs to this stack.
  *
  * @param {HelmRecord} pending
  * @param {WantedRelease} wanted
@@ -76,7 +76,7 @@ function pendingRun(pending, wanted, namespace) {
 }
 
 /**
- * Refuses a namespace that another stack made: two stacks would undo each other's changes for ever.
+ * Refuses a namespace that another stack created, because two stacks would undo each other's changes for ever.
  *
  * @param {KubernetesApi} api
  * @param {string} namespace
@@ -94,14 +94,14 @@ async function foreignOwner(api, namespace, owner, ownerAnnotation) {
 }
 
 /**
- * Refuses what agents and Rancher's data do not survive.
+ * Refuses changes that agents or Rancher's data do not survive.
  *
  * @param {HelmRecord} newest
  * @param {HelmRecord[]} records
  * @param {WantedRelease} wanted
  */
 function impossibleChange({ revision, chartVersion, values }, records, wanted) {
-    // A pre-release counts as its release.
+    // A pre-release counts as its final version.
     const { isOlder, skipsTo } = versionStep(chartVersion, wanted.chartVersion, 3);
     if (isOlder)
         return (
@@ -113,7 +113,7 @@ function impossibleChange({ revision, chartVersion, values }, records, wanted) {
             `chartVersion: expected at most one minor version above ${chartVersion}, which is installed, found ${wanted.chartVersion}. ` +
             `Upgrade to the latest ${skipsTo} first`
         );
-    // A run by hand may have changed it since: that is drift.
+    // A manual run may have changed the host name since then. Such a change is drift.
     const own = records.filter(({ ownHostname }) => ownHostname).sort((one, other) => other.revision - one.revision)[0];
     const known = own ? { hostname: own.ownHostname, by: own.revision } : { hostname: values.hostname, by: revision };
     if (known.hostname !== undefined && known.hostname !== wanted.values.hostname)
@@ -125,7 +125,8 @@ function impossibleChange({ revision, chartVersion, values }, records, wanted) {
 }
 
 /**
- * Lists what somebody else's run of Helm, or one that is still to come, makes another than the newest. Texts may be secret.
+ * Lists differences between Helm's newest run and the configuration. Their cause is a foreign run of Helm or a pending change. Strings
+ * are not shown, because they may be secret.
  *
  * @param {HelmRecord} newest
  * @param {WantedRelease} wanted
@@ -142,7 +143,7 @@ function otherRun({ revision, chartVersion, values }, wanted) {
 }
 
 /**
- * Warns of a CA that is not the one of the newest run: Rancher's agents compare its checksum when they start.
+ * Warns when the CA differs from the CA of the newest run, because Rancher's agents compare its checksum when they start.
  *
  * @param {KubernetesApi} api
  * @param {string} namespace
@@ -160,7 +161,7 @@ async function caWarnings(api, namespace, checksum) {
 }
 
 /**
- * Makes a function that tells where an object of a manifest is in the API; each group is asked once for its resources.
+ * Returns a function that finds the API path of a manifest's object. The function asks each API group once for its resources.
  *
  * @param {KubernetesApi} api
  * @param {string} namespace
@@ -180,7 +181,7 @@ function resourcePaths(api, namespace) {
 }
 
 /**
- * Reads the objects of a manifest, as leniently as Helm. The text of each goes to the API as it is.
+ * Reads the objects of a manifest, as leniently as Helm. Each object keeps its text, which is sent to the API unchanged.
  *
  * @param {string} manifest
  */
@@ -217,7 +218,7 @@ async function changes(api, { what, path }, text) {
 }
 
 /**
- * Lists the places that differ, a line each. Texts are left out: they may hold secrets.
+ * Lists the differing fields, one line for each. Strings are not shown, because they may be secret.
  *
  * @param {any} live
  * @param {any} applied

@@ -1,4 +1,4 @@
-// Rancher at one address of the load balancer, as browsers and agents reach it.
+// Reaches Rancher at one address of the load balancer, as browsers and agents do.
 const { createHash, randomBytes } = require("crypto");
 const http = require("http");
 const http2 = require("http2");
@@ -6,7 +6,7 @@ const https = require("https");
 const tls = require("tls");
 const { Unexpected } = require("./unexpected");
 
-// A look in a preview must not take long.
+// A probe in a preview must be short.
 const answerSeconds = process.argv[2] === "probe" ? 3 : 10;
 
 /**
@@ -16,7 +16,7 @@ const answerSeconds = process.argv[2] === "probe" ? 3 : 10;
  */
 
 /**
- * Rancher at one address of the load balancer: the host name is pinned to the address, DNS is never asked.
+ * Returns a client of Rancher at one address of the load balancer. The client pins the host name to the address and never asks DNS.
  *
  * @param {string} address
  * @param {import("../program").SiteInput} input

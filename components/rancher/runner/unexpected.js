@@ -1,7 +1,7 @@
-// What a check says of a wrong answer.
+// Describes wrong answers for the checks.
 const { createHash } = require("crypto");
 
-/** What a check throws when the answer is wrong: what was expected, what came, and what to do. */
+/** A check throws this error for a wrong answer. The message holds the expected answer, the received one, and advice. */
 class Unexpected extends Error {
     /**
      * @param {unknown} expected
@@ -13,7 +13,7 @@ class Unexpected extends Error {
     }
 }
 
-/** What a check throws when it cannot be done, and that is no fault of the stack. */
+/** A check throws this error when it cannot run and the stack has no fault. */
 class LeftOut extends Error {}
 
 /** @param {{ status: number, body: string }} answer */

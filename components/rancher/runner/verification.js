@@ -1,4 +1,4 @@
-// Runs where Pulumi runs, as a program on standard input: asks Rancher through the load balancer, as browsers and agents do.
+// Checks Rancher through the load balancer, as browsers and agents use it. Runs where Pulumi runs, as a program on standard input.
 const { probeText } = require("../../remote/runner/probe");
 const { checks } = require("./checks");
 const { siteAt } = require("./site");
@@ -12,7 +12,7 @@ const { LeftOut, oneLine, Unexpected } = require("./unexpected");
 const main = input => ("asWord" in input ? look(input) : verify(input));
 
 /**
- * Asks once, without a login, and says what is wrong in the words of a probe.
+ * Checks once, without a login, and reports faults in the words of a probe.
  *
  * @param {LiveCheckInput} input
  */
@@ -22,10 +22,10 @@ async function look({ asWord, ...input }) {
             const site = siteAt(address, { ...input, bootstrapPassword: undefined });
             for (const [name, check] of Object.entries(checks)) {
                 if (typeof (await problemOf(check, site)) !== "string") continue;
-                // NGINX may have been reloading.
+                // NGINX may have been reloading during the first attempt.
                 await new Promise(resolve => setTimeout(resolve, 1000));
                 const problem = await problemOf(check, site);
-                // The others would tell of the same cause.
+                // Later checks would report the same cause.
                 if (typeof problem === "string") return `${name} at ${address}: ${problem}`;
             }
             return undefined;
@@ -35,7 +35,7 @@ async function look({ asWord, ...input }) {
 }
 
 /**
- * Returns what is wrong, or why the check is left out, or nothing.
+ * Returns the problem, or a `LeftOut` when the check cannot run, or undefined.
  *
  * @param {Check} check
  * @param {Site} site
@@ -52,7 +52,7 @@ async function problemOf(check, site) {
 
 /** @param {VerificationInput} input */
 async function verify(input) {
-    // Until all is checked: Node ends with success when nothing is left to wait for.
+    // The exit code is 1 until all checks succeed, because Node ends with 0 when it has nothing left to wait for.
     process.exitCode = 1;
     const started = Date.now();
     const say = (/** @type {string} */ text) => process.stderr.write(`${text}\n`);
@@ -75,7 +75,7 @@ async function verify(input) {
     say(`Verifying https://${input.hostname} at ${input.addresses.join(", ")}`);
     for (;;) {
         for (const one of pending) {
-            // Nothing else, the login least of all, goes over a connection that is not trusted.
+            // No other check uses an untrusted connection, because one of them sends the password.
             const untrusted = pending.find(({ site, problem, check }) => site === one.site && check === checks.certificate && problem);
             if (untrusted && untrusted !== one) continue;
             const before = one.problem;
