@@ -3,13 +3,13 @@ import { rootCertificates } from "tls";
 
 /** One block of a PEM text. */
 export interface PemBlock {
-    /** For example `CERTIFICATE` or `EC PRIVATE KEY`. */
+    /** Label of the block, for example `CERTIFICATE` or `EC PRIVATE KEY`. */
     label: string;
     /** The block in canonical form: no indentation, LF, no trailing newline. */
     text: string;
 }
 
-/** The blocks of a PEM text; what stands between them is left out, as every reader of PEM does. */
+/** Returns the blocks of a PEM text. Text between the blocks is ignored, as in every reader of PEM. */
 export function splitPem(text: string): PemBlock[] {
     return [...text.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g)].map(([block, label]) => ({
         label,
@@ -21,7 +21,7 @@ export function splitPem(text: string): PemBlock[] {
     }));
 }
 
-/** The blocks alone, with LF and one newline at the end: the same certificates give the same bytes. */
+/** Returns only the blocks, with LF and one newline at the end, so that the same certificates always give the same bytes. */
 export function normalizePem(text: string): string {
     return splitPem(text)
         .map(block => `${block.text}\n`)
@@ -29,14 +29,14 @@ export function normalizePem(text: string): string {
 }
 
 /**
- * The checksum by which cluster agents recognise the CA (`CATTLE_CA_CHECKSUM`): SHA-256, in hex, of the trimmed PEM text and
+ * Returns the checksum by which cluster agents recognise the CA (`CATTLE_CA_CHECKSUM`): SHA-256, in hex, of the trimmed PEM text and
  * one newline. Source: rancher/rancher pkg/tls, pkg/systemtemplate.
  */
 export function caChecksum(caCertificate: string): string {
     return createHash("sha256").update(normalizePem(caCertificate)).digest("hex");
 }
 
-/** Files that belong together. What is not given is not looked at. */
+/** Files of one server certificate. Missing files are not checked. */
 export interface ServerCertificateFiles {
     /** PEM: the server's certificate, then the intermediate certificates, each signed by the next. */
     certificateChain?: string;
@@ -44,13 +44,13 @@ export interface ServerCertificateFiles {
     privateKey?: string;
     /** A DNS name that the first certificate must cover. */
     hostname?: string;
-    /** PEM: the CA that clients are told to trust. Without it the trust of the chain is not looked at. */
+    /** PEM: the CA that clients must trust. Without a CA, the trust of the chain is not checked. */
     caCertificate?: string;
-    /** The moment at which the certificates must be valid. Default: now. */
+    /** Time at which the certificates must be valid. Default: now. */
     now?: Date;
 }
 
-/** What is wrong with a server certificate, its chain and its key: full sentences, none of which quotes a private key. */
+/** Returns the problems of a server certificate, its chain and its key as full sentences. None of them quotes a private key. */
 export function checkServerCertificate(files: ServerCertificateFiles): string[] {
     const now = files.now ?? new Date();
     const { certificates: chain, problems } = readCertificates("certificateChain", files.certificateChain);
@@ -75,7 +75,7 @@ export function checkServerCertificate(files: ServerCertificateFiles): string[] 
     return problems;
 }
 
-/** What is wrong with the certificate of a private CA as clients get it: one or more CA certificates and nothing else. */
+/** Returns the problems of a private CA's certificate as clients get it. The text must hold one or more CA certificates only. */
 export function checkCaCertificate(caCertificate: string, now = new Date()): string[] {
     const { certificates, problems } = readCertificates("caCertificate", caCertificate);
     for (const certificate of certificates) {
@@ -96,7 +96,7 @@ export function checkCaCertificate(caCertificate: string, now = new Date()): str
     return problems;
 }
 
-/** What is wrong with a chain whose CA every client knows already. */
+/** Returns the problems of a chain whose CA must be publicly trusted. */
 export function checkPublicTrust(certificateChain: string): string[] {
     const { certificates: chain, problems } = readCertificates("certificateChain", certificateChain);
     if (problems.length > 0) return [];
@@ -109,17 +109,17 @@ export function checkPublicTrust(certificateChain: string): string[] {
     ];
 }
 
-/** The chain as a server sends it: without a root, which clients must have already. */
+/** Returns the chain as a server sends it: without a root, because clients must have the root already. */
 export function withoutRoot(certificateChain: string): string {
     const blocks = splitPem(certificateChain);
     const sent = blocks.filter((block, index) => index === 0 || !issuedBySelf(new X509Certificate(block.text)));
     return sent.map(block => `${block.text}\n`).join("");
 }
 
-/** Days before the end of a certificate in which it is warned of. */
+/** Days before the end of a certificate from which a warning is given. */
 export const warnDays = 30;
 
-/** The same of a CA: every agent of every downstream cluster must be given the new one before, which takes a company months. */
+/** Days before the end of a CA from which a warning is given. A company needs months to give all downstream agents a new CA. */
 export const warnDaysOfCa = 365;
 
 /** Lists the certificates that end in less than `days` days from `now`, a phrase for each. */
@@ -167,7 +167,7 @@ function readCertificates(field: string, text: string | undefined): { certificat
     return { certificates, problems };
 }
 
-/** The key, or the problem with it. */
+/** Returns the key, or the problem with the text as a sentence. */
 function readPrivateKey(text: string): KeyObject | string {
     const expected = "privateKey: expected one private key in PEM form without a passphrase";
     const keys = splitPem(text).filter(block => block.label.includes("PRIVATE KEY"));
@@ -262,7 +262,7 @@ function keyType(key: KeyObject): string {
     return type === "EC" ? `ECDSA ${key.asymmetricKeyDetails?.namedCurve ?? ""}`.trim() : type;
 }
 
-/** The common name, or the whole subject where there is none. */
+/** Returns the common name of a certificate, or the whole subject when there is none. */
 function nameOf(certificate: X509Certificate): string {
     return quoted(certificate.subject);
 }

@@ -9,55 +9,55 @@ import { ServerCertificate } from "./serverCertificate";
 
 /** Kinds of private keys. */
 export const KeyAlgorithm = {
-    /** P-256: what every client since 2014 accepts, at a fraction of RSA's cost for the server. */
+    /** P-256: every client since 2014 accepts this key, and it costs the server a fraction of RSA's CPU time. */
     Ecdsa: "ecdsa",
-    /** 2048 bits, for clients that know nothing else. */
+    /** 2048 bits, for clients that support only RSA. */
     Rsa: "rsa",
 } as const;
 export type KeyAlgorithm = (typeof KeyAlgorithm)[keyof typeof KeyAlgorithm];
 
-/** What a user decides about a private CA. */
+/** Settings of a private CA, without the name of Rancher. */
 export interface PrivateCaSettingsArgs {
-    /** Further DNS names the certificate covers. The load balancer still answers for `hostname` alone. @default [] */
+    /** Further DNS names in the certificate. The load balancer still answers only for `hostname`. @default [] */
     dnsNames?: pulumi.Input<pulumi.Input<string>[]>;
-    /** IP addresses the certificate covers. The load balancer still answers for `hostname` alone. @default [] */
+    /** IP addresses in the certificate. The load balancer still answers only for `hostname`. @default [] */
     ipAddresses?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Kind of both private keys. Changing it makes another CA: every agent must be given it. @default ecdsa */
+    /** Kind of both private keys. A change creates a new CA, which every agent must then get. @default ecdsa */
     algorithm?: pulumi.Input<KeyAlgorithm>;
     /**
-     * Common name of the root, as people see it in the list of CAs they trust. Changing it makes another CA: every agent must be given it.
+     * Common name of the root, as people see it in their list of trusted CAs. A change creates a new CA, which every agent must then get.
      * @default "Rancher CA"
      */
     commonName?: pulumi.Input<string>;
-    /** Organization in both certificates. Changing it makes another CA: every agent must be given it. @default Rancher */
+    /** Organization in both certificates. A change creates a new CA, which every agent must then get. @default Rancher */
     organization?: pulumi.Input<string>;
     /** Hours for which the root is valid. The default is ten years. @default 87600 */
     caValidityHours?: pulumi.Input<number>;
     /**
-     * Hours for which the server's certificate is valid. The default is one year. At most 9504 (396 days), because some clients refuse
-     * longer ones even from a private CA.
+     * Hours for which the server's certificate is valid. The default is one year. Refused: more than 9504 (396 days), because some clients
+     * refuse longer validity even from a private CA.
      * @default 8760
      */
     certificateValidityHours?: pulumi.Input<number>;
-    /** An update that runs in the last so many hours of the server's certificate renews it. The default is thirty days. @default 720 */
+    /** Hours before the end of the server's certificate from which an update renews it. The default is thirty days. @default 720 */
     renewBeforeHours?: pulumi.Input<number>;
     /**
-     * Whether Pulumi refuses to delete or replace the root and its key, which every agent trusts. In `RancherHa` the default is
-     * `rancher.deletionProtection`. To make another CA on purpose, set false, run `pulumi up`, and then change it.
+     * Refuses to delete or replace the root and its key, which every agent trusts. In `RancherHa` the default is
+     * `rancher.deletionProtection`. To create a new CA on purpose, set false, run `pulumi up`, and then change the CA.
      * @default true
      */
     deletionProtection?: boolean;
 }
 
 export interface PrivateCaArgs extends PrivateCaSettingsArgs {
-    /** DNS name of Rancher: the certificate is issued for it. */
+    /** DNS name of Rancher, for which the certificate is issued. */
     hostname: pulumi.Input<string>;
 }
 
 const label = z.string().min(1).max(64, "expected at most 64 characters");
 const hours = z.number().int().min(1);
 
-/** Hours that are missing, wrong or come later are no number, which breaks no rule. */
+/** Missing, invalid or unknown hours become NaN, so that no rule fires on them. */
 const knownHours = z.number().catch(NaN);
 const lifetimesSchema = z.object({ caValidityHours: knownHours, certificateValidityHours: knownHours, renewBeforeHours: knownHours });
 
@@ -75,7 +75,7 @@ const settingsSchema = z.strictObject({
     deletionProtection: z.boolean().default(true),
 });
 
-/** Adds what holds between the lifetimes. */
+/** Adds the rules between the lifetimes. */
 function withLifetimeRules<S extends z.ZodType>(schema: S): S {
     return schema.superRefine((ca, context) => {
         const { caValidityHours, certificateValidityHours, renewBeforeHours } = lifetimesSchema.parse(ca);
@@ -95,18 +95,17 @@ function withLifetimeRules<S extends z.ZodType>(schema: S): S {
     }, whenKnown(lifetimesSchema));
 }
 
-/** The part that a user decides. */
+/** Schema of `PrivateCaSettingsArgs`. */
 export const privateCaSettingsSchema = withLifetimeRules(settingsSchema);
 
 export const privateCaSchema = withLifetimeRules(settingsSchema.extend({ hostname: dnsNameSchema }));
 
 /**
- * A CA of the stack's own, and a server certificate signed by it.
+ * A CA that belongs to the stack, and a server certificate signed by this CA.
  *
- * Renewal happens in place, in an ordinary update: the server's certificate is signed anew, for the same key, by the same root,
- * so that nobody has to be told. The root is never signed anew by itself: every agent pod that starts again compares its checksum, and
- * would exit. A warning comes a year before the root ends. A change that makes another root is refused as long as `deletionProtection`
- * is on.
+ * An ordinary update renews the server's certificate in place: the same root signs the same key again, so clients need no change. The
+ * root is never renewed automatically, because restarting agent pods compare its checksum and would exit. A warning appears a year
+ * before the root ends. A change that would create another root is refused as long as `deletionProtection` is true.
  */
 export class PrivateCa extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM: the server's certificate. */
@@ -198,7 +197,7 @@ const endOfRoot = (days: number) =>
     'Rancher\'s guide "Updating the Rancher Certificate". With deletionProtection of the CA set to false, and after a `pulumi up`, ' +
     "`pulumi up --replace URN`, with the URN of the root, makes the new one.";
 
-/** A common name holds 64 characters; clients look at the subject alternative name only. */
+/** Returns the subject without a common name longer than 64 characters. Clients check only the subject alternative name. */
 function serverSubject(hostname: string, organization: string) {
     return hostname.length <= 64 ? { commonName: hostname, organization } : { organization };
 }

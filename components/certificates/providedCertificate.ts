@@ -13,30 +13,30 @@ import {
     ServerCertificate,
 } from "./serverCertificate";
 
-/** The files of a certificate that somebody else issued. */
+/** Files of a provided certificate. */
 export interface ProvidedCertificateSettingsArgs {
     /**
-     * PEM: the server's certificate, then its intermediate certificates, each signed by the next. A root at the end is left out of
-     * what is sent. Refused when it does not cover `hostname`, is not valid today, or is in another order.
+     * PEM: the server's certificate, then its intermediate certificates, each signed by the next. The server does not send a root at the
+     * end. Refused when the certificate does not cover `hostname`, is not valid today, or when the order is different.
      */
     certificateChain: pulumi.Input<string>;
-    /** PEM: the private key of the server's certificate, RSA of at least 2048 bits or ECDSA, not encrypted. Kept as a secret. */
+    /** PEM: the unencrypted private key of the server's certificate, ECDSA or RSA of at least 2048 bits. Kept as a secret. */
     privateKey: pulumi.Input<string>;
     /**
-     * PEM: the private CA, which Rancher and its agents are given. Leave it out for a publicly trusted CA. Refused when it is not
-     * a CA certificate or did not issue the chain.
+     * PEM: the private CA, which Rancher and its agents get. Omit it for a publicly trusted CA. Refused when it is not a CA certificate
+     * or did not issue the chain.
      */
     caCertificate?: pulumi.Input<string>;
-    /** A second certificate with a key of another type, RSA beside ECDSA, for clients that know only that. */
+    /** A second certificate for clients that do not support the first. Refused unless its key is of another type, RSA beside ECDSA. */
     secondCertificate?: pulumi.Input<CertificateArgs>;
 }
 
 export interface ProvidedCertificateArgs extends ProvidedCertificateSettingsArgs {
-    /** DNS name of Rancher; the certificate must cover it. */
+    /** DNS name of Rancher, which the certificate must cover. */
     hostname: pulumi.Input<string>;
 }
 
-/** The part that a user decides; the rule below needs the name of Rancher. */
+/** Schema of `ProvidedCertificateSettingsArgs`, without the rules that need the name of Rancher. */
 export const providedCertificateSettingsSchema = z.strictObject({
     certificateChain: z.string(),
     privateKey: z.string(),
@@ -44,7 +44,7 @@ export const providedCertificateSettingsSchema = z.strictObject({
     secondCertificate: z.strictObject({ certificateChain: z.string(), privateKey: z.string() }).optional(),
 });
 
-/** Reports files that do not fit together or do not cover `hostname`. `at` is the path of the certificate. */
+/** Reports files that do not belong together or do not cover `hostname`. `at` is the path of the certificate. */
 export function reportFiles(files: Record<string, unknown>, context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
     const known = knownFilesSchema.parse(files);
     const second = knownFilesSchema.safeParse(files.secondCertificate).data;
@@ -60,15 +60,15 @@ export const providedCertificateSchema = z
     .superRefine((files, context) => reportFiles(files, context), whenKnown(knownFilesSchema));
 
 /**
- * A certificate that somebody else issued, checked in every preview. Warns 30 days before a certificate of a chain ends, and a year before
+ * A provided certificate, which every preview checks. A warning appears 30 days before a certificate of a chain ends, and a year before
  * the CA ends.
  */
 export class ProvidedCertificate extends pulumi.ComponentResource implements ServerCertificate {
-    /** PEM as a server sends it. */
+    /** PEM: the chain as a server sends it. */
     readonly certificateChain: pulumi.Output<string>;
     /** PEM: the private key. Secret. */
     readonly privateKey: pulumi.Output<string>;
-    /** The second certificate, when there is one. Secret. */
+    /** The second certificate, if provided. Secret. */
     readonly secondCertificate?: pulumi.Output<Certificate>;
     /** PEM: the private CA. Empty when the CA is publicly trusted. */
     readonly caCertificate: pulumi.Output<string>;
@@ -76,7 +76,7 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
     constructor(name: string, args: ProvidedCertificateArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:ProvidedCertificate", name, {}, opts);
         const files = validated(this, `ProvidedCertificate ${name}`, providedCertificateSchema, args);
-        // Certificates are public, even when they come in one secret together with the key: a reader of a preview wants to see them.
+        // Certificates are public, so a preview shows them even when one secret holds both the certificates and the key.
         this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain, secondCertificate, caCertificate = "" }) => {
             this.warnOfEnds("certificateChain", endings(withoutRoot(certificateChain), warnDays));
             const second = secondCertificate ? withoutRoot(secondCertificate.certificateChain) : "";
@@ -100,7 +100,7 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
     }
 }
 
-/** Without the curve parameters that openssl puts before an EC key. */
+/** Returns the key without the curve parameters that openssl puts in front of an EC key. */
 function keyAlone(text: string): string {
     return splitPem(text)
         .filter(block => block.label.includes("PRIVATE KEY"))

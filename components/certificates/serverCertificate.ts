@@ -6,33 +6,33 @@ import { checkServerCertificate, ServerCertificateFiles } from "./pem";
 
 /** PEM files of one certificate. */
 export interface CertificateArgs {
-    /** Server certificate in PEM form, followed by its intermediates. */
+    /** PEM: the server's certificate, followed by its intermediate certificates. */
     certificateChain: pulumi.Input<string>;
-    /** Private key of the server certificate in PEM form. Kept as a secret, mode 0600 on the host. */
+    /** PEM: the private key of the server's certificate. Kept as a secret, and with mode 0600 on the host. */
     privateKey: pulumi.Input<string>;
 }
 
-/** `CertificateArgs` with values that are known. */
+/** `CertificateArgs` with known values. */
 export interface Certificate {
     certificateChain: string;
     privateKey: string;
 }
 
-/** What the rest of the stack needs of a certificate, whoever issued it. */
+/** A server certificate as the rest of the stack uses it, whoever issued it. */
 export interface ServerCertificate {
-    /** PEM as a server sends it: its certificate, then intermediate certificates; never a root. */
+    /** PEM: the chain as a server sends it, its certificate and then intermediate certificates, never a root. */
     readonly certificateChain: pulumi.Output<string>;
     /** PEM: the private key of the certificate. Secret. */
     readonly privateKey: pulumi.Output<string>;
-    /** A second one with a key of another type, for clients that know only that. Secret. */
+    /** A second certificate with a key of another type, for clients that do not support the first. Secret. */
     readonly secondCertificate?: pulumi.Output<Certificate>;
-    /** PEM: the private CA that clients must be told to trust. Empty when the CA is publicly trusted. */
+    /** PEM: the private CA that clients must trust. Empty when the CA is publicly trusted. */
     readonly caCertificate: pulumi.Output<string>;
 }
 
 const knownText = z.string().optional().catch(undefined);
 
-/** Of files that belong together those that are known: one that is missing, wrong or comes later is left out. */
+/** The certificate files as far as they are usable: a missing, invalid or unknown field is dropped. */
 export const knownFilesSchema = z.object({
     hostname: dnsNameSchema.optional().catch(undefined),
     certificateChain: knownText,
@@ -48,7 +48,7 @@ export function reportProblems(problems: string[], context: z.core.$RefinementCt
     }
 }
 
-/** A second certificate is for the same name, with a key of another type: NGINX keeps one for each type. */
+/** Reports a second certificate for another name or with the same type of key. NGINX keeps one certificate for each type. */
 export function reportSecondCertificate(
     first: ServerCertificateFiles,
     second: ServerCertificateFiles,
@@ -70,6 +70,6 @@ function keyType(certificateChain = ""): string | undefined {
     try {
         return new X509Certificate(certificateChain).publicKey.asymmetricKeyType;
     } catch {
-        return undefined; // Reported where the first certificate is checked.
+        return undefined; // The check of the certificate itself reports an invalid one.
     }
 }
