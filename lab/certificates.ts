@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 
-/** What `openssl req -newkey` is asked for. */
+/** Kinds of keys, as arguments of `openssl req -newkey`. */
 export const KeyKind = {
     Ecdsa: ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
     Rsa: ["rsa:2048"],
@@ -20,7 +20,7 @@ export interface Issued {
 export interface IssueOptions {
     /** Common name. */
     name: string;
-    /** Default: the certificate signs itself. */
+    /** Issuer of the certificate. Default: the certificate signs itself. */
     by?: Issued;
     ca?: boolean;
     /** Subject alternative names: `DNS:…`, `IP:…`. */
@@ -28,7 +28,7 @@ export interface IssueOptions {
     /** Extended key usage. */
     usage?: string;
     key?: string[];
-    /** From now; a negative number makes an expired certificate. Default 365, of a CA 3650. */
+    /** Days of validity from now. A negative number makes an expired certificate. Default 365, for a CA 3650. */
     days?: number;
 }
 

@@ -8,7 +8,7 @@ import { longStep, progress, run } from "./process";
 import { Stack } from "./pulumi";
 import { buildTools, installDebianPackages } from "./tools";
 
-/** What `make` does with the lab and the stack in it. */
+/** The verbs that `make` calls for the lab and its stack. */
 const verbs: Record<string, [arguments: string, does: string, work: (...args: string[]) => Promise<unknown>]> = {
     up: ["", "starts the lab, brings the stack up in it, checks it, says how to use it", up],
     preview: ["", "shows what `up` would change", preview],
@@ -27,7 +27,7 @@ function usage(): string {
 let lab: Lab;
 
 async function up(): Promise<void> {
-    // Hosts need the packages first; tools are built while hosts boot.
+    // Hosts need the packages first. Tools are built while the hosts boot.
     await installDebianPackages();
     const building = buildTools("stack");
     building.catch(() => undefined);
@@ -117,7 +117,7 @@ async function prepare(): Promise<void> {
     await Promise.all([buildTools("tests"), prepareImages()]);
 }
 
-/** The stack of a lab that is up, without looking at its hosts again. */
+/** Returns the stack of a running lab, without a probe of its hosts. */
 function startedStack(): Stack {
     if (!existsSync(lab.knownHostsFile)) throw new Error("the lab is not up: run make up first");
     return new Stack(lab);
@@ -125,7 +125,7 @@ function startedStack(): Stack {
 
 async function main(): Promise<void> {
     const [verb, ...rest] = process.argv.slice(2);
-    // What follows is for the verb, options of the Pulumi CLI too.
+    // All further arguments belong to the verb, including options of the Pulumi CLI.
     const [name, args] = rest[0] === "--lab" ? [rest[1], rest.slice(2)] : ["dev", rest];
     if (!(verb in verbs) || !labNames.includes(name as LabName)) throw new Error(usage());
     lab = Lab.of(name as LabName);

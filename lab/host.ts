@@ -27,12 +27,12 @@ export class LabHost {
         this.dockerVolume = `${this.container}-docker`;
     }
 
-    /** Its public host key, as one line without the name. */
+    /** Public host key of this host, as one line without the name. */
     get hostKey(): string {
         return this.lab.hostKeyOf(this.address);
     }
 
-    /** Starts it unless it is healthy; what is left of it is replaced. */
+    /** Starts the host unless it is healthy. Its remains are replaced. */
     start(): Promise<void> {
         return timed("hosts that start", () => this.startUnlessHealthy());
     }
@@ -54,7 +54,7 @@ export class LabHost {
         await until(`${this.name}: services`, 180, () => this.succeeds(`systemctl is-active ${services}`));
         await this.authorize();
         await until(`${this.name}: SSH from this machine`, 120, () => reachable(this.address, 22));
-        // Last, so that a host that is only half prepared is not taken for a healthy one.
+        // This file comes last, so that a half prepared host does not count as healthy.
         await this.sh("touch /run/lab-host-ready");
     }
 
@@ -63,26 +63,26 @@ export class LabHost {
         await this.start();
     }
 
-    /** Removes it with its disk. */
+    /** Removes the host with its disk. */
     async remove(): Promise<void> {
         await run("podman", ["rm", "--force", "--time", "2", "--ignore", this.container], { tolerate: true, timeoutSeconds: 60 });
         await run("podman", ["volume", "rm", "--force", this.dockerVolume], { tolerate: true });
     }
 
-    /** Stops it as if its power failed. */
+    /** Stops the host like a power failure. */
     async kill(): Promise<void> {
         await run("podman", ["kill", this.container]);
-        // For a moment podman says `stopped`, and the cleanup still works.
+        // podman first reports `stopped`, while its cleanup still runs.
         await run("podman", ["wait", "--condition=exited", this.container], { timeoutSeconds: 60 });
     }
 
-    /** Starts it after `kill`, with its disk. */
+    /** Starts the host after `kill`, with its disk. */
     async revive(): Promise<void> {
         await run("podman", ["start", this.container]);
         await this.lab.fixGatewayAddress();
     }
 
-    /** `healthy`, `absent`, `dead`, or what podman says of a container that does not run. */
+    /** Returns `healthy`, `absent`, `dead`, or podman's status of a container that does not run. */
     async state(): Promise<string> {
         const inspected = await run("podman", ["inspect", "--format", "{{.State.Status}}", this.container], { tolerate: true });
         if (inspected.code !== 0) return "absent";
@@ -94,23 +94,23 @@ export class LabHost {
         return probe.code === 0 ? "healthy" : "dead";
     }
 
-    /** The folder of the repository that started it. */
+    /** Returns the folder of the repository that started the host. */
     async checkout(): Promise<string> {
         const format = `{{index .Config.Labels "${checkoutLabel}"}}`;
         return (await run("podman", ["inspect", "--format", format, this.container])).stdout.trim();
     }
 
-    /** Runs a command inside it, past SSH. */
+    /** Runs a command inside the host, without SSH. */
     exec(argv: string[], options: ExecOptions = {}): Promise<RunResult> {
         return run("podman", ["exec", "--interactive", this.container, ...argv], { ...options, timeoutSeconds: 300 });
     }
 
-    /** Runs a shell text inside it and returns what it prints. */
+    /** Runs a shell script inside the host and returns its standard output. */
     async sh(script: string, options: ExecOptions = {}): Promise<string> {
         return (await this.exec(["sh", "-c", script], options)).stdout;
     }
 
-    /** Whether a shell text ends well. */
+    /** Reports whether a shell script succeeds. */
     async succeeds(script: string): Promise<boolean> {
         return (await this.exec(["sh", "-c", script], { tolerate: true })).code === 0;
     }
@@ -119,13 +119,13 @@ export class LabHost {
         await this.exec(["sh", "-c", 'cat >"$0" && chmod "$1" "$0"', path, mode], { input: content });
     }
 
-    /** The machine's end of its cable. */
+    /** Returns the network interface at this machine's end of the host's cable. */
     async cable(): Promise<string> {
         const index = (await this.sh("cat /sys/class/net/eth0/iflink")).trim();
         return new RegExp(`^${index}: ([^@:]+)`, "m").exec((await run("ip", ["-o", "link"])).stdout)![1];
     }
 
-    /** Pulls its cable, or puts it back. */
+    /** Pulls the host's cable, or plugs it in again. */
     async setLink(state: "up" | "down"): Promise<void> {
         await run("ip", ["link", "set", await this.cable(), state]);
     }
@@ -134,8 +134,8 @@ export class LabHost {
         const options = {
             name: this.container,
             hostname: this.name,
-            // podman's own --systemd=always binds the machine's systemd hierarchy into every container of a cgroup v1 machine, and
-            // then their systemds clean each other's groups up.
+            // On a machine with cgroup v1, podman's own --systemd=always mounts the machine's systemd hierarchy into every container.
+            // Then the systemds of the containers remove each other's groups.
             systemd: "false",
             cgroupns: "private",
             "stop-signal": "SIGRTMIN+3",
@@ -147,7 +147,7 @@ export class LabHost {
             ["label", `${labLabel}=${this.lab.name}`],
             ["label", `${checkoutLabel}=${repository}`],
             ["env", "container=oci"],
-            // Newer versions of systemd want to be told that a machine with cgroup v1 is meant.
+            // Newer versions of systemd run on cgroup v1 only with this argument.
             ["env", "SYSTEMD_PROC_CMDLINE=SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"],
             ["tmpfs", "/run:rw,mode=755"],
             ["tmpfs", "/run/lock:rw"],
@@ -159,7 +159,7 @@ export class LabHost {
         await this.lab.fixGatewayAddress();
     }
 
-    /** Makes the volume of its Docker, with RKE's images. A layer of an image is never written to: its files are links where that works. */
+    /** Makes the volume of the host's Docker, with RKE's images. Docker never writes to image layers, so files are links if possible. */
     private async makeDockerVolume(): Promise<void> {
         const folder = await dockerFolder();
         await run("podman", ["volume", "create", this.dockerVolume]);
@@ -168,7 +168,7 @@ export class LabHost {
         await run("sh", ["-c", copy, folder, stdout.trim()]);
     }
 
-    /** Lets the lab's key in and notes the host's own key, read inside the host and not over the network. */
+    /** Authorizes the lab's key, and records the host's own key. The host key is read inside the host and not over the network. */
     private async authorize(): Promise<void> {
         const user = this.kind === "node" ? "rke" : "root";
         const home = user === "root" ? "/root" : `/home/${user}`;

@@ -5,13 +5,13 @@ import { nodeImage, nodeImageNames } from "./nodeImage/nodeImage";
 import { longStep, progress, run } from "./process";
 import { cacheFolder, digest, digestOfFolder, keep, newFolder } from "./tools";
 
-/** Podman's own limits are more than the hard ones of some machines, where no container would start. */
+/** Podman's default limits exceed the hard limits of some machines, where no container would start. */
 export const limits = ["--ulimit=nofile=19000:19000", "--ulimit=nproc=20000:20000"];
 
 const sources = join(__dirname, "hosts");
 const built = new Map<HostKind, Promise<string>>();
 
-/** The image of a kind of host, which is built when it is not there. Returns its name. */
+/** Returns the name of the image for a kind of host, and builds the image if it is missing. */
 export function hostImage(kind: HostKind): Promise<string> {
     if (!built.has(kind)) built.set(kind, build(kind));
     return built.get(kind)!;
@@ -19,12 +19,12 @@ export function hostImage(kind: HostKind): Promise<string> {
 
 let docker: Promise<string> | undefined;
 
-/** The folder /var/lib/docker of a node that has RKE's images and nothing else, which is made when it is not there. */
+/** Returns a folder /var/lib/docker that holds only RKE's images, and makes the folder if it is missing. */
 export function dockerFolder(): Promise<string> {
     return (docker ??= importImages());
 }
 
-/** Builds every image that is not there, so that labs that start side by side find them. */
+/** Builds every missing image, so that labs that start in parallel find them. */
 export async function prepareImages(): Promise<void> {
     await Promise.all([hostImage("lb"), hostImage("lb-newer"), dockerFolder()]);
 }
@@ -46,7 +46,7 @@ async function build(kind: HostKind): Promise<string> {
     return name;
 }
 
-/** An import takes ten seconds of CPU: a Docker daemon does it once, and nodes get links to its files. */
+/** Imports the images once in a Docker daemon, because an import takes ten seconds of CPU. Nodes get links to the files. */
 async function importImages(): Promise<string> {
     const [archive, image] = await Promise.all([nodeImage(), hostImage("node")]);
     const folder = join(cacheFolder, "images", `docker-${digest(archive + image)}`);
@@ -71,7 +71,7 @@ async function importImages(): Promise<string> {
     await longStep("images of RKE", "importing", 15, () =>
         run("podman", ["--runtime=runc", "run", ...flags, image, "sh", "-c", script], { inputFile: archive, timeoutSeconds: 300 }),
     );
-    // Of the daemon's own files none: each node's daemon makes them.
+    // The daemon's own files are removed, because each node's daemon makes them.
     for (const name of readdirSync(draft).filter(found => !["image", "overlay2"].includes(found)))
         rmSync(join(draft, name), { recursive: true });
     keep(draft, folder);

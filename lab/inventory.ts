@@ -2,7 +2,7 @@ import { join } from "path";
 
 export const repository = join(__dirname, "..");
 
-/** Labs that can stand side by side on one machine. The place of a name in this list decides its network. */
+/** Labs that can run in parallel on one machine. The index of a name in this list decides the lab's network. */
 export const labNames = ["dev", "test1", "test2", "test3", "test4", "test5", "test6", "test7", "test8", "bench", "soak"] as const;
 export type LabName = (typeof labNames)[number];
 
@@ -18,9 +18,9 @@ export const hosts = {
     node2: { kind: "node", octet: 32 },
     node3: { kind: "node", octet: 33 },
     node4: { kind: "node", octet: 34 },
-    // With the NGINX of a newer Debian.
+    // lb3 has the NGINX of a newer Debian.
     lb3: { kind: "lb-newer", octet: 23 },
-    // For load on a load balancer: a client, and upstreams without a cluster.
+    // These hosts make load for a load balancer: a client, and upstreams without a cluster.
     client: { kind: "lb", octet: 41 },
     upstream1: { kind: "lb", octet: 51 },
     upstream2: { kind: "lb", octet: 52 },
@@ -28,10 +28,10 @@ export const hosts = {
 } as const satisfies Record<string, { kind: HostKind; octet: number }>;
 export type HostName = keyof typeof hosts;
 
-/** The hosts of the stack in Pulumi.dev.yaml. */
+/** Hosts of the stack in Pulumi.dev.yaml. */
 export const hostsOfTheStack: HostName[] = ["lb1", "node1", "node2", "node3"];
 
-/** The first three bytes of the addresses of a lab. */
+/** Returns the first three bytes of a lab's addresses. */
 export function networkOf(lab: LabName): string {
     const place = labNames.indexOf(lab);
     if (place < 0)
@@ -39,7 +39,7 @@ export function networkOf(lab: LabName): string {
     return `10.89.${77 + place}`;
 }
 
-/** A hardware address that is always the same for an IP address, so that no host keeps an old one when another is replaced. */
+/** Returns a fixed hardware address for an IP address. So no host has an outdated address in its ARP table after a host is replaced. */
 export function hardwareAddress(address: string): string {
     return [2, 0, ...address.split(".").map(Number)].map(byte => byte.toString(16).padStart(2, "0")).join(":");
 }

@@ -5,15 +5,15 @@ import { hardwareAddress, HostName, hostsOfTheStack, LabName, networkOf, reposit
 import { progress, run } from "./process";
 import { buildTools, installDebianPackages } from "./tools";
 
-/** A disposable environment on this machine: hosts in a network of their own, and the files that belong to them. */
+/** A disposable environment on this machine: hosts in a separate network, and their files. */
 export class Lab {
     private static readonly all = new Map<LabName, Lab>();
-    /** Files of the lab, inside the repository's ignored folder. */
+    /** Folder of the lab's files, inside the repository's ignored folder. */
     readonly folder: string;
-    /** SSH key that every host lets in. */
+    /** File of the SSH key that every host accepts. */
     readonly privateKeyFile: string;
     readonly knownHostsFile: string;
-    /** Name of its network. */
+    /** Name of the lab's network. */
     readonly network: string;
     private readonly hosts = new Map<HostName, LabHost>();
     private prepared?: Promise<void>;
@@ -35,17 +35,17 @@ export class Lab {
         return this.hosts.get(name)!;
     }
 
-    /** An address in the lab's network, from its last byte. */
+    /** Returns the address with this last byte in the lab's network. */
     addressAt(last: number): string {
         return `${networkOf(this.name)}.${last}`;
     }
 
-    /** This machine's address in the lab's network. */
+    /** Address of this machine in the lab's network. */
     get gateway(): string {
         return this.addressAt(1);
     }
 
-    /** The folder of the lab's tools, for PATH; what is missing is built. */
+    /** Returns the folder of the lab's tools, for PATH. Builds missing tools. */
     tools(): Promise<string> {
         return buildTools("tests");
     }
@@ -57,8 +57,8 @@ export class Lab {
     }
 
     /**
-     * Brings the hosts of the stack up whatever is there. Healthy ones are kept. When one is dead (a reboot, a killed
-     * run) or all are gone but their files, the lab is replaced and the stack's state with it: what stood on their disks is gone.
+     * Starts the hosts of the stack and keeps healthy ones. After a reboot or a killed run, a host can be dead or only files can remain.
+     * Then the whole lab is replaced, with the stack's state, because the disks are lost.
      */
     async up(): Promise<void> {
         const state = await this.state();
@@ -69,13 +69,13 @@ export class Lab {
         await this.start(...hostsOfTheStack);
     }
 
-    /** Starts hosts after removing what there is of them. */
+    /** Removes hosts and starts them again. */
     async startAnew(...names: HostName[]): Promise<void> {
         await installDebianPackages();
         await Promise.all(names.map(name => this.host(name).startAnew()));
     }
 
-    /** `up`, `absent`, or what is wrong with a lab of which only a part is there. Refuses one that another checkout has up. */
+    /** Returns `up`, `absent`, or the fault of an incomplete lab. Refuses a lab that another checkout runs. */
     async state(): Promise<string> {
         const names = hostsOfTheStack;
         const states = await Promise.all(names.map(name => this.host(name).state()));
@@ -90,7 +90,7 @@ export class Lab {
         return `half dead (${names.map((name, index) => `${name} ${states[index]}`).join(", ")})`;
     }
 
-    /** Ends the lab: no container, volume, network or file of it stays. */
+    /** Removes the lab: all its containers, volumes and files, and its network. */
     async stop(): Promise<void> {
         const list = async (...command: string[]) => (await run("podman", command)).stdout.split("\n").filter(Boolean);
         const containers = () => list("ps", "--all", "--quiet", "--filter", `label=${labLabel}=${this.name}`);
@@ -106,7 +106,7 @@ export class Lab {
         progress(`lab ${this.name}`, "removed");
     }
 
-    /** Memory of all its processes, in bytes. */
+    /** Returns the memory of all processes in the lab, in bytes. */
     async memory(): Promise<number> {
         const { stdout } = await run("podman", ["stats", "--no-stream", "--format", "{{.MemUsageBytes}} {{.Name}}"], { tolerate: true });
         const units: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, kB: 1e3, MB: 1e6, GB: 1e9 };
@@ -117,7 +117,7 @@ export class Lab {
             .reduce((sum, match) => sum + (match ? Number(match[1]) * units[match[2]] : 0), 0);
     }
 
-    /** Makes its network and SSH key when they are missing. */
+    /** Makes the lab's network and SSH key if they are missing. */
     prepare(): Promise<void> {
         return (this.prepared ??= this.makeNetwork());
     }
@@ -134,7 +134,7 @@ export class Lab {
         progress("network", `created ${subnet}`);
     }
 
-    /** The bridge would take the address of one of its ports, another one whenever a host comes or goes, and the hosts keep the old. */
+    /** Fixes the bridge's hardware address. Otherwise it changes with the hosts on the bridge, and other hosts keep the old address. */
     async fixGatewayAddress(): Promise<void> {
         const { stdout } = await run("podman", ["network", "inspect", "--format", "{{.NetworkInterface}}", this.network]);
         await run("ip", ["link", "set", "dev", stdout.trim(), "address", hardwareAddress(this.gateway)]);
@@ -157,7 +157,7 @@ export class Lab {
     }
 }
 
-/** The systemd and the daemons of a host use about ten inotify instances, and Linux gives root's containers 128 together. */
+/** Raises the limit of inotify instances. A host uses about ten of them, and by default all of root's containers share 128. */
 async function allowInotify(): Promise<void> {
     const [setting, wanted] = ["fs.inotify.max_user_instances", 1024];
     if (Number((await run("sysctl", ["-n", setting])).stdout) >= wanted) return;

@@ -5,12 +5,12 @@ export interface RunOptions {
     cwd?: string;
     env?: NodeJS.ProcessEnv;
     input?: string | Buffer;
-    /** A file that becomes standard input. */
+    /** File that becomes standard input. */
     inputFile?: string;
-    /** Resolve whatever the exit code is; that of a program that is not there is 127, as in a shell. */
+    /** Resolves for every exit code. A missing program has the exit code 127, as in a shell. */
     tolerate?: boolean;
     timeoutSeconds?: number;
-    /** Sees every line of standard output and standard error as it comes. */
+    /** Gets every line of standard output and standard error at once. */
     onLine?: (line: string) => void;
 }
 
@@ -20,7 +20,7 @@ export interface RunResult {
     stderr: string;
 }
 
-/** Runs a process to its end. A failure names the command and shows the end of what it said. */
+/** Runs a process to its end. A failure names the command and shows the end of its output. */
 export function run(file: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
     return new Promise((resolve, reject) => {
         const stdin = options.inputFile ? openSync(options.inputFile, "r") : "pipe";
@@ -47,7 +47,7 @@ export function run(file: string, args: string[], options: RunOptions = {}): Pro
     });
 }
 
-/** Makes chunks of a stream into lines. */
+/** Splits the chunks of a stream into lines. */
 export function lineReader(onLine: (line: string) => void): (chunk: string) => void {
     let rest = "";
     return chunk => {
@@ -60,19 +60,19 @@ export function lineReader(onLine: (line: string) => void): (chunk: string) => v
 const started = Date.now();
 let lineIsOpen = false;
 
-/** Shows what another program says as it comes. */
+/** Shows the output of another program at once. */
 export function show(chunk: string): void {
     process.stdout.write(chunk);
     lineIsOpen = !chunk.endsWith("\n");
 }
 
-/** One line of progress with the seconds since the start. */
+/** Prints one line of progress with the seconds since the start. */
 export function progress(part: string, text: string): void {
     if (lineIsOpen) show("\n");
     process.stderr.write(`[${((Date.now() - started) / 1000).toFixed(1).padStart(6)} s] ${part.padEnd(14)} ${text}\n`);
 }
 
-/** Runs a step that can take long. Says what it does and how long that usually takes, and every half minute that it still does. */
+/** Runs a step that can take long. Reports the step and its usual duration first, and then every 30 s that the step still runs. */
 export async function longStep<T>(part: string, doing: string, usualSeconds: number, work: () => Promise<T>): Promise<T> {
     const usual = `about ${duration(usualSeconds)}`;
     progress(part, `${doing}, ${usual}`);
@@ -92,7 +92,7 @@ export function duration(seconds: number): string {
 export function until(what: string, seconds: number, ready: () => Promise<boolean>): Promise<void> {
     return timed("waiting", async () => {
         const end = Date.now() + seconds * 1000;
-        // Rarer and rarer: a look at a host or a cluster costs a tenth of a second of CPU.
+        // The pause grows, because a probe of a host or a cluster costs 0.1 s of CPU.
         for (let pause = 200; !(await ready()); pause = Math.min(pause * 1.3, 1000)) {
             if (Date.now() > end) throw new Error(`${what}: not within ${seconds} s`);
             await new Promise(resolve => setTimeout(resolve, pause));
@@ -100,7 +100,7 @@ export function until(what: string, seconds: number, ready: () => Promise<boolea
     });
 }
 
-/** Notes how long a kind of work takes, for the summary of a test run. */
+/** Records the duration of some work for the summary of a test run. */
 export async function timed<T>(what: string, work: () => Promise<T>): Promise<T> {
     const began = Date.now();
     try {

@@ -9,7 +9,7 @@ import { Lab } from "./lab";
 import { lineReader, noteTime, run, show, timed } from "./process";
 import { buildTools, cacheFolder, digest, installedVersion, keep, newFolder, ToolName, toolFolder } from "./tools";
 
-/** Providers of the program, and the tools that are them. */
+/** Tools that contain the providers of the program. */
 const providers: Record<string, ToolName> = {
     command: "pulumi-plugins",
     random: "pulumi-plugins",
@@ -17,12 +17,12 @@ const providers: Record<string, ToolName> = {
     kubernetes: "pulumi-resource-kubernetes",
 };
 
-/** Lays the CLI and its plugins out where the CLI finds them: `bin` for PATH, `plugins` for its home. Returns the folder of both. */
+/** Places the CLI and its plugins where the CLI finds them: `bin` for PATH, `plugins` for its home. Returns the folder of both. */
 function layOut(): string {
     const links: Record<string, ToolName> = { "bin/pulumi-language-nodejs": "pulumi-plugins" };
-    // The YAML language is for tests alone.
+    // Only tests need the YAML language.
     if (existsSync(toolFolder("pulumi-language-yaml"))) links["bin/pulumi-language-yaml"] = "pulumi-language-yaml";
-    // Not on the PATH, where the CLI would warn of each.
+    // Plugins are not on the PATH, because the CLI would warn about each of them there.
     for (const [name, tool] of Object.entries(providers))
         links[`plugins/resource-${name}-v${installedVersion(`@pulumi/${name}`)}/pulumi-resource-${name}`] = tool;
     const files = Object.entries(links).map(([link, tool]) => [link, join(toolFolder(tool), tool)]);
@@ -34,7 +34,7 @@ function layOut(): string {
         mkdirSync(join(draft, link, ".."), { recursive: true });
         symlinkSync(file, join(draft, link));
     }
-    // No symbolic link, because the CLI looks for languages beside its real file.
+    // A symbolic link would not work, because the CLI looks for languages beside its real file.
     linkSync(cli, join(draft, "bin", "pulumi"));
     keep(draft, folder);
     return folder;
@@ -47,27 +47,27 @@ export interface Step {
 
 export interface Finished {
     code: number;
-    /** What the CLI said, on both streams. */
+    /** Output of the CLI, from both streams. */
     output: string;
-    /** What it did or planned, in its order. */
+    /** Steps that the CLI took or planned, in their order. */
     steps: Step[];
 }
 
 export interface RunOptions {
-    /** Shows what the CLI says as it comes. */
+    /** Shows the output of the CLI at once. */
     show?: boolean;
-    /** Sees every line; `kill` ends the CLI and its plugins as a lost machine does, `interrupt` as Ctrl-C does. */
+    /** Gets every line. `kill` ends the CLI and its plugins like a lost machine, `interrupt` like Ctrl-C. */
     onLine?: (line: string, end: { kill: () => unknown; interrupt: () => unknown }) => void;
-    /** Variables beside those of the lab. */
+    /** Environment variables in addition to the lab's. */
     env?: NodeJS.ProcessEnv;
-    /** A command that runs the CLI, with its arguments. */
+    /** Command that runs the CLI, with the command's own arguments. */
     wrap?: string[];
 }
 
 export interface StackOptions {
-    /** Folder of another program than that of the repository. */
+    /** Folder of the program. Default: the program of the repository. */
     program?: string;
-    /** Configuration of that program. */
+    /** Configuration of the program. */
     config?: Record<string, unknown>;
 }
 
@@ -75,7 +75,7 @@ export interface StackOptions {
 export class Stack {
     readonly name: string;
     readonly program: string;
-    /** Its configuration, with the salt of the lab's passphrase. */
+    /** File of the stack's configuration, with the salt of the lab's passphrase. */
     readonly configFile: string;
     private readonly home: string;
     private readonly project: string;
@@ -92,7 +92,7 @@ export class Stack {
         this.configure(options.config);
     }
 
-    /** Writes its configuration; default: that of Pulumi.dev.yaml, with the addresses and files of the lab. */
+    /** Writes the stack's configuration. Default: Pulumi.dev.yaml with the addresses and files of the lab. */
     configure(config: Record<string, unknown> = configOf(this.lab)): void {
         mkdirSync(join(this.configFile, ".."), { recursive: true });
         const before = existsSync(this.configFile) ? parse(readFileSync(this.configFile, "utf8")) : {};
@@ -124,27 +124,27 @@ export class Stack {
         }
     }
 
-    /** Its outputs, secrets included. */
+    /** Returns the stack's outputs, secrets included. */
     async outputs(): Promise<Record<string, any>> {
         return JSON.parse(await this.ask("stack", "output", "--json", "--show-secrets", "--stack", this.name));
     }
 
-    /** Its resources as the state has them, secrets decrypted. */
+    /** Returns the resources in the stack's state, with decrypted secrets. */
     async resources(): Promise<any[]> {
         return (await this.exported("--show-secrets")).deployment.resources ?? [];
     }
 
-    /** Its state as the CLI exports it. */
+    /** Returns the stack's state as the CLI exports it. */
     async exported(...flags: string[]): Promise<any> {
         return JSON.parse(await this.ask("stack", "export", "--stack", this.name, ...flags));
     }
 
-    /** Releases the lock of a run that was killed. */
+    /** Releases the lock of a killed run. */
     async cancel(): Promise<void> {
         await this.ask("cancel", "--yes", "--stack", this.name);
     }
 
-    /** Whether the CLI holds a state of it. */
+    /** Reports whether the CLI holds a state of the stack. */
     exists(): boolean {
         return existsSync(join(this.home, ".pulumi", "stacks", this.project, `${this.name}.json`));
     }
@@ -152,7 +152,7 @@ export class Stack {
     /** Runs any command of the CLI in the program's folder. */
     async cli(args: string[], options: RunOptions = {}, folder = this.program): Promise<{ code: number; output: string }> {
         const { env, file } = await this.environment();
-        // The Kubernetes provider leaves its kubeconfig in the folder for temporary files (mode 0600).
+        // The Kubernetes provider leaves its kubeconfig (mode 0600) in the folder for temporary files.
         const temporary = mkdtempSync(join(tmpdir(), "lab-pulumi-"));
         try {
             const variables = { ...env, TMPDIR: temporary, ...options.env };
@@ -167,31 +167,31 @@ export class Stack {
         return (await run(file, args, { cwd: this.program, env })).stdout;
     }
 
-    /** The stack is made from a folder of its own, because the CLI notes the salt beside Pulumi.yaml, and here that file is everybody's. */
+    /** Creates the stack in a separate folder. The CLI writes the salt beside Pulumi.yaml, and git tracks the repository's own file. */
     private async create(): Promise<void> {
         if (this.exists()) return;
         const folder = join(this.configFile, "..");
         writeFileSync(join(folder, "Pulumi.yaml"), stringify({ name: this.project, runtime: "nodejs" }));
         const { code, output } = await this.cli(["stack", "init", this.name, "--non-interactive"], {}, folder);
         if (code !== 0) throw new Error(`the stack ${this.name} was not made:\n${output}`);
-        // For people who use the CLI themselves.
+        // People who call the CLI themselves need a selected stack.
         await this.ask("stack", "select", this.name);
     }
 
-    /** What the CLI needs to know. PULUMI names another CLI than the lab's, with the plugins and the home it has. */
+    /** Returns the CLI and its environment. The variable PULUMI replaces the lab's CLI by another one with its own plugins and home. */
     private async environment(): Promise<{ file: string; env: NodeJS.ProcessEnv }> {
         const tools = await buildTools("stack");
         const common = {
             ...process.env,
-            // A run that is killed while it writes the metadata of a file leaves an empty one, and then the CLI reads no state (`EOF`).
+            // A run that is killed while it writes file metadata leaves an empty file. Then the CLI cannot read any state (`EOF`).
             PULUMI_BACKEND_URL: `file://${this.home}?metadata=skip`,
             PULUMI_CONFIG_PASSPHRASE_FILE: this.passphraseFile(),
             PULUMI_SKIP_UPDATE_CHECK: "true",
-            // As --config-file for every command, those of people too: without it the salt would be noted in Pulumi.dev.yaml.
+            // This works like --config-file for every command, also those of people. Otherwise the CLI writes the salt to Pulumi.dev.yaml.
             PULUMI_OPTION_CONFIG_FILE: this.configFile,
-            // For --event-log.
+            // The CLI accepts --event-log only with this variable.
             PULUMI_DEBUG_COMMANDS: "true",
-            // Other programs have no tsconfig of their own; types are checked with the rest.
+            // Other programs have no tsconfig. The repository's own check covers their types.
             ...(this.program !== repository && { PULUMI_NODEJS_TRANSPILE_ONLY: "true" }),
         };
         const path = pathWithoutWrapper(process.env.PATH ?? "");
@@ -206,7 +206,7 @@ export class Stack {
         return { file: "pulumi", env: { ...common, ...own, PATH: [join(folder, "bin"), tools, path].join(delimiter) } };
     }
 
-    /** The passphrase of the lab's state: made once, readable by its owner only. */
+    /** Returns the file with the passphrase of the lab's state. The file is made once, and only its owner can read it. */
     private passphraseFile(): string {
         const file = join(this.home, "passphrase");
         if (!existsSync(file)) {
@@ -217,7 +217,7 @@ export class Stack {
     }
 }
 
-/** PATH without the commands of npm packages, which jest and npm put first: `pulumi` there is a wrapper that fetches a CLI. */
+/** Returns PATH without the commands of npm packages, which jest and npm put first. Their `pulumi` is a wrapper that downloads a CLI. */
 export function pathWithoutWrapper(path: string): string {
     const isOfPackages = (folder: string) => folder.endsWith(join("node_modules", ".bin"));
     return path
@@ -226,7 +226,7 @@ export function pathWithoutWrapper(path: string): string {
         .join(delimiter);
 }
 
-/** The configuration of the stack in a lab: Pulumi.dev.yaml with the addresses and files of that lab. */
+/** Returns the configuration of the stack in a lab: Pulumi.dev.yaml with the addresses and files of that lab. */
 export function configOf(lab: Lab): Record<string, any> {
     const text = readFileSync(join(repository, "Pulumi.dev.yaml"), "utf8");
     return parse(text.replaceAll(`${networkOf("dev")}.`, `${networkOf(lab.name)}.`).replaceAll(".lab/dev/", `.lab/${lab.name}/`)).config;
@@ -274,14 +274,14 @@ function execute(
     });
 }
 
-/** The Kubernetes provider would go on without the CLI, and commands must notice by themselves that nobody listens any more. */
+/** Kills the CLI and its plugins. The Kubernetes provider would run on without the CLI. Commands must notice the end by themselves. */
 function killWithPlugins(cli: number): void {
     const plugins = spawnSync("pgrep", ["--parent", String(cli)], { encoding: "utf8" }).stdout.split("\n");
-    // One of them may have ended meanwhile.
+    // A plugin may have ended meanwhile.
     spawnSync("kill", ["-KILL", String(cli), ...plugins.filter(Boolean)]);
 }
 
-/** Tells from what a run says how long RKE and apt worked in it. */
+/** Measures from the output of a run how long RKE and apt worked. */
 class PartClock {
     private readonly rke: number[] = [];
     private aptSince?: number;

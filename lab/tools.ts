@@ -5,7 +5,7 @@ import { join } from "path";
 import { repository } from "./inventory";
 import { duration, longStep, progress, run } from "./process";
 
-/** Where everything that is built once is kept, outside the repository. */
+/** Folder of everything that is built only once, outside the repository. */
 export const cacheFolder = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "pulumi-rancher-ha");
 
 interface Tool {
@@ -13,23 +13,23 @@ interface Tool {
     module: string;
     package: string;
     ldflags?: string;
-    /** Other names under which the binary is called. */
+    /** Further names under which the binary is called. */
     links?: string[];
-    /** Files of a Go module that the binary reads beside itself. */
+    /** Files of a Go module that the binary reads from its own folder. */
     beside?: Record<string, { module: string; file: string }>;
-    /** Seconds that its first build takes on two cores. */
+    /** Seconds that the first build takes on two cores. */
     seconds: number;
-    /** `stack`: needed by `make up`. `tests`: by tests and measurements alone. */
+    /** `make up` needs the tools for `stack`. Only tests and measurements need those for `tests`. */
     for: "stack" | "tests";
 }
 
 const kubernetesVersion = "v1.30.14";
-/** The version that package.json pins: the Pulumi CLI warns of a provider that says another one. */
+/** The version that package.json pins, because the Pulumi CLI warns about a provider that reports another version. */
 const kubernetesProviderVersion = installedVersion("@pulumi/kubernetes");
 const pulumiVersion = /pulumi\/pkg\/v3 v(\S+)/.exec(readFileSync(join(__dirname, "tools/pulumi/go.mod"), "utf8"))![1];
 const kubernetesProvider = "github.com/pulumi/pulumi-kubernetes/provider/v4";
 
-// In the order in which they are built: what nodes are made of first, so that they boot while the rest is built.
+// The tools are built in this order. Tools for nodes come first, so that nodes boot while the others are built.
 const tools = {
     kubernetes: {
         module: "tools/kubernetes",
@@ -73,7 +73,7 @@ export type ToolName = keyof typeof tools;
 const toolNames = Object.keys(tools) as ToolName[];
 const toolOf = (name: ToolName): Tool => tools[name];
 
-/** Debian packages the lab uses on this machine. None of them starts a service. */
+/** Debian packages that the lab uses on this machine. None of them starts a service. */
 const debianPackages = [
     "busybox-static",
     "ca-certificates",
@@ -91,11 +91,11 @@ const debianPackages = [
     "zip",
 ];
 
-/** The folder that holds the tools of a purpose, for PATH; those that are not in the cache are built. */
+/** Returns the folder with the tools for a purpose, for PATH. Builds tools that are not in the cache. */
 export async function buildTools(purpose: Tool["for"]): Promise<string> {
     const wanted = toolNames.filter(name => purpose === "tests" || toolOf(name).for === "stack");
     await ensureTools(...wanted);
-    // The CLI has a place of its own (lab/pulumi.ts), and warns of plugins on the PATH.
+    // The CLI has its own folder (lab/pulumi.ts), and warns about plugins on the PATH.
     const onPath = wanted.filter(name => !name.startsWith("pulumi"));
     const path = join(cacheFolder, "path", digest(onPath.map(toolFolder).join("\n")));
     if (!existsSync(path)) {
@@ -109,7 +109,7 @@ export async function buildTools(purpose: Tool["for"]): Promise<string> {
 
 const builds = new Map<ToolName, Promise<void>>();
 
-/** Builds tools that are not in the cache; one that is asked for twice is built once. */
+/** Builds tools that are not in the cache. A tool that is requested twice is built once. */
 export async function ensureTools(...names: ToolName[]): Promise<void> {
     const missing = names.filter(name => !builds.has(name) && !existsSync(toolFolder(name)));
     asked += missing.length;
@@ -131,7 +131,7 @@ let begun = 0;
 let freeTurns = 2;
 const waiting: (() => void)[] = [];
 
-/** Does two things at a time: while one links or downloads, the other compiles. */
+/** Runs two builds at a time: while one links or downloads, the other compiles. */
 async function inTurn(work: () => Promise<void>): Promise<void> {
     if (freeTurns > 0) freeTurns--;
     else await new Promise<void>(resolve => waiting.push(resolve));
@@ -163,7 +163,7 @@ async function installMissing(): Promise<void> {
     progress("packages", "installed");
 }
 
-/** The files of a Debian package without installing it, so that no service of it starts on this machine. */
+/** Returns a folder with the files of Debian packages. Nothing is installed, so that no service of theirs starts on this machine. */
 export async function unpackedDebianPackages(names: string[]): Promise<string> {
     const folder = join(cacheFolder, "debian", names.join("_"));
     if (existsSync(folder)) return folder;
@@ -179,7 +179,7 @@ export async function unpackedDebianPackages(names: string[]): Promise<string> {
     return folder;
 }
 
-/** A digest of the files under a folder, for names of things built from them. */
+/** Returns a digest of the files in a folder, for the names of artifacts built from them. */
 export function digestOfFolder(folder: string): string {
     const files = readdirSync(folder, { withFileTypes: true }).sort((a, b) => a.name.localeCompare(b.name));
     return digest(
@@ -196,13 +196,13 @@ export function digest(data: string | Buffer): string {
     return createHash("sha256").update(data).digest("hex").slice(0, 16);
 }
 
-/** A new folder inside the cache, to be filled and then kept under its final name. */
+/** Makes a new folder in the cache. The caller fills it, and then `keep` gives it the final name. */
 export function newFolder(purpose: string): string {
     mkdirSync(cacheFolder, { recursive: true });
     return mkdtempSync(join(cacheFolder, `.${purpose}-`));
 }
 
-/** Gives a filled folder or file its final name at once, so that a killed run never leaves half of it there. */
+/** Gives a complete folder or file its final name at once, so that a killed run never leaves half of it under that name. */
 export function keep(draft: string, final: string): void {
     mkdirSync(join(final, ".."), { recursive: true });
     try {
@@ -213,19 +213,19 @@ export function keep(draft: string, final: string): void {
     }
 }
 
-/** The Go module folder of a dependency of a tool. */
+/** Returns the Go module folder of a tool's dependency. */
 export async function moduleFolder(tool: ToolName, module: string): Promise<string> {
     return (await run("go", ["list", "-m", "-f", "{{.Dir}}", module], { cwd: join(__dirname, tools[tool].module) })).stdout.trim();
 }
 
-/** The version of a package in node_modules. */
+/** Returns the version of a package in node_modules. */
 export function installedVersion(name: string): string {
     return JSON.parse(readFileSync(join(repository, "node_modules", name, "package.json"), "utf8")).version;
 }
 
 const toolFolders = new Map<ToolName, string>();
 
-/** Where a tool is kept: the name tells what it was built from. Sources are read once, because every run of the CLI asks for it. */
+/** Returns the folder of a tool. Its name holds a digest of the sources, which are read once because every run of the CLI needs it. */
 export function toolFolder(name: ToolName): string {
     if (!toolFolders.has(name)) {
         const tool = toolOf(name);
@@ -251,10 +251,10 @@ async function build(name: ToolName): Promise<void> {
 
 async function compile(name: ToolName, tool: Tool): Promise<void> {
     const draft = newFolder("tool");
-    // Without cgo the binaries run in any image and need no C compiler.
+    // Without cgo, the binaries run in any image and need no C compiler.
     const env = { ...process.env, CGO_ENABLED: "0" };
     const ldflags = `-s -w ${tool.ldflags ?? ""}`.trim();
-    // Hosts that boot and commands of people go first.
+    // Booting hosts and people's own commands get the CPU first.
     await run("nice", ["-n", "5", "go", "build", "-trimpath", "-ldflags", ldflags, "-o", join(draft, name), tool.package], {
         cwd: join(__dirname, tool.module),
         env,

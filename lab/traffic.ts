@@ -3,7 +3,7 @@ import { join } from "path";
 import { HostName } from "./inventory";
 import { Lab } from "./lab";
 
-/** Load inside a lab: what lab/traffic does on its hosts, as an upstream and as clients. */
+/** Makes load inside a lab. The program lab/traffic runs on its hosts, as an upstream and as clients. */
 export class Traffic {
     constructor(
         private readonly lab: Lab,
@@ -15,7 +15,7 @@ export class Traffic {
         await Promise.all(hosts.map(host => this.lab.host(host).write("/usr/local/bin/traffic", program, "755")));
     }
 
-    /** An upstream that works for a while, fails on request and ends tunnels. */
+    /** Starts an upstream that can delay its answers, fail on request and end tunnels. */
     startUpstream(host: HostName, port: number): Promise<unknown> {
         const unit = `systemd-run -q --unit=traffic --property=LimitNOFILE=18000 traffic upstream --listen :${port}`;
         return this.sh(host, `systemctl reset-failed traffic 2>/dev/null; ${unit}`);
@@ -25,12 +25,12 @@ export class Traffic {
         return this.sh(host, "systemctl kill --signal=KILL traffic");
     }
 
-    /** Runs a subcommand on the client and returns the object that it prints last; on the second core alone when `pinned`. */
+    /** Runs a subcommand on the client and returns the last object of its output. With `pinned`, it runs only on the second core. */
     async run(args: string, pinned = false): Promise<any> {
         return lastObject(await this.sh(this.client, `${pinned ? "taskset -c 1 " : ""}traffic ${args}`));
     }
 
-    /** The same for one that opens something and holds it while `work` goes on. */
+    /** Runs a subcommand that opens connections and holds them until `work` ends. Returns the last object of its output. */
     async holding(args: string, work: (opened: number) => Promise<void>): Promise<any> {
         await this.sh(this.client, "rm -f /run/end; mkfifo /run/end");
         let opened!: (count: number) => void;
