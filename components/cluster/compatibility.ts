@@ -1,6 +1,6 @@
 /**
- * These tables list the versions that work together. Sources: RKE 1.8.14's bundled data and release notes, the Rancher charts'
- * `kubeVersion` and release notes, and the documentation of Rancher on RKE1, which ends with Rancher 2.11.
+ * These tables list the versions that work together. Sources: RKE 1.8.14's bundled data and release notes, and the Rancher charts'
+ * `kubeVersion` and release notes. The documentation of Rancher on RKE1 ends with Rancher 2.11.
  */
 
 /** The RKE release these tables are for. */

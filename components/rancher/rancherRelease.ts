@@ -24,7 +24,7 @@ export interface RancherSettingsArgs {
     chartVersion: pulumi.Input<string>;
     /** URL of the chart repository. @default the stable repository, `https://releases.rancher.com/server-charts/stable` */
     repository?: pulumi.Input<string>;
-    /** Folder or archive of the chart, for machines without internet access. Refused unless its version is `chartVersion`. */
+    /** Folder or archive of the chart, instead of `repository`: for machines without internet. Its version must be `chartVersion`. */
     chartPath?: pulumi.Input<string>;
     /**
      * Mode in which agents decide whether to trust the server. Once set, it can be changed only here. Refused: `strict` without a private
@@ -69,12 +69,12 @@ export interface RancherSettingsArgs {
 export interface RancherReleaseArgs extends RancherSettingsArgs {
     /** DNS name of Rancher, as browsers and agents use it. It cannot be changed later, because agents keep the name. */
     hostname: pulumi.Input<string>;
-    /** Kubernetes version of the cluster, for example `v1.30.14`. Without it, nothing checks that Rancher supports the cluster. */
+    /** Kubernetes version of the cluster, for example `v1.30.14`. If empty or omitted, nothing checks that Rancher supports it. */
     kubernetesVersion?: pulumi.Input<string>;
     /** Kubernetes distribution. For `rke`, Rancher versions that are not documented on RKE 1 are refused. @default other */
     distribution?: pulumi.Input<Distribution>;
     /**
-     * Checksum of the private CA, from `CaSecret`. Leave it empty when the CA is publicly trusted. A new checksum restarts the pods,
+     * Checksum of the private CA, from `CaSecret`. Omit it when the CA is publicly trusted. A new checksum restarts the pods,
      * because Rancher reads the CA only when a pod starts.
      */
     caChecksum?: pulumi.Input<string>;

@@ -9,7 +9,7 @@ export interface VerificationArgs {
     hostname: pulumi.Input<string>;
     /** Addresses of the load balancer. Each address is verified. */
     addresses: pulumi.Input<pulumi.Input<string>[]>;
-    /** PEM: the private CA that issued the certificate and that Rancher gives its agents. Leave it empty for any public CA. */
+    /** PEM: the private CA that issued the certificate and that Rancher gives its agents. Omit it for any public CA. */
     caCertificate?: pulumi.Input<string>;
     /** Password of `admin` for the WebSocket check, which needs a login. Without the current password, that check is skipped. */
     bootstrapPassword?: pulumi.Input<string>;
@@ -26,8 +26,10 @@ export interface VerificationArgs {
 }
 
 /**
- * Checks Rancher through the load balancer, as browsers and agents use it: certificate, `/ping`, redirect to HTTPS, the CA for agents,
- * HTTP/2, no redirect loop, and a WebSocket. A failed check fails the update, and reports the expected and the received answer.
+ * Checks Rancher through the load balancer, as browsers and agents use it. The checks are: certificate, `/ping`, redirect to HTTPS, the
+ * CA for agents, HTTP/2, no redirect loop, and a WebSocket.
+ *
+ * A failed check fails the update, and reports the expected and the received answer.
  */
 export class Verification extends pulumi.ComponentResource {
     /** One line for each check: `ok …`, or `left out …` with the reason. */
