@@ -10,6 +10,7 @@ import { RkeCluster, RkeClusterSettingsArgs } from "./cluster/rkeCluster";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs } from "./loadBalancer/args";
 import { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { ownerAnnotation, stackName } from "./owner";
+import { heldForAgents } from "./rancher/agentsCa";
 import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { LiveCheck } from "./rancher/schema";
@@ -80,7 +81,7 @@ export class RancherHa extends pulumi.ComponentResource {
         refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
 
         const cluster = this.cluster(name, args);
-        const certificate = this.certificate(name, args);
+        const certificate = this.certificate(name, args, cluster);
         const caCertificate = certificate?.caCertificate ?? pulumi.output(args.certificateOnHost?.caCertificate ?? "").apply(normalizePem);
         const loadBalancer = this.loadBalancer(name, args, cluster, certificate);
         const inCluster = this.inCluster(name, cluster);
@@ -129,12 +130,15 @@ export class RancherHa extends pulumi.ComponentResource {
     }
 
     /** Returns undefined for a certificate that another tool keeps on the hosts. */
-    private certificate(name: string, args: RancherHaArgs): ServerCertificate | undefined {
+    private certificate(name: string, args: RancherHaArgs, cluster: KubernetesCluster): ServerCertificate | undefined {
         const { hostname, certificate, certificateOnHost, privateCa } = args;
         if (certificateOnHost) return undefined;
         if (certificate) return new ProvidedCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
         const deletionProtection = privateCa?.deletionProtection ?? args.rancher.deletionProtection;
-        return new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
+        const ca = new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
+        // Nodes that RKE built refuse a stack that lost its state themselves.
+        const isHeld = cluster.ready === undefined && deletionProtection !== false;
+        return isHeld ? heldForAgents(ca, cluster.kubeconfig, `RancherHa ${name}`, this) : ca;
     }
 
     private loadBalancer(

@@ -41,6 +41,20 @@ export function apiProgram(file: string, access: ApiAccess, wanted: WantedReleas
     });
 }
 
+/** Input of runner/probeCa.js. */
+export interface CaInput {
+    access: ApiAccess;
+    release: { name: string; namespace: string };
+    caVariable: string;
+    /** Checksum of the stack's CA, as agents compute it. */
+    checksum: string;
+}
+
+/** Returns the program that refuses a cluster whose Rancher gave another CA to its agents. */
+export function caProgram(access: ApiAccess, checksum: string): string {
+    return nodeProgram<CaInput>(join(__dirname, "runner", "probeCa.js"), { access, release: identity, caVariable, checksum });
+}
+
 const verification = join(__dirname, "runner", "verification.js");
 type VerificationSettings = Omit<z.output<typeof verificationSchema>, "liveCheck">;
 

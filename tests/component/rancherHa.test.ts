@@ -186,6 +186,18 @@ describe("other ways", () => {
         expect(recording.outputs).toMatchObject({ kubernetesVersion: "v1.31.4+rke2r1" });
     });
 
+    test("a cluster that is there already is asked which CA its agents trust, before the stack's own is used", async () => {
+        const { ingressAddresses } = existingCluster;
+        const kubeconfig = whole.outputs.kubeconfig.secret;
+        const asks = async (changed: Partial<RancherHaArgs>) => {
+            const asked = jest.fn((_question: unknown) => ({ stdout: said("in sync", { kubernetes: "v1.31.4" }) }));
+            await build({ cluster: undefined, existingCluster: { kubeconfig, ingressAddresses }, ...changed }, { call: asked });
+            return JSON.stringify(asked.mock.calls).includes("probeCa.js");
+        };
+        expect(await asks({})).toBe(true);
+        expect(await asks({ privateCa: { deletionProtection: false } })).toBe(false);
+    });
+
     test("a certificate of a private CA", async () => {
         const privateKey = pulumi.secret(server.privateKey);
         const certificate = { certificateChain: server.certificate, privateKey, caCertificate: root.certificate };

@@ -47,7 +47,7 @@ export const mock: NonNullable<RecordOptions["mock"]> = ({ type, name, inputs })
         case "tls:index/privateKey:PrivateKey":
             return { privateKeyPem: pulumi.secret((name.endsWith("-root-key") ? root : server).privateKey) };
         case "tls:index/selfSignedCert:SelfSignedCert":
-            return { certPem: root.certificate };
+            return { certPem: root.certificate, validityEndTime: new Date(Date.now() + 3650 * 86_400_000).toISOString() };
         case "tls:index/certRequest:CertRequest":
             return { certRequestPem: "request" };
         case "tls:index/locallySignedCert:LocallySignedCert":

@@ -106,7 +106,8 @@ async function runProgram(file: string, objects: Record<string, unknown>, lastRe
     const entry = join(__dirname, "..", "..", "components", "rancher", "runner", file);
     const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const release = { name: "rancher", namespace: "cattle-system" };
-    const input = { access: { endpoint, ca: ca.certificate, token: "token" }, release, wanted, caVariable: "CA", ownerAnnotation: "owner" };
+    const access = { endpoint, ca: ca.certificate, token: "token" };
+    const input = { access, release, wanted, caVariable: "CA", ownerAnnotation: "owner", checksum: sha256(caCertificate) };
     const finished = spawn("node", ["-", "apply"], { env: { ...process.env, PULUMI_COMMAND_STDOUT: lastResult } });
     finished.stdin.end(nodeProgram(entry, input));
     const [stdout, stderr, [code]] = await Promise.all([text(finished.stdout), text(finished.stderr), once(finished, "close")]);
@@ -261,5 +262,30 @@ describe("before Helm runs", () => {
     test("its revision is noted", async () => {
         expect((await free("")).stdout).toMatch(/^1\n/);
         expect((await free("1", {}, { status: "failed" }, {})).stdout).toMatch(/^4\n/);
+    });
+});
+
+describe("a Rancher whose agents trust another CA is refused, so that a stack without its state makes no new one", () => {
+    const another = sha256("another CA");
+    const tlsCa = (text: string) => ({ [`${secrets}/tls-ca`]: { data: { "cacerts.pem": Buffer.from(text).toString("base64") } } });
+    const marked = (value: string) => releases({ values: { extraEnv: [{ name: "CA", value }] } });
+    const unmarked = releases({ values: { extraEnv: [] } });
+
+    test.each<[string, unknown, Record<string, unknown>, RegExp]>([
+        ["by Helm's record", marked(another), tlsCa(caCertificate), new RegExp(`found another CA \\(${another}\\)`)],
+        ["made by hand", unmarked, tlsCa("another CA"), new RegExp(`found another CA \\(${another}\\)`)],
+    ])("%s", async (_how, stored, objects, words) => {
+        const { state, reason } = parseProbe((await runProgram("probeCa.js", { [secrets]: stored, ...objects })).stdout);
+        expect([state, reason]).toEqual(["refused", expect.stringMatching(words)]);
+    });
+
+    test.each<[string, unknown, Record<string, unknown>]>([
+        ["this stack's own", marked(sha256(caCertificate)), {}],
+        // A plain preview warns, and `up --refresh` heals it.
+        ["this stack's own, with a Secret that somebody changed", marked(sha256(caCertificate)), tlsCa("another CA")],
+        ["one with a publicly trusted CA", unmarked, {}],
+        ["none", releases(), {}],
+    ])("not %s", async (_what, stored, objects) => {
+        expect(parseProbe((await runProgram("probeCa.js", { [secrets]: stored, ...objects })).stdout).state).toBe("in sync");
     });
 });

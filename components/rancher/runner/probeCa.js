@@ -1,0 +1,50 @@
+// Asks a cluster for the CA that its Rancher gave to agents. Runs where Pulumi runs, as part of a program on standard input.
+const { createHash } = require("crypto");
+const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
+const { probeText } = require("../../remote/runner/probe");
+const { helmRecords } = require("./helmRecords");
+
+/** @import { CaInput } from "../program" */
+
+/** @param {CaInput} input */
+async function main({ access, ...input }) {
+    try {
+        process.stdout.write(probeText({ refused: await otherCa(kubernetesApi(access), input) }));
+    } catch (/** @type {any} */ error) {
+        process.stdout.write(probeText({ unreachable: error.message }));
+    }
+}
+
+/**
+ * Reports a Rancher whose agents trust another CA. The newest run of Helm tells their CA. A Rancher without this stack's mark has it in
+ * its Secret alone.
+ *
+ * @param {import("../../cluster/runner/kubernetesApi").KubernetesApi} api
+ * @param {Omit<CaInput, "access">} input
+ */
+async function otherCa(api, { release: { name, namespace }, caVariable, checksum }) {
+    const deployed = (await helmRecords(api, name, namespace)).filter(({ status }) => status === "deployed");
+    if (deployed.length === 0) return undefined;
+    const newest = deployed.reduce((one, other) => (one.revision > other.revision ? one : other));
+    const marked = newest.values.extraEnv?.find((/** @type {any} */ each) => each.name === caVariable)?.value;
+    const found = marked ?? (await secretChecksum(api, namespace));
+    if (found === undefined || found === checksum) return undefined;
+    return (
+        `expected that agents of the Rancher in namespace ${namespace} trust the CA of this stack (SHA-256 ${checksum}), found another ` +
+        `CA (${found}), so this stack would cut every agent off. Is the kubeconfig that of another environment? Is the state of the ` +
+        "stack lost? Restore the state, or give the stack the certificate that Rancher has (certificate, certificateOnHost). To " +
+        "replace the CA on purpose, set privateCa.deletionProtection to false"
+    );
+}
+
+/**
+ * @param {import("../../cluster/runner/kubernetesApi").KubernetesApi} api
+ * @param {string} namespace
+ */
+async function secretChecksum(api, namespace) {
+    const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(unless404(undefined));
+    const text = secret?.data?.["cacerts.pem"];
+    return text && createHash("sha256").update(Buffer.from(text, "base64")).digest("hex");
+}
+
+module.exports = { main };
