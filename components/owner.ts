@@ -8,6 +8,3 @@ export function stackName(): string {
     const organization = pulumi.runtime.getEngine() ? pulumi.getOrganization() : "organization";
     return [organization, pulumi.getProject(), pulumi.getStack()].join("/");
 }
-
-/** Annotation of a namespace. Its value is the release whose stack made the namespace: `ORGANIZATION/PROJECT/STACK/RELEASE`. */
-export const ownerAnnotation = "pulumi-rancher-ha/owner";

@@ -2,12 +2,14 @@ import { join } from "path";
 import type { z } from "zod";
 import { ApiAccess } from "../cluster/kubeconfig";
 import { nodeProgram } from "../remote/programs";
-import { ownerAnnotation } from "../owner";
 import { caVariable } from "./chartValuesSchema";
 import type { verificationSchema } from "./schema";
 
 /** Name and namespace of the release. Rancher looks up its own release by them. */
 export const identity = { name: "rancher", namespace: "cattle-system" };
+
+/** Annotation of a namespace. Its value is the release whose stack made the namespace: `ORGANIZATION/PROJECT/STACK/RELEASE`. */
+export const ownerAnnotation = "pulumi-rancher-ha/owner";
 
 /** The settings that Helm's newest run should have, without the password. */
 export interface WantedRelease {
