@@ -2,11 +2,10 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { ipAddressSchema } from "../remote/connection";
 import { observe } from "../remote/commands";
-import { parseProbe } from "../remote/probe";
 import { needsAttention } from "../attention";
 import { validated } from "../validation";
 import { Distribution } from "./compatibility";
-import { apiAccess, readYaml, serverOf } from "./kubeconfig";
+import { apiAccess, noAccess, readYaml, serverOf } from "./kubeconfig";
 import { KubernetesCluster } from "./kubernetesCluster";
 import { versionProgram } from "./program";
 
@@ -73,7 +72,6 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
         const what = `ExistingCluster ${name}`;
         const found = kubeconfig.apply(text => {
             const access = apiAccess(text);
-            const noAccess = parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend");
             return access ? observe(versionProgram(access), what, this) : pulumi.output(noAccess);
         });
         return pulumi.unsecret(found).apply(({ facts, reason }) => {

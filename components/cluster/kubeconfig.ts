@@ -1,4 +1,5 @@
 import { parse, stringify } from "yaml";
+import { parseProbe } from "../remote/probe";
 import { RkeState } from "./state";
 
 /** Address and credentials of a Kubernetes API. */
@@ -38,6 +39,9 @@ export function apiAccess(kubeconfig: string): ApiAccess | undefined {
         token,
     };
 }
+
+/** The probe's answer for a kubeconfig without such access. */
+export const noAccess = parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend");
 
 /** Returns the cluster and the user of the current context. */
 function current(kubeconfig: string): { cluster?: any; user?: any } {

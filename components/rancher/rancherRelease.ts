@@ -2,10 +2,9 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { Distribution } from "../cluster/compatibility";
-import { apiAccess } from "../cluster/kubeconfig";
+import { apiAccess, noAccess } from "../cluster/kubeconfig";
 import { observe, runnerProgram } from "../remote/commands";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
-import { parseProbe } from "../remote/probe";
 import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
 import { refuseOutputs, Refusal, validated } from "../validation";
@@ -174,7 +173,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                 .apply(([known, release]) =>
                     known
                         ? observe(apiProgram("probeRelease.js", known, release), `RancherRelease ${name}`, this)
-                        : pulumi.output(parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend")),
+                        : pulumi.output(noAccess),
                 );
         const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(look());
         const epoch = driftEpoch(`${name}-drift`, { mode, found, desired: {} }, child);

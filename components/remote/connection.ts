@@ -96,8 +96,10 @@ export const hostSchema = z.strictObject({
 type HostSettings = z.output<typeof hostSchema>;
 
 /** The part of `HostSettings` and `SshSettings` that rules read, even when other values are wrong or unknown. */
-const unknown = z.unknown().optional();
-export const reachedSchema = z.looseObject({ ssh: z.looseObject({}).optional(), hosts: z.array(z.looseObject({ address: unknown })) });
+export const reachedSchema = z.looseObject({
+    ssh: z.looseObject({}).optional(),
+    hosts: z.array(z.looseObject({ address: z.unknown().optional() })),
+});
 
 /** Returns the connection of a host. Settings that the host does not give come from `ssh`. */
 export function connectionOf(host: HostSettings, ssh: SshSettings = {}): HostConnection {
@@ -145,9 +147,7 @@ function hostKeyOf(address: string, port: number, knownHosts = ""): string | und
     const keys = knownHosts
         .split("\n")
         .map(line => line.trim().split(/\s+/))
-        .filter(
-            ([names, type, key]) => key !== undefined && !names.startsWith("#") && names.split(",").includes(name) && type !== undefined,
-        )
+        .filter(([names, , key]) => key !== undefined && !names.startsWith("#") && names.split(",").includes(name))
         .map(([, type, key]) => `${type} ${key}`);
     return keys.find(key => !key.startsWith("ssh-rsa ")) ?? keys[0];
 }

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { createServer } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
+import { vrrpOf } from "../../components/loadBalancer/program";
 import { mark, places, releaseFor } from "../../components/loadBalancer/release";
 import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { Issued, issue } from "../../lab/certificates";
@@ -55,15 +56,7 @@ function pairRelease(statusPort = 10280) {
         certificateOnHost: { certificateChain: chain, privateKey: key },
         statusPort,
     });
-    const vrrp = {
-        routerId: 51,
-        advertIntervalSeconds: 1,
-        address: "192.0.2.21",
-        peer: "192.0.2.22",
-        virtualIp: "192.0.2.20",
-        priority: 150,
-    };
-    return releaseFor(settings, vrrp).files;
+    return releaseFor(settings, vrrpOf(settings, 0, 51)).files;
 }
 
 test.each(readdirSync(scripts))("%s is clean for shellcheck", name => {

@@ -49,6 +49,27 @@ async function helmRecords(api, name, namespace) {
 }
 
 /**
+ * Returns the newest run that is deployed, or undefined.
+ *
+ * @param {HelmRecord[]} records
+ * @returns {HelmRecord | undefined}
+ */
+function newestDeployed(records) {
+    return records.filter(({ status }) => status === "deployed").sort((one, other) => other.revision - one.revision)[0];
+}
+
+/**
+ * Returns the checksum of the CA that a run of this stack gave to agents.
+ *
+ * @param {HelmRecord} record
+ * @param {string} caVariable
+ * @returns {string | undefined}
+ */
+function caOf({ values }, caVariable) {
+    return values.extraEnv?.find((/** @type {any} */ each) => each.name === caVariable)?.value;
+}
+
+/**
  * Lists the leaves in which two trees of values differ.
  *
  * @param {unknown} live
@@ -90,4 +111,4 @@ function underWay({ revision, status, seconds }, { timeoutSeconds }) {
     );
 }
 
-module.exports = { helmRecords, isAsWanted, mayBeAlive, underWay, valueDifferences };
+module.exports = { caOf, helmRecords, isAsWanted, mayBeAlive, newestDeployed, underWay, valueDifferences };

@@ -2,7 +2,7 @@
 const { createHash } = require("crypto");
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
 const { probeText } = require("../../remote/runner/probe");
-const { helmRecords } = require("./helmRecords");
+const { caOf, helmRecords, newestDeployed } = require("./helmRecords");
 
 /** @import { CaInput } from "../program" */
 
@@ -23,11 +23,9 @@ async function main({ access, ...input }) {
  * @param {Omit<CaInput, "access">} input
  */
 async function otherCa(api, { release: { name, namespace }, caVariable, checksum }) {
-    const deployed = (await helmRecords(api, name, namespace)).filter(({ status }) => status === "deployed");
-    if (deployed.length === 0) return undefined;
-    const newest = deployed.reduce((one, other) => (one.revision > other.revision ? one : other));
-    const marked = newest.values.extraEnv?.find((/** @type {any} */ each) => each.name === caVariable)?.value;
-    const found = marked ?? (await secretChecksum(api, namespace));
+    const newest = newestDeployed(await helmRecords(api, name, namespace));
+    if (!newest) return undefined;
+    const found = caOf(newest, caVariable) ?? (await secretChecksum(api, namespace));
     if (found === undefined || found === checksum) return undefined;
     return (
         `expected that agents of the Rancher in namespace ${namespace} trust the CA of this stack (SHA-256 ${checksum}), found another ` +

@@ -4,7 +4,7 @@ const { parse } = require("yaml");
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
 const { probeText } = require("../../remote/runner/probe");
 const { versionStep } = require("../../remote/runner/version");
-const { helmRecords, isAsWanted, mayBeAlive, underWay, valueDifferences } = require("./helmRecords");
+const { caOf, helmRecords, isAsWanted, mayBeAlive, newestDeployed, underWay, valueDifferences } = require("./helmRecords");
 
 /** @import { KubernetesApi } from "../../cluster/runner/kubernetesApi" */
 /** @import { Said } from "../../remote/runner/probe" */
@@ -33,19 +33,18 @@ async function look(api, { release: { name, namespace }, wanted, caVariable, own
     if (foreign) return { refused: foreign };
     const pending = records.find(({ status }) => status.startsWith("pending-"));
     if (pending) return pendingRun(pending, wanted, namespace);
-    const deployed = records.filter(({ status }) => status === "deployed");
-    if (deployed.length === 0)
+    const newest = newestDeployed(records);
+    if (!newest)
         return {
             absent: `Helm has no deployed release ${name} in ${namespace}; one that was uninstalled comes back with pulumi up --refresh`,
         };
-    const newest = deployed.reduce((one, other) => (one.revision > other.revision ? one : other));
     const refused = impossibleChange(newest, records, wanted);
     if (refused) return { refused };
     const paths = resourcePaths(api, namespace);
     const objects = objectsOf(newest.manifest);
     const [found, warning] = await Promise.all([
         Promise.all(objects.map(async ({ text, object }) => changes(api, await paths(object), text))),
-        caWarnings(api, namespace, newest.values.extraEnv?.find((/** @type {any} */ each) => each.name === caVariable)?.value),
+        caWarnings(api, namespace, caOf(newest, caVariable)),
     ]);
     return { finding: found.flat().sort(), outdated: otherRun(newest, wanted), warning };
 }
