@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as runtimeConfig from "@pulumi/pulumi/runtime/config";
 import { readFileSync } from "fs";
 import { RancherHaArgs, SshArgs } from "./components";
+import { withCode } from "./components/errorCodes";
 import { rancherHaSchema } from "./components/schema";
 import { issueLines, valueAt } from "./components/validation";
 
@@ -50,7 +51,7 @@ export function parseConfig(
     const lines = [...problems.map(line => prefix + line), ...issueLines(issues, args, { prefix, secret, writtenAs })];
     if (lines.length > 0) {
         const list = lines.map(line => `  - ${line}`).join("\n");
-        throw new pulumi.RunError(`the configuration of the stack is wrong; nothing was changed:\n${list}`);
+        throw new pulumi.RunError(withCode("configuration", `the configuration of the stack is wrong; nothing was changed:\n${list}`));
     }
     return args as unknown as RancherHaArgs;
 }

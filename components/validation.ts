@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import { inspect } from "util";
 import { z } from "zod";
+import { ErrorCode, withCode } from "./errorCodes";
 
 /** A component's refusal of its arguments, reported without a stack trace. */
 export class Refusal extends pulumi.ResourceError {
-    constructor(message: string, component: pulumi.Resource) {
-        super(message, component, true);
+    constructor(code: ErrorCode, message: string, component: pulumi.Resource) {
+        super(withCode(code, message), component, true);
     }
 
     /**
@@ -36,14 +37,14 @@ export function validated<S extends z.ZodType>(
             const output = outputOn(args, path);
             if (output && (await pulumi.isSecret(output))) secrets.push(path);
         }
-        throw new Refusal(`${what}: ${describeIssues(error.issues, value, path => secrets.includes(path))}`, component);
+        throw new Refusal("configuration", `${what}: ${describeIssues(error.issues, value, path => secrets.includes(path))}`, component);
     });
 }
 
 /** Refuses arguments with a wrong value that is known at once. Values from other resources are skipped here. */
 export function refuseLiterals(component: pulumi.Resource, what: string, schema: z.ZodType, args: unknown): void {
     const issues = schema.safeParse(args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
-    if (issues.length > 0) throw new Refusal(`${what}: ${describeIssues(issues, args)}`, component);
+    if (issues.length > 0) throw new Refusal("configuration", `${what}: ${describeIssues(issues, args)}`, component);
 }
 
 /**
@@ -57,7 +58,7 @@ export function refuseOutputs(component: pulumi.Resource, what: string, plainArg
     const issues = Object.entries(plainArgs)
         .filter(([, value]) => pulumi.Output.isInstance(value) || value instanceof Promise)
         .map(([key]) => ({ code: "custom" as const, path: [key], message, input: undefined }));
-    if (issues.length > 0) throw new Refusal(`${what}: ${describeIssues(issues, plainArgs)}`, component);
+    if (issues.length > 0) throw new Refusal("program", `${what}: ${describeIssues(issues, plainArgs)}`, component);
 }
 
 /** Returns the value, or undefined in a preview that does not know it yet. */
@@ -87,7 +88,10 @@ interface LineOptions {
     writtenAs?: Map<string, string>;
 }
 
-/** Returns one line for each wrong value: its path, the allowed value, and the value that was found unless it is a secret. */
+/**
+ * Returns one line for each wrong value: its path, the allowed value, and the value that was found unless it is a secret. A line carries
+ * the code that its issue has in `params.errorCode`. The code of the whole error stands for the others.
+ */
 export function issueLines(
     issues: z.core.$ZodIssue[],
     root: unknown,
@@ -101,7 +105,9 @@ export function issueLines(
         if (issue.code === "unrecognized_keys")
             return issue.keys.map(key => `${pathOf([...issue.path, key])}: no such key. Remove it or correct its spelling`);
         const what = secret(issue.path) ? "a value that is not shown" : found(valueAt(root, issue.path), issue);
-        return [`${pathOf(issue.path)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${what}`}`];
+        const line = `${pathOf(issue.path)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${what}`}`;
+        const code = issue.code === "custom" && (issue.params?.errorCode as ErrorCode | undefined);
+        return [code ? withCode(code, line) : line];
     });
     // Two groups can lack the same value.
     return [...new Set(lines)];

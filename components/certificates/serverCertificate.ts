@@ -1,6 +1,7 @@
 import { X509Certificate } from "crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { ErrorCode } from "../errorCodes";
 import { dnsNameSchema } from "../remote/connection";
 import { checkServerCertificate, ServerCertificateFiles } from "./pem";
 
@@ -40,11 +41,13 @@ export const knownFilesSchema = z.object({
     caCertificate: knownText,
 });
 
+const params: { errorCode: ErrorCode } = { errorCode: "certificate-refused" };
+
 /** Reports problems of the form `field: sentence.` at their fields. */
 export function reportProblems(problems: string[], context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
     for (const problem of problems) {
         const [, field, message] = /^(\w+): ([\s\S]*)$/.exec(problem) ?? [];
-        context.addIssue({ code: "custom", path: [...at, field], message });
+        context.addIssue({ code: "custom", path: [...at, field], message, params });
     }
 }
 
@@ -62,7 +65,7 @@ export function reportSecondCertificate(
     const [one, other] = [first, second].map(({ certificateChain }) => keyType(certificateChain));
     if (one && one === other) {
         const message = `expected a key of another type than the first certificate's, found ${other} in both.`;
-        context.addIssue({ code: "custom", path: [...at, "secondCertificate", "privateKey"], message });
+        context.addIssue({ code: "custom", path: [...at, "secondCertificate", "privateKey"], message, params });
     }
 }
 

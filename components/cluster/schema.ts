@@ -108,7 +108,7 @@ const settingsSchema = z.strictObject({
     clusterName: z.string().regex(dns1123, "expected a lower-case DNS name").default("rancher"),
     kubernetesVersion: z.string().superRefine((version, context) => {
         const problem = checkKubernetesVersion(version);
-        if (problem) context.addIssue({ code: "custom", message: problem });
+        if (problem) context.addIssue({ code: "custom", message: problem, params: { errorCode: "versions" } });
     }),
     nodes: nodesSchema,
     network: networkSchema.prefault({}),

@@ -138,6 +138,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         claims.set(host, first);
         if (first.by === this) return;
         throw new Refusal(
+            "other-owner",
             `NginxLoadBalancer ${name}: hosts: expected hosts of its own, found ${host}, which is a host of NginxLoadBalancer ${first.name} too. ` +
                 "Give each load balancer another host",
             this,

@@ -37,6 +37,7 @@ export class AgentHostAliases extends pulumi.ComponentResource {
         super("pulumi-rancher-ha:index:AgentHostAliases", name, {}, opts);
         if (!opts?.provider && !opts?.providers) {
             throw new Refusal(
+                "program",
                 `AgentHostAliases ${name}: expected the Kubernetes provider of the downstream cluster in the options, found none. ` +
                     "Pass { provider: new k8s.Provider(…) }: the default one would patch whatever cluster kubectl points to",
                 this,

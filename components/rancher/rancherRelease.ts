@@ -111,7 +111,7 @@ export class RancherRelease extends pulumi.ComponentResource {
         // This reads the raw arguments, because all validated settings are unknown until the cluster's version is known.
         const chart = pulumi.all([args.chartPath, args.chartVersion]).apply(([path, version]) => {
             const fault = path === undefined ? undefined : chartFault(path, version);
-            if (fault) throw new Refusal(`RancherRelease ${name}: chartPath: ${fault}`, this);
+            if (fault) throw new Refusal("versions", `RancherRelease ${name}: chartPath: ${fault}`, this);
             return path ?? "rancher";
         });
         const wanted = settings.apply(known => ({

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
+import { ErrorCode } from "../errorCodes";
 import { addressSchema, dnsNameSchema } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
@@ -66,12 +67,13 @@ const knownSchema = z.object({
 /** Reports settings that contradict each other. `at` is the path of the settings. */
 export function reportRelease(settings: unknown, context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
     const release = knownSchema.parse(settings);
-    const problem = (path: string[], message: string) => context.addIssue({ code: "custom", path: [...at, ...path], message });
+    const problem = (path: string[], message: string, params?: { errorCode: ErrorCode }) =>
+        context.addIssue({ code: "custom", path: [...at, ...path], message, params });
     if (release.repository !== undefined && release.chartPath !== undefined)
         problem(["chartPath"], "expected either repository or chartPath, not both");
     if (release.chartVersion !== "" && release.kubernetesVersion) {
         const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
-        if (found) problem(["chartVersion"], found);
+        if (found) problem(["chartVersion"], found, { errorCode: "versions" });
     }
     checkValues(release).forEach(({ path, message }) => problem(path, message));
 }

@@ -90,7 +90,10 @@ export function observe(program: pulumi.Input<string>, what: string, component: 
     return pulumi.unsecret(result.stdout).apply(text => {
         // Mocks of a user's own test may return no text.
         const found = parseProbe(text ?? "");
-        if (found.state === "refused") throw new Refusal(`${what}: ${found.reason}`, component);
+        if (found.state === "refused") {
+            // The probe gave its refusal a code, unless the shell of a host failed.
+            throw new Refusal("host-not-fit", `${what}: ${found.reason}`, component);
+        }
         found.warnings.forEach(warning => needsAttention(`${what}: ${warning}`, component));
         return found;
     });

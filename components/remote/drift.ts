@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "crypto";
 import { needsAttention } from "../attention";
+import { withCode } from "../errorCodes";
 import { driftLatch } from "./commands";
 import { findingOf, Probe } from "./probe";
 
@@ -37,7 +38,7 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
     if (args.mode === DriftMode.Off || !args.found) return pulumi.output(0);
     const finding = args.found.apply((found): pulumi.Output<string> => {
         const finding = findingOf(found);
-        if (found.state === "unreachable") needsAttention(`${name}: drift is not known: ${found.reason}`);
+        if (found.state === "unreachable") needsAttention(withCode("drift-unknown", `${name}: drift is not known: ${found.reason}`));
         else if (args.mode === DriftMode.Enforce) {
             const further = pulumi.output((found.state !== "absent" && args.outdated?.(found)) || []);
             return further.apply(more => {

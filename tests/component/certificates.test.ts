@@ -152,7 +152,7 @@ describe("ProvidedCertificate", () => {
         const error: Error = await attempt.then(accepted, reason => reason);
         expect(error.message).toMatch(/^ProvidedCertificate it: 3 values are wrong/);
         expect(error.message).toMatch(
-            /- privateKey: expected the key of "other", found another ECDSA prime256v1 key\. Give .* made for\.$/m,
+            /- privateKey: expected the key of "other", found another ECDSA prime256v1 key\. Give .* made for\. \[RHA certificate-refused\]$/m,
         );
         expect(error.message).toMatch(/- certificateChain: expected a certificate for rancher\.example\.com/);
         expect(error.message).toMatch(/- caCertificate: expected CA certificates, "rancher\.example\.com" is not one/);

@@ -224,7 +224,7 @@ describe("drift", () => {
         const recording = await build({}, { found: said("unreachable: root@192.0.2.21:22: no SSH connection") });
         expect(findingOf(recording.one(latchType))).toBe("in sync");
         expect(warn.mock.calls.map(([text]) => text)).toEqual([
-            "needs attention: lb-drift-1: drift is not known: root@192.0.2.21:22: no SSH connection",
+            "needs attention: lb-drift-1: drift is not known: root@192.0.2.21:22: no SSH connection [RHA drift-unknown]",
         ]);
         warn.mockRestore();
     });
@@ -373,7 +373,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     [
         "a host that is an upstream",
         { ...pair, upstreams: ["192.0.2.31", "192.0.2.22"] },
-        /hosts\[1\]\.address: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.22"$/,
+        /hosts\[1\]\.address: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.22" \[RHA configuration\]$/,
     ],
     [
         "a host that is an upstream, beside a wrong type",

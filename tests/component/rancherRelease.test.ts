@@ -173,7 +173,7 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
     [{ caChecksum: "", agentTlsMode: AgentTlsMode.Strict }, /agentTlsMode: expected system-store for a publicly trusted CA/],
     [
         { additionalValues: { tls: "ingress" } },
-        /additionalValues\.tls: expected a value that nothing else sets\. The load balancer ends TLS\.$/,
+        /additionalValues\.tls: expected a value that nothing else sets\. The load balancer ends TLS\. \[RHA configuration\]$/,
     ],
     [{ values: { hostname: "x" } }, /values\.hostname: no such key/],
 ])("refuses %j", async (changed, message) => {

@@ -38,7 +38,7 @@ function problems(config: Config, readFile = noFile, isEncrypted?: (group: strin
         return [];
     } catch (error) {
         const [title, ...lines] = (error as Error).message.split("\n");
-        expect(title).toBe("the configuration of the stack is wrong; nothing was changed:");
+        expect(title).toBe("the configuration of the stack is wrong; nothing was changed: [RHA configuration]");
         return lines.map(line => line.replace(/^ {2}- project:/, ""));
     }
 }
@@ -130,7 +130,7 @@ test("every wrong and missing key is named at once, with what is allowed and wha
         "loadBalancer.hosts[0].prot: no such key. Remove it or correct its spelling",
         'loadBalancer.drift: expected one of "off"|"warn"|"enforce", found "sometimes"',
         expect.stringMatching(
-            /^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs .*The nearest is v1\.30\.5-rancher1-1, found "v1\.30\.0"$/,
+            /^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs .*The nearest is v1\.30\.5-rancher1-1, found "v1\.30\.0" \[RHA versions\]$/,
         ),
         "cluster.nodes[0].port: expected number, found a text",
         "cluster.nodes: expected at least one node with the role controlplane, found a list of 1",
@@ -390,7 +390,7 @@ describe("certificates", () => {
         [
             "expired",
             { certificateChain: expired.certificate, privateKey: expired.privateKey },
-            /^certificate\.certificateChain: certificate 1 "rancher\.example\.com" has expired on .*Renew it\.$/,
+            /^certificate\.certificateChain: certificate 1 "rancher\.example\.com" has expired on .*Renew it\. \[RHA certificate-refused\]$/,
         ],
         [
             "of a private CA that is not given",

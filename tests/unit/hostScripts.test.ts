@@ -90,8 +90,14 @@ describe("a file is written", () => {
 
 test("a refusal and an abort say what happened to the host", async () => {
     command("hostname", "echo lb1");
-    expect(await call("lib", "refuse 'expected a, found b'")).toEqual({ code: 1, said: "lb1: expected a, found b. Nothing was changed\n" });
-    expect(await call("lib", "abort 'no space'")).toEqual({ code: 1, said: "lb1: no space. The host was left as it was\n" });
+    expect(await call("lib", "refuse host-not-fit 'expected a, found b'")).toEqual({
+        code: 1,
+        said: "lb1: expected a, found b. Nothing was changed [RHA host-not-fit]\n",
+    });
+    expect(await call("lib", "abort packages 'no space'")).toEqual({
+        code: 1,
+        said: "lb1: no space. The host was left as it was [RHA packages]\n",
+    });
 });
 
 describe("a certificate", () => {

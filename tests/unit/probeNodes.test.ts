@@ -209,7 +209,7 @@ test.each<[string, RegExp | "in sync"]>([
     ["v1.31.1-rancher1-1", "in sync"],
     [
         "v1.32.1-rancher1-1",
-        /^refused: kubernetesVersion: expected at most one minor version above v1\.30\.14-rancher1-1.*Upgrade to v1\.31 first$/,
+        /^refused: kubernetesVersion: expected at most one minor version above v1\.30\.14-rancher1-1.*Upgrade to v1\.31 first \[RHA change-not-possible\]$/,
     ],
     ["v1.30.13-rancher1-1", /^refused: kubernetesVersion: expected v1\.30\.14-rancher1-1 or newer.*Kubernetes cannot go back/],
     ["v1.29.15-rancher1-1", /^refused: kubernetesVersion: expected v1\.30\.14-rancher1-1 or newer/],
@@ -277,7 +277,7 @@ test("one that takes the connection and says nothing does not keep the probe", a
 
 test("a network that cannot be changed any more is refused", async () =>
     expect(await probe(well, { wanted: { network: { ...network, clusterCidr: "10.52.0.0/16" } } })).toMatch(
-        /^refused: network\.clusterCidr: expected 10\.42\.0\.0\/16, with which the cluster was built, found 10\.52\.0\.0\/16\nIt cannot be changed/,
+        /^refused: network\.clusterCidr: expected 10\.42\.0\.0\/16, with which the cluster was built, found 10\.52\.0\.0\/16 \[RHA change-not-possible\]\nIt cannot be changed/,
     ));
 
 test("an answer that is no JSON is not taken for a change", async () =>

@@ -135,7 +135,7 @@ test("objects that an apply would not change are in sync", async () => {
 
 test("a manifest that cannot be read is not quoted", async () =>
     expect(await probe(inPlace, releases({ manifest: 'kind: "s3cret' }))).toBe(
-        "unreachable: the manifest of the newest Helm revision is not YAML",
+        "unreachable: the manifest of the newest Helm revision is not YAML [RHA helm]",
     ));
 
 test("each difference is one line, without the text of a value", async () => {
@@ -179,7 +179,7 @@ test.each<[string, HelmRun, RegExp]>([
     [
         "the installed chart is two minor versions older",
         { chartVersion: "2.9.3" },
-        /^refused: chartVersion: .*Upgrade to the latest 2\.10 first$/,
+        /^refused: chartVersion: .*Upgrade to the latest 2\.10 first \[RHA change-not-possible\]$/,
     ],
     [
         "another host name is installed",
@@ -256,7 +256,7 @@ describe("before Helm runs", () => {
     ])("somebody's run that may be alive is left alone: %s", async (_what, lastResult, run) => {
         const { code, stderr } = await free(lastResult, {}, run);
         expect([code, deleted]).toEqual([1, []]);
-        expect(stderr).toMatch(/^somebody's run of Helm is under way since \d s .*Nothing was changed\n$/);
+        expect(stderr).toMatch(/^somebody's run of Helm is under way since \d s .*Nothing was changed \[RHA helm\]\n$/);
     });
 
     test("its revision is noted", async () => {

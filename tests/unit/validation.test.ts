@@ -38,7 +38,7 @@ test("known_hosts: a host on another port has a line of its own, and the RSA key
 test("every wrong value is named at once, with what is allowed and what was found", () => {
     expect(() => check({ hosts: [{ ...connection, address: "a b", port: 70000, prot: 1 }], drift: "no" })).toThrow(
         [
-            "Thing it: 4 values are wrong",
+            "Thing it: 4 values are wrong [RHA configuration]",
             '  - hosts[0].address: expected an IP address or a DNS name, found "a b"',
             "  - hosts[0].port: Too big: expected number to be <=65535, found 70000",
             "  - hosts[0].prot: no such key. Remove it or correct its spelling",

@@ -232,7 +232,7 @@ test.each<[string, Faults, Partial<typeof options & { caCertificate: string }>, 
 test("nothing listens", async () => {
     const result = await verify({ httpsPort: 1, httpPort: 1 });
     expect(result.stderr).toMatch(
-        /1 of 7 checks failed after 0 s, 6 were not tried because of that:\n {2}certificate at 127\.0\.0\.1: no usable connection: ECONNREFUSED/,
+        /1 of 7 checks failed after 0 s, 6 were not tried because of that: \[RHA rancher-answers\]\n {2}certificate at 127\.0\.0\.1: no usable connection: ECONNREFUSED/,
     );
     expect(result.code).toBe(1);
 });

@@ -1,5 +1,6 @@
 const fs = require("fs");
 const path = require("path");
+const { CodedError } = require("../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
@@ -23,7 +24,8 @@ const builtConfig = state => /** @type {RkeState} */ (JSON.parse(state)).current
 function refuseImpossibleChange(state, input) {
     const built = builtConfig(state);
     const changes = built ? impossibleChanges(built, input) : [];
-    if (changes.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(changes)}`);
+    if (changes.length > 0)
+        throw new CodedError("change-not-possible", `RKE was not started and no host was changed, because:\n${bullets(changes)}`);
 }
 
 /**
@@ -76,7 +78,8 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
         }
     }
     if (failures.size === 0) return;
-    throw new Error(
+    throw new CodedError(
+        "rke-failed",
         `the cluster is up, but the options of its ingress controller could not be set:\n${bullets([...failures])}\nRun pulumi up again`,
     );
 }
@@ -114,7 +117,8 @@ async function apply(input, lastResult) {
         await setIngressOptions(state, input);
         const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
         if (packed.length > 120_000) {
-            throw new Error(
+            throw new CodedError(
+                "cluster-state",
                 `the cluster is up, but its state takes ${packed.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
                     "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
             );

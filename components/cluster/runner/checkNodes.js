@@ -1,3 +1,4 @@
+const { CodedError } = require("../../remote/runner/codedError");
 const { findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { stateInCluster, unpack } = require("./rkeState");
@@ -15,7 +16,8 @@ async function refuseUnknownRemoval(env, input, removed) {
     if (removed.length === 0 || (await stateInCluster(input.apiEndpoints, unpack(input.pki)))) return;
     // RKE may have failed before it built anything.
     if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return;
-    throw new Error(
+    throw new CodedError(
+        "cluster-state",
         `${removed.join(", ")} is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. ` +
             `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
     );

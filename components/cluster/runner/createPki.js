@@ -1,5 +1,6 @@
 const fs = require("fs");
 const path = require("path");
+const { CodedError } = require("../../remote/runner/codedError");
 const { printResult } = require("../../remote/runner/result");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
@@ -25,7 +26,8 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
     const desired = caOf(state) && JSON.parse(state).desiredState;
     const etcd = desired && Object.keys(desired.certificatesBundle).filter(name => /^kube-etcd-\d/.test(name)).length;
     if (!desired || desired.rkeConfig.nodes.length !== nodeCount || etcd !== etcdCount) {
-        throw new Error(
+        throw new CodedError(
+            "rke-failed",
             `rke up --init wrote an incomplete state: expected ${nodeCount} nodes and ${etcdCount} etcd certificates, found ` +
                 `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`,
         );

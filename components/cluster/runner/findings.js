@@ -1,4 +1,5 @@
 // Reports the findings of programs on nodes, one line for each.
+const { CodedError } = require("../../remote/runner/codedError");
 const { onEach, preflight } = require("./nodes");
 const { say } = require("./progress");
 
@@ -25,7 +26,8 @@ const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
 async function refuseUnfitNodes(env, { nodes, preflightProgram }) {
     say(`checking ${nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
     const problems = flattened(await preflight(env, nodes, preflightProgram));
-    if (problems.length > 0) throw new Error(`RKE was not started and no host was changed, because:\n${bullets(problems)}`);
+    if (problems.length > 0)
+        throw new CodedError("nodes-not-fit", `RKE was not started and no host was changed, because:\n${bullets(problems)}`);
 }
 
 module.exports = { bullets, findings, refuseUnfitNodes };

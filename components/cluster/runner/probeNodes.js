@@ -1,17 +1,20 @@
 // Compares the live cluster with the configuration of RKE's last run. The probe is read-only and takes a few seconds.
+const { withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
 const { impossibleChanges } = require("./builtCluster");
+const { bullets } = require("./findings");
 const { kubernetesApi, unless404 } = require("./kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");
 
 /** @import { Fitness, NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
 /** @import { RkeNode, Taint } from "../state" */
+/** @import { Coded } from "../../remote/runner/codedError" */
 /** @import { KubernetesApi } from "./kubernetesApi" */
 
 /**
  * The findings of a probe, in lists, and the nodes that no run of RKE has included yet.
  *
- * @typedef {{ newNodes?: WantedNode[], finding?: string[], outdated?: string[], warning?: string[], refused?: string[],
+ * @typedef {{ newNodes?: WantedNode[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded,
  *     absent?: string, unreachable?: string }} Found
  *
  * An object of the Kubernetes API, its status included.
@@ -42,7 +45,7 @@ async function lookAtNew(newNodes, { nodes, preflightProgram }) {
     const refused = found.flatMap(({ lines }) => lines);
     const failures = found.flatMap(({ failure }) => failure ?? []);
     return {
-        ...(refused.length > 0 && { refused: ["RKE cannot run on these nodes:", ...refused.map(line => `  - ${line}`)] }),
+        ...(refused.length > 0 && { refused: withCode("nodes-not-fit", `RKE cannot run on these nodes:\n${bullets(refused)}`) }),
         warning: failures.map(failure => `${failure}. RKE is not run before that works`),
     };
 }
@@ -132,7 +135,7 @@ async function compare(get, wanted) {
     const rkeConfig = JSON.parse(state).currentState?.rkeConfig;
     if (!rkeConfig) return { finding: ["RKE's state in the cluster (kube-system/full-cluster-state): missing"] };
     const refused = impossibleChanges(rkeConfig, wanted);
-    if (refused.length > 0) return { refused };
+    if (refused.length > 0) return { refused: withCode("change-not-possible", refused.join("\n")) };
     const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role, ...node }) =>
         comparable({ ...node, address, name: hostnameOverride || address, roles: role }),
     );

@@ -1,3 +1,4 @@
+const { CodedError } = require("../../remote/runner/codedError");
 const { bullets, findings } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
@@ -24,7 +25,8 @@ async function destroy(input, lastResult) {
         say("looking at the hosts: rke says success even when its cleaner failed");
         const left = [...stuck, ...(await findings(env, input.nodes, input.leftoverProgram))];
         if (left.length > 0) {
-            throw new Error(
+            throw new CodedError(
+                "cluster-not-removed",
                 `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +
                     "Remove these on the hosts (or bring the hosts back), then destroy again. A host that is gone for good: pulumi state delete this resource, then destroy again",
             );

@@ -2,6 +2,7 @@
 const { spawn } = require("child_process");
 const fs = require("fs");
 const path = require("path");
+const { CodedError } = require("../../remote/runner/codedError");
 const { privateFolder, run } = require("../../remote/runner/ssh");
 const { say, sayAlive, started } = require("./progress");
 
@@ -24,7 +25,8 @@ async function checkRkeVersion(expected) {
     const { code, stdout } = await run("rke", ["--version"]);
     const found = /v?(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
     if (code !== 0 || found !== expected) {
-        throw new Error(
+        throw new CodedError(
+            "versions",
             `rke on this machine: expected version ${expected}, found ${found ?? "none that says its version"}. Put the release v${expected} on the PATH`,
         );
     }
@@ -139,7 +141,12 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
         process.on("exit", stop);
         const result = follow(child, marker, isFirstBuild);
         child.on("error", (/** @type {NodeJS.ErrnoException} */ error) =>
-            reject(new Error(`cannot run rke (${error.code}): put the rke binary on the PATH of the machine that runs Pulumi`)),
+            reject(
+                new CodedError(
+                    "missing-program",
+                    `cannot run rke (${error.code}): put the rke binary on the PATH of the machine that runs Pulumi`,
+                ),
+            ),
         );
         child.on("close", code => {
             clearTimeout(timer);
@@ -156,7 +163,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
 function rkeFailure(what, result) {
     const serious = result.warnings.filter(text => seriousWarning.test(text));
     const reasons = [result.fatal, ...serious].filter(Boolean).map(text => `  - ${text}`);
-    return new Error(`${what}${reasons.length ? `:\n${reasons.join("\n")}` : ""}`);
+    return new CodedError("rke-failed", `${what}${reasons.length ? `:\n${reasons.join("\n")}` : ""}`);
 }
 
 module.exports = { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder };

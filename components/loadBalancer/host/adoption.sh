@@ -17,7 +17,7 @@ check_foreign() {
         esac
         foreign=$("foreign_$product")
         if [ -z "$foreign" ]; then continue; fi
-        [ -n "$take_over" ] || refuse "$product on this host is configured for something else:
+        [ -n "$take_over" ] || refuse host-not-fit "$product on this host is configured for something else:
 $foreign
 Choose another host, remove that configuration, or set takeOver: it is kept then, and put back by destroy"
         say "taking over the configuration of $product: it is kept in $state/original/$product"
@@ -50,7 +50,7 @@ keep_original() {
     local product
     for product in $(products); do
         if is_kept "$product"; then continue; fi
-        keep_product "$product" || abort "what is there could not be kept. Check free space in $state"
+        keep_product "$product" || abort host-storage "what is there could not be kept. Check free space in $state"
         kept_now="$kept_now $product"
     done
 }
@@ -94,7 +94,7 @@ keep_kernel_settings() {
     kernel_settings "$stage" | while read -r setting; do
         grep -qs "^$setting = " "$kept" && continue
         value=$(sysctl "$setting") && echo "$value" | append "$kept" || exit 1
-    done || abort "the kernel settings of before could not be kept. Check free space in $state"
+    done || abort host-storage "the kernel settings of before could not be kept. Check free space in $state"
 }
 
 restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl"; }
@@ -110,8 +110,8 @@ restore_product() {
     rm -rf "/etc/$product.new"
     { cp -a "$kept/etc" "/etc/$product.new" && replace_folder "/etc/$product"; } || {
         rm -rf "/etc/$product.new"
-        say "the configuration of $product that was here before cannot be put back into /etc/$product. \
-It stays in $kept/etc. Check free space in /etc, and run this again"
+        say "$(coded rollback-failed "the configuration of $product that was here before cannot be put back into /etc/$product. \
+It stays in $kept/etc. Check free space in /etc, and run this again")"
         return 1
     }
     ! installed "$product" || restore_service "$product" "$kept"

@@ -30,16 +30,21 @@ unverified=$state/unverified
 trap '' PIPE
 say() { echo "$(hostname): $1" >&2 || true; }
 
+# Prints an error with its code (errorCodes.ts) at the end of the first line: CODE TEXT.
+coded() { printf '%s\n' "$2" | sed "1s/\$/ [RHA $1]/"; }
+
+# Ends the program: CODE TEXT.
 fail() {
-    say "$1"
+    local code="$1" text="$2"
+    say "$(coded "$code" "$text")"
     exit 1
 }
 
-# Ends the program before its first change.
-refuse() { fail "$1. Nothing was changed"; }
+# Ends the program before its first change: CODE TEXT.
+refuse() { fail "$1" "$2. Nothing was changed"; }
 
-# Ends an apply before it switches to the new release. `finish` undoes its changes.
-abort() { fail "$1. The host was left as it was"; }
+# Ends an apply before it switches to the new release. `finish` undoes its changes: CODE TEXT.
+abort() { fail "$1" "$2. The host was left as it was"; }
 
 # Writes standard input into a file, which gets its name once it is complete and on the disk: FILE [MODE].
 write() {

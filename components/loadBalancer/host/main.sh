@@ -32,7 +32,7 @@ lock() {
     umask 077
     exec 9>/run/pulumi-rancher-ha.lock
     umask 022
-    flock -w 120 9 || fail "another run works on this host"
+    flock -w 120 9 || fail host-busy "another run works on this host"
     rm -rf "$stage"
 }
 
@@ -44,7 +44,7 @@ begin() {
     trap finish EXIT
     trap 'exit 1' TERM INT HUP
     problem=$(mkdir -p "$state/original" "$releases" 2>&1 && chmod 700 "$state" && mkdir "$stage" 2>&1) ||
-        abort "$state cannot be written: $problem. Check free space there"
+        abort host-storage "$state cannot be written: $problem. Check free space there"
 }
 
 # Reports whether the host serves the staged release without drift.
@@ -60,15 +60,15 @@ keep_serving() {
 switch_to_stage() {
     local found old_workers problem
     was_active=$(active nginx && echo yes || echo no)
-    found=$(previous_release) || abort "$state cannot be written. Check free space there"
+    found=$(previous_release) || abort host-storage "$state cannot be written. Check free space there"
     previous=${found% *}
     next=$(next_release)
     mv -T "$stage" "$next"
     phase=switch
     say "switching to release $release"
-    { sync -f "$next" && switch "$previous" "$next"; } || fail "the new files could not be put in place"
+    { sync -f "$next" && switch "$previous" "$next"; } || fail host-storage "the new files could not be put in place"
     old_workers=$(nginx_workers)
-    problem=$(activate "$previous" "$next") || fail "the new release cannot be put into operation: $problem"
+    problem=$(activate "$previous" "$next") || fail release-not-served "the new release cannot be put into operation: $problem"
     verify "$old_workers" "${found##* }"
     rm -f "$unverified"
     record
@@ -83,7 +83,7 @@ record() {
     # On a full disk neither becomes another.
     { manifest | write "$state/manifest.next" && echo "$owner" | write "$state/owner" &&
         mv -fT "$state/manifest.next" "$state/manifest"; } ||
-        fail "$state cannot be written. Check free space there"
+        fail host-storage "$state cannot be written. Check free space there"
 }
 
 # Prints a digest that identifies the record of an apply.

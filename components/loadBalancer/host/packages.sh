@@ -21,7 +21,7 @@ apt() {
         if [ "$attempt" -lt 24 ] && [ -s "$state/packages" ] && grep -q "dpkg was interrupted" "$log"; then
             dpkg --configure -a >/dev/null 2>&1 || true
         elif [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$log"; then
-            abort "packages could not be installed:$missing. apt-get $verb ended with $code. The end of what it said:
+            abort packages "packages could not be installed:$missing. apt-get $verb ended with $code. The end of what it said:
 $(grep -h '^[WE]: ' "$stage"/*.log; tail -n 8 "$log")
 Check its package sources and network"
         fi
@@ -47,7 +47,7 @@ install_packages() {
     apt "$missing" install --simulate $missing
     installed_now=$(new_packages <"$stage/install.log")
     # The list is recorded before the installation, so that a killed run leaves it for `destroy`.
-    echo "$installed_now" | append "$state/packages" || abort "$state cannot be written. Check free space there"
+    echo "$installed_now" | append "$state/packages" || abort host-storage "$state cannot be written. Check free space there"
     case $missing in *nginx*) mask_nginx ;; esac
     # shellcheck disable=SC2086 # a list
     apt "$missing" install $missing
@@ -85,7 +85,7 @@ remove_packages() {
         installed "$package" || continue
         case $package in
         nginx* | keepalived)
-            fail "the packages that came with the load balancer cannot be removed: \
+            fail packages "the packages that came with the load balancer cannot be removed: \
 $(echo "$report" | grep -v '^ ' | head -n 3)" ;;
         *) say "the package $package stays: $(echo "$report" | grep -m 1 "depends on $package" | sed 's/^ *//')" ;;
         esac

@@ -19,7 +19,7 @@ write_stage() {
     done || stage_failed
 }
 
-stage_failed() { abort "the new files could not be written. Check free space in $state"; }
+stage_failed() { abort host-storage "the new files could not be written. Check free space in $state"; }
 
 # Finishes the text of a file for this host: NAME.
 finished() {
@@ -69,7 +69,7 @@ check_open_files() {
     wanted=$(sed -n 's/^worker_rlimit_nofile \([0-9]*\);/\1/p' "$stage/nginx.conf")
     allowed=$(open_files)
     [ "$wanted" -le "$allowed" ] ||
-        abort "workerConnections: expected at most $((allowed - reserved_files)), because NGINX may open $allowed \
+        abort release-not-served "workerConnections: expected at most $((allowed - reserved_files)), because NGINX may open $allowed \
 files on this host, found $((wanted - reserved_files)). Lower it, or raise LimitNOFILE of nginx.service"
 }
 
@@ -77,7 +77,7 @@ check_certificates() {
     local chain key fault
     echo "$certificates" | while read -r chain key; do
         fault=$(certificate_fault "$(staged "$chain")" "$(staged "$key")" | sed "s|$stage/||g")
-        [ -z "$fault" ] || abort "$fault"
+        [ -z "$fault" ] || abort certificate-refused "$fault"
     done || exit 1
 }
 
@@ -85,7 +85,7 @@ staged() { case $1 in /*) echo "$1" ;; *) echo "$stage/$1" ;; esac; }
 
 check_configuration() {
     local report
-    report=$(nginx -t -q -c "$stage/nginx.conf" 2>&1) || abort "NGINX $(nginx_version) refuses the configuration:
+    report=$(nginx -t -q -c "$stage/nginx.conf" 2>&1) || abort release-not-served "NGINX $(nginx_version) refuses the configuration:
 $(echo "$report" | sed "s|$stage/||g")"
 }
 
@@ -94,7 +94,7 @@ check_listeners() {
     local opened
     opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | listeners | sort -u |
         grep -vx "\(\[::]:\)\?\(80\|443\)\|127.0.0.1:$status_port" || true)
-    [ -z "$opened" ] || abort "extraDirectives: expected no other listener than ports 80 and 443, \
+    [ -z "$opened" ] || abort release-not-served "extraDirectives: expected no other listener than ports 80 and 443, \
 found listen $(echo "$opened" | tr '\n' ' ')"
 }
 
@@ -104,7 +104,7 @@ check_keepalived() {
     local faults
     [ -e "$stage/keepalived.conf" ] || return 0
     faults=$( (keepalived -t -l -f "$stage/keepalived.conf" 2>&1; true) 2>/dev/null | grep 'Line [0-9]' || true)
-    [ -z "$faults" ] || abort "keepalived refuses its configuration: $faults"
+    [ -z "$faults" ] || abort release-not-served "keepalived refuses its configuration: $faults"
 }
 
 # Prints the addresses of all `listen` directives, with `quic` if the directive has it. Words are read as NGINX reads

@@ -76,8 +76,8 @@ roll_back() {
         rm -f "$unverified"
         say "the previous release was put back"
     else
-        say "the previous release could not be put back: ${to:-there is none}: $problem. \
-nginx.conf leads to $(readlink "$current"). Mend it, and run pulumi up again"
+        say "$(coded rollback-failed "the previous release could not be put back: ${to:-there is none}: $problem. \
+nginx.conf leads to $(readlink "$current"). Mend it, and run pulumi up again")"
     fi
     [ "$(readlink "$current")" = "$from" ] || rm -rf "$from"
 }
@@ -113,14 +113,14 @@ verify() {
     deadline=$(($(date +%s) + 10 + takeover_seconds))
     until answer=$(running_release "$status_port") && is_new "$answer" "$old_workers" &&
         serves_certificates && answers_at_virtual_ip; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but does not serve the new release: \
+        [ "$(date +%s)" -lt "$deadline" ] || fail release-not-served "NGINX runs but does not serve the new release: \
 expected release $release of a new worker, found release '${answer% *}' of worker ${answer#* }; \
 $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(tail -n 2 /var/log/nginx/error.log 2>/dev/null)"
         sleep 0.3
     done
     # This check is skipped if no node answered before the switch: nodes may still be starting.
     until [ -z "$expected" ] || { status=$(status_of_ping 127.0.0.1) && is_of_a_node "$status"; }; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "NGINX runs but reaches no node: \
+        [ "$(date +%s)" -lt "$deadline" ] || fail release-not-served "NGINX runs but reaches no node: \
 expected an answer to https://$hostname/ping, as the previous release gave ($expected), found ${status:-none}. \
 Check upstreams and upstreamPort"
         sleep 0.3

@@ -1,5 +1,6 @@
 // Frees a release that an interrupted run of Helm left pending, because Helm refuses to change such a release. The objects stay.
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
+const { CodedError } = require("../../remote/runner/codedError");
 const { helmRecords, isAsWanted, mayBeAlive, underWay } = require("./helmRecords");
 
 /** @import { ReleaseInput } from "../program" */
@@ -17,7 +18,7 @@ async function patiently(ask) {
         try {
             return await ask();
         } catch (/** @type {any} */ error) {
-            if (attempt === 3) throw new Error(`cannot look at Helm's records: ${error.message}`);
+            if (attempt === 3) throw new CodedError("helm", `cannot look at Helm's records: ${error.message}`);
             await new Promise(resolve => setTimeout(resolve, 2000));
         }
     }
@@ -35,7 +36,7 @@ async function main({ access, release: { name, namespace }, wanted }, lastResult
     const isPending = (/** @type {HelmRecord} */ { status }) => status.startsWith("pending-");
     for (const pending of records.filter(isPending)) {
         const isOwn = pending.revision === Number(lastResult) && isAsWanted(pending, wanted);
-        if (mayBeAlive(pending, wanted) && !isOwn) throw new Error(`${underWay(pending, wanted)}. Nothing was changed`);
+        if (mayBeAlive(pending, wanted) && !isOwn) throw new CodedError("helm", `${underWay(pending, wanted)}. Nothing was changed`);
         process.stderr.write(`revision ${pending.revision} of ${name} was left ${pending.status}: removing Helm's record\n`);
         const path = `/api/v1/namespaces/${namespace}/secrets/${pending.record}`;
         await patiently(() => api(path, { method: "DELETE" }).catch(unless404(undefined)));

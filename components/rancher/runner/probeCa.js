@@ -1,6 +1,7 @@
 // Asks a cluster for the CA that its Rancher gave to agents. Runs where Pulumi runs, as part of a program on standard input.
 const { createHash } = require("crypto");
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
+const { withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
 const { caOf, helmRecords, newestDeployed } = require("./helmRecords");
 
@@ -27,11 +28,12 @@ async function otherCa(api, { release: { name, namespace }, caVariable, checksum
     if (!newest) return undefined;
     const found = caOf(newest, caVariable) ?? (await secretChecksum(api, namespace));
     if (found === undefined || found === checksum) return undefined;
-    return (
+    return withCode(
+        "change-not-possible",
         `expected that agents of the Rancher in namespace ${namespace} trust the CA of this stack (SHA-256 ${checksum}), found another ` +
-        `CA (${found}), so this stack would cut every agent off. Is the kubeconfig that of another environment? Is the state of the ` +
-        "stack lost? Restore the state, or give the stack the certificate that Rancher has (certificate, certificateOnHost). To " +
-        "replace the CA on purpose, set privateCa.deletionProtection to false"
+            `CA (${found}), so this stack would cut every agent off. Is the kubeconfig that of another environment? Is the state of the ` +
+            "stack lost? Restore the state, or give the stack the certificate that Rancher has (certificate, certificateOnHost). To " +
+            "replace the CA on purpose, set privateCa.deletionProtection to false",
     );
 }
 

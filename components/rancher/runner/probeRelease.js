@@ -2,6 +2,7 @@
 const { createHash } = require("crypto");
 const { parse } = require("yaml");
 const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
+const { CodedError, withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
 const { versionStep } = require("../../remote/runner/version");
 const { caOf, helmRecords, isAsWanted, mayBeAlive, newestDeployed, underWay, valueDifferences } = require("./helmRecords");
@@ -30,7 +31,7 @@ async function look(api, { release: { name, namespace }, wanted, caVariable, own
         helmRecords(api, name, namespace),
         foreignOwner(api, namespace, wanted.owner, ownerAnnotation),
     ]);
-    if (foreign) return { refused: foreign };
+    if (foreign) return { refused: withCode("other-owner", foreign) };
     const pending = records.find(({ status }) => status.startsWith("pending-"));
     if (pending) return pendingRun(pending, wanted, namespace);
     const newest = newestDeployed(records);
@@ -39,7 +40,7 @@ async function look(api, { release: { name, namespace }, wanted, caVariable, own
             absent: `Helm has no deployed release ${name} in ${namespace}; one that was uninstalled comes back with pulumi up --refresh`,
         };
     const refused = impossibleChange(newest, records, wanted);
-    if (refused) return { refused };
+    if (refused) return { refused: withCode("change-not-possible", refused) };
     const paths = resourcePaths(api, namespace);
     const objects = objectsOf(newest.manifest);
     const [found, warning] = await Promise.all([
@@ -192,7 +193,7 @@ function objectsOf(manifest) {
             .filter(each => each.object?.kind);
     } catch {
         // The parser's message would quote the text, secrets included.
-        throw new Error("the manifest of the newest Helm revision is not YAML");
+        throw new CodedError("helm", "the manifest of the newest Helm revision is not YAML");
     }
 }
 

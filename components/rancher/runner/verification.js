@@ -1,4 +1,5 @@
 // Checks Rancher through the load balancer, as browsers and agents use it. Runs where Pulumi runs, as a program on standard input.
+const { withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
 const { checks } = require("./checks");
 const { siteAt } = require("./site");
@@ -26,7 +27,7 @@ async function look({ asWord, ...input }) {
                 await new Promise(resolve => setTimeout(resolve, 1000));
                 const problem = await problemOf(check, site);
                 // Later checks would report the same cause.
-                if (typeof problem === "string") return `${name} at ${address}: ${problem}`;
+                if (typeof problem === "string") return withCode("rancher-answers", `${name} at ${address}: ${problem}`);
             }
             return undefined;
         }),
@@ -88,9 +89,8 @@ async function verify(input) {
         if (elapsed() >= input.timeoutSeconds) {
             const failed = pending.filter(one => one.problem);
             const notTried = pending.length - failed.length;
-            say(
-                `${failed.length} of ${total} checks failed after ${elapsed()} s${notTried ? `, ${notTried} were not tried because of that` : ""}:`,
-            );
+            const rest = notTried ? `, ${notTried} were not tried because of that` : "";
+            say(withCode("rancher-answers", `${failed.length} of ${total} checks failed after ${elapsed()} s${rest}:`));
             failed.forEach(one => say(`  ${one.title}: ${one.problem}`));
             return;
         }

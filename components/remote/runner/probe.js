@@ -1,10 +1,12 @@
+/** @import { Coded } from "./codedError" */
+
 /**
  * Returns the output of a probe, as remote/probe.ts reads it. A text of several lines becomes several lines.
  *
  * @typedef {string | string[]} Texts
  * @typedef {{
  *     facts?: Record<string, string>,
- *     refused?: Texts,
+ *     refused?: Coded | Coded[],
  *     unreachable?: Texts,
  *     absent?: Texts,
  *     finding?: Texts,

@@ -1,5 +1,6 @@
 // This module handles the result of a program. Pulumi keeps the result and gives it to the next run.
 const { createHash } = require("crypto");
+const { withCode } = require("./codedError");
 
 /**
  * A program whose entry exports a `version` runs again only for other data or another version. A new release of this library changes the
@@ -40,7 +41,7 @@ function printResult(work) {
             process.stdout.write(result);
             process.exitCode = 0;
         },
-        error => void process.stderr.write(`${bounded(error.message)}\n`),
+        error => void process.stderr.write(`${bounded(withCode("unexpected", error.message))}\n`),
     );
 }
 

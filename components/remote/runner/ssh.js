@@ -3,6 +3,7 @@ const { spawn } = require("child_process");
 const fs = require("fs");
 const os = require("os");
 const path = require("path");
+const { CodedError } = require("./codedError");
 
 /** @import { HostConnection } from "../connection" */
 
@@ -21,12 +22,15 @@ async function withSshAgent(privateKeys, work) {
     try {
         await new Promise((resolve, reject) => {
             agent.on("error", (/** @type {NodeJS.ErrnoException} */ error) =>
-                reject(new Error(`cannot start ssh-agent (${error.code}): install the OpenSSH client on this machine`)),
+                reject(
+                    new CodedError("missing-program", `cannot start ssh-agent (${error.code}): install the OpenSSH client on this machine`),
+                ),
             );
             agent.stdout.once("data", resolve);
             agent.on("exit", code =>
                 reject(
-                    new Error(
+                    new CodedError(
+                        "missing-program",
                         `ssh-agent ended at once (exit code ${code}): expected it to open ${socket}, which may be too long a path. Set a shorter TMPDIR`,
                     ),
                 ),
@@ -35,7 +39,8 @@ async function withSshAgent(privateKeys, work) {
         const env = { ...process.env, SSH_AUTH_SOCK: socket };
         for (const key of new Set(privateKeys)) {
             const added = await run("ssh-add", ["-q", "-"], { env, input: key.endsWith("\n") ? key : `${key}\n` });
-            if (added.code !== 0) throw new Error("the SSH private key is not usable: expected an unencrypted PEM or OpenSSH private key");
+            if (added.code !== 0)
+                throw new CodedError("ssh", "the SSH private key is not usable: expected an unencrypted PEM or OpenSSH private key");
         }
         return await work(env);
     } finally {
@@ -91,7 +96,7 @@ async function sshProgram(env, host, program, verb, timeoutSeconds) {
         ],
         { env, input: `echo '${beginning}'\n${program}`, timeoutSeconds: timeoutSeconds + 10 },
     );
-    if (result.code === 255 || result.code === null) throw new Error(sshReason(host, result.stderr));
+    if (result.code === 255 || result.code === null) throw new CodedError("ssh", sshReason(host, result.stderr));
     const begins = result.stdout.indexOf(`${beginning}\n`);
     return { ...result, stdout: begins < 0 ? "" : result.stdout.slice(begins + beginning.length + 1) };
 }
@@ -172,7 +177,7 @@ function run(file, args, { env, input, timeoutSeconds } = {}) {
         child.stdin.end(input ?? "");
         child.on("error", (/** @type {NodeJS.ErrnoException} */ error) => {
             clearTimeout(timer);
-            reject(new Error(`cannot run ${file} (${error.code}): install it on the machine that runs Pulumi`));
+            reject(new CodedError("missing-program", `cannot run ${file} (${error.code}): install it on the machine that runs Pulumi`));
         });
         child.on("close", code => {
             clearTimeout(timer);

@@ -44,7 +44,7 @@ describe("a foreign NGINX", () => {
     test("is refused unless it is to be adopted", () =>
         lb.refuses(
             {},
-            /nginx on this host is configured for something else:\n\/etc\/nginx\/conf\.d\/shop\.conf\nChoose another host, .*or set takeOver/,
+            /nginx on this host is configured for something else: \[RHA host-not-fit\]\n\/etc\/nginx\/conf\.d\/shop\.conf\nChoose another host, .*or set takeOver/,
         ));
 
     test("serves on when there is no room to keep its configuration", async () => {
@@ -128,7 +128,9 @@ describe("a host of a pair", () => {
     const isRefused = async () =>
         expect(await lb.run("apply", lb.program({}, vrrp()))).toMatchObject({
             code: 1,
-            said: expect.stringContaining("keepalived on this host is configured for something else:\n/etc/keepalived/keepalived.conf\n"),
+            said: expect.stringContaining(
+                "keepalived on this host is configured for something else: [RHA host-not-fit]\n/etc/keepalived/keepalived.conf\n",
+            ),
         });
 
     beforeEach(() => lb.apply());

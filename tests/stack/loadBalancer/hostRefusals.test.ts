@@ -41,7 +41,7 @@ describe("a host that cannot become a load balancer is refused untouched", () =>
 
     test("a configuration that is left of an NGINX", () =>
         lb.broken("mkdir /etc/nginx; echo 'events {}' >/etc/nginx/nginx.conf", "rm -r /etc/nginx", () =>
-            lb.refuses({}, /nginx on this host is configured for something else:\n\/etc\/nginx\/nginx\.conf\n/),
+            lb.refuses({}, /nginx on this host is configured for something else: \[RHA host-not-fit\]\n\/etc\/nginx\/nginx\.conf\n/),
         ));
 });
 
@@ -56,7 +56,7 @@ describe("a host that has NGINX already", () => {
             async () => {
                 await lb.refuses(
                     {},
-                    /configured for something else:\n\/etc\/nginx\/nginx\.conf \(changed\)\n\/etc\/nginx\/conf\.d\/shop\.conf\nChoose another host, remove that configuration, or set takeOver/,
+                    /configured for something else: \[RHA host-not-fit\]\n\/etc\/nginx\/nginx\.conf \(changed\)\n\/etc\/nginx\/conf\.d\/shop\.conf\nChoose another host, remove that configuration, or set takeOver/,
                 );
             },
         ));
@@ -65,7 +65,7 @@ describe("a host that has NGINX already", () => {
         lb.broken(
             "echo 'stream { server { listen 5432; return x; } }' >/etc/nginx/modules-enabled/90-stream.conf",
             "rm /etc/nginx/modules-enabled/90-stream.conf",
-            () => lb.refuses({}, /configured for something else:\n\/etc\/nginx\/modules-enabled\/90-stream\.conf\n/),
+            () => lb.refuses({}, /configured for something else: \[RHA host-not-fit\]\n\/etc\/nginx\/modules-enabled\/90-stream\.conf\n/),
         ));
 
     test.each([
@@ -75,7 +75,11 @@ describe("a host that has NGINX already", () => {
         lb.broken(
             `d=/etc/nginx/sites-enabled/default; ${put}`,
             "ln -sfn /etc/nginx/sites-available/default /etc/nginx/sites-enabled/default",
-            () => lb.refuses({}, /configured for something else:\n\/etc\/nginx\/sites-enabled\/default\nChoose another host/),
+            () =>
+                lb.refuses(
+                    {},
+                    /configured for something else: \[RHA host-not-fit\]\n\/etc\/nginx\/sites-enabled\/default\nChoose another host/,
+                ),
         ),
     );
 

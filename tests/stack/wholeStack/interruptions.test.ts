@@ -62,7 +62,7 @@ test("an address that no host has can be corrected, with the same CAs", async ()
     const { code, output } = await main.up({
         edit: ({ cluster }) => Object.assign(cluster.nodes[1], { address: lab.addressAt(34), hostKey: lab.host("node2").hostKey }),
     });
-    expect(output).toMatch(/no host was changed, because:\s+- node2: .*no SSH connection/);
+    expect(output).toMatch(/no host was changed, because: \[RHA nodes-not-fit\]\s+- node2: .*no SSH connection/);
     expect(code).not.toBe(0);
     authorities = await main.authorities();
 });

@@ -112,7 +112,9 @@ test("destroy names what it leaves on a node; again, it leaves every host clean"
     // As the kubelet leaves a pod's: RKE does not remove it.
     await create("--name", "k8s_rancher_rancher-0_cattle-system_1_0", "--label", "io.kubernetes.pod.uid=1");
     const refused: Finished = await main.destroy({ edit: oneNode });
-    expect(refused.output).toMatch(/Left behind:\s+- node1 .*: container kube-stranger\s+Remove these on the hosts/);
+    expect(refused.output).toMatch(
+        /Left behind: \[RHA cluster-not-removed\]\s+- node1 .*: container kube-stranger\s+Remove these on the hosts/,
+    );
     await node.sh("docker rm kube-stranger");
     await main.succeeds("destroy", { edit: oneNode });
     expect(await main.stack.resources()).toEqual([]);

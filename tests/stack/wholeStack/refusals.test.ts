@@ -35,7 +35,9 @@ test("a wrong host key of one node stops the run before RKE, and names the node"
     const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
     const { code, output } = await main.up({ edit: ({ cluster }) => (cluster.nodes[1].hostKey = hostKey) });
     expect(code).not.toBe(0);
-    expect(output).toMatch(/RKE was not started and no host was changed, because:\s+- node2: .*another host key than the one configured/);
+    expect(output).toMatch(
+        /RKE was not started and no host was changed, because: \[RHA nodes-not-fit\]\s+- node2: .*another host key than the one configured/,
+    );
     expect(await lab.host("node1").sh("docker ps --all --quiet")).toBe("");
 });
 
@@ -54,11 +56,11 @@ test("what RKE would stumble over on a node is named before it runs", async () =
         const preview = await main.preview();
         expect(preview.code).not.toBe(0);
         expect(preview.output).toMatch(
-            /RKE cannot run on these nodes:\s+- node1 .*: Docker cannot be used[^]*- node3 .*: it belongs to another cluster/,
+            /RKE cannot run on these nodes: \[RHA nodes-not-fit\]\s+- node1 .*: Docker cannot be used[^]*- node3 .*: it belongs to another cluster/,
         );
         const { code, output } = await main.up();
         expect(code).not.toBe(0);
-        expect(output).toMatch(/RKE was not started and no host was changed, because:/);
+        expect(output).toMatch(/RKE was not started and no host was changed, because: \[RHA nodes-not-fit\]/);
         expect(output).toMatch(/node2 .*: Docker 16\.04\.0 is not accepted by RKE: expected one of/);
         expect(output).toMatch(/node2 .*: the clock is (99|10\d|11\d) s off: expected less than 30 s/);
         expect(output).toMatch(/node2 .*: 100 MiB are free in \/var\/lib: expected at least 2048 MiB/);
