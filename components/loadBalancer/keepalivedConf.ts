@@ -1,3 +1,5 @@
+import { mark } from "./mark";
+
 /** File that holds 1 while NGINX of this host is down. systemd writes the file, and keepalived watches it. */
 export const downFile = "/run/rancher-ha-nginx-down";
 
@@ -15,7 +17,7 @@ export interface Vrrp {
 
 /** Renders keepalived.conf for one host of a pair. The host replaces `@interface@` and `@virtual_ip_interface@`. */
 export function keepalivedConf(vrrp: Vrrp, checks: { nginxAnswers: string; reachesANode: string }): string {
-    return `# Managed by Pulumi (pulumi-rancher-ha): changes made here are undone.
+    return `# ${mark}: changes made here are undone.
 ${processes}${checksOf(checks)}${instance(vrrp)}`;
 }
 

@@ -1,3 +1,4 @@
+import { mark } from "./mark";
 import { rancher, redirect, status, unknownHttpNames, unknownHttpsNames } from "./nginxServers";
 import { extraDirectives, lines, paragraphs } from "./nginxText";
 import { NginxSettings, TlsVersion } from "./schema";
@@ -41,7 +42,7 @@ http {${http}
 }
 
 const main = ({ workerConnections, workerShutdownTimeoutSeconds }: NginxSettings) =>
-    `# Managed by Pulumi (pulumi-rancher-ha): changes made here are undone.
+    `# ${mark}: changes made here are undone.
 user www-data;
 pid /run/nginx.pid;
 worker_processes auto;

@@ -2,9 +2,10 @@ import { join } from "path";
 import { warnDays } from "../certificates/pem";
 import { shellProgram } from "../remote/programs";
 import { downFile, Vrrp } from "./keepalivedConf";
+import { mark } from "./mark";
 import { maxWorkerConnections, reservedFiles } from "./nginxConf";
 import { certificateFiles } from "./nginxServers";
-import { mark, places, Release, secrets } from "./release";
+import { places, Release, secrets } from "./release";
 import { NginxSettings, HostsSettings } from "./schema";
 
 /** Sources of the program for a load balancer host. */

@@ -3,6 +3,7 @@ import { readFileSync } from "fs";
 import { dirname, join } from "path";
 import { assignments } from "../remote/programs";
 import { downFile, keepalivedConf, Vrrp } from "./keepalivedConf";
+import { mark } from "./mark";
 import { nginxConf } from "./nginxConf";
 import { NginxSettings } from "./schema";
 import { sysctlConf } from "./sysctlConf";
@@ -68,8 +69,6 @@ export const places = hostFiles.flatMap(file => ("place" in file ? [`${file.name
 /** Names of secret files, one line each, for host/release.sh. */
 export const secrets = hostFiles.flatMap(file => ("isSecret" in file ? [file.name] : [])).join("\n");
 
-/** Words by which the host program recognizes a file of this library. */
-export const mark = "Managed by Pulumi (pulumi-rancher-ha)";
 const managed = `# ${mark}\n`;
 
 const isSecret = (name: string) => hostFiles.some(file => file.name === name && "isSecret" in file);

@@ -1,9 +1,10 @@
+import { mark } from "./mark";
 import { NginxSettings } from "./schema";
 
 /** Renders the kernel settings of a load balancer host. */
 export function sysctlConf({ deadPeerTimeoutSeconds }: NginxSettings): string {
     const [probes, interval] = [3, Math.floor(deadPeerTimeoutSeconds / 5)];
-    return `# Managed by Pulumi (pulumi-rancher-ha)
+    return `# ${mark}
 # NGINX takes the keep-alive times of its connections to nodes from here alone.
 # A connection to an unreachable node ends after ${deadPeerTimeoutSeconds} s.
 net.ipv4.tcp_keepalive_time = ${deadPeerTimeoutSeconds - probes * interval}

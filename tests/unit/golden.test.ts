@@ -3,6 +3,7 @@ import { join } from "path";
 import { stringify } from "yaml";
 import { clusterYml } from "../../components/cluster/clusterYml";
 import { rkeClusterSchema } from "../../components/cluster/schema";
+import { vrrpOf } from "../../components/loadBalancer/program";
 import { releaseFor } from "../../components/loadBalancer/release";
 import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { helmValues } from "../../components/rancher/helmValues";
@@ -42,9 +43,7 @@ describe("files of a load balancer host", () => {
 
     test("everything that the first host of a pair is given", () => {
         const settings = nginxSettingsSchema.parse({ ...loadBalancer, hosts, virtualIp: { address: "192.0.2.20" } });
-        const [address, peer] = settings.hosts.map(host => host.address);
-        const vrrp = { routerId: 51, advertIntervalSeconds: 1, address, peer, virtualIp: "192.0.2.20", priority: 150 };
-        const files = Object.entries(releaseFor(settings, vrrp).files).filter(([name]) => name !== "nginx.conf");
+        const files = Object.entries(releaseFor(settings, vrrpOf(settings, 0, 51)).files).filter(([name]) => name !== "nginx.conf");
         for (const [name, text] of files) golden(join("pair", name), text);
         for (const [, text] of files.filter(([, each]) => each.startsWith("#!"))) {
             const { stdout, error } = spawnSync("shellcheck", ["--exclude=SC3043", "-"], { input: text, encoding: "utf8" });

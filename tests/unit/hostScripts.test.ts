@@ -4,7 +4,8 @@ import { createServer } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
 import { vrrpOf } from "../../components/loadBalancer/program";
-import { mark, places, releaseFor } from "../../components/loadBalancer/release";
+import { mark } from "../../components/loadBalancer/mark";
+import { places, releaseFor } from "../../components/loadBalancer/release";
 import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { Issued, issue } from "../../lab/certificates";
 
