@@ -3,6 +3,7 @@ const path = require("path");
 const { CodedError } = require("../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
+const { firstAnswer } = require("./kubernetesApi");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
@@ -66,22 +67,15 @@ async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds 
 async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
     const patch = { method: "PATCH", type: "application/merge-patch+json", body: JSON.stringify({ data: ingressOptions }) };
     const path = "/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller";
-    const apis = apiEndpoints.map(endpoint => clusterApi(endpoint, state));
-    const failures = new Set();
-    // An API server that RKE has just restarted may not answer at once.
-    for (const api of [...apis, ...apis, ...apis]) {
-        try {
-            return await api(path, patch);
-        } catch (/** @type {any} */ error) {
-            failures.add(error.message);
-            await new Promise(resolve => setTimeout(resolve, 1000));
-        }
+    try {
+        await firstAnswer(apiEndpoints.map(endpoint => () => clusterApi(endpoint, state)(path, patch)));
+    } catch (/** @type {any} */ error) {
+        const reasons = bullets(error.message.split("\n"));
+        throw new CodedError(
+            "rke-failed",
+            `the cluster is up, but the options of its ingress controller could not be set:\n${reasons}\nRun pulumi up again`,
+        );
     }
-    if (failures.size === 0) return;
-    throw new CodedError(
-        "rke-failed",
-        `the cluster is up, but the options of its ingress controller could not be set:\n${bullets([...failures])}\nRun pulumi up again`,
-    );
 }
 
 /**

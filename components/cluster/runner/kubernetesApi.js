@@ -51,4 +51,30 @@ function kubernetesApi({ endpoint, ca, certificate, key, token, patienceSeconds 
         });
 }
 
-module.exports = { kubernetesApi, unless404 };
+/**
+ * Asks one after the other until one answers, because an API server that has just started may not answer at once. Returns undefined for an
+ * empty list. Otherwise rejects after the last round with the different reasons, one on each line.
+ *
+ * @template Answer
+ * @param {(() => Promise<Answer>)[]} questions
+ * @param {number} [rounds]
+ * @returns {Promise<Answer | undefined>}
+ */
+async function firstAnswer(questions, rounds = 3) {
+    /** @type {Set<string>} */
+    const reasons = new Set();
+    for (let round = 1; round <= rounds; round++) {
+        if (reasons.size > 0) await new Promise(resolve => setTimeout(resolve, 2000));
+        for (const ask of questions) {
+            try {
+                return await ask();
+            } catch (/** @type {any} */ error) {
+                reasons.add(error.message);
+            }
+        }
+    }
+    if (reasons.size > 0) throw new Error([...reasons].join("\n"));
+    return undefined;
+}
+
+module.exports = { firstAnswer, kubernetesApi, unless404 };

@@ -1,6 +1,6 @@
 // Packs RKE's state of a cluster for the next run, and finds the newest state.
 const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
-const { kubernetesApi } = require("./kubernetesApi");
+const { firstAnswer, kubernetesApi } = require("./kubernetesApi");
 const { say } = require("./progress");
 
 /** @import { ClusterInput } from "../program" */
@@ -49,13 +49,14 @@ function clusterApi(endpoint, state) {
  * @param {string} pki
  */
 async function stateInCluster(apiEndpoints, pki) {
-    for (const endpoint of apiEndpoints) {
-        const api = clusterApi(endpoint, pki);
-        const secret = await api("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(() => undefined);
-        const state = secret && Buffer.from(secret.data["full-cluster-state"], "base64").toString("utf8");
-        if (state && caOf(state)) return state;
-    }
-    return undefined;
+    const questions = apiEndpoints.map(endpoint => async () => {
+        const secret = await clusterApi(endpoint, pki)("/api/v1/namespaces/kube-system/secrets/full-cluster-state");
+        const state = Buffer.from(secret.data["full-cluster-state"], "base64").toString("utf8");
+        if (!caOf(state)) throw new Error(`${endpoint} holds no complete state of RKE`);
+        return state;
+    });
+    // One round is enough, because before the first build no API server answers.
+    return firstAnswer(questions, 1).catch(() => undefined);
 }
 
 /**
