@@ -160,7 +160,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             pulumi.all([cluster, pki.stdout, state, epoch]).apply(parts => clusterProgram("cluster", ...parts)),
             { ...kept, dependsOn: nodes },
         );
-        const outdated = found?.apply(probe => probe.outdated) ?? [];
+        const outdated = found?.apply(setBack) ?? [];
         warnOfSetBack(`${name}-drift`, mode, outdated, rke.stdout);
 
         this.ready = rke;
@@ -205,6 +205,10 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 /** Creates a command that runs a step of RKE. Deleting the command also cleans the nodes. */
 const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.CustomResourceOptions) =>
     runnerProgram(name, { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, destroy: true, readsLastResult: true }, opts);
+
+/** Lists what is not as RKE left it. The caller knows that RKE has run, so a cluster that is absent was stopped. */
+const setBack = ({ state, outdated }: Probe) =>
+    state === "absent" ? ["RKE built the cluster, and none of its API servers runs. With drift: enforce, pulumi up starts them"] : outdated;
 
 /** Returns the digest of the cluster's CA. A different digest means a different cluster. */
 const caDigest = ({ desiredState }: RkeState) =>

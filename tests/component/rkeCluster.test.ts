@@ -164,6 +164,18 @@ describe("drift", () => {
         warn.mockRestore();
     });
 
+    test.each<[string, typeof mock | undefined, number]>([
+        ["that RKE has built needs attention", mock, 1],
+        ["that RKE has not built yet needs none", undefined, 0],
+    ])("in a preview, an API that is nowhere of a cluster %s", async (_what, known, warnings) => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        await build({}, { preview: true, mock: known, call: () => ({ stdout: said("absent: no cluster runs") }) });
+        expect(warn.mock.calls.map(([text]) => text)).toEqual(
+            Array(warnings).fill(expect.stringMatching(/^needs attention: .*none of its API servers runs/s)),
+        );
+        warn.mockRestore();
+    });
+
     test("off: neither probe nor latch", async () => {
         const asked = jest.fn(call);
         const recording = await build({ drift: DriftMode.Off }, { call: asked });

@@ -71,9 +71,10 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...
     if (answering.length === 0) {
         const problems = servers.map(({ problem }) => problem);
         const isAbsent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
-        const reason = problems.join("; ");
+        if (!isAbsent) return { unreachable: problems.join("; ") };
         // Either nothing is built yet or the whole cluster is down. In both cases all nodes are checked before RKE runs.
-        return isAbsent ? { absent: `no API server runs: ${reason}`, newNodes: nodes } : { unreachable: reason };
+        const names = controlPlane.map(({ node }) => node).join(", ");
+        return { absent: `no cluster runs on ${names}. If it is not built yet, the next pulumi up builds it`, newNodes: nodes };
     }
     try {
         const found = await compare(answering[0], { network, kubernetesVersion, nodes });
