@@ -3,7 +3,7 @@ import { join } from "path";
 import { stringify } from "yaml";
 import { RancherHa } from "../../components";
 import { caChecksum } from "../../components/certificates/pem";
-import { parseConfig } from "../../config";
+import { parseConfig, readConfig } from "../../config";
 import { repository } from "../../lab/inventory";
 import { exampleConfig, exampleFiles } from "../examples";
 import { said } from "../probes";
@@ -32,10 +32,15 @@ function configOf(file: string): Record<string, any> {
 
 const options = { preview: true, mock, call: () => ({ stdout: said("in sync", { kubernetes: "v1.33.1+rke2r1" }) }) };
 
+/** A configuration as the engine hands it over: groups as JSON. */
+const handedOver = (config: Record<string, unknown>): Record<string, string> =>
+    Object.fromEntries(
+        Object.entries(config).map(([key, value]) => [`project:${key}`, typeof value === "string" ? value : JSON.stringify(value)]),
+    );
+
 /** Previews a configuration as this program does. */
 function previewed(config: Record<string, unknown>): Promise<Recording> {
-    const raw = Object.entries(config).map(([key, value]) => [`project:${key}`, typeof value === "string" ? value : JSON.stringify(value)]);
-    const args = parseConfig(Object.fromEntries(raw), "project", () => "");
+    const args = parseConfig(handedOver(config), "project", () => "");
     return record(() => new RancherHa("rancher", args), options);
 }
 
@@ -66,6 +71,16 @@ describe("configurations", () => {
         const { url, kubernetesVersion } = recording.outputs;
         expect(url).toBe(`https://${hostname}`);
         expect({ hosts: hosts(recording), ownCa: ownCa(recording), caSecrets: caSecrets(recording), kubernetesVersion }).toEqual(expected);
+    });
+
+    test.each(exampleFiles)("%s is previewed with each group encrypted as a whole", async file => {
+        const config = configOf(file);
+        const given = handedOver({ ...config, rancher: { ...config.rancher, additionalValues: { webhook: { token: "made-up" } } } });
+        const plain = await previewed(config);
+        pulumi.runtime.setAllConfig(given, Object.keys(given));
+        const encrypted = await record(() => new RancherHa("rancher", readConfig()), options);
+        expect(encrypted.resources.map(({ urn }) => urn)).toEqual(plain.resources.map(({ urn }) => urn));
+        expect(JSON.stringify(encrypted.one("kubernetes:helm.sh/v3:Release").inputs.values)).toMatch(/"secret":[^]*"made-up"/);
     });
 
     test.each(exampleFiles)("%s with a wrong key is refused", file => {
