@@ -33,12 +33,16 @@ const groupsSchema = z.looseObject({
     hostname: text,
     ssh: reachedSchema.shape.ssh.catch(undefined),
     loadBalancer: group({ hosts: list(group({ address: z.unknown() })), virtualIp: group({ address: text }) }),
-    cluster: group({ nodes: list(group({ address: z.unknown(), internalAddress: text, roles: list(text) })), kubernetesVersion: text }),
+    cluster: group({
+        nodes: list(group({ address: z.unknown(), internalAddress: text, roles: list(text) })),
+        kubernetesVersion: text,
+        ingressOptions: group({ "allow-snippet-annotations": text }),
+    }),
     existingCluster: group({ ingressAddresses: list(text), kubernetesVersion: text }),
     certificate: group({}),
     certificateOnHost: group({}),
     privateCa: group({}),
-    rancher: group({}),
+    rancher: group({ values: group({ ingress: group({ configurationSnippet: text, extraAnnotations: group({}) }) }) }),
 });
 type Groups = z.output<typeof groupsSchema>;
 
@@ -47,6 +51,7 @@ function reportBetweenGroups(args: unknown, context: z.core.$RefinementCtx): voi
     const groups = groupsSchema.parse(args);
     reportAlternatives(groups, context);
     reportAddresses(groups, context);
+    reportSnippets(groups, context);
     const { hostname, ssh, loadBalancer, cluster, existingCluster, certificate, rancher } = groups;
     const known = <T>(some: (T | undefined)[] = []) => some.filter(each => each !== undefined);
     if (loadBalancer) reportUnreached({ ssh, hosts: known(loadBalancer.hosts) }, context, ["loadBalancer", "hosts"], notForPulumi);
@@ -84,4 +89,19 @@ function reportAddresses({ loadBalancer, cluster, existingCluster }: Groups, con
         const message = "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443";
         report(["hosts", index, "address"], message);
     });
+}
+
+/**
+ * Reports snippets that the admission webhook of RKE's ingress controller refuses. Without this check, Helm would fail after the cluster is
+ * built. Source: kubernetes.github.io/ingress-nginx, ConfigMap, allow-snippet-annotations.
+ */
+function reportSnippets({ cluster, rancher }: Groups, context: z.core.$RefinementCtx): void {
+    if (!cluster || cluster.ingressOptions?.["allow-snippet-annotations"] === "true") return;
+    const { configurationSnippet, extraAnnotations } = rancher?.values?.ingress ?? {};
+    const snippets = Object.keys(extraAnnotations ?? {}).filter(name => /^nginx\.ingress\.kubernetes\.io\/.*-snippet$/.test(name));
+    const paths = [...(configurationSnippet ? [["configurationSnippet"]] : []), ...snippets.map(name => ["extraAnnotations", name])];
+    const message =
+        "expected no snippet, because the ingress controller refuses snippets by default. Remove it, or set " +
+        'cluster.ingressOptions.allow-snippet-annotations to "true", and annotations-risk-level to "Critical" from Kubernetes 1.31 on.';
+    paths.forEach(path => context.addIssue({ code: "custom", path: ["rancher", "values", "ingress", ...path], message }));
 }

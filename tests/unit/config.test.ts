@@ -347,6 +347,16 @@ describe("faults of the cluster and of Rancher are found before anything is chan
             "cluster: expected exactly one of cluster and existingCluster, found both. Remove one.",
         ],
         [
+            "a snippet, which the admission of RKE's ingress controller refuses",
+            c => (c.rancher.values = { ingress: { configurationSnippet: "more_set_headers a;" } }),
+            /^rancher\.values\.ingress\.configurationSnippet: expected no snippet, .* set cluster\.ingressOptions\.allow-snippet-annotations to "true"/,
+        ],
+        [
+            "a snippet as an annotation",
+            c => (c.rancher.values = { ingress: { extraAnnotations: { "nginx.ingress.kubernetes.io/server-snippet": "allow all;" } } }),
+            /^rancher\.values\.ingress\.extraAnnotations\.nginx\.ingress\.kubernetes\.io\/server-snippet: expected no snippet/,
+        ],
+        [
             "a short password",
             c => (c.rancher.bootstrapPassword = "hunter2"),
             "rancher.bootstrapPassword: expected at least 12 characters, as Rancher wants, found a value that is not shown",
@@ -354,6 +364,14 @@ describe("faults of the cluster and of Rancher are found before anything is chan
     ])("%s", (_, change, message) => {
         expect(problems(changed(change))).toEqual([typeof message === "string" ? message : expect.stringMatching(message)]);
     });
+});
+
+test("a snippet is accepted where the ingress controller allows it", () => {
+    const config = changed(c => {
+        c.rancher.values = { ingress: { configurationSnippet: "more_set_headers a;" } };
+        c.cluster.ingressOptions = { "allow-snippet-annotations": "true" };
+    });
+    expect(problems(config)).toEqual([]);
 });
 
 test.each<[string, (config: Config) => unknown]>([
