@@ -9,9 +9,19 @@ import { places, Release, secrets } from "./release";
 import { NginxSettings, HostsSettings } from "./schema";
 
 /** Sources of the program for a load balancer host. */
-export const scripts = ["lib", "checks", "packages", "adoption", "certificate", "ping", "release", "switch", "drift", "main"].map(name =>
-    join(__dirname, "host", `${name}.sh`),
-);
+export const scripts = [
+    "lib",
+    "processes",
+    "checks",
+    "packages",
+    "adoption",
+    "certificate",
+    "ping",
+    "release",
+    "switch",
+    "drift",
+    "main",
+].map(name => join(__dirname, "host", `${name}.sh`));
 
 /** Returns the program that probes a host. It reports drift, or the reason why the host cannot become a load balancer. */
 export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index: number, owner: string): string {

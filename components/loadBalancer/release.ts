@@ -26,6 +26,7 @@ const hostFiles = [
     { name: "privkey-2.pem", isSecret: true },
     { name: "sysctl.conf", place: "/etc/sysctl.d/zz-rancher-ha.conf", mode: "644" },
     { name: "nginx.service.conf", place: "/etc/systemd/system/nginx.service.d/rancher-ha.conf", mode: "644" },
+    { name: "nginx-service", place: "/usr/local/sbin/rancher-ha-nginx", mode: "755" },
     { name: "certificate.path", place: "/etc/systemd/system/rancher-ha-certificate.path", mode: "644" },
     { name: "certificate.service", place: "/etc/systemd/system/rancher-ha-certificate.service", mode: "644" },
     { name: "reload-certificate", place: "/usr/local/sbin/rancher-ha-reload-certificate", mode: "755" },
@@ -84,7 +85,8 @@ function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
     return {
         "nginx.conf": nginxConf(settings, ""),
         "sysctl.conf": sysctlConf(settings),
-        "nginx.service.conf": nginxService(vrrp !== undefined),
+        "nginx.service.conf": nginxService,
+        "nginx-service": script("sh", { down_file: vrrp ? downFile : "" }, "processes", "nginx-service"),
         ...(certificateChain && privateKey && { "fullchain.pem": pem(certificateChain), "privkey.pem": pem(privateKey) }),
         ...(secondCertificate && {
             "fullchain-2.pem": pem(secondCertificate.certificateChain),
@@ -98,18 +100,22 @@ function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
 const pem = (text: string) => `${text.trim()}\n`;
 
 /**
- * Renders a drop-in that restarts NGINX without a limit, because certificates that are kept on the host may come late. In a pair it also
- * reports the end of NGINX to keepalived.
+ * A drop-in for NGINX's unit. NGINX is restarted without a limit, because certificates that are kept on the host may come late. With
+ * `KillMode=process` the new process survives a restart.
  */
-function nginxService(isInPair: boolean): string {
-    const downSignal = `ExecStartPost=/bin/sh -c 'echo 0 >${downFile}'\nExecStopPost=/bin/sh -c 'echo 1 >${downFile}'\n`;
-    return `${managed}[Unit]
+const nginxService = `${managed}[Unit]
 StartLimitIntervalSec=0
 [Service]
 Restart=on-failure
 RestartSec=1
-${isInPair ? downSignal : ""}`;
-}
+ExecStart=
+ExecStart=${placeOf("nginx-service")} start
+ExecStop=
+ExecStop=-${placeOf("nginx-service")} stop
+ExecStopPost=-${placeOf("nginx-service")} ended
+KillMode=process
+TimeoutStopSec=20
+`;
 
 function pairFiles({ hostname, statusPort }: NginxSettings, vrrp: Vrrp): Partial<ReleaseFiles> {
     return {

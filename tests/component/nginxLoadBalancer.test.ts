@@ -93,6 +93,7 @@ test("a preview shows configuration and certificate as text, and the key as its 
         "nginx.conf": expect.stringContaining(`server_name ${hostname};`),
         "sysctl.conf": expect.stringContaining("net.ipv4.tcp_retries2"),
         "nginx.service.conf": expect.stringContaining("Restart=on-failure"),
+        "nginx-service": expect.stringContaining("down_file=''"),
         "fullchain.pem": server.certificate,
         "privkey.pem, SHA-256": createHash("sha256").update(server.privateKey).digest("hex"),
     });

@@ -88,6 +88,20 @@ describe("requests lost", () => {
     });
 });
 
+describe("requests lost while NGINX is restarted, as packages do it at a security update", () => {
+    const restart = (name: HostName) => lab.host(name).sh("systemctl restart nginx");
+
+    test.each<[string, () => Promise<{ address?: string; name: HostName }>]>([
+        ["of the active host of a pair", async () => ({ name: await pair.active() })],
+        ["of one host, at its own address", async () => ({ name: "lb2", address: lab.host("lb2").address })],
+    ])("%s", async (_what, which) => {
+        const { name, address } = await which();
+        const { requests, failedGet } = await underLoad(() => restart(name), { address, rate: 200 });
+        expect(requests).toBe(12_000);
+        expectFigures({ "of 12000": [failedGet, { atMost: 0, unit: "requests" }] });
+    });
+});
+
 test("no tunnel is lost under a change of the configuration and of the certificate", async () => {
     const renewed = serving(pair.stack.certificate());
     const result = await tunnels(async () => {

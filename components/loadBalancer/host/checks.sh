@@ -64,9 +64,6 @@ foreign_listeners() {
     done
 }
 
-# Reports whether a process belongs to nginx.service: PID.
-is_of_nginx() { grep -qs '/nginx\.service$' "/proc/$1/cgroup"; }
-
 # Refuses a host of a pair that lacks its own address, or a network with the virtual IP.
 check_network() {
     local network addresses

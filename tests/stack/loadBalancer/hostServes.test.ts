@@ -82,6 +82,25 @@ describe("a host that serves", () => {
         await lb.apply();
     });
 
+    test("is restarted as packages do it: no request is lost, one process stays, and a stop ends it", async () => {
+        const before = await lb.sh("cat /run/nginx.pid");
+        let over = false;
+        const found: unknown[] = [];
+        const asking = (async () => {
+            while (!over) found.push(await lb.ask().then(({ status }) => status, String));
+        })();
+        await lb.sh("systemctl restart nginx").finally(() => (over = true));
+        await asking;
+        expect(found.filter(status => status !== 200)).toEqual([]);
+        expect(await lb.sh("cat /run/nginx.pid")).not.toBe(before);
+        expect(await lb.sh("systemctl show -p MainPID --value nginx")).toBe(await lb.sh("cat /run/nginx.pid"));
+        expect(await lb.probe()).toBe("in sync");
+        await lb.sh("systemctl stop nginx");
+        expect(await lb.sh("pgrep -x nginx || echo none")).toBe("none\n");
+        await lb.apply();
+        await lb.served();
+    });
+
     test("may be Ubuntu", () =>
         lb.broken(
             "printf 'ID=ubuntu\\nID_LIKE=debian\\n' >/run/os-release; mount --bind /run/os-release /usr/lib/os-release",

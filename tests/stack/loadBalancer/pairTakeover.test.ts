@@ -35,6 +35,13 @@ test.each<[string, (active: HostName) => Promise<unknown>, (active: HostName) =>
     await pair.noChanges();
 });
 
+test("NGINX of the active host is restarted as packages do it: no request is lost, and the virtual IP stays", async () => {
+    const active = await pair.active();
+    await pair.losesNoRequest(() => lab.host(active).sh("systemctl restart nginx"));
+    expect(await pair.holders()).toEqual([active]);
+    await pair.noChanges();
+});
+
 test("keepalived is killed: it comes back by itself, with one host that is active", async () => {
     const active = await pair.active();
     await lab.host(active).sh("systemctl kill --signal=KILL keepalived");

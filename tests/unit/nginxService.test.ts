@@ -1,0 +1,113 @@
+import { spawnSync } from "child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
+import { releaseFor } from "../../components/loadBalancer/release";
+import { unpackedDebianPackages } from "../../lab/tools";
+import { settings } from "../nginx";
+
+// The script that systemd calls, with the real NGINX of Debian in namespaces of its own. The test takes the part of systemd.
+let folder: string;
+let packages: string;
+beforeAll(async () => {
+    packages = await unpackedDebianPackages(["nginx", "nginx-common"]);
+    folder = mkdtempSync(join(tmpdir(), "nginx-service-"));
+    mkdirSync(join(folder, "bin"));
+    // NGINX starts its successor by the path that it was started with.
+    const text = releaseFor(settings()).files["nginx-service"]!.replace(
+        "/usr/sbin/nginx ",
+        `${packages}/usr/sbin/nginx -c ${folder}/nginx.conf `,
+    );
+    executable("rancher-ha-nginx", text);
+    executable("in-pair", text.replace("down_file=''", "down_file=/run/down"));
+    // Every process in these namespaces is of the unit.
+    executable("grep", "#!/bin/sh\n");
+    executable("systemctl", '#!/bin/sh\necho "1 nginx.service $(cat /run/job) running"\n');
+    writeFileSync(
+        join(folder, "nginx.conf"),
+        `pid /run/nginx.pid; worker_processes 1; events {}
+         http { access_log off; server { listen 127.0.0.1:80;
+             location / { return 200 "$pid\\n"; } location /slow { proxy_pass http://127.0.0.1:81; } } }`,
+    );
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function executable(name: string, text: string): void {
+    writeFileSync(join(folder, "bin", name), text);
+    chmodSync(join(folder, "bin", name), 0o755);
+}
+
+/** Shell functions of the test. `ask` prints the process that answers, and `restart` does what systemd does. */
+const steps = `
+ask() { exec 3<>/dev/tcp/127.0.0.1/80 && printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "\${1:-/}" >&3 && tail -n 1 <&3; }
+main() { cat /run/nginx.pid; }
+restart() {
+    echo restart >/run/job
+    before=$(main); export SERVICE_RESULT=success
+    rancher-ha-nginx stop; ! kill -0 $before 2>/dev/null || kill -TERM $before; rancher-ha-nginx ended; rm -f /run/nginx.pid
+    rancher-ha-nginx start
+}
+running() { pgrep -c -x nginx; }
+echo start >/run/job; rancher-ha-nginx start`;
+
+/** Runs a text with NGINX running, and returns what it printed. */
+function inNamespaces(text: string, service = "rancher-ha-nginx"): string {
+    const places = "for place in /var/log /var/lib /run; do mount -t tmpfs none $place; done; mkdir /var/log/nginx /var/lib/nginx";
+    const program = `${places}; ip link set lo up; ${steps}\n${text}`.replaceAll("rancher-ha-nginx", service);
+    const { stdout } = spawnSync(
+        "unshare",
+        ["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", program],
+        {
+            encoding: "utf8",
+            timeout: 60_000,
+            env: { ...process.env, PATH: `${join(folder, "bin")}:${process.env.PATH}` },
+        },
+    );
+    return stdout;
+}
+
+test("a restart refuses no client, answers the open requests, and ends the old process", () => {
+    const said = inNamespaces(`
+        perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 81, Listen => 5, ReuseAddr => 1); $c = $s->accept;
+            1 while <$c> =~ m{\\S}; sleep 2; print $c "HTTP/1.0 200 OK\\r\\n\\r\\nslow\\n"' &
+        sleep 0.5; (ask /slow >/run/slow) & sleep 0.5
+        old=$(main)
+        (while [ ! -e /run/over ]; do ask >/dev/null || echo refused; done) &
+        restart; touch /run/over
+        [ "$(main)" = $old ] && echo same
+        ask | sed 's/[0-9][0-9]*/answered/'
+        kill -0 $old 2>/dev/null && echo "the old process runs"
+        cat /run/slow; running`);
+    expect(said).toBe("answered\nslow\n2\n");
+});
+
+test("restarts can follow each other", () => {
+    expect(inNamespaces("restart; restart; ask | sed 's/[0-9][0-9]*/answered/'; running")).toBe("answered\n2\n");
+});
+
+test("a stop ends every process, also after an upgrade that systemd does not know of", () => {
+    const said = inNamespaces(`kill -USR2 $(main); sleep 2; echo stop >/run/job; running; rancher-ha-nginx stop; sleep 1; running`);
+    expect(said).toBe("4\n0\n");
+});
+
+test("a restart with a configuration that the new process refuses is a stop and a start", () => {
+    const said = inNamespaces(`cp ${folder}/nginx.conf /run/; sed -i 's/server {/sever {/' ${folder}/nginx.conf
+        restart 2>/dev/null; running; cp /run/nginx.conf ${folder}/; rancher-ha-nginx start; running`);
+    expect(said).toBe("0\n2\n");
+}, 30_000);
+
+test("workers of a main process that was killed are ended, so that the next start finds its ports free", () => {
+    const said = inNamespaces(`kill -9 $(main); sleep 0.5; running; SERVICE_RESULT=signal rancher-ha-nginx ended; sleep 0.5; running
+        rancher-ha-nginx start; running`);
+    expect(said).toBe("1\n0\n2\n");
+});
+
+test("keepalived hears of a stop before NGINX ends, and of no restart", () => {
+    const said = inNamespaces(
+        `cat /run/down; restart; cat /run/down
+        (until [ "$(cat /run/down)" = 1 ]; do sleep 0.02; done; running) &
+        echo stop >/run/job; rancher-ha-nginx stop; wait $!; sleep 0.5; running`,
+        "in-pair",
+    );
+    expect(said).toBe("0\n0\n2\n0\n");
+});
