@@ -105,7 +105,7 @@ export interface NginxTuningArgs {
 
 /** An address that two hosts share with keepalived (VRRP 3). The active host answers. The standby host takes over within half a second. */
 export interface VirtualIpArgs {
-    /** IPv4 address in the network of both hosts that nothing else uses. */
+    /** IPv4 address in a network of both hosts. One at which another machine answers is refused, because the pair would take it away. */
     address: pulumi.Input<string>;
     /**
      * Seconds between two VRRP advertisements. With the default, the standby host takes over after about 0.35 s. The address moves after

@@ -11,7 +11,7 @@ import { secretAs } from "../secrecy";
 import { Refusal, refuseOutputs, validated } from "../validation";
 import { NginxLoadBalancerArgs, VirtualIpArgs } from "./args";
 import { upgradeGains } from "./nginxVersions";
-import { activeHost, otherApply, otherRelease, pairFault } from "./observation";
+import { activeHost, otherApply, otherRelease, pairFault, virtualIpInUse } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFor } from "./release";
 import { HostsSettings, hostsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
@@ -43,7 +43,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         // The holder of the virtual IP decides which host of a pair is changed first, even when drift is off.
         const isLookedAt = mode !== DriftMode.Off || hosts.length > 1;
         const found = isLookedAt ? owned.map(({ owner }, index) => this.look(name, reached, index, owner)) : [];
-        const last = this.changedLast(settings, found);
+        const last = this.changedLast(name, reached, found);
         const routerId = virtualIp && this.routerId(name, virtualIp);
         const commands: command.remote.Command[] = owned.map((host, index) => {
             // The callback runs only after the list is complete.
@@ -84,10 +84,15 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         return observeHost(reached.hosts[index], program, `NginxLoadBalancer ${name}`, this);
     }
 
-    /** Returns the index of the host that is changed last: the active host. Reports faults that no change of a host repairs. */
-    private changedLast(settings: pulumi.Output<NginxSettings>, found: pulumi.Output<Probe>[]): pulumi.Output<number> {
-        return pulumi.all([pulumi.unsecret(settings), pulumi.all(found)]).apply(([{ hosts, virtualIp }, probes]) => {
+    /**
+     * Returns the index of the host that is changed last: the active host. Refuses a virtual IP that is in use, and reports faults that no
+     * change of a host repairs.
+     */
+    private changedLast(name: string, reached: pulumi.Output<HostsSettings>, found: pulumi.Output<Probe>[]): pulumi.Output<number> {
+        return pulumi.all([pulumi.unsecret(reached), pulumi.all(found)]).apply(([{ hosts, virtualIp }, probes]) => {
             const addresses = hosts.map(({ address }) => address);
+            const inUse = virtualIp && virtualIpInUse(virtualIp.address, probes);
+            if (inUse) throw new Refusal(`NginxLoadBalancer ${name}: ${inUse}`, this);
             this.report(addresses, virtualIp?.address, probes);
             return activeHost(probes);
         });

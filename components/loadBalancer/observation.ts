@@ -2,7 +2,8 @@ import { Probe } from "../remote/probe";
 
 /**
  * Reports whether a host holds the virtual IP. The probe of a host reports these facts: `nginx`, its version; `release`; `applied`, the
- * output of its last apply. The probe of a host of a pair also reports `virtual-ip`: `held` or `free`.
+ * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`. Before the host gets the virtual IP,
+ * it reports `virtual-ip-answers`: the hardware address that answers there.
  */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 
@@ -11,6 +12,19 @@ export function activeHost(probes: Probe[]): number {
     const holder = probes.findIndex(holdsVirtualIp);
     const answering = probes.findIndex(({ state }) => state !== "unreachable");
     return Math.max(holder >= 0 ? holder : answering, 0);
+}
+
+/**
+ * Returns why the virtual IP is refused: a foreign machine answers there. Returns undefined when a host of the pair may be the one that
+ * answers: it has the virtual IP already, or its probe failed.
+ */
+export function virtualIpInUse(virtualIp: string, probes: Probe[]): string | undefined {
+    const answers = probes.map(({ facts }) => facts["virtual-ip-answers"]);
+    if (answers.length === 0 || answers.some(answer => answer === undefined)) return undefined;
+    return (
+        `virtualIp.address: expected an address that nothing else uses, found ${virtualIp}, where the network card ${answers[0]} answers. ` +
+        "The pair would take the address away from that machine. Choose another address, or free this one first"
+    );
 }
 
 /**

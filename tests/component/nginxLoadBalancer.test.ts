@@ -2,7 +2,9 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { createHash } from "crypto";
 import { DriftMode } from "../../components/remote/drift";
+import { parseProbe } from "../../components/remote/probe";
 import { NginxLoadBalancerArgs } from "../../components/loadBalancer/args";
+import { virtualIpInUse } from "../../components/loadBalancer/observation";
 import { NginxLoadBalancer } from "../../components/loadBalancer/nginxLoadBalancer";
 import { issue } from "../../lab/certificates";
 import { said } from "../probes";
@@ -249,6 +251,7 @@ describe("a pair", () => {
     const command = (recording: Recording, name: string) => recording.resources.find(each => each.name === name)!;
     const held = said("in sync", { nginx: "1.30.0", "virtual-ip": "held" });
     const free = said("in sync", { nginx: "1.30.0", "virtual-ip": "free" });
+    const answered = said("absent: not set up", { "virtual-ip-answers": "02:00:00:00:00:01" });
 
     test("users connect to the virtual IP, and every address is known", async () => {
         const { outputs } = await built();
@@ -288,6 +291,19 @@ describe("a pair", () => {
         await built(found);
         expect(warn.mock.calls.map(([text]) => text)).toEqual([expect.stringMatching(words)]);
         warn.mockRestore();
+    });
+
+    test.each([
+        ["is refused when no host of the pair can be the one", [answered, answered], true],
+        ["is accepted when the peer has it", [answered, held], false],
+        ["is accepted when the peer has it by other means", [said("absent: not set up"), answered], false],
+        ["is accepted when the peer cannot be reached", [answered, said("unreachable: lb2")], false],
+        ["is accepted when nobody was asked", [], false],
+    ])("a virtual IP at which somebody answers %s", (_what, found, isRefused) => {
+        const reason = expect.stringMatching(
+            /^virtualIp\.address: expected .* uses, found 192\.0\.2\.20, where .* 02:00:00:00:00:01 answers/,
+        );
+        expect(virtualIpInUse("192.0.2.20", found.map(parseProbe))).toEqual(isRefused ? reason : undefined);
     });
 
     test("each host is told itself and its peer, and both the same router id", async () => {

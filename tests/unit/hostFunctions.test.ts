@@ -2,6 +2,7 @@ import { spawnSync } from "child_process";
 import { readFileSync } from "fs";
 import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { scripts } from "../../components/loadBalancer/program";
+import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
 import { finished, hostFunction, settings } from "../nginx";
 
 describe("lines marked for some versions of NGINX", () => {
@@ -49,6 +50,33 @@ test("a package that was there and is only renewed is not taken for ours", () =>
         "Conf nginx (1.22.1-9+deb12u1 Debian:12.9/stable [amd64])",
     ];
     expect(hostFunction("new_packages", simulated.join("\n"))).toBe("nginx-common\nnginx\n");
+});
+
+describe("who answers at an address", () => {
+    /** Runs a text of the host's functions on a card `near` whose wire ends at a card of another network namespace. */
+    const besideNeighbour = (text: string) => {
+        const program = `unshare --net sleep 60 & neighbour=$!; sleep 0.5
+            ip link add near type veth peer name far netns $neighbour && ip link set near address 02:00:00:00:00:01 up
+            at() { nsenter --net=/proc/$neighbour/ns/net "$@"; }
+            at ip link set far address 02:00:00:00:00:02 up; at ip address add 192.0.2.60/24 dev far
+            ip address add 192.0.2.21/24 dev near; sleep 0.5
+            ${withHostFunctions(text)}; kill $neighbour`;
+        return spawnSync("unshare", ["--net", "sh", "-c", program], { encoding: "utf8" }).stdout;
+    };
+
+    test("is found by its hardware address, without a trace in its table of neighbours", () =>
+        expect(besideNeighbour("arp_answer 192.0.2.60 near; at ip neigh show to 192.0.2.21")).toBe("02:00:00:00:00:02\n"));
+
+    test("is nobody, or the host itself", () =>
+        expect(besideNeighbour("arp_answer 192.0.2.61 near; arp_answer 192.0.2.21 near; arp_answer 192.0.2.61 none; echo end")).toBe(
+            "end\n",
+        ));
+
+    test("is asked only before the host has the virtual IP", () => {
+        const host = (served: string) =>
+            `virtual_ip=192.0.2.60; current_virtual_ip() { echo ${served}; }; answer_at_new_virtual_ip; echo end`;
+        expect(["", "192.0.2.60"].map(served => besideNeighbour(host(served)))).toEqual(["02:00:00:00:00:02\nend\n", "end\n"]);
+    });
 });
 
 test("the host's program is clean for shellcheck", () => {

@@ -80,3 +80,41 @@ Choose an address of one of these networks"
 which is the network ${network#* } itself or its broadcast address. Choose another one" ;;
     esac
 }
+
+# Prints the hardware address that answers at the virtual IP before this host has it. The peer may be who answers, so
+# only the results of both hosts together tell whether the address is taken (observation.ts).
+answer_at_new_virtual_ip() {
+    local network
+    [ -n "$virtual_ip" ] && [ "$virtual_ip" != "$(current_virtual_ip)" ] && ! holds_virtual_ip "$virtual_ip" || return 0
+    network=$(virtual_ip_network)
+    arp_answer "$virtual_ip" "${network% *}"
+}
+
+# Prints the hardware address that answers for an address on an interface: ADDRESS INTERFACE. A request without the
+# sender's address changes no neighbour's table (RFC 5227).
+arp_answer() {
+    local address="$1" card
+    card=$(ip -o link show dev "$2" 2>/dev/null | sed -n 's|^\([0-9]*\): .* link/ether \([0-9a-f:]*\) .*|\1 \2|p')
+    # shellcheck disable=SC2016 # variables of Perl
+    timeout 3 perl -MSocket -e '
+        my ($address, $index, $own) = @ARGV;
+        my ($link, $arp, $ipv4) = (17, 0x0806, 0x0800);
+        my $place = sub { pack "S n i S C C a8", $link, $arp, $index, 0, 0, 6, $_[0] };
+        my $card = pack "H12", $own =~ s/://gr;
+        my $request = pack "n n C C n a6 a4 a6 a4", 1, $ipv4, 6, 4, 1, $card, "", "", inet_aton($address);
+        socket my $socket, $link, SOCK_DGRAM, unpack("S", pack "n", $arp) or exit;
+        bind $socket, $place->("") or exit;
+        for (1 .. 3) {
+            send $socket, $request, 0, $place->("\xff" x 6) or exit;
+            my $until = time + 1;
+            while (time < $until) {
+                vec(my $ready = "", fileno $socket, 1) = 1;
+                select $ready, undef, undef, 0.3 or last;
+                recv $socket, my $answer, 64, 0;
+                my (undef, undef, undef, undef, undef, $sender, $of) = unpack "n n C C n a6 a4", $answer;
+                next unless $of eq inet_aton($address) and $sender ne $card;
+                print join(":", unpack "(H2)6", $sender), "\n";
+                exit;
+            }
+        }' "$address" "${card% *}" "${card#* }" 2>/dev/null || true
+}

@@ -149,12 +149,14 @@ obstacle() {
 }
 
 facts() {
-    local shared
+    local shared answer
     shared=$(current_virtual_ip)
     ! installed nginx || echo "fact nginx $(nginx_version)"
     [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
     [ ! -e "$state/manifest" ] || echo "fact applied $(applied)"
     [ -z "$shared" ] || echo "fact virtual-ip $(holds_virtual_ip "$shared" && echo held || echo free)"
+    answer=$(answer_at_new_virtual_ip)
+    [ -z "$answer" ] || echo "fact virtual-ip-answers $answer"
 }
 
 # Turns each line into a line of a probe: WORD.

@@ -62,3 +62,14 @@ test.each([
     expect(code).not.toBe(0);
     expect(output.replace(/\n\s+/g, " ")).toMatch(words);
 });
+
+test("a preview refuses a virtual IP that another machine has", async () => {
+    const other = lab.host("lb4");
+    await lab.startAnew("lb4");
+    await other.sh(
+        "ip link add link eth0 name service type macvlan mode bridge; ip address add 10.99.0.60/24 dev service; ip link set service up",
+    );
+    const { code, output } = await pair.stack.preview({ virtualIp: { address: "10.99.0.60", advertIntervalSeconds: 1 } });
+    expect(code).not.toBe(0);
+    expect(output.replace(/\n\s+/g, " ")).toMatch(/virtualIp\.address: expected an address that nothing else uses, found 10\.99\.0\.60/);
+});
