@@ -20,6 +20,7 @@ export { DriftMode } from "./remote/drift";
 export {
     CertificatePathsArgs,
     ExtraDirectivesArgs,
+    LoadBalancerHostArgs,
     LoadBalancerSettingsArgs,
     NginxLoadBalancerArgs,
     NginxTuningArgs,

@@ -32,7 +32,7 @@ const list = <S extends z.ZodType>(schema: S) => z.array(schema).catch([]);
 const groupsSchema = z.looseObject({
     hostname: text,
     ssh: reachedSchema.shape.ssh.catch(undefined),
-    loadBalancer: group({ hosts: list(group({ address: z.unknown() })), virtualIp: group({ address: text }) }),
+    loadBalancer: group({ hosts: list(group({ address: z.unknown(), internalAddress: text })), virtualIp: group({ address: text }) }),
     cluster: group({
         nodes: list(group({ address: z.unknown(), internalAddress: text, roles: list(text) })),
         kubernetesVersion: text,
@@ -85,9 +85,10 @@ function reportAddresses({ loadBalancer, cluster, existingCluster }: Groups, con
         report(["virtualIp", "address"], "expected an address that nothing else uses, not that of a node");
     const workers = nodes.filter(node => node?.roles.includes(NodeRole.Worker));
     loadBalancer?.hosts.forEach((host, index) => {
-        if (!isOneOf(workers, host?.address)) return;
+        const key = (["address", "internalAddress"] as const).find(each => isOneOf(workers, host?.[each]));
+        if (!key) return;
         const message = "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443";
-        report(["hosts", index, "address"], message);
+        report(["hosts", index, key], message);
     });
 }
 

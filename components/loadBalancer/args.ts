@@ -117,10 +117,20 @@ export interface VirtualIpArgs {
     routerId?: pulumi.Input<number>;
 }
 
+/** A load balancer host. */
+export interface LoadBalancerHostArgs extends HostArgs {
+    /**
+     * IPv4 address by which the other host of a pair reaches this one, for VRRP and checks. It must be on an interface of the host. Only a
+     * pair uses it. Set it when SSH uses another network, a translated address (NAT) or a DNS name.
+     * @default `address`
+     */
+    internalAddress?: pulumi.Input<string>;
+}
+
 /** The load balancer's own arguments. The other ones come from other resources of a stack. */
 export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
     /** One host, or two with a `virtualIp`. Each runs Debian or Ubuntu, and lets root or a user with `sudo` without a password log in. */
-    hosts: HostArgs[];
+    hosts: LoadBalancerHostArgs[];
     /** The address that two hosts share. VRRP (IP protocol 112) must pass between them. */
     virtualIp?: VirtualIpArgs;
     /**

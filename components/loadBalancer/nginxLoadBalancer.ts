@@ -3,13 +3,12 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import { needsAttention } from "../attention";
 import { hostProgram, observeHost } from "../remote/commands";
-import { HostArgs } from "../remote/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { Probe } from "../remote/probe";
 import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
 import { Refusal, refuseOutputs, validated } from "../validation";
-import { NginxLoadBalancerArgs, VirtualIpArgs } from "./args";
+import { LoadBalancerHostArgs, NginxLoadBalancerArgs, VirtualIpArgs } from "./args";
 import { upgradeGains } from "./nginxVersions";
 import { activeHost, otherApply, otherRelease, pairFault, virtualIpInUse } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
@@ -64,7 +63,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
     }
 
     /** Claims the hosts, and returns the owner of each. The same address in another stack or load balancer has another owner. */
-    private owned(name: string, hosts: HostArgs[]): OwnedHost[] {
+    private owned(name: string, hosts: LoadBalancerHostArgs[]): OwnedHost[] {
         // A literal address is refused before anything is registered.
         for (const { address } of hosts) if (typeof address === "string") this.claim(name, address);
         return hosts.map(({ address }, index) => {

@@ -6,7 +6,7 @@ import { mark } from "./mark";
 import { maxWorkerConnections, reservedFiles } from "./nginxConf";
 import { certificateFiles } from "./nginxServers";
 import { places, Release, secrets } from "./release";
-import { NginxSettings, HostsSettings } from "./schema";
+import { HostsSettings, innerAddress, NginxSettings } from "./schema";
 
 /** Sources of the program for a load balancer host. */
 export const scripts = [
@@ -31,7 +31,7 @@ export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index
         places,
         warn_days: String(warnDays),
         take_over: takeOver ? "yes" : "",
-        own_address: hosts[index].address,
+        own_address: innerAddress(hosts[index]),
         virtual_ip: virtualIp?.address ?? "",
     });
 }
@@ -77,6 +77,6 @@ export function hostScript({ owner, settings, release, epoch, vrrp }: HostProgra
 /** Returns the VRRP settings of a host of a pair. */
 export function vrrpOf(settings: NginxSettings, index: number, routerId: number): Vrrp {
     const { address, advertIntervalSeconds } = settings.virtualIp!;
-    const [own, peer] = [settings.hosts[index].address, settings.hosts[1 - index].address];
+    const [own, peer] = [settings.hosts[index], settings.hosts[1 - index]].map(innerAddress);
     return { routerId, advertIntervalSeconds, address: own, peer, virtualIp: address, priority: 150 - 50 * index };
 }

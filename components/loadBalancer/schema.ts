@@ -77,13 +77,23 @@ const virtualIpSchema = z.strictObject({
     routerId: z.number().int().min(1).max(255).optional(),
 });
 
+const loadBalancerHostSchema = hostSchema.extend({ internalAddress: z.ipv4("expected an IPv4 address").optional() });
+
+/** A host as SSH reaches it, and as the other host of a pair does. */
+interface LoadBalancerHost extends HostConnection {
+    internalAddress?: string;
+}
+
+/** Returns the address by which the other host of a pair reaches a host. */
+export const innerAddress = (host: { address: string; internalAddress?: string }): string => host.internalAddress ?? host.address;
+
 interface Pair {
-    hosts: { address: string }[];
+    hosts: { address: string; internalAddress?: string }[];
     virtualIp?: { address: string };
 }
 
 const pairSchema = z.looseObject({
-    hosts: z.array(z.looseObject({ address: z.string() })),
+    hosts: z.array(z.looseObject({ address: z.string(), internalAddress: z.string().optional() })),
     virtualIp: z.looseObject({ address: z.string() }).optional(),
 });
 
@@ -104,17 +114,22 @@ const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pai
     {
         path: ["virtualIp", "address"],
         message: "expected an address that no host has as its own",
-        holds: ({ hosts, virtualIp }) => hosts.every(({ address }) => address !== virtualIp?.address),
+        holds: ({ hosts, virtualIp }) => hosts.every(host => ![host.address, host.internalAddress].includes(virtualIp?.address ?? "")),
     },
     {
         path: ["hosts", 1, "address"],
         message: "expected another host than the first",
         holds: ({ hosts }) => hosts[0]?.address !== hosts[1]?.address,
     },
+    {
+        path: ["hosts", 1, "internalAddress"],
+        message: "expected another address than the first host's",
+        holds: ({ hosts: [first, second] }) => second?.internalAddress === undefined || second.internalAddress !== innerAddress(first),
+    },
     ...[0, 1].map(index => ({
         path: ["hosts", index, "address"],
-        message: "expected an IPv4 address: the two hosts of a pair ask each other by it",
-        holds: ({ hosts }: Pair) => hosts.length < 2 || isAddress(hosts[index].address),
+        message: "expected an IPv4 address, or an internalAddress: the two hosts of a pair reach each other by it",
+        holds: ({ hosts }: Pair) => hosts.length < 2 || isAddress(innerAddress(hosts[index])),
     })),
 ];
 
@@ -124,18 +139,18 @@ function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
 }
 
 const hostsShape = {
-    hosts: z.array(hostSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
+    hosts: z.array(loadBalancerHostSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
     virtualIp: virtualIpSchema.optional(),
     takeOver: z.boolean().default(false),
 };
 
 /** Adds the rule that each host has SSH settings, and replaces each host by its connection. */
-function reached<T extends { hosts: z.output<typeof hostSchema>[]; ssh?: SshSettings }>(schema: z.ZodType<T>) {
+function reached<T extends { hosts: z.output<typeof loadBalancerHostSchema>[]; ssh?: SshSettings }>(schema: z.ZodType<T>) {
     return schema
         .superRefine((known, context) => reportUnreached(known, context, ["hosts"], notForPulumi), whenKnown(reachedSchema))
-        .transform(({ ssh, hosts, ...settings }): Omit<T, "ssh" | "hosts"> & { hosts: HostConnection[] } => ({
+        .transform(({ ssh, hosts, ...settings }): Omit<T, "ssh" | "hosts"> & { hosts: LoadBalancerHost[] } => ({
             ...settings,
-            hosts: hosts.map(host => connectionOf(host, ssh)),
+            hosts: hosts.map(host => ({ ...connectionOf(host, ssh), internalAddress: host.internalAddress })),
         }));
 }
 
@@ -183,10 +198,11 @@ const settingsSchema = withPairRules(
     })
     .superRefine(
         ({ hosts, upstreams }, context) =>
-            hosts.forEach(({ address }, index) => {
-                if (!upstreams.includes(address)) return;
+            hosts.forEach((host, index) => {
+                const key = (["address", "internalAddress"] as const).find(each => upstreams.includes(host[each] ?? ""));
+                if (!key) return;
                 const message = "expected a host of its own, not one of upstreams: the ingress controller there holds ports 80 and 443";
-                context.addIssue({ code: "custom", path: ["hosts", index, "address"], message });
+                context.addIssue({ code: "custom", path: ["hosts", index, key], message });
             }),
         whenKnown(upstreamsSchema.extend({ hosts: pairSchema.shape.hosts })),
     );

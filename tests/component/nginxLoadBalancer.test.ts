@@ -320,6 +320,19 @@ describe("a pair", () => {
         );
     });
 
+    test("each host is told the internalAddress of both, when SSH uses another one", async () => {
+        const hosts = [
+            { ...host, address: "lb1.example.com", internalAddress: "10.0.0.1" },
+            { ...host, address: "lb2.example.com", internalAddress: "10.0.0.2" },
+        ];
+        const recording = await built([], { hosts });
+        expect(command(recording, "lb-host-2").inputs.connection.secret.host).toBe("lb2.example.com");
+        const { "keepalived.conf": conf, "reaches-a-node": check } = command(recording, "lb-drift-2").inputs.environment;
+        expect(conf).toMatch(/unicast_src_ip 10\.0\.0\.2\s+unicast_peer \{\s+10\.0\.0\.1\s/);
+        expect(check).toContain("peer='10.0.0.1'");
+        expect(command(recording, "lb-host-2").inputs.stdin.secret).toContain("own_address='10.0.0.2'");
+    });
+
     test("a router id that is given is not drawn", async () => {
         const recording = await built([], { virtualIp: { address: "192.0.2.20", routerId: 5 } });
         expect(recording.resources.map(({ type }) => type)).not.toContain("random:index/randomInteger:RandomInteger");
@@ -358,7 +371,31 @@ test.each<[string, Record<string, unknown>, RegExp]>([
         /virtualIp\.address: expected an address that no host has/,
     ],
     ["one host twice", { ...pair, hosts: [host, host] }, /hosts\[1\]\.address: expected another host than the first/],
-    ["a pair by names", { ...pair, hosts: [host, { ...host, address: "lb2" }] }, /hosts\[1\]\.address: expected an IPv4 address/],
+    [
+        "a pair by names",
+        { ...pair, hosts: [host, { ...host, address: "lb2" }] },
+        /hosts\[1\]\.address: expected an IPv4 address, or an internalAddress/,
+    ],
+    [
+        "a name as internal address",
+        { ...pair, hosts: [host, { ...pair.hosts[1], internalAddress: "lb2" }] },
+        /hosts\[1\]\.internalAddress: expected an IPv4 address, found "lb2"/,
+    ],
+    [
+        "one internal address twice",
+        { ...pair, hosts: [host, { ...pair.hosts[1], internalAddress: "192.0.2.21" }] },
+        /hosts\[1\]\.internalAddress: expected another address than the first host's/,
+    ],
+    [
+        "a host's internal address as virtual IP",
+        { hosts: [host, { ...pair.hosts[1], internalAddress: "192.0.2.20" }], virtualIp: pair.virtualIp },
+        /virtualIp\.address: expected an address that no host has/,
+    ],
+    [
+        "a host that is an upstream by its internal address",
+        { hosts: [{ ...host, internalAddress: "192.0.2.31" }] },
+        /hosts\[0\]\.internalAddress: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.31"$/,
+    ],
     [
         "no certificate",
         { certificateChain: undefined, privateKey: server.privateKey },

@@ -70,7 +70,7 @@ check_network() {
     [ -n "$virtual_ip" ] || return 0
     addresses=$(ip -o -4 address show scope global | awk '{ print $4 }' | tr '\n' ' ')
     [ -n "$(interface)" ] || refuse host-not-fit "expected the address $own_address on an interface of this host, found $addresses. \
-Give the host by the address that its peer sees"
+Set internalAddress of this host to the address by which its peer reaches it"
     network=$(virtual_ip_network)
     addresses=$(ip -o -4 address show scope global | awk '{ print $2 " " $4 }' | paste -sd, | sed 's/,/, /g')
     [ -n "$network" ] || refuse host-not-fit "expected the virtual IP $virtual_ip in a network of this host, found $addresses. \

@@ -1,4 +1,5 @@
 import { HostName } from "../../../lab/inventory";
+import { hostArgs } from "../../../lab/loadBalancer/runLoadBalancer";
 import { until } from "../../../lab/process";
 import { disposable, testLab } from "../fixtures";
 import { Pair } from "./pair";
@@ -42,6 +43,16 @@ test("the card whose network holds the virtual IP carries it, and moves it when 
         await lab.host(active).sh("ip link set service up");
     }
     await pair.noChanges();
+});
+
+test("VRRP uses the card of internalAddress", async () => {
+    const hosts = Pair.members.map((name, index) => ({ ...hostArgs(lab.host(name)), internalAddress: `10.99.0.${index + 1}` }));
+    await pair.up({ hosts });
+    expect((await holder()).card).toBe("service");
+    const conf = await lab.host("lb1").sh("cat /etc/keepalived/keepalived.conf");
+    expect(conf).toMatch(/ interface service\n[^]* unicast_src_ip 10\.99\.0\.1\s+unicast_peer {\s+10\.99\.0\.2\s/);
+    await pair.noChanges({ hosts });
+    await pair.up();
 });
 
 test.each([
