@@ -141,6 +141,12 @@ export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
      */
     takeOver?: pulumi.Input<boolean>;
     /**
+     * Seconds after which a run on a host is ended, from 120 to 86400. It then has 60 s to undo its changes. Give more when a package
+     * mirror is slow, or when other programs hold the lock of dpkg for long.
+     * @default 600
+     */
+    timeoutSeconds?: pulumi.Input<number>;
+    /**
      * Reaction to drift of a host: `off`, `warn` or `enforce`. Even with `off` a pair is probed, because its active host is changed last.
      * @default enforce
      */

@@ -119,7 +119,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
                 connection: settings.hosts[index],
                 identity,
                 program: pulumi.output({ owner, settings, release, epoch, vrrp }).apply(hostScript),
-                timeoutSeconds: 600,
+                timeoutSeconds: pulumi.unsecret(settings.timeoutSeconds),
             },
             // A single new host serves before the old one is destroyed. A virtual IP never has three hosts.
             { parent: this, dependsOn, deleteBeforeReplace: args.hosts.length > 1 },

@@ -66,6 +66,7 @@ export function hostScript({ owner, settings, release, epoch, vrrp }: HostProgra
         // A takeover takes three missed advertisements, and up to one more interval for the lower priority.
         takeover_seconds: String(Math.ceil(4 * (vrrp?.advertIntervalSeconds ?? 0))),
         down_file: downFile,
+        timeout_seconds: String(settings.timeoutSeconds),
         mark,
         places,
         secrets,

@@ -160,7 +160,12 @@ export type HostsSettings = z.output<typeof hostsSchema>;
 
 /** The settings that a user decides. The others come from other resources. */
 export const loadBalancerSettingsSchema = withPairRules(
-    z.strictObject({ ...nginxTuningSchema.shape, ...hostsShape, drift: z.enum(DriftMode).default(DriftMode.Enforce) }),
+    z.strictObject({
+        ...nginxTuningSchema.shape,
+        ...hostsShape,
+        timeoutSeconds: z.number().int().min(120).max(86_400).default(600),
+        drift: z.enum(DriftMode).default(DriftMode.Enforce),
+    }),
 );
 
 const certificatePathsSchema = z.strictObject({ certificateChain: hostPathSchema, privateKey: hostPathSchema });

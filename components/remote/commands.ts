@@ -23,7 +23,8 @@ export interface ProgramArgs {
  */
 export function hostProgram(
     name: string,
-    args: ProgramArgs & {
+    args: Omit<ProgramArgs, "timeoutSeconds"> & {
+        timeoutSeconds: pulumi.Input<number>;
         connection: pulumi.Input<HostConnection>;
         /** Identifies the host. A change replaces the resource, and `destroy` runs on the old host. */
         identity: pulumi.Input<string>;
@@ -32,9 +33,9 @@ export function hostProgram(
 ): command.remote.Command {
     const run = (verb: string) =>
         // The SSH key makes the whole connection a secret. The command line holds no secret, so a preview may show it.
-        pulumi.unsecret(pulumi.output(args.connection).user).apply(user => {
+        pulumi.all([pulumi.unsecret(pulumi.output(args.connection).user), args.timeoutSeconds]).apply(([user, timeoutSeconds]) => {
             // Neither cancel nor customTimeouts reach a remote session, so `timeout` ends the program, which has 60 s to roll back.
-            return `${user === "root" ? "" : "sudo -n "}timeout -k 60 ${args.timeoutSeconds} sh -s ${verb}`;
+            return `${user === "root" ? "" : "sudo -n "}timeout -k 60 ${timeoutSeconds} sh -s ${verb}`;
         });
     return new command.remote.Command(
         name,
@@ -157,6 +158,6 @@ export function observeHost(
     );
 }
 
-function withSecretResult(args: ProgramArgs, opts: pulumi.CustomResourceOptions): pulumi.CustomResourceOptions {
+function withSecretResult(args: { secretResult?: boolean }, opts: pulumi.CustomResourceOptions): pulumi.CustomResourceOptions {
     return args.secretResult ? pulumi.mergeOptions(opts, { additionalSecretOutputs: ["stdout"] }) : opts;
 }

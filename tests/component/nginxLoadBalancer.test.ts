@@ -87,6 +87,12 @@ test("a user other than root works through sudo", async () => {
     });
 });
 
+test("a run is ended after timeoutSeconds, of which the program knows", async () => {
+    const recording = await build({ timeoutSeconds: 1200 });
+    expect(recording.one(commandType).inputs.create).toBe("timeout -k 60 1200 sh -s apply");
+    expect(stdinOf(recording)).toContain("timeout_seconds='1200'\n");
+});
+
 test("a preview shows configuration and certificate as text, and the key as its digest", async () => {
     const recording = await build();
     const { environment, stdin } = recording.one(latchType).inputs;
@@ -447,6 +453,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     ],
     ["another key", { privateKey: elsewhere.privateKey }, /privateKey: expected the key of "rancher\.example\.com"/],
     ["malformed PEM", { certificateChain: "MIIB", privateKey: server.privateKey }, /certificateChain: expected PEM text/],
+    ["a run that ends before it can undo anything", { timeoutSeconds: 30 }, /timeoutSeconds: .*>=120, found 30/],
     ["a timeout that cuts shells off", { readTimeoutSeconds: 60 }, /readTimeoutSeconds: expected at least 900/],
 ])("refuses %s", async (_, changed, message) => {
     const attempt = build(changed as never);

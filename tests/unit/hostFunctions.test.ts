@@ -52,6 +52,16 @@ test("a package that was there and is only renewed is not taken for ours", () =>
     expect(hostFunction("new_packages", simulated.join("\n"))).toBe("nginx-common\nnginx\n");
 });
 
+test("a limit does not move with the clock", () => {
+    const shown = hostFunction("allow 2; date() { echo 9999999999; }; is_in_time && echo before; sleep 2.1; is_in_time || echo after", "");
+    expect(shown).toBe("before\nafter\n");
+});
+
+test("errors of NGINX are told without those of a request", () => {
+    const lines = ["[emerg] 1#1: bind() failed", '[error] 2#2: *3 timed out, client: 192.0.2.9, request: "GET /?code=abc HTTP/1.1"'];
+    expect(hostFunction("last_errors", lines.join("\n"))).toBe(`${lines[0]}\n`);
+});
+
 describe("who answers at an address", () => {
     /** Runs a text of the host's functions on a card `near` whose wire ends at a card of another network namespace. */
     const besideNeighbour = (text: string) => {

@@ -9,10 +9,12 @@
 #   secrets           names of secret files
 #   certificates      CHAIN KEY lines, as in nginx.conf
 #   hostname, status_port, max_connections, reserved_files, warn_days, down_file, mark
+#   timeout_seconds   limit of a run, after which `timeout` ends it
 # The probe has only some of them. shellcheck warns of these variables (SC2154) and of variables that another file reads
 # (SC2034). It also warns of `local` (SC3043), which is not in POSIX, but the sh of both systems has it.
 set -eu
-export LC_ALL=C DEBIAN_FRONTEND=noninteractive
+# needrestart would restart services of others when packages are installed.
+export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 umask 022
 state=/var/lib/pulumi-rancher-ha/load-balancer
 releases=$state/releases
@@ -25,6 +27,15 @@ current=/etc/nginx/rancher-ha
 # This file exists from the switch to a release until the release is verified. It holds the previous release, and the
 # status of /ping through that release.
 unverified=$state/unverified
+
+# Prints the seconds since the host started. The clock may jump during a run.
+now() { cut -d. -f1 /proc/uptime; }
+
+# Sets the time until which is_in_time succeeds: SECONDS.
+allow() { deadline=$(($(now) + $1)); }
+is_in_time() { [ "$(now)" -lt "$deadline" ]; }
+# The last 30 s of a run are for a message.
+allow "$((${timeout_seconds:-60} - 30))"
 
 # A lost connection must not end the program half-way. The program either finishes or rolls back.
 trap '' PIPE

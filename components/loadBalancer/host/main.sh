@@ -97,6 +97,8 @@ finish() {
     trap '' TERM INT HUP
     if [ "$code" != 0 ]; then
         set +e
+        # `timeout` kills the program 60 s after its limit.
+        allow 45
         unmask_nginx
         undo
     fi
@@ -171,7 +173,11 @@ destroy() {
         return
     fi
     case $(recorded_owner) in
-    "" | "$owner" | "${owner##*/}") restore_host ;;
+    "" | "$owner" | "${owner##*/}")
+        [ ! -s "$state/packages" ] || wait_for_packages || refuse packages "the packages cannot be removed. Expected the lock \
+of dpkg within timeoutSeconds ($timeout_seconds), found it held by $(lock_holder). \
+Run this again when that process has ended"
+        restore_host ;;
     *) say "kept: this host belongs to $(recorded_owner) now" ;;
     esac
 }

@@ -4,29 +4,58 @@
 # Packages that this run installed, one line each.
 installed_now=
 
-# Runs apt-get for packages that are missing: MISSING VERB OPTION... PACKAGE...
-apt() {
-    local missing="$1" verb="$2" attempt=0 log code
-    shift
-    log=$stage/$verb.log
-    # apt itself waits for the lock of dpkg, but not for the lock of the package lists.
-    until {
-        apt-get -q -y --no-install-recommends -o DPkg::Lock::Timeout=120 -o DPkg::Options::=--force-confold "$@" \
-            >"$log" 2>&1
-        code=$?
-        [ "$code" = 0 ]
-    }; do
-        attempt=$((attempt + 1))
-        # A killed run of this program may have begun to install packages, and its dpkg may still run.
-        if [ "$attempt" -lt 24 ] && [ -s "$state/packages" ] && grep -q "dpkg was interrupted" "$log"; then
-            dpkg --configure -a >/dev/null 2>&1 || true
-        elif [ "$attempt" -ge 24 ] || ! grep -q "Could not get lock" "$log"; then
-            abort packages "packages could not be installed:$missing. apt-get $verb ended with $code. The end of what it said:
-$(grep -h '^[WE]: ' "$stage"/*.log; tail -n 8 "$log")
-Check its package sources and network"
-        fi
-        sleep 5
+# Files that dpkg and apt lock.
+package_locks="/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock /var/cache/apt/archives/lock"
+
+# Prints the process that holds a lock of dpkg or apt, or nothing. The kernel names a locked file by its inode, which
+# other file systems may have too.
+lock_holder() {
+    local file process
+    for file in $package_locks; do
+        awk -v inode=":$(stat -c %i "$file" 2>/dev/null)$" '$6 ~ inode { print $5 }' /proc/locks |
+            while read -r process; do
+                [ -z "$(find "/proc/$process/fd" -lname "$file" 2>/dev/null)" ] ||
+                    echo "$(cat "/proc/$process/comm") (process $process)"
+            done
+    done | head -n 1
+}
+
+# Waits until no other process holds a lock of dpkg or apt, or fails at the deadline of this run.
+wait_for_packages() {
+    local holder said=
+    while holder=$(lock_holder) && [ -n "$holder" ]; do
+        [ "$holder" = "$said" ] || say "waiting for $holder, which holds the lock of dpkg"
+        said=$holder
+        is_in_time || return 1
+        sleep 2
     done
+}
+
+# Runs apt-get again while another process is in its way: VERB OPTION... PACKAGE... Its output goes to VERB.log.
+apt() {
+    local log="$stage/$1.log"
+    until wait_for_packages && apt-get -q -y --no-install-recommends -o DPkg::Options::=--force-confold "$@" \
+        >"$log" 2>&1; do
+        # A killed run of this program may have begun to install packages.
+        if [ -s "$state/packages" ] && grep -qs "dpkg was interrupted" "$log"; then
+            wait_for_packages && dpkg --configure -a >>"$log" 2>&1 || return 1
+        elif ! grep -qs "Could not get lock" "$log"; then
+            return 1
+        fi
+        is_in_time || return 1
+        sleep 2
+    done
+}
+
+# Ends an apply that cannot install packages: MISSING VERB (of apt-get).
+packages_failed() {
+    local missing="$1" log="$stage/$2.log" holder
+    holder=$(lock_holder)
+    [ -z "$holder" ] || abort packages "packages could not be installed:$missing. Expected the lock of dpkg within \
+timeoutSeconds ($timeout_seconds), found it held by $holder. Run this again when that process has ended"
+    abort packages "packages could not be installed:$missing. The end of what apt-get $2 said:
+$(grep -h '^[WE]: ' "$stage"/*.log 2>/dev/null; tail -n 8 "$log" 2>/dev/null)
+Check its package sources and network"
 }
 
 # Masks NGINX, so that its package does not start its default site.
@@ -42,15 +71,16 @@ install_packages() {
     done
     if [ -z "$missing" ]; then return; fi
     say "installing$missing"
-    apt "$missing" update
+    # A source of foreign packages may fail. The packages of the load balancer come from others.
+    apt update || say "apt-get update failed: $(grep -hm 1 '^[WE]: ' "$stage/update.log" 2>/dev/null)"
     # shellcheck disable=SC2086 # a list
-    apt "$missing" install --simulate $missing
+    apt install --simulate $missing || packages_failed "$missing" install
     installed_now=$(new_packages <"$stage/install.log")
     # The list is recorded before the installation, so that a killed run leaves it for `destroy`.
     echo "$installed_now" | append "$state/packages" || abort host-storage "$state cannot be written. Check free space there"
     case $missing in *nginx*) mask_nginx ;; esac
     # shellcheck disable=SC2086 # a list
-    apt "$missing" install $missing
+    apt install $missing || packages_failed "$missing" install
     unmask_nginx
     rm -f "$stage"/*.log
 }
@@ -59,8 +89,11 @@ install_packages() {
 withdraw_packages() {
     [ -n "$installed_now" ] || return 0
     # shellcheck disable=SC2086 # a list
-    dpkg --purge $installed_now >/dev/null 2>&1
-    { grep -vxF "$installed_now" "$state/packages" || true; } | write "$state/packages"
+    if wait_for_packages && dpkg --purge $installed_now >/dev/null 2>&1; then
+        { grep -vxF "$installed_now" "$state/packages" || true; } | write "$state/packages"
+    else
+        say "the new packages stay until destroy: $(echo "$installed_now" | paste -sd' ')"
+    fi
 }
 
 # Lists the new packages of apt's simulation. Packages that are only upgraded have a line `Inst NAME [OLD] (NEW …)`.
@@ -73,6 +106,7 @@ remove_packages() {
     local service report package
     [ -s "$state/packages" ] || return 0
     say "removing packages"
+    wait_for_packages || true
     for service in nginx keepalived; do
         brought "$service" || continue
         systemctl -q disable --now "$service" 2>/dev/null || true

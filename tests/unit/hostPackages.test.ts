@@ -1,0 +1,116 @@
+import { spawnSync } from "child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
+import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
+
+// How the host's program installs and removes packages, with stand-ins of apt-get and dpkg, and real locks.
+let folder: string;
+const file = (name: string) => join(folder, name);
+const calls = () => (existsSync(file("calls")) ? readFileSync(file("calls"), "utf8").trim().split("\n") : []);
+beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "packages-"));
+    for (const name of ["bin", "stage"]) mkdirSync(file(name));
+    command("hostname", "echo lb1");
+    command("dpkg-query", "false");
+    command("systemctl", "true");
+    command("sync", "true");
+    command("dpkg", 'echo "dpkg $*" >>calls');
+    command("apt-get", aptGet());
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Puts a command in the place of one of the system. It runs in the folder of the test. */
+function command(name: string, text: string): void {
+    writeFileSync(join(folder, "bin", name), `#!/bin/sh\ncd ${folder}\n${text}\n`);
+    chmodSync(join(folder, "bin", name), 0o755);
+}
+
+/** Text of an apt-get that notes its calls. `special` comes before the answer of a simulation. */
+const aptGet = (special = "") => `
+    call=$(echo "$*" | sed 's/-q -y --no-install-recommends -o DPkg::Options::=--force-confold //')
+    echo "apt-get $call" >>calls
+    ${special}
+    case $call in *--simulate*) echo 'Inst nginx (1.22.1 Debian [amd64])' ;; esac`;
+
+/** Runs a text of the host's functions. `timeoutSeconds` less 30 is left for waiting. */
+function host(text: string, timeoutSeconds = 90) {
+    const places = `state=${folder}; stage=${file("stage")}; package_locks=${file("lock")}; virtual_ip=; mark=mark`;
+    const program = `timeout_seconds=${timeoutSeconds}; ${withHostFunctions("")}\n${places}; ${text}`;
+    const env = { ...process.env, PATH: `${file("bin")}:${process.env.PATH}` };
+    const { status, stdout, stderr } = spawnSync("sh", ["-s"], { input: program, encoding: "utf8", env, cwd: folder });
+    return { code: status, stdout, said: stderr };
+}
+
+/** Shell text that holds the lock for some seconds, and goes on once it does. */
+const held = (seconds: number) =>
+    `flock ${file("lock")} sleep ${seconds} >/dev/null 2>&1 & until [ -n "$(lock_holder)" ]; do sleep 0.1; done;`;
+
+test("packages are installed, and noted before", () => {
+    expect(host("install_packages")).toEqual({ code: 0, stdout: "", said: "lb1: installing nginx openssl logrotate\n" });
+    expect(calls().map(call => call.replace(" nginx openssl logrotate", " …"))).toEqual([
+        "apt-get update",
+        "apt-get install --simulate …",
+        "apt-get install …",
+    ]);
+    expect(readFileSync(file("packages"), "utf8")).toBe("nginx\n");
+});
+
+test("a lock is said at once with its holder, and waited for", () => {
+    const { code, said } = host(`${held(3)} install_packages`);
+    expect([code, calls()[0]]).toEqual([0, "apt-get update"]);
+    expect(said).toMatch(/^lb1: installing .*\nlb1: waiting for (flock|sleep) \(process \d+\), which holds the lock of dpkg\n$/);
+});
+
+test("a lock that apt-get meets is waited for, too", () => {
+    command("apt-get", aptGet('[ -e met ] || { touch met; echo "E: Could not get lock /var/lib/dpkg/lock"; exit 100; }'));
+    expect(host("install_packages").code).toBe(0);
+    expect(calls().slice(0, 2)).toEqual(["apt-get update", "apt-get update"]);
+});
+
+test("a lock that is held until the deadline ends the run, with its holder", () => {
+    const { code, said } = host(`${held(20)} install_packages`, 31);
+    expect([code, calls()]).toEqual([1, []]);
+    expect(said).toMatch(
+        /packages could not be installed: .* Expected the lock of dpkg within timeoutSeconds \(31\), found it held by \w+ \(process \d+\)\. Run/,
+    );
+});
+
+test("a package source that fails is said, and does not keep the packages from being installed", () => {
+    command("apt-get", aptGet('[ "$call" != update ] || { echo "E: The repository of others is not signed."; exit 100; }'));
+    const { code, said } = host("install_packages");
+    expect([code, calls().length]).toEqual([0, 3]);
+    expect(said).toContain("lb1: apt-get update failed: E: The repository of others is not signed.\n");
+});
+
+test("packages that nobody has end the run, with what apt-get said", () => {
+    command("apt-get", aptGet("case $call in *--simulate*) echo 'E: Unable to locate package nginx'; exit 100 ;; esac"));
+    const { code, said } = host("install_packages");
+    expect(code).toBe(1);
+    expect(said).toMatch(/could not be installed: nginx .*The end of what apt-get install said:\nE: Unable to locate package nginx\n/);
+});
+
+describe("new packages of an apply that failed", () => {
+    const withdraw = "echo before >packages; echo nginx >>packages; installed_now=nginx; withdraw_packages";
+
+    test("are removed", () => {
+        expect(host(withdraw)).toEqual({ code: 0, stdout: "", said: "" });
+        expect([calls(), readFileSync(file("packages"), "utf8")]).toEqual([["dpkg --purge nginx"], "before\n"]);
+    });
+
+    test("stay noted when dpkg cannot remove them", () => {
+        command("dpkg", "exit 2");
+        expect(host(withdraw).said).toBe("lb1: the new packages stay until destroy: nginx\n");
+        expect(readFileSync(file("packages"), "utf8")).toBe("before\nnginx\n");
+    });
+});
+
+test("destroy waits for the lock before it takes anything down", () => {
+    const main = readFileSync(join(__dirname, "../../components/loadBalancer/host/main.sh"), "utf8").replace(/\ncase \$1 in[^]*/, "\n");
+    const text = `${main}\nlock() { :; }; owner=us; echo us >owner; echo nginx >packages; restore_host() { say restored; }`;
+    const waited = host(`${text}; ${held(3)} destroy`);
+    expect(waited.said).toMatch(/^lb1: waiting for .* holds the lock of dpkg\nlb1: restored\n$/);
+    const refused = host(`${text}; ${held(20)} destroy`, 31);
+    expect(refused.said).toMatch(/the packages cannot be removed\. Expected the lock of dpkg .*\. Nothing was changed\n$/);
+    expect(refused.said).not.toContain("restored");
+});
