@@ -10,7 +10,7 @@ import { secretAs } from "../secrecy";
 import { Refusal, refuseOutputs, validated } from "../validation";
 import { LoadBalancerHostArgs, NginxLoadBalancerArgs, VirtualIpArgs } from "./args";
 import { upgradeGains } from "./nginxVersions";
-import { activeHost, otherApply, otherRelease, pairFault, virtualIpInUse } from "./observation";
+import { activeHost, isLeftOut, otherApply, otherRelease, pairFault, virtualIpInUse } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFor } from "./release";
 import { HostsSettings, hostsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
@@ -18,13 +18,13 @@ import { HostsSettings, hostsSchema, nginxLoadBalancerSchema, NginxSettings } fr
 /**
  * NGINX on one host or a pair, as the layer-7 load balancer that ends TLS for Rancher. The files of a host form a release. The host's
  * program checks the release, switches to it in one step, verifies what NGINX really serves, and rolls back after a failure. Of a pair, the
- * standby host is changed first. The active host is changed only after that has succeeded. Every preview probes files, modes, services,
- * versions and the holder of the virtual IP.
+ * standby host is changed first. The active host is changed only after that has succeeded. While one host of a pair is unreachable, the
+ * other one is changed alone. Every preview probes files, modes, services, versions and the holder of the virtual IP.
  */
 export class NginxLoadBalancer extends pulumi.ComponentResource {
     /** Addresses that the DNS name must point to, for users and agents: the virtual IP, or the only host. */
     readonly addresses: pulumi.Output<string[]>;
-    /** All addresses that serve Rancher: the virtual IP and the hosts behind it. */
+    /** All addresses that serve Rancher: the virtual IP and the hosts behind it. An unreachable host of a pair is missing. */
     readonly servingAddresses: pulumi.Output<string[]>;
     /** Changes whenever the files that a host serves change. */
     readonly fingerprint: pulumi.Output<string>;
@@ -42,19 +42,30 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         // The holder of the virtual IP decides which host of a pair is changed first, even when drift is off.
         const isLookedAt = mode !== DriftMode.Off || hosts.length > 1;
         const found = isLookedAt ? owned.map(({ owner }, index) => this.look(name, reached, index, owner)) : [];
+        const leftOut = found.map((_, index) => pulumi.all(found).apply(probes => isLeftOut(probes, index)));
         const last = this.changedLast(name, reached, found);
         const routerId = virtualIp && this.routerId(name, virtualIp);
         const commands: command.remote.Command[] = owned.map((host, index) => {
             // The callback runs only after the list is complete.
             const dependsOn = last.apply(active => (index === active ? commands.filter((_, other) => other !== index) : []));
-            return this.host(name, index, args, { ...host, mode, settings, routerId, found: found[index], dependsOn });
+            return this.host(name, index, args, {
+                ...host,
+                mode,
+                settings,
+                routerId,
+                found: found[index],
+                leftOut: leftOut[index],
+                dependsOn,
+            });
         });
 
         const done = pulumi.all(commands.map(({ id }) => id));
         this.fingerprint = pulumi.all(commands.map(({ stdout }) => stdout.apply(lastLine))).apply(all => all.join(" "));
         const shown = pulumi.unsecret(pulumi.all([settings, done])).apply(([known]) => addressesOf(known));
         this.addresses = shown.apply(({ hosts: own, virtualIp: shared }) => shared ?? own);
-        this.servingAddresses = shown.apply(({ hosts: own, virtualIp: shared = [] }) => [...shared, ...own]);
+        this.servingAddresses = pulumi
+            .all([shown, pulumi.all(leftOut)])
+            .apply(([{ hosts: own, virtualIp: shared = [] }, isOut]) => [...shared, ...own.filter((_, index) => !isOut[index])]);
         this.registerOutputs({
             addresses: this.addresses,
             servingAddresses: this.servingAddresses,
@@ -99,7 +110,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
     /** Registers the resources of one host: its latch, and the program that makes it serve. */
     private host(name: string, index: number, args: NginxLoadBalancerArgs, parts: HostParts): command.remote.Command {
-        const { owner, identity, settings, mode, routerId, found, dependsOn } = parts;
+        const { owner, identity, settings, mode, routerId, found, leftOut, dependsOn } = parts;
         const resource = `${name}-host-${index + 1}`;
         const vrrp = pulumi.all([settings, routerId]).apply(([known, id]) => (id === undefined ? undefined : vrrpOf(known, index, id)));
         const release = pulumi.all([settings, vrrp]).apply(known => releaseFor(...known));
@@ -118,6 +129,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             {
                 connection: settings.hosts[index],
                 identity,
+                isLeftOut: leftOut,
                 program: pulumi.output({ owner, settings, release, epoch, vrrp }).apply(hostScript),
                 timeoutSeconds: pulumi.unsecret(settings.timeoutSeconds),
             },
@@ -167,6 +179,10 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
     private report(hosts: string[], virtualIp: string | undefined, observations: Probe[]): void {
         const fault = virtualIp && pairFault(virtualIp, hosts, observations);
         if (fault) needsAttention(fault, this);
+        hosts.forEach((host, index) => {
+            if (observations[index] && isLeftOut(observations, index))
+                needsAttention(`${host} is unreachable: this update leaves it as it is. Run pulumi up again when the host answers`, this);
+        });
         observations.forEach(({ facts: { nginx: nginxVersion } }, index) => {
             const gains = nginxVersion ? upgradeGains(nginxVersion) : [];
             if (gains.length > 0)
@@ -188,6 +204,8 @@ interface HostParts extends OwnedHost {
     routerId?: pulumi.Output<number>;
     /** Result of the host's probe. Undefined without a probe. */
     found?: pulumi.Output<Probe>;
+    /** Whether this update leaves the host as it is. */
+    leftOut?: pulumi.Output<boolean>;
     /** Programs of other hosts that run first. */
     dependsOn: pulumi.Output<pulumi.Resource[]>;
 }

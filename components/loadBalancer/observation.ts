@@ -14,6 +14,11 @@ export function activeHost(probes: Probe[]): number {
     return Math.max(holder >= 0 ? holder : answering, 0);
 }
 
+/** Reports whether an update leaves a host of a pair as it is: the host is unreachable, and the other one is not. */
+export function isLeftOut(probes: Probe[], index: number): boolean {
+    return probes[index].state === "unreachable" && probes.some(({ state }) => state !== "unreachable");
+}
+
 /**
  * Returns why the virtual IP is refused: a foreign machine answers there. Returns undefined when a host of the pair may be the one that
  * answers: it has the virtual IP already, or its probe failed.

@@ -28,9 +28,21 @@ export function hostProgram(
         connection: pulumi.Input<HostConnection>;
         /** Identifies the host. A change replaces the resource, and `destroy` runs on the old host. */
         identity: pulumi.Input<string>;
+        /**
+         * Whether this update leaves the host as it is. The resource keeps its last inputs, so the next update that does not leave it out
+         * catches up. A host that was never applied is not left out.
+         */
+        isLeftOut?: pulumi.Input<boolean>;
     },
     opts: pulumi.CustomResourceOptions,
 ): command.remote.Command {
+    let isLeftOut = false;
+    const triggers = pulumi.all([args.identity, args.isLeftOut]).apply(([identity, leftOut = false]) => {
+        isLeftOut = leftOut;
+        return [identity];
+    });
+    const keepInputs: pulumi.ResourceTransform = ({ props, opts: given }) =>
+        isLeftOut ? { props, opts: { ...given, ignoreChanges: Object.keys(props) } } : undefined;
     const run = (verb: string) =>
         // The SSH key makes the whole connection a secret. The command line holds no secret, so a preview may show it.
         pulumi.all([pulumi.unsecret(pulumi.output(args.connection).user), args.timeoutSeconds]).apply(([user, timeoutSeconds]) => {
@@ -44,11 +56,11 @@ export function hostProgram(
             create: run("apply"),
             delete: run("destroy"),
             stdin: pulumi.secret(args.program),
-            triggers: [args.identity],
+            triggers,
             addPreviousOutputInEnv: false,
             logging: command.remote.Logging.Stderr,
         },
-        withSecretResult(args, opts),
+        withSecretResult(args, withTransform(opts, keepInputs)),
     );
 }
 
@@ -115,8 +127,7 @@ export function driftLatch(
         // The time makes the same finding a change in every run.
         return isInSync ? finding : `${new Date().toISOString()}\n${finding}`;
     });
-    // The state keeps the last finding, so a repaired host is no change. The SDK calls this function once the inputs are settled.
-    // A finding that is unknown in a preview leaves isInSync false.
+    // The state keeps the last finding, so a repaired host is no change. A finding that is unknown in a preview leaves isInSync false.
     const keepLastFinding: pulumi.ResourceTransform = ({ props, opts: given }) =>
         isInSync ? { props, opts: { ...given, ignoreChanges: ["stdin"] } } : undefined;
     const latch = new command.local.Command(
@@ -131,8 +142,7 @@ export function driftLatch(
             addPreviousOutputInEnv: true,
             logging: command.local.Logging.None,
         },
-        // The SDK refuses transforms under mocks, where no engine answers.
-        pulumi.mergeOptions(opts, { transforms: pulumi.runtime.getEngine() ? [keepLastFinding] : [] }),
+        withTransform(opts, keepLastFinding),
     );
     return latch.stdout.apply(Number);
 }
@@ -156,6 +166,11 @@ export function observeHost(
         what,
         component,
     );
+}
+
+/** Adds a transform, which the SDK calls once the inputs are settled. It refuses transforms under mocks, where no engine answers. */
+function withTransform(opts: pulumi.CustomResourceOptions, transform: pulumi.ResourceTransform): pulumi.CustomResourceOptions {
+    return pulumi.mergeOptions(opts, { transforms: pulumi.runtime.getEngine() ? [transform] : [] });
 }
 
 function withSecretResult(args: { secretResult?: boolean }, opts: pulumi.CustomResourceOptions): pulumi.CustomResourceOptions {

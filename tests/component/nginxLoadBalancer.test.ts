@@ -285,6 +285,38 @@ describe("a pair", () => {
         jest.restoreAllMocks();
     });
 
+    describe("one host of which cannot be reached", () => {
+        const away = said("unreachable: root@192.0.2.22:22: no SSH connection");
+        const warned = async (found: string[]) => {
+            const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+            const recording = await built(found);
+            const texts = warn.mock.calls.map(([text]) => text).filter(text => text.includes("leaves it as it is"));
+            warn.mockRestore();
+            return { recording, texts };
+        };
+        const inputs = ["connection", "create", "delete", "stdin", "triggers"];
+
+        test("keeps that host as it is, says so, and changes the other one", async () => {
+            const { recording, texts } = await warned([held, away]);
+            expect(texts).toEqual([
+                "needs attention: 192.0.2.22 is unreachable: this update leaves it as it is. Run pulumi up again when the host answers",
+            ]);
+            expect(command(recording, "lb-host-2").ignoreChanges).toEqual(expect.arrayContaining(inputs));
+            expect(command(recording, "lb-host-1").ignoreChanges).toEqual([]);
+            expect(recording.outputs.servingAddresses).toEqual(["192.0.2.20", "192.0.2.21"]);
+        });
+
+        test.each([
+            ["both can be reached", [held, free]],
+            ["none can be reached", [away, away]],
+        ])("changes both when %s", async (_what, found) => {
+            const { recording, texts } = await warned(found);
+            expect(texts).toEqual([]);
+            expect(["lb-host-1", "lb-host-2"].map(name => command(recording, name).ignoreChanges)).toEqual([[], []]);
+            expect(recording.outputs.servingAddresses).toHaveLength(3);
+        });
+    });
+
     test.each([
         [
             "both hold it",
