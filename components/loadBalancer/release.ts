@@ -30,6 +30,8 @@ const hostFiles = [
     { name: "certificate.path", place: "/etc/systemd/system/rancher-ha-certificate.path", mode: "644" },
     { name: "certificate.service", place: "/etc/systemd/system/rancher-ha-certificate.service", mode: "644" },
     { name: "reload-certificate", place: "/usr/local/sbin/rancher-ha-reload-certificate", mode: "755" },
+    { name: "logs.timer", place: "/etc/systemd/system/rancher-ha-logs.timer", mode: "644" },
+    { name: "logs.service", place: "/etc/systemd/system/rancher-ha-logs.service", mode: "644" },
     { name: "keepalived.conf", place: "/etc/keepalived/keepalived.conf", mode: "644" },
     { name: "keepalived.service.conf", place: "/etc/systemd/system/keepalived.service.d/rancher-ha.conf", mode: "644" },
     { name: "nginx-answers", place: "/usr/local/sbin/rancher-ha-nginx-answers", mode: "755" },
@@ -87,6 +89,7 @@ function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
         "sysctl.conf": sysctlConf(settings),
         "nginx.service.conf": nginxService,
         "nginx-service": script("sh", { down_file: vrrp ? downFile : "" }, "processes", "nginx-service"),
+        ...boundedLogs,
         ...(certificateChain && privateKey && { "fullchain.pem": pem(certificateChain), "privkey.pem": pem(privateKey) }),
         ...(secondCertificate && {
             "fullchain-2.pem": pem(secondCertificate.certificateChain),
@@ -116,6 +119,30 @@ ExecStopPost=-${placeOf("nginx-service")} ended
 KillMode=process
 TimeoutStopSec=20
 `;
+
+/**
+ * Units that rotate the logs of NGINX each hour once one is larger than 1 GB. The distribution rotates them once a day, whatever their size
+ * is, and keeps a number of them.
+ */
+const boundedLogs = {
+    "logs.timer": `${managed}[Unit]
+Description=Size of NGINX's logs
+
+[Timer]
+OnCalendar=hourly
+
+[Install]
+WantedBy=timers.target
+`,
+    "logs.service": `${managed}[Unit]
+Description=Rotate large logs of NGINX
+
+[Service]
+Type=oneshot
+ExecCondition=/bin/sh -c 'find /var/log/nginx -name "*.log" -size +1G | grep -q .'
+ExecStart=/usr/sbin/logrotate --force /etc/logrotate.d/nginx
+`,
+};
 
 function pairFiles({ hostname, statusPort }: NginxSettings, vrrp: Vrrp): Partial<ReleaseFiles> {
     return {

@@ -102,6 +102,8 @@ test("a preview shows configuration and certificate as text, and the key as its 
         "sysctl.conf": expect.stringContaining("net.ipv4.tcp_retries2"),
         "nginx.service.conf": expect.stringContaining("Restart=on-failure"),
         "nginx-service": expect.stringContaining("down_file=''"),
+        "logs.timer": expect.stringContaining("OnCalendar=hourly"),
+        "logs.service": expect.stringContaining("logrotate --force"),
         "fullchain.pem": server.certificate,
         "privkey.pem, SHA-256": createHash("sha256").update(server.privateKey).digest("hex"),
     });

@@ -114,3 +114,14 @@ test("destroy waits for the lock before it takes anything down", () => {
     expect(refused.said).toMatch(/the packages cannot be removed\. Expected the lock of dpkg .*\. Nothing was changed\n$/);
     expect(refused.said).not.toContain("restored");
 });
+
+test("destroy says when a service does not run with the configuration that was there before", () => {
+    command("systemctl", '[ "$1" != reload-or-restart ]');
+    mkdirSync(file("kept"));
+    for (const name of ["enabled", "active"]) writeFileSync(join(file("kept"), name), `${name}\n`);
+    expect(host("restore_service nginx kept")).toEqual({
+        code: 0,
+        stdout: "",
+        said: "lb1: nginx does not run with the configuration that was here before. Look at journalctl -u nginx\n",
+    });
+});

@@ -102,6 +102,14 @@ test("workers of a main process that was killed are ended, so that the next star
     expect(said).toBe("1\n0\n2\n");
 });
 
+test("NGINX starts although keepalived's file cannot be written, in a full /run for example", () => {
+    const said = inNamespaces(
+        "rm -rf /run/down; mkdir /run/down; rancher-ha-nginx stop; sleep 0.5; rancher-ha-nginx start; running",
+        "in-pair",
+    );
+    expect(said).toBe("2\n");
+});
+
 test("keepalived hears of a stop before NGINX ends, and of no restart", () => {
     const said = inNamespaces(
         `cat /run/down; restart; cat /run/down

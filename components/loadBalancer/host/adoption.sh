@@ -124,7 +124,9 @@ restore_service() {
     [ "$(cat "$kept/enabled")" != enabled ] || action=enable
     systemctl -q "$action" "$product" 2>/dev/null || true
     if [ "$(cat "$kept/active")" = active ]; then
-        systemctl reload-or-restart "$product" || true
+        # Another package of the product may have come since, and may not take this configuration.
+        systemctl reload-or-restart "$product" 2>/dev/null ||
+            say "$product does not run with the configuration that was here before. Look at journalctl -u $product"
     else
         systemctl stop "$product"
     fi
@@ -135,8 +137,8 @@ restore_host() {
     local unit place
     rm -rf "$stage"
     unmask_nginx
-    # The certificate unit is disabled even when the link to its release is lost.
-    for unit in $(units "$current") rancher-ha-certificate.path; do
+    # Units of this library are disabled even when the link to their release is lost.
+    for unit in $(units "$current") rancher-ha-certificate.path rancher-ha-logs.timer; do
         [ "$unit" = nginx.service ] || systemctl -q disable --now "$unit" 2>/dev/null || true
     done
     # keepalived.conf is not named after this library. It is removed or restored with its folder.

@@ -7,6 +7,7 @@ units() {
     echo nginx.service
     [ ! -e "$folder/keepalived.conf" ] || echo keepalived.service
     [ ! -e "$folder/certificate.path" ] || echo rancher-ha-certificate.path
+    [ ! -e "$folder/logs.timer" ] || echo rancher-ha-logs.timer
 }
 
 write_stage() {

@@ -21,7 +21,8 @@ for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
         now=$(sha256sum <"$certificate_chain")
         [ "$now" != "$(cat "$loaded_certificate" 2>/dev/null)" ] || exit 0
         systemctl try-reload-or-restart nginx
-        echo "$now" >"$loaded_certificate"
+        # Without this file, for example in a full /run, a later check reloads NGINX once more.
+        echo "$now" >"$loaded_certificate" || true
     fi
 done
 [ -z "$fault" ]

@@ -42,13 +42,14 @@ point() {
 
 # Makes the services use the files in their places, or prints why they do not: FROM TO.
 activate() {
-    local from="$1" to="$2" unit
+    local from="$1" to="$2" unit wanted
+    wanted=$(units "$to")
     systemctl daemon-reload || true
     # Every reload below reads the certificate again, so the recorded digest is stale.
     rm -f "$loaded_certificate"
     # A sysctl that only the other release sets returns to its original value.
     { restore_kernel_settings && sysctl -q -p "$to/sysctl.conf"; } 2>&1 || return 1
-    for unit in $(units "$to"); do
+    for unit in $wanted; do
         systemctl -q enable "$unit" 2>&1 || return 1
         systemctl reload-or-restart "$unit" 2>/dev/null || {
             echo "$unit does not start: $(journalctl -u "$unit" -n 5 -o cat --no-pager 2>/dev/null)"
@@ -56,7 +57,7 @@ activate() {
         }
     done
     for unit in $(units "$from"); do
-        units "$to" | grep -qx "$unit" || systemctl -q disable --now "$unit" 2>/dev/null || true
+        echo "$wanted" | grep -qx "$unit" || systemctl -q disable --now "$unit" 2>/dev/null || true
     done
 }
 

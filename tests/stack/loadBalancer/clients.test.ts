@@ -262,4 +262,13 @@ describe("the access log", () => {
         });
         expect(await lb.sh("ls /var/log/nginx/access.log.1")).toContain("access.log.1");
     });
+
+    test("is rotated within an hour once it is larger than 1 GB", async () => {
+        const rotate = "systemctl start rancher-ha-logs.service; stat -c %s /var/log/nginx/error.log.1 2>/dev/null || echo none";
+        await lb.sh("rm -f /var/log/nginx/error.log.*; echo >/var/log/nginx/error.log");
+        expect(await lb.sh(rotate)).toBe("none\n");
+        await lb.sh("truncate -s 1025M /var/log/nginx/error.log");
+        expect(await lb.sh(rotate)).toBe(`${1025 * 1024 * 1024}\n`);
+        expect(await lb.sh("systemctl is-active rancher-ha-logs.timer; rm /var/log/nginx/error.log.1")).toBe("active\n");
+    });
 });
