@@ -102,7 +102,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         return pulumi.all([pulumi.unsecret(reached), pulumi.all(found)]).apply(([{ hosts, virtualIp }, probes]) => {
             const addresses = hosts.map(({ address }) => address);
             const inUse = virtualIp && virtualIpInUse(virtualIp.address, probes);
-            if (inUse) throw new Refusal(`NginxLoadBalancer ${name}: ${inUse}`, this);
+            if (inUse) throw new Refusal("host-not-fit", `NginxLoadBalancer ${name}: ${inUse}`, this);
             this.report(addresses, virtualIp?.address, probes);
             return activeHost(probes);
         });
