@@ -295,7 +295,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
     test("options of the ingress controller that cannot be set are a failure", () => {
         const { status, stderr, stdout } = run("cluster", "apply", [done], { apiEndpoints: ["https://127.0.0.1:1"] });
         expect([status, stdout]).toEqual([1, ""]);
-        expect(stderr).toContain("the options of its ingress controller could not be set:\n  - https://127.0.0.1:1: ECONNREFUSED\n");
+        expect(stderr).toContain("the options of its ingress controller could not be set: [RHA rke-failed]\n  - https://127.0.0.1:1: ECONNREFUSED\n");
     });
 
     test("exit code 0 without the success marker is a failure", () => {
@@ -407,6 +407,13 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const { status, stderr } = run("cluster", "apply", [line("fatal", "[controlPlane] Failed to bring up Control Plane")], { code: 1 });
         expect(status).toBe(1);
         expect(stderr).toMatch(/exit code 1.*\n {2}- \[controlPlane\] Failed to bring up Control Plane/);
+    });
+
+    test("a crash of RKE is the reason", () => {
+        const crash = ["panic: assignment to entry in nil map", "", "goroutine 1 [running]:"];
+        const { status, stderr } = run("cluster", "apply", [line("info", "[sync] Syncing nodes Labels and Taints"), ...crash], { code: 2 });
+        expect(status).toBe(1);
+        expect(stderr).toMatch(/exit code 2.*\n {2}- rke crashed: panic: assignment to entry in nil map/);
     });
 
     test("a line that looks like a key is not shown", () => {

@@ -94,6 +94,8 @@ function follow(child, marker, isFirstBuild) {
     /** @param {string} line */
     const read = line => {
         const said = parseLine(line);
+        // RKE is a Go program. The first line of a crash is the only one that says why.
+        if (!said && /^(panic|fatal error): /.test(line)) result.fatal ??= `rke crashed: ${showable(line)}`;
         if (!said) return;
         if (said.text.includes(marker)) result.done = true;
         if (said.level === "fatal") result.fatal = showable(said.text);

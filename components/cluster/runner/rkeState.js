@@ -1,5 +1,6 @@
 // Packs RKE's state of a cluster for the next run, and finds the newest state.
 const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
+const { CodedError } = require("../../remote/runner/codedError");
 const { firstAnswer, kubernetesApi } = require("./kubernetesApi");
 const { say } = require("./progress");
 
@@ -52,7 +53,7 @@ async function stateInCluster(apiEndpoints, pki) {
     const questions = apiEndpoints.map(endpoint => async () => {
         const secret = await clusterApi(endpoint, pki)("/api/v1/namespaces/kube-system/secrets/full-cluster-state");
         const state = Buffer.from(secret.data["full-cluster-state"], "base64").toString("utf8");
-        if (!caOf(state)) throw new Error(`${endpoint} holds no complete state of RKE`);
+        if (!caOf(state)) throw new CodedError("rke-failed", `${endpoint} holds no complete state of RKE`);
         return state;
     });
     // One round is enough, because before the first build no API server answers.
