@@ -23,7 +23,7 @@ import (
 )
 
 // ingressStandIn stands in for ingress-nginx: it serves the Ingress objects over HTTP and has its contract with proxies in
-// front of it and backends behind it. It has no HTTPS port and knows no annotation.
+// front of it and backends behind it. It has no HTTPS port. Of the annotations it knows those of sizes.
 type ingressStandIn struct {
 	state atomic.Pointer[ingressState]
 	next  atomic.Uint64
@@ -34,12 +34,13 @@ type ingressStandIn struct {
 type ingressState struct {
 	routes     routes
 	forwarding forwarding
+	limits     limits
 }
 
 // keepAlive is how long ingress-nginx keeps an idle connection of its clients (option keep-alive).
 const keepAlive = 75 * time.Second
 
-func startIngress(ctx context.Context, n *node, pod *corev1.Pod, client kubernetes.Interface) ([]server, error) {
+func newIngress() *ingressStandIn {
 	ingress := &ingressStandIn{}
 	ingress.proxy = httputil.ReverseProxy{
 		Transport: &balancer{&http.Transport{
@@ -57,9 +58,18 @@ func startIngress(ctx context.Context, n *node, pod *corev1.Pod, client kubernet
 			if r.Context().Err() == nil {
 				log.Printf("ingress: %s%s: %v", r.Host, r.URL.Path, err)
 			}
+			if errors.As(err, new(*http.MaxBytesError)) {
+				refuse(w, http.StatusRequestEntityTooLarge)
+				return
+			}
 			http.Error(w, "502 Bad Gateway", http.StatusBadGateway)
 		},
 	}
+	return ingress
+}
+
+func startIngress(ctx context.Context, n *node, pod *corev1.Pod, client kubernetes.Interface) ([]server, error) {
+	ingress := newIngress()
 	if err := ingress.watch(ctx, pod.Namespace, client); err != nil {
 		return nil, err
 	}
@@ -130,7 +140,11 @@ func (i *ingressStandIn) watch(ctx context.Context, namespace string, client kub
 		for _, config := range everyConfig {
 			options = config.Data
 		}
-		i.state.Store(&ingressState{routesOf(everyClass, everyIngress, everyService, everySlice), forwardingOf(options)})
+		limits, err := limitsOf(options)
+		if err != nil {
+			return err // NGINX refuses such a configuration, and the controller keeps the last one
+		}
+		i.state.Store(&ingressState{routesOf(everyClass, everyIngress, everyService, everySlice, limits), forwardingOf(options), limits})
 		return nil
 	}
 	if err := update(); err != nil {
@@ -161,22 +175,40 @@ func waitForSync(ctx context.Context, synced ...cache.InformerSynced) error {
 	return nil
 }
 
-type endpointsKey struct{}
+type locationKey struct{}
 
 func (i *ingressStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	location, found := i.state.Load().routes.find(r.Host, r.URL.Path)
+	state := i.state.Load()
+	if status := state.limits.statusOfHeader(r); status != 0 {
+		refuse(w, status)
+		return
+	}
+	location, found := state.routes.find(r.Host, r.URL.Path)
 	switch {
 	case !found && r.URL.Path == "/healthz": // the default server's, whatever the host
 	case !found:
 		http.Error(w, "default backend - 404", http.StatusNotFound)
 	case len(location.endpoints) == 0:
 		http.Error(w, "503 Service Temporarily Unavailable", http.StatusServiceUnavailable)
+	case location.limits.body > 0 && r.ContentLength > location.limits.body:
+		refuse(w, http.StatusRequestEntityTooLarge)
 	default:
+		if location.limits.body > 0 { // of a body whose length is not told, NGINX counts what comes
+			r.Body = http.MaxBytesReader(w, r.Body, location.limits.body)
+		}
 		first := int(i.next.Add(1) % uint64(len(location.endpoints)))
-		order := slices.Concat(location.endpoints[first:], location.endpoints[:first])
-		i.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), endpointsKey{}, order)))
+		location.endpoints = slices.Concat(location.endpoints[first:], location.endpoints[:first])
+		i.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), locationKey{}, location)))
 	}
 }
+
+// refuse answers as NGINX does to a request that exceeds a limit: it closes the connection.
+func refuse(w http.ResponseWriter, status int) {
+	w.Header().Set("Connection", "close")
+	http.Error(w, fmt.Sprintf("%d %s", status, http.StatusText(status)), status)
+}
+
+var errTooLong = errors.New("upstream sent too big header")
 
 // balancer sends a request to the first endpoint that accepts a connection, of at most three (proxy-next-upstream-tries).
 type balancer struct{ transport http.RoundTripper }
@@ -184,7 +216,8 @@ type balancer struct{ transport http.RoundTripper }
 func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
 	var err error
 	body := request.Body
-	for tries, endpoint := range request.Context().Value(endpointsKey{}).([]string) {
+	location := request.Context().Value(locationKey{}).(location)
+	for tries, endpoint := range location.endpoints {
 		if tries == 3 {
 			break
 		}
@@ -195,6 +228,10 @@ func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		var response *http.Response
 		if response, err = b.transport.RoundTrip(attempt); err == nil {
+			if location.limits.isTooLong(response) {
+				response.Body.Close()
+				return nil, errTooLong
+			}
 			return response, nil
 		}
 		var refused *net.OpError

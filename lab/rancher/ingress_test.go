@@ -100,5 +100,5 @@ func exampleRoutes(class string, ready bool) routes {
 	}
 	rules := []networkingv1.IngressRule{{Host: "rancher.lab", IngressRuleValue: http}, {Host: "*.wild.lab", IngressRuleValue: http}}
 	ingress := &networkingv1.Ingress{ObjectMeta: meta, Spec: networkingv1.IngressSpec{IngressClassName: &class, Rules: rules}}
-	return routesOf(classes, []*networkingv1.Ingress{ingress}, []*corev1.Service{service}, []*discoveryv1.EndpointSlice{slice})
+	return routesOf(classes, []*networkingv1.Ingress{ingress}, []*corev1.Service{service}, []*discoveryv1.EndpointSlice{slice}, limits{})
 }

@@ -52,13 +52,13 @@ func runNode(ctx context.Context, arguments []string) error {
 func runAgent(ctx context.Context, arguments []string) error {
 	flags := flag.NewFlagSet("node-workloads agent", flag.ExitOnError)
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "node-workloads agent: connects to Rancher with the registration token given on standard input")
+		fmt.Fprintln(flags.Output(), "node-workloads agent: connects to Rancher with the registration token given on standard input. CATTLE_CA_CHECKSUM "+
+			"is the SHA-256 of the only CA to trust, which Rancher hands out; without it the system's are")
 		flags.PrintDefaults()
 	}
-	a := agent{out: os.Stdout}
+	a := agent{out: os.Stdout, caChecksum: os.Getenv("CATTLE_CA_CHECKSUM")}
 	flags.StringVar(&a.server, "server", "", "Rancher's `URL`, https://host[:port]")
 	flags.StringVar(&a.id, "id", "", "`name` under which requests reach this agent")
-	flags.StringVar(&a.caFile, "cacert", "", "PEM `file` with the only CA to trust; the system's when left out")
 	flags.StringVar(&a.resolve, "resolve", "", "`host:port:address` to use instead of DNS, as curl's option of that name")
 	flags.Parse(arguments)
 	if a.server == "" || a.id == "" {

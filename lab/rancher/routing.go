@@ -20,11 +20,12 @@ type location struct {
 	exact     bool
 	element   bool     // pathType Prefix: /foo matches /foo/bar but not /foobar
 	endpoints []string // host:port of the ready endpoints
+	limits    limits
 }
 
 // routesOf builds the routes from what the API server holds.
 func routesOf(classes []*networkingv1.IngressClass, ingresses []*networkingv1.Ingress, services []*corev1.Service,
-	slices []*discoveryv1.EndpointSlice) routes {
+	slices []*discoveryv1.EndpointSlice, defaults limits) routes {
 	served := map[string]bool{}
 	for _, class := range classes {
 		served[class.Name] = class.Spec.Controller == controllerClass
@@ -43,6 +44,7 @@ func routesOf(classes []*networkingv1.IngressClass, ingresses []*networkingv1.In
 		if ingress.Spec.IngressClassName == nil || !served[*ingress.Spec.IngressClassName] {
 			continue
 		}
+		own := defaults.forIngress(ingress)
 		for _, rule := range ingress.Spec.Rules {
 			if rule.HTTP == nil {
 				continue
@@ -53,7 +55,7 @@ func routesOf(classes []*networkingv1.IngressClass, ingresses []*networkingv1.In
 					continue
 				}
 				key := ingress.Namespace + "/" + backend.Name
-				l := location{path: path.Path, endpoints: endpointsOf(servicesByName[key], backend.Port, slicesByService[key])}
+				l := location{path: path.Path, endpoints: endpointsOf(servicesByName[key], backend.Port, slicesByService[key]), limits: own}
 				if l.path == "" {
 					l.path = "/"
 				}

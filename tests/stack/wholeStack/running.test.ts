@@ -1,10 +1,11 @@
 import { spawn, spawnSync } from "child_process";
 import { once } from "events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "fs";
 import { createServer } from "http";
 import { AddressInfo } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
+import { caChecksum } from "../../../components/certificates/pem";
 import { run, until } from "../../../lab/process";
 import { Stack } from "../../../lab/pulumi";
 import { RancherClient } from "../rancherClient";
@@ -89,11 +90,10 @@ test("a real agent connects through the load balancer, and a request travels bac
     const behindAgent = createServer((_request, response) => response.end("reached behind the agent")).listen(0, "127.0.0.1");
     await once(behindAgent, "listening");
     const { port } = behindAgent.address() as AddressInfo;
-    const caFile = join(lab.folder, "ca.pem");
-    writeFileSync(caFile, outputs.caCertificate);
     const resolve = `rancher.lab.internal:443:${address}`;
-    const flags = ["--server", outputs.url, "--cacert", caFile, "--id", "agent-1", "--resolve", resolve];
-    const agent = spawn(main.tool("node-workloads"), ["agent", ...flags]);
+    const flags = ["--server", outputs.url, "--id", "agent-1", "--resolve", resolve];
+    const checksum = { CATTLE_CA_CHECKSUM: caChecksum(outputs.caCertificate) };
+    const agent = spawn(main.tool("node-workloads"), ["agent", ...flags], { env: { ...process.env, ...checksum } });
     agent.stdin.end(registration);
     try {
         let said = "";
