@@ -8,6 +8,7 @@ import { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster"
 import { KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeCluster, RkeClusterSettingsArgs } from "./cluster/rkeCluster";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs } from "./loadBalancer/args";
+import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchema } from "./loadBalancer/limits";
 import { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { stackName } from "./owner";
 import { heldForAgents } from "./rancher/agentsCa";
@@ -19,7 +20,7 @@ import { Verification } from "./rancher/verification";
 import { nextSteps } from "./nextSteps";
 import { SshArgs } from "./remote/connection";
 import { rancherHaSchema } from "./schema";
-import { refuseLiterals, refuseOutputs } from "./validation";
+import { refuseLiterals, refuseOutputs, validated } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface CertificateOnHostArgs extends CertificatePathsArgs {
@@ -125,8 +126,18 @@ export class RancherHa extends pulumi.ComponentResource {
         });
     }
 
-    private cluster(name: string, { ssh, cluster, existingCluster }: RancherHaArgs): KubernetesCluster {
-        if (cluster) return new RkeCluster(`${name}-cluster`, { ...cluster, ssh }, { parent: this });
+    /** Returns the limits that the load balancer and the ingress controller share. */
+    private limits(name: string, loadBalancer: LoadBalancerSettingsArgs): pulumi.Output<Limits> {
+        const { maxBodySize, maxRequestHeaderSize, maxResponseHeaderSize } = loadBalancer;
+        return validated(this, `RancherHa ${name}`, limitsSchema, { maxBodySize, maxRequestHeaderSize, maxResponseHeaderSize });
+    }
+
+    private cluster(name: string, { ssh, loadBalancer, cluster, existingCluster }: RancherHaArgs): KubernetesCluster {
+        if (cluster) {
+            const ingressOptions = pulumi.all([cluster.ingressOptions, this.limits(name, loadBalancer)]);
+            const withLimits = ingressOptions.apply(([own, limits]) => ({ ...own, ...limitOptions(limits) }));
+            return new RkeCluster(`${name}-cluster`, { ...cluster, ingressOptions: withLimits, ssh }, { parent: this });
+        }
         return new ExistingCluster(`${name}-cluster`, existingCluster!, { parent: this });
     }
 
@@ -201,12 +212,18 @@ export class RancherHa extends pulumi.ComponentResource {
 
     private release(
         name: string,
-        { rancher, hostname }: RancherHaArgs,
+        { rancher, hostname, loadBalancer, existingCluster }: RancherHaArgs,
         { kubernetesVersion, distribution, kubeconfig }: KubernetesCluster,
         caSecret: CaSecret | undefined,
         opts: pulumi.ComponentResourceOptions,
     ): RancherRelease {
         const fromCluster = { kubernetesVersion, distribution, kubeconfig };
-        return new RancherRelease(`${name}-release`, { ...rancher, hostname, ...fromCluster, caChecksum: caSecret?.checksum }, opts);
+        // RKE writes the limits into the ConfigMap of its ingress controller.
+        const annotations = existingCluster && this.limits(name, loadBalancer).apply(ingressAnnotations);
+        return new RancherRelease(
+            `${name}-release`,
+            { ...rancher, hostname, ...fromCluster, caChecksum: caSecret?.checksum, ingressAnnotations: annotations },
+            opts,
+        );
     }
 }

@@ -4,6 +4,7 @@ import { privateCaSettingsSchema } from "./certificates/privateCa";
 import { Distribution } from "./cluster/compatibility";
 import { existingClusterSchema } from "./cluster/existingCluster";
 import { NodeRole, reportUnreachedNodes, rkeClusterSettingsSchema } from "./cluster/schema";
+import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease } from "./rancher/schema";
 import { dnsNameSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/connection";
@@ -36,7 +37,7 @@ const groupsSchema = z.looseObject({
     cluster: group({
         nodes: list(group({ address: z.unknown(), internalAddress: text, roles: list(text) })),
         kubernetesVersion: text,
-        ingressOptions: group({ "allow-snippet-annotations": text }),
+        ingressOptions: z.record(z.string(), z.unknown()).catch({}),
     }),
     existingCluster: group({ ingressAddresses: list(text), kubernetesVersion: text }),
     certificate: group({}),
@@ -55,6 +56,7 @@ function reportBetweenGroups(args: unknown, context: z.core.$RefinementCtx): voi
     const { hostname, ssh, loadBalancer, cluster, existingCluster, certificate, rancher } = groups;
     const known = <T>(some: (T | undefined)[] = []) => some.filter(each => each !== undefined);
     if (loadBalancer) reportUnreached({ ssh, hosts: known(loadBalancer.hosts) }, context, ["loadBalancer", "hosts"], notForPulumi);
+    reportIngressLimits(cluster?.ingressOptions ?? {}, context);
     if (cluster) reportUnreachedNodes({ ssh, nodes: known(cluster.nodes) }, context, ["cluster"]);
     if (certificate) reportFiles({ ...certificate, hostname }, context, ["certificate"]);
     const { kubernetesVersion } = cluster ?? existingCluster ?? {};
@@ -72,6 +74,16 @@ function reportAlternatives(groups: Groups, context: z.core.$RefinementCtx): voi
     const kinds = ["certificate", "certificateOnHost", "privateCa"] as const;
     const [first, ...others] = kinds.filter(kind => groups[kind]);
     others.forEach(kind => report(kind, `expected nothing beside ${first}, found both. Remove one.`));
+}
+
+/** Reports options of the ingress controller that arguments of the load balancer set. */
+function reportIngressLimits(options: Record<string, unknown>, context: z.core.$RefinementCtx): void {
+    for (const option of Object.keys(ingressOptions(limitsSchema.parse({})))) {
+        if (!(option in options)) continue;
+        const message =
+            "expected no limit here: maxBodySize, maxRequestHeaderSize and maxResponseHeaderSize of loadBalancer set it. Remove it.";
+        context.addIssue({ code: "custom", path: ["cluster", "ingressOptions", option], message });
+    }
 }
 
 /** Reports addresses of the load balancer that belong to nodes. */

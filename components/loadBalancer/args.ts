@@ -60,8 +60,8 @@ export interface NginxTuningArgs {
     failTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Seconds until a connection to an unreachable node is closed and its pending request fails. The value sets TCP keep-alive for the
-     * whole host; Linux's default is two hours. Whatever the value is, a connection with unacknowledged data is closed after about 14 s,
-     * and one of an unreachable client after 60 s.
+     * whole host; Linux's default is two hours. Whatever the value is, a connection with unacknowledged data, to a node or a client, is
+     * closed after about 51 s, and an idle one of an unreachable client after 60 s.
      * @default 15
      */
     deadPeerTimeoutSeconds?: pulumi.Input<number>;
@@ -77,8 +77,24 @@ export interface NginxTuningArgs {
      * @default 3600
      */
     workerShutdownTimeoutSeconds?: pulumi.Input<number>;
-    /** Largest request body. NGINX's default of 1m is too small for charts and manifests. @default 256m */
+    /**
+     * Largest request body, in `k`, `m` or `g`. NGINX's default of 1m is too small for charts and manifests. The ingress controller in the
+     * cluster gets the same limit: RKE's by its ConfigMap, the one of an existing cluster by annotations of Rancher's Ingress.
+     * @default 256m
+     */
     maxBodySize?: pulumi.Input<string>;
+    /**
+     * Largest header field of a request, from 8k to 256k. NGINX's default of 8k is too small for Rancher's tokens and cookies. RKE's ingress
+     * controller gets the same limit. An existing cluster's needs it in its ConfigMap, as `large-client-header-buffers: "4 64k"`.
+     * @default 64k
+     */
+    maxRequestHeaderSize?: pulumi.Input<string>;
+    /**
+     * All header fields of a response together, from 4k to 64k. NGINX's default of 4k is too small for a SAML login, whose `Location` holds
+     * the request. Each request and each watch holds a buffer of this size. The ingress controller gets the same limit, as for `maxBodySize`.
+     * @default 16k
+     */
+    maxResponseHeaderSize?: pulumi.Input<string>;
     /**
      * Oldest TLS version that clients may use, `1.2` or `1.3`. The default follows Mozilla's intermediate configuration. 1.3 alone locks
      * out agents and tools from before 2018.
@@ -109,7 +125,8 @@ export interface VirtualIpArgs {
     address: pulumi.Input<string>;
     /**
      * Seconds between two VRRP advertisements. With the default, the standby host takes over after about 0.35 s. The address moves after
-     * three missed advertisements, and each move cuts all WebSockets. Choose a longer time for hosts that freeze now and then.
+     * three missed advertisements, and each move cuts all WebSockets. Choose 0.3 to 1 for virtual machines that stall, in snapshots for
+     * example: an active host that stalled takes the address back, so the address moves twice.
      * @default 0.1
      */
     advertIntervalSeconds?: pulumi.Input<number>;

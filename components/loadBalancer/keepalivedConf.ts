@@ -65,6 +65,7 @@ track_file nginx_down {
 
 const instance = (vrrp: Vrrp) => `vrrp_instance rancher {
     # A host that comes back does not take the virtual IP again, because each move of it cuts all WebSockets.
+    # An active host with the higher priority that only stalled does take it again.
     state BACKUP
     nopreempt
     interface @interface@

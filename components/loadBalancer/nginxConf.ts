@@ -1,3 +1,4 @@
+import { requestHeaderBuffers, requestHeaders } from "./limits";
 import { mark } from "./mark";
 import { rancher, redirect, status, unknownHttpNames, unknownHttpsNames } from "./nginxServers";
 import { extraDirectives, lines, paragraphs } from "./nginxText";
@@ -88,7 +89,10 @@ const log = `
     # Writing once a second, not for each request, saves a tenth of the CPU.
     access_log /var/log/nginx/access.log main buffer=64k flush=1s;`;
 
-const limits = ({ maxBodySize }: NginxSettings) => `
+const limits = (settings: NginxSettings) => `
+    # An idle WebSocket holds these two pools. With the default of 512 and 4096 bytes it takes 4 kB more.
+    connection_pool_size 256;
+    request_pool_size 1k;
     # NGINX before 1.19.10 closes a connection after 100 requests.
     keepalive_requests 1000;
     # During a reload, a client may be sending a request on an idle connection. NGINX waits 5 s for it. # nginx >= 1.27.4
@@ -96,12 +100,12 @@ const limits = ({ maxBodySize }: NginxSettings) => `
     # By default, a client that sends half a request line holds a connection for 60 s.
     client_header_timeout 15s;
     # Tokens and cookies of Rancher make headers that exceed the default of 8 kB.
-    large_client_header_buffers 4 64k;
-    http2_max_field_size 64k; # nginx < 1.19.7
-    http2_max_header_size 256k; # nginx < 1.19.7
+    large_client_header_buffers ${requestHeaderBuffers(settings)};
+    http2_max_field_size ${settings.maxRequestHeaderSize}; # nginx < 1.19.7
+    http2_max_header_size ${requestHeaders(settings)}; # nginx < 1.19.7
     # Uploads to Rancher exceed the default of 1 MB.
-    client_max_body_size ${maxBodySize};
-    # Most request bodies fit into this buffer and need no temporary file.
+    client_max_body_size ${settings.maxBodySize};
+    # An upload passes through this buffer. A larger one than the default of 16 kB takes fewer system calls.
     client_body_buffer_size 128k;`;
 
 const tls = ({ minTlsVersion }: NginxSettings) => `
@@ -109,9 +113,10 @@ const tls = ({ minTlsVersion }: NginxSettings) => `
     ssl_protocols ${minTlsVersion === TlsVersion.Tls12 ? "TLSv1.2 " : ""}TLSv1.3;
     ssl_ciphers ${ciphers.join(":")};
     ssl_prefer_server_ciphers off;
-    ssl_ecdh_curve X25519:prime256v1:secp384r1;
-    # Each idle WebSocket holds one such buffer. The default is 16 kB.
-    ssl_buffer_size 4k;
+    # OpenSSL chooses the groups: a fixed list would lack X25519MLKEM768, which OpenSSL has since 3.5.
+    ssl_ecdh_curve auto;
+    # An answer of 64 kB takes a third of the writes that it takes with 4 kB.
+    ssl_buffer_size 16k;
     # The workers share their sessions, so that a client can resume one with any worker.
     ssl_session_cache shared:tls:10m;
     ssl_session_timeout 1d;
@@ -130,7 +135,8 @@ const ciphers = [
 const upstream = (settings: NginxSettings) => `
     upstream rancher {
         # The workers share their counts, so that each knows which nodes are busy and which fail.
-        zone rancher 128k;
+        # A node stands here twice, and takes less than 4 kB.
+        zone rancher ${Math.max(128, 4 * settings.upstreams.length)}k;
         # Requests pile up at an unreachable node, so this method avoids the node.
         least_conn;${lines(8, servers(settings))}
         # Kept connections save more than half of the CPU per request. They need an empty Connection header, see below.

@@ -72,18 +72,26 @@ ${paragraphs(
     location(
         settings,
         "^~ /v3/connect",
-        "# Each of thousands of idle agent tunnels holds this buffer, so it has the default size.",
-        "proxy_buffer_size 4k;",
+        "# Each of thousands of idle agent tunnels holds two of these buffers.",
+        `proxy_buffer_size ${tunnelBuffer};`,
     ),
 )}
     }`;
 
-const proxying = ({ connectTimeoutSeconds, readTimeoutSeconds, upstreams }: NginxSettings) => `
+/** Size of the buffers of a tunnel. */
+const tunnelBuffer = "4k";
+
+const proxying = ({ connectTimeoutSeconds, readTimeoutSeconds, upstreams, maxResponseHeaderSize }: NginxSettings) => `
         proxy_http_version 1.1;
         # Events of a watch and lines of a log must reach the client at once.
         proxy_buffering off;
         # Rancher sends several cookies, and a SAML request in a Location header: more than the default of 4 kB.
-        proxy_buffer_size 8k;
+        # Answers pass through this buffer too, so a small one costs more system calls.
+        proxy_buffer_size ${maxResponseHeaderSize};
+        # Nothing uses these buffers, but NGINX refuses fewer or smaller ones beside the one above.
+        proxy_buffers 8 ${maxResponseHeaderSize};
+        # A node gets an upload while it comes in. Only Rancher knows who may upload: stored here first, uploads of anybody fill the disk.
+        proxy_request_buffering off;
         # An unreachable node must not hold a request for the default of 60 s.
         proxy_connect_timeout ${connectTimeoutSeconds}s;
         # An agent's tunnel and a shell in the browser may be idle for this time.
@@ -93,6 +101,7 @@ const proxying = ({ connectTimeoutSeconds, readTimeoutSeconds, upstreams }: Ngin
         proxy_socket_keepalive on;
         # When a node is unreachable or answers 502 or 503, the next node gets the request. NGINX never sends a POST or PATCH twice.
         # It may send a PUT or DELETE twice, which is harmless: Kubernetes answers the second one with 409 or 404.
+        # Once a part of a body that comes in late was sent to a node, no other node gets the request.
         proxy_next_upstream error timeout http_502 http_503;
         # A request tries each node once, and one more as the last resort.
         proxy_next_upstream_tries ${upstreams.length + 1};`;

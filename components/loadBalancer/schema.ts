@@ -17,6 +17,7 @@ import {
 } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
+import { limitsSchema } from "./limits";
 
 /** Versions of TLS. */
 export const TlsVersion = { Tls12: "1.2", Tls13: "1.3" } as const;
@@ -53,10 +54,7 @@ const nginxTuningSchema = z.strictObject({
     deadPeerTimeoutSeconds: seconds(5).max(7200).default(15),
     workerConnections: z.number().int().min(512).max(1_000_000).optional(),
     workerShutdownTimeoutSeconds: seconds(1).default(3600),
-    maxBodySize: z
-        .string()
-        .regex(/^\d+[kmg]$/, "expected a size such as 256m")
-        .default("256m"),
+    ...limitsSchema.shape,
     minTlsVersion: z.enum(TlsVersion).default(TlsVersion.Tls12),
     hstsMaxAgeSeconds: seconds(0).default(0),
     trustedProxies: z

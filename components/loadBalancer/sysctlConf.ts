@@ -10,8 +10,10 @@ export function sysctlConf({ deadPeerTimeoutSeconds }: NginxSettings): string {
 net.ipv4.tcp_keepalive_time = ${deadPeerTimeoutSeconds - probes * interval}
 net.ipv4.tcp_keepalive_intvl = ${interval}
 net.ipv4.tcp_keepalive_probes = ${probes}
-# A connection whose packets stay without an answer ends after about 13 s. By default it ends after 15 minutes.
-net.ipv4.tcp_retries2 = 5
+# A connection whose packets stay without an answer ends after about 51 s. By default it ends after 15 minutes.
+# The setting counts for clients too: with 5, a tunnel of an agent ends when its network is away for 13 s.
+# Rancher itself ends a tunnel without an answer after 60 s.
+net.ipv4.tcp_retries2 = 7
 # A connection with a request or a tunnel sends a lost packet again six times within 1.4 s, before intervals double.
 # It finds a node that comes back after seconds sooner. BBR ignores this setting.
 net.ipv4.tcp_thin_linear_timeouts = 1

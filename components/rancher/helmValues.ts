@@ -14,6 +14,7 @@ export interface HelmValuesInput {
     replicas: number;
     /** Checksum of the private CA; empty when the CA is publicly trusted. */
     caChecksum: string;
+    ingressAnnotations?: Record<string, string>;
     agentTlsMode?: AgentTlsMode;
     values: RancherChartValues;
     additionalValues: Record<string, any>;
@@ -74,7 +75,7 @@ const elsewhere: Record<string, string> = {
 };
 const owned = Object.keys(elsewhere).map(path => path.split("."));
 
-function typedValues({ hostname, replicas, caChecksum, agentTlsMode, values }: HelmValuesInput): Record<string, any> {
+function typedValues({ hostname, replicas, caChecksum, agentTlsMode, ingressAnnotations, values }: HelmValuesInput): Record<string, any> {
     const privateCa = caChecksum !== "";
     // Rancher's own default is `strict`, and strict agents need a CA from Rancher.
     const mode = agentTlsMode ?? (privateCa ? undefined : AgentTlsMode.SystemStore);
@@ -92,6 +93,7 @@ function typedValues({ hostname, replicas, caChecksum, agentTlsMode, values }: H
             // Charts since 2.14 no longer set these timeouts, and ingress-nginx would close idle WebSockets after one minute.
             includeDefaultExtraAnnotations: true,
             ...values.ingress,
+            ...(ingressAnnotations && { extraAnnotations: { ...ingressAnnotations, ...values.ingress?.extraAnnotations } }),
             // The source is unused with external TLS, but any other value makes the chart require cert-manager.
             tls: { source: "secret" },
         },

@@ -77,6 +77,8 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
      * because Rancher reads the CA only when a pod starts.
      */
     caChecksum?: pulumi.Input<string>;
+    /** Annotations of Rancher's Ingress. Those in `values.ingress.extraAnnotations` take precedence. @default none */
+    ingressAnnotations?: pulumi.Input<{ [annotation: string]: pulumi.Input<string> }>;
     /**
      * Kubeconfig of the provider's cluster, with certificates or a token in it. Kept as a secret. Without a kubeconfig, the release is
      * not checked for drift.

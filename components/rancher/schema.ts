@@ -44,6 +44,7 @@ const shape = {
         .string()
         .regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text")
         .default(""),
+    ingressAnnotations: z.record(z.string(), z.string()).optional(),
 };
 
 const knownText = z.string().optional().catch(undefined);
@@ -62,6 +63,7 @@ const knownSchema = z.object({
     replicas: shape.replicas.catch(1),
     values: (z.object(Object.fromEntries(knownValues)) as unknown as z.ZodType<RancherChartValues>).catch({}),
     additionalValues: shape.additionalValues.catch({}),
+    ingressAnnotations: shape.ingressAnnotations.catch(undefined),
 });
 
 /** Reports settings that contradict each other. `at` is the path of the settings. */

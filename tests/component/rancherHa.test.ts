@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { readFileSync } from "fs";
 import { join } from "path";
 import * as tls from "tls";
+import { parse } from "yaml";
 import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../../lab/certificates";
 import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./recorder";
@@ -129,6 +130,50 @@ describe("each part gets from the others what it needs, and waits for it", () =>
             values: { hostname, tls: "external", privateCA: true },
         });
         expect(release.inputs.values.bootstrapPassword).toEqual(secret(bootstrapPassword));
+    });
+
+    describe("the limits of the load balancer", () => {
+        const loadBalancer = { ...args.loadBalancer, maxBodySize: "1g", maxResponseHeaderSize: pulumi.output("32k") };
+        const annotation = (name: string) => `nginx.ingress.kubernetes.io/${name}`;
+
+        test("the ingress controller of RKE, by its ConfigMap", async () => {
+            const cluster = { ...args.cluster!, ingressOptions: { "hide-headers": "x" } };
+            const recording = await build({ cluster, loadBalancer });
+            const text = recording.one("command:local:Command", "cluster-drift").inputs.environment["cluster.yml"];
+            expect(parse(text).ingress.options).toEqual({
+                "hide-headers": "x",
+                "large-client-header-buffers": "4 64k",
+                "proxy-body-size": "1g",
+                "proxy-buffer-size": "32k",
+                "proxy-request-buffering": "off",
+                "use-forwarded-headers": "true",
+            });
+            expect(recording.one("kubernetes:helm.sh/v3:Release").inputs.values.ingress).not.toHaveProperty("extraAnnotations");
+        });
+
+        test("that of an existing cluster, by annotations of Rancher's Ingress", async () => {
+            const own = { [annotation("proxy-body-size")]: "2g" };
+            const rancher = { ...args.rancher, values: { ingress: { extraAnnotations: own } } };
+            const recording = await build({ cluster: undefined, existingCluster, loadBalancer, rancher });
+            expect(recording.one("kubernetes:helm.sh/v3:Release").inputs.values.ingress.extraAnnotations).toEqual({
+                ...own,
+                [annotation("proxy-buffer-size")]: "32k",
+                [annotation("proxy-request-buffering")]: "off",
+            });
+        });
+
+        test.each(["proxy-body-size", "large-client-header-buffers", "proxy-buffer-size"])("not a second time, by %s", option =>
+            expect(build({ cluster: { ...args.cluster!, ingressOptions: { [option]: "1m" } } })).rejects.toThrow(
+                `cluster.ingressOptions.${option}: expected no limit here: maxBodySize, maxRequestHeaderSize`,
+            ),
+        );
+
+        test.each([
+            [{ maxRequestHeaderSize: "4k" }, "loadBalancer.maxRequestHeaderSize: expected a size from 8k to 256k"],
+            [{ maxResponseHeaderSize: "1m" }, "loadBalancer.maxResponseHeaderSize: expected a size from 4k to 64k"],
+        ])("none that NGINX or nodes cannot have: %j", (changed, words) =>
+            expect(build({ loadBalancer: { ...args.loadBalancer, ...changed } })).rejects.toThrow(words),
+        );
     });
 
     test("the verification: the load balancer and the release", async () => {

@@ -150,9 +150,17 @@ test("the token in the path of an import is not logged", () => {
     expect(/log_format main [^;]*;/.exec(render())![0]).not.toMatch(/\$(request|request_uri|uri|args)\b/);
 });
 
+test("an upload goes to a node while it comes in: only Rancher knows who may upload, and nothing may fill the disk before", () => {
+    expect(tls(render())).toContain("proxy_request_buffering off;");
+});
+
+test("OpenSSL chooses the groups: a fixed list would refuse X25519MLKEM768 where it is known", () => {
+    expect(render().match(/ssl_ecdh_curve [^;]*;/g)).toEqual(["ssl_ecdh_curve auto;"]);
+});
+
 test("the tunnels of agents hold a smaller buffer than answers may need", () => {
     const own = tls(render());
-    expect(own).toContain("proxy_buffer_size 8k;");
+    expect(own).toContain("proxy_buffer_size 16k; proxy_buffers 8 16k;");
     expect(block(own, "location ^~ /v3/connect")).toContain("proxy_buffer_size 4k;");
 });
 
@@ -163,6 +171,8 @@ test("what a user tunes arrives", () => {
         workerConnections: 1024,
         readTimeoutSeconds: 900,
         maxBodySize: "1g",
+        maxRequestHeaderSize: "128k",
+        maxResponseHeaderSize: "32k",
         upstreamKeepalive: 64,
         connectTimeoutSeconds: 5,
         maxFails: 2,
@@ -182,6 +192,8 @@ test("what a user tunes arrives", () => {
         "proxy_read_timeout 900s;",
         "proxy_send_timeout 900s;",
         "client_max_body_size 1g;",
+        "large_client_header_buffers 4 128k;",
+        "proxy_buffer_size 32k;",
         "keepalive 64;",
         "proxy_connect_timeout 5s;",
         "max_fails=2 fail_timeout=7s;",
@@ -294,6 +306,11 @@ describe("the NGINX of Debian", () => {
 
     test("takes the longest host name", () => accepted({ hostname: `${`${"a".repeat(62)}.`.repeat(3)}${"b".repeat(62)}` }));
 
+    test("takes 500 nodes with IPv6 addresses", () =>
+        accepted({
+            upstreams: Array.from({ length: 500 }, (_, index) => `2001:db8:1111:2222:3333:4444:5555:${(0x1000 + index).toString(16)}`),
+        }));
+
     test("takes whatever the schema takes", () => {
         const label = fc.stringMatching(/^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/);
         const name = fc
@@ -302,11 +319,13 @@ describe("the NGINX of Debian", () => {
             .filter(text => text.length <= 253 && /[a-z]/.test(text));
         const values = fc.record({
             hostname: name,
-            upstreams: fc.uniqueArray(fc.oneof(fc.ipV4(), fc.ipV6()), { minLength: 1, maxLength: 20 }),
+            upstreams: fc.uniqueArray(fc.oneof(fc.ipV4(), fc.ipV6()), { minLength: 1, maxLength: 100 }),
             upstreamPort: fc.integer({ min: 1, max: 65535 }),
             workerConnections: fc.integer({ min: 512, max: 1_000_000 }),
             readTimeoutSeconds: fc.integer({ min: 900 }),
             maxBodySize: fc.tuple(fc.integer({ min: 1, max: 4096 }), fc.constantFrom("k", "m", "g")).map(parts => parts.join("")),
+            maxRequestHeaderSize: fc.integer({ min: 8, max: 256 }).map(size => `${size}k`),
+            maxResponseHeaderSize: fc.integer({ min: 4, max: 64 }).map(size => `${size}k`),
         });
         fc.assert(
             fc.property(values, changes => {

@@ -10,7 +10,7 @@ import { greet } from "./upstream";
 
 jest.setTimeout(10 * 60_000);
 
-const largeHeader = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"].map(name => `${name}=${"c".repeat(1000)}`);
+const largeHeader = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"].map(name => `${name}=${"c".repeat(2000)}`);
 const largeBody = Buffer.alloc(20_000_000, "x");
 
 /** The last request that came to the node. */
@@ -83,7 +83,7 @@ describe("clients", () => {
         await lb.served();
     });
 
-    test("get an answer with 7 kB of headers", async () => {
+    test("get an answer with 14 kB of headers", async () => {
         const answered = await lb.client.raw(get("/large-header"));
         expect(answered).toMatch(/^HTTP\/1\.1 200 /);
         expect([...answered.matchAll(/^set-cookie: (.*)\r$/gim)].map(match => match[1])).toEqual(largeHeader);
@@ -122,6 +122,35 @@ describe("clients", () => {
         expect(seen).toMatchObject({ bytes: body.length, digest: createHash("sha256").update(body).digest("hex") });
     });
 
+    test("upload to a node while they send, so that nothing of it is stored here", async () => {
+        const arrived = once(lb.upstream.server, "request");
+        const begun = `POST /upload HTTP/1.1\r\nHost: ${hostname}\r\nContent-Length: 50000000\r\n\r\n${"x".repeat(1_000_000)}`;
+        const sender = lb.client.connect(begun);
+        await arrived;
+        expect(await lb.sh("find /proc/[0-9]*/fd -lname '/var/lib/nginx/body/*' 2>/dev/null || true")).toBe("");
+        sender.destroy();
+    });
+
+    test("keep tunnels that carry data while their network is away for 20 s", async () => {
+        const sockets = await Promise.all(Array.from({ length: 50 }, () => lb.client.openWebSocket()));
+        const answers = sockets.map(() => 0);
+        sockets.forEach((socket, index) => socket.on("message", () => void answers[index]++));
+        // Messages still reach the nodes, so their echoes wait here without an acknowledgement.
+        const away = (how: string) => lb.sh(`iptables ${how} OUTPUT -p tcp --sport 443 -j DROP`);
+        await away("-A");
+        try {
+            for (let second = 0; second < 20; second++) {
+                for (const socket of sockets) socket.send(String(second));
+                await new Promise(resolve => setTimeout(resolve, 1000));
+            }
+            expect(answers.every(count => count === 0)).toBe(true);
+        } finally {
+            await away("-D");
+        }
+        await until("every tunnel to go on", 90, async () => answers.every(count => count === 20));
+        for (const socket of sockets) socket.terminate();
+    });
+
     test("get no upgrade but WebSocket and SPDY", async () => {
         const upgrade = async (protocol: string) => {
             const text = `GET / HTTP/1.1\r\nHost: ${hostname}\r\nConnection: Upgrade, close\r\nUpgrade: ${protocol}\r\n\r\n`;
@@ -153,8 +182,8 @@ describe("clients", () => {
     test("and nodes that are silently gone are looked for by the kernel, as configured", async () => {
         const settings = "keepalive_time keepalive_intvl keepalive_probes retries2 thin_linear_timeouts".split(" ");
         const found = await lb.sh(`sysctl -n ${settings.map(name => `net.ipv4.tcp_${name}`).join(" ")}`);
-        // To a node: the first look after 6 s, two more every 3 s; what is on its way is given up after five tries.
-        expect(found.trim().split("\n").map(Number)).toEqual([6, 3, 3, 5, 1]);
+        // To a node: the first look after 6 s, two more every 3 s; what is on its way is given up after 51 s.
+        expect(found.trim().split("\n").map(Number)).toEqual([6, 3, 3, 7, 1]);
         expect(await lb.sh("nginx -T 2>/dev/null | grep -c so_keepalive=30s:10s:3")).toBe("2\n");
         const socket = await lb.client.openWebSocket();
         // The kernel's own default is two hours.

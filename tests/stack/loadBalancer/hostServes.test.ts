@@ -161,7 +161,7 @@ describe("kernel settings", () => {
         const setting = "net.ipv4.tcp_early_retrans";
         const original = await lb.sh(`sysctl -n ${setting}`);
         expect(original).not.toBe("0\n");
-        await lb.apply(lb.program().replace("net.ipv4.tcp_retries2 = 5", `$&\n${setting} = 0`));
+        await lb.apply(lb.program().replace("net.ipv4.tcp_retries2 = 7", `$&\n${setting} = 0`));
         expect(await lb.sh(`sysctl -n ${setting}`)).toBe("0\n");
         await lb.sh(`sysctl -q -w ${setting}=1`);
         expect(await lb.probe()).toBe(`kernel setting ${setting}: 1, expected 0`);

@@ -52,7 +52,7 @@ test("files, modes, services and settings of a host", () =>
         {
             what: "kernel setting changed",
             make: on("lb1", "sysctl -q -w net.ipv4.tcp_retries2=15"),
-            words: "kernel setting net.ipv4.tcp_retries2: 15, expected 5",
+            words: "kernel setting net.ipv4.tcp_retries2: 15, expected 7",
         },
         {
             what: "NGINX disabled",
