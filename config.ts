@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as runtimeConfig from "@pulumi/pulumi/runtime/config";
 import { readFileSync } from "fs";
+import { homedir } from "os";
 import { RancherHaArgs, SshArgs } from "./components";
 import { withCode } from "./components/errorCodes";
 import { rancherHaSchema } from "./components/schema";
@@ -8,9 +9,9 @@ import { issueLines, valueAt } from "./components/validation";
 
 /** SSH settings for hosts and nodes: the arguments of the library, and files that hold their values. */
 export interface SshConfig extends SshArgs {
-    /** Path of a file with the private key, instead of `ssh.privateKey`. */
+    /** Path of a file with the private key, instead of `ssh.privateKey`. `~/` is the home folder of the user who runs Pulumi. */
     privateKeyFile?: string;
-    /** Path of a known_hosts file (not hashed), instead of `ssh.knownHosts`. */
+    /** Path of a known_hosts file, for example `~/.ssh/known_hosts`, instead of `ssh.knownHosts`. */
     knownHostsFile?: string;
 }
 
@@ -78,7 +79,7 @@ function withFiles(written: Group, readFile: (path: string) => string) {
         }
         writtenAs.set(`ssh.${key}`, `ssh.${fileKey}`);
         try {
-            ssh[key] = readFile(String(path));
+            ssh[key] = readFile(String(path).replace(/^~(?=\/)/, homedir()));
         } catch (error) {
             ssh[key] = unread;
             const found = typeof path === "string" ? JSON.stringify(path) : "something else";

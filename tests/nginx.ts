@@ -1,10 +1,11 @@
 import { execFileSync } from "child_process";
 import { NginxSettings, nginxSettingsSchema } from "../components/loadBalancer/schema";
 import { finishNginxConf, withHostFunctions } from "../lab/loadBalancer/hostFunctions";
+import { hostKey, sshKey } from "./ssh";
 
 export const hostname = "rancher.example.com";
 export const required = {
-    hosts: [{ address: "192.0.2.9", privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n", hostKey: "ssh-ed25519 AAAA" }],
+    hosts: [{ address: "192.0.2.9", privateKey: sshKey, hostKey }],
     hostname,
     upstreams: ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
     certificateChain: "certificate",

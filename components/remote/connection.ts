@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type * as command from "@pulumi/command";
 import { z } from "zod";
+import { isPublicKey, knownHostLines, privateKeyType } from "./openssh";
 
 /** SSH settings of all hosts. A host's own setting overrides the one here. */
 export interface SshArgs {
@@ -8,9 +9,15 @@ export interface SshArgs {
     user?: pulumi.Input<string>;
     /** TCP port of sshd. @default 22 */
     port?: pulumi.Input<number>;
-    /** Private key in PEM or OpenSSH form, without a passphrase. It is kept as a secret, and never written to a file. */
+    /**
+     * Private key in PEM or OpenSSH form: Ed25519, ECDSA or RSA, without a passphrase. It is kept as a secret, and never written to a file.
+     * Refused when ssh-keygen of the machine that runs Pulumi cannot read it.
+     */
     privateKey?: pulumi.Input<string>;
-    /** Text of a known_hosts file that is not hashed. It gives the keys of hosts without their own `hostKey`. */
+    /**
+     * Text of a known_hosts file. It gives the keys of hosts without their own `hostKey`: hashed names, patterns and `@revoked` count as
+     * they do for SSH. A host that has only a `@cert-authority` line is refused, because Pulumi's SSH client checks no host certificates.
+     */
     knownHosts?: pulumi.Input<string>;
 }
 
@@ -22,11 +29,11 @@ export interface HostArgs {
     port?: pulumi.Input<number>;
     /** User that logs in. On a load balancer host, a user other than root needs `sudo` without a password. @default `ssh.user` */
     user?: pulumi.Input<string>;
-    /** Private key in PEM or OpenSSH form, without a passphrase. It is kept as a secret. @default `ssh.privateKey` */
+    /** Private key, with the rules of `ssh.privateKey`. It is kept as a secret. @default `ssh.privateKey` */
     privateKey?: pulumi.Input<string>;
     /**
-     * Host key as one line such as `ssh-ed25519 AAAA…`, from /etc/ssh/ssh_host_*_key.pub on the host. On a load balancer host ssh-rsa is
-     * refused, because Pulumi's SSH client supports it with SHA-1 only.
+     * Host key as one line such as `ssh-ed25519 AAAA…`, from /etc/ssh/ssh_host_*_key.pub on the host. A line whose data is no key of its
+     * type is refused. On a load balancer host ssh-rsa is refused, because Pulumi's SSH client supports it with SHA-1 only.
      * @default from `ssh.knownHosts`
      */
     hostKey?: pulumi.Input<string>;
@@ -41,7 +48,7 @@ export interface HostConnection {
     hostKey: string;
 }
 
-const hostKeyLine = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}( .*)?$/;
+const hostKeyLine = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}( .*)?\s*$/;
 
 export const addressSchema = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "expected an IP address or a DNS name");
 
@@ -59,11 +66,14 @@ export const portSchema = z.number().int().min(1).max(65535);
 
 export const hostKeySchema = z
     .string()
-    .regex(
-        hostKeyLine,
-        'expected one public host key line such as "ssh-ed25519 AAAA…" (see /etc/ssh/ssh_host_ed25519_key.pub on the host)',
+    .trim()
+    .regex(hostKeyLine, 'expected one public host key line such as "ssh-ed25519 AAAA…" (see /etc/ssh/ssh_host_ed25519_key.pub on the host)')
+    .refine(
+        line => !hostKeyLine.test(line) || isPublicKey(line),
+        "expected a whole host key: the data behind the type is no key of this type. Copy the line again from the host",
     );
 
+/** Schema of a private key for TLS. */
 export const privateKeySchema = z
     .string()
     .regex(/^-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n/, "expected a private key in PEM or OpenSSH form")
@@ -71,6 +81,34 @@ export const privateKeySchema = z
         key => !key.includes("ENCRYPTED") && !isEncryptedOpenSsh(key),
         "expected a key without a passphrase; decrypt it with ssh-keygen -p and store it as a secret",
     );
+
+/** Schema of a private key for SSH. Returns the key in the form that OpenSSH and Pulumi's SSH client read alike. */
+const sshKeySchema = z
+    .string()
+    .overwrite(normalizedKey)
+    .superRefine((key, context) => {
+        const message = sshKeyProblem(key);
+        if (message) context.addIssue({ code: "custom", message });
+    });
+
+/**
+ * Returns the key's block with Unix line ends, without indentation and without the text around the block. OpenSSH refuses CRLF, and Pulumi's
+ * SSH client refuses a block of parameters before the key.
+ */
+function normalizedKey(text: string): string {
+    const block = /-----BEGIN ([A-Z]+ )*PRIVATE KEY-----[^]*?-----END ([A-Z]+ )*PRIVATE KEY-----/.exec(text)?.[0];
+    return block === undefined ? text : `${block.replace(/[ \t]*\r?\n[ \t]*/g, "\n")}\n`;
+}
+
+/** Returns the reason why a private key cannot be used to log in, or undefined. */
+function sshKeyProblem(key: string): string | undefined {
+    const { success, error } = privateKeySchema.safeParse(key);
+    if (!success) return error.issues[0].message;
+    const { type, reason } = privateKeyType(key);
+    if (type === undefined) return `expected a private key that OpenSSH reads (ssh-keygen: ${reason}). Make one with ssh-keygen -t ed25519`;
+    if (/^(ssh-ed25519|ssh-rsa|ecdsa-.*)$/.test(type)) return undefined;
+    return `expected an Ed25519, ECDSA or RSA key: Pulumi's SSH client cannot use ${type}. Make one with ssh-keygen -t ed25519`;
+}
 
 /** Reports whether an OpenSSH key has a passphrase. After its magic text the key names its cipher, which is `none` without a passphrase. */
 function isEncryptedOpenSsh(key: string): boolean {
@@ -81,7 +119,7 @@ function isEncryptedOpenSsh(key: string): boolean {
 export const sshSchema = z.strictObject({
     user: z.string().min(1).optional(),
     port: portSchema.optional(),
-    privateKey: privateKeySchema.optional(),
+    privateKey: sshKeySchema.optional(),
     knownHosts: z.string().optional(),
 });
 export type SshSettings = z.output<typeof sshSchema>;
@@ -90,7 +128,7 @@ export const hostSchema = z.strictObject({
     address: addressSchema,
     port: portSchema.optional(),
     user: z.string().min(1).optional(),
-    privateKey: privateKeySchema.optional(),
+    privateKey: sshKeySchema.optional(),
     hostKey: hostKeySchema.optional(),
 });
 type HostSettings = z.output<typeof hostSchema>;
@@ -127,10 +165,10 @@ export function reportUnreached(
         report(["ssh", "privateKey"], "expected a private key, or one of its own for each host and node");
     hosts.forEach(({ address, port = defaultPort, hostKey }, index) => {
         // A value that comes from another resource is checked when it is known.
-        if ([address, port, knownHosts].some(value => typeof value === "object")) return;
+        if ([address, port].some(value => typeof value === "object") || typeof (knownHosts ?? "") !== "string") return;
         const key = hostKey ?? hostKeyOf(String(address), Number(port), knownHosts as string | undefined);
-        const problem = key === undefined ? "expected a host key, or a line for this host in ssh.knownHosts" : undefined;
-        const message = problem ?? (typeof key === "string" ? isRefused(key) : undefined);
+        const problem = key === undefined ? unknownHost(String(address), Number(port), knownHosts as string | undefined) : undefined;
+        const message = problem ?? (typeof key === "string" ? isRefused(key.trim()) : undefined);
         if (message) report([...at, index, "hostKey"], message);
     });
 }
@@ -143,13 +181,19 @@ export const notForPulumi = (hostKey: string): string | undefined =>
 
 /** Returns the key of a host from the text of a known_hosts file. An RSA key is the last choice. */
 function hostKeyOf(address: string, port: number, knownHosts = ""): string | undefined {
-    const name = port === 22 ? address : `[${address}]:${port}`;
-    const keys = knownHosts
-        .split("\n")
-        .map(line => line.trim().split(/\s+/))
-        .filter(([names, , key]) => key !== undefined && !names.startsWith("#") && names.split(",").includes(name))
-        .map(([, type, key]) => `${type} ${key}`);
+    const lines = knownHostLines(knownHosts, address, port);
+    const revoked = lines.filter(({ marker }) => marker === "@revoked").map(({ key }) => key);
+    const keys = lines.filter(({ marker, key }) => !marker && !revoked.includes(key)).map(({ key }) => key);
     return keys.find(key => !key.startsWith("ssh-rsa ")) ?? keys[0];
+}
+
+/** Returns the reason why a known_hosts file gives no key of a host. */
+function unknownHost(address: string, port: number, knownHosts = ""): string {
+    const markers = knownHostLines(knownHosts, address, port).map(({ marker }) => marker);
+    if (markers.includes("@revoked")) return "expected a host key: all that ssh.knownHosts holds for this host are marked @revoked";
+    if (markers.includes("@cert-authority"))
+        return "expected the host's own key: ssh.knownHosts holds only a @cert-authority for this host, and Pulumi's SSH client checks no host certificates";
+    return "expected a host key, or a line for this host in ssh.knownHosts";
 }
 
 /**

@@ -7,9 +7,9 @@ import { DriftMode, NodeRole, RancherHa, RkeNodeArgs } from "pulumi-rancher-ha";
 const config = new pulumi.Config();
 
 const hostKeys = [
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheFirstNodeExampleExampleExampl2",
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheSecondNodeExampleExampleExamp3",
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheThirdNodeExampleExampleExampl4",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheFirstNodeExampleExampleExam2",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheSecondNodeExampleExampleExa3",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheThirdNodeExampleExampleExam4",
 ];
 const nodes: RkeNodeArgs[] = hostKeys.map((hostKey, index) => ({
     address: `192.0.2.${31 + index}`,
@@ -26,7 +26,7 @@ const rancher = new RancherHa("rancher", {
         hosts: [
             {
                 address: "192.0.2.21",
-                hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheLoadBalancerHostExampleExampl1",
+                hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheLoadBalancerHostExampleExam1",
             },
         ],
         drift: DriftMode.Warn,

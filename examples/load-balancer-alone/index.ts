@@ -13,7 +13,7 @@ const loadBalancer = new NginxLoadBalancer("load-balancer", {
     hosts: [
         {
             address: "192.0.2.21",
-            hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheLoadBalancerHostExampleExampl1",
+            hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleKeyOfTheLoadBalancerHostExampleExam1",
         },
     ],
     upstreams: ["192.0.2.31", "192.0.2.32", "192.0.2.33"],

@@ -3,11 +3,11 @@ import { brotliCompressSync } from "zlib";
 import { RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../../lab/certificates";
 import { said } from "../probes";
+import { hostKey, sshKey } from "../ssh";
 import { Recorded, RecordOptions } from "./recorder";
 
 export const hostname = "rancher.example.com";
-export const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
-export const sshKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0IG9mIHRoZSBzc2ggY2xpZW50\n-----END OPENSSH PRIVATE KEY-----\n";
+export { hostKey, sshKey };
 export const bootstrapPassword = "generated-password-of-admin";
 
 /** The stack's own CA and what it signs, as the tls provider would make them. */

@@ -14,8 +14,8 @@ import { nodeProgram } from "../../components/remote/programs";
 import { describeIssues } from "../../components/validation";
 import { until } from "../../lab/process";
 import { buildTools } from "../../lab/tools";
+import { hostKey, sshKey } from "../ssh";
 
-const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
 const node = (number: number, changes: object = {}) => ({
     address: `192.0.2.3${number}`,
     hostname: `node${number}`,
@@ -26,7 +26,7 @@ const node = (number: number, changes: object = {}) => ({
 });
 const required = {
     kubernetesVersion: "v1.30.14-rancher1-1",
-    ssh: { privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\nnot shown\n" },
+    ssh: { privateKey: sshKey },
     nodes: [node(1), node(2), node(3)] as object[],
 };
 const settings = (changes: object = {}): RkeClusterSettings => rkeClusterSchema.parse({ ...required, ...changes });

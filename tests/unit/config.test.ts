@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { readFileSync } from "fs";
+import { homedir } from "os";
 import { join } from "path";
 import { isDeepStrictEqual } from "util";
 import { parse } from "yaml";
@@ -8,10 +9,9 @@ import { rancherHaSchema } from "../../components/schema";
 import { parseConfig, withSecrets } from "../../config";
 import { configKeys, configurationPage, examples, renderedPage } from "../../scripts/configurationPage";
 import { issue } from "../../lab/certificates";
+import { hostKey, sshKey } from "../ssh";
 
 const repository = join(__dirname, "..", "..");
-const sshKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nc3NoLWtleS1vZi10ZXN0\n-----END OPENSSH PRIVATE KEY-----\n";
-const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
 const noFile = (path: string): string => {
     throw Object.assign(new Error(`no ${path}`), { code: "ENOENT" });
 };
@@ -435,6 +435,12 @@ describe("files", () => {
             'ssh.privateKeyFile: expected a readable file, found "no/key" (ENOENT)',
             'ssh.knownHostsFile: expected a readable file, found "no/hosts" (ENOENT)',
         ]);
+    });
+
+    test("a path that begins with ~/ is in the home folder", () => {
+        const config = changed(c => (c.ssh = { privateKeyFile: "~/.ssh/id", knownHostsFile: "~user/hosts" }));
+        const files: Record<string, string> = { [join(homedir(), ".ssh/id")]: sshKey, "~user/hosts": "" };
+        expect(read(config, path => files[path] ?? noFile(path)).ssh).toEqual({ privateKey: sshKey, knownHosts: "" });
     });
 
     test("a file with something else is named, not shown", () => {

@@ -9,13 +9,12 @@ import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { helmValues } from "../../components/rancher/helmValues";
 import { expectCommitted } from "../committed";
 import { finished } from "../nginx";
+import { hostKey, sshKey } from "../ssh";
 
 // What is rendered, as whole files: a reviewer reads what a change of a renderer does to them.
 const golden = (name: string, text: string) => expectCommitted(join(__dirname, "golden", name), text);
 
-const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
-const privateKey = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
-const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({ address, privateKey, hostKey }));
+const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({ address, privateKey: sshKey, hostKey }));
 const upstreams = ["192.0.2.31", "192.0.2.32", "192.0.2.33"];
 const certificateOnHost = { certificateChain: "/etc/ssl/rancher/fullchain.pem", privateKey: "/etc/ssl/rancher/privkey.pem" };
 const loadBalancer = { hosts: hosts.slice(0, 1), hostname: "rancher.example.com", upstreams, certificateOnHost };
@@ -62,7 +61,7 @@ test("cluster.yml of three nodes", () => {
     });
     const cluster = {
         kubernetesVersion: "v1.30.14-rancher1-1",
-        ssh: { privateKey: `${privateKey}not shown\n` },
+        ssh: { privateKey: sshKey },
         nodes: upstreams.map(node),
     };
     golden("cluster.yml", clusterYml(rkeClusterSchema.parse(cluster)));

@@ -8,6 +8,7 @@ import { mark } from "../../components/loadBalancer/mark";
 import { places, releaseFor } from "../../components/loadBalancer/release";
 import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { Issued, issue } from "../../lab/certificates";
+import { hostKey, sshKey } from "../ssh";
 
 const scripts = join(__dirname, "..", "..", "components", "loadBalancer", "host");
 const hostname = "rancher.example.com";
@@ -46,8 +47,8 @@ const call = (file: string, text: string) =>
 function pairRelease(statusPort = 10280) {
     const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({
         address,
-        hostKey: "ssh-ed25519 AAAA",
-        privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n",
+        hostKey,
+        privateKey: sshKey,
     }));
     const settings = nginxSettingsSchema.parse({
         hosts,

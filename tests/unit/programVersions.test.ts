@@ -7,6 +7,7 @@ import { rkeClusterSchema } from "../../components/cluster/schema";
 import { RkeState } from "../../components/cluster/state";
 import { apiProgram } from "../../components/rancher/program";
 import { expectCommitted } from "../committed";
+import { hostKey, sshKey } from "../ssh";
 
 const components = join(__dirname, "..", "..", "components");
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -15,12 +16,12 @@ const pem = { certificatePEM: "certificate", keyPEM: "key" };
 const certificatesBundle = { "kube-ca": pem, "kube-admin": pem };
 const cluster = rkeClusterSchema.parse({
     kubernetesVersion: "v1.30.14-rancher1-1",
-    ssh: { privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\n" },
+    ssh: { privateKey: sshKey },
     nodes: [
         {
             address: "192.0.2.31",
             user: "rke",
-            hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam",
+            hostKey,
             roles: ["controlplane", "etcd", "worker"],
         },
     ],

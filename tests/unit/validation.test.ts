@@ -3,36 +3,22 @@ import { z } from "zod";
 import { hostsSchema } from "../../components/loadBalancer/schema";
 import { connectionOf, hostSchema } from "../../components/remote/connection";
 import { describeIssues, validated } from "../../components/validation";
+import { hostKey, newSshKey, sshKey } from "../ssh";
 
 const connection = {
     address: "192.0.2.1",
-    privateKey: "-----BEGIN OPENSSH PRIVATE KEY-----\nnot shown\n",
-    hostKey: "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam",
+    privateKey: sshKey,
+    hostKey,
 };
 const resource = undefined as unknown as pulumi.Resource;
 const check = (args: unknown) => validated(resource, "Thing it", z.strictObject({ hosts: z.array(hostSchema) }), args);
 
 test("a host that says nothing itself is reached as ssh says, else as root on port 22", () => {
-    const { address, privateKey, hostKey } = connection;
+    const { address, privateKey } = connection;
     expect(connectionOf(connection)).toEqual({ ...connection, port: 22, user: "root" });
     const ssh = { user: "admin", port: 2222, privateKey: "key of all", knownHosts: `[192.0.2.1]:2222 ${hostKey}\n` };
     expect(connectionOf({ address }, ssh)).toEqual({ address, port: 2222, user: "admin", privateKey: "key of all", hostKey });
     expect(connectionOf({ ...connection, user: "own", port: 23 }, ssh)).toEqual({ address, port: 23, user: "own", privateKey, hostKey });
-});
-
-test("known_hosts: a host on another port has a line of its own, and the RSA key comes last", () => {
-    const keyOf = (port: number, lines: string[]) =>
-        connectionOf({ address: "192.0.2.31", port, privateKey: "" }, { knownHosts: lines.join("\n") }).hostKey;
-    const lines = [
-        "# a comment",
-        "192.0.2.21,lb ssh-ed25519 AAAAother",
-        "[192.0.2.31]:2222 ssh-rsa AAAArsa",
-        "[192.0.2.31]:2222 ssh-ed25519 AAAAa comment",
-        "lb,192.0.2.31 ssh-rsa AAAArsa",
-    ];
-    expect(keyOf(2222, lines)).toBe("ssh-ed25519 AAAAa");
-    expect(keyOf(22, lines)).toBe("ssh-rsa AAAArsa");
-    expect(keyOf(23, lines)).toBeUndefined();
 });
 
 test("every wrong value is named at once, with what is allowed and what was found", () => {
@@ -61,9 +47,10 @@ test("a wrong value that came as a secret is refused without being shown", () =>
 
 test("an RSA host key is refused on a load balancer host: Pulumi's SSH client cannot use it", () => {
     const refused = /hosts\[0\]\.hostKey: expected the Ed25519 or ECDSA/;
-    const own = { hosts: [{ ...connection, hostKey: "ssh-rsa AAAA" }] };
+    const rsa = newSshKey(["-t", "rsa", "-b", "2048"]).publicKey;
+    const own = { hosts: [{ ...connection, hostKey: rsa }] };
     expect(() => validated(resource, "it", hostsSchema, own)).toThrow(refused);
-    const known = { ssh: { knownHosts: "192.0.2.1 ssh-rsa AAAA" }, hosts: [{ ...connection, hostKey: undefined }] };
+    const known = { ssh: { knownHosts: `192.0.2.1 ${rsa}` }, hosts: [{ ...connection, hostKey: undefined }] };
     expect(() => validated(resource, "it", hostsSchema, known)).toThrow(refused);
 });
 

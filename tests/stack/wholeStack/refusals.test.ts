@@ -32,7 +32,7 @@ test("every wrong key of a configuration is refused in one error", async () => {
 });
 
 test("a wrong host key of one node stops the run before RKE, and names the node", async () => {
-    const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+    const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleE";
     const { code, output } = await main.up({ edit: ({ cluster }) => (cluster.nodes[1].hostKey = hostKey) });
     expect(code).not.toBe(0);
     expect(output).toMatch(

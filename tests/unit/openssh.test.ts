@@ -1,0 +1,118 @@
+import { execFileSync } from "child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
+import { connectionOf, hostSchema, reportUnreached, sshSchema } from "../../components/remote/connection";
+import { z } from "zod";
+import { hostKey, newSshKey, sshKey } from "../ssh";
+
+const openssl = (...args: string[]) => execFileSync("openssl", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+const messages = ({ error }: z.ZodSafeParseResult<unknown>) => (error?.issues ?? []).map(({ message }) => message);
+
+describe("a private key", () => {
+    const parsed = (privateKey: string) => sshSchema.parse({ privateKey }).privateKey;
+    const refused = (privateKey: string) => messages(sshSchema.safeParse({ privateKey }));
+
+    test.each([
+        ["CRLF", sshKey.replace(/\n/g, "\r\n")],
+        ["no line end", sshKey.trimEnd()],
+        ["a byte order mark and text around it", `\uFEFFThe key:\n${sshKey}(end)\n`],
+        ["indentation", sshKey.replace(/^/gm, "    ")],
+        ["its usual form", sshKey],
+    ])("with %s becomes what OpenSSH reads", (_what, written) => expect(parsed(written)).toBe(sshKey));
+
+    test("behind a block of parameters stands alone, because Go reads the first block", () =>
+        expect(parsed(openssl("ecparam", "-name", "prime256v1", "-genkey"))).toMatch(/^-----BEGIN EC PRIVATE KEY-----\n/));
+
+    test.each([
+        ["RSA in PKCS #1", () => openssl("genrsa", "-traditional", "2048")],
+        ["RSA in PKCS #8", () => openssl("genrsa", "2048")],
+        ["ECDSA P-521 in OpenSSH form", () => newSshKey(["-t", "ecdsa", "-b", "521"]).privateKey],
+        ["ECDSA in PEM", () => newSshKey(["-t", "ecdsa", "-m", "PEM"]).privateKey],
+    ])("of the kind %s is accepted", (_what, make) => expect(refused(make())).toEqual([]));
+
+    test.each([
+        ["a public key", () => hostKey, /^expected a private key in PEM or OpenSSH form$/],
+        ["a key of PuTTY", () => "PuTTY-User-Key-File-3: ssh-ed25519\n", /^expected a private key in PEM or OpenSSH form$/],
+        ["a passphrase", () => newSshKey(["-t", "ed25519", "-N", "secret"]).privateKey, /^expected a key without a passphrase/],
+        ["a passphrase in PKCS #8", () => openssl("genrsa", "-aes256", "-passout", "pass:secret", "2048"), /without a passphrase/],
+        ["a curve that SSH has not", () => openssl("ecparam", "-name", "secp256k1", "-genkey"), /that OpenSSH reads \(ssh-keygen: .+\)/],
+        ["RSA of 768 bits", () => openssl("genrsa", "768"), /that OpenSSH reads \(ssh-keygen: Invalid key length\)/],
+        ["DSA", () => newSshKey(["-t", "dsa"]).privateKey, /^expected an Ed25519, ECDSA or RSA key: .* cannot use ssh-dss\./],
+        ["a lost line", () => sshKey.replace(/\n.*\n-----END/, "\n-----END"), /that OpenSSH reads/],
+    ])("is refused with its reason: %s", (_what, make, reason) => expect(refused(make())).toEqual([expect.stringMatching(reason)]));
+});
+
+describe("a host key", () => {
+    const refused = (key: string) => messages(hostSchema.shape.hostKey.safeParse(key));
+
+    test.each(["\n", "\r\n", " \n\n"])("with %j at its end is trimmed", end =>
+        expect(hostSchema.parse({ address: "192.0.2.1", hostKey: hostKey + end }).hostKey).toBe(hostKey),
+    );
+
+    test.each([
+        ["data that is cut off", hostKey.slice(0, -1)],
+        ["data of another type", hostKey.replace("ssh-ed25519", "ecdsa-sha2-nistp256")],
+        ["more data than a key has", `${hostKey}xam`],
+    ])("is refused: %s", (_what, key) => expect(refused(key)).toEqual([expect.stringMatching(/^expected a whole host key/)]));
+});
+
+describe("known_hosts", () => {
+    const rsa = newSshKey(["-t", "rsa", "-b", "2048"]).publicKey;
+    const other = newSshKey().publicKey;
+    const found = (address: string, port: number, ...lines: string[]) =>
+        connectionOf({ address, port, privateKey: "" }, { knownHosts: lines.join("\n") }).hostKey;
+    const problem = (...lines: string[]) => {
+        const args = { ssh: { privateKey: "key", knownHosts: lines.join("\n") }, hosts: [{ address: "lb.example.com" }] };
+        const schema = z.unknown().superRefine((_, context) => reportUnreached(args, context, ["hosts"]));
+        return messages(schema.safeParse({}));
+    };
+
+    /** Hashes the names of a file, as Debian's ssh does. */
+    function hashed(text: string): string {
+        const folder = mkdtempSync(join(tmpdir(), "known-hosts-"));
+        writeFileSync(join(folder, "hosts"), text);
+        execFileSync("ssh-keygen", ["-q", "-H", "-f", join(folder, "hosts")], { stdio: "ignore" });
+        const result = readFileSync(join(folder, "hosts"), "utf8");
+        rmSync(folder, { recursive: true });
+        return result;
+    }
+
+    test("a host on another port has a line of its own, and the RSA key comes last", () => {
+        const lines = [
+            "# a comment",
+            `192.0.2.21,lb ${other}`,
+            `[192.0.2.31]:2222 ${rsa}`,
+            `[192.0.2.31]:2222 ${hostKey} comment`,
+            `lb,192.0.2.31 ${rsa}`,
+        ];
+        expect(found("192.0.2.31", 2222, ...lines)).toBe(hostKey);
+        expect(found("192.0.2.31", 22, ...lines)).toBe(rsa);
+        expect(found("192.0.2.31", 23, ...lines)).toBeUndefined();
+    });
+
+    test("hashed names are found, with and without a port", () => {
+        const text = hashed(`192.0.2.31 ${hostKey}\n[lb.example.com]:2222 ${other}\n`);
+        expect(text).not.toContain("192.0.2.31");
+        expect([found("192.0.2.31", 22, text), found("lb.example.com", 2222, text)]).toEqual([hostKey, other]);
+    });
+
+    test("patterns and their exceptions count, whatever the case of the name", () => {
+        const line = `*.example.com,!old.example.com ${hostKey}`;
+        expect(["LB.example.com", "old.example.com"].map(name => found(name, 22, line))).toEqual([hostKey, undefined]);
+    });
+
+    test("a revoked key is not used, and said so", () => {
+        const lines = [`lb.example.com ${hostKey}`, `@revoked * ${hostKey}`];
+        expect(found("lb.example.com", 22, ...lines, `lb.example.com ${other}`)).toBe(other);
+        expect(problem(...lines)).toEqual([expect.stringMatching(/^expected a host key: all .* are marked @revoked$/)]);
+    });
+
+    test("an authority alone is refused", () =>
+        expect(problem(`@cert-authority *.example.com ${hostKey}`)).toEqual([
+            expect.stringMatching(/only a @cert-authority for this host/),
+        ]));
+
+    test("Windows line ends and lines that are none do no harm", () =>
+        expect(found("192.0.2.31", 22, "nonsense\r", "192.0.2.31 ssh-ed25519\r", `192.0.2.31 ${hostKey}\r`)).toBe(hostKey));
+});
