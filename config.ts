@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as runtimeConfig from "@pulumi/pulumi/runtime/config";
 import { readFileSync } from "fs";
 import { homedir } from "os";
-import { RancherHaArgs, SshArgs } from "./components";
+import { RancherHaArgs, RkeClusterSettingsArgs, SshArgs } from "./components";
 import { withCode } from "./components/errorCodes";
 import { rancherHaSchema } from "./components/schema";
 import { issueLines, valueAt } from "./components/validation";
@@ -13,6 +13,12 @@ export interface SshConfig extends SshArgs {
     privateKeyFile?: string;
     /** Path of a known_hosts file, for example `~/.ssh/known_hosts`, instead of `ssh.knownHosts`. */
     knownHostsFile?: string;
+}
+
+/** The cluster's settings, and a file that holds one of them. */
+export interface RkeClusterConfig extends RkeClusterSettingsArgs {
+    /** Path of the `cluster.rkestate` of a cluster that exists, instead of `cluster.rkeState`. */
+    rkeStateFile?: string;
 }
 
 // pulumi.Config itself calls this function, which is not among the SDK's public types.
@@ -57,8 +63,11 @@ export function parseConfig(
     return args as unknown as RancherHaArgs;
 }
 
-/** Maps keys below `ssh` that name a file to the argument that gets the file's text. */
-const files = { privateKeyFile: "privateKey", knownHostsFile: "knownHosts" };
+/** Keys of a group that name a file, with the argument that gets the file's text. */
+const files: Record<string, Record<string, string>> = {
+    ssh: { privateKeyFile: "privateKey", knownHostsFile: "knownHosts" },
+    cluster: { rkeStateFile: "rkeState" },
+};
 
 /** Replaces the text of a file that cannot be read. */
 const unread = {};
@@ -67,32 +76,35 @@ const unread = {};
 function withFiles(written: Group, readFile: (path: string) => string) {
     const problems: string[] = [];
     const writtenAs = new Map<string, string>();
-    if (!isGroup(written.ssh)) return { args: written, writtenAs, problems };
-    const ssh = { ...written.ssh };
-    for (const [fileKey, key] of Object.entries(files)) {
-        const { [fileKey]: path, [key]: text } = ssh;
-        delete ssh[fileKey];
-        if (path === undefined) continue;
-        if (text !== undefined) {
-            problems.push(`ssh.${fileKey}: expected nothing beside ssh.${key}, found both. Remove one`);
-            continue;
-        }
-        writtenAs.set(`ssh.${key}`, `ssh.${fileKey}`);
-        try {
-            ssh[key] = readFile(String(path).replace(/^~(?=\/)/, homedir()));
-        } catch (error) {
-            ssh[key] = unread;
-            const found = typeof path === "string" ? JSON.stringify(path) : "something else";
-            problems.push(`ssh.${fileKey}: expected a readable file, found ${found} (${(error as NodeJS.ErrnoException).code})`);
+    const args = { ...written };
+    for (const [name, keys] of Object.entries(files)) {
+        if (!isGroup(written[name])) continue;
+        const group: Group = (args[name] = { ...written[name] });
+        for (const [fileKey, key] of Object.entries(keys)) {
+            const { [fileKey]: path, [key]: text } = group;
+            delete group[fileKey];
+            if (path === undefined) continue;
+            if (text !== undefined) {
+                problems.push(`${name}.${fileKey}: expected nothing beside ${name}.${key}, found both. Remove one`);
+                continue;
+            }
+            writtenAs.set(`${name}.${key}`, `${name}.${fileKey}`);
+            try {
+                group[key] = readFile(String(path).replace(/^~(?=\/)/, homedir()));
+            } catch (error) {
+                group[key] = unread;
+                const found = typeof path === "string" ? JSON.stringify(path) : "something else";
+                problems.push(`${name}.${fileKey}: expected a readable file, found ${found} (${(error as NodeJS.ErrnoException).code})`);
+            }
         }
     }
-    return { args: { ...written, ssh }, writtenAs, problems };
+    return { args, writtenAs, problems };
 }
 
 /** Marks secret values, whether they are encrypted, come from a file, or were not encrypted by mistake. */
 export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) => boolean): RancherHaArgs {
     const marked = (value: unknown, key: string, encrypted: boolean): unknown => {
-        if (/^(privateKey|bootstrapPassword|kubeconfig)$/.test(key) || (encrypted && freeForm.test(key)))
+        if (/^(privateKey|bootstrapPassword|kubeconfig|rkeState)$/.test(key) || (encrypted && freeForm.test(key)))
             return value === undefined ? undefined : pulumi.secret(value);
         if (Array.isArray(value)) return value.map(item => marked(item, "", encrypted));
         if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name, encrypted)]));

@@ -86,7 +86,7 @@ export interface ConfigKey {
 }
 
 /** Where configuration is not the argument itself: interfaces it has instead. */
-const replaced: Record<string, string> = { SshArgs: "SshConfig" };
+const replaced: Record<string, string> = { SshArgs: "SshConfig", RkeClusterSettingsArgs: "RkeClusterConfig" };
 
 /** Interfaces that are not unfolded. */
 const folded: Record<string, string> = {

@@ -2,6 +2,7 @@ import { writeFileSync } from "fs";
 import { join } from "path";
 import { z } from "zod";
 import { sshSchema } from "../components/remote/connection";
+import { rkeClusterSettingsSchema } from "../components/cluster/schema";
 import { rancherHaSchema } from "../components/schema";
 import { configKeys } from "./configurationPage";
 
@@ -14,10 +15,11 @@ export const configurationSchema = join(__dirname, "..", "docs", "pulumi-config.
 
 const prefix = "pulumi-rancher-ha:";
 const path = z.string().optional();
-/** The arguments, and the files that `SshConfig` adds. */
+/** The arguments, and the files that `SshConfig` and `RkeClusterConfig` add. */
 const configSchema = z.strictObject({
     ...rancherHaSchema.shape,
     ssh: sshSchema.extend({ privateKeyFile: path, knownHostsFile: path }).optional(),
+    cluster: rkeClusterSettingsSchema.safeExtend({ rkeStateFile: path }).optional(),
 });
 
 /** What `pulumi config set --secret` writes. Pulumi decrypts it to a string; a string that is JSON is a group. */

@@ -35,6 +35,6 @@ tools=$([ -z "$docker_version" ] || docker images --format '{{.Repository}}:{{.T
 if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
     found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null | tr -d '[:space:]')
     if [ -n "$found" ] && [ "$found" != "$(echo "$ca_certificate" | tr -d '[:space:]')" ]; then
-        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one. When it is this one and the state of the stack was lost, bring the state back from a backup (pulumi stack import): with another CA every node and agent is cut off. When the node serves another cluster, take it out of the configuration. Only when that cluster is known to be gone: rke remove, with its own cluster.yml"
+        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one. When it is this one, adopt it with cluster.rkeState, or bring a lost state of the stack back from a backup (pulumi stack import): with another CA every node and agent is cut off. When the node serves another cluster, take it out of the configuration. Only when that cluster is known to be gone: rke remove, with its own cluster.yml"
     fi
 fi

@@ -5,7 +5,7 @@ import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker, rkeVersion } from "./compatibility";
 import { ApiAccess } from "./kubeconfig";
 import { hasRole, nodeName, NodeRole, RkeClusterSettings, RkeNodeSettings } from "./schema";
-import { isNew, RkeState } from "./state";
+import { completeState, isNew, nodeAddresses, RkeState } from "./state";
 
 /** A node as runner programs reach it over SSH. */
 export interface ReachedNode {
@@ -25,6 +25,16 @@ export interface PkiInput {
     clusterYml: string;
     nodeCount: number;
     etcdCount: number;
+    /** Set when the cluster exists already. No certificates are made then. */
+    adopted?: AdoptedCluster;
+}
+
+/** A cluster that RKE built before the stack. */
+export interface AdoptedCluster extends Fitness {
+    /** Text of its cluster.rkestate. */
+    state: string;
+    /** Addresses of the nodes in its state. */
+    builtNodes: string[];
 }
 
 /** The settings that are compared with a cluster that RKE built. */
@@ -70,6 +80,8 @@ export interface ProbeNodesInput extends WantedCluster {
     key?: string;
     /** Set when the probe must also check new nodes over SSH. */
     fitness?: Fitness;
+    /** Addresses of the nodes in the state of a cluster that this update would adopt. */
+    adoptedNodes?: string[];
 }
 
 const runner = (file: string) => join(__dirname, "runner", file);
@@ -88,7 +100,14 @@ export function pkiProgram(cluster: RkeClusterSettings): string {
         clusterYml: clusterYml(cluster),
         nodeCount: cluster.nodes.length,
         etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
+        adopted: adopted(cluster),
     });
+}
+
+function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
+    if (cluster.rkeState === undefined) return undefined;
+    const state = completeState(cluster.rkeState)!;
+    return { state: cluster.rkeState, builtNodes: nodeAddresses(state), ...fitness(cluster, state) };
 }
 
 export function clusterProgram(
@@ -136,8 +155,13 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
     };
 }
 
-/** Returns the probe program. Nothing is built without a state, or with a state that this update made. A preview also checks new nodes. */
-export function probeProgram(cluster: RkeClusterSettings, state: RkeState | undefined, inPreview: boolean): string {
+/**
+ * Returns the probe program. Nothing is built without a state, or with a state that this update made. A preview also checks new nodes.
+ * Before a cluster is adopted, its state is only in the configuration, and all of its nodes are new to the stack.
+ */
+export function probeProgram(cluster: RkeClusterSettings, known: RkeState | undefined, inPreview: boolean): string {
+    const given = inPreview && !known && cluster.rkeState ? completeState(cluster.rkeState) : undefined;
+    const state = known ?? given;
     const built = inPreview || (state && !isNew(state)) ? state : undefined;
     const { "kube-ca": ca, "kube-admin": admin } = built?.desiredState.certificatesBundle ?? {};
     const having = (role: NodeRole, port: number) =>
@@ -158,6 +182,7 @@ export function probeProgram(cluster: RkeClusterSettings, state: RkeState | unde
         certificate: admin?.certificatePEM,
         key: admin?.keyPEM,
         fitness: inPreview ? fitness(cluster, state) : undefined,
+        adoptedNodes: given && nodeAddresses(given),
     });
 }
 

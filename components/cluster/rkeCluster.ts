@@ -87,6 +87,12 @@ export interface RkeClusterSettingsArgs {
     nodes: pulumi.Input<pulumi.Input<RkeNodeArgs>[]>;
     /** Pod and service network. */
     network?: pulumi.Input<RkeNetworkArgs>;
+    /**
+     * Text of the `cluster.rkestate` of a cluster that RKE built before the stack. The cluster is adopted: it keeps its CA, its nodes and
+     * its data. Read only by the first `up`, and kept as a secret. Refused when it is cut off, when its nodes are not those of `nodes`,
+     * and when a node belongs to another cluster. See docs/coming-from-the-manual.md. @default a new cluster
+     */
+    rkeState?: pulumi.Input<string>;
     /** Recurring etcd snapshots. */
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
     /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true": another value is refused. @default {} */
@@ -166,7 +172,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         this.ready = rke;
         this.identity = pulumi.unsecret(state).apply(caDigest);
         // The command's id is known in every preview once the cluster exists. The result of a pending run is not known.
-        // Among the settings, only the SSH key is secret.
+        // Among the settings, only the SSH keys and a given RKE state are secret.
         const built = <T>(value: (settings: RkeClusterSettings) => T) =>
             pulumi.unsecret(pulumi.all([cluster, rke.id]).apply(([settings]) => value(settings)));
         this.apiEndpoint = built(endpoint);
@@ -214,9 +220,10 @@ const setBack = ({ state, outdated }: Probe) =>
 const caDigest = ({ desiredState }: RkeState) =>
     createHash("sha256").update(desiredState.certificatesBundle["kube-ca"].certificatePEM).digest("hex");
 
-/** Returns the arguments without the SSH keys, because `cluster.yml` holds none. */
+/** Returns the arguments without the SSH keys and a given RKE state, because `cluster.yml` holds none. */
 const withoutKeys = ({ nodes, ...args }: RkeClusterArgs) => ({
     ...args,
     ssh: undefined,
+    rkeState: undefined,
     nodes: Array.isArray(nodes) ? nodes.map(node => (pulumi.Output.isInstance(node) ? node : { ...node, privateKey: undefined })) : nodes,
 });

@@ -3,6 +3,7 @@ import { addressSchema, connectionOf, hostSchema, ipAddressSchema, reachedSchema
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { checkKubernetesVersion } from "./compatibility";
+import { completeState } from "./state";
 
 /** Roles of a node in an RKE cluster. */
 export const NodeRole = { ControlPlane: "controlplane", Etcd: "etcd", Worker: "worker" } as const;
@@ -112,6 +113,14 @@ const settingsSchema = z.strictObject({
     }),
     nodes: nodesSchema,
     network: networkSchema.prefault({}),
+    rkeState: z
+        .string()
+        .refine(text => completeState(text) !== undefined, {
+            message:
+                "expected the whole text of a cluster.rkestate, with the cluster's certificates and nodes; found one that is cut off or holds none. " +
+                "Other copies of the state: docs/coming-from-the-manual.md.",
+        })
+        .optional(),
     etcdBackup: z
         .strictObject({
             enabled: z.boolean().default(true),

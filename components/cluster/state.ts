@@ -36,6 +36,27 @@ export function unpackState(packed: string): RkeState {
     return JSON.parse(brotliDecompressSync(Buffer.from(packed.trim(), "base64")).toString("utf8")) as RkeState;
 }
 
+/** Certificates without which RKE cannot go on with a cluster. RKE makes the others anew. */
+const neededCertificates = ["kube-ca", "kube-admin", "kube-service-account-token"];
+
+/** Returns the state in the text of `cluster.rkestate`, or undefined when the text is cut off or holds no certificates. */
+export function completeState(text: string): RkeState | undefined {
+    try {
+        const state = JSON.parse(text) as RkeState;
+        const { certificatesBundle, rkeConfig } = state.desiredState;
+        const isComplete =
+            rkeConfig.nodes.length > 0 && neededCertificates.every(name => certificatesBundle[name].keyPEM.includes("PRIVATE KEY"));
+        return isComplete ? state : undefined;
+    } catch {
+        // The parser's message would quote the keys.
+        return undefined;
+    }
+}
+
+/** Returns the addresses of the nodes that RKE built, or was about to build. */
+export const nodeAddresses = ({ currentState, desiredState }: RkeState): string[] =>
+    (currentState?.rkeConfig ?? desiredState.rkeConfig).nodes.map(({ address }) => address);
+
 const programStart = Date.now();
 
 /** Reports whether the PKI was created after this program started. Nothing is built with such a PKI yet. */

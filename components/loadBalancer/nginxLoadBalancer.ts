@@ -228,5 +228,5 @@ const addressesOf = ({ hosts, virtualIp }: NginxSettings) => ({
 /** Maps each host to its load balancer, by the program's stack resource, because one process may run several programs. */
 const claimedHosts = new WeakMap<pulumi.Resource, Map<string, { name: string; by: NginxLoadBalancer }>>();
 
-/** Returns the last line. A login shell may print text before it. */
-const lastLine = (text: string) => text.trim().split("\n").pop()!;
+/** Returns the last line. A login shell may print text before it. A first `up --target` without this host has no result. */
+const lastLine = (text = "") => text.trim().split("\n").pop()!;

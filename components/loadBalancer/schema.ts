@@ -239,7 +239,7 @@ export const nginxLoadBalancerSchema = reached(
 export type VirtualIp = z.output<typeof virtualIpSchema>;
 
 /** Matches comments, the delimiters `;`, `{` and `}`, and words, as NGINX reads them. Quotes count only where a word begins with one. */
-const words = /#.*|[;{}]|"(\\[^]|[^"\\])*"|'(\\[^]|[^'\\])*'|(\\[^]|\$\{|[^\s;{\\])+/g;
+export const words = /#.*|[;{}]|"(\\[^]|[^"\\])*"|'(\\[^]|[^'\\])*'|(\\[^]|\$\{|[^\s;{\\])+/g;
 
 /** Reports whether a directive `include` names files relative to the folder of nginx.conf. */
 function hasRelativeInclude(text: string): boolean {

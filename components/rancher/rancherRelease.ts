@@ -110,12 +110,6 @@ export class RancherRelease extends pulumi.ComponentResource {
                 : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
         );
 
-        // This reads the raw arguments, because all validated settings are unknown until the cluster's version is known.
-        const chart = pulumi.all([args.chartPath, args.chartVersion]).apply(([path, version]) => {
-            const fault = path === undefined ? undefined : chartFault(path, version);
-            if (fault) throw new Refusal("versions", `RancherRelease ${name}: chartPath: ${fault}`, this);
-            return path ?? "rancher";
-        });
         const wanted = settings.apply(known => ({
             chartVersion: known.chartVersion,
             values: helmValues(known),
@@ -129,7 +123,7 @@ export class RancherRelease extends pulumi.ComponentResource {
             {
                 ...identity,
                 createNamespace: true,
-                chart,
+                chart: this.chart(name, args),
                 version: secretAs(args.chartVersion, settings.chartVersion),
                 repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) => (chartPath ? {} : { repo })),
                 // The password stays an output inside the values. So only the password is secret, and a preview shows changes of the rest.
@@ -149,14 +143,25 @@ export class RancherRelease extends pulumi.ComponentResource {
             { parent: this, deletedWith: opts?.deletedWith, dependsOn: freed, protect: args.deletionProtection ?? true },
         );
         warnOfSetBack(`${name}-drift`, mode, outdated, release.status);
-        this.version = release.status.apply(status => status.version);
-        this.revision = release.status.apply(status => status.revision);
-        this.status = release.status.apply(status => status.status);
+        // A first `up --target` without the release leaves its status undefined.
+        const status: pulumi.Output<Partial<k8s.types.output.helm.v3.ReleaseStatus>> = release.status.apply(found => found ?? {});
+        this.version = status.apply(({ version = "" }) => version);
+        this.revision = status.apply(({ revision = 0 }) => revision);
+        this.status = status.apply(({ status: word = "" }) => word);
         this.registerOutputs({
             version: this.version,
             revision: this.revision,
             status: this.status,
             bootstrapPassword: this.bootstrapPassword,
+        });
+    }
+
+    /** Returns the chart's name, or its path. Reads raw arguments, because validated ones are unknown until the cluster's version is known. */
+    private chart(name: string, { chartPath, chartVersion }: RancherReleaseArgs): pulumi.Output<string> {
+        return pulumi.all([chartPath, chartVersion]).apply(([path, version]) => {
+            const fault = path === undefined ? undefined : chartFault(path, version);
+            if (fault) throw new Refusal("versions", `RancherRelease ${name}: chartPath: ${fault}`, this);
+            return path ?? "rancher";
         });
     }
 

@@ -54,7 +54,7 @@ export class Verification extends pulumi.ComponentResource {
                 .apply(([known]) => observe(liveCheckProgram(known, word), `https://${known.hostname}`, this));
         // The findings are public. Among the settings, only the password is secret.
         const looked = liveCheck === LiveCheck.Off ? undefined : pulumi.unsecret(look());
-        this.checks = pulumi.all([command.stdout, looked]).apply(([lines]) => lines.split("\n"));
+        this.checks = pulumi.all([command.stdout, looked]).apply(([lines = ""]) => lines.split("\n"));
         this.registerOutputs({ checks: this.checks });
     }
 }

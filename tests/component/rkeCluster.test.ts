@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { DriftMode } from "../../components/remote/drift";
 import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rkeCluster";
+import { issue } from "../../lab/certificates";
 import { said } from "../probes";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";
 import { call, findingOf, hostKey, isLatch, mock, packedState, rancherHaArgs, secretTexts, sshKey } from "./stackMocks";
@@ -120,6 +121,44 @@ test("a preview looks at the nodes themselves, in the first one without the PKI;
     expect(update).not.toHaveProperty("fitness");
     // The PKI of the mock is as new as one that this update made.
     expect(update).not.toHaveProperty("ca");
+});
+
+describe("a cluster that exists already", () => {
+    const { privateKey: keyPEM, certificate: certificatePEM } = issue({ name: "kube-ca", ca: true });
+    const names = ["kube-ca", "kube-admin", "kube-service-account-token"];
+    const certificatesBundle = Object.fromEntries(names.map(name => [name, { certificatePEM, keyPEM }]));
+    const nodes = ["192.0.2.31", "192.0.2.32", "192.0.2.33"].map(address => ({ address }));
+    const rkeState = JSON.stringify({ desiredState: { certificatesBundle, rkeConfig: { nodes } }, currentState: { rkeConfig: { nodes } } });
+
+    test("keeps its state: no certificates are made, and the nodes are checked first", async () => {
+        const recording = await build({ rkeState: pulumi.secret(rkeState) });
+        const { adopted } = input(recording, "-pki");
+        expect(adopted).toMatchObject({ state: rkeState, builtNodes: nodes.map(({ address }) => address), nodes: [{}, {}, {}] });
+        expect(adopted.preflightProgram).toContain(certificatePEM.split("\n")[1]);
+        for (const { inputs } of recording.resources)
+            expect(JSON.stringify({ ...inputs, stdin: undefined })).not.toContain(keyPEM.split("\n")[1]);
+    });
+
+    test("is compared with its state in the preview before its adoption, and with the stack's own later", async () => {
+        const probed = async (options: RecordOptions) => {
+            const asked = jest.fn<{ stdout: string }, [any]>(() => ({ stdout: said("in sync") }));
+            await build({ rkeState }, { call: asked, preview: true, ...options });
+            return JSON.parse(/^main\((.*)\);$/m.exec(asked.mock.calls[0][0].inputs.stdin)![1]);
+        };
+        expect(await probed({ mock: () => ({}) })).toMatchObject({ ca: certificatePEM, adoptedNodes: nodes.map(({ address }) => address) });
+        const later = await probed({});
+        expect(later).not.toHaveProperty("adoptedNodes");
+        expect(later.ca).not.toBe(certificatePEM);
+    });
+
+    test.each<[string, string]>([
+        ["cut off", rkeState.slice(0, -20)],
+        ["without certificates", "{}"],
+        ["without nodes", JSON.stringify({ desiredState: { certificatesBundle, rkeConfig: { nodes: [] } } })],
+    ])("is refused with a state that is %s, without a word of it", async (_what, state) => {
+        const refused = build({ rkeState: state });
+        await expect(refused).rejects.toThrow(/RkeCluster rke: rkeState: expected the whole text of a cluster\.rkestate.*manual\.md\. \[RHA configuration\]$/);
+    });
 });
 
 test("what is not known yet of a node is no fault, what is known is checked", async () => {

@@ -295,7 +295,9 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
     test("options of the ingress controller that cannot be set are a failure", () => {
         const { status, stderr, stdout } = run("cluster", "apply", [done], { apiEndpoints: ["https://127.0.0.1:1"] });
         expect([status, stdout]).toEqual([1, ""]);
-        expect(stderr).toContain("the options of its ingress controller could not be set: [RHA rke-failed]\n  - https://127.0.0.1:1: ECONNREFUSED\n");
+        expect(stderr).toContain(
+            "the options of its ingress controller could not be set: [RHA rke-failed]\n  - https://127.0.0.1:1: ECONNREFUSED\n",
+        );
     });
 
     test("exit code 0 without the success marker is a failure", () => {

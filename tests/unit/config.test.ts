@@ -443,6 +443,13 @@ describe("files", () => {
         expect(read(config, path => files[path] ?? noFile(path)).ssh).toEqual({ privateKey: sshKey, knownHosts: "" });
     });
 
+    test("a state file of RKE that is cut off is named, not shown", () => {
+        const config = changed(c => (c.cluster.rkeStateFile = "cluster.rkestate"));
+        expect(problems(config, path => (path === "cluster.rkestate" ? '{"desiredState": {"secret": "hunt' : sshKey))).toEqual([
+            expect.stringMatching(/^cluster\.rkeStateFile: expected the whole text of a cluster\.rkestate.*coming-from-the-manual\.md\.$/),
+        ]);
+    });
+
     test("a file with something else is named, not shown", () => {
         expect(
             problems(
@@ -543,7 +550,7 @@ describe("docs/configuration.md", () => {
     );
 
     test("has exactly the keys that are accepted, and says which are required", () => {
-        const ofFiles = ["ssh.privateKeyFile", "ssh.knownHostsFile"].map(key => [key, false] as const);
+        const ofFiles = ["ssh.privateKeyFile", "ssh.knownHostsFile", "cluster.rkeStateFile"].map(key => [key, false] as const);
         const accepted = [...keysOf(rancherHaSchema, "").filter(([key]) => !key.startsWith("rancher.values.")), ...ofFiles];
         const said = ([key, required]: readonly [string, boolean]) => `${key}${required ? " (required)" : ""}`;
         const listed = configKeys().map(({ path, required }) => said([path, required]));

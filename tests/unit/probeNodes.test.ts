@@ -244,8 +244,23 @@ describe("a node that RKE was not run for", () => {
         expect(await look(well, { wanted: { ...wanted, fitness } })).toMatchObject({ state, warnings: [expect.stringMatching(words)] });
     });
 
+    test("of a cluster that is adopted is looked at although RKE was run for it", async () => {
+        const known = note(["node1", "node2", "node3"]);
+        const nodes = [asked("node1"), asked("node2"), joining];
+        const adoptedNodes = nodes.map(({ address }) => address);
+        const { warnings } = await look([...well, { name: "node3" }], { known, wanted: { nodes, adoptedNodes, fitness } });
+        expect(warnings).toEqual([expect.stringMatching(/^node3: rke@127\.0\.0\.1:1: no SSH connection /)]);
+    });
+
     test("is not looked at by an update, which does that itself", async () =>
         expect((await look(well, { wanted: { nodes: [joining], ca: undefined } })).warnings).toEqual([]));
+});
+
+test("a state of other nodes is not adopted", async () => {
+    const said = await probe(well, { wanted: { adoptedNodes: [addressOf("node1"), "192.0.2.9"] } });
+    expect(said).toMatch(
+        /^refused: cluster\.rkeState: expected a state of these nodes, found a state with the node 192\.0\.2\.9\. .*\ncluster\.nodes: expected the nodes of cluster\.rkeState, found another one, 192\.0\.2\.2\. /,
+    );
 });
 
 test("thirty workers take no more questions than three nodes", async () => {

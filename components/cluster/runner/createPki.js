@@ -4,6 +4,7 @@ const { CodedError } = require("../../remote/runner/codedError");
 const { printResult } = require("../../remote/runner/result");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
+const { adoptCluster } = require("./adoptCluster");
 const { caOf, pack } = require("./rkeState");
 
 /**
@@ -36,6 +37,6 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
 }
 
 /** @param {import("../program").PkiInput} input */
-const main = input => printResult(createPki(input));
+const main = input => printResult(input.adopted ? adoptCluster(input.adopted) : createPki(input));
 
 module.exports = { main };

@@ -1,6 +1,7 @@
 // Compares the live cluster with the configuration of RKE's last run. The probe is read-only and takes a few seconds.
 const { withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
+const { otherNodes } = require("./adoptCluster");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets } = require("./findings");
 const { kubernetesApi, unless404 } = require("./kubernetesApi");
@@ -24,13 +25,32 @@ const { preflight, withAgentFor } = require("./nodes");
  */
 
 /** @param {ProbeNodesInput} input */
-async function main({ fitness, ...input }) {
+async function main({ fitness, adoptedNodes, ...input }) {
     /** @type {Found} */
     const nothingBuilt = { absent: "the cluster is not built yet", newNodes: input.nodes };
     const { newNodes = [], ...found } = input.ca ? await look(input) : nothingBuilt;
+    const unchecked = adoptedNodes ? input.nodes : newNodes;
     /** @type {Found} */
-    const unfit = fitness && newNodes.length > 0 ? await lookAtNew(newNodes, fitness) : {};
-    process.stdout.write(probeText({ ...found, ...unfit, warning: [...(found.warning ?? []), ...(unfit.warning ?? [])] }));
+    const unfit = fitness && unchecked.length > 0 ? await lookAtNew(unchecked, fitness) : {};
+    const refused = [adoptedNodes && foreignState(adoptedNodes, input.nodes), found.refused, unfit.refused].filter(
+        text => text !== undefined,
+    );
+    const warning = [...(found.warning ?? []), ...(unfit.warning ?? [])];
+    process.stdout.write(probeText({ ...found, warning, ...(refused.length > 0 && { refused }) }));
+}
+
+/**
+ * Refuses a state of RKE that belongs to other nodes.
+ *
+ * @param {string[]} builtNodes
+ * @param {WantedNode[]} nodes
+ */
+function foreignState(builtNodes, nodes) {
+    const faults = otherNodes(
+        builtNodes,
+        nodes.map(({ address }) => address),
+    );
+    return faults.length > 0 ? withCode("change-not-possible", faults.join("\n")) : undefined;
 }
 
 /**

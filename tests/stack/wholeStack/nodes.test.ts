@@ -1,3 +1,8 @@
+import { writeFileSync } from "fs";
+import { join } from "path";
+import { issue } from "../../../lab/certificates";
+import { clusterTargets, importFile } from "../../../adopt/importFile";
+import { sealed } from "../../../adopt/seal";
 import { Finished } from "../../../lab/pulumi";
 import { digestOf, disposable, testLab } from "../fixtures";
 import { changed, Edit, MainStack } from "./mainStack";
@@ -31,6 +36,88 @@ test("an upgrade of Kubernetes saves a snapshot of etcd first, with RKE's state 
         .sh(`docker run --rm -v /opt/rke/etcd-snapshots:/s rancher/rke-tools:v0.1.114 unzip -l /s/${name}.zip | grep -v ^Archive`);
     expect(listed.match(/v1\.30\.5\S+/g)!.sort()).toEqual([name, `${name}.rkestate`]);
     await main.isInSync(oneNode);
+});
+
+describe("a stack whose state is lost", () => {
+    const kubectl = async (...args: string[]) => JSON.parse(await main.kubectl([...args, "-o", "json"]));
+    /** Returns RKE's state as the cluster keeps it. */
+    const keptState = async () => {
+        const { data } = await kubectl("--namespace=kube-system", "get", "secret", "full-cluster-state");
+        return JSON.parse(Buffer.from(data["full-cluster-state"], "base64").toString());
+    };
+    const pods = () => main.kubectl(["get", "pods", "-o", "jsonpath={.items[*].metadata.uid}"]);
+    const onLoadBalancer = (name: string) => lab.host("lb1").sh(`cat /etc/nginx/rancher-ha/${name}`);
+    const named = ["--stack", lab.name];
+    let backup: string;
+    let password: string;
+    let files: { certificateChain: string; privateKey: string; caCertificate: string };
+    /** Gives the stack what is left of it: RKE's state, and the certificate of the load balancer host. */
+    const adopting = (state: object): Edit => {
+        const rkeStateFile = join(lab.folder, "cluster.rkestate");
+        writeFileSync(rkeStateFile, JSON.stringify(state), { mode: 0o600 });
+        return config => {
+            oneNode(config);
+            config.cluster.rkeStateFile = rkeStateFile;
+            Object.assign(config, { certificate: files });
+        };
+    };
+
+    beforeAll(async () => {
+        backup = JSON.stringify(await main.stack.exported());
+        ({ bootstrapPassword: password } = await main.stack.outputs());
+        const [certificateChain, privateKey] = [await onLoadBalancer("fullchain.pem"), await onLoadBalancer("privkey.pem")];
+        files = { certificateChain, privateKey, caCertificate: (await main.authorities())[1] };
+        // A namespace that was made by hand has no owner.
+        await main.kubectl(["annotate", "namespace", "cattle-system", "pulumi-rancher-ha/owner-"]);
+        await pulumi("stack", "rm", lab.name, "--force", "--yes", "--preserve-config");
+    });
+
+    async function pulumi(...args: string[]): Promise<string> {
+        const { code, output } = await main.stack.cli(args);
+        expect({ code, tail: code === 0 ? "" : output.slice(-3000) }).toEqual({ code: 0, tail: "" });
+        return output;
+    }
+
+    test("a state of RKE with another CA is refused in the preview", async () => {
+        const state = await keptState();
+        const other = issue({ name: "kube-ca", ca: true });
+        state.desiredState.certificatesBundle["kube-ca"] = { certificatePEM: other.certificate, keyPEM: other.privateKey };
+        const { code, output } = await main.preview({ edit: adopting(state) });
+        expect(output.replace(/\n\s+/g, " ")).toMatch(/node1 .*: it belongs to another cluster/);
+        expect(code).not.toBe(0);
+    });
+
+    test("is adopted: CA, certificate and pods stay, no password is shown, and the preview after it is empty", async () => {
+        const before = [await pods(), (await main.kubectl(["get", "secret", "tls-ca", "-o", "yaml"])).match(/cacerts.pem: .*/)![0]];
+        const edit = adopting(await keptState());
+        const imported = { project: "pulumi-rancher-ha", stack: lab.name, hasCaSecret: true };
+        const targets = clusterTargets(imported).flatMap(pattern => ["--target", pattern]);
+        await main.succeeds("up", { edit, flags: targets });
+        const importFilePath = join(lab.folder, "import.json");
+        writeFileSync(importFilePath, importFile(imported));
+        await pulumi("import", ...named, "--yes", "--generate-code=false", "--protect=false", "--skip-preview", "--file", importFilePath);
+        const stateFile = join(lab.folder, "sealed.json");
+        writeFileSync(stateFile, sealed(JSON.stringify(await main.stack.exported())), { mode: 0o600 });
+        await pulumi("stack", "import", ...named, "--file", stateFile);
+
+        const preview = await main.succeeds("preview", { edit, flags: ["--diff"] });
+        expect(preview.output).not.toContain(password);
+        expect(preview.output).not.toMatch(/kubernetes\.io\/metadata\.name|finalizers/);
+        const { output } = await main.succeeds("up", { edit });
+        expect(output).toContain("lb1: nothing to change");
+        expect([await pods(), (await main.kubectl(["get", "secret", "tls-ca", "-o", "yaml"])).match(/cacerts.pem: .*/)![0]]).toEqual(
+            before,
+        );
+        await main.isInSync(edit);
+    });
+
+    test("a backup of the state brings it back, too", async () => {
+        const file = join(lab.folder, "backup.json");
+        writeFileSync(file, backup, { mode: 0o600 });
+        await pulumi("stack", "import", ...named, "--file", file);
+        await main.succeeds("up", { edit: oneNode });
+        await main.isInSync(oneNode);
+    });
 });
 
 test("an API server that is gone: seen in a preview, brought back by up when drift is enforced", async () => {

@@ -1,0 +1,42 @@
+// Makes the state of a cluster that RKE built before the stack the stack's own. Reads the nodes, and changes nothing on them.
+const { CodedError } = require("../../remote/runner/codedError");
+const { bullets, refuseUnfitNodes } = require("./findings");
+const { withAgentFor } = require("./nodes");
+const { say } = require("./progress");
+const { pack } = require("./rkeState");
+
+/**
+ * Lists the differences between the nodes in a given state and those in the configuration. A state of other nodes is that of another
+ * cluster, and an adoption changes no node.
+ *
+ * @param {string[]} builtNodes
+ * @param {string[]} addresses
+ */
+function otherNodes(builtNodes, addresses) {
+    const advice = "Adopt the cluster as it is, and change its nodes in a later run";
+    return [
+        ...builtNodes
+            .filter(address => !addresses.includes(address))
+            .map(address => `cluster.rkeState: expected a state of these nodes, found a state with the node ${address}. ${advice}`),
+        ...addresses
+            .filter(address => !builtNodes.includes(address))
+            .map(address => `cluster.nodes: expected the nodes of cluster.rkeState, found another one, ${address}. ${advice}`),
+    ];
+}
+
+/**
+ * Returns the given state, packed, once the nodes are reached and belong to no other cluster.
+ *
+ * @param {import("../program").AdoptedCluster} adopted
+ */
+async function adoptCluster({ state, builtNodes, ...fitness }) {
+    const addresses = fitness.nodes.map(({ connection }) => connection.address);
+    const others = otherNodes(builtNodes, addresses);
+    if (others.length > 0)
+        throw new CodedError("change-not-possible", `the cluster was not adopted and no host was changed, because:\n${bullets(others)}`);
+    await withAgentFor(fitness.nodes, env => refuseUnfitNodes(env, fitness));
+    say("the cluster's certificates come from cluster.rkeState");
+    return pack(state);
+}
+
+module.exports = { adoptCluster, otherNodes };

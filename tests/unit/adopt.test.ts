@@ -1,0 +1,227 @@
+import { readFileSync } from "fs";
+import { join } from "path";
+import { stringify } from "yaml";
+import { adoption, Installation } from "../../adopt/configuration";
+import { readClusterYml } from "../../adopt/clusterYml";
+import { readHelmValues } from "../../adopt/helmValues";
+import { importFile } from "../../adopt/importFile";
+import { readNginxConf } from "../../adopt/nginxConf";
+import { noteLines } from "../../adopt/reading";
+import { sealed } from "../../adopt/seal";
+import { clusterYml } from "../../components/cluster/clusterYml";
+import { rkeClusterSchema } from "../../components/cluster/schema";
+import { parseConfig } from "../../config";
+import { issue } from "../../lab/certificates";
+import { hostKey, sshKey } from "../component/stackMocks";
+
+const manualNginx = readFileSync(join(__dirname, "..", "..", "bench", "loadBalancer", "manual.conf"), "utf8").replace(
+    "@servers@",
+    "server 192.0.2.31:80;",
+);
+
+const written = `nodes:
+  - address: 192.0.2.31
+    internal_address: 10.0.0.31
+    user: rke
+    role: [controlplane, etcd, worker]
+    ssh_key_path: ~/.ssh/rancher
+    labels: { example.com/rack: r1 }
+    taints: []
+  - address: 192.0.2.32
+    port: "2222"
+    hostname_override: node2
+    user: rke
+    role: [controlplane, etcd, worker]
+    ssh_key_path: ~/.ssh/rancher
+  - address: 192.0.2.33
+    user: rke
+    role: [controlplane, etcd, worker]
+    ssh_key_path: ~/.ssh/another
+cluster_name: ""
+kubernetes_version: v1.30.14-rancher1-1
+ssh_agent_auth: false
+network: { plugin: canal, options: { canal_iface: eth1 } }
+services:
+  kubelet:
+    extra_args:
+      max-pods: "250"
+  etcd:
+    snapshot: true
+    backup_config:
+      interval_hours: 12
+      retention: 6
+      s3backupconfig:
+        bucket_name: snapshots
+ingress:
+  provider: nginx
+  options:
+    use-forwarded-headers: "true"
+    proxy-body-size: 50m
+system_images:
+  etcd: rancher/mirrored-coreos-etcd:v3.5.12
+  kubernetes: rancher/hyperkube:v1.30.14-rancher1
+`;
+
+describe("cluster.yml", () => {
+    const { settings, notes } = readClusterYml(written);
+
+    test("becomes the cluster's settings", () =>
+        expect(settings).toEqual({
+            ssh: { privateKeyFile: "~/.ssh/rancher" },
+            cluster: {
+                kubernetesVersion: "v1.30.14-rancher1-1",
+                nodes: [
+                    {
+                        address: "192.0.2.31",
+                        internalAddress: "10.0.0.31",
+                        user: "rke",
+                        roles: ["controlplane", "etcd", "worker"],
+                        labels: { "example.com/rack": "r1" },
+                    },
+                    { address: "192.0.2.32", port: 2222, hostname: "node2", user: "rke", roles: ["controlplane", "etcd", "worker"] },
+                    { address: "192.0.2.33", user: "rke", roles: ["controlplane", "etcd", "worker"] },
+                ],
+                network: { plugin: "canal" },
+                etcdBackup: { intervalHours: 12, retention: 6 },
+                ingressOptions: { "use-forwarded-headers": "true" },
+            },
+        }));
+
+    test("what cannot be expressed is named with its line", () =>
+        expect(noteLines("cluster.yml", notes)).toEqual([
+            "cluster.yml:18: nodes[2].ssh_key_path: is another key than ~/.ssh/rancher. Give this node a privateKey of its own, as a secret",
+            "cluster.yml:22: network.options.canal_iface: cannot be expressed, this stack has no such key. RKE drops line 22 in its next run",
+            "cluster.yml:26: services.kubelet.extra_args.max-pods: cannot be expressed, this stack has no such key. RKE drops line 26 in its next run",
+            "cluster.yml:33: services.etcd.backup_config.s3backupconfig.bucket_name: cannot be expressed, this stack has no such key. RKE drops line 33 in its next run",
+            "cluster.yml:38: ingress.options.proxy-body-size: is not kept, maxBodySize, maxRequestHeaderSize and maxResponseHeaderSize of loadBalancer set it",
+            expect.stringMatching(/^cluster\.yml:40: system_images\.etcd: is not kept, RKE takes its own images/),
+        ]));
+
+    test("that this library renders becomes the settings that it was rendered from", () => {
+        const { cluster } = settings;
+        const parsed = (values: object) => rkeClusterSchema.parse({ ssh: { privateKey: sshKey }, ...values });
+        const nodes = cluster.nodes.map((node: object) => ({ ...node, hostKey }));
+        const again = readClusterYml(clusterYml(parsed({ ...cluster, nodes })));
+        const nodesAgain = again.settings.cluster.nodes.map((node: object) => ({ ...node, hostKey }));
+        expect(clusterYml(parsed({ ...again.settings.cluster, nodes: nodesAgain }))).toBe(clusterYml(parsed({ ...cluster, nodes })));
+    });
+
+    test("that is no YAML is refused without its text", () =>
+        expect(() => readClusterYml("nodes: [\npassword: hunter2")).toThrow(/^expected YAML, found a fault in line \d$/));
+});
+
+describe("nginx.conf", () => {
+    test("of the manual is understood as a whole", () => {
+        const { settings, notes } = readNginxConf(manualNginx);
+        expect(notes).toEqual([]);
+        expect(settings).toMatchObject({
+            hostname: expect.any(String),
+            certificateOnHost: { certificateChain: expect.stringMatching(/fullchain/), privateKey: expect.stringMatching(/privkey/) },
+        });
+    });
+
+    test("sizes, long timeouts and the port of the nodes are kept; another directive is named with its place", () => {
+        const text = `http {
+    upstream rancher { server 192.0.2.31:8080; }
+    server {
+        client_max_body_size 1G;
+        allow 192.0.2.0/24;
+        location / { proxy_read_timeout 1h; proxy_request_buffering off; }
+    }
+}`;
+        const { settings, notes } = readNginxConf(text);
+        expect(settings.loadBalancer).toEqual({ upstreamPort: 8080, maxBodySize: "1g", readTimeoutSeconds: 3600 });
+        expect(noteLines("nginx.conf", notes)).toEqual([
+            "nginx.conf:5: allow 192.0.2.0/24: is not kept. To keep it, add it to loadBalancer.extraDirectives.server",
+            "nginx.conf:6: proxy_request_buffering off: is not kept. To keep it, add it to loadBalancer.extraDirectives.location",
+        ]);
+    });
+});
+
+test("values of the release become typed values, additional ones, and never a password", () => {
+    const text = stringify({ tls: "ingress", hostname: "rancher.example.com", bootstrapPassword: "hunter2hunter2", debug: true, other: 1 });
+    const { settings, notes } = readHelmValues(text);
+    expect(settings).toEqual({
+        hostname: "rancher.example.com",
+        privateCa: false,
+        hasBootstrapPassword: true,
+        rancher: { values: { debug: true }, additionalValues: { other: 1 } },
+    });
+    expect(JSON.stringify({ settings, notes })).not.toContain("hunter2");
+    expect(notes.map(({ what }) => what)).toEqual(["tls", "bootstrapPassword"]);
+});
+
+describe("an installation as the manual left it", () => {
+    const nodes = ["31", "32", "33"].map(last => ({ address: `192.0.2.${last}`, user: "rke", role: ["controlplane", "etcd", "worker"] }));
+    const ca = issue({ name: "CA", ca: true });
+    const installation: Installation = {
+        clusterYml: { path: "cluster.yml", text: stringify({ nodes, kubernetes_version: "v1.30.14-rancher1-1", ssh_key_path: "key" }) },
+        nginxConf: { path: "nginx.conf", text: manualNginx.replace(/server_name \S+;/g, "server_name rancher.example.com;") },
+        helmValues: { path: "values.yaml", text: stringify({ hostname: "rancher.example.com", tls: "external", privateCA: true }) },
+        rkeState: "cluster.rkestate",
+        loadBalancer: "192.0.2.21",
+        chartVersion: "2.11.3",
+        knownHosts: "known_hosts",
+        caCertificate: ca.certificate,
+    };
+
+    test("becomes a configuration that the stack accepts", () => {
+        const { config, notes } = adoption(installation);
+        expect(notes).toEqual([]);
+        const pair = { certificatePEM: ca.certificate, keyPEM: ca.privateKey };
+        const certificatesBundle = { "kube-ca": pair, "kube-admin": pair, "kube-service-account-token": pair };
+        const files: Record<string, string> = {
+            key: sshKey,
+            known_hosts: ["21", "31", "32", "33"].map(last => `192.0.2.${last} ${hostKey}\n`).join(""),
+            "cluster.rkestate": JSON.stringify({ desiredState: { certificatesBundle, rkeConfig: { nodes } } }),
+        };
+        const raw = Object.fromEntries(
+            Object.entries(config).map(([key, value]) => [`p:${key}`, typeof value === "string" ? value : JSON.stringify(value)]),
+        );
+        expect(parseConfig(raw, "p", path => files[path])).toMatchObject({
+            hostname: "rancher.example.com",
+            loadBalancer: { hosts: [{ address: "192.0.2.21" }], takeOver: true },
+            certificateOnHost: { caCertificate: ca.certificate },
+            rancher: { chartVersion: "2.11.3" },
+        });
+    });
+
+    test("whose files contradict each other, or whose CA is missing, is told", () => {
+        const text = stringify({ hostname: "other.example.com", privateCA: true });
+        const { notes } = adoption({ ...installation, helmValues: { path: "values.yaml", text }, caCertificate: undefined });
+        expect(notes).toEqual([
+            expect.stringMatching(
+                /^hostname: expected the same name in both files, found rancher\.example\.com in nginx\.conf and other\.example\.com/,
+            ),
+            expect.stringMatching(/^values\.yaml: privateCA is true: expected the CA with --ca/),
+        ]);
+    });
+});
+
+test("without a private CA, no Secret is imported", () => {
+    const imported = (hasCaSecret: boolean) => JSON.parse(importFile({ project: "p", stack: "s", hasCaSecret }));
+    expect([true, false].map(has => imported(has).resources.map(({ id }: { id?: string }) => id ?? "component"))).toEqual([
+        ["cattle-system", "cattle-system/tls-ca", "component", "cattle-system/rancher"],
+        ["cattle-system", "component", "cattle-system/rancher"],
+    ]);
+});
+
+test("sealing makes the password of an imported release a secret, and nothing else", () => {
+    const values = { bootstrapPassword: "hunter2hunter2", replicas: 3 };
+    const release = { type: "kubernetes:helm.sh/v3:Release", inputs: { values }, outputs: { values } };
+    const other = { type: "kubernetes:core/v1:Namespace", inputs: {} };
+    const { deployment } = JSON.parse(sealed(JSON.stringify({ version: 3, deployment: { resources: [other, release] } })));
+    const secret = { "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", plaintext: '"hunter2hunter2"' };
+    expect(deployment.resources).toEqual([
+        other,
+        {
+            ...release,
+            ...{
+                inputs: { values: { ...values, bootstrapPassword: secret } },
+                outputs: { values: { ...values, bootstrapPassword: secret } },
+            },
+        },
+    ]);
+    const once = sealed(JSON.stringify({ deployment }));
+    expect(sealed(once)).toBe(once);
+});
