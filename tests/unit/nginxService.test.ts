@@ -44,7 +44,10 @@ main() { cat /run/nginx.pid; }
 restart() {
     echo restart >/run/job
     before=$(main); export SERVICE_RESULT=success
-    rancher-ha-nginx stop; ! kill -0 $before 2>/dev/null || kill -TERM $before; rancher-ha-nginx ended; rm -f /run/nginx.pid
+    rancher-ha-nginx stop
+    # systemd stops the old process, and the one that the file of the process ID names.
+    for process in $before $(main 2>/dev/null); do ! kill -0 $process 2>/dev/null || kill -TERM $process; done; sleep 0.2
+    rancher-ha-nginx ended; rm -f /run/nginx.pid
     rancher-ha-nginx start
 }
 running() { pgrep -c -x nginx; }

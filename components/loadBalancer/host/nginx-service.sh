@@ -4,7 +4,7 @@
 # $down_file is empty on a single host.
 set -u
 pid_file=/run/nginx.pid
-# Holds the ID of the new process during a restart. systemd deletes $pid_file between the stop and the start.
+# Holds the ID of the new process during a restart. systemd would stop the process that $pid_file names.
 heir_file=/run/rancher-ha-nginx.pid
 
 start() {
@@ -44,7 +44,7 @@ report() { [ -z "$down_file" ] || echo "$1" >"$down_file" || true; }
 upgrade() {
     local old
     old=$(cat "$pid_file") && kill -USR2 "$old" && within_5_s has_heir "$old" &&
-        cp "$pid_file" "$heir_file" && kill -QUIT "$old" || return 1
+        mv "$pid_file" "$heir_file" && kill -QUIT "$old" || return 1
     within_5_s has_ended "$old" || true
 }
 
