@@ -15,6 +15,31 @@ export interface Vrrp {
     priority: number;
 }
 
+/** Table of nftables that holds the packet filter of VRRP. */
+export const vrrpTable = "rancher_ha";
+
+/**
+ * Renders a drop-in for the unit of keepalived. It restarts keepalived after a crash, and filters VRRP (IP protocol 112) in the kernel. A
+ * flood of forged packets would disturb keepalived even if keepalived itself drops them.
+ */
+export function keepalivedService({ peer }: Vrrp, head: string): string {
+    const chain = `type filter hook input priority filter; ip protocol 112 ip ttl != 255 drop; ip protocol 112 ip saddr != ${peer} drop;`;
+    // The table is replaced in one step: the first command only makes sure that the second one finds a table.
+    const table = `table ip ${vrrpTable}`;
+    const filter = `/usr/sbin/nft 'add ${table}; delete ${table}; ${table} { chain vrrp { ${chain} }; }'`;
+    return `${head}[Unit]
+# nftables.service empties all tables when it starts.
+After=nftables.service
+[Service]
+Restart=always
+RestartSec=1
+# VRRP comes from the peer alone, and from the same link: a router would have lowered the TTL of 255 (RFC 5798, section 7.1).
+ExecStartPre=${filter}
+ExecReload=${filter}
+ExecStopPost=-/usr/sbin/nft delete ${table}
+`;
+}
+
 /** Renders keepalived.conf for one host of a pair. The host replaces `@interface@` and `@virtual_ip_interface@`. */
 export function keepalivedConf(vrrp: Vrrp, checks: { nginxAnswers: string; reachesANode: string }): string {
     return `# ${mark}: changes made here are undone.
@@ -24,7 +49,7 @@ ${processes}${checksOf(checks)}${instance(vrrp)}`;
 const processes = `global_defs {
     enable_script_security
     script_user nobody
-    # VRRP 3 has no authentication, because RFC 5798 removed it. check_unicast_src drops packets that are not from the peer.
+    # VRRP 3 has no authentication, because RFC 5798 removed it. Instead, keepalived.service has a packet filter.
     vrrp_version 3
     # keepalived runs before other processes, so that a busy host misses no advertisement.
     vrrp_priority -20

@@ -1,7 +1,7 @@
 import { join } from "path";
 import { warnDays } from "../certificates/pem";
 import { shellProgram } from "../remote/programs";
-import { downFile, Vrrp } from "./keepalivedConf";
+import { downFile, Vrrp, vrrpTable } from "./keepalivedConf";
 import { mark } from "./mark";
 import { maxWorkerConnections, reservedFiles } from "./nginxConf";
 import { certificateFiles } from "./nginxServers";
@@ -33,6 +33,8 @@ export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index
         take_over: takeOver ? "yes" : "",
         own_address: innerAddress(hosts[index]),
         virtual_ip: virtualIp?.address ?? "",
+        peer: virtualIp ? innerAddress(hosts[1 - index]) : "",
+        vrrp_table: vrrpTable,
     });
 }
 
@@ -63,6 +65,8 @@ export function hostScript({ owner, settings, release, epoch, vrrp }: HostProgra
         take_over: settings.takeOver ? "yes" : "",
         own_address: vrrp?.address ?? "",
         virtual_ip: vrrp?.virtualIp ?? "",
+        peer: vrrp?.peer ?? "",
+        vrrp_table: vrrpTable,
         // A takeover takes three missed advertisements, and up to one more interval for the lower priority.
         takeover_seconds: String(Math.ceil(4 * (vrrp?.advertIntervalSeconds ?? 0))),
         down_file: downFile,

@@ -2,7 +2,7 @@ import { createHash } from "crypto";
 import { readFileSync } from "fs";
 import { dirname, join } from "path";
 import { assignments } from "../remote/programs";
-import { downFile, keepalivedConf, Vrrp } from "./keepalivedConf";
+import { downFile, keepalivedConf, keepalivedService, Vrrp } from "./keepalivedConf";
 import { mark } from "./mark";
 import { nginxConf } from "./nginxConf";
 import { NginxSettings } from "./schema";
@@ -147,7 +147,7 @@ ExecStart=/usr/sbin/logrotate --force /etc/logrotate.d/nginx
 function pairFiles({ hostname, statusPort }: NginxSettings, vrrp: Vrrp): Partial<ReleaseFiles> {
     return {
         "keepalived.conf": keepalivedConf(vrrp, { nginxAnswers: placeOf("nginx-answers"), reachesANode: placeOf("reaches-a-node") }),
-        "keepalived.service.conf": `${managed}[Service]\nRestart=always\nRestartSec=1\n`,
+        "keepalived.service.conf": keepalivedService(vrrp, managed),
         // bash can open TCP connections, and every Debian and Ubuntu has it.
         "nginx-answers": script("bash", { status_port: String(statusPort) }, "nginx-answers"),
         "reaches-a-node": script("sh", { hostname, peer: vrrp.peer }, "ping", "reaches-a-node"),

@@ -14,7 +14,7 @@ function sshKeygen(args: string[], text: string): { stdout: string; reason: stri
     const piped = 'cat | exec ssh-keygen "$@" -f /dev/stdin';
     const { stdout, stderr, status } = spawnSync("sh", ["-c", piped, "sh", ...args], { input: text, encoding: "utf8" });
     if (status === 127 || status === null)
-        throw new Error("cannot run ssh-keygen: install the OpenSSH client on the machine that runs Pulumi");
+        throw new Error(withCode("ssh", "cannot run ssh-keygen: install the OpenSSH client on the machine that runs Pulumi"));
     const reason = stderr.trim().replace(/^Load key "\/dev\/stdin": /, "");
     const answer = { stdout: status === 0 ? stdout : "", reason };
     answers.set(question, answer);

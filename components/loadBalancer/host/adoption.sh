@@ -146,6 +146,7 @@ restore_host() {
         case $place in *rancher-ha*) remove_file "$place" ;; esac
     done
     systemctl daemon-reload
+    delete_filter
     restore_kernel_settings || true
     remove_packages
     restore_product nginx && restore_product keepalived || exit 1

@@ -79,6 +79,11 @@ Choose an address of one of these networks"
     "$virtual_ip/"* | *" broadcast "*) refuse host-not-fit "expected an address of a host as the virtual IP, found $virtual_ip, \
 which is the network ${network#* } itself or its broadcast address. Choose another one" ;;
     esac
+    # A packet filter accepts VRRP from the same link only.
+    case $(ip -4 route get "$peer" 2>&1) in
+    *" via "*) refuse "expected the other host $peer in a network of this host, found it behind a router. \
+Give both hosts by addresses of one network" ;;
+    esac
 }
 
 # Prints the hardware address that answers at the virtual IP before this host has it. The peer may be who answers, so

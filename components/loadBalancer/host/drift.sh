@@ -8,6 +8,7 @@ keys() {
     find "$current/" -name '*.pem' -printf '%p\n' | sed "s|^$current//*|file:$current/|" | sort
     echo "$places" | while read -r name place _; do [ ! -e "$current/$name" ] || echo "file:$place"; done
     kernel_settings "$current" | sed 's/^/kernel:/'
+    [ ! -e "$current/keepalived.conf" ] || echo "filter:$vrrp_table"
     for product in $(products); do echo "package:$product"; done
     units "$current" | sed 's/^/unit:/'
     echo "$certificates" | while read -r chain key; do
@@ -30,6 +31,7 @@ value() {
             echo missing
         fi ;;
     kernel:*) sysctl -n "$name" ;;
+    filter:*) if has_filter; then echo present; else echo missing; fi ;;
     package:*) package_version "$name" | grep . || echo none ;;
     unit:*) echo "$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl is-active "$name" 2>/dev/null)" ;;
     served:*) if ! active nginx || serves "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
@@ -69,6 +71,7 @@ describe() {
     case $key in
     link:*) echo "$name: no longer a link to $before" ;;
     kernel:*) echo "kernel setting $name: $now, expected $before" ;;
+    filter:*) echo "nftables table $name, which filters VRRP: $now, expected $before" ;;
     package:*) echo "$name: version $now, expected $before" ;;
     unit:*)
         [ "${now% *}" = "${before% *}" ] ||

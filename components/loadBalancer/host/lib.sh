@@ -3,7 +3,8 @@
 # balancer host with Debian or Ubuntu. program.ts assigns these variables before this file:
 #   owner             ORGANIZATION/PROJECT/STACK/LOAD BALANCER/RESOURCE@ADDRESS, to which the host belongs
 #   take_over         yes, or empty: whether to adopt a foreign configuration or the host of another load balancer
-#   own_address, virtual_ip, takeover_seconds   set on a host of a pair, empty on a single host
+#   own_address, virtual_ip, peer, takeover_seconds   set on a host of a pair, empty on a single host
+#   vrrp_table        table of nftables that filters VRRP on a host of a pair
 #   release, files    name of the release, and NAME VARIABLE lines of its files; the variable holds the text
 #   places            NAME PLACE MODE lines for files outside of the release's folder (release.ts)
 #   secrets           names of secret files
@@ -138,6 +139,11 @@ virtual_ip_network() {
         { split($1, network, "/"); if (network[2] + 0 >= widest + 0) { widest = network[2]; found = $0 } }
         END { if (found != "") print found }' | sed 's/^\([^ ]*\) dev \([^ ]*\).*/\2 \1/'
 }
+
+has_filter() { nft list table ip "$vrrp_table" >/dev/null 2>&1; }
+
+# Deletes the packet filter of VRRP. The unit of keepalived cannot, once its drop-in is gone.
+delete_filter() { nft delete table ip "$vrrp_table" 2>/dev/null || true; }
 
 holds_virtual_ip() { ip -o -4 address show to "$1" | grep -q .; }
 

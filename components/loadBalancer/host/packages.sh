@@ -66,7 +66,7 @@ install_packages() {
     local package missing=
     # A killed run may have left the mask.
     unmask_nginx
-    for package in nginx openssl logrotate ${virtual_ip:+keepalived}; do
+    for package in nginx openssl logrotate ${virtual_ip:+keepalived nftables}; do
         installed "$package" || missing="$missing $package"
     done
     if [ -z "$missing" ]; then return; fi

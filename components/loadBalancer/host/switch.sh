@@ -47,6 +47,7 @@ activate() {
     systemctl daemon-reload || true
     # Every reload below reads the certificate again, so the recorded digest is stale.
     rm -f "$loaded_certificate"
+    [ -e "$to/keepalived.conf" ] || delete_filter
     # A sysctl that only the other release sets returns to its original value.
     { restore_kernel_settings && sysctl -q -p "$to/sysctl.conf"; } 2>&1 || return 1
     for unit in $wanted; do

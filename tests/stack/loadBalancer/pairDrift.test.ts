@@ -103,6 +103,11 @@ test("what a host lost", () =>
             make: on("lb1", "dpkg --purge nginx >/dev/null 2>&1"),
             words: "nginx: version none, expected <version>",
         },
+        {
+            what: "packet filter of VRRP removed",
+            make: on("lb1", "nft flush ruleset"),
+            words: "nftables table rancher_ha, which filters VRRP: missing, expected present",
+        },
         { what: "link to the release removed", make: on("lb2", `rm ${files}`), words: `${conf}: missing` },
     ));
 
