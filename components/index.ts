@@ -15,7 +15,7 @@ export {
     RkeTaintArgs,
 } from "./cluster/rkeCluster";
 export { NetworkPlugin, NodeRole, TaintEffect } from "./cluster/schema";
-export { HostArgs, SshArgs } from "./remote/connection";
+export { BastionArgs, HostArgs, SshArgs } from "./remote/connection";
 export { DriftMode } from "./remote/drift";
 export {
     CertificatePathsArgs,

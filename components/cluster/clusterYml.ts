@@ -7,12 +7,14 @@ import { nodeName, RkeClusterSettings } from "./schema";
  */
 export function clusterYml(cluster: RkeClusterSettings): string {
     const endpoint = cluster.apiEndpoint ? [new URL(cluster.apiEndpoint).hostname] : [];
+    const { bastion } = cluster.nodes[0];
     const sans = [...new Set([...endpoint, ...cluster.apiServerSans])];
     return stringify(
         {
             cluster_name: cluster.clusterName,
             kubernetes_version: cluster.kubernetesVersion,
             ssh_agent_auth: true,
+            ...(bastion && { bastion_host: { address: bastion.address, port: String(bastion.port), user: bastion.user } }),
             nodes: cluster.nodes.map(node => ({
                 address: node.address,
                 port: String(node.port),

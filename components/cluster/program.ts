@@ -145,6 +145,8 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
                 user: node.user,
                 hostKey: node.hostKey,
                 privateKey: node.privateKey,
+                bastion: node.bastion,
+                waitSeconds: node.waitSeconds,
             },
         })),
         preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {

@@ -1,5 +1,14 @@
 import { z } from "zod";
-import { addressSchema, connectionOf, hostSchema, ipAddressSchema, reachedSchema, reportUnreached, sshSchema } from "../remote/connection";
+import {
+    addressSchema,
+    connectionOf,
+    hostSchema,
+    ipAddressSchema,
+    Reached,
+    reachedSchema,
+    reportUnreached,
+    sshSchema,
+} from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { checkKubernetesVersion } from "./compatibility";
@@ -177,16 +186,26 @@ export const rkeClusterSchema = withNetworkRules(settingsSchema.extend({ ssh: ss
 
 /** Reports nodes without an SSH key or a user. `at` is the path of the cluster. */
 export function reportUnreachedNodes(
-    { ssh, nodes }: { ssh?: Record<string, unknown>; nodes: { address?: unknown; user?: unknown }[] },
+    { ssh, nodes }: { ssh?: Reached["ssh"]; nodes: Reached["hosts"] },
     context: z.core.$RefinementCtx,
     at: PropertyKey[] = [],
 ): void {
     reportUnreached({ ssh, hosts: nodes }, context, [...at, "nodes"]);
+    reportManyKeys(ssh, nodes, context, [...at, "nodes"]);
     nodes.forEach(({ user }, index) => {
         if (user !== undefined || ssh?.user !== undefined) return;
         const message = "expected the user that RKE logs in as, here or in ssh.user";
         context.addIssue({ code: "custom", path: [...at, "nodes", index, "user"], message });
     });
+}
+
+/** Reports more private keys than a login may try. RKE offers all keys of its agent to each node, and sshd ends a login after six. */
+function reportManyKeys(ssh: Reached["ssh"], nodes: Reached["hosts"], context: z.core.$RefinementCtx, path: PropertyKey[]): void {
+    const keys = [ssh?.bastion, ...nodes].map(login => login?.privateKey ?? ssh?.privateKey);
+    const different = new Set(keys.filter(key => typeof key === "string").map(key => key.trim()));
+    if (different.size <= 5) return;
+    const message = `expected at most 5 different private keys for nodes and bastion, found ${different.size}: RKE offers every key to every node, and sshd ends a login after 6 keys (MaxAuthTries).`;
+    context.addIssue({ code: "custom", path, message });
 }
 
 export type RkeClusterSettings = z.output<typeof rkeClusterSchema>;

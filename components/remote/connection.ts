@@ -19,6 +19,37 @@ export interface SshArgs {
      * they do for SSH. A host that has only a `@cert-authority` line is refused, because Pulumi's SSH client checks no host certificates.
      */
     knownHosts?: pulumi.Input<string>;
+    /**
+     * Logs in with the keys of the SSH agent of the machine that runs Pulumi (SSH_AUTH_SOCK), which can hold SSH certificates, keys with a
+     * passphrase and keys on tokens. Refused beside a private key.
+     * @default false
+     */
+    agent?: pulumi.Input<boolean>;
+    /** A bastion (jump host) in front of all hosts. */
+    bastion?: pulumi.Input<BastionArgs>;
+    /**
+     * Seconds for which an update waits for the sshd of a host that may still boot, from 0 to 3600. A host that drops packets takes up to
+     * three times as long. Previews do not wait.
+     * @default 120
+     */
+    waitSeconds?: pulumi.Input<number>;
+}
+
+/**
+ * A bastion, also called jump host. SSH to load balancer hosts and nodes goes through it: of Pulumi's commands, of probes and of RKE. Its
+ * sshd must allow TCP forwarding. Ports 443 and 6443 are reached directly.
+ */
+export interface BastionArgs {
+    /** IP address or DNS name of the bastion. */
+    address: pulumi.Input<string>;
+    /** TCP port of its sshd. @default 22 */
+    port?: pulumi.Input<number>;
+    /** User that logs in there. The user needs no rights but to log in. @default `ssh.user` */
+    user?: pulumi.Input<string>;
+    /** Private key, with the rules of `ssh.privateKey`. It stays on the machine that runs Pulumi. @default `ssh.privateKey` */
+    privateKey?: pulumi.Input<string>;
+    /** Host key of the bastion as one line. It is verified at each login, except by RKE, which never checks host keys. @default from `ssh.knownHosts` */
+    hostKey?: pulumi.Input<string>;
 }
 
 /** A host that is reached over SSH. Its host key is always verified: a host without a known key is refused. */
@@ -39,13 +70,20 @@ export interface HostArgs {
     hostKey?: pulumi.Input<string>;
 }
 
-/** A host with every value known and every default applied. */
-export interface HostConnection {
+/** A login with every value known and every default applied. */
+export interface Login {
     address: string;
     port: number;
     user: string;
-    privateKey: string;
+    /** Undefined for a login with the keys of the user's SSH agent. */
+    privateKey?: string;
     hostKey: string;
+}
+
+/** A host as SSH reaches it. */
+export interface HostConnection extends Login {
+    bastion?: Login;
+    waitSeconds: number;
 }
 
 const hostKeyLine = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}( .*)?\s*$/;
@@ -116,14 +154,6 @@ function isEncryptedOpenSsh(key: string): boolean {
     return body.startsWith("openssh-key-v1\0") && !body.startsWith("openssh-key-v1\0\0\0\0\x04none");
 }
 
-export const sshSchema = z.strictObject({
-    user: z.string().min(1).optional(),
-    port: portSchema.optional(),
-    privateKey: sshKeySchema.optional(),
-    knownHosts: z.string().optional(),
-});
-export type SshSettings = z.output<typeof sshSchema>;
-
 export const hostSchema = z.strictObject({
     address: addressSchema,
     port: portSchema.optional(),
@@ -133,43 +163,74 @@ export const hostSchema = z.strictObject({
 });
 type HostSettings = z.output<typeof hostSchema>;
 
+export const sshSchema = z.strictObject({
+    user: z.string().min(1).optional(),
+    port: portSchema.optional(),
+    privateKey: sshKeySchema.optional(),
+    knownHosts: z.string().optional(),
+    agent: z.boolean().optional(),
+    bastion: hostSchema.optional(),
+    waitSeconds: z.number().int().min(0).max(3600).optional(),
+});
+export type SshSettings = z.output<typeof sshSchema>;
+
+const anything = z.unknown().optional();
+const reachedLogin = z.looseObject({ address: anything, port: anything, privateKey: anything, hostKey: anything });
+
 /** The part of `HostSettings` and `SshSettings` that rules read, even when other values are wrong or unknown. */
 export const reachedSchema = z.looseObject({
-    ssh: z.looseObject({}).optional(),
-    hosts: z.array(z.looseObject({ address: z.unknown().optional() })),
+    ssh: z.looseObject({ bastion: reachedLogin.optional().catch(undefined) }).optional(),
+    hosts: z.array(reachedLogin),
 });
+export type Reached = z.output<typeof reachedSchema>;
 
 /** Returns the connection of a host. Settings that the host does not give come from `ssh`. */
 export function connectionOf(host: HostSettings, ssh: SshSettings = {}): HostConnection {
+    const { bastion, waitSeconds = 120 } = ssh;
+    return {
+        ...loginOf(host, ssh),
+        ...(bastion && { bastion: loginOf({ ...bastion, port: bastion.port ?? bastionPort }, ssh) }),
+        waitSeconds,
+    };
+}
+
+const bastionPort = 22;
+
+function loginOf(host: HostSettings, ssh: SshSettings): Login {
     const port = host.port ?? ssh.port ?? 22;
     return {
         address: host.address,
         port,
         user: host.user ?? ssh.user ?? "root",
-        // `reportUnreached` refused a host without a key.
-        privateKey: host.privateKey ?? ssh.privateKey!,
+        // `reportUnreached` refused a host with neither a key nor an agent, and a host without a host key.
+        privateKey: host.privateKey ?? ssh.privateKey,
         hostKey: host.hostKey ?? hostKeyOf(host.address, port, ssh.knownHosts)!,
     };
 }
 
-/** Reports hosts without a host key or a private key. `at` is the path of the hosts. */
+/** Reports hosts, and a bastion, without a host key or a private key. `at` is the path of the hosts. */
 export function reportUnreached(
-    { ssh = {}, hosts }: z.output<typeof reachedSchema>,
+    { ssh = {}, hosts }: Reached,
     context: z.core.$RefinementCtx,
     at: PropertyKey[],
     isRefused: (hostKey: string) => string | undefined = () => undefined,
 ): void {
     const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
-    const { port: defaultPort = 22, knownHosts, privateKey } = ssh;
-    if (privateKey === undefined && hosts.some(host => host.privateKey === undefined))
+    const logins = hosts.map((host, index) => ({ ...host, port: host.port ?? ssh.port, path: [...at, index] as PropertyKey[] }));
+    if (ssh.bastion) logins.push({ ...ssh.bastion, port: ssh.bastion.port ?? bastionPort, path: ["ssh", "bastion"] });
+    const keyed = [{ privateKey: ssh.privateKey, path: ["ssh"] }, ...logins].filter(({ privateKey }) => privateKey !== undefined);
+    if (ssh.agent === true)
+        keyed.forEach(({ path }) => report([...path, "privateKey"], "expected no private key beside ssh.agent: the agent holds the keys."));
+    else if (ssh.privateKey === undefined && keyed.length < logins.length)
         report(["ssh", "privateKey"], "expected a private key, or one of its own for each host and node");
-    hosts.forEach(({ address, port = defaultPort, hostKey }, index) => {
+    logins.forEach(({ address, port = 22, hostKey, path }) => {
         // A value that comes from another resource is checked when it is known.
-        if ([address, port].some(value => typeof value === "object") || typeof (knownHosts ?? "") !== "string") return;
-        const key = hostKey ?? hostKeyOf(String(address), Number(port), knownHosts as string | undefined);
-        const problem = key === undefined ? unknownHost(String(address), Number(port), knownHosts as string | undefined) : undefined;
+        if ([address, port].some(value => typeof value === "object") || typeof (ssh.knownHosts ?? "") !== "string") return;
+        const known = [String(address), Number(port), ssh.knownHosts as string | undefined] as const;
+        const key = hostKey ?? hostKeyOf(...known);
+        const problem = key === undefined ? unknownHost(...known) : undefined;
         const message = problem ?? (typeof key === "string" ? isRefused(key.trim()) : undefined);
-        if (message) report([...at, index, "hostKey"], message);
+        if (message) report([...path, "hostKey"], message);
     });
 }
 
@@ -200,15 +261,28 @@ function unknownHost(address: string, port: number, knownHosts = ""): string {
  * Returns the connection for the command provider, built field by field. When the provider meets an unknown field, it prints the whole
  * connection with the private key (pulumi-command #773).
  */
-export function commandConnection(connection: pulumi.Input<HostConnection>): command.types.input.remote.ConnectionArgs {
-    const known = pulumi.output(connection);
-    return {
-        host: known.address,
-        port: known.port,
-        user: known.user,
-        privateKey: pulumi.secret(known.privateKey),
-        hostKey: known.hostKey,
-        dialErrorLimit: 3,
-        perDialTimeout: 10,
-    };
+export function commandConnection(connection: pulumi.Input<HostConnection>): pulumi.Output<command.types.input.remote.ConnectionArgs> {
+    return pulumi.output(connection).apply(({ bastion, waitSeconds, ...host }) => {
+        const dial = ({ address, port, user, privateKey, hostKey }: Login) => ({
+            host: address,
+            port,
+            user,
+            // Without a key the provider asks the agent at SSH_AUTH_SOCK.
+            privateKey,
+            hostKey,
+            dialErrorLimit: dialsWithin(waitSeconds),
+            perDialTimeout: 5,
+        });
+        return pulumi.secret({ ...dial(host), ...(bastion && { proxy: dial(bastion) }) });
+    });
+}
+
+/** Returns how often the command provider dials again within a time. Its waits grow by half, from 0.1 s to 5 s. */
+function dialsWithin(seconds: number): number {
+    let dials = 0;
+    for (let wait = 0.1, left = seconds - wait; left >= 0; left -= wait) {
+        dials++;
+        wait = Math.min(wait * 1.5, 5);
+    }
+    return dials;
 }

@@ -1,3 +1,4 @@
+import { withCode } from "../errorCodes";
 import { spawnSync } from "child_process";
 
 /** This file reads SSH's own formats with ssh-keygen, so that a key or a file means here what it means to SSH. It contacts no host. */

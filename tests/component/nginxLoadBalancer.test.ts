@@ -59,8 +59,8 @@ test("one command on the host, with certificate and key on standard input only",
             user: "root",
             privateKey: sshKey,
             hostKey,
-            dialErrorLimit: 3,
-            perDialTimeout: 10,
+            dialErrorLimit: 31,
+            perDialTimeout: 5,
         }),
         create: "timeout -k 60 600 sh -s apply",
         delete: "timeout -k 60 600 sh -s destroy",
@@ -76,6 +76,14 @@ test("one command on the host, with certificate and key on standard input only",
         servingAddresses: ["192.0.2.21"],
         fingerprint: "fingerprint",
     });
+});
+
+test("the command provider reaches the host through the bastion, and logs in with the agent's keys when there is no other", async () => {
+    const bastion = { address: "192.0.2.9", hostKey };
+    const ssh = { user: "admin", port: 2222, agent: true, bastion, waitSeconds: 5 };
+    const { connection } = (await build({ hosts: [{ address: "192.0.2.21", hostKey }], ssh })).one(commandType).inputs;
+    const dial = { user: "admin", hostKey, dialErrorLimit: 8, perDialTimeout: 5 };
+    expect(connection).toEqual(secret({ host: "192.0.2.21", port: 2222, ...dial, proxy: { host: "192.0.2.9", port: 22, ...dial } }));
 });
 
 test("a user other than root works through sudo", async () => {
@@ -461,6 +469,11 @@ test.each<[string, Record<string, unknown>, RegExp]>([
         "a host without a key of its own",
         { hosts: [{ address: "192.0.2.21", privateKey: sshKey }] },
         /hosts\[0\]\.hostKey: expected a host key, or a line for this host in ssh\.knownHosts, found nothing/,
+    ],
+    [
+        "a private key beside an agent",
+        { ssh: { agent: true, bastion: { address: "192.0.2.9", hostKey, privateKey: sshKey } }, hosts: [host] },
+        /hosts\[0\]\.privateKey: expected no private key beside ssh\.agent: [^]*ssh\.bastion\.privateKey: expected no private key beside/,
     ],
     ["an upstream twice", { upstreams: ["192.0.2.31", "192.0.2.31"] }, /upstreams: expected each address once/],
     ["an upstream by name", { upstreams: ["node1"] }, /upstreams\[0\]: expected an IP address, found "node1"/],

@@ -40,7 +40,7 @@ test("RKE gets the PKI, the nodes with their host keys and the checks of every n
     });
     expect(given.nodes[0]).toEqual({
         name: "192.0.2.31",
-        connection: { address: "192.0.2.31", port: 22, user: "rke", hostKey, privateKey: sshKey },
+        connection: { address: "192.0.2.31", port: 22, user: "rke", hostKey, privateKey: sshKey, waitSeconds: 120 },
     });
     expect(given.preflightProgram).toContain("docker_versions=");
     expect(given.leftoverProgram).toContain("container $container");
@@ -157,7 +157,9 @@ describe("a cluster that exists already", () => {
         ["without nodes", JSON.stringify({ desiredState: { certificatesBundle, rkeConfig: { nodes: [] } } })],
     ])("is refused with a state that is %s, without a word of it", async (_what, state) => {
         const refused = build({ rkeState: state });
-        await expect(refused).rejects.toThrow(/RkeCluster rke: rkeState: expected the whole text of a cluster\.rkestate.*manual\.md\. \[RHA configuration\]$/);
+        await expect(refused).rejects.toThrow(
+            /RkeCluster rke: rkeState: expected the whole text of a cluster\.rkestate.*manual\.md\. \[RHA configuration\]$/,
+        );
     });
 });
 

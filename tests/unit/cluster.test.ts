@@ -14,7 +14,7 @@ import { nodeProgram } from "../../components/remote/programs";
 import { describeIssues } from "../../components/validation";
 import { until } from "../../lab/process";
 import { buildTools } from "../../lab/tools";
-import { hostKey, sshKey } from "../ssh";
+import { hostKey, newSshKey, sshKey } from "../ssh";
 
 const node = (number: number, changes: object = {}) => ({
     address: `192.0.2.3${number}`,
@@ -103,6 +103,19 @@ describe("what is refused", () => {
             { ingressOptions: { "use-forwarded-headers": "false" } },
             /ingressOptions: expected use-forwarded-headers to be "true"/,
         ],
+        [
+            "a bastion without a host key",
+            { ssh: { privateKey: sshKey, bastion: { address: "192.0.2.9" } } },
+            /ssh\.bastion\.hostKey: expected a host key, or a line for this host in ssh\.knownHosts, found nothing/,
+        ],
+        [
+            "more keys than a login may try",
+            {
+                nodes: [1, 2, 3, 4, 5].map(number => node(number, { privateKey: newSshKey().privateKey })),
+                ssh: { privateKey: sshKey, bastion: { address: "192.0.2.9", hostKey } },
+            },
+            /nodes: expected at most 5 different private keys for nodes and bastion, found 6: /,
+        ],
         ["a node without a host key", { nodes: [node(1, { hostKey: undefined })] }, /nodes\[0\]\.hostKey: /],
     ];
     test.each(cases)("%s", (_what, changes, message) => {
@@ -187,7 +200,18 @@ describe("with the real rke", () => {
         expect(read.services.kubelet.clusterDnsServer).toBe("10.53.0.10");
     });
 
-    test("no key stands in cluster.yml", () => expect(clusterYml(settings(everything))).not.toMatch(/PRIVATE KEY|not shown|ssh_key/));
+    test("no key stands in cluster.yml", () => {
+        expect(clusterYml(settings(everything))).not.toMatch(/PRIVATE KEY|ssh_key/);
+        expect(clusterYml(settings(everything))).not.toContain(sshKey.split("\n")[2]);
+    });
+
+    test("RKE reads the bastion, and the agent for it", () => {
+        const bastion = { address: "bastion.example.com", port: 2222, hostKey };
+        const read = (ssh: object) =>
+            JSON.parse(init(settings({ ssh: { privateKey: sshKey, ...ssh } }))).desiredState.rkeConfig.bastionHost;
+        expect(read({ bastion, user: "jump" })).toMatchObject({ address: bastion.address, port: "2222", user: "jump", sshAgentAuth: true });
+        expect(read({}).address ?? "").toBe("");
+    });
 
     test("a PKI is new to the program in which it was made, and to no later one", () => {
         const began = Date.now();
@@ -455,7 +479,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         writeFileSync(
             source,
             `const { withSshAgent } = require("${relative(folder, join(runners, "remote", "runner", "ssh"))}");
-            const main = ({ key }) => withSshAgent([key], env => (console.log(env.SSH_AUTH_SOCK), new Promise(() => setInterval(() => 0, 1000))));
+            const main = ({ key }) => withSshAgent([{ privateKey: key }], env => (console.log(env.SSH_AUTH_SOCK), new Promise(() => setInterval(() => 0, 1000))));
             module.exports = { main };`,
         );
         execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);

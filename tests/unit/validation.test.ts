@@ -15,10 +15,31 @@ const check = (args: unknown) => validated(resource, "Thing it", z.strictObject(
 
 test("a host that says nothing itself is reached as ssh says, else as root on port 22", () => {
     const { address, privateKey } = connection;
-    expect(connectionOf(connection)).toEqual({ ...connection, port: 22, user: "root" });
-    const ssh = { user: "admin", port: 2222, privateKey: "key of all", knownHosts: `[192.0.2.1]:2222 ${hostKey}\n` };
-    expect(connectionOf({ address }, ssh)).toEqual({ address, port: 2222, user: "admin", privateKey: "key of all", hostKey });
-    expect(connectionOf({ ...connection, user: "own", port: 23 }, ssh)).toEqual({ address, port: 23, user: "own", privateKey, hostKey });
+    expect(connectionOf(connection)).toEqual({ ...connection, port: 22, user: "root", waitSeconds: 120 });
+    const ssh = { user: "admin", port: 2222, privateKey: "key of all", knownHosts: `[192.0.2.1]:2222 ${hostKey}\n`, waitSeconds: 7 };
+    expect(connectionOf({ address }, ssh)).toEqual({
+        address,
+        port: 2222,
+        user: "admin",
+        privateKey: "key of all",
+        hostKey,
+        waitSeconds: 7,
+    });
+    expect(connectionOf({ ...connection, user: "own", port: 23 }, ssh)).toEqual({
+        address,
+        port: 23,
+        user: "own",
+        privateKey,
+        hostKey,
+        waitSeconds: 7,
+    });
+});
+
+test("a bastion has the user and key of ssh, and a port of its own", () => {
+    const { address, privateKey } = connection;
+    const ssh = { user: "admin", port: 2222, privateKey, knownHosts: `192.0.2.9,[192.0.2.1]:2222 ${hostKey}\n` };
+    const { bastion } = connectionOf({ address }, { ...ssh, bastion: { address: "192.0.2.9" } });
+    expect(bastion).toEqual({ address: "192.0.2.9", port: 22, user: "admin", privateKey, hostKey });
 });
 
 test("every wrong value is named at once, with what is allowed and what was found", () => {

@@ -24,8 +24,8 @@ const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
  * @param {import("../program").Fitness} fitness
  */
 async function refuseUnfitNodes(env, { nodes, preflightProgram }) {
-    say(`checking ${nodes.length} nodes: SSH with its host key, Docker, clock, disk, other clusters`);
-    const problems = flattened(await preflight(env, nodes, preflightProgram));
+    say(`checking ${nodes.length} nodes: SSH with its host key, forwarding, Docker, clock, disk, other clusters`);
+    const problems = flattened(await preflight(env, nodes, preflightProgram, { waits: true }));
     if (problems.length > 0)
         throw new CodedError("nodes-not-fit", `RKE was not started and no host was changed, because:\n${bullets(problems)}`);
 }

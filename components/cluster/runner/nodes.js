@@ -1,4 +1,5 @@
 // Runs programs on nodes over SSH, as the user that RKE logs in as. It runs where Pulumi runs, as part of a program on standard input.
+const { deadForwards } = require("../../remote/runner/forwarding");
 const { sshProgram, withSshAgent } = require("../../remote/runner/ssh");
 
 /** @import { ReachedNode } from "../program" */
@@ -12,19 +13,20 @@ const { sshProgram, withSshAgent } = require("../../remote/runner/ssh");
  */
 const withAgentFor = (nodes, work) =>
     withSshAgent(
-        nodes.map(node => node.connection.privateKey),
+        nodes.map(node => node.connection),
         work,
     );
 
 /**
- * Runs a program on all nodes in parallel. Resolves to the lines that the program printed on each node, or to the failure of SSH.
+ * Runs a program on all nodes in parallel. Resolves to the lines that the program printed on each node, or to the failure of SSH. With
+ * `waits` a node may still boot.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ReachedNode[]} nodes
  * @param {string} program
  * @returns {Promise<{ lines: string[], failure?: string }[]>}
  */
-function onEach(env, nodes, program, timeoutSeconds = 60) {
+function onEach(env, nodes, program, { timeoutSeconds = 60, waits = false } = {}) {
     return Promise.all(
         nodes.map(async ({ name, connection }) => {
             try {
@@ -34,6 +36,7 @@ function onEach(env, nodes, program, timeoutSeconds = 60) {
                     program,
                     "probe",
                     timeoutSeconds,
+                    waits ? connection.waitSeconds : 0,
                 );
                 if (code !== 0) return { lines: [`${name}: exit code ${code}: ${stderr.trim().split("\n").pop()}`] };
                 const lines = stdout.split("\n").filter(line => line !== "");
@@ -51,9 +54,35 @@ function onEach(env, nodes, program, timeoutSeconds = 60) {
  * @param {NodeJS.ProcessEnv} env
  * @param {ReachedNode[]} nodes
  * @param {string} program
- * @param {number} [timeoutSeconds]
+ * @param {{ timeoutSeconds?: number, waits?: boolean }} [options]
  */
-const preflight = (env, nodes, program, timeoutSeconds) =>
-    onEach(env, nodes, program.replace("'@now@'", String(Math.floor(Date.now() / 1000))), timeoutSeconds);
+async function preflight(env, nodes, program, options) {
+    const timed = program.replace("'@now@'", String(Math.floor(Date.now() / 1000)));
+    const found = await onEach(env, nodes, timed, options);
+    return Promise.all(found.map((node, index) => (node.failure ? node : withForwarding(env, nodes[index], node.lines))));
+}
+
+/**
+ * Adds a line about a node whose sshd forwards no connection to the Docker socket, or to health checks on the node. RKE drops such a node
+ * from the cluster, and changes the others.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ReachedNode} node
+ * @param {string[]} lines
+ */
+async function withForwarding(env, { name, connection }, lines) {
+    // The program has named a Docker that does not work.
+    const docker = lines.some(line => line.includes("Docker cannot be used")) ? [] : ["/var/run/docker.sock"];
+    try {
+        const dead = await deadForwards(env, connection, [...docker, `127.0.0.1:${connection.port}`]);
+        if (dead.length === 0) return { lines };
+        const fault =
+            `${name} (${connection.address}): sshd does not forward connections to ${dead.join(" and ")}, which RKE needs: expected ` +
+            "AllowTcpForwarding yes, AllowStreamLocalForwarding yes and DisableForwarding no in its sshd_config, and no restriction of the key in authorized_keys";
+        return { lines: [...lines, fault] };
+    } catch (/** @type {any} */ error) {
+        return { lines, failure: `${name}: ${error.message}` };
+    }
+}
 
 module.exports = { onEach, preflight, withAgentFor };

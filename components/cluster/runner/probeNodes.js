@@ -61,7 +61,7 @@ function foreignState(builtNodes, nodes) {
  */
 async function lookAtNew(newNodes, { nodes, preflightProgram }) {
     const asked = nodes.filter(({ connection }) => newNodes.some(({ address }) => address === connection.address));
-    const found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, 20));
+    const found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, { timeoutSeconds: 20 }));
     const refused = found.flatMap(({ lines }) => lines);
     const failures = found.flatMap(({ failure }) => failure ?? []);
     return {

@@ -18,12 +18,13 @@ function main(input, lastResult) {
 const version = 1;
 
 /**
- * Returns the input without login keys, which may be renewed, and without the programs for nodes, which `version` represents.
+ * Returns the input without login keys and waiting times, which may change at any time, and without the programs for nodes, which
+ * `version` represents. cluster.yml names the bastion.
  *
  * @param {ClusterInput} input
  */
 function compared({ preflightProgram, startProgram, removePodsProgram, leftoverProgram, ...data }) {
-    const nodes = data.nodes.map(({ name, connection: { privateKey, ...connection } }) => ({ name, connection }));
+    const nodes = data.nodes.map(({ name, connection: { privateKey, bastion, waitSeconds, ...connection } }) => ({ name, connection }));
     return { ...data, nodes };
 }
 

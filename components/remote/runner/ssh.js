@@ -5,17 +5,27 @@ const os = require("os");
 const path = require("path");
 const { CodedError } = require("./codedError");
 
-/** @import { HostConnection } from "../connection" */
+/** @import { Login } from "../connection" */
 
 /**
- * Calls `work(env)` with an SSH agent that holds the given private keys. The keys never touch a file.
+ * Calls `work(env)` with an SSH agent that holds the private keys of hosts and bastions. The keys never touch a file. Hosts without keys are
+ * reached with the user's own agent.
  *
  * @template Result
- * @param {string[]} privateKeys
+ * @param {(Login & { bastion?: Login })[]} hosts
  * @param {(env: NodeJS.ProcessEnv) => Promise<Result>} work
  * @returns {Promise<Result>}
  */
-async function withSshAgent(privateKeys, work) {
+async function withSshAgent(hosts, work) {
+    const logins = hosts.flatMap(({ bastion, ...host }) => (bastion ? [host, bastion] : [host]));
+    const privateKeys = new Set(logins.flatMap(({ privateKey }) => privateKey ?? []));
+    if (logins.length > 0 && privateKeys.size === 0) {
+        if (process.env.SSH_AUTH_SOCK) return work(process.env);
+        throw new CodedError(
+            "ssh",
+            "ssh.agent: expected an SSH agent at SSH_AUTH_SOCK, found none. Start ssh-agent, and load the key with ssh-add",
+        );
+    }
     const socket = path.join(privateFolder(), "agent");
     const agent = outliving("ssh-agent", ["-a", socket, "sh", "-c", 'echo; cat; kill "$SSH_AGENT_PID"'], "pipe");
     const ended = new Promise(resolve => agent.on("close", resolve));
@@ -37,7 +47,7 @@ async function withSshAgent(privateKeys, work) {
             );
         });
         const env = { ...process.env, SSH_AUTH_SOCK: socket };
-        for (const key of new Set(privateKeys)) {
+        for (const key of privateKeys) {
             const added = await run("ssh-add", ["-q", "-"], { env, input: key.endsWith("\n") ? key : `${key}\n` });
             if (added.code !== 0)
                 throw new CodedError("ssh", "the SSH private key is not usable: expected an unencrypted PEM or OpenSSH private key");
@@ -53,70 +63,107 @@ async function withSshAgent(privateKeys, work) {
 const beginning = "=== pulumi-rancher-ha ===";
 
 /**
- * Runs a shell program with a verb on a host, as root unless `withoutRoot`. Rejects when SSH itself fails.
+ * Runs a shell program with a verb on a host, as root unless `withoutRoot`. Rejects when SSH itself fails. Waits up to `waitSeconds` for a
+ * host that boots.
  *
  * @param {NodeJS.ProcessEnv} env
- * @param {HostConnection & { withoutRoot?: boolean }} host
+ * @param {Login & { bastion?: Login, withoutRoot?: boolean }} host
  * @param {string} program
  * @param {string} verb
  * @param {number} timeoutSeconds
  */
-async function sshProgram(env, host, program, verb, timeoutSeconds) {
-    const name = host.port === 22 ? host.address : `[${host.address}]:${host.port}`;
+async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds = 0) {
+    const remote = `${host.user === "root" || host.withoutRoot ? "" : "sudo -n "}timeout -k 5 ${timeoutSeconds} sh -s ${verb}`;
+    const input = `echo '${beginning}'\n${program}`;
+    const deadline = process.uptime() + waitSeconds;
+    for (;;) {
+        const result = await run("ssh", [...sshArguments(host, ["-T"]), remote], { env, input, timeoutSeconds: timeoutSeconds + 10 });
+        if (result.code !== 255 && result.code !== null) {
+            const begins = result.stdout.indexOf(`${beginning}\n`);
+            return { ...result, stdout: begins < 0 ? "" : result.stdout.slice(begins + beginning.length + 1) };
+        }
+        if (!isBooting(result.stderr) || process.uptime() >= deadline) throw new CodedError("ssh", sshReason(host, result.stderr));
+        await new Promise(resolve => setTimeout(resolve, 2000));
+    }
+}
+
+const otherHostKey = /Host key verification failed|REMOTE HOST IDENTIFICATION|no matching host key/i;
+const refusedKey = /Permission denied|Too many authentication failures/i;
+
+/**
+ * Reports whether ssh failed as for a host that boots.
+ *
+ * @param {string} stderr
+ */
+const isBooting = stderr =>
+    /Connection (refused|timed out|reset|closed)|No route to host|System is booting up/i.test(stderr) &&
+    !otherHostKey.test(stderr) &&
+    !refusedKey.test(stderr);
+
+/**
+ * Returns the arguments of ssh for a login. Configuration files of the user count for nothing.
+ *
+ * @param {Login & { bastion?: Login }} login
+ * @param {string[]} flags
+ * @returns {string[]}
+ */
+function sshArguments({ address, port, user, hostKey, bastion }, flags) {
+    const name = port === 22 ? address : `[${address}]:${port}`;
     const knownHosts = path.join(privateFolder(), `known_hosts-${name}`);
-    fs.writeFileSync(knownHosts, `${name} ${host.hostKey}\n`);
+    fs.writeFileSync(knownHosts, `${name} ${hostKey}\n`);
     const options = {
         BatchMode: "yes",
-        ConnectTimeout: "5",
+        ConnectTimeout: bastion ? "15" : "5",
         ConnectionAttempts: "1",
         GlobalKnownHostsFile: "/dev/null",
-        HostKeyAlgorithms: keyAlgorithms(host.hostKey),
+        HostKeyAlgorithms: keyAlgorithms(hostKey),
         IdentityFile: "none",
-        LogLevel: "ERROR",
+        // Says why a forward fails, which ERROR leaves out.
+        LogLevel: "INFO",
         ServerAliveInterval: "5",
         StrictHostKeyChecking: "yes",
         UpdateHostKeys: "no",
-        UserKnownHostsFile: knownHosts,
+        // ssh splits this value at blanks and expands %.
+        UserKnownHostsFile: `"${knownHosts.replace(/%/g, "%%")}"`,
+        ...(bastion && { ProxyCommand: proxyCommand(bastion) }),
     };
-    const remote = `${host.user === "root" || host.withoutRoot ? "" : "sudo -n "}timeout -k 5 ${timeoutSeconds} sh -s ${verb}`;
-    const result = await run(
-        "ssh",
-        [
-            "-F",
-            "none",
-            "-T",
-            ...Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]),
-            "-p",
-            String(host.port),
-            "-l",
-            host.user,
-            "--",
-            host.address,
-            remote,
-        ],
-        { env, input: `echo '${beginning}'\n${program}`, timeoutSeconds: timeoutSeconds + 10 },
-    );
-    if (result.code === 255 || result.code === null) throw new CodedError("ssh", sshReason(host, result.stderr));
-    const begins = result.stdout.indexOf(`${beginning}\n`);
-    return { ...result, stdout: begins < 0 ? "" : result.stdout.slice(begins + beginning.length + 1) };
+    const settings = Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
+    return ["-F", "none", ...flags, ...settings, "-p", String(port), "-l", user, "--", address];
 }
 
 /**
- * @param {HostConnection} host
+ * Returns the command by which ssh reaches a host through a bastion. `ProxyJump` would verify the bastion by files of the user.
+ *
+ * @param {Login} bastion
+ * @returns {string}
+ */
+function proxyCommand(bastion) {
+    const target = "[%h]:%p";
+    // ssh expands % in this command, and a shell splits it.
+    const words = sshArguments(bastion, ["-W", target]).map(word => (word === target ? word : word.replace(/%/g, "%%")));
+    return ["ssh", ...words.map(word => `'${word.replace(/'/g, "'\\''")}'`)].join(" ");
+}
+
+/**
+ * @param {Login & { bastion?: Login }} host
  * @param {string} stderr
  */
-function sshReason(host, stderr) {
-    const at = `${host.user}@${host.address}:${host.port}`;
-    if (/Host key verification failed|REMOTE HOST IDENTIFICATION|no matching host key/i.test(stderr)) {
+function sshReason({ bastion, ...host }, stderr) {
+    // The host's own ssh names no port when the bastion's ssh ends early.
+    const isBastions = bastion && /UNKNOWN port/.test(stderr) && !/stdio forwarding failed/.test(stderr);
+    const { user, address, port } = isBastions ? bastion : host;
+    const at = `${user}@${address}:${port}${isBastions ? " (the bastion)" : bastion ? ` through the bastion ${bastion.address}` : ""}`;
+    if (otherHostKey.test(stderr)) {
         return (
             `${at}: the host shows another host key than the one configured. If the host was rebuilt, put its new key ` +
             "(/etc/ssh/ssh_host_*_key.pub) into the configuration; if not, somebody else may be answering"
         );
     }
-    if (/Permission denied/i.test(stderr)) {
-        return `${at}: the host refuses the SSH key. Expected the public key in ~${host.user}/.ssh/authorized_keys`;
+    if (refusedKey.test(stderr)) {
+        return `${at}: the host refuses the SSH key. Expected the public key in ~${user}/.ssh/authorized_keys`;
     }
-    const last = stderr.trim().split("\n").pop();
+    const lines = stderr.trim().split("\n");
+    const last = lines.filter(line => !/UNKNOWN port|stdio forwarding failed/.test(line)).pop() ?? lines.pop();
     return `${at}: no SSH connection (${last || "no answer in time"}). Check address, port, firewall and that sshd runs`;
 }
 
@@ -186,4 +233,4 @@ function run(file, args, { env, input, timeoutSeconds } = {}) {
     });
 }
 
-module.exports = { privateFolder, run, sshProgram, withSshAgent };
+module.exports = { privateFolder, run, sshArguments, sshProgram, sshReason, withSshAgent };

@@ -53,7 +53,7 @@ test.each([
     const { state, reason } = await lb.probeOnce(changed);
     expect({ state, reason }).toEqual({ state: "unreachable", reason: expect.stringMatching(/^root@/) });
     expect(reason).toMatch(probed);
-    const { code, output } = await stack.tryUp({ hosts: [{ ...hostArgs(lab.host("lb2")), ...changed }] });
+    const { code, output } = await stack.tryUp({ ssh: { waitSeconds: 1 }, hosts: [{ ...hostArgs(lab.host("lb2")), ...changed }] });
     expect(code).not.toBe(0);
     expect(output).toMatch(failed);
 });

@@ -1,6 +1,5 @@
 import { ChildProcess, spawn } from "child_process";
 import { X509Certificate } from "crypto";
-import { readFileSync } from "fs";
 import { RequestListener } from "http";
 import { join } from "path";
 import { HostConnection } from "../../../components/remote/connection";
@@ -11,6 +10,7 @@ import { hostScript, probeScript } from "../../../components/loadBalancer/progra
 import { releaseFor } from "../../../components/loadBalancer/release";
 import { NginxSettings, nginxSettingsSchema, HostsSettings } from "../../../components/loadBalancer/schema";
 import { LabHost } from "../../../lab/host";
+import { hostArgs } from "../../../lab/loadBalancer/runLoadBalancer";
 import { HostName } from "../../../lab/inventory";
 import { Lab } from "../../../lab/lab";
 import { run, until } from "../../../lab/process";
@@ -88,13 +88,12 @@ export class LoadBalancerHost {
     }
 
     get connection(): HostConnection {
-        const { address, hostKey, lab } = this.host;
-        return { address, port: 22, user: "root", privateKey: readFileSync(lab.privateKeyFile, "utf8"), hostKey };
+        return { ...hostArgs(this.host), port: 22, user: "root", waitSeconds: 0 };
     }
 
     settings(changes: Changes = {}): NginxSettings {
         const settings = nginxSettingsSchema.parse({
-            hosts: [this.connection],
+            hosts: [hostArgs(this.host)],
             hostname,
             upstreams: [this.upstream.address],
             upstreamPort: this.upstream.port,

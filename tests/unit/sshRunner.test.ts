@@ -1,0 +1,233 @@
+import { spawnSync } from "child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { delimiter, join } from "path";
+import { HostConnection } from "../../components/remote/connection";
+import { parseProbe } from "../../components/remote/probe";
+import { nodeProgram } from "../../components/remote/programs";
+import { hostKey, newSshKey, sshKey } from "../ssh";
+
+const components = join(__dirname, "..", "..", "components");
+const connection = { address: "192.0.2.21", port: 22, user: "root", privateKey: sshKey, hostKey, waitSeconds: 0 };
+const bastion = { address: "192.0.2.9", port: 2222, user: "jump", privateKey: newSshKey().privateKey, hostKey: newSshKey().publicKey };
+
+let folder: string;
+beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "ssh runner 5% "))));
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Puts a program in the place of ssh. */
+function insteadOfSsh(text: string): void {
+    writeFileSync(join(folder, "ssh"), text);
+    chmodSync(join(folder, "ssh"), 0o755);
+}
+
+/** Runs a module of the runner, whose folder for temporary files has blanks and a percent sign in its name. */
+function ran(file: string, input: object, env: NodeJS.ProcessEnv = {}) {
+    mkdirSync(join(folder, "tmp"), { recursive: true });
+    const PATH = [folder, process.env.PATH].join(delimiter);
+    return spawnSync("node", ["-", "probe"], {
+        input: nodeProgram(file, input),
+        env: { ...process.env, PATH, TMPDIR: join(folder, "tmp"), ...env },
+        encoding: "utf8",
+    });
+}
+
+/** Probes a host. */
+const probed = (changes: Partial<HostConnection> = {}, env?: NodeJS.ProcessEnv) =>
+    parseProbe(ran(join(components, "remote", "runner", "probeHost.js"), { host: { ...connection, ...changes }, program: "" }, env).stdout);
+
+describe("what OpenSSH is told", () => {
+    /** Lets the real ssh say how it reads its arguments, and with which known_hosts and keys of the agent it would connect. */
+    beforeEach(() =>
+        insteadOfSsh(`#!/bin/sh
+log='${join(folder, "log")}'
+/usr/bin/ssh -G "$@" >>"$log"
+echo "keys $(ssh-add -L | sort | tr '\\n' ,)" >>"$log"
+known=$(/usr/bin/ssh -G "$@" | sed -n 's/^userknownhostsfile //p')
+echo "known $(cat "$known")" >>"$log"
+proxy=$(/usr/bin/ssh -G "$@" | sed -n 's/^proxycommand //p' | sed 's/%h/192.0.2.21/; s/%p/22/; s/%%/%/g')
+[ -z "$proxy" ] || sh -c "exec $proxy"
+printf '=== pulumi-rancher-ha ===\\nend\\n'
+`),
+    );
+    /** Returns what each ssh read, the host's first. */
+    const read = () => {
+        const lines = readFileSync(join(folder, "log"), "utf8").split("\n");
+        const starts = lines.flatMap((line, index) => (/^host /.test(line) ? [index] : []));
+        return starts.map((start, index) => {
+            const own = lines.slice(start, starts[index + 1]).filter(line => line !== "");
+            return Object.fromEntries(own.map(line => /^(\S+) ?(.*)$/.exec(line)!.slice(1))) as Record<string, string>;
+        });
+    };
+
+    test("a folder for temporary files with blanks and % in its name does no harm", () => {
+        expect(probed()).toMatchObject({ state: "in sync" });
+        const [host, ...others] = read();
+        expect(others).toEqual([]);
+        expect(host).toMatchObject({ hostname: "192.0.2.21", port: "22", user: "root", stricthostkeychecking: "true" });
+        expect(host.known).toBe(`192.0.2.21 ${hostKey}`);
+    });
+
+    test("a bastion is dialled with its own user, port and verified key, and leads to the host", () => {
+        expect(probed({ bastion })).toMatchObject({ state: "in sync" });
+        const [host, hop] = read();
+        expect(host).toMatchObject({ hostname: "192.0.2.21", known: `192.0.2.21 ${hostKey}` });
+        const verified = { stricthostkeychecking: "true", globalknownhostsfile: "/dev/null", batchmode: "yes" };
+        expect(hop).toMatchObject({ hostname: "192.0.2.9", port: "2222", user: "jump", ...verified });
+        expect(hop.known).toBe(`[192.0.2.9]:2222 ${bastion.hostKey}`);
+        expect(hop.keys.split(",").filter(key => key !== "")).toHaveLength(2);
+    });
+
+    test("without a private key the user's agent is asked", () => {
+        const none = probed({ privateKey: undefined }, { SSH_AUTH_SOCK: "" });
+        expect(none).toMatchObject({
+            state: "unreachable",
+            reason: expect.stringMatching(/^ssh\.agent: expected an SSH agent at SSH_AUTH_SOCK/),
+        });
+        insteadOfSsh(`#!/bin/sh\nprintf '=== pulumi-rancher-ha ===\\nfact socket %s\\nend\\n' "$SSH_AUTH_SOCK"`);
+        expect(probed({ privateKey: undefined }, { SSH_AUTH_SOCK: "/run/agent" }).facts).toEqual({ socket: "/run/agent" });
+    });
+});
+
+describe("a probe that fails", () => {
+    const fails = (code: number, ...lines: string[]) =>
+        insteadOfSsh(`#!/bin/sh\ncat <<'END' >&2\n${lines.join("\n")}\nEND\nexit ${code}\n`);
+
+    // In the words of OpenSSH 9.2.
+    test.each([
+        [
+            "the bastion's key",
+            [
+                "Host key verification failed.",
+                "kex_exchange_identification: Connection closed by remote host",
+                "Connection closed by UNKNOWN port 65535",
+            ],
+            /^jump@192\.0\.2\.9:2222 \(the bastion\): the host shows another host key/,
+        ],
+        [
+            "the login at the bastion",
+            ["jump@192.0.2.9: Permission denied (publickey).", "Connection closed by UNKNOWN port 65535"],
+            /^jump@192\.0\.2\.9:2222 \(the bastion\): the host refuses the SSH key/,
+        ],
+        [
+            "the way from the bastion",
+            [
+                "channel 0: open failed: connect failed: Connection refused",
+                "stdio forwarding failed",
+                "Connection closed by UNKNOWN port 65535",
+            ],
+            /^root@192\.0\.2\.21:22 through the bastion 192\.0\.2\.9: no SSH connection \(channel 0: open failed: connect failed: Connection refused\)/,
+        ],
+        [
+            "the login behind the bastion",
+            ["root@192.0.2.21: Permission denied (publickey)."],
+            /^root@192\.0\.2\.21:22 through the bastion 192\.0\.2\.9: the host refuses/,
+        ],
+    ])("says which hop it was: %s", (_what, lines, reason) => {
+        fails(255, ...lines);
+        expect(probed({ bastion })).toMatchObject({ state: "unreachable", reason: expect.stringMatching(reason) });
+    });
+
+    test.each(["sudo: a password is required", "sudo: sorry, you must have a tty to run sudo", "sh: 1: sudo: not found"])(
+        "refuses a user who may not become root: %s",
+        line => {
+            fails(1, line);
+            const reason = `192.0.2.21: expected root, or a user with sudo without a password, found "${line}" for admin.`;
+            expect(probed({ user: "admin" })).toMatchObject({ state: "refused", reason: expect.stringContaining(reason) });
+        },
+    );
+
+    test("hands on the last line of any other program", () => {
+        fails(2, "a greeting", "sh: out of memory");
+        expect(probed({ user: "admin" })).toMatchObject({
+            state: "unreachable",
+            reason: "the probe ended with exit code 2: sh: out of memory",
+        });
+    });
+});
+
+describe("a node", () => {
+    /** Runs the checks before RKE on one node. */
+    function preflight(waitSeconds: number, waits: boolean): { lines: string[]; failure?: string } {
+        const source = join(folder, "check.js");
+        writeFileSync(
+            source,
+            `const { preflight, withAgentFor } = require("${join(components, "cluster", "runner", "nodes")}");
+            const main = ({ node, waits }) =>
+                withAgentFor([node], env => preflight(env, [node], "", { waits })).then(found => console.log(JSON.stringify(found)));
+            module.exports = { main };`,
+        );
+        const { stdout } = ran(source, { node: { name: "node1", connection: { ...connection, waitSeconds } }, waits });
+        return JSON.parse(stdout)[0];
+    }
+
+    /** Forwards connections like sshd, apart from those to some targets. The other sessions run a script. */
+    function forwarding(dead: string[], script: string): void {
+        const forwards = join(folder, "forwards.js");
+        writeFileSync(
+            forwards,
+            `const given = process.argv.filter((_, index) => process.argv[index - 1] === "-L");
+            for (const forward of given) {
+                const [socket, target] = /^([^:]*):(.*)$/.exec(forward.replace(/%%/g, "%")).slice(1);
+                require("net").createServer(connection => {
+                    if (!${JSON.stringify(dead)}.some(name => target.includes(name))) return connection.end("SSH-2.0");
+                    console.error("channel 2: open failed: connect failed: open failed");
+                    connection.destroy();
+                }).listen(socket);
+            }`,
+        );
+        insteadOfSsh(
+            `#!/bin/sh\ncase "$*" in *" -N "*) exec node '${forwards}' "$@" ;; esac\n${script}\nprintf '=== pulumi-rancher-ha ===\\n'\n`,
+        );
+    }
+
+    /** Checks a node whose first tries fail with a line. Returns the tries and the result. */
+    function checked({ failures = 0, line = "", waits = true }, waitSeconds = 10) {
+        const count = join(folder, "count");
+        writeFileSync(count, "");
+        forwarding([], `echo >>'${count}'\n[ "$(wc -l <'${count}')" -gt ${failures} ] || { echo "${line}" >&2; exit 255; }`);
+        const { failure } = preflight(waitSeconds, waits);
+        return { tries: readFileSync(count, "utf8").length, failure };
+    }
+
+    test.each([
+        [
+            "nothing",
+            ["docker.sock", "127.0.0.1"],
+            /sshd does not forward connections to \/var\/run\/docker\.sock and 127\.0\.0\.1:22, which RKE needs/,
+        ],
+        ["no TCP", ["127.0.0.1"], /sshd does not forward connections to 127\.0\.0\.1:22, which RKE needs: expected AllowTcpForwarding yes/],
+        ["everything", [], undefined],
+    ])("whose sshd forwards %s is refused before RKE runs, or taken", (_what, dead, problem) => {
+        forwarding(dead, "");
+        expect(preflight(0, false).lines).toEqual(problem ? [expect.stringMatching(problem)] : []);
+    });
+
+    test("to which a second connection fails says why", () => {
+        insteadOfSsh(`#!/bin/sh
+case "$*" in *" -N "*) echo "Connection reset by 192.0.2.21 port 22" >&2; exit 255 ;; esac
+printf '=== pulumi-rancher-ha ===\\n'
+`);
+        expect(preflight(0, false).failure).toMatch(/^node1: root@192\.0\.2\.21:22: no SSH connection \(Connection reset by/);
+    });
+
+    const booting = "ssh: connect to host 192.0.2.21 port 22: Connection refused";
+
+    test(
+        "that boots is waited for by an update",
+        () => expect(checked({ failures: 2, line: booting })).toEqual({ tries: 3, failure: undefined }),
+        60_000,
+    );
+
+    test("that boots is not waited for by a preview, nor longer than asked", () => {
+        const once = { tries: 1, failure: expect.stringContaining("Connection refused") };
+        expect(checked({ failures: 2, line: booting, waits: false })).toEqual(once);
+        expect(checked({ failures: 2, line: booting }, 0)).toEqual(once);
+    }, 60_000);
+
+    test.each(["root@192.0.2.21: Permission denied (publickey).", "Host key verification failed."])(
+        "that refuses for good is not waited for: %s",
+        line => expect(checked({ failures: 9, line })).toEqual({ tries: 1, failure: expect.stringMatching(/^node1: root@192/) }),
+        60_000,
+    );
+});
