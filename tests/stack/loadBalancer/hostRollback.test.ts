@@ -156,7 +156,7 @@ describe("a full disk", () => {
                 expect(await lb.run("apply", filled(fillState))).toMatchObject({
                     code: 1,
                     said: expect.stringMatching(
-                        /load-balancer cannot be written\. Check free space there\n.*the previous release was put back/,
+                        /load-balancer cannot be written\. Check free space there \[RHA host-storage\]\n.*the previous release was put back/,
                     ),
                 });
                 await lb.sh(`rm ${stateFolder}/releases/full`);
