@@ -1,5 +1,7 @@
 import { spawnSync } from "child_process";
-import { keepalivedService } from "../../components/loadBalancer/keepalivedConf";
+import { readFileSync } from "fs";
+import { join } from "path";
+import { keepalivedService, vrrpTable } from "../../components/loadBalancer/keepalivedConf";
 import { unpackedDebianPackages } from "../../lab/tools";
 
 const peer = "10.0.0.2";
@@ -33,3 +35,10 @@ test("VRRP is accepted from the peer on the same link only, however often the fi
     const lines = (await inNetwork(`${addresses}; ${packets}; load; load; ${packets}`)).trim().split("\n");
     expect(lines).toEqual(["arrives", "arrives", "arrives", "arrives", "dropped", "dropped"]);
 }, 60_000);
+
+test("the host's program finds the filter and deletes it, more than once", async () => {
+    const library = readFileSync(join(__dirname, "../../components/loadBalancer/host/lib.sh"), "utf8");
+    const state = "if has_filter; then echo there; else echo missing; fi";
+    const program = `vrrp_table=${vrrpTable}\n${library}\n${state}; load; ${state}; delete_filter; ${state}; delete_filter`;
+    expect(await inNetwork(program)).toBe("missing\nthere\nmissing\n");
+});
