@@ -252,6 +252,13 @@ describe("a node that RKE was not run for", () => {
         expect(warnings).toEqual([expect.stringMatching(/^node3: rke@127\.0\.0\.1:1: no SSH connection /)]);
     });
 
+    test("is refused while its key cannot be loaded into an SSH agent", async () => {
+        const [{ connection, name }] = (fitness as { nodes: { connection: object; name: string }[] }).nodes;
+        const unusable = { ...fitness, nodes: [{ name, connection: { ...connection, privateKey: "no key" } }] };
+        const found = await look(well, { wanted: { nodes: [joining], ca: undefined, fitness: unusable } });
+        expect(found).toMatchObject({ state: "refused", reason: expect.stringMatching(/^the SSH private key is not usable/) });
+    });
+
     test("is not looked at by an update, which does that itself", async () =>
         expect((await look(well, { wanted: { nodes: [joining], ca: undefined } })).warnings).toEqual([]));
 });

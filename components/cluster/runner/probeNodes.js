@@ -61,7 +61,14 @@ function foreignState(builtNodes, nodes) {
  */
 async function lookAtNew(newNodes, { nodes, preflightProgram }) {
     const asked = nodes.filter(({ connection }) => newNodes.some(({ address }) => address === connection.address));
-    const found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, { timeoutSeconds: 20 }));
+    /** @type {Awaited<ReturnType<typeof preflight>>} */
+    let found;
+    try {
+        found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, { timeoutSeconds: 20 }));
+    } catch (/** @type {any} */ error) {
+        // The keys or the SSH agent of this machine do not work, so no update can reach a node.
+        return { refused: [error.message] };
+    }
     const refused = found.flatMap(({ lines }) => lines);
     const failures = found.flatMap(({ failure }) => failure ?? []);
     return {
