@@ -20,7 +20,7 @@ import { Verification } from "./rancher/verification";
 import { nextSteps } from "./nextSteps";
 import { SshArgs } from "./remote/connection";
 import { rancherHaSchema } from "./schema";
-import { refuseLiterals, refuseOutputs, validated } from "./validation";
+import { inState, refuseLiterals, refuseOutputs, validated } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface CertificateOnHostArgs extends CertificatePathsArgs {
@@ -88,7 +88,12 @@ export class RancherHa extends pulumi.ComponentResource {
         const loadBalancer = this.loadBalancer(name, args, cluster, certificate);
         const inCluster = this.inCluster(name, cluster);
         const namespace = this.namespace(name, cluster, inCluster);
-        const caSecret = this.caSecret(name, args, { caCertificate, namespace: namespace.metadata.name }, inCluster);
+        const caSecret = this.caSecret(
+            name,
+            args,
+            { caCertificate, namespace: inState(namespace.metadata.name, "cattle-system") },
+            inCluster,
+        );
         const release = this.release(name, args, cluster, caSecret, { ...inCluster, dependsOn: namespace });
         new Verification(
             `${name}-verification`,

@@ -68,6 +68,15 @@ export function ifKnown<T>(output: pulumi.Output<T>): pulumi.Output<T | undefine
     return pulumi.output(isKnown).apply(known => (known ? output : undefined)) as pulumi.Output<T | undefined>;
 }
 
+/**
+ * Returns an output of a resource that the state may lack: in `pulumi refresh --run-program`, and in a first `pulumi up --target` without the
+ * resource. The SDK gives undefined then, a callback that reads it fails, and the SDK inspects the error for minutes. The output is unknown
+ * in a preview or refresh instead, and `otherwise` in an update.
+ */
+export function inState<T>(output: pulumi.Output<T>, otherwise: T): pulumi.Output<T> {
+    return output.apply(value => value ?? (pulumi.runtime.isDryRun() ? pulumi.unknown : otherwise)) as pulumi.Output<T>;
+}
+
 /** Returns options that check a rule as soon as the values that it reads match this schema, even when other values are wrong or unknown. */
 export function whenKnown(schema: z.ZodType): z.core.$ZodSuperRefineParams {
     return { when: ({ value }) => schema.safeParse(value).success };

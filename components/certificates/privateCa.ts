@@ -3,7 +3,7 @@ import * as tls from "@pulumi/tls";
 import { z } from "zod";
 import { needsAttention } from "../attention";
 import { dnsNameSchema, ipAddressSchema } from "../remote/connection";
-import { refuseOutputs, validated, whenKnown } from "../validation";
+import { inState, refuseOutputs, validated, whenKnown } from "../validation";
 import { normalizePem, warnDaysOfCa } from "./pem";
 import { ServerCertificate } from "./serverCertificate";
 
@@ -145,9 +145,9 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
         const serverKey = new tls.PrivateKey(`${name}-server-key`, key, child);
         const server = this.serverCertificate(name, ca, serverKey, rootKey, root);
 
-        this.certificateChain = server.certPem.apply(normalizePem);
-        this.privateKey = pulumi.secret(serverKey.privateKeyPem);
-        this.caCertificate = pulumi.all([root.certPem, root.validityEndTime]).apply(([certificate, end]) => {
+        this.certificateChain = inState(server.certPem, "").apply(normalizePem);
+        this.privateKey = pulumi.secret(inState(serverKey.privateKeyPem, ""));
+        this.caCertificate = pulumi.all([inState(root.certPem, ""), root.validityEndTime]).apply(([certificate, end]) => {
             const days = Math.floor((Date.parse(end) - Date.now()) / 86_400_000);
             if (days < warnDaysOfCa) needsAttention(endOfRoot(days), this);
             return normalizePem(certificate);

@@ -5,7 +5,7 @@ import { HostArgs, SshArgs } from "../remote/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { Probe } from "../remote/probe";
 import { secretAs } from "../secrecy";
-import { ifKnown, refuseOutputs, validated } from "../validation";
+import { ifKnown, inState, refuseOutputs, validated } from "../validation";
 import { clusterYml } from "./clusterYml";
 import { Distribution } from "./compatibility";
 import { KubernetesCluster } from "./kubernetesCluster";
@@ -151,19 +151,20 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const mode = drift ?? DriftMode.Warn;
 
         const pki = this.pki(name, cluster, kept);
-        const state = pki.stdout.apply(unpackState);
+        const packed = inState(pki.stdout, "");
+        const state = packed.apply(unpackState);
         const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, state);
         const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(clusterYml)) };
         const epoch = driftEpoch(`${name}-drift`, { mode, found, desired }, { parent: this });
         // A failed `rke up` never reaches the state. This command records the nodes first, so that `destroy` can clean them.
         const nodes = rkeProgram(
             `${name}-nodes`,
-            pulumi.all([cluster, pki.stdout, state]).apply(parts => clusterProgram("nodes", ...parts)),
+            pulumi.all([cluster, packed, state]).apply(parts => clusterProgram("nodes", ...parts)),
             kept,
         );
         const rke = rkeProgram(
             `${name}-rke`,
-            pulumi.all([cluster, pki.stdout, state, epoch]).apply(parts => clusterProgram("cluster", ...parts)),
+            pulumi.all([cluster, packed, state, epoch]).apply(parts => clusterProgram("cluster", ...parts)),
             { ...kept, dependsOn: nodes },
         );
         const outdated = found?.apply(setBack) ?? [];

@@ -7,7 +7,7 @@ import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { Probe } from "../remote/probe";
 import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
-import { Refusal, refuseOutputs, validated } from "../validation";
+import { inState, Refusal, refuseOutputs, validated } from "../validation";
 import { LoadBalancerHostArgs, NginxLoadBalancerArgs, VirtualIpArgs } from "./args";
 import { upgradeGains } from "./nginxVersions";
 import { activeHost, isLeftOut, otherApply, otherRelease, pairFault, virtualIpInUse } from "./observation";
@@ -60,7 +60,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         });
 
         const done = pulumi.all(commands.map(({ id }) => id));
-        this.fingerprint = pulumi.all(commands.map(({ stdout }) => stdout.apply(lastLine))).apply(all => all.join(" "));
+        this.fingerprint = pulumi.all(commands.map(({ stdout }) => inState(stdout, "").apply(lastLine))).apply(all => all.join(" "));
         const shown = pulumi.unsecret(pulumi.all([settings, done])).apply(([known]) => addressesOf(known));
         this.addresses = shown.apply(({ hosts: own, virtualIp: shared }) => shared ?? own);
         this.servingAddresses = pulumi
@@ -172,7 +172,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
     private routerId(name: string, { routerId }: VirtualIpArgs): pulumi.Output<number> {
         if (routerId !== undefined) return pulumi.output(routerId);
-        return new random.RandomInteger(`${name}-router-id`, { min: 1, max: 255 }, { parent: this }).result;
+        return inState(new random.RandomInteger(`${name}-router-id`, { min: 1, max: 255 }, { parent: this }).result, 1);
     }
 
     /** Reports faults of the pair, which no change of a host repairs, and improvements of a newer NGINX. */
@@ -228,5 +228,5 @@ const addressesOf = ({ hosts, virtualIp }: NginxSettings) => ({
 /** Maps each host to its load balancer, by the program's stack resource, because one process may run several programs. */
 const claimedHosts = new WeakMap<pulumi.Resource, Map<string, { name: string; by: NginxLoadBalancer }>>();
 
-/** Returns the last line. A login shell may print text before it. A first `up --target` without this host has no result. */
-const lastLine = (text = "") => text.trim().split("\n").pop()!;
+/** Returns the last line. A login shell may print text before it. */
+const lastLine = (text: string) => text.trim().split("\n").pop()!;

@@ -7,7 +7,7 @@ import { observe, runnerProgram } from "../remote/commands";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
-import { refuseOutputs, Refusal, validated } from "../validation";
+import { inState, refuseOutputs, Refusal, validated } from "../validation";
 import { RancherChartValuesArgs } from "./chartValues";
 import { chartFault } from "./chartFile";
 import { AgentTlsMode, helmValues } from "./helmValues";
@@ -106,7 +106,10 @@ export class RancherRelease extends pulumi.ComponentResource {
         const settings = validated(this, `RancherRelease ${name}`, releaseSchema, others);
         this.bootstrapPassword = pulumi.secret(
             bootstrapPassword === undefined
-                ? new random.RandomPassword(`${name}-bootstrap-password`, { length: 24, special: false }, { parent: this }).result
+                ? inState(
+                      new random.RandomPassword(`${name}-bootstrap-password`, { length: 24, special: false }, { parent: this }).result,
+                      "",
+                  )
                 : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
         );
 
@@ -143,17 +146,12 @@ export class RancherRelease extends pulumi.ComponentResource {
             { parent: this, deletedWith: opts?.deletedWith, dependsOn: freed, protect: args.deletionProtection ?? true },
         );
         warnOfSetBack(`${name}-drift`, mode, outdated, release.status);
-        // A first `up --target` without the release leaves its status undefined.
-        const status: pulumi.Output<Partial<k8s.types.output.helm.v3.ReleaseStatus>> = release.status.apply(found => found ?? {});
-        this.version = status.apply(({ version = "" }) => version);
-        this.revision = status.apply(({ revision = 0 }) => revision);
-        this.status = status.apply(({ status: word = "" }) => word);
-        this.registerOutputs({
-            version: this.version,
-            revision: this.revision,
-            status: this.status,
-            bootstrapPassword: this.bootstrapPassword,
-        });
+        const found = inState<Partial<k8s.types.output.helm.v3.ReleaseStatus>>(release.status, {});
+        this.version = found.apply(({ version = "" }) => version);
+        this.revision = found.apply(({ revision = 0 }) => revision);
+        this.status = found.apply(({ status = "" }) => status);
+        const { version, revision, status } = this;
+        this.registerOutputs({ version, revision, status, bootstrapPassword: this.bootstrapPassword });
     }
 
     /** Returns the chart's name, or its path. Reads raw arguments, because validated ones are unknown until the cluster's version is known. */

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { observe, runnerProgram } from "../remote/commands";
-import { refuseOutputs, validated } from "../validation";
+import { inState, refuseOutputs, validated } from "../validation";
 import { liveCheckProgram, verificationProgram } from "./program";
 import { LiveCheck, verificationSchema } from "./schema";
 
@@ -45,16 +45,15 @@ export class Verification extends pulumi.ComponentResource {
             { program: settings.apply(known => verificationProgram(known)), timeoutSeconds: 3600 },
             { parent: this },
         );
+        const result = inState(command.stdout, "");
         const { liveCheck = LiveCheck.Warn } = args;
         const word = liveCheck === LiveCheck.Fail ? "refused" : "warning";
         // A preview knows the result unless the command is going to run. A command that runs verifies anyway.
         const look = () =>
-            pulumi
-                .all([settings, command.stdout])
-                .apply(([known]) => observe(liveCheckProgram(known, word), `https://${known.hostname}`, this));
+            pulumi.all([settings, result]).apply(([known]) => observe(liveCheckProgram(known, word), `https://${known.hostname}`, this));
         // The findings are public. Among the settings, only the password is secret.
         const looked = liveCheck === LiveCheck.Off ? undefined : pulumi.unsecret(look());
-        this.checks = pulumi.all([command.stdout, looked]).apply(([lines = ""]) => lines.split("\n"));
+        this.checks = pulumi.all([result, looked]).apply(([lines]) => lines.split("\n"));
         this.registerOutputs({ checks: this.checks });
     }
 }

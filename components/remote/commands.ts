@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { join } from "path";
 import { commandConnection, HostConnection } from "./connection";
 import { needsAttention } from "../attention";
-import { Refusal } from "../validation";
+import { inState, Refusal } from "../validation";
 import { parseProbe, Probe } from "./probe";
 import { nodeProgram } from "./programs";
 
@@ -144,7 +144,7 @@ export function driftLatch(
         },
         withTransform(opts, keepLastFinding),
     );
-    return latch.stdout.apply(Number);
+    return inState(latch.stdout, "0").apply(Number);
 }
 
 /** Input of runner/probeHost.js. */

@@ -32,8 +32,12 @@ interface Options extends RecordOptions {
 }
 const build = (changed: Partial<NginxLoadBalancerArgs> = {}, { epoch = 0, found = said("in sync"), ...options }: Options = {}) => {
     const probes: pulumi.runtime.MockCallArgs[] = [];
-    const mock: RecordOptions["mock"] = ({ type }) =>
-        type === commandType ? { stdout: "fingerprint" } : type === latchType ? { stdout: String(epoch) } : {};
+    const states: Record<string, object> = {
+        [commandType]: { stdout: "fingerprint" },
+        [latchType]: { stdout: String(epoch) },
+        "random:index/randomInteger:RandomInteger": { result: 51 },
+    };
+    const mock: RecordOptions["mock"] = ({ type }) => states[type] ?? {};
     const call = (request: pulumi.runtime.MockCallArgs) => (probes.push(request), { stdout: found });
     return record(() => new NginxLoadBalancer("lb", { ...args, ...changed }), { mock, call, ...options }).then(recording => ({
         ...recording,

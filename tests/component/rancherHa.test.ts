@@ -305,3 +305,17 @@ test("in a first preview everything is planned, and a literal that is wrong is r
     expect(preview.outputs).toMatchObject({ kubeconfig: secret(unknown), caCertificate: unknown, rancherVersion: unknown });
     await expect(build({ rancher: { chartVersion: "2.11" } }, first)).rejects.toThrow(/chartVersion: expected one exact version/);
 });
+
+// `pulumi refresh --run-program` runs the program as an update, and gives nothing for a resource that the state lacks.
+test.each([
+    "kubernetes:helm.sh/v3:Release",
+    "command:local:Command",
+    "command:remote:Command",
+    "random:index/randomPassword:RandomPassword",
+    "tls:index/privateKey:PrivateKey",
+    "tls:index/selfSignedCert:SelfSignedCert",
+    "tls:index/locallySignedCert:LocallySignedCert",
+])("a refresh of a stack whose state lacks its %s fails in no callback", async lacking => {
+    const recording = await build({}, { mock: resource => (resource.type === lacking ? {} : mock(resource)) });
+    expect(identities(recording)).toEqual(identities(whole));
+});

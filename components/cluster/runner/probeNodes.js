@@ -67,7 +67,7 @@ async function lookAtNew(newNodes, { nodes, preflightProgram }) {
         found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, { timeoutSeconds: 20 }));
     } catch (/** @type {any} */ error) {
         // The keys or the SSH agent of this machine do not work, so no update can reach a node.
-        return { refused: [error.message] };
+        return { refused: withCode("ssh", error.message) };
     }
     const refused = found.flatMap(({ lines }) => lines);
     const failures = found.flatMap(({ failure }) => failure ?? []);
