@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from "child_process";
 import { once } from "events";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
 import { createServer } from "http";
 import { AddressInfo } from "net";
 import { tmpdir } from "os";
@@ -422,6 +422,103 @@ describe("host aliases of a downstream cluster's agents", () => {
             );
             table.write();
         }));
+});
+
+describe("objects that the state lost", () => {
+    const urn = async (name: string) => (await main.stack.resources()).find(({ urn: each }) => each.endsWith(`::${name}`)).urn;
+    /** Runs a command of the CLI with a file. */
+    const withFile = async (verb: string[], content: object) => {
+        const file = join(temporary, "resources.json");
+        writeFileSync(file, JSON.stringify(content));
+        const { code, output } = await main.stack.cli([...verb, "--stack", main.stack.name, "--file", file]);
+        main.printed.push(output);
+        expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
+    };
+    const forget = async (...names: string[]) => {
+        const state = await main.stack.exported();
+        const isLeft = (each: string) => !names.includes(each.split("::").pop()!);
+        state.deployment.resources = state.deployment.resources
+            .filter((resource: any) => isLeft(resource.urn))
+            .map(({ dependencies = [], propertyDependencies = {}, ...resource }: any) => ({
+                ...resource,
+                dependencies: dependencies.filter(isLeft),
+                propertyDependencies: Object.fromEntries(
+                    Object.entries<string[] | null>(propertyDependencies).map(([key, urns]) => [key, (urns ?? []).filter(isLeft)]),
+                ),
+            }));
+        await withFile(["stack", "import"], state);
+    };
+    const pods = async () => (await main.kubectl(["get", "pods", "--selector=app=rancher", "-o", "name"])).split("\n").sort();
+
+    test("pass a refresh, and come back by an import without a restart", async () => {
+        const before = await pods();
+        await forget("rancher-release-release");
+        const refreshed = await main.stack.run("refresh", ["--yes", "--run-program"], { env });
+        expect({ code: refreshed.code, output: refreshed.code === 0 ? "" : refreshed.output }).toEqual({ code: 0, output: "" });
+
+        await forget("rancher-namespace", "rancher-ca-secret-secret");
+        const parents = { ha: "rancher", ca: "rancher-ca-secret", release: "rancher-release", provider: "rancher-kubernetes" };
+        const nameTable = Object.fromEntries(
+            await Promise.all(Object.entries(parents).map(async ([key, name]): Promise<[string, string]> => [key, await urn(name)])),
+        );
+        const lost = [
+            { type: "kubernetes:core/v1:Namespace", name: "rancher-namespace", id: "cattle-system", parent: "ha" },
+            { type: "kubernetes:core/v1:Secret", name: "rancher-ca-secret-secret", id: "cattle-system/tls-ca", parent: "ca" },
+            { type: "kubernetes:helm.sh/v3:Release", name: "rancher-release-release", id: "cattle-system/rancher", parent: "release" },
+        ];
+        const resources = lost.map(each => ({ ...each, provider: "provider" }));
+        const flags = ["--yes", "--generate-code=false", "--protect=false", "--skip-preview"];
+        await withFile(["import", ...flags], { nameTable, resources });
+        // The secrets that this file looks for at its end are in none of these runs.
+        expect(changed(await main.succeeds("preview", { flags: ["--diff"] }))).toContain("rancher-release-release");
+        await main.succeeds("up", { env });
+        await main.isInSync();
+        expect(await pods()).toEqual(before);
+    });
+});
+
+describe("the lab is as strict as the real parts", () => {
+    const { address } = lab.host("lb1");
+    const ask = (...args: string[]) => {
+        const flags = ["-sk", "-o", "/dev/null", "-w", "%{http_code}", "--resolve", `rancher.lab.internal:443:${address}`];
+        return spawnSync("curl", [...flags, ...args], { encoding: "utf8", input: "b".repeat(3_000) }).stdout;
+    };
+
+    test("the admission of the ingress controller refuses a snippet", () => {
+        const annotate = () =>
+            main.kubectl(["annotate", "ingress", "rancher", "nginx.ingress.kubernetes.io/configuration-snippet=more_set_headers a;"]);
+        return expect(annotate()).rejects.toThrow("Snippet directives are disabled by the Ingress administrator");
+    });
+
+    test("Rancher holds its finalizer on its namespace", async () => {
+        const finalizers = await main.kubectl(["get", "namespace", "cattle-system", "-o", "jsonpath={.metadata.finalizers}"]);
+        expect(finalizers).toContain("controller.cattle.io/namespace-auth");
+    });
+
+    test("the ingress controller obeys limits that its ConfigMap gives", async () => {
+        const patch = (value: string | null) =>
+            main.kubectl([
+                "--namespace=ingress-nginx",
+                "patch",
+                "configmap",
+                "ingress-nginx-controller",
+                `--patch=${JSON.stringify({ data: { "proxy-body-size": value } })}`,
+            ]);
+        const before = await main.kubectl([
+            "--namespace=ingress-nginx",
+            "get",
+            "configmap",
+            "ingress-nginx-controller",
+            "-o",
+            "jsonpath={.data.proxy-body-size}",
+        ]);
+        const post = () => ask("-X", "POST", "--data-binary", "@-", "https://rancher.lab.internal/v3");
+        expect(post()).toBe("401");
+        await patch("2k");
+        await until("the controller to refuse the body", 30, async () => post() === "413");
+        await patch(before || null);
+        await until("the controller to accept the body", 30, async () => post() === "401");
+    });
 });
 
 test("no secret of the runs is in an output, a log, a command line or a file outside the encrypted state", async () => {
