@@ -21,7 +21,7 @@ export const upstreams = ["upstream1", "upstream2", "upstream3"] as const;
 const balancers = ["lb1", "lb2", "lb3", "lb4"] as const;
 export type Balancer = (typeof balancers)[number];
 
-export const ports = { work: 80, speed: 8080 };
+export const ports = { work: 80, speed: 8080, long: 8081 };
 export const traffic = new Traffic(lab);
 const ca = issue({ name: "CA of a benchmark", ca: true });
 const certificateOf = (key: string[]) => issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth", key });
@@ -31,6 +31,8 @@ export const certificates = { rsa: certificateOf(KeyKind.Rsa), ecdsa: certificat
 export interface Variant {
     name: string;
     ours: boolean;
+    /** HAProxy instead of NGINX. */
+    haproxy?: true;
     key: keyof typeof certificates;
     /** What differs from our defaults. */
     changes?: Partial<NginxSettings>;
@@ -40,6 +42,8 @@ export interface Variant {
 
 export const manual: Variant = { name: "manual", ours: false, key: "rsa" };
 export const ours: Variant = { name: "ours", ours: true, key: "ecdsa" };
+/** On a host with our kernel settings and our certificate. */
+export const haproxy: Variant = { ...ours, name: "HAProxy", haproxy: true };
 
 export const sh = (host: HostName, script: string, tolerate = false) => lab.host(host).sh(script, { tolerate });
 export const address = (host: HostName) => lab.host(host).address;
@@ -50,13 +54,13 @@ export async function startBed(): Promise<void> {
     const all: HostName[] = [...balancers, "client", ...upstreams];
     await lab.start(...all);
     await traffic.install(await lab.tools(), all);
-    const packages = { client: "wrk nghttp2-client", balancer: "nginx openssl", upstream: "nginx" };
+    const packages = { client: "wrk nghttp2-client", balancer: "nginx openssl haproxy", upstream: "nginx" };
     await Promise.all(
         all.map(async host => {
             const kind = host === "client" ? "client" : host.startsWith("lb") ? "balancer" : "upstream";
             await sh(
                 host,
-                `export DEBIAN_FRONTEND=noninteractive; systemctl -q mask --runtime nginx
+                `export DEBIAN_FRONTEND=noninteractive; systemctl -q mask --runtime nginx haproxy
                 { apt-get -qq update && apt-get -qq install --no-install-recommends ${packages[kind]}; } >/run/apt.log 2>&1 || { tail /run/apt.log; exit 1; }
                 systemctl -q unmask --runtime nginx; mkdir -p /bench`,
             );
@@ -73,12 +77,19 @@ export async function startBed(): Promise<void> {
     await Promise.all(all.map(host => sh(host, congestion)));
 }
 
-/** Two upstreams on each host: one that answers as fast as it can, one that works for a while, fails on request and ends tunnels. */
+/**
+ * Three upstreams on each host: one that answers as fast as it can, one that works for a while, fails on request and ends tunnels, and one
+ * with long answers.
+ */
 async function startUpstream(host: HostName): Promise<void> {
     const fast = `user www-data; worker_processes 1; pid /run/fast.pid; worker_rlimit_nofile 18000; events { worker_connections 9000; }
         http { access_log off; keepalive_timeout 75s; keepalive_requests 1000000;
-        server { listen ${ports.speed} backlog=4096; location / { default_type application/json; return 200 "${"x".repeat(1024)}"; } } }`;
+        server { listen ${ports.speed} backlog=4096; default_type application/json;
+        location / { return 200 "${"x".repeat(1024)}"; } location = /64k { root /bench; } } }`;
     await lab.host(host).write("/bench/fast.conf", fast);
+    await lab.host(host).write("/bench/64k", "x".repeat(65_536));
+    await lab.host(host).write("/bench/upstream.pl", readFileSync(join(__dirname, "upstream.pl"), "utf8"));
+    await sh(host, `setsid perl /bench/upstream.pl ${ports.long} </dev/null >/dev/null 2>&1 &`);
     await sh(host, "taskset -c 1 nginx -c /bench/fast.conf");
     await traffic.startUpstream(host, ports.work);
 }
@@ -110,6 +121,7 @@ export async function place(
 ): Promise<string> {
     const folder = `/bench/${variant.name.replace(/\W+/g, "-")}`;
     const known = settings(variant, port, changes);
+    if (variant.haproxy) return placeHaproxy(host, folder, known);
     const text = variant.ours
         ? await lab.host(host).sh(finishNginxConf(limitOfShell), { input: nginxConf(known, "bench") })
         : readFileSync(join(__dirname, "manual.conf"), "utf8")
@@ -125,6 +137,29 @@ export async function place(
         await lab.host(host).write(file, content);
     }
     return folder;
+}
+
+async function placeHaproxy(host: Balancer, folder: string, known: NginxSettings): Promise<string> {
+    const servers = known.upstreams.map((each, index) => `    server node${index + 1} ${each}:${known.upstreamPort}`);
+    const text = readFileSync(join(__dirname, "haproxy.cfg"), "utf8")
+        .replace("@connections@", String(Math.floor((await openFiles(host)) / 2.1)))
+        .replace("@certificate@", `${folder}/server.pem`)
+        .replace("@servers@", servers.join("\n"))
+        .replaceAll("@hostname@", hostname);
+    await sh(host, `mkdir -p ${folder}`);
+    await lab.host(host).write(`${folder}/server.pem`, `${known.certificateChain!.trim()}\n${known.privateKey!}`, "600");
+    await lab.host(host).write(`${folder}/haproxy.cfg`, text);
+    return folder;
+}
+
+/** Commands that start and stop a placed configuration. */
+function program({ haproxy, environment = "" }: Variant, folder: string, pinned: boolean): { start: string; stop: string } {
+    const prefix = `${environment} ${pinned ? "taskset -c 0" : ""}`;
+    if (!haproxy) {
+        return { start: `${prefix} nginx -c ${folder}/nginx.conf 2>&1`, stop: `nginx -c ${folder}/nginx.conf -s stop 2>/dev/null` };
+    }
+    const start = `${prefix} setsid haproxy -db -f ${folder}/haproxy.cfg </dev/null >/var/log/haproxy.log 2>&1 & echo $! >/run/bench.pid`;
+    return { start, stop: "kill $(cat /run/bench.pid)" };
 }
 
 /** Runs the program of the component on a balancer, as `up` and `destroy` do. */
@@ -144,7 +179,7 @@ async function setKernel(host: Balancer, isOurs: boolean): Promise<void> {
     await sh(host, `sysctl -qw ${isOurs ? lines : untouched}`);
 }
 
-/** Runs NGINX with a placed configuration for as long as `work` takes; on the first core alone when `pinned`. */
+/** Runs NGINX, or HAProxy, with a placed configuration for as long as `work` takes; on the first core alone when `pinned`. */
 export async function serving<T>(
     host: Balancer,
     variant: Variant,
@@ -154,18 +189,13 @@ export async function serving<T>(
 ): Promise<T> {
     const folder = await place(host, variant, port);
     await setKernel(host, variant.ours);
-    await sh(
-        host,
-        `: >/var/log/nginx/access.log; ${variant.environment ?? ""} ${pinned ? "taskset -c 0" : ""} nginx -c ${folder}/nginx.conf 2>&1`,
-    );
+    const { start, stop } = program(variant, folder, pinned);
+    await sh(host, `: >/var/log/nginx/access.log; ${start}`);
     try {
         await until(`${variant.name} on ${host}`, 10, async () => (await sh(host, "ss -Hltn 'sport = :443'")) !== "");
         return await work();
     } finally {
-        await sh(
-            host,
-            `nginx -c ${folder}/nginx.conf -s stop 2>/dev/null; for n in $(seq 100); do pgrep -x nginx >/dev/null || break; sleep 0.05; done`,
-        );
+        await sh(host, `${stop}; for n in $(seq 100); do ${processes} >/dev/null || break; sleep 0.05; done`);
     }
 }
 
@@ -178,14 +208,16 @@ export async function runAtOnce(host: HostName, name: string, atOnce = true): Pr
     await run("sh", ["-c", `for p in $(pgrep --ns ${init} --nslist pid -x ${name}); do ${one}; done`]);
 }
 
-/** CPU time of NGINX on a host, in microseconds. */
+const processes = "pgrep -x 'nginx|haproxy'";
+
+/** CPU time of the load balancer on a host, in microseconds. */
 export async function cpu(host: Balancer): Promise<number> {
-    const text = await sh(host, "for p in $(pgrep -x nginx); do cat /proc/$p/schedstat 2>/dev/null; done");
+    const text = await sh(host, `for p in $(${processes}); do cat /proc/$p/schedstat 2>/dev/null; done`);
     return text.split("\n").reduce((sum, line) => sum + Number(line.split(" ")[0] || 0), 0) / 1000;
 }
 
-/** Memory of NGINX on a host (PSS), in bytes. */
+/** Memory of the load balancer on a host (PSS), in bytes. */
 export async function memory(host: Balancer): Promise<number> {
-    const text = await sh(host, "for p in $(pgrep -x nginx); do cat /proc/$p/smaps_rollup 2>/dev/null; done");
+    const text = await sh(host, `for p in $(${processes}); do cat /proc/$p/smaps_rollup 2>/dev/null; done`);
     return [...text.matchAll(/^Pss:\s+(\d+)/gm)].reduce((sum, [, kilobytes]) => sum + Number(kilobytes) * 1024, 0);
 }

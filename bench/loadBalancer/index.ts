@@ -7,7 +7,9 @@ import { failover } from "./failover";
 import { failures } from "./failures";
 import { changes } from "./changes";
 import { Report } from "./report";
-import { handshakes, latency, throughput } from "./speed";
+import { bulk, streams } from "./longAnswers";
+import { handshakes, latency } from "./speed";
+import { largeAnswers, throughput } from "./throughput";
 import { websockets } from "./websockets";
 
 /**
@@ -15,7 +17,7 @@ import { websockets } from "./websockets";
  * measure these anew and keep the others as they are in docs/benchmarks.json. `QUICK=1` takes fewer and shorter rounds and
  * prints instead.
  */
-const parts = { throughput, latency, handshakes, websockets, failures, changes, failover };
+const parts = { throughput, largeAnswers, bulk, streams, latency, handshakes, websockets, failures, changes, failover };
 
 const docs = join(__dirname, "..", "..", "docs");
 
@@ -30,7 +32,7 @@ async function main(): Promise<void> {
         introduction = `# The load balancer, measured
 
 Written by \`make bench\`: NGINX with the configuration of the manual (bench/loadBalancer/manual.conf) against ours with its
-defaults, on the same hosts in one run for each part, on ${availableParallelism()} cores; for throughput, latency and handshakes NGINX has one and
+defaults, on the same hosts in one run for each part, and HAProxy (bench/loadBalancer/haproxy.cfg) with our certificate and job in some, on ${availableParallelism()} cores; for throughput, latency and handshakes NGINX has one and
 clients and upstreams the other, elsewhere they share them. NGINX ${await nginxVersion("lb1")} (Debian 12)
 where nothing else is said, ${await nginxVersion("lb3")} where a newer one is. TCP's congestion control is ${await congestionControl("lb1")}, not BBR, which paces what
 is sent. "manual again" is the same configuration a second time: a difference as small as its ratio is none. Medians, in

@@ -6,58 +6,7 @@ import { median, pairedRatio, shuffled, spread } from "./statistics";
 const host = "lb1";
 const variants: Variant[] = [manual, { ...manual, name: "manual again" }, ours];
 
-const withinRounds = "A ratio is the median of the ratios within each round: this machine's speed changes while it is measured.";
-
-/** Requests per second and CPU per request, over connections that are kept. */
-export async function throughput(report: Report, quick: boolean): Promise<void> {
-    const seconds = quick ? 2 : 3;
-    const loads = {
-        "HTTP/1.1": async () => {
-            const text = await sh("client", `taskset -c 1 wrk -t1 -c50 -d${seconds}s https://${hostname}/`);
-            const [, count, unit] = /(\d+) requests in ([\d.]+)s/.exec(text)!.map(Number);
-            const bad = /Non-2xx or 3xx responses: (\d+)/.exec(text) ?? /Socket errors: (.*)/.exec(text);
-            if (bad) throw new Error(`wrk counted errors: ${bad[0]}`);
-            return { count, perSecond: count / unit };
-        },
-        "HTTP/2": async () => {
-            // 20 × 900: below the limit of requests of a connection, where h2load would stop.
-            const text = await sh("client", `taskset -c 1 h2load -c20 -m10 -t1 -n18000 https://${hostname}/`);
-            const count = Number(/status codes: (\d+) 2xx/.exec(text)![1]);
-            if (count !== 18_000) throw new Error(`h2load: ${count} of 18000 succeeded`);
-            return { count, perSecond: Number(/([\d.]+) req\/s/.exec(text)![1]) };
-        },
-    };
-    for (const [protocol, load] of Object.entries(loads)) {
-        const found = new Map(variants.map(({ name }) => [name, { perSecond: [] as number[], cpu: [] as number[] }]));
-        for (let round = 0; round <= (quick ? 2 : 11); round++) {
-            for (const variant of shuffled(variants, round)) {
-                await serving(host, variant, "speed", async () => {
-                    const before = await cpu(host);
-                    const { count, perSecond } = await load();
-                    const used = ((await cpu(host)) - before) / count;
-                    if (round === 0) return;
-                    found.get(variant.name)!.perSecond.push(perSecond);
-                    found.get(variant.name)!.cpu.push(used);
-                });
-            }
-            progress(protocol, `round ${round}`);
-        }
-        const base = found.get("manual")!;
-        const ratio = (name: string, what: "perSecond" | "cpu") => pairedRatio(found.get(name)![what], base[what]);
-        report.table(
-            `Throughput, ${protocol}, kept connections, answers of 1 kB`,
-            ["configuration", "requests/s", "ratio", "CPU µs per request", "ratio"],
-            variants.map(({ name }) => {
-                const { perSecond, cpu: used } = found.get(name)!;
-                return [name, spread(perSecond), ratio(name, "perSecond").toFixed(2), spread(used, 1), ratio(name, "cpu").toFixed(2)];
-            }),
-            withinRounds,
-        );
-        const [fast, lean] = protocol === "HTTP/1.1" ? [2, 0.36] : [1.25, 0.5];
-        report.target(`${protocol} requests/s`, ratio("ours", "perSecond"), "≥", fast);
-        report.target(`${protocol} CPU per request`, ratio("ours", "cpu"), "≤", lean);
-    }
-}
+export const withinRounds = "A ratio is the median of the ratios within each round: this machine's speed changes while it is measured.";
 
 /** Latency at a fixed rate that leaves the host idle most of the time. */
 export async function latency(report: Report, quick: boolean): Promise<void> {
