@@ -44,7 +44,7 @@ export interface BastionArgs {
     address: pulumi.Input<string>;
     /** TCP port of its sshd. @default 22 */
     port?: pulumi.Input<number>;
-    /** User that logs in there. The user needs no rights but to log in. @default `ssh.user` */
+    /** User that logs in there. The user needs no rights but to log in. @default `ssh.user`, or root */
     user?: pulumi.Input<string>;
     /** Private key, with the rules of `ssh.privateKey`. It stays on the machine that runs Pulumi. @default `ssh.privateKey` */
     privateKey?: pulumi.Input<string>;

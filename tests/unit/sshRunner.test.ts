@@ -161,23 +161,17 @@ describe("a node", () => {
         return JSON.parse(stdout)[0];
     }
 
-    /** Forwards connections like sshd, apart from those to some targets. The other sessions run a script. */
-    function forwarding(dead: string[], script: string): void {
-        const forwards = join(folder, "forwards.js");
+    /** Forwards a connection like sshd, or closes it at once. The other sessions run a script. */
+    function forwarding(isForwarded: boolean, script: string): void {
+        const forward = join(folder, "forward.js");
         writeFileSync(
-            forwards,
-            `const given = process.argv.filter((_, index) => process.argv[index - 1] === "-L");
-            for (const forward of given) {
-                const [socket, target] = /^([^:]*):(.*)$/.exec(forward.replace(/%%/g, "%")).slice(1);
-                require("net").createServer(connection => {
-                    if (!${JSON.stringify(dead)}.some(name => target.includes(name))) return connection.end("SSH-2.0");
-                    console.error("channel 2: open failed: connect failed: open failed");
-                    connection.destroy();
-                }).listen(socket);
-            }`,
+            forward,
+            `const [socket, target] = process.argv[process.argv.indexOf("-L") + 1].replace(/%%/g, "%").split(":");
+            if (target !== "/var/run/docker.sock") process.exit(1);
+            require("net").createServer(connection => ${isForwarded} ? connection.end("HTTP/1.0 200 OK") : connection.destroy()).listen(socket);`,
         );
         insteadOfSsh(
-            `#!/bin/sh\ncase "$*" in *" -N "*) exec node '${forwards}' "$@" ;; esac\n${script}\nprintf '=== pulumi-rancher-ha ===\\n'\n`,
+            `#!/bin/sh\ncase "$*" in *" -N "*) exec node '${forward}' "$@" ;; esac\necho '=== pulumi-rancher-ha ==='\n${script}\n`,
         );
     }
 
@@ -185,22 +179,30 @@ describe("a node", () => {
     function checked({ failures = 0, line = "", waits = true }, waitSeconds = 10) {
         const count = join(folder, "count");
         writeFileSync(count, "");
-        forwarding([], `echo >>'${count}'\n[ "$(wc -l <'${count}')" -gt ${failures} ] || { echo "${line}" >&2; exit 255; }`);
+        forwarding(true, `echo >>'${count}'\n[ "$(wc -l <'${count}')" -gt ${failures} ] || { echo "${line}" >&2; exit 255; }`);
         const { failure } = preflight(waitSeconds, waits);
         return { tries: readFileSync(count, "utf8").length, failure };
     }
 
     test.each([
+        ["forwards the Docker socket is taken", true, []],
         [
-            "nothing",
-            ["docker.sock", "127.0.0.1"],
-            /sshd does not forward connections to \/var\/run\/docker\.sock and 127\.0\.0\.1:22, which RKE needs/,
+            "does not forward the Docker socket is refused before RKE runs",
+            false,
+            [
+                expect.stringMatching(
+                    /^node1 .*: sshd does not forward connections to \/var\/run\/docker\.sock, which RKE needs: expected Allow/,
+                ),
+            ],
         ],
-        ["no TCP", ["127.0.0.1"], /sshd does not forward connections to 127\.0\.0\.1:22, which RKE needs: expected AllowTcpForwarding yes/],
-        ["everything", [], undefined],
-    ])("whose sshd forwards %s is refused before RKE runs, or taken", (_what, dead, problem) => {
-        forwarding(dead, "");
-        expect(preflight(0, false).lines).toEqual(problem ? [expect.stringMatching(problem)] : []);
+    ])("whose sshd %s", (_what, isForwarded, lines) => {
+        forwarding(isForwarded, "");
+        expect(preflight(0, false).lines).toEqual(lines);
+    });
+
+    test("whose Docker does not work is told that alone", () => {
+        forwarding(false, "echo 'Docker cannot be used by rke'");
+        expect(preflight(0, false).lines).toEqual([expect.stringContaining("Docker cannot be used")]);
     });
 
     test("to which a second connection fails says why", () => {

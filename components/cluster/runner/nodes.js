@@ -1,5 +1,5 @@
 // Runs programs on nodes over SSH, as the user that RKE logs in as. It runs where Pulumi runs, as part of a program on standard input.
-const { deadForwards } = require("../../remote/runner/forwarding");
+const { isForwarded } = require("../../remote/runner/forwarding");
 const { sshProgram, withSshAgent } = require("../../remote/runner/ssh");
 
 /** @import { ReachedNode } from "../program" */
@@ -63,21 +63,20 @@ async function preflight(env, nodes, program, options) {
 }
 
 /**
- * Adds a line about a node whose sshd forwards no connection to the Docker socket, or to health checks on the node. RKE drops such a node
- * from the cluster, and changes the others.
+ * Adds a line about a node whose sshd forwards no connection to the Docker socket. RKE drops such a node from the cluster, and changes the
+ * others.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ReachedNode} node
  * @param {string[]} lines
  */
 async function withForwarding(env, { name, connection }, lines) {
-    // The program has named a Docker that does not work.
-    const docker = lines.some(line => line.includes("Docker cannot be used")) ? [] : ["/var/run/docker.sock"];
+    // A Docker that does not work is named already.
+    if (lines.some(line => line.includes("Docker cannot be used"))) return { lines };
     try {
-        const dead = await deadForwards(env, connection, [...docker, `127.0.0.1:${connection.port}`]);
-        if (dead.length === 0) return { lines };
+        if (await isForwarded(env, connection, "/var/run/docker.sock")) return { lines };
         const fault =
-            `${name} (${connection.address}): sshd does not forward connections to ${dead.join(" and ")}, which RKE needs: expected ` +
+            `${name} (${connection.address}): sshd does not forward connections to /var/run/docker.sock, which RKE needs: expected ` +
             "AllowTcpForwarding yes, AllowStreamLocalForwarding yes and DisableForwarding no in its sshd_config, and no restriction of the key in authorized_keys";
         return { lines: [...lines, fault] };
     } catch (/** @type {any} */ error) {

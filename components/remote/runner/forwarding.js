@@ -1,4 +1,4 @@
-// This module tries whether sshd of a host forwards connections.
+// This module tries whether sshd of a host forwards connections to a Unix socket.
 const { spawn } = require("child_process");
 const net = require("net");
 const path = require("path");
@@ -8,34 +8,29 @@ const { privateFolder, sshArguments, sshReason } = require("./ssh");
 /** @import { Login } from "../connection" */
 
 /**
- * Lists the targets to which sshd of a host forwards no connection. A target is a Unix socket, or an address and port. A port at which
- * nothing listens counts for forwarded. Rejects when SSH itself fails.
+ * Reports whether a Unix socket of a host answers through a forwarded connection. Rejects when SSH itself fails.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {Login & { bastion?: Login }} host
- * @param {string[]} targets
+ * @param {string} remoteSocket
  */
-async function deadForwards(env, host, targets) {
-    const forwards = targets.map(target => ({ target, socket: path.join(privateFolder(), `f${++forwardCount}`) }));
-    const flags = forwards.flatMap(({ target, socket }) => ["-L", `${socket.replace(/%/g, "%%")}:${target}`]);
+async function isForwarded(env, host, remoteSocket) {
+    const socket = path.join(privateFolder(), `f${++forwardCount}`);
+    const forward = `${socket.replace(/%/g, "%%")}:${remoteSocket}`;
     // `timeout` ends ssh when this process is killed.
-    const child = spawn("timeout", ["60", "ssh", ...sshArguments(host, ["-N", ...flags])], { env, stdio: ["ignore", "ignore", "pipe"] });
+    const child = spawn("timeout", ["60", "ssh", ...sshArguments(host, ["-N", "-L", forward])], {
+        env,
+        stdio: ["ignore", "ignore", "pipe"],
+    });
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
     const ended = new Promise(resolve => child.on("close", resolve).on("error", resolve));
-    const dead = [];
-    for (const { target, socket } of forwards) {
-        const said = stderr.length;
-        if (await answers(socket, () => child.exitCode === null)) continue;
-        // ssh may write its reason shortly after it closes the connection.
-        await new Promise(resolve => setTimeout(resolve, 500));
-        if (!stderr.slice(said).includes("Connection refused")) dead.push(target);
-    }
+    const hasAnswered = await answers(socket, () => child.exitCode === null);
     const hasFailed = child.exitCode !== null;
     child.kill();
     await ended;
     if (hasFailed) throw new CodedError("ssh", sshReason(host, stderr));
-    return dead;
+    return hasAnswered;
 }
 
 let forwardCount = 0;
@@ -61,4 +56,4 @@ async function answers(socket, isExpected) {
     return false;
 }
 
-module.exports = { deadForwards };
+module.exports = { isForwarded };
