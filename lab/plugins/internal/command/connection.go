@@ -13,8 +13,8 @@ import (
 	"pulumi-rancher-ha/lab/plugins/internal/provider"
 )
 
-// connectionFields leaves out `proxy`: the lab has no bastion host.
-var connectionFields = provider.Fields{
+// loginFields are the fields of a connection and of its proxy.
+var loginFields = provider.Fields{
 	"host":               provider.Required(provider.String),
 	"port":               provider.Number,
 	"user":               provider.String,
@@ -26,6 +26,8 @@ var connectionFields = provider.Fields{
 	"dialErrorLimit":     provider.Number,
 	"perDialTimeout":     provider.Number,
 }
+
+var connectionFields = join(loginFields, provider.Fields{"proxy": provider.Object(loginFields)})
 
 // clientConfig returns the SSH client's configuration. The caller closes the agent after the handshake.
 func clientConfig(connection provider.Values) (config *ssh.ClientConfig, closeAgent func(), err error) {

@@ -18,10 +18,33 @@ const (
 	longestWait = 5 * time.Second
 )
 
-// dial connects to a host. It repeats every failed attempt until dialErrorLimit, also after a wrong host key.
-//
-// As in the real provider, perDialTimeout limits the TCP connection alone. An sshd that accepts and never answers blocks the command.
+// dial connects to a host, through its proxy if it has one. The caller closes the client.
 func dial(ctx context.Context, call provider.Call, connection provider.Values) (*ssh.Client, error) {
+	if !connection.Has("proxy") {
+		return dialFrom(ctx, call, connection, nil)
+	}
+	proxy, err := dialFrom(ctx, call, connection.Object("proxy"), nil)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	client, err := dialFrom(ctx, call, connection, proxy)
+	if err != nil {
+		_ = proxy.Close()
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	go func() {
+		_ = client.Wait()
+		_ = proxy.Close()
+	}()
+	return client, nil
+}
+
+// dialFrom connects to a host from a proxy, or from this machine without one. It repeats every failed attempt until dialErrorLimit,
+// also after a wrong host key.
+//
+// As in the real provider, perDialTimeout limits the TCP connection from this machine alone. An sshd that accepts and never answers
+// blocks the command.
+func dialFrom(ctx context.Context, call provider.Call, connection provider.Values, proxy *ssh.Client) (*ssh.Client, error) {
 	config, closeAgent, err := clientConfig(connection)
 	if err != nil {
 		return nil, err
@@ -35,7 +58,7 @@ func dial(ctx context.Context, call provider.Call, connection provider.Values) (
 	}
 	wait := firstWait
 	for failed := 0; ; failed++ {
-		client, err := ssh.Dial("tcp", address, config)
+		client, err := handshake(proxy, address, config)
 		if err == nil {
 			return client, nil
 		}
@@ -50,6 +73,22 @@ func dial(ctx context.Context, call provider.Call, connection provider.Values) (
 			wait = min(wait*3/2, longestWait)
 		}
 	}
+}
+
+func handshake(proxy *ssh.Client, address string, config *ssh.ClientConfig) (*ssh.Client, error) {
+	if proxy == nil {
+		return ssh.Dial("tcp", address, config)
+	}
+	connection, err := proxy.Dial("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	session, channels, requests, err := ssh.NewClientConn(connection, address, config)
+	if err != nil {
+		_ = connection.Close()
+		return nil, err
+	}
+	return ssh.NewClient(session, channels, requests), nil
 }
 
 func intOr(values provider.Values, key string, otherwise int) int {

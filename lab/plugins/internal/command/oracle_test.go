@@ -125,6 +125,7 @@ func TestOracleRemoteCommandsAnswerAlike(t *testing.T) {
 		"environment":          {"environment": object{"LC_A": "1"}, "create": "echo $LC_A"},
 		"other host key":       {"connection": server.connection(object{"hostKey": authorizedKey(other)})},
 		"no host key":          {"connection": server.connection(object{"hostKey": nil})},
+		"proxy":                {"connection": server.connection(object{"proxy": server.connection(nil)})},
 		"empty host key":       {"connection": server.connection(object{"hostKey": ""})},
 		"wrong host key":       {"connection": server.connection(object{"hostKey": "ssh-ed25519 nonsense"})},
 		"wrong private key":    {"connection": server.connection(object{"privateKey": "nonsense"})},

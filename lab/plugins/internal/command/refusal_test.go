@@ -29,8 +29,8 @@ func TestWrongInputsAreRefusedByNameWithoutTheirValues(t *testing.T) {
 			"assetPaths: expected one of addPreviousOutputInEnv,",
 		},
 		"unknown connection field": {
-			remoteCommand, provider.Values{"connection": connection(object{"proxy": object{"privateKey": secret}})},
-			"connection.proxy: expected one of agentSocketPath,",
+			remoteCommand, provider.Values{"connection": connection(object{"jump": object{"privateKey": secret}})},
+			"connection.jump: expected one of agentSocketPath,",
 		},
 		"no connection": {remoteCommand, provider.Values{}, "connection: expected a value, found none"},
 		"no host": {

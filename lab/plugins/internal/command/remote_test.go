@@ -103,6 +103,30 @@ func TestLoginsByPasswordEncryptedKeyAndAgent(t *testing.T) {
 	}
 }
 
+func TestAProxyLeadsToTheHostAndHasItsOwnLogin(t *testing.T) {
+	t.Setenv("SSH_AUTH_SOCK", "")
+	server, proxy := startSSHServer(t), startSSHServer(t)
+	other, _ := newKey(t)
+	client := providertest.InProcess(t, Provider())
+	through := func(changes provider.Values) string {
+		answer := client.CreateResource(t, remoteCommand, provider.Values{
+			"create": "true", "connection": server.connection(object{"proxy": proxy.connection(changes)}),
+		})
+		return answer.Error
+	}
+	if message := through(nil); message != "" || proxy.dials.Load() != 1 || server.dials.Load() != 1 {
+		t.Errorf("expected one connection to each, found %d and %d: %q", proxy.dials.Load(), server.dials.Load(), message)
+	}
+	for name, changes := range map[string]provider.Values{
+		"other host key": {"hostKey": authorizedKey(other)},
+		"other login":    {"privateKey": server.privateKey},
+	} {
+		if message := through(changes); !strings.HasPrefix(message, "proxy: ") || server.dials.Load() != 1 {
+			t.Errorf("%s: expected a refusal by the proxy, found %q", name, message)
+		}
+	}
+}
+
 func TestDialsAreRepeatedUpToTheLimit(t *testing.T) {
 	t.Setenv("SSH_AUTH_SOCK", "")
 	server := startSSHServer(t)

@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -98,8 +99,37 @@ func (server *sshServer) answer(connection net.Conn, config *ssh.ServerConfig) {
 		if err != nil {
 			return
 		}
+		if offered.ChannelType() == "direct-tcpip" {
+			go forward(channel, requests, offered.ExtraData())
+			continue
+		}
 		go runSession(channel, requests)
 	}
+}
+
+// forward connects a channel with the address that the client named.
+func forward(channel ssh.Channel, requests <-chan *ssh.Request, data []byte) {
+	defer channel.Close()
+	go ssh.DiscardRequests(requests)
+	var target struct {
+		Host       string
+		Port       uint32
+		Origin     string
+		OriginPort uint32
+	}
+	if ssh.Unmarshal(data, &target) != nil {
+		return
+	}
+	connection, err := net.Dial("tcp", net.JoinHostPort(target.Host, strconv.Itoa(int(target.Port))))
+	if err != nil {
+		return
+	}
+	defer connection.Close()
+	go func() {
+		_, _ = io.Copy(connection, channel)
+		_ = connection.Close()
+	}()
+	_, _ = io.Copy(channel, connection)
 }
 
 func runSession(channel ssh.Channel, requests <-chan *ssh.Request) {
