@@ -1,54 +1,9 @@
+import { communityKubernetes, docker, rkeVersion, subscriptionKubernetes } from "./rkeVersions";
+
 /**
- * These tables list the versions that work together. Sources: RKE 1.8.14's bundled data and release notes, and the Rancher charts'
- * `kubeVersion` and release notes. The documentation of Rancher on RKE1 ends with Rancher 2.11.
+ * These tables list the versions that work together. Sources: RKE's own data (rkeVersions.ts), and the Rancher charts' `kubeVersion`
+ * and release notes. The documentation of Rancher on RKE1 ends with Rancher 2.11.
  */
-
-/** The RKE release these tables are for. */
-export const rkeVersion = "1.8.14";
-
-/** Kubernetes versions that RKE 1.8.14 installs from public images. */
-const communityKubernetes = [
-    "v1.27.16-rancher1-1",
-    "v1.28.14-rancher1-1",
-    "v1.29.9-rancher1-1",
-    "v1.30.5-rancher1-1",
-    "v1.30.14-rancher1-1",
-    "v1.31.2-rancher2-1",
-    "v1.31.10-rancher1-1",
-    "v1.32.6-rancher1-1",
-];
-
-/** Kubernetes versions that RKE 1.8.14 knows but whose images need a subscription. */
-const subscriptionKubernetes = ["v1.31.14-rancher1-1", "v1.32.13-rancher1-3"];
-
-const olderDocker = [
-    "1.13",
-    "17.03",
-    "17.06",
-    "17.09",
-    "18.06",
-    "18.09",
-    "19.03",
-    "20.10",
-    "23.0",
-    "24.0",
-    "25.0",
-    "26.0",
-    "26.1",
-    "27.0",
-    "27.1",
-    "27.2",
-];
-
-/** Docker versions (major.minor) that RKE 1.8.14 accepts for a Kubernetes minor. */
-const docker: Record<string, string[]> = {
-    "1.27": [...olderDocker, "27.3", "27.4"],
-    "1.28": [...olderDocker, "27.3", "27.4", "27.5"],
-    "1.29": [...olderDocker, "27.3", "27.4", "27.5"],
-    "1.30": [...olderDocker, "27.3", "27.4", "27.5", "28.0", "28.1", "28.2", "28.3"],
-    "1.31": [...olderDocker, "27.3", "27.4", "27.5", "28.0", "28.1", "28.2", "28.3"],
-    "1.32": [...olderDocker, "27.3", "27.4", "27.5", "28.0", "28.1", "28.2", "28.3"],
-};
 
 /** Kubernetes minors of each Rancher minor. The chart states the upper bound, and only the release notes state the lower one. */
 const rancher: Record<string, { oldest: number; newest: number; onRke: boolean }> = {
@@ -72,7 +27,8 @@ export function checkKubernetesVersion(version: string): string | undefined {
     if (subscriptionKubernetes.includes(version)) {
         return `expected a version with public images: those of ${version} need an RKE subscription. The nearest is ${nearest}`;
     }
-    return `expected a Kubernetes version that RKE ${rkeVersion} installs (${communityKubernetes.join(", ")}). The nearest is ${nearest}`;
+    const [oldest, newest] = [communityKubernetes[0], communityKubernetes[communityKubernetes.length - 1]];
+    return `expected a Kubernetes version that RKE ${rkeVersion} installs, of ${oldest} to ${newest}. The nearest is ${nearest}`;
 }
 
 /** Returns the Docker versions, as major.minor, that RKE accepts for a Kubernetes version. */
@@ -80,21 +36,41 @@ export function acceptedDocker(kubernetesVersion: string): string[] {
     return docker[minorOf(kubernetesVersion)] ?? [];
 }
 
+const minorNumber = (version: string) => Number(minorOf(version).split(".")[1]);
+const newestRancher = Math.max(...Object.keys(rancher).map(minorNumber));
+const newestKubernetes = Math.max(...Object.values(rancher).map(({ newest }) => newest));
+
+/** Returns a warning when Rancher or Kubernetes is newer than every version of the table. Returns undefined on RKE, which has ended. */
+export function untried(chartVersion: string, kubernetesVersion: string, distribution: Distribution): string | undefined {
+    if (distribution === Distribution.Rke) return undefined;
+    const newer = [
+        ...(minorNumber(chartVersion) > newestRancher ? [`Rancher ${minorOf(chartVersion)}`] : []),
+        ...(minorNumber(kubernetesVersion) > newestKubernetes ? [`Kubernetes ${minorOf(kubernetesVersion)}`] : []),
+    ];
+    if (newer.length === 0) return undefined;
+    return (
+        `${newer.join(" and ")} is newer than the versions tried here, up to Rancher 2.${newestRancher} and Kubernetes 1.${newestKubernetes}. ` +
+        "Look into Rancher's support matrix: Helm refuses a chart that does not support the Kubernetes version."
+    );
+}
+
 /** Returns the reason why a Rancher chart does not support a Kubernetes version, or undefined. */
 export function checkRancherOnKubernetes(chartVersion: string, kubernetesVersion: string, distribution: Distribution): string | undefined {
+    if (untried(chartVersion, kubernetesVersion, distribution)) return undefined;
     const known = rancher[minorOf(chartVersion)];
-    const kubernetes = Number(minorOf(kubernetesVersion).split(".")[1]);
+    const kubernetes = minorNumber(kubernetesVersion);
     const fits = (range: { oldest: number; newest: number; onRke: boolean }) =>
         range.oldest <= kubernetes && kubernetes <= range.newest && (range.onRke || distribution !== Distribution.Rke);
     if (known && fits(known)) return undefined;
-    const wanted = Number(minorOf(chartVersion).split(".")[1]);
+    const wanted = minorNumber(chartVersion);
     const nearest = Object.entries(rancher)
         .filter(([, range]) => fits(range))
         .map(([minor]) => minor)
-        .sort((a, b) => Math.abs(Number(a.split(".")[1]) - wanted) - Math.abs(Number(b.split(".")[1]) - wanted))[0];
+        .sort((a, b) => Math.abs(minorNumber(a) - wanted) - Math.abs(minorNumber(b) - wanted))[0];
+    const where = distribution === Distribution.Rke ? " on a cluster built with RKE" : "";
     const advice = nearest
         ? `The nearest that works is Rancher ${nearest}.x`
-        : `No Rancher known here works on Kubernetes ${minorOf(kubernetesVersion)}`;
+        : `No Rancher known here works on Kubernetes ${minorOf(kubernetesVersion)}${where}`;
     if (!known) return `expected a Rancher chart of ${Object.keys(rancher).join(", ")}. ${advice}`;
     if (!known.onRke && distribution === Distribution.Rke) {
         return `expected a Rancher that is documented on a cluster built with RKE 1; that ends with 2.11. ${advice}`;

@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { Distribution } from "../cluster/compatibility";
+import { Distribution, untried } from "../cluster/compatibility";
 import { apiAccess, noAccess } from "../cluster/kubeconfig";
 import { observe, runnerProgram } from "../remote/commands";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
@@ -18,7 +18,8 @@ import { givenPasswordSchema, releaseSchema } from "./schema";
 export interface RancherSettingsArgs {
     /**
      * Exact version of the Rancher chart, for example `2.11.3`, which is also the version of Rancher. Upgrade one minor version at a
-     * time, from the latest patch of one to the latest patch of the next. Refused when it does not support `kubernetesVersion`.
+     * time, from the latest patch of one to the latest patch of the next. Refused when it does not support `kubernetesVersion`. On an existing cluster, versions newer than those tried here give
+     * a warning.
      */
     chartVersion: pulumi.Input<string>;
     /** URL of the chart repository. @default the stable repository, `https://releases.rancher.com/server-charts/stable` */
@@ -86,6 +87,9 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
     kubeconfig?: pulumi.Input<string>;
 }
 
+/** Helm is given an OCI chart by its whole reference, without a repository. */
+const isOci = (repository?: string): repository is string => repository?.startsWith("oci://") ?? false;
+
 export const stableRepository = "https://releases.rancher.com/server-charts/stable";
 
 /** Rancher, installed from its Helm chart for a load balancer that ends TLS. */
@@ -113,6 +117,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                 : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
         );
 
+        this.warnOfUntried(name, args);
         const wanted = settings.apply(known => ({
             chartVersion: known.chartVersion,
             values: helmValues(known),
@@ -128,7 +133,9 @@ export class RancherRelease extends pulumi.ComponentResource {
                 createNamespace: true,
                 chart: this.chart(name, args),
                 version: secretAs(args.chartVersion, settings.chartVersion),
-                repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) => (chartPath ? {} : { repo })),
+                repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) =>
+                    chartPath || isOci(repo) ? {} : { repo },
+                ),
                 // The password stays an output inside the values. So only the password is secret, and a preview shows changes of the rest.
                 values: settings.apply(known => ({ ...helmValues(known), bootstrapPassword: this.bootstrapPassword })),
                 // A higher epoch makes Helm run again. A probe recognises this stack's runs by this text (runner/helmRecords.js).
@@ -160,6 +167,25 @@ export class RancherRelease extends pulumi.ComponentResource {
             const fault = path === undefined ? undefined : chartFault(path, version);
             if (fault) throw new Refusal("versions", `RancherRelease ${name}: chartPath: ${fault}`, this);
             return path ?? "rancher";
+        });
+    }
+
+    /** Returns the chart by the raw arguments, because all validated settings are unknown until the cluster's version is known. */
+    private chart(name: string, { chartPath, chartVersion, repository }: RancherReleaseArgs): pulumi.Output<string> {
+        return pulumi.all([chartPath, chartVersion, repository]).apply(([path, version, from]) => {
+            const fault = path === undefined ? undefined : chartFault(path, version);
+            if (fault) throw new Refusal(`RancherRelease ${name}: chartPath: ${fault}`, this);
+            return path ?? (isOci(from) ? from : "rancher");
+        });
+    }
+
+    private warnOfUntried(
+        name: string,
+        { chartVersion, kubernetesVersion = "", distribution = Distribution.Other }: RancherReleaseArgs,
+    ): void {
+        pulumi.all([chartVersion, kubernetesVersion, distribution]).apply(versions => {
+            const warning = untried(...versions);
+            if (warning) void pulumi.log.warn(`RancherRelease ${name}: ${warning}`, this);
         });
     }
 

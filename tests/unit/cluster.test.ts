@@ -6,7 +6,14 @@ import { delimiter, join, relative } from "path";
 import { parse } from "yaml";
 import { brotliCompressSync } from "zlib";
 import { clusterYml } from "../../components/cluster/clusterYml";
-import { acceptedDocker, checkKubernetesVersion, checkRancherOnKubernetes, Distribution } from "../../components/cluster/compatibility";
+import {
+    acceptedDocker,
+    checkKubernetesVersion,
+    checkRancherOnKubernetes,
+    Distribution,
+    untried,
+} from "../../components/cluster/compatibility";
+import { communityKubernetes } from "../../components/cluster/rkeVersions";
 import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/schema";
 import { kubeconfig } from "../../components/cluster/kubeconfig";
 import { isNew, unpackState } from "../../components/cluster/state";
@@ -138,8 +145,30 @@ test("versions that do not work together are refused with the nearest that do", 
     expect(checkRancherOnKubernetes("2.9.2", "v1.31.10", Distribution.Other)).toMatch(
         /2\.9 works on 1\.27 to 1\.30\. The nearest that works is Rancher 2\.10\.x/,
     );
+    expect(checkRancherOnKubernetes("2.11.3", "v1.33.1", Distribution.Rke)).toMatch(
+        /No Rancher known here works on Kubernetes 1\.33 on a cluster built with RKE$/,
+    );
+    expect(checkRancherOnKubernetes("2.11.3", "v1.33.1", Distribution.Other)).toMatch(/The nearest that works is Rancher 2\.12\.x$/);
     expect(acceptedDocker("v1.30.14-rancher1-1")).toEqual(expect.arrayContaining(["20.10", "28.3"]));
     expect(acceptedDocker("v1.30.14-rancher1-1")).not.toContain("29.0");
+});
+
+test("every version of RKE's data with public images is accepted", () => {
+    expect(communityKubernetes).toHaveLength(57);
+    expect(communityKubernetes.map(checkKubernetesVersion).filter(Boolean)).toEqual([]);
+    expect(checkKubernetesVersion("v1.29.15-rancher1-1")).toBeUndefined();
+    expect(checkKubernetesVersion("v1.31.14-rancher1-1")).toMatch(/need an RKE subscription\. The nearest is v1\.31\.10-rancher1-1$/);
+});
+
+test.each([
+    ["2.16.0", "v1.35.2", /^Rancher 2\.16 is newer than/],
+    ["2.15.0", "v1.37.0", /^Kubernetes 1\.37 is newer than/],
+    ["2.16.1", "v1.37.1", /^Rancher 2\.16 and Kubernetes 1\.37 is newer than/],
+])("Rancher %s on Kubernetes %s only warns on an existing cluster", (chart, kubernetes, words) => {
+    expect(checkRancherOnKubernetes(chart, kubernetes, Distribution.Other)).toBeUndefined();
+    expect(untried(chart, kubernetes, Distribution.Other)).toMatch(words);
+    expect(checkRancherOnKubernetes(chart, kubernetes, Distribution.Rke)).toBeDefined();
+    expect(untried("2.11.3", "v1.31.4", Distribution.Other)).toBeUndefined();
 });
 
 describe("with the real rke", () => {

@@ -130,7 +130,7 @@ test("every wrong and missing key is named at once, with what is allowed and wha
         "loadBalancer.hosts[0].prot: no such key. Remove it or correct its spelling",
         'loadBalancer.drift: expected one of "off"|"warn"|"enforce", found "sometimes"',
         expect.stringMatching(
-            /^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs .*The nearest is v1\.30\.5-rancher1-1, found "v1\.30\.0" \[RHA versions\]$/,
+            /^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs, of v1\.27\.6-rancher1-1 to v1\.32\.6-rancher1-1\. The nearest is v1\.30\.2-rancher1-1, found "v1\.30\.0" \[RHA versions\]$/,
         ),
         "cluster.nodes[0].port: expected number, found a text",
         "cluster.nodes: expected at least one node with the role controlplane, found a list of 1",
