@@ -9,6 +9,9 @@ export const KeyKind = {
     Rsa: ["rsa:2048"],
     Rsa1024: ["rsa:1024"],
     Ed25519: ["ed25519"],
+    P384: ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
+    P521: ["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
+    Secp256k1: ["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
 };
 
 /** A certificate made for a test, with its private key. */
@@ -27,7 +30,13 @@ export interface IssueOptions {
     names?: string[];
     /** Extended key usage. */
     usage?: string;
+    /** Further extensions, as lines of an openssl extension file. */
+    extensions?: string[];
+    /** Digest of the signature. Default: sha256. */
+    digest?: string;
     key?: string[];
+    /** An existing private key that the certificate is for. Default: a new one. */
+    of?: string;
     /** Days of validity from now. A negative number makes an expired certificate. Default 365, for a CA 3650. */
     days?: number;
 }
@@ -41,11 +50,9 @@ export function issue(options: IssueOptions): Issued {
         openssl(
             "req",
             "-new",
-            "-nodes",
-            "-newkey",
-            ...(options.key ?? KeyKind.Ecdsa),
-            "-keyout",
-            "key.pem",
+            ...(options.of
+                ? ["-key", file("key.pem", options.of)]
+                : ["-nodes", "-newkey", ...(options.key ?? KeyKind.Ecdsa), "-keyout", "key.pem"]),
             "-out",
             "request.pem",
             "-subj",
@@ -55,6 +62,7 @@ export function issue(options: IssueOptions): Issued {
             `basicConstraints=critical,CA:${options.ca ? "TRUE" : "FALSE"}`,
             ...(options.names ? [`subjectAltName=${options.names.join(",")}`] : []),
             ...(options.usage ? [`extendedKeyUsage=${options.usage}`] : []),
+            ...(options.extensions ?? []),
         ];
         const signer = options.by
             ? ["-CA", file("ca.pem", options.by.certificate), "-CAkey", file("ca-key.pem", options.by.privateKey), "-CAcreateserial"]
@@ -64,6 +72,7 @@ export function issue(options: IssueOptions): Issued {
             "-req",
             "-in",
             "request.pem",
+            `-${options.digest ?? "sha256"}`,
             "-days",
             String(options.days ?? (options.ca ? 3650 : 365)),
             ...signer,

@@ -1,5 +1,6 @@
 import { createHash, createPrivateKey, KeyObject, X509Certificate } from "crypto";
 import { rootCertificates } from "tls";
+import { keyFault, keyType, sentFault } from "./clientRules";
 
 /** One block of a PEM text. */
 export interface PemBlock {
@@ -24,6 +25,14 @@ export function splitPem(text: string): PemBlock[] {
 /** Returns only the blocks, with LF and one newline at the end, so that the same certificates always give the same bytes. */
 export function normalizePem(text: string): string {
     return splitPem(text)
+        .map(block => `${block.text}\n`)
+        .join("");
+}
+
+/** Returns the private keys of a PEM text alone, without the curve parameters that openssl puts in front of an EC key. */
+export function keyAlone(text: string): string {
+    return splitPem(text)
+        .filter(block => block.label.includes("PRIVATE KEY"))
         .map(block => `${block.text}\n`)
         .join("");
 }
@@ -60,16 +69,17 @@ export function checkServerCertificate(files: ServerCertificateFiles): string[] 
     const ca = files.caCertificate === undefined ? [] : checkCaCertificate(files.caCertificate, now);
     if (!leaf || problems.length > 0) return [...problems, ...ca];
 
-    chain.forEach((certificate, index) => problems.push(...checkDates(`certificateChain: certificate ${index + 1}`, certificate, now)));
-    problems.push(...checkOrder(chain));
+    const order = checkOrder(chain);
+    const trusted = trustedFor(files.caCertificate);
+    checkedOf(chain, trusted).forEach((certificate, index) => {
+        const where = `certificateChain: certificate ${index + 1}`;
+        problems.push(...checkDates(where, certificate, now));
+        if (order.length === 0 && !issuedBySelf(certificate))
+            problems.push(...checkSent(where, certificate, index === 0, key !== undefined));
+    });
+    problems.push(...order);
     if (typeof key === "object") problems.push(...checkKey(leaf, key));
     if (files.hostname !== undefined) problems.push(...checkName(leaf, files.hostname));
-    if (leaf.keyUsage && !leaf.keyUsage.includes(serverAuthentication)) {
-        problems.push(
-            `certificateChain: expected a certificate for servers, ${nameOf(leaf)} is not allowed for that (extended key usage without ` +
-                "serverAuth). Ask the CA for a server certificate.",
-        );
-    }
     problems.push(...ca);
     if (files.caCertificate !== undefined && ca.length === 0) problems.push(...checkTrust(chain, files.caCertificate));
     return problems;
@@ -100,9 +110,8 @@ export function checkCaCertificate(caCertificate: string, now = new Date()): str
 export function checkPublicTrust(certificateChain: string): string[] {
     const { certificates: chain, problems } = readCertificates("certificateChain", certificateChain);
     if (problems.length > 0) return [];
+    if (anchorOf(chain, trustedFor()) >= 0) return [];
     const last = chain[chain.length - 1];
-    const roots = rootCertificates.map(root => new X509Certificate(root));
-    if (roots.some(root => root.fingerprint256 === last.fingerprint256 || issued(root, last))) return [];
     return [
         `certificateChain: expected a chain that ends below a publicly trusted CA, ${nameOf(last)} was issued by ${issuerOf(last)}, which is not one. ` +
             "For a private CA give caCertificate; for a public one append the missing intermediate certificate.",
@@ -131,8 +140,30 @@ export function endings(certificates: string, days: number, now = new Date()): s
     });
 }
 
-const serverAuthentication = "1.3.6.1.5.5.7.3.1";
-const smallestRsaBits = 2048;
+/** Returns the certificates that clients trust: those of the private CA, or the public roots. */
+function trustedFor(caCertificate?: string): X509Certificate[] {
+    if (caCertificate === undefined) return (publicRoots ??= rootCertificates.map(root => new X509Certificate(root)));
+    return readCertificates("caCertificate", caCertificate).certificates;
+}
+
+let publicRoots: X509Certificate[] | undefined;
+
+/** Returns the index of the first certificate that clients trust or that a trusted root issued. They ignore the certificates above it. */
+function anchorOf(chain: X509Certificate[], trusted: X509Certificate[]): number {
+    return chain.findIndex(certificate => trusted.some(ca => ca.fingerprint256 === certificate.fingerprint256 || issued(ca, certificate)));
+}
+
+function checkedOf(chain: X509Certificate[], trusted: X509Certificate[]): X509Certificate[] {
+    const anchor = anchorOf(chain, trusted);
+    return anchor < 0 ? chain : chain.slice(0, anchor + 1);
+}
+
+/** Reports a certificate that clients refuse. A given private key reports the fault of the server's key itself. */
+function checkSent(where: string, certificate: X509Certificate, isServer: boolean, hasKey: boolean): string[] {
+    const key = isServer && hasKey ? undefined : keyFault(certificate.publicKey);
+    const faults = [key, sentFault(certificate, isServer ? "server" : "issuer")];
+    return faults.flatMap(fault => (fault === undefined ? [] : [`${where} ${nameOf(certificate)}: ${fault}`]));
+}
 
 function readCertificates(field: string, text: string | undefined): { certificates: X509Certificate[]; problems: string[] } {
     const certificates: X509Certificate[] = [];
@@ -207,9 +238,8 @@ function checkOrder(chain: X509Certificate[]): string[] {
 
 function checkKey(leaf: X509Certificate, key: KeyObject): string[] {
     const types = { certificate: keyType(leaf.publicKey), key: keyType(key) };
-    if (!["rsa", "ec"].includes(key.asymmetricKeyType ?? "")) {
-        return [`privateKey: expected an RSA or ECDSA key, found ${types.key}, which browsers do not accept. Use an ECDSA P-256 key.`];
-    }
+    const fault = keyFault(key);
+    if (fault) return [`privateKey: ${fault}`];
     if (types.certificate !== types.key) {
         return [
             `privateKey: expected the ${types.certificate} key of ${nameOf(leaf)}, found a ${types.key} key. Give the key the certificate was made for.`,
@@ -218,12 +248,6 @@ function checkKey(leaf: X509Certificate, key: KeyObject): string[] {
     if (!leaf.checkPrivateKey(key)) {
         return [
             `privateKey: expected the key of ${nameOf(leaf)}, found another ${types.key} key. Give the key the certificate was made for.`,
-        ];
-    }
-    const bits = key.asymmetricKeyDetails?.modulusLength;
-    if (bits !== undefined && bits < smallestRsaBits) {
-        return [
-            `privateKey: expected an RSA key of at least ${smallestRsaBits} bits, found ${bits}: TLS libraries refuse it. Use an ECDSA P-256 key.`,
         ];
     }
     return [];
@@ -240,8 +264,7 @@ function checkName(leaf: X509Certificate, hostname: string): string[] {
 
 function checkTrust(chain: X509Certificate[], caCertificate: string): string[] {
     const cas = readCertificates("caCertificate", caCertificate).certificates;
-    const trusted = chain.some(certificate => cas.some(ca => ca.fingerprint256 === certificate.fingerprint256 || issued(ca, certificate)));
-    if (trusted) return [];
+    if (anchorOf(chain, cas) >= 0) return [];
     const last = chain[chain.length - 1];
     return [
         `certificateChain: expected a chain that ends below caCertificate (${cas.map(nameOf).join(", ")}), ${nameOf(last)} was issued by ${issuerOf(last)}. ` +
@@ -255,11 +278,6 @@ function issued(issuer: X509Certificate, certificate: X509Certificate): boolean 
 
 function issuedBySelf(certificate: X509Certificate): boolean {
     return issued(certificate, certificate);
-}
-
-function keyType(key: KeyObject): string {
-    const type = key.asymmetricKeyType?.toUpperCase() ?? "unknown";
-    return type === "EC" ? `ECDSA ${key.asymmetricKeyDetails?.namedCurve ?? ""}`.trim() : type;
 }
 
 /** Returns the common name of a certificate, or the whole subject when there is none. */

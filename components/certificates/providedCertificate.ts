@@ -3,7 +3,7 @@ import { z } from "zod";
 import { dnsNameSchema } from "../remote/connection";
 import { needsAttention } from "../attention";
 import { validated, whenKnown } from "../validation";
-import { checkPublicTrust, checkServerCertificate, endings, normalizePem, splitPem, warnDays, warnDaysOfCa, withoutRoot } from "./pem";
+import { checkPublicTrust, checkServerCertificate, endings, keyAlone, normalizePem, warnDays, warnDaysOfCa, withoutRoot } from "./pem";
 import {
     Certificate,
     CertificateArgs,
@@ -98,12 +98,4 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
     private warnOfEnds(path: string, ends: string[]): void {
         for (const end of ends) needsAttention(`${path}: ${end}. Give the stack a new one before.`, this);
     }
-}
-
-/** Returns the key without the curve parameters that openssl puts in front of an EC key. */
-function keyAlone(text: string): string {
-    return splitPem(text)
-        .filter(block => block.label.includes("PRIVATE KEY"))
-        .map(block => `${block.text}\n`)
-        .join("");
 }

@@ -154,6 +154,34 @@ describe("each problem is named, with what was found and what to do", () => {
             expect.stringMatching(/expected a certificate for servers/),
         ]);
     });
+    const named = { name: hostname, names: [`DNS:${hostname}`] };
+    test.each([[KeyKind.P521], [KeyKind.Secp256k1]])("a key that browsers do not accept (%s)", key => {
+        const odd = issue({ ...named, by: root, key });
+        expect(problem({ certificateChain: odd.certificate, privateKey: odd.privateKey })).toEqual([
+            expect.stringMatching(/^privateKey: expected an ECDSA key on P-256 or P-384, found sec\w+, which browsers do not accept/),
+        ]);
+    });
+    test.each<[string, Partial<Parameters<typeof issue>[0]>, RegExp]>([
+        ["a signature with SHA-1", { digest: "sha1" }, /expected a signature with SHA-256 or better, found SHA-1/],
+        [
+            "a key usage without signatures",
+            { extensions: ["keyUsage=keyEncipherment"] },
+            /key usage digitalSignature, found keyEncipherment/,
+        ],
+        ["must-staple", { extensions: ["tlsfeature=status_request"] }, /expected a certificate without must-staple/],
+    ])("%s", (_what, options, words) => {
+        const odd = issue({ ...named, by: root, ...options });
+        expect(problem({ certificateChain: odd.certificate, privateKey: odd.privateKey })).toEqual([expect.stringMatching(words)]);
+    });
+    test.each<[string, Partial<Parameters<typeof issue>[0]>, RegExp]>([
+        ["of a P-521 key", { key: KeyKind.P521 }, /certificate 2 "Odd": expected an ECDSA key on P-256 or P-384/],
+        ["signed with SHA-1", { digest: "sha1" }, /certificate 2 "Odd": expected a signature with SHA-256/],
+        ["for clients only", { usage: "clientAuth" }, /certificate 2 "Odd": expected a certificate for servers/],
+    ])("an intermediate %s", (_what, options, words) => {
+        const odd = issue({ name: "Odd", ca: true, by: root, ...options });
+        const under = issue({ ...named, by: odd });
+        expect(problem({ certificateChain: chain(under, odd), privateKey: under.privateKey })).toContainEqual(expect.stringMatching(words));
+    });
     test("another CA, missing intermediate", () => {
         expect(problem({ caCertificate: otherRoot.certificate })).toEqual([
             expect.stringMatching(/ends below caCertificate \("Other root"\), .* was issued by "Root"/),
@@ -211,6 +239,16 @@ test("a public CA is one that Node trusts", () => {
         expect.stringMatching(/issued by "Root", which is not one\. For a private CA give caCertificate/),
     ]);
     expect(checkPublicTrust(rootCertificates[0])).toEqual([]);
+});
+
+test("a chain may go on above what clients trust, as with a cross-signed root", () => {
+    const old = issue({ name: "Old root", ca: true });
+    const cross = issue({ name: "Root", ca: true, by: old, of: root.privateKey, days: -1 }).certificate;
+    const files = { certificateChain: `${chain(below, intermediate)}${cross}`, privateKey: below.privateKey, hostname };
+    expect(checkServerCertificate({ ...files, caCertificate: root.certificate })).toEqual([]);
+    expect(checkServerCertificate({ ...files, caCertificate: old.certificate })).toEqual([
+        expect.stringMatching(/^certificateChain: certificate 3 "Root" has expired/),
+    ]);
 });
 
 test("the root is not sent", () => {
