@@ -1,4 +1,4 @@
-import { words } from "../components/loadBalancer/schema";
+import { words } from "../components/loadBalancer/directives";
 import { Note, Reading } from "./reading";
 
 /** The configuration that an nginx.conf becomes. */

@@ -3,7 +3,7 @@ import { providedCertificateSettingsSchema, reportFiles } from "./certificates/p
 import { privateCaSettingsSchema } from "./certificates/privateCa";
 import { Distribution } from "./cluster/compatibility";
 import { existingClusterSchema } from "./cluster/existingCluster";
-import { NodeRole, reportUnreachedNodes, rkeClusterSettingsSchema } from "./cluster/schema";
+import { NodeRole, rangesAround, reportUnreachedNodes, rkeClusterSettingsSchema } from "./cluster/schema";
 import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease } from "./rancher/schema";
@@ -53,6 +53,7 @@ function reportBetweenGroups(args: unknown, context: z.core.$RefinementCtx): voi
     reportAlternatives(groups, context);
     reportAddresses(groups, context);
     reportSnippets(groups, context);
+    reportAddressesInRanges(groups, context);
     const { hostname, ssh, loadBalancer, cluster, existingCluster, certificate, rancher } = groups;
     const known = <T>(some: (T | undefined)[] = []) => some.filter(each => each !== undefined);
     if (loadBalancer) reportUnreached({ ssh, hosts: known(loadBalancer.hosts) }, context, ["loadBalancer", "hosts"], notForPulumi);
@@ -117,4 +118,19 @@ function reportSnippets({ cluster, rancher }: Groups, context: z.core.$Refinemen
         "expected no snippet, because the ingress controller refuses snippets by default. Remove it, or set " +
         'cluster.ingressOptions.allow-snippet-annotations to "true", and annotations-risk-level to "Critical" from Kubernetes 1.31 on.';
     paths.forEach(path => context.addIssue({ code: "custom", path: ["rancher", "values", "ingress", ...path], message }));
+}
+
+/** Reports addresses of the load balancer in the ranges of pods and services: packets from nodes to such an address stay on the node. */
+function reportAddressesInRanges({ loadBalancer, cluster }: Groups, context: z.core.$RefinementCtx): void {
+    if (!cluster) return;
+    const check = (address: unknown, path: PropertyKey[]) =>
+        rangesAround(address, cluster.network).forEach(range =>
+            context.addIssue({
+                code: "custom",
+                path: ["loadBalancer", ...path],
+                message: `expected an address outside cluster.network.${range}`,
+            }),
+        );
+    loadBalancer?.hosts.forEach((host, index) => check(host?.address, ["hosts", index, "address"]));
+    check(loadBalancer?.virtualIp?.address, ["virtualIp", "address"]);
 }

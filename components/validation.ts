@@ -143,9 +143,11 @@ function found(value: unknown, issue: z.core.$ZodIssue): string {
     if (Array.isArray(value)) return `a list of ${value.length}`;
     if (value !== null && typeof value === "object") return "a group of keys";
     if (typeof value === "string" && issue.code === "invalid_type") return "a text";
+    // A password of digits is a number in YAML.
+    if (typeof value === "number" && issue.code === "invalid_type" && issue.expected === "string") return "a number";
     const name = String(issue.path[issue.path.length - 1]);
-    const text = JSON.stringify(value) ?? String(value);
-    if ((/key|password|token|secret|kubeconfig/i.test(name) && name !== "hostKey") || /PRIVATE KEY/.test(text))
+    const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
+    if ((/key|password|token|secret|kubeconfig/i.test(name) && name !== "hostKey") || /PRIVATE KEY|:\/\/[^\s/]*@/.test(text))
         return "a value that is not shown";
     return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }

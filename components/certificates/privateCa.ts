@@ -31,7 +31,7 @@ export interface PrivateCaSettingsArgs {
     commonName?: pulumi.Input<string>;
     /** Organization in both certificates. A change creates a new CA, which every agent must then get. @default Rancher */
     organization?: pulumi.Input<string>;
-    /** Hours for which the root is valid. The default is ten years. @default 87600 */
+    /** Hours for which the root is valid, at most 876000 (a hundred years). The default is ten years. @default 87600 */
     caValidityHours?: pulumi.Input<number>;
     /**
      * Hours for which the server's certificate is valid. The default is one year. Refused: more than 9504 (396 days), because some clients
@@ -54,8 +54,13 @@ export interface PrivateCaArgs extends PrivateCaSettingsArgs {
     hostname: pulumi.Input<string>;
 }
 
-const label = z.string().min(1).max(64, "expected at most 64 characters");
-const hours = z.number().int().min(1);
+const label = z
+    .string()
+    .min(1)
+    .max(64, "expected at most 64 characters")
+    .regex(/^\P{Cc}*$/u, "expected one line, without control characters");
+/** Hours up to a hundred years. Go, in which the tls provider is written, counts time to 292 years. */
+const hours = z.number().int().min(1).max(876_000);
 
 /** Missing, invalid or unknown hours become NaN, so that no rule fires on them. */
 const knownHours = z.number().catch(NaN);

@@ -6,7 +6,7 @@ import { nodeName, RkeClusterSettings } from "./schema";
  * because RKE copies its content into the state and into the cluster. RKE uses an SSH agent instead.
  */
 export function clusterYml(cluster: RkeClusterSettings): string {
-    const endpoint = cluster.apiEndpoint ? [new URL(cluster.apiEndpoint).hostname] : [];
+    const endpoint = cluster.apiEndpoint ? [new URL(cluster.apiEndpoint).hostname.replace(/^\[|\]$/g, "")] : [];
     const { bastion } = cluster.nodes[0];
     const sans = [...new Set([...endpoint, ...cluster.apiServerSans])];
     return stringify(

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { isOfAHost } from "../remote/addresses";
 import { ipAddressSchema } from "../remote/connection";
 import { observe } from "../remote/commands";
 import { needsAttention } from "../attention";
@@ -12,7 +13,7 @@ import { versionProgram } from "./program";
 export interface ExistingClusterArgs {
     /** Kubeconfig of an administrator of the cluster, as YAML text. Kept as a secret. */
     kubeconfig: pulumi.Input<string>;
-    /** IP addresses of the nodes where the ingress controller listens on port 80, at least one. */
+    /** IP addresses of the nodes where the ingress controller listens on port 80: at least one, and each once. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
     /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. @default the server in the kubeconfig */
     apiEndpoint?: pulumi.Input<string>;
@@ -30,7 +31,12 @@ export const existingClusterSchema = z.strictObject({
             text => Array.isArray(readYaml(text)?.clusters),
             "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
         ),
-    ingressAddresses: z.array(ipAddressSchema).min(1, "expected at least one address"),
+    ingressAddresses: z
+        .array(
+            ipAddressSchema.refine(isOfAHost, "expected the address of a node, not a loopback, link-local, multicast or unspecified one"),
+        )
+        .min(1, "expected at least one address")
+        .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
     apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }).optional(),
     kubernetesVersion: z
         .string()

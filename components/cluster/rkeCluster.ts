@@ -16,9 +16,9 @@ import { RkeState, unpackState } from "./state";
 
 /** A taint that a node is registered with. */
 export interface RkeTaintArgs {
-    /** Key of the taint. */
+    /** Key of the taint. Refused unless Kubernetes accepts the key, such as `example.com/dedicated`. */
     key: pulumi.Input<string>;
-    /** Value of the taint. @default "" */
+    /** Value of the taint. Refused unless Kubernetes accepts it as a label value. @default "" */
     value?: pulumi.Input<string>;
     /** Effect on pods that do not tolerate the taint. */
     effect: pulumi.Input<TaintEffect>;
@@ -30,7 +30,11 @@ export interface RkeNodeArgs extends HostArgs {
     address: pulumi.Input<string>;
     /** Address for traffic between nodes and from the load balancer. A worker's address must be an IP address. @default `address` */
     internalAddress?: pulumi.Input<string>;
-    /** Name of the node in Kubernetes, a lower-case DNS name. Changing it makes a new Kubernetes node. @default `address` */
+    /**
+     * Name of the node in Kubernetes: a lower-case DNS name of at most 63 characters, because Kubernetes puts the name into a label. Changing
+     * it makes a new Kubernetes node.
+     * @default `address`
+     */
     hostname?: pulumi.Input<string>;
     /**
      * User that logs in. This or `ssh.user` is required. The user must be allowed to use Docker without sudo. On RHEL-like systems the
@@ -43,11 +47,11 @@ export interface RkeNodeArgs extends HostArgs {
      * @default from `ssh.knownHosts`
      */
     hostKey?: pulumi.Input<string>;
-    /** Roles of the node: any of controlplane, etcd, worker. */
+    /** Roles of the node: any of controlplane, etcd, worker. A role that occurs twice is refused. */
     roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
-    /** Labels of the Kubernetes node. @default {} */
+    /** Labels of the Kubernetes node. Refused unless Kubernetes accepts the keys and values. @default {} */
     labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /** Taints of the Kubernetes node. @default [] */
+    /** Taints of the Kubernetes node. The same key with the same effect is refused the second time. @default [] */
     taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
 }
 
@@ -55,11 +59,15 @@ export interface RkeNodeArgs extends HostArgs {
 export interface RkeNetworkArgs {
     /** Network plugin. @default canal */
     plugin?: pulumi.Input<NetworkPlugin>;
-    /** Largest packet of the pod network in bytes; 0 lets the plugin choose. @default 0 */
+    /** Largest packet of the pod network in bytes, from 576 to 65535; 0 lets the plugin choose. @default 0 */
     mtu?: pulumi.Input<number>;
-    /** IPv4 range of pods. Refused when it contains a node's address. @default 10.42.0.0/16 */
+    /**
+     * IPv4 range of pods. Refused when it contains the address of a node or load balancer, and when it has no /24 for each node: Kubernetes
+     * gives each node a /24.
+     * @default 10.42.0.0/16
+     */
     clusterCidr?: pulumi.Input<string>;
-    /** IPv4 range of services. Refused when it contains a node's address. @default 10.43.0.0/16 */
+    /** IPv4 range of services. Refused when it contains the address of a node or load balancer. @default 10.43.0.0/16 */
     serviceClusterIpRange?: pulumi.Input<string>;
 }
 
@@ -67,9 +75,9 @@ export interface RkeNetworkArgs {
 export interface RkeEtcdBackupArgs {
     /** Makes snapshots. @default true */
     enabled?: pulumi.Input<boolean>;
-    /** Hours between two snapshots. @default 6 */
+    /** Hours between two snapshots, at most 168. @default 6 */
     intervalHours?: pulumi.Input<number>;
-    /** Number of snapshots that are kept. @default 28 */
+    /** Number of snapshots that are kept, at most 10000. @default 28 */
     retention?: pulumi.Input<number>;
 }
 
@@ -99,15 +107,15 @@ export interface RkeClusterSettingsArgs {
     ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     /**
      * URL of the Kubernetes API for the kubeconfig, for example of a virtual IP or of a load balancer in front of the control plane. The
-     * API server's certificate also covers its host name.
+     * API server's certificate also covers its host name. A URL with a user, a path or a query is refused.
      * @default port 6443 of the first control plane node
      */
     apiEndpoint?: pulumi.Input<string>;
     /** Further DNS names and addresses in the API server's certificate. @default [] */
     apiServerSans?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Seconds that RKE waits for each of its add-on jobs. RKE's own 45 s are too short for slow image pulls. @default 180 */
+    /** Seconds that RKE waits for each of its add-on jobs. RKE's own 45 s are too short for slow image pulls. At most a day. @default 180 */
     addonJobTimeoutSeconds?: pulumi.Input<number>;
-    /** Seconds after which a run of RKE is killed. @default 3600 */
+    /** Seconds after which a run of RKE is killed, at most a day. @default 3600 */
     timeoutSeconds?: pulumi.Input<number>;
     /**
      * Refuses to delete the cluster, whose etcd holds all of Rancher's data: in `destroy`, and when `cluster` is removed from the

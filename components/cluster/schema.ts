@@ -1,7 +1,9 @@
 import { z } from "zod";
+import { overlap, size, start } from "../remote/addresses";
 import {
     addressSchema,
     connectionOf,
+    hostAddressSchema,
     hostSchema,
     ipAddressSchema,
     Reached,
@@ -12,6 +14,7 @@ import {
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { checkKubernetesVersion } from "./compatibility";
+import { labelsSchema, labelValueSchema, nodeNameSchema, objectNameSchema, qualifiedNameSchema } from "./kubernetesNames";
 import { completeState } from "./state";
 
 /** Roles of a node in an RKE cluster. */
@@ -26,14 +29,13 @@ export type NetworkPlugin = (typeof NetworkPlugin)[keyof typeof NetworkPlugin];
 export const TaintEffect = { NoSchedule: "NoSchedule", PreferNoSchedule: "PreferNoSchedule", NoExecute: "NoExecute" } as const;
 export type TaintEffect = (typeof TaintEffect)[keyof typeof TaintEffect];
 
-const dns1123 = /^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/;
 const cidr = z
     .cidrv4("expected an IPv4 range such as 10.42.0.0/16")
     .refine(
         range => Number(range.split("/")[1]) <= 24 && start(range) % size(range) === 0,
         "expected the first address of a range of at least /24",
     );
-const nodeAddressSchema = addressSchema.refine(address => !address.includes(":"), "expected an IPv4 address or a DNS name");
+const nodeAddressSchema = hostAddressSchema.refine(address => !address.includes(":"), "expected an IPv4 address or a DNS name");
 const sans = z.array(addressSchema);
 
 const anyNodes = z.array(z.looseObject({}));
@@ -42,10 +44,16 @@ const nodeSchema = z.strictObject({
     ...hostSchema.shape,
     address: nodeAddressSchema,
     internalAddress: nodeAddressSchema.optional(),
-    hostname: z.string().max(253).regex(dns1123, "expected a lower-case DNS name").optional(),
-    roles: z.array(z.enum(NodeRole)).min(1, "expected at least one of controlplane, etcd, worker"),
-    labels: z.record(z.string(), z.string()).default({}),
-    taints: z.array(z.strictObject({ key: z.string().min(1), value: z.string().default(""), effect: z.enum(TaintEffect) })).default([]),
+    hostname: nodeNameSchema.optional(),
+    roles: z
+        .array(z.enum(NodeRole))
+        .min(1, "expected at least one of controlplane, etcd, worker")
+        .refine(isUnique, "expected each role once"),
+    labels: labelsSchema.default({}),
+    taints: z
+        .array(z.strictObject({ key: qualifiedNameSchema, value: labelValueSchema.default(""), effect: z.enum(TaintEffect) }))
+        .refine(taints => isUnique(taints.map(({ key, effect }) => `${key} ${effect}`)), "expected each key once with the same effect")
+        .default([]),
 });
 
 const reachableNodeSchema = nodeSchema.superRefine(
@@ -99,7 +107,12 @@ const nodesSchema = z
 const networkSchema = z
     .strictObject({
         plugin: z.enum(NetworkPlugin).default(NetworkPlugin.Canal),
-        mtu: z.number().int().min(0).default(0),
+        mtu: z
+            .number()
+            .int()
+            .max(65535)
+            .refine(mtu => mtu === 0 || mtu >= 576, "expected 0, or at least 576 bytes, which every IPv4 network carries (RFC 791)")
+            .default(0),
         clusterCidr: cidr.default("10.42.0.0/16"),
         serviceClusterIpRange: cidr.default("10.43.0.0/16"),
     })
@@ -112,10 +125,18 @@ const networkSchema = z
         whenKnown(z.looseObject({ clusterCidr: z.cidrv4(), serviceClusterIpRange: z.cidrv4() })),
     );
 
+/** The ranges of a network. An empty string replaces an invalid or unknown one. */
+const rangesSchema = z
+    .object({
+        clusterCidr: networkSchema.shape.clusterCidr.catch(""),
+        serviceClusterIpRange: networkSchema.shape.serviceClusterIpRange.catch(""),
+    })
+    .catch({ clusterCidr: "", serviceClusterIpRange: "" });
+
 const forwardedHeaders = "use-forwarded-headers";
 
 const settingsSchema = z.strictObject({
-    clusterName: z.string().regex(dns1123, "expected a lower-case DNS name").default("rancher"),
+    clusterName: objectNameSchema.default("rancher"),
     kubernetesVersion: z.string().superRefine((version, context) => {
         const problem = checkKubernetesVersion(version);
         if (problem) context.addIssue({ code: "custom", message: problem, params: { errorCode: "versions" } });
@@ -133,20 +154,26 @@ const settingsSchema = z.strictObject({
     etcdBackup: z
         .strictObject({
             enabled: z.boolean().default(true),
-            intervalHours: z.number().int().min(1).default(6),
-            retention: z.number().int().min(1).default(28),
+            intervalHours: z.number().int().min(1).max(168).default(6),
+            retention: z.number().int().min(1).max(10_000).default(28),
         })
         .prefault({}),
     ingressOptions: z
         .record(z.string(), z.string())
         .default({})
+        .refine(options => Object.keys(options).every(key => /^[-.\w]{1,253}$/.test(key)), {
+            message: "expected names of options with letters, digits, -, _ and . only, as keys of a ConfigMap",
+        })
         .refine(options => (options[forwardedHeaders] ?? "true") === "true", {
             message: `expected ${forwardedHeaders} to be "true" or left out: without it Rancher redirects for ever behind a load balancer that ends TLS`,
         }),
-    apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL such as https://kubernetes.example.com:6443" }).optional(),
+    apiEndpoint: z
+        .url({ protocol: /^https$/, error: "expected an https URL such as https://kubernetes.example.com:6443" })
+        .refine(isOrigin, "expected a URL without user, path and query, such as https://kubernetes.example.com:6443.")
+        .optional(),
     apiServerSans: sans.default([]),
-    addonJobTimeoutSeconds: z.number().int().min(30).default(180),
-    timeoutSeconds: z.number().int().min(60).default(3600),
+    addonJobTimeoutSeconds: z.number().int().min(30).max(86_400).default(180),
+    timeoutSeconds: z.number().int().min(60).max(86_400).default(3600),
     deletionProtection: z.boolean().default(true),
     drift: z.enum(DriftMode).default(DriftMode.Warn),
 });
@@ -155,16 +182,22 @@ const settingsSchema = z.strictObject({
 function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
     return schema.superRefine(
         ({ nodes, network }, context) => {
-            const ranges = (["clusterCidr", "serviceClusterIpRange"] as const).filter(name => z.cidrv4().safeParse(network[name]).success);
             nodes.forEach((node, index) =>
-                ranges.forEach(name =>
-                    (["address", "internalAddress"] as const).forEach(key => {
-                        if (!z.ipv4().safeParse(node[key]).success || !overlap(`${node[key]}/32`, network[name])) return;
-                        const message = `expected an address outside network.${name} ${network[name]}`;
-                        context.addIssue({ code: "custom", path: ["nodes", index, key], message });
-                    }),
+                (["address", "internalAddress"] as const).forEach(key =>
+                    rangesAround(node[key], network).forEach(range =>
+                        context.addIssue({
+                            code: "custom",
+                            path: ["nodes", index, key],
+                            message: `expected an address outside network.${range}`,
+                        }),
+                    ),
                 ),
             );
+            // The controller manager gives each node a range of /24 (its flag --node-cidr-mask-size).
+            const room = z.cidrv4().safeParse(network.clusterCidr).success ? size(network.clusterCidr) / size("0.0.0.0/24") : Infinity;
+            if (room >= nodes.length) return;
+            const message = `expected room for a /24 for each of the ${nodes.length} nodes`;
+            context.addIssue({ code: "custom", path: ["network", "clusterCidr"], message });
         },
         whenKnown(z.looseObject({ nodes: anyNodes, network: z.looseObject({}) })),
     );
@@ -219,14 +252,20 @@ export const nodeName = (node: RkeNodeSettings) => (node.hostname ?? node.addres
 
 export const hasRole = (role: NodeRole) => (node: { roles: NodeRole[] }) => node.roles.includes(role);
 
-const start = (range: string) =>
-    range
-        .split("/")[0]
-        .split(".")
-        .reduce((sum, octet) => sum * 256 + Number(octet), 0);
-const size = (range: string) => 2 ** (32 - Number(range.split("/")[1]));
+/** Returns the ranges of pods and services that hold an address, each as its key and its value. No host can have such an address. */
+export function rangesAround(address: unknown, network: unknown = {}): string[] {
+    if (!z.ipv4().safeParse(address).success) return [];
+    return Object.entries(rangesSchema.parse(network))
+        .filter(([, range]) => range !== "" && overlap(`${String(address)}/32`, range))
+        .map(([key, range]) => `${key} ${range}`);
+}
 
-function overlap(a: string, b: string): boolean {
-    const larger = Math.max(size(a), size(b));
-    return Math.floor(start(a) / larger) === Math.floor(start(b) / larger);
+function isOrigin(url: string): boolean {
+    if (!URL.canParse(url)) return true;
+    const { username, pathname, search, hash } = new URL(url);
+    return username === "" && pathname === "/" && search === "" && hash === "";
+}
+
+function isUnique(values: unknown[]): boolean {
+    return new Set(values).size === values.length;
 }

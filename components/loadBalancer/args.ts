@@ -6,12 +6,16 @@ import { TlsVersion } from "./schema";
 
 /**
  * Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live. A directive that opens a port is
- * refused.
+ * refused, and one without its end.
  */
 export interface ExtraDirectivesArgs {
     /** Directives inside `http`, for example a `limit_req_zone`. @default "" */
     http?: pulumi.Input<string>;
-    /** Directives inside the `server` of Rancher. @default "" */
+    /**
+     * Directives inside the `server` of Rancher. A `proxy_set_header` for a header that the load balancer sets itself, `Host` for example, is
+     * refused: nodes would get the header twice.
+     * @default ""
+     */
     server?: pulumi.Input<string>;
     /**
      * Directives inside the `location`s of Rancher. `proxy_set_header` and `add_header` are refused: one in a location drops all that the
@@ -39,7 +43,7 @@ export interface NginxTuningArgs {
     connectTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Seconds without a byte until a proxied connection is closed. Rancher's documentation recommends the default. Less than 900 is
-     * refused, because it would cut off a shell in the browser.
+     * refused, because it would cut off a shell in the browser. At most a year.
      * @default 1800
      */
     readTimeoutSeconds?: pulumi.Input<number>;
@@ -73,7 +77,7 @@ export interface NginxTuningArgs {
     workerConnections?: pulumi.Input<number>;
     /**
      * Seconds until a reload ends the old worker processes and the WebSockets that they still hold. Without a limit, every reload leaves
-     * old workers behind: five reloads grew NGINX from 22 MB to 122 MB.
+     * old workers behind: five reloads grew NGINX from 22 MB to 122 MB. At most a year.
      * @default 3600
      */
     workerShutdownTimeoutSeconds?: pulumi.Input<number>;
@@ -103,13 +107,14 @@ export interface NginxTuningArgs {
     minTlsVersion?: pulumi.Input<TlsVersion>;
     /**
      * Seconds for which browsers insist on HTTPS (HSTS); 0 is off. With a private CA, HSTS removes the way past a certificate warning.
-     * Browsers keep HSTS until this time is over.
+     * Browsers keep HSTS until this time is over. At most ten years.
      * @default 0
      */
     hstsMaxAgeSeconds?: pulumi.Input<number>;
     /**
      * Proxies in front of the load balancer, as addresses or networks. NGINX trusts their `X-Forwarded-For`. From all other clients,
-     * Rancher gets the address that connects, and nothing of the client's own `X-Forwarded-For`.
+     * Rancher gets the address that connects, and nothing of the client's own `X-Forwarded-For`. A network larger than 10.0.0.0/8 or
+     * fc00::/7, the largest private ones, is refused.
      * @default []
      */
     trustedProxies?: pulumi.Input<pulumi.Input<string>[]>;

@@ -15,34 +15,21 @@ import {
     SshSettings,
     sshSchema,
 } from "../remote/connection";
+import { isOfAHost } from "../remote/addresses";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
+import { extraDirectivesSchema } from "./directives";
 import { limitsSchema } from "./limits";
 
 /** Versions of TLS. */
 export const TlsVersion = { Tls12: "1.2", Tls13: "1.3" } as const;
 export type TlsVersion = (typeof TlsVersion)[keyof typeof TlsVersion];
 
-const seconds = (lowest: number) => z.number().int().min(lowest);
+/** Seconds up to a year, which NGINX and the kernel take. */
+const seconds = (lowest: number) => z.number().int().min(lowest).max(31_536_000);
 
 /** An absolute path that NGINX, systemd and a shell read alike. */
 export const hostPathSchema = z.string().regex(/^(\/[\w.@+-]+)+$/, "expected an absolute path on the host, such as /etc/ssl/fullchain.pem");
-
-const directivesSchema = z
-    .string()
-    .refine(text => closesWhatItOpens(text), "expected whole directives, with as many { as }")
-    // The listeners of all files are checked in the staging folder, where a relative path leads elsewhere.
-    .refine(text => !hasRelativeInclude(text), "expected an absolute path behind include")
-    .default("");
-
-const extraDirectivesSchema = z.strictObject({
-    http: directivesSchema,
-    server: directivesSchema,
-    location: directivesSchema.refine(
-        text => !/\b(proxy_set_header|add_header)\b/.test(text),
-        "expected no proxy_set_header and no add_header: one in a location drops all that the server sets. Put it into extraDirectives.server",
-    ),
-});
 
 const nginxTuningSchema = z.strictObject({
     upstreamPort: portSchema.default(80),
@@ -56,18 +43,17 @@ const nginxTuningSchema = z.strictObject({
     workerShutdownTimeoutSeconds: seconds(1).default(3600),
     ...limitsSchema.shape,
     minTlsVersion: z.enum(TlsVersion).default(TlsVersion.Tls12),
-    hstsMaxAgeSeconds: seconds(0).default(0),
+    hstsMaxAgeSeconds: z.number().int().min(0).max(315_360_000, "expected at most ten years").default(0),
     trustedProxies: z
-        .array(z.union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], "expected an IP address or a network such as 10.0.0.0/8"))
+        .array(
+            z
+                .union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], "expected an IP address or a network such as 10.0.0.0/8")
+                .refine(isOfProxies, "expected no larger network than /8, or /7 for IPv6: any client in it could forge its address"),
+        )
         .default([]),
     statusPort: z.number().int().min(1024).max(65535).default(10280),
     extraDirectives: extraDirectivesSchema.prefault({}),
 });
-
-const isOfAHost = (address: string) => {
-    const first = Number(address.split(".")[0]);
-    return first > 0 && first !== 127 && first < 224;
-};
 
 const virtualIpSchema = z.strictObject({
     address: z.ipv4("expected an IPv4 address").refine(isOfAHost, "expected the address of a host, not one of 0/8, 127/8 or above 223"),
@@ -185,7 +171,12 @@ const settingsSchema = withPairRules(
         hostname: dnsNameSchema,
         upstreams: z
             // A DNS name that does not resolve would make NGINX refuse its whole configuration.
-            .array(ipAddressSchema)
+            .array(
+                ipAddressSchema.refine(
+                    isOfAHost,
+                    "expected the address of a node, not a loopback, link-local, multicast or unspecified one",
+                ),
+            )
             .min(1, "expected at least one worker node")
             .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
         certificateChain: certificateSchema.shape.certificateChain.optional(),
@@ -238,25 +229,8 @@ export const nginxLoadBalancerSchema = reached(
 
 export type VirtualIp = z.output<typeof virtualIpSchema>;
 
-/** Matches comments, the delimiters `;`, `{` and `}`, and words, as NGINX reads them. Quotes count only where a word begins with one. */
-export const words = /#.*|[;{}]|"(\\[^]|[^"\\])*"|'(\\[^]|[^'\\])*'|(\\[^]|\$\{|[^\s;{\\])+/g;
-
-/** Reports whether a directive `include` names files relative to the folder of nginx.conf. */
-function hasRelativeInclude(text: string): boolean {
-    const found = [...text.matchAll(words)]
-        .filter(([word]) => !word.startsWith("#"))
-        .map(([word]) => word.replace(/^(["'])([^]*)\1$/, "$2"));
-    return found.some(
-        (word, index) => word === "include" && /^[;{}]?$/.test(found[index - 1] ?? "") && !(found[index + 1] ?? "").startsWith("/"),
-    );
-}
-
-/** Reports whether a text stays inside the block that holds it. */
-function closesWhatItOpens(text: string): boolean {
-    let depth = 0;
-    for (const [word] of text.matchAll(words)) {
-        if (word === "{") depth++;
-        if (word === "}" && --depth < 0) return false;
-    }
-    return depth === 0;
+/** Reports whether a network is small enough to hold proxies only. The largest private networks are 10.0.0.0/8 and fc00::/7. */
+function isOfProxies(network: string): boolean {
+    const [address, prefix] = network.split("/");
+    return prefix === undefined || Number(prefix) >= (address.includes(":") ? 7 : 8);
 }

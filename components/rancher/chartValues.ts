@@ -58,7 +58,11 @@ export interface ChartPullSecretArgs {
 }
 
 export interface ChartAuditLogArgs {
-    /** Writes the log. Rancher 2.12 and later; earlier versions write the log when `level` is above 0. @default false */
+    /**
+     * Writes the log. Rancher 2.12 and later, where a `level` above 0 without this value is refused. Earlier versions write the log when
+     * `level` is above 0.
+     * @default false
+     */
     enabled?: pulumi.Input<boolean>;
     /**
      * Detail of the log: 0 metadata (off before Rancher 2.12), 1 with the headers of requests and responses (up to 2.11: metadata), 2 with
@@ -144,7 +148,7 @@ export interface RancherChartValuesArgs {
     customLogos?: pulumi.Input<{ [key: string]: any }>;
     /** Debug log of Rancher. @default false */
     debug?: pulumi.Input<boolean>;
-    /** Further environment variables. Refused: the name `PULUMI_RANCHER_HA_CA_SHA256`, which the stack uses. */
+    /** Further environment variables. Refused: a name twice, and the name `PULUMI_RANCHER_HA_CA_SHA256`, which the stack uses. */
     extraEnv?: pulumi.Input<pulumi.Input<ChartEnvironmentVariableArgs>[]>;
     /** Further node selector terms. Rancher 2.10 and later. */
     extraNodeSelectorTerms?: pulumi.Input<{ [key: string]: any }[]>;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { objectNameSchema } from "../cluster/kubernetesNames";
 import { AntiAffinity, AuditLogDestination, PullPolicy } from "./chartValues";
 
 const object = z.record(z.string(), z.any());
@@ -7,20 +8,27 @@ const count = z.number().int().min(0);
 const duration = z.string().regex(/^(\d+(h|m|s))+$/, "expected a duration such as 5m or 90s");
 const pullPolicy = z.enum(PullPolicy);
 const image = z.strictObject({ registry: z.string(), repository: z.string(), tag: z.string(), pullPolicy }).partial();
-const resources = z.strictObject({ limits: texts, requests: texts }).partial();
+const quantities = z.record(
+    z.string(),
+    z.string().regex(/^\d+(\.\d+)?([munkMGTPE]|[KMGTPE]i|[eE]\d+)?$/, "expected a quantity such as 500m or 2Gi"),
+);
+const resources = z.strictObject({ limits: quantities, requests: quantities }).partial();
 const probe = z.strictObject({ timeoutSeconds: count, periodSeconds: count, failureThreshold: count }).partial();
 
 /** Name of the environment variable that restarts the pods when the CA changes. */
 export const caVariable = "PULUMI_RANCHER_HA_CA_SHA256";
 
-const environmentVariable = z.strictObject({
-    name: z
-        .string()
-        .min(1)
-        .refine(name => name !== caVariable, "expected another name, this one is used to restart the pods when the CA changes"),
-    value: z.string().optional(),
-    valueFrom: object.optional(),
-});
+const environmentVariable = z
+    .strictObject({
+        name: z
+            .string()
+            // Source: IsEnvVarName in k8s.io/apimachinery/pkg/util/validation.
+            .regex(/^[-._a-zA-Z][-._a-zA-Z0-9]*$/, "expected a name of letters, digits, -, _ and ., which does not begin with a digit")
+            .refine(name => name !== caVariable, "expected another name, this one is used to restart the pods when the CA changes"),
+        value: z.string().optional(),
+        valueFrom: object.optional(),
+    })
+    .refine(({ value, valueFrom }) => !value || valueFrom === undefined, "expected either value or valueFrom.");
 
 export const rancherChartValuesSchema = z
     .strictObject({
@@ -43,16 +51,28 @@ export const rancherChartValuesSchema = z
         cacheSyncTimeout: duration,
         customLogos: object,
         debug: z.boolean(),
-        extraEnv: z.array(environmentVariable),
+        extraEnv: z.array(environmentVariable).superRefine((variables, context) =>
+            variables.forEach(({ name }, index) => {
+                if (variables.findIndex(other => other.name === name) === index) return;
+                // The API server answers 500 to the dry run of a list with one name twice, so the probe of the release would never see drift.
+                context.addIssue({
+                    code: "custom",
+                    path: [index, "name"],
+                    message: "expected a name of its own, another variable has the same",
+                });
+            }),
+        ),
         extraNodeSelectorTerms: z.array(object),
         extraObjects: z.array(object),
         extraTolerations: z.array(object),
-        features: z.string(),
+        features: z
+            .string()
+            .regex(/^([\w-]+=(true|false)(,[\w-]+=(true|false))*)?$/, "expected features such as fleet=false,harvester=true"),
         fleet: object,
         hostNetwork: z.boolean(),
         hostPort: z.number().int().min(1).max(65535),
         image,
-        imagePullSecrets: z.array(z.strictObject({ name: z.string().min(1) })),
+        imagePullSecrets: z.array(z.strictObject({ name: objectNameSchema })),
         ingress: z
             .strictObject({
                 enabled: z.boolean(),
@@ -60,8 +80,8 @@ export const rancherChartValuesSchema = z
                 includeDefaultExtraAnnotations: z.boolean(),
                 extraAnnotations: texts,
                 configurationSnippet: z.string(),
-                pathType: z.string(),
-                path: z.string(),
+                pathType: z.string().regex(/^(Exact|Prefix|ImplementationSpecific)$/, "expected Exact, Prefix or ImplementationSpecific"),
+                path: z.string().regex(/^\//, "expected a path that begins with /"),
             })
             .partial(),
         livenessProbe: probe,
@@ -77,7 +97,7 @@ export const rancherChartValuesSchema = z
             })
             .partial(),
         preUpgrade: z.strictObject({ image }).partial(),
-        priorityClassName: z.string(),
+        priorityClassName: objectNameSchema,
         proxy: z.string(),
         rancherImage: z.string(),
         rancherImagePullPolicy: pullPolicy,
@@ -85,7 +105,12 @@ export const rancherChartValuesSchema = z
         rancherNamespaces: object,
         readinessProbe: probe,
         resources,
-        service: z.strictObject({ type: z.string(), annotations: texts }).partial(),
+        service: z
+            .strictObject({
+                type: z.string().regex(/^(ClusterIP|NodePort|LoadBalancer)$/, "expected ClusterIP, NodePort or LoadBalancer"),
+                annotations: texts,
+            })
+            .partial(),
         startupProbe: probe,
         systemDefaultRegistry: z.string(),
         systemRegistryInheritsPullSecrets: z.boolean(),

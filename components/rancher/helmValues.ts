@@ -47,6 +47,12 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
             });
         }
     }
+    const { enabled, level = 0 } = input.values.auditLog ?? {};
+    if (level > 0 && enabled === undefined && minor(input.chartVersion) >= minor(valueSince["auditLog.enabled"])) {
+        const message =
+            "expected true, because charts since Rancher 2.12 write no audit log at any level without it. Set true, or false to keep it off.";
+        problems.push({ path: ["values", "auditLog", "enabled"], message });
+    }
     const taken = [...owned, ...leaves(typedValues(input))];
     for (const path of leaves(input.additionalValues)) {
         const other = taken.find(keys => startsWith(keys, path) || startsWith(path, keys));

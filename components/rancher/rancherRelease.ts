@@ -34,6 +34,7 @@ export interface RancherSettingsArgs {
     agentTlsMode?: pulumi.Input<AgentTlsMode>;
     /**
      * Number of Rancher pods. With a negative number, Rancher chooses between 1 and the absolute value, by the number of nodes.
+     * From -100 to 100, without 0.
      * @default 3
      */
     replicas?: pulumi.Input<number>;
@@ -50,7 +51,7 @@ export interface RancherSettingsArgs {
      * @default {}
      */
     additionalValues?: pulumi.Input<{ [key: string]: any }>;
-    /** Seconds to wait until Rancher's pods are ready. @default 900 */
+    /** Seconds to wait until Rancher's pods are ready, at most a day. @default 900 */
     timeoutSeconds?: pulumi.Input<number>;
     /**
      * Refuses to delete the release, because the chart would then remove Rancher's resources from the cluster, downstream clusters
@@ -161,20 +162,11 @@ export class RancherRelease extends pulumi.ComponentResource {
         this.registerOutputs({ version, revision, status, bootstrapPassword: this.bootstrapPassword });
     }
 
-    /** Returns the chart's name, or its path. Reads raw arguments, because validated ones are unknown until the cluster's version is known. */
-    private chart(name: string, { chartPath, chartVersion }: RancherReleaseArgs): pulumi.Output<string> {
-        return pulumi.all([chartPath, chartVersion]).apply(([path, version]) => {
-            const fault = path === undefined ? undefined : chartFault(path, version);
-            if (fault) throw new Refusal("versions", `RancherRelease ${name}: chartPath: ${fault}`, this);
-            return path ?? "rancher";
-        });
-    }
-
     /** Returns the chart by the raw arguments, because all validated settings are unknown until the cluster's version is known. */
     private chart(name: string, { chartPath, chartVersion, repository }: RancherReleaseArgs): pulumi.Output<string> {
         return pulumi.all([chartPath, chartVersion, repository]).apply(([path, version, from]) => {
             const fault = path === undefined ? undefined : chartFault(path, version);
-            if (fault) throw new Refusal(`RancherRelease ${name}: chartPath: ${fault}`, this);
+            if (fault) throw new Refusal("versions", `RancherRelease ${name}: chartPath: ${fault}`, this);
             return path ?? (isOci(from) ? from : "rancher");
         });
     }

@@ -23,11 +23,13 @@ const settingsShape = {
     replicas: z
         .number()
         .int()
+        .min(-100)
+        .max(100)
         .refine(replicas => replicas !== 0, "expected at least 1, or a negative number to let Rancher choose")
         .default(3),
     values: rancherChartValuesSchema.default({}),
     additionalValues: z.record(z.string(), z.any()).default({}),
-    timeoutSeconds: z.number().int().min(60).default(900),
+    timeoutSeconds: z.number().int().min(60).max(86_400).default(900),
     deletionProtection: z.boolean().default(true),
     drift: z.enum(DriftMode).default(DriftMode.Enforce),
 };

@@ -1,11 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import type * as command from "@pulumi/command";
 import { z } from "zod";
+import { isAddressOrName, isOfAHost } from "./addresses";
 import { isPublicKey, knownHostLines, privateKeyType } from "./openssh";
 
 /** SSH settings of all hosts. A host's own setting overrides the one here. */
 export interface SshArgs {
-    /** User that logs in. @default `root` on a load balancer host */
+    /** User that logs in. A name that OpenSSH refuses is refused. @default `root` on a load balancer host */
     user?: pulumi.Input<string>;
     /** TCP port of sshd. @default 22 */
     port?: pulumi.Input<number>;
@@ -54,7 +55,7 @@ export interface BastionArgs {
 
 /** A host that is reached over SSH. Its host key is always verified: a host without a known key is refused. */
 export interface HostArgs {
-    /** IP address or DNS name that SSH dials. */
+    /** IP address or DNS name that SSH dials. A loopback, link-local IPv6, multicast or unspecified address is refused. */
     address: pulumi.Input<string>;
     /** TCP port of sshd. @default `ssh.port` */
     port?: pulumi.Input<number>;
@@ -88,7 +89,18 @@ export interface HostConnection extends Login {
 
 const hostKeyLine = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}( .*)?\s*$/;
 
-export const addressSchema = z.string().regex(/^[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?$/, "expected an IP address or a DNS name");
+export const addressSchema = z.string().refine(isAddressOrName, "expected an IP address or a DNS name");
+
+/** Address of a host that other hosts reach. */
+export const hostAddressSchema = addressSchema.refine(
+    isOfAHost,
+    "expected an address by which other hosts reach this one, not a loopback, link-local, multicast or unspecified address",
+);
+
+/** User that logs in over SSH. Source: `valid_ruser` in ssh.c of OpenSSH; blanks and colons cannot be in /etc/passwd. */
+const userSchema = z
+    .string()
+    .regex(/^(?!-)[^\s\p{Cc}:/'"`;&<>|(){}]+(?<!\\)$/u, "expected a user name, without blanks, quotes and special characters of a shell");
 
 export const ipAddressSchema = z.union([z.ipv4(), z.ipv6()], "expected an IP address");
 
@@ -96,7 +108,8 @@ export const dnsNameSchema = z
     .string()
     .max(253)
     .regex(
-        /^(?=.*[a-z])([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/,
+        // Browsers read a name whose last label is a number as an IPv4 address (URL standard, "ends in a number").
+        /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+(?!(\d+|0x[0-9a-f]*)$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/,
         "expected a lower-case DNS name such as rancher.example.com",
     );
 
@@ -155,16 +168,16 @@ function isEncryptedOpenSsh(key: string): boolean {
 }
 
 export const hostSchema = z.strictObject({
-    address: addressSchema,
+    address: hostAddressSchema,
     port: portSchema.optional(),
-    user: z.string().min(1).optional(),
+    user: userSchema.optional(),
     privateKey: sshKeySchema.optional(),
     hostKey: hostKeySchema.optional(),
 });
 type HostSettings = z.output<typeof hostSchema>;
 
 export const sshSchema = z.strictObject({
-    user: z.string().min(1).optional(),
+    user: userSchema.optional(),
     port: portSchema.optional(),
     privateKey: sshKeySchema.optional(),
     knownHosts: z.string().optional(),

@@ -229,6 +229,33 @@ describe("with the real rke", () => {
         expect(read.services.kubelet.clusterDnsServer).toBe("10.53.0.10");
     });
 
+    test("the PKI of etcd nodes with DNS names is whole", async () => {
+        const named = (number: number) => node(number, { address: `node${number}.example.com`, internalAddress: `192.0.2.3${number}` });
+        const etcd = [1, 2, 3].map(number =>
+            node(number, { address: `etcd${number}.example.com`, hostname: `etcd${number}`, roles: ["etcd"] }),
+        );
+        const input = {
+            clusterYml: clusterYml(
+                settings({
+                    nodes: [...etcd, named(4), named(5)].map((each, index) =>
+                        index < 3 ? each : { ...each, roles: ["controlplane", "worker"] },
+                    ),
+                }),
+            ),
+            rkeVersion: "1.8.14",
+            nodeCount: 5,
+            etcdCount: 3,
+        };
+        const program = nodeProgram("cluster/runner", "createPki.js", input);
+        const { stdout, stderr } = spawnSync("node", ["-"], {
+            input: program,
+            encoding: "utf8",
+            env: { ...process.env, PATH: `${tools}${delimiter}${process.env.PATH}` },
+        });
+        expect(stderr).not.toContain("incomplete");
+        expect(isNew(unpackState(stdout.trim().split("\n").at(-1)!), 0)).toBe(true);
+    });
+
     test("no key stands in cluster.yml", () => {
         expect(clusterYml(settings(everything))).not.toMatch(/PRIVATE KEY|ssh_key/);
         expect(clusterYml(settings(everything))).not.toContain(sshKey.split("\n")[2]);

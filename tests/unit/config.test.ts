@@ -190,6 +190,9 @@ describe("what does not fit together is named beside a value of the wrong type i
                         range => new RegExp(`^cluster\\.nodes\\[${index}\\]\\.address: expected an address outside network\\.${range} `),
                     ),
                 ),
+                /^cluster\.network\.clusterCidr: expected room for a \/24 for each of the 3 nodes/,
+                /^loadBalancer\.hosts\[0\]\.address: expected an address outside cluster\.network\.clusterCidr /,
+                /^loadBalancer\.hosts\[0\]\.address: expected an address outside cluster\.network\.serviceClusterIpRange /,
             ],
         ],
         [

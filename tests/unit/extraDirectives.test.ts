@@ -1,3 +1,4 @@
+import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { describeIssues } from "../../components/validation";
 import { required } from "../nginx";
@@ -16,6 +17,16 @@ test.each([
 ])("extra directives with %s are refused", (_what, extraDirectives, message) => {
     const { error } = nginxSettingsSchema.safeParse({ ...required, extraDirectives });
     expect(describeIssues(error!.issues, extraDirectives)).toMatch(message);
+});
+
+test("a request header that the load balancer sets itself is refused in the server", () => {
+    const text = nginxConf(nginxSettingsSchema.parse(required), "release");
+    const headers = [...text.matchAll(/proxy_set_header (\S+)/g)].map(([, header]) => header);
+    expect(headers).toContain("Host");
+    const isAccepted = (header: string) =>
+        nginxSettingsSchema.safeParse({ ...required, extraDirectives: { server: `proxy_set_header ${header} x;` } }).success;
+    expect(headers.filter(isAccepted)).toEqual([]);
+    expect(isAccepted("X-Own")).toBe(true);
 });
 
 test.each([

@@ -25,7 +25,7 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
     if (result.code !== 0) throw rkeFailure("rke up --init failed", result);
     const state = fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8");
     const desired = caOf(state) && JSON.parse(state).desiredState;
-    const etcd = desired && Object.keys(desired.certificatesBundle).filter(name => /^kube-etcd-\d/.test(name)).length;
+    const etcd = desired && Object.keys(desired.certificatesBundle).filter(name => /^kube-etcd-(?!client(-ca)?$)/.test(name)).length;
     if (!desired || desired.rkeConfig.nodes.length !== nodeCount || etcd !== etcdCount) {
         throw new CodedError(
             "rke-failed",

@@ -1,0 +1,35 @@
+import { z } from "zod";
+
+const isIpv4 = (text: string) => z.ipv4().safeParse(text).success;
+const isIpv6 = (text: string) => z.ipv6().safeParse(text).success;
+
+/**
+ * Reports whether other hosts can reach a host by this IP address. No host is reached by an unspecified, loopback, link-local IPv6,
+ * multicast or reserved address. Source: the special-purpose address registries of IANA.
+ */
+export function isOfAHost(address: string): boolean {
+    if (isIpv4(address)) return !["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].some(range => overlap(`${address}/32`, range));
+    return !isIpv6(address) || !/^\[(::1?\]|ff[0-9a-f]{2}:|fe[89ab][0-9a-f]:)/.test(new URL(`http://[${address}]`).hostname);
+}
+
+const dnsLabel = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
+const dnsName = new RegExp(`^(?=.{1,253}$)(${dnsLabel}\\.)*(?!\\d+$)${dnsLabel}$`, "i");
+
+/** Reports whether a text is an IP address or a DNS name. The last label of a DNS name is no number (RFC 1123, section 2.1). */
+export const isAddressOrName = (text: string): boolean => isIpv4(text) || isIpv6(text) || dnsName.test(text);
+
+/** Reports whether two IPv4 ranges share an address. */
+export function overlap(a: string, b: string): boolean {
+    const larger = Math.max(size(a), size(b));
+    return Math.floor(start(a) / larger) === Math.floor(start(b) / larger);
+}
+
+/** Returns the first address of an IPv4 range as a number. */
+export const start = (range: string): number =>
+    range
+        .split("/")[0]
+        .split(".")
+        .reduce((sum, octet) => sum * 256 + Number(octet), 0);
+
+/** Returns the number of addresses in an IPv4 range. */
+export const size = (range: string): number => 2 ** (32 - Number(range.split("/")[1]));

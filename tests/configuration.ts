@@ -1,0 +1,113 @@
+const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
+const privateKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nc3NoLWtleS1vZi10ZXN0\n-----END OPENSSH PRIVATE KEY-----\n";
+const nodeNumbers = [1, 2, 3];
+
+/** Hosts and address of a pair. */
+export const pair = {
+    hosts: ["192.0.2.21", "192.0.2.22"].map(address => ({ address, hostKey })),
+    virtualIp: { address: "192.0.2.20" },
+};
+
+/** A configuration with nearly every key, which the schema accepts. Each call returns a new one. */
+export const validConfiguration = (): Record<string, unknown> => ({
+    hostname: "rancher.example.com",
+    ssh: { user: "admin", port: 22, privateKey, knownHosts: "" },
+    loadBalancer: {
+        hosts: [{ address: "192.0.2.21", port: 22, user: "root", privateKey, hostKey }],
+        takeOver: false,
+        drift: "enforce",
+        upstreamPort: 80,
+        upstreamKeepalive: 128,
+        connectTimeoutSeconds: 3,
+        readTimeoutSeconds: 1800,
+        maxFails: 3,
+        failTimeoutSeconds: 10,
+        deadPeerTimeoutSeconds: 15,
+        workerConnections: 4096,
+        workerShutdownTimeoutSeconds: 3600,
+        maxBodySize: "256m",
+        minTlsVersion: "1.2",
+        hstsMaxAgeSeconds: 0,
+        trustedProxies: ["10.0.0.0/8", "fd00::/8", "192.0.2.9"],
+        statusPort: 10280,
+        extraDirectives: { http: "gzip_vary on;", server: 'add_header X-A "b";', location: "limit_rate 1m;" },
+    },
+    cluster: {
+        clusterName: "rancher",
+        kubernetesVersion: "v1.30.14-rancher1-1",
+        nodes: nodeNumbers.map(number => ({
+            address: `192.0.2.3${number}`,
+            port: 22,
+            user: "rke",
+            privateKey,
+            hostKey,
+            hostname: `node${number}`,
+            roles: ["controlplane", "etcd", "worker"],
+            labels: { zone: "a" },
+            taints: [{ key: "example.com/dedicated", value: "rancher", effect: "PreferNoSchedule" }],
+        })),
+        network: { plugin: "canal", mtu: 0, clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" },
+        etcdBackup: { enabled: true, intervalHours: 6, retention: 28 },
+        ingressOptions: { "proxy-read-timeout": "60" },
+        apiEndpoint: "https://192.0.2.40:6443",
+        apiServerSans: ["api.example.com"],
+        addonJobTimeoutSeconds: 180,
+        timeoutSeconds: 3600,
+        deletionProtection: true,
+        drift: "warn",
+    },
+    privateCa: {
+        dnsNames: ["other.example.com"],
+        ipAddresses: ["192.0.2.20"],
+        algorithm: "ecdsa",
+        commonName: "Rancher CA",
+        organization: "Rancher",
+        caValidityHours: 87600,
+        certificateValidityHours: 8760,
+        renewBeforeHours: 720,
+        deletionProtection: true,
+    },
+    rancher: {
+        chartVersion: "2.11.3",
+        replicas: 3,
+        agentTlsMode: "strict",
+        bootstrapPassword: "generated-password",
+        values: {
+            antiAffinity: "preferred",
+            debug: false,
+            extraEnv: [{ name: "A", value: "1" }],
+            features: "fleet=false",
+            imagePullSecrets: [{ name: "registry" }],
+            ingress: { ingressClassName: "nginx", path: "/" },
+            noProxy: "127.0.0.0/8",
+            priorityClassName: "rancher-critical",
+            resources: { limits: { memory: "4Gi" }, requests: { cpu: "500m" } },
+            service: { type: "ClusterIP" },
+        },
+        additionalValues: { alsoNew: { a: 1 } },
+        timeoutSeconds: 900,
+        deletionProtection: true,
+        drift: "enforce",
+    },
+    liveCheck: "warn",
+});
+
+/** Returns a copy with another value at a path such as `cluster.nodes[0].user`; undefined removes the key. */
+export function changeAt(root: Record<string, unknown>, path: string, value: unknown): Record<string, unknown> {
+    const keys = path.replace(/\[(\d+)\]/g, ".$1").split(".");
+    const last = keys.pop()!;
+    const copy = structuredClone(root);
+    const parent = keys.reduce<any>((below, key) => (below[key] ??= {}), copy);
+    if (value === undefined) delete parent[last];
+    else parent[last] = value;
+    return copy;
+}
+
+/** Returns each value below a value with its path, groups and lists included. */
+export function valuesOf(value: unknown, path = ""): [path: string, value: unknown][] {
+    if (typeof value !== "object" || value === null) return [];
+    return Object.entries(value).flatMap(([key, below]) => {
+        const place = Array.isArray(value) ? `${path}[${key}]` : path ? `${path}.${key}` : key;
+        return [[place, below] as [string, unknown], ...valuesOf(below, place)];
+    });
+}

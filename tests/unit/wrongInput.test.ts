@@ -1,0 +1,633 @@
+import { rancherHaSchema } from "../../components/schema";
+import { issueLines } from "../../components/validation";
+import { changeAt, pair, validConfiguration, valuesOf } from "../configuration";
+
+type Row = [name: string, change: [path: string, value: unknown][], key: string, expected: string | RegExp];
+
+/** Rows of one key: each value is wrong there, and the key itself is named. */
+const at = (key: string, expected: string | RegExp, values: Record<string, unknown>): Row[] =>
+    Object.entries(values).map(([what, value]) => [`${key}: ${what}`, [[key, value]], key, expected]);
+
+const node = "cluster.nodes[0]";
+const host = "loadBalancer.hosts[0]";
+const values = "rancher.values";
+
+/** The lines of the refusal of a configuration. */
+const refusal = (configuration: unknown) => issueLines(rancherHaSchema.safeParse(configuration).error?.issues ?? [], configuration);
+
+const long = (length: number) => "a".repeat(length);
+const notANumber = {
+    "not a number": NaN,
+    "an infinite number": Infinity,
+    "a negative number": -1,
+    "a huge number": 1e300,
+    "a fraction": 90.5,
+};
+const unreachable = {
+    loopback: "127.0.0.1",
+    unspecified: "0.0.0.0",
+    multicast: "224.0.0.18",
+    broadcast: "255.255.255.255",
+};
+const notAnAddress = {
+    empty: "",
+    "a blank inside": "192.0.2 .21",
+    "an octet too large": "192.0.2.256",
+    "three octets": "192.0.2",
+    "two dots": "a..b",
+    "an address with a port": "192.0.2.21:22",
+    "a URL": "https://192.0.2.21",
+    "a network": "192.0.2.21/24",
+    "a label of 64 characters": `${long(64)}.example.com`,
+    "254 characters": `${"a.".repeat(126)}aa`,
+    "a hyphen at the beginning": "-oProxyCommand=x",
+    "a line break": "192.0.2.21\n",
+};
+const notAUser = {
+    empty: "",
+    "a command behind it": "a; rm -rf /",
+    "an option": "-oProxyCommand=x",
+    "a blank": "rke user",
+    "a quote": "rke'",
+    "a command inside": "`id`",
+    "a colon": "rke:x",
+    "a line break": "rke\n",
+    "a backslash at the end": "rke\\",
+};
+const notALabel = {
+    "64 characters": long(64),
+    "a blank": "a b",
+    "a hyphen at the end": "zone-",
+    "a slash": "a/b",
+    "a letter beyond ASCII": "größe",
+};
+const notAKey = {
+    "a blank and a mark": "bad key!",
+    empty: "",
+    "64 characters": long(64),
+    "two slashes": "example.com/a/b",
+    "an empty prefix": "/zone",
+    "upper case in the prefix": "Example.com/zone",
+    "two dots in the prefix": "example..com/zone",
+    "nothing behind the prefix": "example.com/",
+};
+const notANodeName = {
+    empty: "",
+    "two dots": "a..b",
+    "an underscore": "node_1",
+    "upper case": "Node1",
+    "a dot at the end": "node1.",
+    "64 characters": long(64),
+};
+
+const rows: Row[] = [
+    ...at("hostname", /expected a lower-case DNS name|Too big/, {
+        empty: "",
+        "one label": "rancher",
+        "upper case": "Rancher.example.com",
+        "an IPv4 address": "192.0.2.20",
+        "an IPv6 address": "2001:db8::1",
+        "a URL": "https://rancher.example.com",
+        "a port": "rancher.example.com:443",
+        "a wildcard": "*.example.com",
+        "a dot at the end": "rancher.example.com.",
+        "an underscore": "rancher_1.example.com",
+        "a hyphen at the end of a label": "rancher-.example.com",
+        "a label of 64 characters": `${long(64)}.example.com`,
+        "255 characters": `${"a.".repeat(127)}a`,
+        "a last label that is a number": "rancher.123",
+        "a last label that browsers read as a number": "rancher.0x1f",
+        "a letter beyond ASCII": "ränchер.example.com",
+        "a semicolon": "a.example.com;",
+        "a line break": "rancher.example.com\n",
+    }),
+    ...at("ssh.user", "expected a user name", notAUser),
+    ...at("ssh.port", /expected (number|int)|Too (big|small)/, { ...notANumber, zero: 0, "65536": 65536 }),
+    ...at("ssh.privateKey", "expected a private key", { empty: "", "a public key": "ssh-ed25519 AAAA", "a path": "~/.ssh/id_ed25519" }),
+
+    ...at("loadBalancer.hosts", /expected one host/, { "an empty list": [] }),
+    [
+        "three hosts",
+        [
+            ["loadBalancer.hosts", [...pair.hosts, { ...pair.hosts[0], address: "192.0.2.23" }]],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+        ],
+        "loadBalancer.hosts",
+        "expected one host, or two",
+    ],
+    ["a pair without a virtual IP", [["loadBalancer.hosts", pair.hosts]], "loadBalancer.virtualIp", "expected a virtual IP for two hosts"],
+    [
+        "one host with a virtual IP",
+        [["loadBalancer.virtualIp", pair.virtualIp]],
+        "loadBalancer.virtualIp",
+        "expected no virtual IP for one host",
+    ],
+    [
+        "one host twice",
+        [
+            ["loadBalancer.hosts", [pair.hosts[0], pair.hosts[0]]],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+        ],
+        "loadBalancer.hosts[1].address",
+        "expected another host",
+    ],
+    [
+        "a pair of DNS names",
+        [
+            ["loadBalancer.hosts", [{ ...pair.hosts[0], address: "lb.example.com" }, pair.hosts[1]]],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+        ],
+        "loadBalancer.hosts[0].address",
+        "expected an IPv4 address",
+    ],
+    ...at(`${host}.address`, "expected an IP address or a DNS name", notAnAddress),
+    ...at(`${host}.address`, "expected an address by which other hosts reach", {
+        ...unreachable,
+        "an IPv6 loopback": "::1",
+        "link-local": "fe80::1",
+        "an IPv6 loopback in full": "0:0:0:0:0:0:0:1",
+        "IPv6 multicast": "ff02::12",
+    }),
+    ...at(`${host}.address`, "expected an address outside cluster.network.serviceClusterIpRange 10.43.0.0/16", {
+        "in the default range of services": "10.43.7.21",
+    }),
+    ...at(`${host}.address`, "expected an address outside cluster.network.clusterCidr 10.42.0.0/16", {
+        "in the default range of pods": "10.42.0.1",
+    }),
+    ...at(`${host}.address`, "expected a host of its own, not a worker node", { "of a worker": "192.0.2.31" }),
+    ...at(`${host}.user`, "expected a user name", notAUser),
+    ...at(`${host}.hostKey`, "expected one public host key line", {
+        empty: "",
+        "without its type": "AAAAC3NzaC1lZDI1NTE5",
+        "of DSA": "ssh-dss AAAA",
+        "two lines": "ssh-ed25519 AAAA\nssh-ed25519 AAAA",
+    }),
+    ...at(`${host}.hostKey`, "expected the Ed25519 or ECDSA key", { "of RSA": "ssh-rsa AAAA" }),
+    ...at(`${host}.port`, /expected (number|int)|Too (big|small)/, { zero: 0, "65536": 65536, "a fraction": 22.5 }),
+    ...Object.entries({
+        ...unreachable,
+        "an IPv6 address": "2001:db8::1",
+        "a name": "vip.example.com",
+        "a network": "192.0.2.20/24",
+        "class E": "240.0.0.1",
+    }).map(([what, address]): Row => [
+        `a virtual IP that is ${what}`,
+        [
+            ["loadBalancer.hosts", pair.hosts],
+            ["loadBalancer.virtualIp", { address }],
+        ],
+        "loadBalancer.virtualIp.address",
+        /expected (the address of a host|an IPv4 address)/,
+    ]),
+    ...Object.entries({
+        "of a host": ["192.0.2.22", "expected an address that no host has"],
+        "of a node": ["192.0.2.32", "not that of a node"],
+        "among the services": ["10.43.0.9", "outside cluster.network.serviceClusterIpRange"],
+    }).map(([what, [address, expected]]): Row => [
+        `a virtual IP that is ${what}`,
+        [
+            ["loadBalancer.hosts", pair.hosts],
+            ["loadBalancer.virtualIp", { address }],
+        ],
+        "loadBalancer.virtualIp.address",
+        expected,
+    ]),
+    ...(["routerId", "advertIntervalSeconds"] as const).flatMap(key =>
+        Object.entries({ "not a number": NaN, zero: 0, negative: -1, huge: 1e9 }).map(([what, value]): Row => [
+            `a ${key} that is ${what}`,
+            [
+                ["loadBalancer.hosts", pair.hosts],
+                ["loadBalancer.virtualIp", { ...pair.virtualIp, [key]: value }],
+            ],
+            `loadBalancer.virtualIp.${key}`,
+            /expected (number|int)|Too (big|small)/,
+        ]),
+    ),
+    ...[
+        "upstreamPort",
+        "upstreamKeepalive",
+        "connectTimeoutSeconds",
+        "readTimeoutSeconds",
+        "maxFails",
+        "failTimeoutSeconds",
+        "deadPeerTimeoutSeconds",
+        "workerConnections",
+        "workerShutdownTimeoutSeconds",
+        "hstsMaxAgeSeconds",
+        "statusPort",
+    ].flatMap(key => at(`loadBalancer.${key}`, /expected |Too (big|small)/, notANumber)),
+    ...at("loadBalancer.readTimeoutSeconds", "expected at least 900", { "too short": 899 }),
+    ...at("loadBalancer.statusPort", "Too small", { "a port of the load balancer": 443 }),
+    ...at("loadBalancer.maxBodySize", "expected a size", {
+        empty: "",
+        "without a unit": "256",
+        "a unit of more letters": "256MB",
+        negative: "-1m",
+        "a directive behind it": "1m; autoindex on",
+    }),
+    ...at("loadBalancer.minTlsVersion", "expected one of", { "an old one": "1.0", "a name": "TLSv1.2" }),
+    ...at("loadBalancer.drift", "expected one of", { "another word": "ignore" }),
+    ...["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/7", "2000::/3"].map((network): Row => [
+        `trusted proxies ${network}`,
+        [["loadBalancer.trustedProxies", [network]]],
+        "loadBalancer.trustedProxies[0]",
+        "expected no larger network",
+    ]),
+    ...["", "example.com", "10.0.0.0/33", "10.0.0.0-10.0.0.9", "10.0.0.1;", "all", "unix:"].map((network): Row => [
+        `trusted proxies "${network}"`,
+        [["loadBalancer.trustedProxies", [network]]],
+        "loadBalancer.trustedProxies[0]",
+        "expected an IP address or a network",
+    ]),
+    ...["http", "server", "location"].flatMap(place => [
+        ...at(`loadBalancer.extraDirectives.${place}`, "expected whole directives", {
+            "a block without its end": "if ($arg_a) {",
+            "an end of the block around": "} server {",
+            "an end in another order": "} {",
+        }),
+        ...at(`loadBalancer.extraDirectives.${place}`, "expected a ; or a block", {
+            "no semicolon": "gzip on",
+            "no semicolon at the end": "gzip on; gzip_vary on",
+            "a quote without its end": 'set $a "b;',
+            "a backslash at the end": "gzip on; \\",
+            "words behind a block": "if ($arg_a) { return 403; } gzip",
+        }),
+        ...at(`loadBalancer.extraDirectives.${place}`, "expected an absolute path behind include", {
+            "a relative include": "include conf.d/*.conf;",
+        }),
+    ]),
+    ...[
+        "Host $host",
+        "host $http_host",
+        "X-Forwarded-Proto $scheme",
+        "X-Forwarded-Port $server_port",
+        "X-Forwarded-For $proxy_add_x_forwarded_for",
+        "Upgrade $http_upgrade",
+        "Connection upgrade",
+        '"Host" $host',
+    ].map((header): Row => [
+        `the server's own header ${header}`,
+        [["loadBalancer.extraDirectives.server", `gzip on; proxy_set_header ${header};`]],
+        "loadBalancer.extraDirectives.server",
+        "expected no proxy_set_header for a header that the load balancer sets itself",
+    ]),
+    ...at("loadBalancer.extraDirectives.location", "expected no proxy_set_header", {
+        "a request header": "proxy_set_header X-A b;",
+        "an answer header": "add_header X-A b;",
+    }),
+
+    [
+        "both kinds of cluster",
+        [["existingCluster", { kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.41"] }]],
+        "cluster",
+        "expected exactly one of cluster and existingCluster, found both",
+    ],
+    ["no cluster", [["cluster", undefined]], "cluster", "found neither"],
+    [
+        "two certificates",
+        [
+            ["privateCa", {}],
+            ["certificateOnHost", { certificateChain: "/a.pem", privateKey: "/a.key" }],
+        ],
+        "privateCa",
+        "expected nothing beside certificateOnHost",
+    ],
+    ...at("cluster.clusterName", "expected a lower-case DNS name", {
+        empty: "",
+        "upper case": "Rancher",
+        "a blank": "my cluster",
+        "two dots": "a..b",
+    }),
+    ...at("cluster.kubernetesVersion", "expected a", {
+        empty: "",
+        latest: "latest",
+        "of the distribution only": "v1.30.14",
+        "for subscribers": "v1.31.14-rancher1-1",
+        "without v": "1.30.14-rancher1-1",
+    }),
+    ...at("cluster.nodes", "expected at least one node", { "an empty list": [] }),
+    ...at(`${node}.address`, /expected an? (IP|IPv4) address/, notAnAddress),
+    ...at(`${node}.address`, "expected an address by which other hosts reach", unreachable),
+    ...at(`${node}.address`, "expected an IPv4 address or a DNS name", { IPv6: "2001:db8::31" }),
+    ...at(`${node}.address`, "expected an address outside network.clusterCidr", { "among the pods": "10.42.1.1" }),
+    ...at(`${node}.address`, "expected an IP address, or an internalAddress", { "a name of a worker": "node1.example.com" }),
+    ["an address of two nodes", [[`${node}.address`, "192.0.2.33"]], "cluster.nodes[2].address", "expected a value of its own"],
+    [
+        "an inner address of another node",
+        [[`cluster.nodes[1].internalAddress`, "192.0.2.31"]],
+        "cluster.nodes[1].internalAddress",
+        "expected a value of its own",
+    ],
+    ...at(`${node}.internalAddress`, "expected an address by which other hosts reach", unreachable),
+    ...at(`${node}.internalAddress`, "expected an address outside network.serviceClusterIpRange", { "among the services": "10.43.1.1" }),
+    ...at(`${node}.user`, "expected a user name", notAUser),
+    [
+        "a node without a user",
+        [
+            ["ssh.user", undefined],
+            [`${node}.user`, undefined],
+        ],
+        `${node}.user`,
+        "expected the user that RKE logs in as",
+    ],
+    ...at(`${node}.hostKey`, "expected a host key", { missing: undefined }),
+    ...at(`${node}.hostname`, /expected (a lower-case DNS name|at most 63)/, notANodeName),
+    ["a name of two nodes", [[`cluster.nodes[1].hostname`, "node1"]], "cluster.nodes[1].hostname", "expected a value of its own"],
+    ...at(`${node}.roles`, "expected at least one of", { "an empty list": [] }),
+    ...at(`${node}.roles`, "expected each role once", { "a role twice": ["worker", "etcd", "worker", "controlplane"] }),
+    ["a role of other tools", [[`${node}.roles`, ["master"]]], `${node}.roles[0]`, "expected one of"],
+    ...Object.entries(notALabel).map(([what, value]): Row => [
+        `a value of a label with ${what}`,
+        [[`${node}.labels`, { zone: value }]],
+        `${node}.labels.zone`,
+        "expected at most 63",
+    ]),
+    ...Object.entries(notAKey).map(([what, key]): Row => [
+        `a key of a label: ${what}`,
+        [[`${node}.labels`, { [key]: "a" }]],
+        `${node}.labels.${key}`,
+        "expected a key that Kubernetes accepts",
+    ]),
+    ...Object.entries(notAKey).map(([what, key]): Row => [
+        `a key of a taint: ${what}`,
+        [[`${node}.taints`, [{ key, effect: "NoSchedule" }]]],
+        `${node}.taints[0].key`,
+        "expected a key that Kubernetes accepts",
+    ]),
+    ...Object.entries(notALabel).map(([what, value]): Row => [
+        `a value of a taint with ${what}`,
+        [[`${node}.taints`, [{ key: "a", value, effect: "NoSchedule" }]]],
+        `${node}.taints[0].value`,
+        "expected at most 63",
+    ]),
+    ["an unknown effect of a taint", [[`${node}.taints`, [{ key: "a", effect: "Never" }]]], `${node}.taints[0].effect`, "expected one of"],
+    [
+        "a taint twice",
+        [[`${node}.taints`, [1, 2].map(value => ({ key: "a", value: String(value), effect: "NoSchedule" }))]],
+        `${node}.taints`,
+        "expected each key once",
+    ],
+    ["two nodes with etcd", [["cluster.nodes[2].roles", ["worker"]]], "cluster.nodes", "expected an odd number"],
+    [
+        "no control plane",
+        [0, 1, 2].map(index => [`cluster.nodes[${index}].roles`, ["etcd", "worker"]]),
+        "cluster.nodes",
+        "with the role controlplane",
+    ],
+    [
+        "no worker",
+        [0, 1, 2].map(index => [`cluster.nodes[${index}].roles`, ["etcd", "controlplane"]]),
+        "cluster.nodes",
+        "with the role worker",
+    ],
+    ...at("cluster.network.plugin", "expected one of", { "of other tools": "cilium" }),
+    ...at("cluster.network.mtu", /expected |Too (big|small)/, { ...notANumber, "1": 1, "575": 575, "65536": 65536 }),
+    ...["clusterCidr", "serviceClusterIpRange"].flatMap(key =>
+        at(`cluster.network.${key}`, /expected (an IPv4 range|the first address)/, {
+            empty: "",
+            "an address": "10.42.0.0",
+            IPv6: "fd00::/56",
+            "a range that begins in its middle": "10.42.0.1/16",
+            "smaller than /24": "10.42.0.0/25",
+            "a prefix too long": "10.42.0.0/33",
+            "two ranges": "10.42.0.0/16,fd00::/56",
+        }),
+    ),
+    ...at("cluster.network.clusterCidr", "expected room for a /24 for each of the 3 nodes", {
+        "of one node": "10.42.0.0/24",
+        "of two nodes": "10.42.0.0/23",
+    }),
+    [
+        "ranges that overlap",
+        [["cluster.network", { clusterCidr: "10.40.0.0/14", serviceClusterIpRange: "10.43.0.0/16" }]],
+        "cluster.network.serviceClusterIpRange",
+        "expected a range apart",
+    ],
+    ...["intervalHours", "retention"].flatMap(key =>
+        at(`cluster.etcdBackup.${key}`, /expected |Too (big|small)/, { ...notANumber, zero: 0 }),
+    ),
+    ...at("cluster.ingressOptions", "expected use-forwarded-headers", { "no forwarded headers": { "use-forwarded-headers": "false" } }),
+    ...at("cluster.ingressOptions", "expected names of options", {
+        "a blank in a name": { "proxy body": "1m" },
+        "an empty name": { "": "1m" },
+    }),
+    [
+        "an option that is a number",
+        [["cluster.ingressOptions", { "proxy-read-timeout": 60 }]],
+        "cluster.ingressOptions.proxy-read-timeout",
+        "expected string",
+    ],
+    ...at("cluster.apiEndpoint", "expected a", {
+        empty: "",
+        "without a scheme": "192.0.2.40:6443",
+        http: "http://192.0.2.40:6443",
+        "a user": "https://a:b@192.0.2.40:6443",
+        "a path": "https://192.0.2.40:6443/api",
+        "a query": "https://192.0.2.40:6443?a=b",
+    }),
+    [
+        "a wrong name for the API server",
+        [["cluster.apiServerSans", ["*.example.com"]]],
+        "cluster.apiServerSans[0]",
+        "expected an IP address or a DNS name",
+    ],
+    ...["cluster.addonJobTimeoutSeconds", "cluster.timeoutSeconds", "rancher.timeoutSeconds"].flatMap(key =>
+        at(key, /expected |Too (big|small)/, { ...notANumber, zero: 0 }),
+    ),
+    ...at("cluster.drift", "expected one of", { "another word": "fix" }),
+
+    ...at("rancher.chartVersion", "expected one exact version", {
+        empty: "",
+        "with v": "v2.11.3",
+        "a range": "~2.11",
+        latest: "latest",
+        "a minor": "2.11",
+    }),
+    ...at("rancher.chartVersion", "expected a Rancher", { "too old": "2.8.5", "not on RKE": "2.12.1" }),
+    ...at("rancher.repository", "expected the URL", { empty: "", "a name": "rancher-stable", "a file": "file:///charts" }),
+    [
+        "a repository and a path",
+        [
+            ["rancher.repository", "https://charts.example.com"],
+            ["rancher.chartPath", "rancher.tgz"],
+        ],
+        "rancher.chartPath",
+        "expected either repository or chartPath",
+    ],
+    ...at("rancher.chartPath", "Too small", { empty: "" }),
+    ...at("rancher.replicas", /expected |Too (big|small)/, { zero: 0, "not a number": NaN, huge: 1000, "a fraction": 1.5 }),
+    ...at("rancher.agentTlsMode", "expected one of", { "another word": "loose" }),
+    ...at("rancher.bootstrapPassword", "expected at least 12 characters", { short: "hunter2", empty: "" }),
+    [
+        "an audit log that is off in this chart",
+        [
+            ["rancher.values", { auditLog: { level: 2 } }],
+            ["rancher.chartVersion", "2.12.1"],
+            ["cluster", undefined],
+            ["existingCluster", { kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.41"], kubernetesVersion: "v1.32.4" }],
+        ],
+        `${values}.auditLog.enabled`,
+        "expected true",
+    ],
+    [
+        "a value of newer charts",
+        [[values, { auditLog: { enabled: true, level: 1 } }]],
+        `${values}.auditLog.enabled`,
+        "expected a chart of Rancher 2.12 or later",
+    ],
+    ["a level of the audit log too high", [[values, { auditLog: { level: 4 } }]], `${values}.auditLog.level`, "Too big"],
+    [
+        "a variable twice",
+        [[values, { extraEnv: [{ name: "A", value: "1" }, { name: "B" }, { name: "A", value: "2" }] }]],
+        `${values}.extraEnv[2].name`,
+        "expected a name of its own",
+    ],
+    [
+        "a variable with a value and a source",
+        [[values, { extraEnv: [{ name: "A", value: "1", valueFrom: { secretKeyRef: {} } }] }]],
+        `${values}.extraEnv[0]`,
+        "expected either value or valueFrom",
+    ],
+    ...["", "1A", "A B", "A=B", "Ä"].map((name): Row => [
+        `a variable "${name}"`,
+        [[values, { extraEnv: [{ name }] }]],
+        `${values}.extraEnv[0].name`,
+        "expected a name of letters",
+    ]),
+    [
+        "the variable of the stack",
+        [[values, { extraEnv: [{ name: "PULUMI_RANCHER_HA_CA_SHA256" }] }]],
+        `${values}.extraEnv[0].name`,
+        "expected another name",
+    ],
+    ...at(`${values}.features`, "expected features", {
+        "no value": "fleet",
+        "another value": "fleet=no",
+        "a semicolon": "fleet=true;harvester=false",
+    }),
+    ...at(`${values}.priorityClassName`, "expected a lower-case DNS name", { "upper case": "High", empty: "" }),
+    ...at(`${values}.hostPort`, /Too (small|big)/, { "65536": 65536, negative: -1 }),
+    [
+        "a secret for pulling without a name",
+        [[values, { imagePullSecrets: [{ name: "" }] }]],
+        `${values}.imagePullSecrets[0].name`,
+        "expected a lower-case DNS name",
+    ],
+    ["a path of the Ingress", [[values, { ingress: { path: "rancher" } }]], `${values}.ingress.path`, "expected a path that begins with /"],
+    ["a path type of the Ingress", [[values, { ingress: { pathType: "Regex" } }]], `${values}.ingress.pathType`, "expected Exact, Prefix"],
+    ["a type of the Service", [[values, { service: { type: "Internal" } }]], `${values}.service.type`, "expected ClusterIP"],
+    ...["2 GB", "-1", "lots", "2gi"].map((memory): Row => [
+        `a quantity "${memory}"`,
+        [[values, { resources: { limits: { memory } } }]],
+        `${values}.resources.limits.memory`,
+        "expected a quantity",
+    ]),
+    ...["hostname", "replicas", "tls", "bootstrapPassword", "privateCA", "extraEnv", "agentTLSMode", "addLocal", "nameOverride"].map(
+        (key): Row => [
+            `additional values that set ${key}`,
+            [["rancher.additionalValues", { [key]: "x" }]],
+            `rancher.additionalValues.${key}`,
+            "expected a value that nothing else sets",
+        ],
+    ),
+    ...at("liveCheck", "expected one of", { "another word": "enforce" }),
+
+    ...["caValidityHours", "certificateValidityHours", "renewBeforeHours"].flatMap(key =>
+        at(`privateCa.${key}`, /expected |Too (big|small)/, { "not a number": NaN, zero: 0, "a fraction": 1.5 }),
+    ),
+    ...at("privateCa.caValidityHours", /Too big/, { "three hundred years": 2_628_000 }),
+    ...at("privateCa.certificateValidityHours", "expected at most 9504", { "ten years": 87600 }),
+    ...at("privateCa.renewBeforeHours", "expected less than certificateValidityHours", { "as long as the certificate": 8760 }),
+    ...at("privateCa.commonName", /Too small|expected at most 64/, { empty: "", "65 characters": long(65) }),
+    [
+        "a DNS name of the certificate",
+        [["privateCa.dnsNames", ["*.example.com"]]],
+        "privateCa.dnsNames[0]",
+        "expected a lower-case DNS name",
+    ],
+    [
+        "an address of the certificate",
+        [["privateCa.ipAddresses", ["rancher.example.com"]]],
+        "privateCa.ipAddresses[0]",
+        "expected an IP address",
+    ],
+    ...["etc/a.pem", "/etc/a b.pem", "/", "/etc/ssl/", "/etc/$a.pem", "~/a.pem"].map((path): Row => [
+        `a path ${path}`,
+        [["certificateOnHost", { certificateChain: path, privateKey: "/a.key" }]],
+        "certificateOnHost.certificateChain",
+        "expected an absolute path",
+    ]),
+
+    ...(
+        [
+            ["an empty list", [], "expected at least one address"],
+            ["an address twice", ["192.0.2.41", "192.0.2.41"], "expected each address once"],
+        ] as const
+    ).map(([what, ingressAddresses, expected]): Row => [
+        `ingress addresses: ${what}`,
+        [
+            ["cluster", undefined],
+            ["existingCluster", { kubeconfig: "clusters: []", ingressAddresses }],
+        ],
+        "existingCluster.ingressAddresses",
+        expected,
+    ]),
+    ...Object.values({ ...unreachable, name: "node1.example.com", link: "fe80::1" }).map((address): Row => [
+        `an ingress address ${address}`,
+        [
+            ["cluster", undefined],
+            ["existingCluster", { kubeconfig: "clusters: []", ingressAddresses: [address] }],
+        ],
+        "existingCluster.ingressAddresses[0]",
+        /expected (the address of a node|an IP address)/,
+    ]),
+];
+
+/** A value of another type than the one that is there. */
+const ofAnotherType = (value: unknown) => (typeof value === "string" || Array.isArray(value) ? { a: 1 } : "text");
+
+/** One row for each key of a configuration that gives all of them. */
+const typeRows: Row[] = valuesOf(validConfiguration())
+    .filter(([path]) => !/\.additionalValues\./.test(path))
+    .map(([path, value]) => [`a wrong type: ${path}`, [[path, ofAnotherType(value)]], path, "expected"]);
+
+/** One row for each group of keys, with a key that no schema knows. */
+const unknownKeyRows: Row[] = ["", ...valuesOf(validConfiguration()).flatMap(([path, value]) => (isGroup(value) ? [path] : []))]
+    .filter(path => !/\.(labels|ingressOptions|additionalValues(\..*)?|limits|requests)$/.test(path))
+    .map(path => {
+        const key = `${path && `${path}.`}unknownKey`;
+        return [`an unknown key: ${key}`, [[key, 1]], key, "no such key"];
+    });
+
+function isGroup(value: unknown): boolean {
+    return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+test("the configuration that the rows change is accepted", () => expect(refusal(validConfiguration())).toEqual([]));
+
+describe("a wrong value is refused, and its key is named", () => {
+    test("at least 250 kinds are tried", () => {
+        expect(new Set(rows.map(([name]) => name)).size).toBe(rows.length);
+        expect(rows.length).toBeGreaterThanOrEqual(250);
+    });
+
+    test.each([...rows, ...typeRows, ...unknownKeyRows])("%s", (_, changes, key, expected) => {
+        const configuration = changes.reduce((changed, [path, value]) => changeAt(changed, path, value), validConfiguration());
+        const lines = refusal(configuration);
+        const named = lines.filter(line => line.startsWith(`${key}: `));
+        expect(named).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
+    });
+});
+
+test.each<[string, unknown]>([
+    ["rancher.repository", "ftp://user:hunter2@charts.example.com"],
+    ["cluster.apiEndpoint", "https://user:hunter2@192.0.2.40"],
+    ["rancher.values.extraEnv", [{ name: "PASSWORD", value: 4711815 }]],
+    ["rancher.bootstrapPassword", 4711815],
+    ["ssh.privateKey", ["hunter2"]],
+    ["privateCa.commonName", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"],
+])("a secret in %s is refused without being shown", (path, value) => {
+    const lines = refusal(changeAt(validConfiguration(), path, value));
+    expect(lines).toHaveLength(1);
+    expect(lines.join()).not.toMatch(/hunter2|4711815/);
+});
