@@ -59,7 +59,7 @@ export interface RkeNodeArgs extends HostArgs {
 export interface RkeNetworkArgs {
     /** Network plugin. @default canal */
     plugin?: pulumi.Input<NetworkPlugin>;
-    /** Largest packet of the pod network in bytes, from 576 to 65535; 0 lets the plugin choose. @default 0 */
+    /** Largest packet of the pod network in bytes, from 576 to 65535; 0 lets the plugin choose. Flannel takes 0 only. @default 0 */
     mtu?: pulumi.Input<number>;
     /**
      * IPv4 range of pods. Refused when it contains the address of a node or load balancer, and when it has no /24 for each node: Kubernetes

@@ -123,7 +123,12 @@ const networkSchema = z
             context.addIssue({ code: "custom", path: ["serviceClusterIpRange"], message });
         },
         whenKnown(z.looseObject({ clusterCidr: z.cidrv4(), serviceClusterIpRange: z.cidrv4() })),
-    );
+    )
+    .refine(({ plugin, mtu }) => plugin !== NetworkPlugin.Flannel || mtu === 0, {
+        path: ["mtu"],
+        message: "expected 0 for the plugin flannel, whose MTU RKE cannot set",
+        ...whenKnown(z.looseObject({ plugin: z.enum(NetworkPlugin), mtu: z.number() })),
+    });
 
 /** The ranges of a network. An empty string replaces an invalid or unknown one. */
 const rangesSchema = z

@@ -380,6 +380,12 @@ const rows: Row[] = [
         "cluster.nodes",
         "with the role worker",
     ],
+    [
+        "an MTU for flannel",
+        [["cluster.network", { plugin: "flannel", mtu: 1450 }]],
+        "cluster.network.mtu",
+        "expected 0 for the plugin flannel",
+    ],
     ...at("cluster.network.plugin", "expected one of", { "of other tools": "cilium" }),
     ...at("cluster.network.mtu", /expected |Too (big|small)/, { ...notANumber, "1": 1, "575": 575, "65536": 65536 }),
     ...["clusterCidr", "serviceClusterIpRange"].flatMap(key =>
