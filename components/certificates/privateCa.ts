@@ -1,8 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { z } from "zod";
+import { ipAddressSchema } from "../remote/addresses";
 import { needsAttention } from "../attention";
-import { dnsNameSchema, ipAddressSchema } from "../remote/connection";
+import { dnsNameSchema } from "../remote/connection";
 import { inState, refuseOutputs, validated, whenKnown } from "../validation";
 import { normalizePem, warnDaysOfCa } from "./pem";
 import { ServerCertificate } from "./serverCertificate";

@@ -1,7 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { isOfAHost } from "../remote/addresses";
-import { ipAddressSchema } from "../remote/connection";
+import { ipAddressSchema, isOfAHost } from "../remote/addresses";
 import { observe } from "../remote/commands";
 import { needsAttention } from "../attention";
 import { validated } from "../validation";

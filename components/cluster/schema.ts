@@ -1,11 +1,10 @@
 import { z } from "zod";
-import { overlap, size, start } from "../remote/addresses";
+import { ipAddressSchema, overlap, size, start } from "../remote/addresses";
 import {
     addressSchema,
     connectionOf,
     hostAddressSchema,
     hostSchema,
-    ipAddressSchema,
     Reached,
     reachedSchema,
     reportUnreached,

@@ -6,7 +6,6 @@ import {
     dnsNameSchema,
     HostConnection,
     hostSchema,
-    ipAddressSchema,
     notForPulumi,
     portSchema,
     privateKeySchema,
@@ -15,7 +14,7 @@ import {
     SshSettings,
     sshSchema,
 } from "../remote/connection";
-import { isOfAHost } from "../remote/addresses";
+import { ipAddressSchema, isOfAHost } from "../remote/addresses";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { extraDirectivesSchema } from "./directives";

@@ -1,7 +1,8 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { dnsNameSchema, ipAddressSchema } from "../remote/connection";
+import { ipAddressSchema } from "../remote/addresses";
+import { dnsNameSchema } from "../remote/connection";
 import { refuseOutputs, Refusal, validated } from "../validation";
 
 export interface AgentHostAliasesArgs {

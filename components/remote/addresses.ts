@@ -1,5 +1,7 @@
 import { z } from "zod";
 
+export const ipAddressSchema = z.union([z.ipv4(), z.ipv6()], "expected an IP address");
+
 const isIpv4 = (text: string) => z.ipv4().safeParse(text).success;
 const isIpv6 = (text: string) => z.ipv6().safeParse(text).success;
 

@@ -102,8 +102,6 @@ const userSchema = z
     .string()
     .regex(/^(?!-)[^\s\p{Cc}:/'"`;&<>|(){}]+(?<!\\)$/u, "expected a user name, without blanks, quotes and special characters of a shell");
 
-export const ipAddressSchema = z.union([z.ipv4(), z.ipv6()], "expected an IP address");
-
 export const dnsNameSchema = z
     .string()
     .max(253)
