@@ -88,12 +88,7 @@ export class RancherHa extends pulumi.ComponentResource {
         const loadBalancer = this.loadBalancer(name, args, cluster, certificate);
         const inCluster = this.inCluster(name, cluster);
         const namespace = this.namespace(name, cluster, inCluster);
-        const caSecret = this.caSecret(
-            name,
-            args,
-            { caCertificate, namespace: inState(namespace.metadata.name, "cattle-system") },
-            inCluster,
-        );
+        const caSecret = this.caSecret(name, args, { caCertificate, namespace: inState(namespace.metadata).name }, inCluster);
         const release = this.release(name, args, cluster, caSecret, { ...inCluster, dependsOn: namespace });
         new Verification(
             `${name}-verification`,

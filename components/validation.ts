@@ -69,12 +69,12 @@ export function ifKnown<T>(output: pulumi.Output<T>): pulumi.Output<T | undefine
 }
 
 /**
- * Returns an output of a resource that the state may lack: in `pulumi refresh --run-program`, and in a first `pulumi up --target` without the
- * resource. The SDK gives undefined then, a callback that reads it fails, and the SDK inspects the error for minutes. The output is unknown
- * in a preview or refresh instead, and `otherwise` in an update.
+ * Returns an output of a resource. It is unknown while the state lacks the resource: in `pulumi refresh --run-program`, and in a first
+ * `pulumi up --target` without the resource. The SDK gives undefined there. A callback that reads undefined fails, and the SDK then inspects
+ * the error for minutes.
  */
-export function inState<T>(output: pulumi.Output<T>, otherwise: T): pulumi.Output<T> {
-    return output.apply(value => value ?? (pulumi.runtime.isDryRun() ? pulumi.unknown : otherwise)) as pulumi.Output<T>;
+export function inState<T>(output: pulumi.Output<T>): pulumi.Output<T> {
+    return output.apply(value => value ?? pulumi.unknown) as pulumi.Output<T>;
 }
 
 /** Returns options that check a rule as soon as the values that it reads match this schema, even when other values are wrong or unknown. */

@@ -1,5 +1,4 @@
-const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleExam";
-const privateKey = "-----BEGIN OPENSSH PRIVATE KEY-----\nc3NoLWtleS1vZi10ZXN0\n-----END OPENSSH PRIVATE KEY-----\n";
+import { hostKey, sshKey as privateKey } from "./ssh";
 const nodeNumbers = [1, 2, 3];
 
 /** Hosts and address of a pair. */

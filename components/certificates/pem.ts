@@ -142,11 +142,9 @@ export function endings(certificates: string, days: number, now = new Date()): s
 
 /** Returns the certificates that clients trust: those of the private CA, or the public roots. */
 function trustedFor(caCertificate?: string): X509Certificate[] {
-    if (caCertificate === undefined) return (publicRoots ??= rootCertificates.map(root => new X509Certificate(root)));
+    if (caCertificate === undefined) return rootCertificates.map(root => new X509Certificate(root));
     return readCertificates("caCertificate", caCertificate).certificates;
 }
-
-let publicRoots: X509Certificate[] | undefined;
 
 /** Returns the index of the first certificate that clients trust or that a trusted root issued. They ignore the certificates above it. */
 function anchorOf(chain: X509Certificate[], trusted: X509Certificate[]): number {

@@ -151,9 +151,9 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
         const serverKey = new tls.PrivateKey(`${name}-server-key`, key, child);
         const server = this.serverCertificate(name, ca, serverKey, rootKey, root);
 
-        this.certificateChain = inState(server.certPem, "").apply(normalizePem);
-        this.privateKey = pulumi.secret(inState(serverKey.privateKeyPem, ""));
-        this.caCertificate = pulumi.all([inState(root.certPem, ""), root.validityEndTime]).apply(([certificate, end]) => {
+        this.certificateChain = inState(server.certPem).apply(normalizePem);
+        this.privateKey = pulumi.secret(inState(serverKey.privateKeyPem));
+        this.caCertificate = pulumi.all([inState(root.certPem), root.validityEndTime]).apply(([certificate, end]) => {
             const days = Math.floor((Date.parse(end) - Date.now()) / 86_400_000);
             if (days < warnDaysOfCa) needsAttention(endOfRoot(days), this);
             return normalizePem(certificate);

@@ -159,7 +159,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const mode = drift ?? DriftMode.Warn;
 
         const pki = this.pki(name, cluster, kept);
-        const packed = inState(pki.stdout, "");
+        const packed = inState(pki.stdout);
         const state = packed.apply(unpackState);
         const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, state);
         const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(clusterYml)) };

@@ -60,7 +60,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         });
 
         const done = pulumi.all(commands.map(({ id }) => id));
-        this.fingerprint = pulumi.all(commands.map(({ stdout }) => inState(stdout, "").apply(lastLine))).apply(all => all.join(" "));
+        this.fingerprint = pulumi.all(commands.map(({ stdout }) => inState(stdout).apply(lastLine))).apply(all => all.join(" "));
         const shown = pulumi.unsecret(pulumi.all([settings, done])).apply(([known]) => addressesOf(known));
         this.addresses = shown.apply(({ hosts: own, virtualIp: shared }) => shared ?? own);
         this.servingAddresses = pulumi
@@ -172,7 +172,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
     private routerId(name: string, { routerId }: VirtualIpArgs): pulumi.Output<number> {
         if (routerId !== undefined) return pulumi.output(routerId);
-        return inState(new random.RandomInteger(`${name}-router-id`, { min: 1, max: 255 }, { parent: this }).result, 1);
+        return inState(new random.RandomInteger(`${name}-router-id`, { min: 1, max: 255 }, { parent: this }).result);
     }
 
     /** Reports faults of the pair, which no change of a host repairs, and improvements of a newer NGINX. */

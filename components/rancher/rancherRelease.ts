@@ -111,10 +111,7 @@ export class RancherRelease extends pulumi.ComponentResource {
         const settings = validated(this, `RancherRelease ${name}`, releaseSchema, others);
         this.bootstrapPassword = pulumi.secret(
             bootstrapPassword === undefined
-                ? inState(
-                      new random.RandomPassword(`${name}-bootstrap-password`, { length: 24, special: false }, { parent: this }).result,
-                      "",
-                  )
+                ? inState(new random.RandomPassword(`${name}-bootstrap-password`, { length: 24, special: false }, { parent: this }).result)
                 : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
         );
 
@@ -154,10 +151,10 @@ export class RancherRelease extends pulumi.ComponentResource {
             { parent: this, deletedWith: opts?.deletedWith, dependsOn: freed, protect: args.deletionProtection ?? true },
         );
         warnOfSetBack(`${name}-drift`, mode, outdated, release.status);
-        const found = inState<Partial<k8s.types.output.helm.v3.ReleaseStatus>>(release.status, {});
-        this.version = found.apply(({ version = "" }) => version);
-        this.revision = found.apply(({ revision = 0 }) => revision);
-        this.status = found.apply(({ status = "" }) => status);
+        const found = inState(release.status);
+        this.version = found.apply(({ version }) => version);
+        this.revision = found.apply(({ revision }) => revision);
+        this.status = found.apply(({ status }) => status);
         const { version, revision, status } = this;
         this.registerOutputs({ version, revision, status, bootstrapPassword: this.bootstrapPassword });
     }

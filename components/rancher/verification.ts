@@ -45,7 +45,7 @@ export class Verification extends pulumi.ComponentResource {
             { program: settings.apply(known => verificationProgram(known)), timeoutSeconds: 3600 },
             { parent: this },
         );
-        const result = inState(command.stdout, "");
+        const result = inState(command.stdout);
         const { liveCheck = LiveCheck.Warn } = args;
         const word = liveCheck === LiveCheck.Fail ? "refused" : "warning";
         // A preview knows the result unless the command is going to run. A command that runs verifies anyway.

@@ -144,7 +144,7 @@ export function driftLatch(
         },
         withTransform(opts, keepLastFinding),
     );
-    return inState(latch.stdout, "0").apply(Number);
+    return inState(latch.stdout).apply(Number);
 }
 
 /** Input of runner/probeHost.js. */

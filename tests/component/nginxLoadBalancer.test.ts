@@ -446,7 +446,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     [
         "a host that is an upstream by its internal address",
         { hosts: [{ ...host, internalAddress: "192.0.2.31" }] },
-        /hosts\[0\]\.internalAddress: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.31"$/,
+        /hosts\[0\]\.internalAddress: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.31" \[RHA configuration\]$/,
     ],
     [
         "no certificate",

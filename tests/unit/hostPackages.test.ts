@@ -87,7 +87,9 @@ test("packages that nobody has end the run, with what apt-get said", () => {
     command("apt-get", aptGet("case $call in *--simulate*) echo 'E: Unable to locate package nginx'; exit 100 ;; esac"));
     const { code, said } = host("install_packages");
     expect(code).toBe(1);
-    expect(said).toMatch(/could not be installed: nginx .*The end of what apt-get install said:\nE: Unable to locate package nginx\n/);
+    expect(said).toMatch(
+        /could not be installed: nginx .*The end of what apt-get install said: \[RHA packages\]\nE: Unable to locate package nginx\n/,
+    );
 });
 
 describe("new packages of an apply that failed", () => {
@@ -111,7 +113,7 @@ test("destroy waits for the lock before it takes anything down", () => {
     const waited = host(`${text}; ${held(3)} destroy`);
     expect(waited.said).toMatch(/^lb1: waiting for .* holds the lock of dpkg\nlb1: restored\n$/);
     const refused = host(`${text}; ${held(20)} destroy`, 31);
-    expect(refused.said).toMatch(/the packages cannot be removed\. Expected the lock of dpkg .*\. Nothing was changed\n$/);
+    expect(refused.said).toMatch(/the packages cannot be removed\. Expected the lock of dpkg .*\. Nothing was changed \[RHA packages\]\n$/);
     expect(refused.said).not.toContain("restored");
 });
 

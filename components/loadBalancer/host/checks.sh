@@ -81,7 +81,7 @@ which is the network ${network#* } itself or its broadcast address. Choose anoth
     esac
     # A packet filter accepts VRRP from the same link only.
     case $(ip -4 route get "$peer" 2>&1) in
-    *" via "*) refuse "expected the other host $peer in a network of this host, found it behind a router. \
+    *" via "*) refuse host-not-fit "expected the other host $peer in a network of this host, found it behind a router. \
 Give both hosts by addresses of one network" ;;
     esac
 }
