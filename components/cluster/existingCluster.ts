@@ -3,9 +3,9 @@ import { z } from "zod";
 import { ipAddressSchema, isOfAHost } from "../remote/addresses";
 import { observe } from "../remote/commands";
 import { needsAttention } from "../attention";
-import { validated } from "../validation";
+import { validated, whenKnown } from "../validation";
 import { Distribution } from "./compatibility";
-import { apiAccess, noAccess, readYaml, serverOf } from "./kubeconfig";
+import { apiAccess, isLoopback, noAccess, readYaml, serverOf, withServer } from "./kubeconfig";
 import { KubernetesCluster } from "./kubernetesCluster";
 import { versionProgram } from "./program";
 
@@ -14,7 +14,10 @@ export interface ExistingClusterArgs {
     kubeconfig: pulumi.Input<string>;
     /** IP addresses of the nodes where the ingress controller listens on port 80: at least one, and each once. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
-    /** URL of the Kubernetes API, for example `https://192.0.2.31:6443`. @default the server in the kubeconfig */
+    /**
+     * URL of the Kubernetes API, for example `https://192.0.2.31:6443`. It replaces a loopback address in the kubeconfig, which RKE2 and
+     * K3s write for the node itself. @default the server in the kubeconfig
+     */
     apiEndpoint?: pulumi.Input<string>;
     /**
      * Kubernetes version, for example `v1.31.4`. It decides which Rancher versions are accepted.
@@ -23,7 +26,7 @@ export interface ExistingClusterArgs {
     kubernetesVersion?: pulumi.Input<string>;
 }
 
-export const existingClusterSchema = z.strictObject({
+const shapeSchema = z.strictObject({
     kubeconfig: z
         .string()
         .refine(
@@ -43,6 +46,18 @@ export const existingClusterSchema = z.strictObject({
         .optional(),
 });
 
+/** The same with the rule between the kubeconfig and the endpoint. */
+export const existingClusterSchema = shapeSchema.superRefine(
+    ({ kubeconfig, apiEndpoint }, context) => {
+        if (apiEndpoint !== undefined || !isLoopback(serverOf(kubeconfig))) return;
+        const message =
+            "expected the address of an API server as this machine reaches it, found a loopback address, which is that of the node. " +
+            "Replace it in the kubeconfig, or set apiEndpoint.";
+        context.addIssue({ code: "custom", path: ["kubeconfig"], message });
+    },
+    whenKnown(z.looseObject({ kubeconfig: z.string() })),
+);
+
 /**
  * A cluster that exists already (RKE2, K3s, a managed one). Its ingress controller must trust forwarded headers, or Rancher redirects
  * for ever. For RKE2 with NGINX, set `use-forwarded-headers: "true"` by a HelmChartConfig.
@@ -57,7 +72,11 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
     constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:ExistingCluster", name, {}, opts);
         const cluster = validated(this, `ExistingCluster ${name}`, existingClusterSchema, args);
-        this.kubeconfig = pulumi.secret(cluster.kubeconfig);
+        this.kubeconfig = pulumi.secret(
+            cluster.apply(({ kubeconfig, apiEndpoint }) =>
+                apiEndpoint && isLoopback(serverOf(kubeconfig)) ? withServer(kubeconfig, apiEndpoint) : kubeconfig,
+            ),
+        );
         this.ingressAddresses = pulumi.unsecret(cluster.ingressAddresses);
         this.apiEndpoint = pulumi.unsecret(cluster).apply(({ apiEndpoint, kubeconfig }) => apiEndpoint ?? serverOf(kubeconfig));
         this.kubernetesVersion =

@@ -9,6 +9,10 @@ export interface ApiAccess {
     certificate?: string;
     key?: string;
     token?: string;
+    /** Name in the API server's certificate, when it differs from that of the endpoint. */
+    serverName?: string;
+    /** Accepts any certificate of the API server, as the kubeconfig asks for. */
+    isInsecure?: boolean;
 }
 
 /** Returns undefined for invalid YAML, because the parser's message would quote the kubeconfig and its secrets. */
@@ -37,7 +41,22 @@ export function apiAccess(kubeconfig: string): ApiAccess | undefined {
         certificate: text(certificate),
         key: text(key),
         token,
+        serverName: cluster["tls-server-name"],
+        isInsecure: cluster["insecure-skip-tls-verify"] === true || undefined,
     };
+}
+
+/** Reports whether a URL names the machine that opens it, as the kubeconfig of RKE2 and K3s does on a node. */
+export function isLoopback(url: string): boolean {
+    return /^(localhost|127\.[\d.]+|\[::1\]|0\.0\.0\.0)$/.test(URL.canParse(url) ? new URL(url).hostname : "");
+}
+
+/** Returns a kubeconfig in which the cluster of the current context has another URL. */
+export function withServer(kubeconfig: string, server: string): string {
+    const known = readYaml(kubeconfig);
+    const name = known.contexts.find((each: { name: string }) => each.name === known["current-context"]).context.cluster;
+    known.clusters.find((each: { name: string }) => each.name === name).cluster.server = server;
+    return stringify(known, { lineWidth: 0 });
 }
 
 /** The probe's answer for a kubeconfig without such access. */

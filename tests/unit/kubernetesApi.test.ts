@@ -1,4 +1,55 @@
-import { firstAnswer } from "../../components/cluster/runner/kubernetesApi";
+import { once } from "events";
+import { createServer } from "https";
+import { AddressInfo } from "net";
+import { stringify } from "yaml";
+import { existingClusterSchema } from "../../components/cluster/existingCluster";
+import { apiAccess, serverOf, withServer } from "../../components/cluster/kubeconfig";
+import { firstAnswer, kubernetesApi } from "../../components/cluster/runner/kubernetesApi";
+import { issue } from "../../lab/certificates";
+
+/** A kubeconfig as RKE2 writes it, with changes of its cluster. */
+const kubeconfigOf = (cluster: object) =>
+    stringify({
+        clusters: [{ name: "default", cluster: { server: "https://127.0.0.1:6443", ...cluster } }],
+        users: [{ name: "default", user: { token: "token" } }],
+        contexts: [{ name: "default", context: { cluster: "default", user: "default" } }],
+        "current-context": "default",
+    });
+
+test.each<[string, object, string]>([
+    ["insecure-skip-tls-verify accepts any certificate", { "insecure-skip-tls-verify": true }, "1.31"],
+    ["tls-server-name is the name in the certificate", { "tls-server-name": "kubernetes" }, "1.31"],
+    ["another name is refused", {}, "ERR_TLS_CERT_ALTNAME_INVALID"],
+])("%s", async (_what, cluster, found) => {
+    const ca = issue({ name: "ca", ca: true });
+    const { certificate: cert, privateKey: key } = issue({ name: "kubernetes", names: ["DNS:kubernetes"], by: ca });
+    const server = createServer({ cert, key }, (_asked, answer) => answer.end('{"version":"1.31"}')).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const trusted = { "certificate-authority-data": Buffer.from(ca.certificate).toString("base64") };
+    const access = apiAccess(kubeconfigOf({ server: endpoint, ...("insecure-skip-tls-verify" in cluster ? {} : trusted), ...cluster }))!;
+    const answer = await kubernetesApi(access)("/version").catch((error: Error) => error.message);
+    server.closeAllConnections();
+    server.close();
+    expect(JSON.stringify(answer)).toContain(found);
+});
+
+describe("a kubeconfig that names the node itself", () => {
+    const given = { kubeconfig: kubeconfigOf({}), ingressAddresses: ["192.0.2.31"] };
+
+    test("is refused without apiEndpoint, and not shown", () => {
+        const { error } = existingClusterSchema.safeParse(given);
+        expect(error!.issues.map(({ path, message }) => [path, message])).toEqual([
+            [["kubeconfig"], expect.stringMatching(/found a loopback address.* Replace it in the kubeconfig, or set apiEndpoint\.$/)],
+        ]);
+    });
+
+    test("gets apiEndpoint in its place", () => {
+        const apiEndpoint = "https://192.0.2.31:6443";
+        expect(existingClusterSchema.safeParse({ ...given, apiEndpoint }).success).toBe(true);
+        expect(serverOf(withServer(given.kubeconfig, apiEndpoint))).toBe(apiEndpoint);
+    });
+});
 
 describe("questions to several API servers", () => {
     beforeEach(() => jest.useFakeTimers());

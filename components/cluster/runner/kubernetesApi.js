@@ -19,8 +19,9 @@ const unless404 = (/** @type {any} */ fallback) => (/** @type {any} */ error) =>
  * @param {import("../kubeconfig").ApiAccess & { patienceSeconds?: number }} access
  * @returns {KubernetesApi}
  */
-function kubernetesApi({ endpoint, ca, certificate, key, token, patienceSeconds = 5 }) {
-    const agent = new https.Agent({ keepAlive: true, maxSockets: 8, ca, cert: certificate, key });
+function kubernetesApi({ endpoint, ca, certificate, key, token, serverName, isInsecure = false, patienceSeconds = 5 }) {
+    const tls = { ca, cert: certificate, key, rejectUnauthorized: !isInsecure, ...(serverName && { servername: serverName }) };
+    const agent = new https.Agent({ keepAlive: true, maxSockets: 8, ...tls });
     return (path, { method = "GET", body, type } = {}) =>
         new Promise((resolve, reject) => {
             const headers = { ...(token && { Authorization: `Bearer ${token}` }), ...(type && { "Content-Type": type }) };
