@@ -65,7 +65,9 @@ test("what RKE would stumble over on a node is named before it runs", async () =
         expect(output).toMatch(/node2 .*: the clock is (99|10\d|11\d) s off: expected less than 30 s/);
         expect(output).toMatch(/node2 .*: 100 MiB are free in \/var\/lib: expected at least 2048 MiB/);
         expect(output).toMatch(/node1 .*: Docker cannot be used by rke: .*found: permission denied/);
-        expect(output).toMatch(/node3 .*: it belongs to another cluster: .*adopt it with cluster\.rkeState, or bring a lost state of the stack back from a backup/);
+        expect(output).toMatch(
+            /node3 .*: it belongs to another cluster: .*adopt it with cluster\.rkeState, or bring a lost state of the stack back from a backup/,
+        );
         expect(output).not.toContain("Welcome");
         expect(output).not.toMatch(/node[13] .*: (the clock|\d+ MiB)/);
     } finally {
