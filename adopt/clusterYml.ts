@@ -49,7 +49,7 @@ const fixed: Record<string, unknown> = {
 /** Options of the ingress controller that arguments of the load balancer set. */
 const limits = Object.keys(ingressOptions(limitsSchema.parse({}))).map(option => `ingress.options.${option}`);
 
-/** Names of labels and options hold dots, so they are kept as they are. */
+/** Names of labels and options contain dots, so these patterns keep them whole. */
 const named: [RegExp, (match: RegExpExecArray) => (string | number)[]][] = [
     [/^nodes\[(\d+)\]\.labels\.(.+)$/, ([, node, label]) => ["nodes", Number(node), "labels", label]],
     [/^ingress\.options\.(.+)$/, ([, option]) => ["ingressOptions", option]],
@@ -70,7 +70,7 @@ export function readClusterYml(text: string): Reading<ClusterConfig> {
 
 const isImage = (path: string) => path.startsWith("system_images.");
 
-/** Puts one value into the settings. Returns a note when there is no place for the value. */
+/** Puts one value into the settings. Returns a note when the settings cannot hold the value. */
 function keepLeaf({ path, kind, value, line }: Leaf, settings: ClusterConfig): string | undefined {
     if (isEmpty(value) || fixed[kind] === value) return undefined;
     if (kind === "nodes[].port") return Number(value) === 22 ? undefined : void put(settings.cluster, keysOf(path), Number(value));
@@ -104,7 +104,7 @@ function withIndexes(kind: string, path: string): (string | number)[] {
 const keysOf = (path: string): (string | number)[] =>
     path.split(/\.|\[|\]\.?/).flatMap(part => (part === "" ? [] : /^\d+$/.test(part) ? Number(part) : part));
 
-/** Puts a value to its place, and makes the groups and lists on the way. */
+/** Sets the value at a path, and creates missing objects and lists on the way. */
 function put(target: any, [key, ...rest]: (string | number)[], value: unknown): void {
     if (rest.length === 0) target[key] = value;
     else put((target[key] ??= typeof rest[0] === "number" ? [] : {}), rest, value);

@@ -32,7 +32,7 @@ export interface Adoption {
     hasBootstrapPassword: boolean;
 }
 
-/** Returns the configuration of the stack that takes over an installation. */
+/** Returns the configuration of the stack that adopts an installation. */
 export function adoption(installation: Installation): Adoption {
     const { clusterYml, nginxConf, helmValues, chartVersion } = installation;
     const cluster = readClusterYml(clusterYml.text);
@@ -68,7 +68,7 @@ function common(
     };
 }
 
-/** Lists what the files say differently, or what one of them needs and none holds. */
+/** Lists values that differ between the files, and a CA that one file needs and none holds. */
 function contradictions(
     { caCertificate, nginxConf, helmValues }: Installation,
     nginx: LoadBalancerConfig,

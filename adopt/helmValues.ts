@@ -3,11 +3,11 @@ import { rancherChartValuesSchema } from "../components/rancher/chartValuesSchem
 import { Note, Reading } from "./reading";
 import { yamlLeaves } from "./yamlLeaves";
 
-/** The configuration of Rancher that the values of its release become. */
+/** The configuration of Rancher that the values of its Helm release become. */
 export interface RancherConfig {
     hostname?: string;
     privateCa: boolean;
-    /** Reports whether the values hold the password. The configuration file never holds it. */
+    /** True when the values hold the password. The configuration file never holds the password. */
     hasBootstrapPassword: boolean;
     rancher: Record<string, any>;
 }

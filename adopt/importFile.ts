@@ -1,14 +1,14 @@
-/** Parts of an installation that `pulumi import` takes into the state. */
+/** Facts on which the file for `pulumi import` depends. */
 export interface Imported {
     project: string;
     stack: string;
-    /** Reports whether the installation has the Secret tls-ca. */
+    /** True when the installation has the Secret tls-ca. */
     hasCaSecret: boolean;
 }
 
 const library = "pulumi-rancher-ha:index";
 
-/** Renders the file for `pulumi import --file`: namespace, Secret and Helm release in the places that index.ts gives them. */
+/** Renders the file for `pulumi import --file`: namespace, Secret and Helm release, with the parents that they have in the stack. */
 export function importFile({ project, stack, hasCaSecret }: Imported): string {
     const urn = (types: string, name: string) => `urn:pulumi:${stack}::${project}::${library}:RancherHa${types}::${name}`;
     const resource = (type: string, name: string, id: string, parent: string) => ({ type, name, id, parent, provider: "provider" });
@@ -26,7 +26,7 @@ export function importFile({ project, stack, hasCaSecret }: Imported): string {
     return `${JSON.stringify({ nameTable, resources }, undefined, 2)}\n`;
 }
 
-/** Patterns for `pulumi up --target` that build the cluster's part of the stack, and nothing that the import file takes. */
+/** Returns the patterns for `pulumi up --target`. They select the cluster's part of the stack, without the objects of the import file. */
 export const clusterTargets = ({ hasCaSecret }: Pick<Imported, "hasCaSecret">): string[] =>
     ["rancher", "rancher-cluster", "rancher-cluster-*", "rancher-kubernetes", ...(hasCaSecret ? ["rancher-ca-secret"] : [])].map(
         name => `**::${name}`,

@@ -8,7 +8,7 @@ import { clusterTargets, importFile } from "./importFile";
 import { sealed } from "./seal";
 
 /**
- * Writes the configuration and the import file that bring an installation by hand under the stack. Touches no host and no cluster.
+ * Writes the configuration and the import file by which a stack adopts an installation made by hand. Contacts no host and no cluster.
  * docs/coming-from-the-manual.md leads through all steps.
  */
 
@@ -82,14 +82,14 @@ function writeFiles(stack: string, configFile: string, given: Record<keyof typeo
     process.stdout.write(`${texts.filter(text => text !== "").join("\n")}\n`);
 }
 
-/** Returns what the stack would refuse in the configuration as it was written. */
+/** Returns the reasons for which the stack refuses the written configuration, or an empty text. */
 function refusals(project: string, entries: [string, unknown][] | unknown[][]): string {
     const raw = Object.fromEntries(entries.map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]));
     try {
         parseConfig(raw, project, path => readFileSync(path, "utf8"));
         return "";
     } catch (error) {
-        return `\nTo be completed, because the stack refuses the configuration as it is:\n${(error as Error).message}`;
+        return `\nComplete the configuration, because the stack refuses it as it is:\n${(error as Error).message}`;
     }
 }
 

@@ -16,7 +16,7 @@ interface Directive {
     values: string[];
 }
 
-/** Directives that the stack's nginx.conf holds too, with the same meaning or a better one. The manual's file has no other ones. */
+/** Directives that the stack sets too, to the same value or a better one. With the cases of `keep`, they cover the file of the manual. */
 const replaced = new Set([
     ...["worker_processes", "worker_rlimit_nofile", "worker_connections", "user", "pid", "error_log", "access_log", "log_format"],
     ...["events", "http", "server", "location", "upstream", "map", "default", "''", '""', "listen", "return", "rewrite"],
@@ -39,7 +39,7 @@ export function readNginxConf(text: string): Reading<LoadBalancerConfig> {
     return { settings, notes };
 }
 
-/** Puts a directive into the settings. Returns false when there is no place for it. */
+/** Puts a directive into the settings. Returns false when no setting can hold it. */
 function keep({ name, values: [value], block }: Directive, settings: LoadBalancerConfig): boolean {
     const { loadBalancer } = settings;
     switch (name) {
@@ -60,7 +60,7 @@ function keep({ name, values: [value], block }: Directive, settings: LoadBalance
             loadBalancer.maxBodySize = value.toLowerCase();
             return true;
         case "server":
-            // In an upstream: the nodes are those of the cluster, on the port of the ingress controller.
+            // Upstreams are the nodes of the cluster. Only a port other than 80, the ingress controller's, is kept.
             if (block.includes("upstream") && /:(?!80$)\d+$/.test(value ?? "")) loadBalancer.upstreamPort = Number(value.split(":").pop());
             return true;
         default:

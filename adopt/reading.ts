@@ -1,4 +1,4 @@
-/** What a file of an installation says, in the terms of this stack. */
+/** The content of an installation's file, in the terms of this stack. */
 export interface Reading<T> {
     settings: T;
     notes: Note[];
@@ -10,7 +10,7 @@ export interface Note {
     line: number;
     /** The key or directive. */
     what: string;
-    /** What becomes of the line, and what the reader may do. */
+    /** Continues a sentence that begins with the key: the line's fate, and the reader's next step. */
     advice: string;
 }
 

@@ -2,15 +2,15 @@ import { isMap, isScalar, isSeq, LineCounter, parseDocument } from "yaml";
 
 /** A single value of a YAML file. */
 export interface Leaf {
-    /** For example `nodes[0].address`. */
+    /** Path in the file, for example `nodes[0].address`. */
     path: string;
-    /** The same with `[]` in place of every index. */
+    /** The path with `[]` in place of every index. */
     kind: string;
     value: unknown;
     line: number;
 }
 
-/** Returns the single values of a YAML text, and throws for text that is no YAML. Empty lists and groups hold none. */
+/** Returns the single values of a YAML text, and throws for invalid YAML. Empty lists and objects have none. */
 export function yamlLeaves(text: string): Leaf[] {
     const lines = new LineCounter();
     const document = parseDocument(text, { lineCounter: lines });
