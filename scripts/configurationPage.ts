@@ -11,9 +11,9 @@ const introduction = `# Configuration
 
 <!-- Written by \`npm run docs\` from the docstrings of the arguments. -->
 
-This page is for whoever writes \`Pulumi.<stack>.yaml\`. Every key stands below \`config\` with the prefix \`pulumi-rancher-ha:\`. Whole examples:
-[examples](../examples/README.md). A wrong key, or a wrong value, is refused before anything is touched. One
-error names all of them.
+This page is for whoever writes \`Pulumi.<stack>.yaml\`. Every key is below \`config\` with the prefix \`pulumi-rancher-ha:\`. Whole examples:
+[examples](../examples/README.md). A wrong key or value is refused before anything is changed. One error
+names all of them.
 
 Keys, passwords and the kubeconfig are secrets, whether you encrypt them or not. Set them on standard input:
 
@@ -21,8 +21,9 @@ Keys, passwords and the kubeconfig are secrets, whether you encrypt them or not.
 pulumi config set --secret --path ssh.privateKey < ~/.ssh/rancher_ed25519
 \`\`\`
 
-[pulumi-config.schema.json](pulumi-config.schema.json) is a JSON Schema of these files. Editors with the YAML language server, VS Code with its
-YAML extension for example, complete keys, show their meaning, and mark mistakes by it. Begin the file with this line:
+[pulumi-config.schema.json](pulumi-config.schema.json) is a JSON Schema of these files. With it, editors that
+run the YAML language server complete keys, show their meaning and mark mistakes. One example is VS Code with its YAML extension. Begin the file
+with this line:
 
 \`\`\`yaml
 # yaml-language-server: $schema=docs/pulumi-config.schema.json
@@ -80,20 +81,20 @@ export interface ConfigKey {
     /** For example `cluster.nodes[].hostname`. */
     path: string;
     required: boolean;
-    /** As the tag `@default` gives it: a literal of YAML, words, or nothing. */
+    /** Text of the tag `@default`: a YAML literal, words, or nothing. */
     fallback: string;
     meaning: string;
 }
 
-/** Where configuration is not the argument itself: interfaces it has instead. */
+/** Interfaces of arguments, with the interface that the configuration has in its place. */
 const replaced: Record<string, string> = { SshArgs: "SshConfig", RkeClusterSettingsArgs: "RkeClusterConfig" };
 
-/** Interfaces that are not unfolded. */
+/** Interfaces whose keys the page does not list, with the text that it gives instead. */
 const folded: Record<string, string> = {
     RancherChartValuesArgs: "Keys: [components/rancher/chartValues.ts](../components/rancher/chartValues.ts).",
 };
 
-/** Every key of the configuration, in the order in which it is declared. `unfold` adds those below the chart's values. */
+/** Lists every key of the configuration, in the order of declaration. `unfold` adds the keys of the chart's values. */
 export function configKeys({ unfold = false } = {}): ConfigKey[] {
     const { interfaces, choices } = declarations();
 
@@ -126,7 +127,7 @@ export function configKeys({ unfold = false } = {}): ConfigKey[] {
     return keysOf("RancherHaArgs", "");
 }
 
-/** The page: the single keys first, then a section for each group, with its example. */
+/** Renders the page: the single keys first, then a section with an example for each group. */
 export function renderedPage(): string {
     const keys = configKeys();
     const isTop = ({ path }: ConfigKey) => !path.includes(".");
@@ -148,10 +149,10 @@ function table(keys: ConfigKey[]): string {
     return ["| key | required | default | meaning |\n", "| --- | --- | --- | --- |\n", ...rows].join("");
 }
 
-/** Literals as code, words as they are. */
+/** Renders a literal as code, and words as they are. */
 const shown = (fallback: string) => (/^([^\s`]+|"[^"]*")$/.test(fallback) ? `\`${fallback}\`` : fallback);
 
-/** Interfaces and named sets of values of all sources, by name. */
+/** Returns the interfaces and the named sets of values of all sources, by name. */
 function declarations() {
     const interfaces = new Map<string, ts.InterfaceDeclaration>();
     const choices = new Map<string, string[]>();
@@ -176,7 +177,7 @@ function declarations() {
     return { interfaces, choices };
 }
 
-/** The type inside `Input<…>` and `…[]`. */
+/** Returns the type inside `Input<…>` and `…[]`. */
 function unwrapped(type: ts.TypeNode): { type: string; list: boolean } {
     if (ts.isArrayTypeNode(type)) return { ...unwrapped(type.elementType), list: true };
     if (ts.isTypeReferenceNode(type) && type.typeName.getText() === "pulumi.Input") return unwrapped(type.typeArguments![0]);

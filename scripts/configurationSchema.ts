@@ -6,7 +6,7 @@ import { rkeClusterSettingsSchema } from "../components/cluster/schema";
 import { rancherHaSchema } from "../components/schema";
 import { configKeys } from "./configurationPage";
 
-/** Writes docs/pulumi-config.schema.json, by which editors check and complete `Pulumi.<stack>.yaml`. */
+/** Writes docs/pulumi-config.schema.json, with which editors check and complete `Pulumi.<stack>.yaml`. */
 
 type Schema = z.core.JSONSchema.BaseSchema;
 type Properties = Record<string, Schema>;
@@ -15,14 +15,14 @@ export const configurationSchema = join(__dirname, "..", "docs", "pulumi-config.
 
 const prefix = "pulumi-rancher-ha:";
 const path = z.string().optional();
-/** The arguments, and the files that `SshConfig` and `RkeClusterConfig` add. */
+/** The schema of the arguments, with the paths of files that `SshConfig` and `RkeClusterConfig` add. */
 const configSchema = z.strictObject({
     ...rancherHaSchema.shape,
     ssh: sshSchema.extend({ privateKeyFile: path, knownHostsFile: path }).optional(),
     cluster: rkeClusterSettingsSchema.safeExtend({ rkeStateFile: path }).optional(),
 });
 
-/** What `pulumi config set --secret` writes. Pulumi decrypts it to a string; a string that is JSON is a group. */
+/** The form that `pulumi config set --secret` writes. Pulumi decrypts it to a string, which is JSON for a group. */
 const encrypted: Schema = {
     type: "object",
     properties: { secure: { type: "string" } },
@@ -30,7 +30,7 @@ const encrypted: Schema = {
     additionalProperties: false,
 };
 
-/** The JSON Schema of a whole file. Other programs' configuration and Pulumi's own keys are left alone. */
+/** Renders the JSON Schema of a whole file, which accepts other programs' configuration and Pulumi's own keys. */
 export function renderedSchema(): string {
     const { $schema, properties = {}, required = [] } = z.toJSONSchema(configSchema, { io: "input", target: "draft-7", override: shorten });
     const meanings = new Map(configKeys({ unfold: true }).map(({ path, meaning }) => [path, meaning]));
@@ -46,7 +46,7 @@ export function renderedSchema(): string {
     return `${JSON.stringify(whole, undefined, 4)}\n`;
 }
 
-/** Leaves out what a reader of JSON Schema knows: the pattern of a standard format, and the largest integer of JavaScript. */
+/** Removes redundant limits: the pattern of a standard format, and the largest integer of JavaScript. */
 function shorten({ jsonSchema }: { jsonSchema: Schema }): void {
     if (["ipv4", "ipv6"].includes(jsonSchema.format ?? "")) delete jsonSchema.pattern;
     if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;

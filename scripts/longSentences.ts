@@ -1,14 +1,14 @@
 import { readdirSync, readFileSync } from "fs";
 import { join } from "path";
 
-/** Lists sentences of README.md, CONTRIBUTING.md and docs/ that have more words than a reader takes in at once, and fails when there are some. */
+/** Lists the sentences of the documents that have more than `maxWords` words, and fails when there is one. */
 
 const maxWords = 30;
 const repository = join(__dirname, "..");
-/** Written by programs: from docstrings and from measurements. */
+/** Pages that programs write, from docstrings and from measurements. */
 const generated = ["docs/benchmarks.md", "docs/configuration.md", "docs/soak.md"];
 
-/** The sentences of a page, without code, tables and the targets of links. A heading, a list item and a table row end one. */
+/** Returns the sentences of a page, without code, tables and link targets. A heading, a list item and a table row end a sentence. */
 function sentences(page: string): string[] {
     const prose = page
         .replace(/```[\s\S]*?```/g, "\n\n")
