@@ -37,11 +37,11 @@ const build = (found: string | (() => pulumi.Output<string>), situation: Situati
         ...options,
     });
 
-/** A stack with one latch: registers it as the engine would, and runs its command as the provider would. */
+/** A stack with one latch. It registers the latch like the engine, and runs the latch's command like the provider. */
 class Stack {
     private state?: { inputs: any; stdout: string };
 
-    /** Runs the program once; returns what the engine did to the latch, and the epoch. */
+    /** Runs the program once. Returns the engine's action on the latch, and the epoch. */
     async up(found: string, situation: Situation = {}): Promise<[did: "create" | "update" | "same", epoch: number]> {
         const { inputs, ignoreChanges } = (await build(found, situation)).one(latchType);
         const old = this.state;
@@ -150,7 +150,7 @@ test.each(["in sync", "nginx: not running"])("with the finding %j a secret file 
 });
 
 test("a file too long for an environment string is shown as its digest, and sh starts", async () => {
-    // With its name and the NUL at its end, 128 KiB. An ä has two bytes.
+    // Linux limits an environment string to 128 KiB, with its name and the NUL at its end. An ä has two bytes.
     const longest = "ä".repeat(64 * 1024 - 4);
     const tooLong = `${longest}a`;
     const desired = { "a.conf": longest, "b.conf": tooLong };

@@ -22,7 +22,7 @@ const secrets: Record<string, string> = {
     "existingCluster.kubeconfig": kubeconfig,
 };
 
-/** The configuration of a file, with a real certificate in place of one that is made up. */
+/** Returns the configuration of a file, with a real certificate in place of an invented one. */
 function configOf(file: string): Record<string, any> {
     const config = exampleConfig(file, path => secrets[path]);
     const { certificate } = config;
@@ -32,19 +32,19 @@ function configOf(file: string): Record<string, any> {
 
 const options = { preview: true, mock, call: () => ({ stdout: said("in sync", { kubernetes: "v1.33.1+rke2r1" }) }) };
 
-/** A configuration as the engine hands it over: groups as JSON. */
+/** Returns a configuration as the engine passes it on, with groups as JSON. */
 const handedOver = (config: Record<string, unknown>): Record<string, string> =>
     Object.fromEntries(
         Object.entries(config).map(([key, value]) => [`project:${key}`, typeof value === "string" ? value : JSON.stringify(value)]),
     );
 
-/** Previews a configuration as this program does. */
+/** Previews a configuration like index.ts of this repository. */
 function previewed(config: Record<string, unknown>): Promise<Recording> {
     const args = parseConfig(handedOver(config), "project", () => "");
     return record(() => new RancherHa("rancher", args), options);
 }
 
-/** Previews the program of a folder, whose configuration is encrypted. What it exports are the outputs. */
+/** Previews the program of a folder with encrypted configuration. The program's exports are the recorded outputs. */
 function previewedProgram(name: string, config: Record<string, string>, changed: RecordOptions = {}): Promise<Recording> {
     const own = Object.entries(config).map(([key, value]) => [`project:${key}`, value]);
     pulumi.runtime.setAllConfig(

@@ -27,7 +27,7 @@ const onHost = { certificateChain: "/etc/ssl/fullchain.pem", privateKey: "/etc/s
 
 interface Options extends RecordOptions {
     epoch?: number;
-    /** What the probe prints. */
+    /** Output of the probe. */
     found?: string;
 }
 const build = (changed: Partial<NginxLoadBalancerArgs> = {}, { epoch = 0, found = said("in sync"), ...options }: Options = {}) => {
@@ -254,7 +254,7 @@ describe("drift", () => {
 });
 
 describe("a pair", () => {
-    /** What each probe prints, in the order of the hosts. */
+    /** Builds a pair. `found` holds the output of each probe, in the order of the hosts. */
     const built = (found: string[] = [], changed: Partial<NginxLoadBalancerArgs> = {}) => {
         const texts = [...found];
         const mock: RecordOptions["mock"] = ({ type, name }) =>
@@ -546,10 +546,10 @@ test("in a first preview, nodes and certificate that are not known yet are no fa
     expect(recording.one(latchType).inputs.environment).toEqual(unknown);
     expect(JSON.stringify(recording.one(commandType).inputs.stdin)).toContain(unknown);
     expect(recording.outputs).toMatchObject({ addresses: unknown, servingAddresses: unknown });
-    // The host is looked at all the same: nobody wants to hear of port 443 when a cluster is built.
+    // The host is probed even so. A user learns that port 443 is taken before the cluster is built.
     const probed = jest.fn(() => ({ stdout: said("absent: not set up") }));
     expect(findingOf((await plan({}, probed)).one(latchType))).toBe("absent: not set up");
     expect(probed).toHaveBeenCalledTimes(1);
-    // What is known is checked all the same.
+    // Known values are checked even so.
     await expect(plan({ readTimeoutSeconds: 60 })).rejects.toThrow(/readTimeoutSeconds: expected at least 900/);
 });

@@ -9,7 +9,7 @@ import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./r
 import { said } from "../probes";
 import { bootstrapPassword, call, hostname, mock, rancherHaArgs as args, root, secretTexts, server } from "./stackMocks";
 
-// So that a test can make a CA "publicly trusted".
+// A test adds its own CA to this list, which makes the CA publicly trusted.
 jest.mock("tls", () => ({ ...jest.requireActual("tls"), rootCertificates: [] }));
 
 const build = (changed: Partial<RancherHaArgs> = {}, options: RecordOptions = {}) =>
@@ -28,7 +28,7 @@ beforeAll(async () => {
     whole = await build();
 });
 
-// Who renames one of them replaces resources of every user: an alias must go with it.
+// A rename would replace this resource for every user, so it needs an alias.
 test("the identities of all resources stay", () => {
     expect(identities(whole)).toEqual([
         "pulumi-rancher-ha:index:CaSecret$kubernetes:core/v1:Secret::rancher-ca-secret-secret",
@@ -87,7 +87,7 @@ test("every output is explained in docs/library.md", () => {
 
 test("what is in the cluster uses the cluster's provider, and goes with the cluster", () => {
     const provider = whole.one("pulumi:providers:kubernetes");
-    // Another CA is another cluster.
+    // The identifier is a digest of the cluster's CA: another CA means another cluster.
     const clusterIdentifier = expect.stringMatching(/^[0-9a-f]{64}$/);
     expect(provider.inputs).toEqual({ kubeconfig: whole.outputs.kubeconfig, clusterIdentifier, enableSecretMutable: "true" });
     const children = whole.resources.filter(inCluster);
@@ -121,7 +121,7 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         waits(release, caSecret, namespace);
         const owner = namespace.inputs.metadata.annotations["pulumi-rancher-ha/owner"];
         expect(owner).toMatch(/^organization\/[\w-]+\/[\w-]+\/rancher-release$/);
-        // A probe compares with the same.
+        // The probe compares the annotation with the same owner.
         expect(whole.one("command:local:Command", "-free").inputs.stdin.secret).toContain(`"owner":"${owner}"`);
         expect(caSecret.inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
         expect(release.inputs).toMatchObject({
@@ -198,7 +198,7 @@ test("no secret is seen, neither in a command nor in any other input", () => {
         return Object.fromEntries(Object.entries(value).map(([key, below]) => [key, visible(below)]));
     };
     const hidden = JSON.stringify(whole.resources.map(({ inputs }) => inputs));
-    // Else the search below would prove nothing.
+    // The inputs hold every secret, so the search below can find one.
     for (const text of secretTexts) expect(hidden).toContain(text);
     const seen = JSON.stringify(visible(whole.resources.map(({ inputs }) => inputs)));
     for (const text of secretTexts) expect(seen).not.toContain(text);
@@ -215,7 +215,7 @@ describe("other ways", () => {
     test("a cluster that is there already", async () => {
         const recording = await build({ cluster: undefined, existingCluster });
         expect(identities(recording).filter(urn => /RkeCluster/.test(urn))).toEqual([]);
-        // It stays when the stack goes: what the stack put into it must be deleted.
+        // The cluster outlives the stack, so the stack must delete its own objects there.
         expect(recording.resources.filter(inCluster).map(({ deletedWith }) => deletedWith || undefined)).toEqual(Array(3).fill(undefined));
         expect(recording.one("command:remote:Command").inputs.stdin.secret).toContain("192.0.2.42:80");
         expect(recording.outputs).toMatchObject({ kubeconfig: secret(existingCluster.kubeconfig), kubernetesVersion: "v1.31.4" });
@@ -306,7 +306,7 @@ test("in a first preview everything is planned, and a literal that is wrong is r
     await expect(build({ rancher: { chartVersion: "2.11" } }, first)).rejects.toThrow(/chartVersion: expected one exact version/);
 });
 
-// `pulumi refresh --run-program` runs the program as an update, and gives nothing for a resource that the state lacks.
+// `pulumi refresh --run-program` runs the program as an update, and returns no outputs for a resource that the state lacks.
 test.each([
     "kubernetes:helm.sh/v3:Release",
     "command:local:Command",

@@ -107,7 +107,7 @@ test("objects changed behind Pulumi's back make Helm run again", async () => {
     expect(inputs.description).toBe("Rancher 2.11.3 for https://rancher.example.com, run 3");
     const visible = (key: string, value: any) => (value?.secret ? "secret" : value);
     expect(JSON.stringify(recording.resources, visible)).not.toContain("token-of-an-administrator");
-    // A run of Helm that was ended in the middle is out of the way before Helm runs again.
+    // The command `-free` clears an interrupted run of Helm before Helm runs again.
     expect(recording.one("kubernetes:helm.sh/v3:Release").dependencies).toContain(recording.one("command:local:Command", "-free").urn);
 });
 

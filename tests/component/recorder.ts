@@ -4,14 +4,14 @@ import * as state from "@pulumi/pulumi/runtime/state";
 import { answerTransforms } from "./transforms";
 import { secretSignature, signature, unknownValue } from "./wire";
 
-/** A resource as the engine was asked to register or read it. */
+/** A resource that the program asked the engine to register or read. */
 export interface Recorded {
     type: string;
     name: string;
     urn: string;
     parent: string;
     custom: boolean;
-    /** Inputs; a secret is `secret(value)`, what is not known in a preview is `unknown`. */
+    /** Inputs. A secret is `secret(value)`, and a value that a preview does not know is `unknown`. */
     inputs: any;
     /** URNs. */
     dependencies: string[];
@@ -31,7 +31,7 @@ export interface Recorded {
 }
 
 export interface RecordOptions {
-    /** Record a preview: what `mock` does not give is unknown. */
+    /** Records a preview, in which outputs that `mock` does not give are unknown. */
     preview?: boolean;
     /** State of a new resource beside its inputs. */
     mock?: (args: pulumi.runtime.MockResourceArgs) => Record<string, any>;
@@ -40,18 +40,18 @@ export interface RecordOptions {
 }
 
 export interface Recording {
-    /** In the order of registration, without the stack. */
+    /** Resources in the order of registration, without the stack. */
     resources: Recorded[];
-    /** The outputs of the built resource; a secret is `secret(value)`, what is not known is `unknown`. */
+    /** Outputs of the built resource. A secret is `secret(value)`, and an unknown value is `unknown`. */
     outputs: Record<string, any>;
-    /** The only resource of a type, or the one whose name ends as given. */
+    /** Returns the only resource of a type whose name ends with `nameEnd`. */
     one: (type: string, nameEnd?: string) => Recorded;
 }
 
 export const secret = (value: unknown) => ({ secret: value });
 export const unknown = "(unknown)";
 
-/** Builds a resource against mocks and returns what the engine was asked. */
+/** Builds a resource against mocks, and returns the requests to the engine. */
 export async function record(build: () => pulumi.Resource, options: RecordOptions = {}): Promise<Recording> {
     const requests: { request: any; read?: string; urn: () => string }[] = [];
     const prototype = MockMonitor.prototype as any;
@@ -104,7 +104,7 @@ export async function record(build: () => pulumi.Resource, options: RecordOption
             try {
                 built = build();
             } catch (error) {
-                // Not the error itself: it holds the resource, and the stack would reject more promises with it than anybody awaits.
+                // The original error holds the resource, and the stack would reject promises with it that nobody awaits.
                 refusal = new Error((error as Error).message);
             }
             return {};
@@ -150,7 +150,7 @@ function recorded({ request, read, urn }: { request: any; read?: string; urn: ()
     };
 }
 
-/** The engine's markers in a form that tests can write down. */
+/** Replaces the engine's markers by a form that tests can write down. */
 function readable(value: any): any {
     if (value === unknownValue) return unknown;
     if (Array.isArray(value)) return value.map(readable);

@@ -13,7 +13,7 @@ const args = { ...rancherHaArgs.cluster!, ssh: rancherHaArgs.ssh };
 const build = (changes: Partial<RkeClusterArgs> = {}, options: RecordOptions = {}) =>
     record(() => new RkeCluster("rke", { ...args, ...changes }), { mock, call, ...options });
 const latch = (recording: Recording) => recording.one(commandType, "-drift");
-/** The data of a program: the argument of its last line. */
+/** Returns the data of a program, which is the argument of its last line. */
 const input = (recording: Recording, name: string) =>
     JSON.parse(/\nmain\(([^\n]*)\);\n$/.exec(recording.one(commandType, name).inputs.stdin.secret)![1]);
 
@@ -97,7 +97,7 @@ test("outputs: workers are the upstreams, the kubeconfig is secret and comes fro
 test("a first preview knows nothing of the cluster; once it exists, a preview of a change knows its kubeconfig", async () => {
     const first = await build({}, { preview: true, mock: () => ({}) });
     expect(first.outputs.kubeconfig).toEqual(secret(unknown));
-    // The result of a pending run is unknown, its id is not.
+    // The result of a pending run is unknown, but its ID is known.
     const pending: RecordOptions["mock"] = request => (request.name.endsWith("-rke") ? {} : mock(request));
     const later = await build({ addonJobTimeoutSeconds: 300 }, { mock: pending });
     expect(later.outputs.kubeconfig.secret).toContain("client-key-data");
@@ -119,7 +119,7 @@ test("a preview looks at the nodes themselves, in the first one without the PKI;
     });
     const update = await probed({});
     expect(update).not.toHaveProperty("fitness");
-    // The PKI of the mock is as new as one that this update made.
+    // The mock's PKI looks as if this update had made it, so the probe gets no CA.
     expect(update).not.toHaveProperty("ca");
 });
 

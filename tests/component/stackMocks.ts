@@ -10,7 +10,7 @@ export const hostname = "rancher.example.com";
 export { hostKey, sshKey };
 export const bootstrapPassword = "generated-password-of-admin";
 
-/** The stack's own CA and what it signs, as the tls provider would make them. */
+/** The stack's own CA and its server certificate, in place of those that the tls provider makes. */
 export const root = issue({ name: "Rancher CA", ca: true });
 export const server = issue({ name: hostname, names: [`DNS:${hostname}`], by: root });
 
@@ -23,7 +23,7 @@ export const packedState = brotliCompressSync(
     JSON.stringify({ desiredState: { certificatesBundle: { "kube-ca": pem(kubeCa), "kube-admin": pem(kubeAdmin) } } }),
 ).toString("base64");
 
-/** A piece of every secret, in the form in which it is handed on; none may be seen outside the engine's secrets. */
+/** A piece of every secret, in the form that the resources get. None may appear outside the engine's secrets. */
 export const secretTexts = [
     ...[sshKey, root.privateKey, server.privateKey].map(key => key.split("\n")[1]),
     Buffer.from(kubeAdmin.privateKey).toString("base64").slice(60, 120),
@@ -31,13 +31,13 @@ export const secretTexts = [
     bootstrapPassword,
 ];
 
-/** Whether a command is the latch of a drift epoch. */
+/** Reports whether a command is the latch of a drift epoch. */
 export const isLatch = (name: string) => /-drift(-\d)?$/.test(name);
 
-/** The finding that a latch was given, without its time. */
+/** Returns the finding that a latch got, without its time. */
 export const findingOf = ({ inputs }: Recorded): string => inputs.stdin.replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z\n/, "");
 
-/** State of each new resource beside its inputs, by type. */
+/** Returns the state of a new resource beside its inputs, by type. */
 export const mock: NonNullable<RecordOptions["mock"]> = ({ type, name, inputs }) => {
     switch (type) {
         case "command:local:Command":
@@ -61,7 +61,7 @@ export const mock: NonNullable<RecordOptions["mock"]> = ({ type, name, inputs })
     }
 };
 
-/** Result of every probe: nothing has changed. */
+/** Answers every probe with `in sync`. */
 export const call = () => ({ stdout: said("in sync") });
 
 const roles = ["controlplane" as const, "etcd" as const, "worker" as const];

@@ -44,7 +44,7 @@ async function call(callback: any, question: Uint8Array): Promise<Uint8Array> {
     }
 }
 
-/** The engine makes an output value of each property that is secret, unknown or dependent on a resource. */
+/** Returns the properties as the engine sends them. One that is secret, unknown or depends on a resource becomes an output value. */
 function propertiesToSend(request: any): Struct {
     const dependenciesOf = (key: string): string[] => request.getPropertydependenciesMap().get(key)?.getUrnsList() ?? [];
     const properties = Object.entries<any>(request.getObject().toJavaScript()).map(([key, value]) => {
