@@ -288,7 +288,7 @@ describe("the run of rke", () => {
     };
     const pack = (text: string) => brotliCompressSync(text).toString("base64");
 
-    /** Runs the program with a stand-in for rke that says `lines`, or `snapshot`; there are no nodes, so no host is asked. */
+    /** Runs the program with a stand-in for rke that prints `lines`, or `snapshot`. It has no nodes, so it contacts no host. */
     function run(
         task: string,
         verb: string,
@@ -371,7 +371,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         expect(stderr).toContain("rke up did not finish the cluster");
     });
 
-    // In the words of RKE 1.8.14.
+    // These are messages of RKE 1.8.14.
     test.each([
         "Failed to set up SSH tunneling for host [192.0.2.32]: timeout",
         "Removing host [192.0.2.32] from node lists",
@@ -392,7 +392,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         expect(run("cluster", "apply", [line("warning", warning), done]).status).toBe(0);
     });
 
-    // In the words of RKE 1.8.14.
+    // These are messages of RKE 1.8.14.
     test("that no cluster answers is told of one that was built, and not before its first build", () => {
         const unbuilt = [
             "[reconcile] host [192.0.2.31] is a control plane node without reachable Kubernetes API endpoint in the cluster",

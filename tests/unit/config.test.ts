@@ -18,20 +18,20 @@ const noFile = (path: string): string => {
 
 type Config = Record<string, any>;
 
-/** The groups of a stack's file, without the name of the project. */
+/** Returns the groups of a stack's file, without the name of the project. */
 function configOf(file: string): Config {
     const { config } = parse(readFileSync(join(repository, file), "utf8"));
     return Object.fromEntries(Object.entries(config).map(([key, value]) => [key.replace(/^pulumi-rancher-ha:/, ""), value]));
 }
 
-/** Configuration as Pulumi hands it over: groups as JSON. */
+/** Parses a configuration in the form that Pulumi passes on, with groups as JSON. */
 function read(config: Config, readFile = noFile, isEncrypted?: (group: string) => boolean) {
     const raw = Object.entries(config).filter(([, value]) => value !== undefined);
     const own = raw.map(([key, value]) => [`project:${key}`, typeof value === "string" ? value : JSON.stringify(value)]);
     return parseConfig({ ...Object.fromEntries(own), "kubernetes:context": "not ours" }, "project", readFile, isEncrypted) as any;
 }
 
-/** The problems that are reported, without bullet and project. */
+/** Returns the reported problems, without bullet and project. */
 function problems(config: Config, readFile = noFile, isEncrypted?: (group: string) => boolean): string[] {
     try {
         read(config, readFile, isEncrypted);
@@ -44,7 +44,7 @@ function problems(config: Config, readFile = noFile, isEncrypted?: (group: strin
 }
 
 const production = (): Config => ({ ...configOf("examples/minimal.yaml"), ssh: { privateKey: sshKey } });
-/** The production configuration, changed. */
+/** Returns the production configuration with a change. */
 const changed = (change: (config: Config) => unknown): Config => {
     const config = production();
     change(config);
@@ -571,14 +571,14 @@ describe("docs/configuration.md", () => {
     });
 });
 
-/** The path of every key of a document, without places in lists. */
+/** Lists the path of every key of a document, without the indexes of lists. */
 function pathsOf(value: unknown, prefix = ""): string[] {
     if (Array.isArray(value)) return value.flatMap(each => pathsOf(each, prefix));
     if (typeof value !== "object" || value === null) return [];
     return Object.entries(value).flatMap(([key, below]) => [prefix + key, ...pathsOf(below, `${prefix}${key}.`)]);
 }
 
-/** Every key below a schema that has a default, and the default. */
+/** Lists every key below a schema that has a default, with the default. */
 function defaultsOf(schema: z.ZodType, path: string): (readonly [string, unknown])[] {
     const { def } = schema as any;
     if (def.type === "default") return [[path, def.defaultValue], ...defaultsOf(def.innerType, path)];
@@ -590,7 +590,7 @@ function defaultsOf(schema: z.ZodType, path: string): (readonly [string, unknown
     );
 }
 
-/** Every key below a schema, and whether it is required. */
+/** Lists every key below a schema, with true for a required key. */
 function keysOf(schema: z.ZodType, prefix: string): (readonly [string, boolean])[] {
     const { def } = schema as any;
     if (def.innerType) return keysOf(def.innerType, prefix);

@@ -9,11 +9,11 @@ const textOf = (file: string) => readFileSync(join(repository, file), "utf8");
 
 const schema = JSON.parse(renderedSchema());
 const isValid = new Ajv({ unknownFormats: ["cidrv4", "cidrv6"] }).compile(schema);
-/** The paths of values that are wrong in a file. */
+/** Returns the paths of the wrong values in a file. */
 const problems = (file: unknown) => (isValid(file) ? [] : isValid.errors!.map(({ dataPath }) => dataPath.replace(/^\.config/, "")));
 
 const encrypted = { secure: "v1:a:b" };
-/** A stack's file, in which the commands in its head have set the secrets, changed. */
+/** Returns a stack's file with a change. Its secrets are encrypted, as the commands in its head set them. */
 const fileOf = (example: string, change: (config: any) => unknown = () => undefined) => {
     const config = exampleConfig(example, () => encrypted);
     change(config);

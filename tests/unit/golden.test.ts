@@ -11,7 +11,7 @@ import { expectCommitted } from "../committed";
 import { finished } from "../nginx";
 import { hostKey, sshKey } from "../ssh";
 
-// What is rendered, as whole files: a reviewer reads what a change of a renderer does to them.
+// The golden files show a reviewer how a change of a renderer changes whole files.
 const golden = (name: string, text: string) => expectCommitted(join(__dirname, "golden", name), text);
 
 const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({ address, privateKey: sshKey, hostKey }));

@@ -11,7 +11,7 @@ const host = { address: "192.0.2.9", port: 22, user: "rke", privateKey: "", host
 let folder: string;
 beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), "greeting-"));
-    // In place of the OpenSSH client and its agent: a shell on this machine, with a greeting that has words of a probe.
+    // A shell on this machine replaces the OpenSSH client and its agent. Its greeting contains words of a probe.
     const commands = {
         ssh: 'echo "Welcome to lb1"; echo "finding none"; printf "no end of line"; for last; do :; done; exec sh -c "${last#sudo -n }"',
         "ssh-agent": 'shift 2; SSH_AGENT_PID=$$ exec "$@"',

@@ -63,7 +63,7 @@ test("errors of NGINX are told without those of a request", () => {
 });
 
 describe("who answers at an address", () => {
-    /** Runs a text of the host's functions on a card `near` whose wire ends at a card of another network namespace. */
+    /** Runs a text with the host's functions beside an interface `near`, whose peer is in another network namespace. */
     const besideNeighbour = (text: string) => {
         const program = `unshare --net sleep 60 & neighbour=$!; sleep 0.5
             ip link add near type veth peer name far netns $neighbour && ip link set near address 02:00:00:00:00:01 up

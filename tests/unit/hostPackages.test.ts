@@ -4,7 +4,7 @@ import { tmpdir } from "os";
 import { join } from "path";
 import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
 
-// How the host's program installs and removes packages, with stand-ins of apt-get and dpkg, and real locks.
+// The host's program installs and removes packages with stand-ins for apt-get and dpkg, and with real locks.
 let folder: string;
 const file = (name: string) => join(folder, name);
 const calls = () => (existsSync(file("calls")) ? readFileSync(file("calls"), "utf8").trim().split("\n") : []);
@@ -20,20 +20,20 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Puts a command in the place of one of the system. It runs in the folder of the test. */
+/** Replaces a command of the system by a script, which runs in the folder of the test. */
 function command(name: string, text: string): void {
     writeFileSync(join(folder, "bin", name), `#!/bin/sh\ncd ${folder}\n${text}\n`);
     chmodSync(join(folder, "bin", name), 0o755);
 }
 
-/** Text of an apt-get that notes its calls. `special` comes before the answer of a simulation. */
+/** Returns an apt-get that notes its calls. `special` runs before the answer of a simulation. */
 const aptGet = (special = "") => `
     call=$(echo "$*" | sed 's/-q -y --no-install-recommends -o DPkg::Options::=--force-confold //')
     echo "apt-get $call" >>calls
     ${special}
     case $call in *--simulate*) echo 'Inst nginx (1.22.1 Debian [amd64])' ;; esac`;
 
-/** Runs a text of the host's functions. `timeoutSeconds` less 30 is left for waiting. */
+/** Runs a text with the host's functions. They may wait for `timeoutSeconds` less 30 s. */
 function host(text: string, timeoutSeconds = 90) {
     const places = `state=${folder}; stage=${file("stage")}; package_locks=${file("lock")}; virtual_ip=; mark=mark`;
     const program = `timeout_seconds=${timeoutSeconds}; ${withHostFunctions("")}\n${places}; ${text}`;
@@ -42,7 +42,7 @@ function host(text: string, timeoutSeconds = 90) {
     return { code: status, stdout, said: stderr };
 }
 
-/** Shell text that holds the lock for some seconds, and goes on once it does. */
+/** Returns shell text that locks the packages for some seconds, and goes on as soon as the lock is held. */
 const held = (seconds: number) =>
     `flock ${file("lock")} sleep ${seconds} >/dev/null 2>&1 & until [ -n "$(lock_holder)" ]; do sleep 0.1; done;`;
 

@@ -23,7 +23,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Runs a shell text with the commands of the test before those of the system. */
+/** Runs a shell text, in which the commands of the test replace those of the system. */
 const run = (shell: string, text: string): Promise<{ code: number; said: string }> =>
     new Promise(resolve => {
         const env = { ...process.env, PATH: `${join(folder, "bin")}:${process.env.PATH}` };
@@ -33,7 +33,7 @@ const run = (shell: string, text: string): Promise<{ code: number; said: string 
         child.stdin!.end(text);
     });
 
-/** Puts a command in the place of one of the system. */
+/** Replaces a command of the system by a script. */
 function command(name: string, text: string): void {
     writeFileSync(join(folder, "bin", name), `#!/bin/sh\n${text}\n`);
     chmodSync(join(folder, "bin", name), 0o755);
@@ -43,7 +43,7 @@ function command(name: string, text: string): void {
 const call = (file: string, text: string) =>
     run("sh", `hostname=${hostname}\n${readFileSync(join(scripts, `${file}.sh`), "utf8")}\n${text}`);
 
-/** What the first host of a pair with a certificate on the host is given. */
+/** Returns the files for the first host of a pair with a certificate on the host. */
 function pairRelease(statusPort = 10280) {
     const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({
         address,

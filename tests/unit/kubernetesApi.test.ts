@@ -55,7 +55,7 @@ describe("questions to several API servers", () => {
     beforeEach(() => jest.useFakeTimers());
     afterEach(() => jest.useRealTimers());
 
-    /** Asks servers that fail as often as given before they answer with their index. */
+    /** Asks one server for each entry of `failures`. The server fails that many times, and then answers with its index. */
     async function ask(failures: number[], rounds?: number) {
         const asked: number[] = [];
         const questions = failures.map((count, index) => async () => {

@@ -11,11 +11,11 @@ import { unpackedDebianPackages } from "../../lab/tools";
 import { issue } from "../../lab/certificates";
 import { finished, hostname, required, settings } from "../nginx";
 
-/** NGINX of Debian 11 and 12, the first with `http2 on`, and newer ones that know every directive. */
+/** NGINX of Debian 11 and 12, the first NGINX with `http2 on`, and newer ones that know every directive. */
 const versions = ["1.18.0", "1.22.1", "1.25.1", "1.26.3", "1.30.6"];
 const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") => finished(nginxConf(settings(changes), "release"), { version });
 
-/** The text between the braces that follow an opening, without comments, one blank between words. */
+/** Returns the text between the braces after `opening`, without comments and with one blank between words. */
 function block(text: string, opening: string): string {
     const plain = text.replace(/ *# .*$/gm, "").replace(/\s+/g, " ");
     const start = plain.indexOf(`${opening} {`);
@@ -35,7 +35,7 @@ const servers = (text: string) => {
         .slice(1)
         .map(part => block(part, "server"));
 };
-/** The server that answers for our name on a port. */
+/** Returns the server that answers for our name on a port. */
 const server = (text: string, port: number) => {
     const found = servers(text).filter(each => new RegExp(`listen ${port}[ ;]`).test(each) && each.includes(`server_name ${hostname};`));
     expect(found).toHaveLength(1);
@@ -210,7 +210,7 @@ test("what a user tunes arrives", () => {
         expect(block(tls(text), location)).toContain("limit_rate 1m;");
 });
 
-test("brought certificates: one for each type of key, or those that another tool keeps", () => {
+test("provided certificates are one for each type of key, or those that another tool keeps", () => {
     const two = render({ secondCertificate: { certificateChain: "another", privateKey: "another" } });
     expect(tls(two).match(/ssl_certificate [^;]+/g)).toEqual([
         "ssl_certificate rancher-ha/fullchain.pem",
@@ -272,7 +272,7 @@ describe("the NGINX of Debian", () => {
     }, 120_000);
     afterAll(() => rmSync(folder, { recursive: true }));
 
-    /** What `nginx -t` says, in a network and with system folders of its own: it opens ports, logs and caches. */
+    /** Returns the errors of `nginx -t`. NGINX opens ports, logs and caches, so it gets its own network and system folders. */
     function refusal(text: string): string {
         writeFileSync(join(folder, "nginx.conf"), text);
         const places = "for place in /var/log /var/lib /run; do mount -t tmpfs none $place; done; mkdir /var/log/nginx /var/lib/nginx";

@@ -6,7 +6,7 @@ import { releaseFor } from "../../components/loadBalancer/release";
 import { unpackedDebianPackages } from "../../lab/tools";
 import { settings } from "../nginx";
 
-// The script that systemd calls, with the real NGINX of Debian in namespaces of its own. The test takes the part of systemd.
+// The script that systemd calls runs with Debian's real NGINX in its own namespaces. The test acts as systemd.
 let folder: string;
 let packages: string;
 beforeAll(async () => {
@@ -20,7 +20,7 @@ beforeAll(async () => {
     );
     executable("rancher-ha-nginx", text);
     executable("in-pair", text.replace("down_file=''", "down_file=/run/down"));
-    // Every process in these namespaces is of the unit.
+    // The script looks for the unit in /proc/PID/cgroup. In these namespaces every process belongs to the unit.
     executable("grep", "#!/bin/sh\n");
     executable("systemctl", '#!/bin/sh\necho "1 nginx.service $(cat /run/job) running"\n');
     writeFileSync(

@@ -68,7 +68,7 @@ describe("known_hosts", () => {
         return messages(schema.safeParse({}));
     };
 
-    /** Hashes the names of a file, as Debian's ssh does. */
+    /** Hashes the host names of a known_hosts file, as Debian's ssh does. */
     function hashed(text: string): string {
         const folder = mkdtempSync(join(tmpdir(), "known-hosts-"));
         writeFileSync(join(folder, "hosts"), text);

@@ -4,11 +4,11 @@ import { join } from "path";
 import { parse } from "yaml";
 import { attentionMark } from "../../components/attention";
 
-// The pipelines that docs/examples offers: each step that is a shell script, and what they look for in a preview.
+// The tests check the pipelines in docs/examples: their shell steps, and the texts that they look for in a preview.
 const folder = join(__dirname, "..", "..", "docs", "examples");
 const files = readdirSync(folder);
 
-/** The shell scripts of a GitHub workflow or a GitLab pipeline. */
+/** Returns the shell scripts of a GitHub workflow or a GitLab pipeline. */
 function scripts(file: string): string[] {
     const pipeline = parse(readFileSync(join(folder, file), "utf8"));
     const jobs = Object.values<any>(pipeline.jobs ?? pipeline);
@@ -34,7 +34,7 @@ test.each(["drift.yml", "gitlab-ci.yml"])("%s finds drift in what is planned and
 
 describe("the issue of the drift workflow", () => {
     const script = scripts("drift.yml").find(text => text.includes("gh issue"))!;
-    /** What the script asks of gh, after a run with this result, with this issue open or none. */
+    /** Returns the script's calls of gh after a run with `result`. `open` is the number of the open issue, or empty. */
     const asked = (result: string, open: string) => {
         const gh = `gh() { case "$*" in "issue list"*) echo "${open}" ;; "label "*) ;; *) echo "$1 $2 $3" ;; esac; }`;
         const env = {

@@ -45,12 +45,12 @@ const node = ({
 });
 const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
 const addressOf = (name: string) => `192.0.2.${name.slice(4)}`;
-/** A node of the configuration. */
+/** Returns a node of the configuration. */
 const asked = (name: string, changes: object = {}) => ({
     ...{ address: addressOf(name), name, roles, labels: { zone: "a" }, taints: [dedicated] },
     ...changes,
 });
-/** What RKE leaves in the cluster after a run for these nodes. */
+/** Returns the note that RKE leaves in the cluster after a run for these nodes. */
 const note = (names: string[]) => {
     const node = { role: [...roles].reverse(), labels: { zone: "a" }, taints: [dedicated] };
     const nodes = names.map(name => ({ ...node, address: addressOf(name), hostnameOverride: name }));
@@ -70,7 +70,7 @@ const ingress = { data: { "use-forwarded-headers": "true", "proxy-body-size": "5
 const entry = join(__dirname, "..", "..", "components", "cluster", "runner", "probeNodes.js");
 
 let server: Server;
-/** Answers by the last part of the path that is asked for. */
+/** Answers by the last part of the requested path. */
 let answers: Record<string, unknown>;
 beforeAll(async () => {
     const options = { cert: api.certificate, key: api.privateKey, ca: ca.certificate, requestCert: true, rejectUnauthorized: true };
@@ -226,7 +226,7 @@ describe("a node that RKE was not run for", () => {
         execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "key")]);
         const [privateKey, hostKey] = ["key", "key.pub"].map(name => readFileSync(join(folder, name), "utf8"));
         rmSync(folder, { recursive: true });
-        // Nothing listens there.
+        // Nothing listens on port 1.
         const connection = { address: joining.address, port: 1, user: "rke", hostKey: hostKey.trim(), privateKey };
         fitness = { nodes: [{ name: joining.name, connection }], preflightProgram: "" };
     });

@@ -10,7 +10,7 @@ import { findingOf, parseProbe, Probe } from "../../components/remote/probe";
 import { nodeProgram } from "../../components/remote/programs";
 import { issue } from "../../lab/certificates";
 
-// What a real API server answers is asked in the stack test.
+// The stack test asks a real API server.
 const ca = issue({ name: "kube-ca", ca: true });
 const api = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });
 const manifest = `---
@@ -48,7 +48,7 @@ interface HelmRun {
     values?: object;
     description?: string;
 }
-/** Helm's records, the first revision first. */
+/** Returns Helm's records, the first revision first. */
 const releases = (...runs: HelmRun[]) => ({
     items: runs.map(({ status = "deployed", seconds = 3600, chartVersion = "2.11.3", values = {}, description, ...run }, index) => {
         const config = { bootstrapPassword: "s3cret", ...wanted.values, ...values };
@@ -281,7 +281,7 @@ describe("a Rancher whose agents trust another CA is refused, so that a stack wi
 
     test.each<[string, unknown, Record<string, unknown>]>([
         ["this stack's own", marked(sha256(caCertificate)), {}],
-        // A plain preview warns, and `up --refresh` heals it.
+        // A plain preview warns of this Secret, and `up --refresh` repairs it.
         ["this stack's own, with a Secret that somebody changed", marked(sha256(caCertificate)), tlsCa("another CA")],
         ["one with a publicly trusted CA", unmarked, {}],
         ["none", releases(), {}],

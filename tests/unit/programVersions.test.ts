@@ -27,12 +27,12 @@ const cluster = rkeClusterSchema.parse({
     ],
 });
 const wanted = { chartVersion: "2.11.3", values: { replicas: 3 }, timeoutSeconds: 900, owner: "organization/project/stack/rancher" };
-/** Each program with a version, for an example of its data. */
+/** Each program with a version, rendered with example data. */
 const programs: Record<string, string> = {
     "cluster/runner/rke.js": clusterProgram("cluster", cluster, "pki", { desiredState: { certificatesBundle } } as unknown as RkeState, 0),
     "rancher/runner/freeRelease.js": apiProgram("freeRelease.js", { endpoint: "https://192.0.2.31:6443" }, wanted, 0),
 };
-/** What runs on nodes, and is no data either. */
+/** Scripts that run on nodes. They count as text of the program, not as its data. */
 const scripts = readdirSync(join(components, "cluster")).filter(name => name.endsWith(".sh"));
 const forNodes = scripts.map(name => readFileSync(join(components, "cluster", name), "utf8").replace(/^\s*#.*\n/gm, "")).join("");
 
@@ -47,7 +47,7 @@ test("a program that changes has another version when what it does changes", () 
             name,
             {
                 version: module.version,
-                // Without comments.
+                // The text is compared without comments.
                 text: sha256(name.startsWith("cluster/") ? code + forNodes : code),
                 data: /data (\w+)$/.exec(markOf(module, JSON.parse(data)))![1],
             },

@@ -33,7 +33,7 @@ test.each([5, 15, 100, 7200])("a peer that is silently gone is given up after de
 
 test("a connection with data survives 20 s without network, and ends before Rancher's own limit of 60 s", () => {
     const retries = Number(/tcp_retries2 = (\d+)/.exec(sysctlConf(settings()))![1]);
-    // As Linux counts: the first interval is 0.2 s, and each is twice as long as the one before.
+    // Linux doubles the interval each time. The first interval is 0.2 s.
     const seconds = 0.2 * (2 ** (retries + 1) - 1);
     // An interval that begins within the 20 s may end after twice as long.
     expect(seconds).toBeGreaterThan(2 * 20);

@@ -15,13 +15,13 @@ let folder: string;
 beforeEach(() => void (folder = mkdtempSync(join(tmpdir(), "ssh runner 5% "))));
 afterEach(() => rmSync(folder, { recursive: true }));
 
-/** Puts a program in the place of ssh. */
+/** Replaces ssh by a program. */
 function insteadOfSsh(text: string): void {
     writeFileSync(join(folder, "ssh"), text);
     chmodSync(join(folder, "ssh"), 0o755);
 }
 
-/** Runs a module of the runner, whose folder for temporary files has blanks and a percent sign in its name. */
+/** Runs a module of the runner. Its folder for temporary files has blanks and a percent sign in its name. */
 function ran(file: string, input: object, env: NodeJS.ProcessEnv = {}) {
     mkdirSync(join(folder, "tmp"), { recursive: true });
     const PATH = [folder, process.env.PATH].join(delimiter);
@@ -37,7 +37,7 @@ const probed = (changes: Partial<HostConnection> = {}, env?: NodeJS.ProcessEnv) 
     parseProbe(ran(join(components, "remote", "runner", "probeHost.js"), { host: { ...connection, ...changes }, program: "" }, env).stdout);
 
 describe("what OpenSSH is told", () => {
-    /** Lets the real ssh say how it reads its arguments, and with which known_hosts and keys of the agent it would connect. */
+    /** Logs how the real ssh reads its arguments, and with which known_hosts and keys of the agent it would connect. */
     beforeEach(() =>
         insteadOfSsh(`#!/bin/sh
 log='${join(folder, "log")}'
@@ -50,7 +50,7 @@ proxy=$(/usr/bin/ssh -G "$@" | sed -n 's/^proxycommand //p' | sed 's/%h/192.0.2.
 printf '=== pulumi-rancher-ha ===\\nend\\n'
 `),
     );
-    /** Returns what each ssh read, the host's first. */
+    /** Returns the settings that each ssh read, those for the host first. */
     const read = () => {
         const lines = readFileSync(join(folder, "log"), "utf8").split("\n");
         const starts = lines.flatMap((line, index) => (/^host /.test(line) ? [index] : []));
@@ -93,7 +93,7 @@ describe("a probe that fails", () => {
     const fails = (code: number, ...lines: string[]) =>
         insteadOfSsh(`#!/bin/sh\ncat <<'END' >&2\n${lines.join("\n")}\nEND\nexit ${code}\n`);
 
-    // In the words of OpenSSH 9.2.
+    // These are messages of OpenSSH 9.2.
     test.each([
         [
             "the bastion's key",

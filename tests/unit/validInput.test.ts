@@ -116,7 +116,7 @@ const cluster = fc
         ...settings,
         ...(network && { network: network.plugin === "flannel" ? { ...network, mtu: 0 } : network }),
     }))
-    // One worker more, because five nodes can all have etcd.
+    // A last node is a worker, because five nodes can all have etcd.
     .map(({ nodes, ...settings }) => ({
         ...settings,
         nodes: [...nodes, { user: "rke", hostKey, address: "198.51.100.100", hostname: "last-worker", roles: ["worker"] }],
@@ -147,7 +147,7 @@ const configuration = fc.record({ hostname: dnsName, loadBalancer, cluster, ranc
     ...groups,
 }));
 
-/** Runs a program and returns nothing, or what it says when it fails. */
+/** Runs a program. Returns its output when it fails, else an empty text. */
 function complaint(program: string, args: string[], options: object = {}): string {
     const { status, error, stdout, stderr } = spawnSync(program, args, { encoding: "utf8", ...options });
     return status === 0 ? "" : `${error ?? ""}${stdout}${stderr}`;

@@ -34,14 +34,14 @@ interface Faults {
     closingHttp2?: boolean;
     withoutWebSocket?: boolean;
     wrongAccept?: boolean;
-    /** Answers instead of Rancher when it returns true. */
+    /** Answers a request in place of Rancher and returns true, or leaves the request to Rancher. */
     answer?: Answer;
     plain?: Answer;
     onLogin?: () => void;
     onLogout?: () => void;
 }
 
-/** A load balancer and Rancher in one: two servers with the answers that Rancher 2.11 gives. */
+/** Starts a load balancer and Rancher in one: two servers with the answers of Rancher 2.11. */
 async function rancher(faults: Faults = {}): Promise<{ httpsPort: number; httpPort: number }> {
     const certificate = faults.certificate ?? leaf;
     const handler = (request: any, response: any) => {

@@ -7,7 +7,7 @@ import { unpackedDebianPackages } from "../../lab/tools";
 const peer = "10.0.0.2";
 const vrrp = { routerId: 51, advertIntervalSeconds: 1, address: "10.0.0.1", virtualIp: "10.0.0.9", peer, priority: 150 };
 
-/** Runs a script in a network of its own, where `nft` is the real one and `load` is what the unit runs before keepalived. */
+/** Runs a script in its own network. There `nft` is the real one, and `load` runs the unit's command that precedes keepalived. */
 async function inNetwork(script: string): Promise<string> {
     const libraries = ["libnftables1", "libnftnl11", "libmnl0", "libedit2", "libxtables12", "libjansson4", "libgmp10"];
     const packages = await unpackedDebianPackages(["nftables", ...libraries]);
@@ -20,7 +20,7 @@ async function inNetwork(script: string): Promise<string> {
     return stdout;
 }
 
-/** Sends an empty VRRP packet to the host's own address, and prints whether it arrives. */
+/** Returns a command that sends an empty VRRP packet to the host's own address, and prints whether the packet arrives. */
 const send = (from: string, ttl: number) => `perl -MSocket -e '
     my ($from, $ttl) = @ARGV;
     socket my $in, PF_INET, SOCK_RAW, 112; socket my $out, PF_INET, SOCK_RAW, 112;

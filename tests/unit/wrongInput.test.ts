@@ -4,7 +4,7 @@ import { changeAt, pair, validConfiguration, valuesOf } from "../configuration";
 
 type Row = [name: string, change: [path: string, value: unknown][], key: string, expected: string | RegExp];
 
-/** Rows of one key: each value is wrong there, and the key itself is named. */
+/** Returns a row for each value, all of them wrong for `key`. The error must name `key`. */
 const at = (key: string, expected: string | RegExp, values: Record<string, unknown>): Row[] =>
     Object.entries(values).map(([what, value]) => [`${key}: ${what}`, [[key, value]], key, expected]);
 
@@ -12,7 +12,7 @@ const node = "cluster.nodes[0]";
 const host = "loadBalancer.hosts[0]";
 const values = "rancher.values";
 
-/** The lines of the refusal of a configuration. */
+/** Returns the lines of the error that refuses a configuration. */
 const refusal = (configuration: unknown) => issueLines(rancherHaSchema.safeParse(configuration).error?.issues ?? [], configuration);
 
 const long = (length: number) => "a".repeat(length);
@@ -589,15 +589,15 @@ const rows: Row[] = [
     ]),
 ];
 
-/** A value of another type than the one that is there. */
+/** Returns a value of another type than the given one. */
 const ofAnotherType = (value: unknown) => (typeof value === "string" || Array.isArray(value) ? { a: 1 } : "text");
 
-/** One row for each key of a configuration that gives all of them. */
+/** One row for each key of `validConfiguration`, with a value of a wrong type. */
 const typeRows: Row[] = valuesOf(validConfiguration())
     .filter(([path]) => !/\.additionalValues\./.test(path))
     .map(([path, value]) => [`a wrong type: ${path}`, [[path, ofAnotherType(value)]], path, "expected"]);
 
-/** One row for each group of keys, with a key that no schema knows. */
+/** One row for each object, with a key that no schema knows. */
 const unknownKeyRows: Row[] = ["", ...valuesOf(validConfiguration()).flatMap(([path, value]) => (isGroup(value) ? [path] : []))]
     .filter(path => !/\.(labels|ingressOptions|additionalValues(\..*)?|limits|requests)$/.test(path))
     .map(path => {
