@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "fs";
 import { dirname, relative } from "path";
 import { repository } from "../lab/inventory";
 
-/** Expects a file of the repository to hold this text. One that differs is written, and the test fails until it is committed. */
+/** Expects a file of the repository to hold this text. Writes the text to a file that differs, and fails this run. */
 export function expectCommitted(file: string, text: string, advice = "look at it and commit it"): void {
     const isSame = existsSync(file) && readFileSync(file, "utf8") === text;
     if (!isSame) {

@@ -7,7 +7,7 @@ export const pair = {
     virtualIp: { address: "192.0.2.20" },
 };
 
-/** A configuration with nearly every key, which the schema accepts. Each call returns a new one. */
+/** Returns a new configuration with nearly every key, which the schema accepts. */
 export const validConfiguration = (): Record<string, unknown> => ({
     hostname: "rancher.example.com",
     ssh: { user: "admin", port: 22, privateKey, knownHosts: "" },
@@ -91,7 +91,7 @@ export const validConfiguration = (): Record<string, unknown> => ({
     liveCheck: "warn",
 });
 
-/** Returns a copy with another value at a path such as `cluster.nodes[0].user`; undefined removes the key. */
+/** Returns a copy with another value at a path such as `cluster.nodes[0].user`. The value undefined removes the key. */
 export function changeAt(root: Record<string, unknown>, path: string, value: unknown): Record<string, unknown> {
     const keys = path.replace(/\[(\d+)\]/g, ".$1").split(".");
     const last = keys.pop()!;
@@ -102,7 +102,7 @@ export function changeAt(root: Record<string, unknown>, path: string, value: unk
     return copy;
 }
 
-/** Returns each value below a value with its path, groups and lists included. */
+/** Returns each value below a value with its path, objects and lists included. */
 export function valuesOf(value: unknown, path = ""): [path: string, value: unknown][] {
     if (typeof value !== "object" || value === null) return [];
     return Object.entries(value).flatMap(([key, below]) => {

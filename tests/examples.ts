@@ -8,7 +8,10 @@ export const exampleFiles = readdirSync(join(repository, "examples"))
     .filter(file => file.endsWith(".yaml"))
     .map(file => `examples/${file}`);
 
-/** The configuration in a stack's file, without the name of the project, with the secrets that the commands in its head set. */
+/**
+ * Returns the configuration in a stack's file, without the name of the project. `secretOf` gives the secrets that the commands in the
+ * file's head set.
+ */
 export function exampleConfig(file: string, secretOf: (path: string) => unknown): Record<string, any> {
     const text = readFileSync(join(repository, file), "utf8");
     const entries = Object.entries<any>(parse(text).config);

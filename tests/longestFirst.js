@@ -1,11 +1,14 @@
 const { statSync } = require("fs");
 const { default: Sequencer } = require("@jest/test-sequencer");
 
-/** Files that wait for a lab first, so that those that compute run beside them; the longest of a layer first, as far as is known. */
+/**
+ * Starts tests that wait for a lab first, so that tests without one run beside them. Within a layer, the longest file starts first, by its
+ * last duration or its size.
+ */
 module.exports = class LongestFirst extends Sequencer {
     sort(tests) {
         const layers = ["/stack/", "/component/", "/unit/"];
-        // A whole stack takes longer than its file tells.
+        // A test of a whole stack takes longer than the size of its file suggests.
         const rank = ({ path }) => (path.includes("/wholeStack/") ? -1 : layers.findIndex(layer => path.includes(layer)));
         const size = ({ path, duration }) => duration ?? statSync(path).size;
         return [...tests].sort((a, b) => rank(a) - rank(b) || size(b) - size(a));

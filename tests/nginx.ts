@@ -13,14 +13,14 @@ export const required = {
 };
 export const settings = (changes: Partial<NginxSettings> = {}): NginxSettings => ({ ...nginxSettingsSchema.parse(required), ...changes });
 
-/** What a load balancer host tells of itself. */
+/** Facts that a load balancer host reports about itself. */
 interface HostFacts {
     version: string;
     openFiles?: number;
     ipv6?: boolean;
 }
 
-/** Runs a function of the host's program on a text, and returns what it prints. */
+/** Runs a function of the host's program on a text, and returns its output. */
 export function hostFunction(name: string, input: string): string {
     return execFileSync("sh", ["-c", withHostFunctions(name)], { input, encoding: "utf8" });
 }

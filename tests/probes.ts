@@ -1,4 +1,7 @@
-/** What a probe prints for one finding: `in sync`, or one that begins with `absent: `, `unreachable: ` or `refused: `, or a difference. */
+/**
+ * Returns the output of a probe with one finding: `in sync`, a difference, or a text that begins with `absent: `, `unreachable: ` or
+ * `refused: `.
+ */
 export function said(finding: string, facts: Record<string, string> = {}): string {
     const [, word = "finding", text = finding] = /^(absent|unreachable|refused): ([^]*)$/.exec(finding) ?? [];
     const lines = finding === "in sync" ? [] : text.split("\n").map(line => `${word} ${line}`);

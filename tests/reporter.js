@@ -3,7 +3,7 @@ const { dirname, join } = require("path");
 
 const cache = join(__dirname, "..", "node_modules", ".cache");
 
-/** Says where the time went when a run had a lab, and keeps the line by which a run is judged for .ci/run, which prints it last. */
+/** Prints the time that each part of a run with a lab took. Saves the closing line, which .ci/run prints last. */
 module.exports = class Reporter {
     onRunStart() {
         mkdirSync(dirname(process.env.LAB_TIMES), { recursive: true });
@@ -12,7 +12,7 @@ module.exports = class Reporter {
 
     onRunComplete(_contexts, results) {
         const { numPassedTests: passed, numPendingTests: skipped, numFailedTests, numRuntimeErrorTestSuites } = results;
-        const aside = skipped > 0 ? `${skipped} skipped; the reasons stand above\n` : "";
+        const aside = skipped > 0 ? `${skipped} skipped; the reasons are above\n` : "";
         mkdirSync(cache, { recursive: true });
         writeFileSync(join(cache, "closing-line"), `${aside}${passed} passed, ${numFailedTests + numRuntimeErrorTestSuites} failed\n`);
         if (existsSync(process.env.LAB_TIMES)) process.stdout.write(summary(results.testResults));

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 
-/** A key pair for SSH, as ssh-keygen writes it. */
+/** Makes a key pair for SSH with ssh-keygen. */
 export function newSshKey(options: string[] = ["-t", "ed25519"]): { privateKey: string; publicKey: string } {
     const folder = mkdtempSync(join(tmpdir(), "ssh-key-"));
     try {
@@ -15,6 +15,6 @@ export function newSshKey(options: string[] = ["-t", "ed25519"]): { privateKey: 
     }
 }
 
-/** A private key that logs in, and a host key that nobody has. */
+/** A valid private key, and a host key that no host has. */
 export const sshKey = newSshKey().privateKey;
 export const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleE";
