@@ -48,7 +48,7 @@ const stdinOf = (recording: Recording): string => recording.one(commandType).inp
 const keyLine = server.privateKey.split("\n")[1];
 const certificateLine = server.certificate.split("\n")[1];
 
-test("one command on the host, with certificate and key on standard input only", async () => {
+test("one command runs on the host, with certificate and key on standard input only", async () => {
     const recording = await build();
     const [component, ...children] = recording.resources;
     expect(component).toMatchObject({ type: "pulumi-rancher-ha:index:NginxLoadBalancer", name: "lb" });
@@ -227,14 +227,14 @@ describe("drift", () => {
         });
     });
 
-    test("off: neither probe nor latch", async () => {
+    test("off makes neither probe nor latch", async () => {
         const recording = await build({ drift: DriftMode.Off }, { found: said("nginx: not running") });
         expect(recording.probes).toEqual([]);
         expect(recording.resources.map(({ type }) => type)).not.toContain(latchType);
         expect(stdinOf(recording)).toContain("drift_epoch='0'\n");
     });
 
-    test("off, for a pair: no latch, but the probe that tells who is changed last", async () => {
+    test("off, for a pair, makes no latch, but the probe that tells who is changed last", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await build({ ...pair, drift: DriftMode.Off }, { found: said("in sync", { "virtual-ip": "free" }) });
         expect(recording.probes).toHaveLength(2);

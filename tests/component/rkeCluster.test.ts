@@ -217,7 +217,7 @@ describe("drift", () => {
         warn.mockRestore();
     });
 
-    test("off: neither probe nor latch", async () => {
+    test("off makes neither probe nor latch", async () => {
         const asked = jest.fn(call);
         const recording = await build({ drift: DriftMode.Off }, { call: asked });
         expect(asked).not.toHaveBeenCalled();

@@ -4,7 +4,7 @@ import { AgentTlsMode, checkValues, helmValues, HelmValuesInput } from "../../co
 const checksum = "ab".repeat(32);
 const input: HelmValuesInput = { hostname: "rancher.example.com", replicas: 3, caChecksum: checksum, values: {}, additionalValues: {} };
 
-test("a private CA: external TLS, the CA mounted, its checksum in the pods", () => {
+test("a private CA gives external TLS, a mounted CA and its checksum in the pods", () => {
     expect(helmValues(input)).toEqual({
         hostname: "rancher.example.com",
         replicas: 3,

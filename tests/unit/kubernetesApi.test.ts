@@ -81,7 +81,7 @@ describe("questions to several API servers", () => {
         expect((await ask([9, 9], 1)).asked).toEqual([0, 1]);
     });
 
-    test("no server, no answer", async () => {
+    test("without a server there is no answer", async () => {
         expect(await ask([])).toEqual({ asked: [], answer: undefined });
     });
 });
