@@ -195,7 +195,7 @@ export class RancherHa extends pulumi.ComponentResource {
             { metadata: { name: "cattle-system", annotations: { [ownerAnnotation]: `${stackName()}/${name}-release` } } },
             // In a cluster that stays, the deletion of this namespace would never end, because only Rancher removes its finalizers.
             // An imported namespace has values that Kubernetes itself sets. Without this, a preview would seem to remove them.
-            { ...inCluster, retainOnDelete: ready === undefined, ignoreChanges: ["metadata.labels", "spec"] },
+            { ...inCluster, retainOnDelete: ready === undefined, ignoreChanges: ["metadata.labels", "metadata.finalizers", "spec"] },
         );
     }
 

@@ -76,6 +76,7 @@ roll_back() {
             brought keepalived || rm -rf "$state/original/keepalived"
         fi
         rm -f "$unverified"
+        withdraw_packages
         say "the previous release was put back"
     else
         say "$(coded rollback-failed "the previous release could not be put back: ${to:-there is none}: $problem. \

@@ -119,7 +119,7 @@ describe("a full disk", () => {
 
     const copy = (place: string, options: string) =>
         `mkdir /run/copy; cp -a ${place}/. /run/copy; mount -t tmpfs -o ${options},mode=700 none ${place}; cp -a /run/copy/. ${place}`;
-    const fillUp = (place: string) => `${copy(place, "size=128k")}; dd if=/dev/zero bs=512 2>/dev/null of=${place}/full || true`;
+    const fillUp = (place: string) => `${copy(place, "size=256k")}; dd if=/dev/zero bs=512 2>/dev/null of=${place}/full || true`;
     test.each([
         [
             "while files are staged",
