@@ -20,8 +20,8 @@ import (
 	"github.com/rancher/remotedialer"
 )
 
-// agent is the tunnel of Rancher's cluster agent: its own client library, headers and retry interval. It dials only
-// 127.0.0.1 for Rancher.
+// agent stands in for the tunnel of Rancher's cluster agent. It uses the real agent's client library, headers and retry interval. Rancher
+// can dial only 127.0.0.1 through it.
 type agent struct {
 	server, id, token, caChecksum, resolve string
 	out                                    io.Writer
@@ -90,8 +90,8 @@ func (a *agent) dialer(server *url.URL) (*websocket.Dialer, error) {
 	return dialer, nil
 }
 
-// serverCA returns the CA that Rancher gives its agents, over a connection that is not verified, if its checksum is the expected one. The
-// real agent does so at every start, in these words, and exits otherwise (package/run.sh of rancher/rancher).
+// serverCA reads the CA that Rancher gives its agents over an unverified connection, and refuses a CA with another checksum. The real agent
+// does the same at every start, and exits with these messages (package/run.sh of rancher/rancher).
 func (a *agent) serverCA(server *url.URL, dial func(context.Context, string, string) (net.Conn, error)) (*x509.CertPool, error) {
 	address := server.Scheme + "://" + server.Host + "/v3/settings/cacerts"
 	transport := &http.Transport{DialContext: dial, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}

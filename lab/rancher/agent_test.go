@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// An agent ends at its start when Rancher hands out another CA than its checksum says, and goes on to connect otherwise.
+// TestChecksumOfTheCA proves that an agent ends at its start when Rancher's CA does not match the checksum, and connects otherwise.
 func TestChecksumOfTheCA(t *testing.T) {
 	var ca string
 	connecting := make(chan struct{}, 1)

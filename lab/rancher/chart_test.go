@@ -12,13 +12,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// leftOut are the real chart's objects of which README.md says that this chart has none.
+// leftOut names objects of the real chart that this chart does not have (chart/README.md).
 var leftOut = map[string]bool{
 	"ClusterRole/rancher-post-delete": true, "ClusterRoleBinding/rancher-post-delete": true, "ConfigMap/rancher-post-delete": true,
 }
 
-// TestChartContract renders the real chart, whose folder RANCHER_CHART names, and this one with the same values and wants
-// the same objects.
+// TestChartContract renders the real chart and this one with the same values, and expects the same objects. RANCHER_CHART names the real
+// chart's folder.
 func TestChartContract(t *testing.T) {
 	folder := os.Getenv("RANCHER_CHART")
 	if folder == "" {
@@ -70,8 +70,8 @@ func TestChartContract(t *testing.T) {
 	}
 }
 
-// prepared copies a chart, gives it this one's version, which it writes into its objects, and fills in the %PLACEHOLDERS% that it
-// has in its source repository.
+// prepared returns a copy of a chart. The copy has the version of this chart, because charts write their version into objects. Its
+// %PLACEHOLDERS% of the source repository are filled in.
 func prepared(t *testing.T, folder string) string {
 	copied := t.TempDir()
 	if err := os.CopyFS(copied, os.DirFS(folder)); err != nil {
@@ -97,8 +97,8 @@ func prepared(t *testing.T, folder string) string {
 	return copied
 }
 
-// render returns what a chart renders as "Kind/name.path.to.field" -> value. Lists of objects with a name or a mount path are
-// keyed by it, because their order means nothing; empty values are left out.
+// render returns the fields of a chart's objects as "Kind/name.path.to.field" -> value. The key of a list item is its name or mount path,
+// because the order of such lists means nothing. Empty values are dropped.
 func render(t *testing.T, chart string, values []string) map[string]any {
 	arguments := []string{"template", "rancher", chart, "--namespace", "cattle-system", "--kube-version", "1.30.14"}
 	for _, value := range values {
@@ -123,7 +123,7 @@ func render(t *testing.T, chart string, values []string) map[string]any {
 		name := object["kind"].(string) + "/" + metadata["name"].(string)
 		switch {
 		case leftOut[name]:
-		case strings.HasSuffix(name, "/rancher-post-delete"): // reduced: only the hook counts
+		case strings.HasSuffix(name, "/rancher-post-delete"): // This chart reduces these objects to the hook.
 			flatten(fields, name, metadata["annotations"])
 		default:
 			delete(object, "description")

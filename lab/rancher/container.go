@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// container is what a started container sees of its pod's spec.
+// container holds the part of a pod's spec that a started container sees.
 type container struct {
 	image string
 	args  []string
@@ -23,8 +23,8 @@ type container struct {
 
 func (c *container) hasArg(arg string) bool { return slices.Contains(c.args, arg) }
 
-// prepare resolves a container's environment and its files from Secrets and ConfigMaps, once, as a kubelet does before it
-// starts the container. Other volumes are empty here.
+// prepare resolves a container's environment and its files from Secrets and ConfigMaps. It does so once, as a kubelet does before it starts
+// the container. Other volumes are empty here.
 func prepare(ctx context.Context, client kubernetes.Interface, pod *corev1.Pod, name string) (*container, error) {
 	sources := &sources{ctx, client, pod.Namespace}
 	volumes := map[string]map[string]string{}
@@ -75,7 +75,7 @@ type sources struct {
 	namespace string
 }
 
-// volume returns the files of a Secret or ConfigMap volume, nil for every other kind.
+// volume returns the files of a Secret or ConfigMap volume, and nil for every other kind.
 func (s *sources) volume(volume corev1.Volume) (map[string]string, error) {
 	var data map[string]string
 	var items []corev1.KeyToPath
@@ -162,7 +162,7 @@ func (s *sources) configMap(name string) (map[string]string, error) {
 	return config.Data, nil
 }
 
-// errNotFound is in the kubelet's words, which differ from the API server's.
+// errNotFound has the kubelet's wording, which differs from the API server's.
 type errNotFound struct{ kind, name string }
 
 func (e errNotFound) Error() string { return fmt.Sprintf("%s %q not found", e.kind, e.name) }

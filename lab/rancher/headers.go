@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// forwarding is what ingress-nginx's ConfigMap says about forwarded headers.
+// forwarding holds the options of ingress-nginx's ConfigMap for forwarded headers.
 type forwarding struct {
 	trust   bool           // use-forwarded-headers
-	proxies []netip.Prefix // proxy-real-ip-cidr: whose X-Forwarded-For counts
+	proxies []netip.Prefix // proxy-real-ip-cidr: proxies whose X-Forwarded-For counts
 }
 
 var everywhere = []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0")}
@@ -28,9 +28,9 @@ func forwardingOf(config map[string]string) forwarding {
 	return f
 }
 
-// apply sets on out what ingress-nginx sends to a backend for the request in, received over HTTP on port 80. It trusts
-// scheme, port and host from anyone; proxy-real-ip-cidr limits only the client's address (rootfs/etc/nginx/lua/lua_ingress.lua
-// and template/nginx.tmpl of kubernetes/ingress-nginx). It returns the Host header.
+// apply sets in out the headers that ingress-nginx sends to a backend for the request in, and returns the Host header. The request arrived
+// over HTTP on port 80. ingress-nginx trusts scheme, port and host from every client. proxy-real-ip-cidr limits only the client's address
+// (rootfs/etc/nginx/lua/lua_ingress.lua and template/nginx.tmpl of kubernetes/ingress-nginx).
 func (f forwarding) apply(in *http.Request, out http.Header) (host string) {
 	client, _, _ := net.SplitHostPort(in.RemoteAddr)
 	scheme, port, host := "http", "80", in.Host
@@ -61,7 +61,7 @@ func (f forwarding) apply(in *http.Request, out http.Header) (host string) {
 	return host
 }
 
-// clientAddress is NGINX's real_ip_recursive: from the right, the first address that is not a known proxy's.
+// clientAddress implements NGINX's real_ip_recursive: it returns, from the right, the first address that is not a known proxy's.
 func (f forwarding) clientAddress(remote, forwardedFor string) string {
 	client := remote
 	hops := strings.Split(forwardedFor, ",")

@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// podToken asks for tokens of a pod's ServiceAccount, bound to the pod, as a kubelet does for its projected volumes.
+// podToken requests tokens of a pod's ServiceAccount that are bound to the pod, as a kubelet does for projected volumes.
 type podToken struct {
 	client kubernetes.Interface
 	pod    *corev1.Pod
@@ -34,7 +34,7 @@ func (t *podToken) Token() (*oauth2.Token, error) {
 	return &oauth2.Token{AccessToken: answer.Status.Token, Expiry: answer.Status.ExpirationTimestamp.Add(-early)}, nil
 }
 
-// clientOf is a client with the rights of the pod's ServiceAccount and nothing of the node's.
+// clientOf returns a client with the rights of the pod's ServiceAccount and none of the node's.
 func (n *node) clientOf(pod *corev1.Pod) (kubernetes.Interface, error) {
 	config := rest.AnonymousClientConfig(n.config)
 	config.Wrap(transport.TokenSourceWrapTransport(oauth2.ReuseTokenSource(nil, &podToken{n.client, pod})))

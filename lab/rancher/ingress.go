@@ -22,22 +22,22 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// ingressStandIn stands in for ingress-nginx: it serves the Ingress objects over HTTP and has its contract with proxies in
-// front of it and backends behind it. It has no HTTPS port. Of the annotations it knows those of sizes.
+// ingressStandIn stands in for ingress-nginx. It serves the Ingress objects over HTTP, and keeps ingress-nginx's contract with proxies in
+// front of it and backends behind it. It has no HTTPS port. It knows only the annotations for sizes.
 type ingressStandIn struct {
 	state atomic.Pointer[ingressState]
 	next  atomic.Uint64
 	proxy httputil.ReverseProxy
 }
 
-// ingressState is what the controller read from the API server, replaced as a whole.
+// ingressState holds the controller's view of the API server. Every change replaces the whole state.
 type ingressState struct {
 	routes     routes
 	forwarding forwarding
 	limits     limits
 }
 
-// keepAlive is how long ingress-nginx keeps an idle connection of its clients (option keep-alive).
+// keepAlive is the time after which ingress-nginx closes an idle client connection (option keep-alive).
 const keepAlive = 75 * time.Second
 
 func newIngress() *ingressStandIn {
@@ -81,7 +81,7 @@ func startIngress(ctx context.Context, n *node, pod *corev1.Pod, client kubernet
 	}, nil
 }
 
-// httpPort is the port of the node that RKE gave the controller (http_port of cluster.yml).
+// httpPort returns the node's port that RKE gave the controller (http_port of cluster.yml).
 func httpPort(pod *corev1.Pod) int32 {
 	for _, container := range pod.Spec.Containers {
 		for _, port := range container.Ports {
@@ -93,7 +93,7 @@ func httpPort(pod *corev1.Pod) int32 {
 	return 80
 }
 
-// watch keeps the state current; it returns when the first one is complete.
+// watch keeps the state current. It returns when the first state is complete.
 func (i *ingressStandIn) watch(ctx context.Context, namespace string, client kubernetes.Interface) error {
 	cluster := informers.NewSharedInformerFactory(client, 0)
 	own := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithNamespace(namespace),
@@ -165,7 +165,7 @@ func (i *ingressStandIn) watch(ctx context.Context, namespace string, client kub
 	return nil
 }
 
-// waitForSync gives up after a while, so that missing rights show in the pod's status.
+// waitForSync waits for at most 30 s, so that missing rights show in the pod's status.
 func waitForSync(ctx context.Context, synced ...cache.InformerSynced) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
@@ -185,7 +185,7 @@ func (i *ingressStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	location, found := state.routes.find(r.Host, r.URL.Path)
 	switch {
-	case !found && r.URL.Path == "/healthz": // the default server's, whatever the host
+	case !found && r.URL.Path == "/healthz": // The default server answers this path for every host.
 	case !found:
 		http.Error(w, "default backend - 404", http.StatusNotFound)
 	case len(location.endpoints) == 0:
@@ -193,7 +193,7 @@ func (i *ingressStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case location.limits.body > 0 && r.ContentLength > location.limits.body:
 		refuse(w, http.StatusRequestEntityTooLarge)
 	default:
-		if location.limits.body > 0 { // of a body whose length is not told, NGINX counts what comes
+		if location.limits.body > 0 { // NGINX counts the received bytes of a body without a declared length.
 			r.Body = http.MaxBytesReader(w, r.Body, location.limits.body)
 		}
 		first := int(i.next.Add(1) % uint64(len(location.endpoints)))
@@ -210,7 +210,7 @@ func refuse(w http.ResponseWriter, status int) {
 
 var errTooLong = errors.New("upstream sent too big header")
 
-// balancer sends a request to the first endpoint that accepts a connection, of at most three (proxy-next-upstream-tries).
+// balancer sends a request to the first endpoint that accepts a connection. It tries at most three (proxy-next-upstream-tries).
 type balancer struct{ transport http.RoundTripper }
 
 func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {

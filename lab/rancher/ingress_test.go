@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What ingress-nginx forwards of a request that came through a TLS-terminating proxy, by its ConfigMap.
+// TestForwardedHeaders checks the headers that ingress-nginx forwards from a TLS-terminating proxy, depending on its ConfigMap.
 func TestForwardedHeaders(t *testing.T) {
 	const chain = "198.51.100.7, 10.0.0.5"
 	sent := http.Header{

@@ -15,11 +15,11 @@ import (
 
 // limits are the sizes in bytes that ingress-nginx gives to its NGINX.
 type limits struct {
-	body          int64 // client_max_body_size; 0 is no limit
+	body          int64 // client_max_body_size; 0 means no limit
 	headerBuffer  int64 // client_header_buffer_size
 	largeBuffers  int64 // large_client_header_buffers: their number
 	largeBuffer   int64 // large_client_header_buffers: the size of one
-	responseStart int64 // proxy_buffer_size, which the header of an answer must fit into
+	responseStart int64 // proxy_buffer_size, which limits the header of an answer
 }
 
 // defaultLimits holds the controller's defaults (NewDefault in internal/ingress/controller/config/config.go of
@@ -31,7 +31,7 @@ var defaultLimits = map[string]string{
 	"proxy-buffer-size":           "4k",
 }
 
-// limitsOf reads the ConfigMap. The controller writes its values into nginx.conf, so NGINX refuses one that is no size.
+// limitsOf reads the ConfigMap. The controller writes the values into nginx.conf, where NGINX refuses an invalid size.
 func limitsOf(config map[string]string) (limits, error) {
 	options := maps.Clone(defaultLimits)
 	for name := range options {
@@ -63,7 +63,7 @@ func limitsOf(config map[string]string) (limits, error) {
 	return l, nil
 }
 
-// forIngress applies the annotations of an Ingress. The controller ignores one that is no size
+// forIngress applies the annotations of an Ingress. The controller ignores an annotation with an invalid size
 // (internal/ingress/annotations/proxy/main.go and parser/validators.go).
 func (l limits) forIngress(ingress *networkingv1.Ingress) limits {
 	for name, target := range map[string]*int64{"proxy-body-size": &l.body, "proxy-buffer-size": &l.responseStart} {
@@ -96,8 +96,9 @@ func sizeOf(text string) (int64, error) {
 	return value << map[string]int{"": 0, "k": 10, "m": 20, "g": 30}[parts[2]], nil
 }
 
-// statusOfHeader is NGINX's answer to a request whose header does not fit into its buffers, 0 when it fits. No line is spread over
-// two buffers (ngx_http_alloc_large_header_buffer in src/http/ngx_http_request.c). The lines are placed by name, not as they came.
+// statusOfHeader returns NGINX's status for a request whose header exceeds the buffers, or 0. NGINX never spreads a line over two buffers
+// (ngx_http_alloc_large_header_buffer in src/http/ngx_http_request.c). Here the lines are placed in order of their names, and in NGINX as
+// they arrive.
 func (l limits) statusOfHeader(r *http.Request) int {
 	room, left := l.headerBuffer, l.largeBuffers
 	fits := func(line string) bool {
@@ -121,7 +122,7 @@ func (l limits) statusOfHeader(r *http.Request) int {
 	return 0
 }
 
-// isTooLong tells whether the header of an answer exceeds NGINX's buffer.
+// isTooLong reports whether the header of an answer exceeds NGINX's buffer.
 func (l limits) isTooLong(response *http.Response) bool {
 	lines := append([]string{response.Proto + " " + response.Status, ""}, headerLines(response.Header)...)
 	for _, encoding := range response.TransferEncoding {

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// The limits of ingress-nginx, as a client and a backend meet them. Every size stands beside the largest that passes.
+// TestLimits checks the limits of ingress-nginx for clients and backends. Every refused size is listed beside the largest accepted one.
 func TestLimits(t *testing.T) {
 	annotated := func(name, value string) map[string]string {
 		return map[string]string{"nginx.ingress.kubernetes.io/" + name: value}
@@ -100,7 +100,7 @@ func TestLimitsThatNginxRefuses(t *testing.T) {
 	}
 }
 
-// startTestIngress serves one Ingress whose backend reads the body and answers with a header as long as asked.
+// startTestIngress serves one Ingress. Its backend reads the body and answers with a header of the requested length.
 func startTestIngress(t *testing.T, config, annotations map[string]string) *httptest.Server {
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)

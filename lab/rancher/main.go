@@ -1,4 +1,4 @@
-// node-workloads plays the container runtime of a lab node for the pods that must really answer requests: RKE's ingress
+// node-workloads stands in for the container runtime of a lab node. It runs the pods that must really answer requests: RKE's ingress
 // controller and Rancher. "node-workloads agent" is the cluster agent's side of Rancher's tunnel.
 package main
 
@@ -52,14 +52,14 @@ func runNode(ctx context.Context, arguments []string) error {
 func runAgent(ctx context.Context, arguments []string) error {
 	flags := flag.NewFlagSet("node-workloads agent", flag.ExitOnError)
 	flags.Usage = func() {
-		fmt.Fprintln(flags.Output(), "node-workloads agent: connects to Rancher with the registration token given on standard input. CATTLE_CA_CHECKSUM "+
-			"is the SHA-256 of the only CA to trust, which Rancher hands out; without it the system's are")
+		fmt.Fprintln(flags.Output(), "node-workloads agent: connects to Rancher with the registration token from standard input. With the variable CATTLE_CA_CHECKSUM, "+
+			"it trusts only the CA that Rancher hands out and that has this SHA-256. Without the variable, it trusts the system's CAs.")
 		flags.PrintDefaults()
 	}
 	a := agent{out: os.Stdout, caChecksum: os.Getenv("CATTLE_CA_CHECKSUM")}
 	flags.StringVar(&a.server, "server", "", "Rancher's `URL`, https://host[:port]")
 	flags.StringVar(&a.id, "id", "", "`name` under which requests reach this agent")
-	flags.StringVar(&a.resolve, "resolve", "", "`host:port:address` to use instead of DNS, as curl's option of that name")
+	flags.StringVar(&a.resolve, "resolve", "", "`host:port:address` to use instead of DNS, like curl's option --resolve")
 	flags.Parse(arguments)
 	if a.server == "" || a.id == "" {
 		flags.Usage()

@@ -13,15 +13,15 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Rancher puts these on every namespace of a cluster that it manages, its own included (the lifecycle namespace-auth in
-// pkg/controllers/managementuser/rbac/namespace_handler.go of rancher/rancher). It alone takes the finalizer off, so a namespace that is
-// deleted after Rancher never goes.
+// Rancher sets this finalizer and this annotation on every namespace of the clusters that it manages, its own included (lifecycle
+// namespace-auth in pkg/controllers/managementuser/rbac/namespace_handler.go of rancher/rancher). Only Rancher removes the finalizer, so
+// the deletion of a namespace never completes without Rancher.
 const (
 	namespaceFinalizer  = "controller.cattle.io/namespace-auth"
 	namespaceAnnotation = "lifecycle.cattle.io/create.namespace-auth"
 )
 
-// keepFinalizers holds the finalizer on every namespace until ctx ends, and takes it off those that are deleted meanwhile.
+// keepFinalizers keeps the finalizer on every namespace until ctx ends, and removes it from deleted namespaces.
 func keepFinalizers(ctx context.Context, client kubernetes.Interface) error {
 	informer := informers.NewSharedInformerFactory(client, 0).Core().V1().Namespaces().Informer()
 	handle := func(object any) {
@@ -30,7 +30,7 @@ func keepFinalizers(ctx context.Context, client kubernetes.Interface) error {
 			return
 		}
 		_, err := client.CoreV1().Namespaces().Update(ctx, wanted, metav1.UpdateOptions{})
-		// Another replica was faster. The informer brings what it made.
+		// A conflict means that another replica was faster. The informer delivers the other replica's change.
 		if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) && ctx.Err() == nil {
 			log.Printf("finalizer of namespace %s: %v", wanted.Name, err)
 		}
@@ -43,7 +43,7 @@ func keepFinalizers(ctx context.Context, client kubernetes.Interface) error {
 	return waitForSync(ctx, informer.HasSynced)
 }
 
-// withFinalizer returns a namespace as Rancher wants it, nil when it is so already.
+// withFinalizer returns a namespace as Rancher wants it, or nil when nothing has to change.
 func withFinalizer(namespace *corev1.Namespace) *corev1.Namespace {
 	isDeleted := namespace.DeletionTimestamp != nil
 	if slices.Contains(namespace.Finalizers, namespaceFinalizer) != isDeleted {

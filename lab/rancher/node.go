@@ -27,7 +27,7 @@ type node struct {
 	client   kubernetes.Interface
 	events   record.EventRecorder
 
-	// known is what the API says of the node's pods.
+	// known holds the node's pods as the API server reports them.
 	known cache.Store
 
 	lock    sync.Mutex
@@ -83,7 +83,7 @@ func (n *node) observe(ctx context.Context, pod *corev1.Pod) {
 	}
 }
 
-// programOf is what is run for a pod in place of its containers; nil for the pods that only kwok keeps.
+// programOf returns the program that runs in place of a pod's containers, or nil for a pod that only kwok keeps.
 func programOf(pod *corev1.Pod) program {
 	switch {
 	case pod.Namespace == "ingress-nginx" && pod.Labels["app"] == "ingress-nginx":
@@ -122,7 +122,7 @@ func (n *node) stop(pod *corev1.Pod) {
 	}
 }
 
-// remove takes a deleted pod out of the API once its program has ended, as a kubelet does at the end of termination.
+// remove deletes a terminating pod from the API after its program has ended, as a kubelet does at the end of termination.
 func (n *node) remove(pod *corev1.Pod) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -137,7 +137,7 @@ func (n *node) remove(pod *corev1.Pod) {
 	}
 }
 
-// runPod starts the pod's program, again after each failure, and keeps the pod's status, until ctx ends.
+// runPod runs the pod's program until ctx ends. It restarts the program after each failure and writes the pod's status.
 func (n *node) runPod(ctx context.Context, pod *corev1.Pod, program program) {
 	status := &podStatus{node: n, pod: pod, startTime: metav1.Now()}
 	for ctx.Err() == nil {

@@ -21,7 +21,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// rancherStandIn stands in for one Rancher server pod: Rancher's own redirect and tunnel around a few of its endpoints.
+// rancherStandIn stands in for one Rancher server pod. It uses Rancher's own modules for the redirect and the tunnel, and has a few of
+// Rancher's endpoints.
 type rancherStandIn struct {
 	password   string
 	settings   map[string]string
@@ -53,7 +54,7 @@ func startRancher(ctx context.Context, n *node, pod *corev1.Pod, client kubernet
 	return []server{{address: fmt.Sprintf("%s:%d", n.ip, podPort(pod.UID, 80)), handler: rancher.handler(), probe: "/healthz"}}, nil
 }
 
-// settingsOf are Rancher's settings as the container's environment, arguments and files determine them at its start.
+// settingsOf returns Rancher's settings. The container's environment, arguments and files determine them when it starts.
 func settingsOf(c *container) (map[string]string, error) {
 	const caFile = "/etc/rancher/ssl/cacerts.pem"
 	ca, mounted := c.files[caFile]
@@ -72,7 +73,7 @@ func settingsOf(c *container) (map[string]string, error) {
 	return map[string]string{"cacerts": strings.TrimSpace(ca), "agent-tls-mode": mode, "server-version": version}, nil
 }
 
-// bootstrapPassword is the one in the environment, else that of the Secret bootstrap-secret, which is made when there is none.
+// bootstrapPassword returns the given password, or else that of the Secret bootstrap-secret. It makes the Secret if it is missing.
 func bootstrapPassword(ctx context.Context, client kubernetes.Interface, namespace, given string) (string, error) {
 	if given != "" {
 		return given, nil
@@ -95,7 +96,7 @@ func bootstrapPassword(ctx context.Context, client kubernetes.Interface, namespa
 	return string(secret.Data[key]), nil
 }
 
-// derive gives every replica the same token for a purpose without a store to share it.
+// derive returns the token for a purpose. All replicas derive the same token, so they need no store to share it.
 func derive(password, purpose string) string {
 	mac := hmac.New(sha256.New, []byte(password))
 	mac.Write([]byte(purpose))
@@ -139,7 +140,7 @@ func (s *rancherStandIn) handler() http.Handler {
 	mux.HandleFunc("/lab/tunnel/{client}/{scheme}/{address}/{path...}", s.withLogin(s.tunnels.forward))
 	redirecting := dynamiclistener.HTTPRedirect(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.tunnels.isPeer(r) { // Rancher's replicas reach each other by HTTPS; here it is this port, so no redirect
+		if s.tunnels.isPeer(r) { // Real replicas connect to each other over HTTPS. Here they use this port, which must not redirect them.
 			mux.ServeHTTP(w, r)
 			return
 		}
@@ -172,7 +173,7 @@ func (s *rancherStandIn) login(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// setting answers cacerts to everybody, because agents ask for it before they trust the server, and the others after a login.
+// setting returns one setting. Only cacerts needs no login, because agents read it before they trust the server.
 func (s *rancherStandIn) setting(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	answer := func(w http.ResponseWriter, _ *http.Request) {
@@ -206,7 +207,7 @@ func (s *rancherStandIn) withLogin(next http.HandlerFunc) http.HandlerFunc {
 
 var upgrader = websocket.Upgrader{HandshakeTimeout: 5 * time.Second}
 
-// subscribe is the stream on which the dashboard hears of changes; here it carries only the pings between them.
+// subscribe serves the stream that reports changes to the dashboard. Here the stream carries only pings.
 func subscribe(w http.ResponseWriter, r *http.Request) {
 	conn, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {

@@ -23,7 +23,7 @@ type location struct {
 	limits    limits
 }
 
-// routesOf builds the routes from what the API server holds.
+// routesOf builds the routes from objects of the API server.
 func routesOf(classes []*networkingv1.IngressClass, ingresses []*networkingv1.Ingress, services []*corev1.Service,
 	slices []*discoveryv1.EndpointSlice, defaults limits) routes {
 	served := map[string]bool{}
@@ -77,7 +77,7 @@ func routesOf(classes []*networkingv1.IngressClass, ingresses []*networkingv1.In
 	return table
 }
 
-// endpointsOf are the addresses of the ready pods behind a Service's port.
+// endpointsOf returns the addresses of the ready pods behind a Service's port.
 func endpointsOf(service *corev1.Service, wanted networkingv1.ServiceBackendPort, slices []*discoveryv1.EndpointSlice) []string {
 	if service == nil {
 		return nil
@@ -116,7 +116,7 @@ func endpointAddress(endpoint discoveryv1.Endpoint, port int32) string {
 	return fmt.Sprintf("%s:%d", endpoint.Addresses[0], port)
 }
 
-// find returns the location for a request; hosts match exactly, then by wildcard, then a rule without host.
+// find returns the location for a request. An exact host has precedence over a wildcard, and a wildcard over a rule without host.
 func (t routes) find(host, path string) (location, bool) {
 	host = strings.ToLower(host)
 	if i := strings.LastIndexByte(host, ':'); i >= 0 {

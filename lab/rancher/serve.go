@@ -15,10 +15,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// program starts what serves in place of a pod's containers; what it starts beside its servers ends with ctx.
+// program returns the servers that run in place of a pod's containers. Everything else that it starts ends with ctx.
 type program func(ctx context.Context, n *node, pod *corev1.Pod, client kubernetes.Interface) ([]server, error)
 
-// server listens on one address; the pod is ready when every server answers its probe path with 200.
+// server listens on one address. The pod is ready when every server answers its probe path with 200.
 type server struct {
 	address     string
 	handler     http.Handler
@@ -26,8 +26,8 @@ type server struct {
 	idleTimeout time.Duration
 }
 
-// podPort is where a pod's container port is found on its node. Pod networks lead nowhere in the lab, so the pods that serve
-// have their node's address, as pods with hostNetwork do, and this port in place of the container's.
+// podPort returns the node's port for a pod's container port. Pod networks lead nowhere in the lab. So a pod that serves has its node's
+// address, as with hostNetwork, and this port in place of the container's.
 func podPort(pod types.UID, containerPort int32) int32 {
 	hash := fnv.New32a()
 	fmt.Fprintf(hash, "%s/%d", pod, containerPort)
@@ -93,8 +93,8 @@ func answer(ctx context.Context, servers []server) bool {
 	return true
 }
 
-// trackingListener can close every connection it accepted: http.Server does not know the upgraded ones any more, and a
-// container's end closes them all.
+// trackingListener can close every connection that it accepted, as the end of a container does. http.Server no longer knows upgraded
+// connections.
 type trackingListener struct {
 	net.Listener
 	lock  sync.Mutex

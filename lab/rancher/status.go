@@ -10,17 +10,17 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// startProblem is why a pod's containers cannot be started yet, in the kubelet's words.
+// startProblem is the reason why a pod's containers cannot start yet, in the kubelet's words.
 type startProblem struct {
-	reason  string // of the waiting container
+	reason  string // reason of the waiting container
 	event   string // reason of the event
 	message string
 }
 
 func (p *startProblem) Error() string { return p.message }
 
-// podStatus writes a pod's status, through pods/status as the NodeRestriction admission allows, when it changes, and when the node
-// controller, which has not heard of the node for a while, has declared the pod not ready.
+// podStatus writes a pod's status when it changes. It also writes when the node controller declared the pod not ready because the node was
+// silent. The subresource is pods/status, as the NodeRestriction admission demands.
 type podStatus struct {
 	node      *node
 	pod       *corev1.Pod
@@ -82,7 +82,7 @@ func (s *podStatus) write(ctx context.Context, key string, phase corev1.PodPhase
 	s.last = key
 }
 
-// stands tells whether the API still says so of the pod.
+// stands reports whether the API server still has this readiness of the pod.
 func (s *podStatus) stands(ready bool) bool {
 	object, found, _ := s.node.known.Get(s.pod)
 	if !found {

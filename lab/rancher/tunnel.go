@@ -26,14 +26,14 @@ const (
 	paramsHeader = "X-API-Tunnel-Params"
 )
 
-// agentParams is what paramsHeader holds, as JSON in base64. The name replaces the description by which Rancher finds the cluster.
+// agentParams is the content of paramsHeader, as JSON in base64. The name replaces the description by which Rancher finds the cluster.
 type agentParams struct {
 	Cluster struct {
 		Name string `json:"name"`
 	} `json:"cluster"`
 }
 
-// tunnels is one replica's end of the agents' tunnels; through its peers it reaches those of the other replicas.
+// tunnels is one replica's end of the agents' tunnels. It reaches the tunnels of the other replicas through its peers.
 type tunnels struct {
 	server            *remotedialer.Server
 	registrationToken string
@@ -111,7 +111,7 @@ func (t *tunnels) followPeers(ctx context.Context, client kubernetes.Interface, 
 	return waitForSync(ctx, informer.HasSynced)
 }
 
-// peersOf maps the id of every ready pod but one to its address.
+// peersOf maps the id of every ready pod, except the own one, to its address.
 func peersOf(slices []*discoveryv1.EndpointSlice, own string) map[string]string {
 	peers := map[string]string{}
 	for _, slice := range slices {
