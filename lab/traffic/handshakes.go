@@ -11,15 +11,16 @@ import (
 	"time"
 )
 
-// handshakesCommand opens connection after connection: handshake, one GET unless alone, close.
+// handshakesCommand opens one connection after the other in every client. A connection ends after its handshake and one GET, or with
+// `alone` after its handshake.
 func handshakesCommand(set *flag.FlagSet) func() (any, error) {
 	var to target
 	to.flags(set)
-	seconds := set.Float64("seconds", 4, "how long")
-	clients := set.Int("clients", 16, "at the same time")
+	seconds := set.Float64("seconds", 4, "duration in seconds")
+	clients := set.Int("clients", 16, "number of clients at the same time")
 	resumed := set.Bool("resumed", false, "resume the session of the first connection")
-	alone := set.Bool("alone", false, "without a GET")
-	version := set.String("tls", "1.3", "1.2 or 1.3")
+	alone := set.Bool("alone", false, "close the connection without a GET")
+	version := set.String("tls", "1.3", "TLS version: 1.2 or 1.3")
 	return func() (any, error) {
 		end := time.Now().Add(time.Duration(*seconds * float64(time.Second)))
 		var lock sync.Mutex

@@ -1,5 +1,5 @@
-// traffic is both ends of the load on a load balancer: clients that count what goes wrong, and upstream nodes that fail on
-// request. Every subcommand is bounded in count and time, and prints one JSON object.
+// traffic runs both ends of the load on a load balancer: clients that count failures, and upstream nodes that fail on request. Every
+// subcommand of a client is bounded in count and time, and prints its result as a JSON object.
 package main
 
 import (
@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// target is what every client connects to.
+// target is the address and the name to which every client connects.
 type target struct {
 	address, host string
 }
 
 func (t *target) flags(set *flag.FlagSet) {
 	set.StringVar(&t.address, "address", "", "host:port that is dialled")
-	set.StringVar(&t.host, "host", "rancher.lab.internal", "name that is asked for")
+	set.StringVar(&t.host, "host", "rancher.lab.internal", "name of the requested host")
 }
 
-// tls checks no certificate: what is measured is the load balancer, not the client.
+// tls returns a configuration that verifies no certificate, because measurements are about the load balancer and not the client.
 func (t *target) tls(protocols ...string) *tls.Config {
 	return &tls.Config{ServerName: t.host, InsecureSkipVerify: true, NextProtos: protocols}
 }
@@ -55,7 +55,7 @@ func main() {
 	json.NewEncoder(os.Stdout).Encode(result)
 }
 
-// percentile of times in milliseconds.
+// percentile returns a percentile of times in milliseconds.
 func percentile(times []float64, share float64) float64 {
 	if len(times) == 0 {
 		return 0

@@ -19,24 +19,24 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// requested is one request of an open loop: it starts when its time has come, whatever became of those before it.
+// requested is one request of an open loop. It starts at its time, even when earlier requests still run.
 type requested struct {
 	at, took time.Duration
 	post     bool
 	failure  string
 }
 
-// requestsCommand sends requests at a fixed rate and counts what clients suffer. It never repeats one.
+// requestsCommand sends requests at a fixed rate, and counts the failures and delays of clients. It never repeats a request.
 func requestsCommand(set *flag.FlagSet) func() (any, error) {
 	var to target
 	to.flags(set)
 	rate := set.Float64("rate", 50, "requests per second")
-	seconds := set.Float64("seconds", 10, "how long")
-	protocol := set.String("protocol", "h1", "h1: kept connections, new: a connection for each, h2")
-	method := set.String("method", "GET", "GET, POST, or MIX: one after the other")
+	seconds := set.Float64("seconds", 10, "duration in seconds")
+	protocol := set.String("protocol", "h1", "h1 (kept connections), new (one connection for each request) or h2")
+	method := set.String("method", "GET", "GET, POST, or MIX, which alternates both")
 	path := set.String("path", "/?d=20", "path and query")
-	name := set.String("name", "r", "beginning of the ids")
-	timeout := set.Duration("timeout", 30*time.Second, "of the client")
+	name := set.String("name", "r", "prefix of the request ids")
+	timeout := set.Duration("timeout", 30*time.Second, "the client's timeout for a request")
 	return func() (any, error) {
 		send, err := sender(to, *protocol, *timeout)
 		if err != nil {
@@ -47,7 +47,8 @@ func requestsCommand(set *flag.FlagSet) func() (any, error) {
 		var all sync.WaitGroup
 		start := time.Now()
 		for i := range results {
-			// At a random moment of its interval: an exact beat could fall in with the nodes', and one kind of request with one node.
+			// Every request starts at a random moment of its interval. A fixed beat could match the order of the nodes, and send one node
+			// all requests of one kind.
 			due := time.Duration((float64(i) + rand.Float64()) / *rate * float64(time.Second))
 			time.Sleep(due - time.Since(start))
 			all.Add(1)
@@ -67,9 +68,9 @@ func requestsCommand(set *flag.FlagSet) func() (any, error) {
 	}
 }
 
-// summary counts failures and delays. Users are disturbed from the start of the first request that fails or takes over 0.3 s until
-// one interval after the start of the last. The last failure is told by the clock, in milliseconds since 1970. A request that the server
-// turned away has not failed: it is counted apart.
+// summary counts failures and delays. Users are disturbed from the start of the first request that fails or takes over 0.3 s until one
+// interval after the start of the last such request. The time of the last failure is in milliseconds since 1970. A request that the server
+// turned away is no failure and has its own count.
 func summary(results []requested, start time.Time, interval time.Duration) map[string]any {
 	var times []float64
 	var failedGet, failedPost, slow, verySlow int
@@ -118,7 +119,7 @@ func summary(results []requested, start time.Time, interval time.Duration) map[s
 	}
 }
 
-// sender returns a function that sends one request and tells why it failed, or "".
+// sender returns a function that sends one request and returns the reason of a failure, or "".
 func sender(to target, protocol string, timeout time.Duration) (func(method, path string) string, error) {
 	switch protocol {
 	case "h1", "new":
@@ -130,7 +131,7 @@ func sender(to target, protocol string, timeout time.Duration) (func(method, pat
 	return nil, fmt.Errorf("--protocol is %q; h1, new or h2 is expected", protocol)
 }
 
-// pool keeps HTTP/1.1 connections as a browser does, but never sends a request twice: net/http would hide lost ones.
+// pool keeps HTTP/1.1 connections as a browser does, but never sends a request twice. net/http would repeat lost requests and so hide them.
 type pool struct {
 	to      target
 	timeout time.Duration
@@ -141,12 +142,12 @@ type pool struct {
 type connection struct {
 	*tls.Conn
 	reader *bufio.Reader
-	// arrived tells when the next answer begins, or that the server has closed the connection; nil for a new one.
+	// arrived gets nil when the next answer begins, or an error when the server closed the connection. A new connection has no channel.
 	arrived chan error
 	closed  atomic.Bool
 }
 
-// watch notices a server that closes an idle connection, as every client does.
+// watch notices that the server closes an idle connection, as every client does.
 func (c *connection) watch() {
 	c.SetDeadline(time.Time{})
 	arrived := make(chan error, 1)
@@ -216,8 +217,9 @@ func (p *pool) send(method, path string) string {
 	return status(answer)
 }
 
-// shared is the one HTTP/2 connection that a browser keeps: requests wait when it is full, and the next one after its end opens
-// another. It never sends a request twice: net/http would hide those that the server turns away when it ends a connection.
+// shared is the one HTTP/2 connection that a browser keeps. Requests wait while the connection is full. The next request after its end
+// opens another one. shared never sends a request twice, because net/http would hide requests that the server turns away at the end of a
+// connection.
 type shared struct {
 	to      target
 	timeout time.Duration
@@ -239,7 +241,7 @@ func (s *shared) take() (*http2.ClientConn, error) {
 	return s.current, err
 }
 
-// notSent is the error for a request that waited for its turn on a connection that then came to its end.
+// notSent is the error for a request that still waited for its turn when the connection ended.
 const notSent = "http2: client conn not usable"
 
 func (s *shared) send(method, path string) string {
@@ -276,12 +278,12 @@ func status(answer *http.Response) string {
 
 const turnedAway = "turned away"
 
-// reason is short, without addresses, so that equal ones are counted together.
+// reason returns a short reason without addresses, so that equal failures are counted together.
 func reason(err error) string {
 	var network net.Error
 	var stream http2.StreamError
 	switch {
-	// The server has told that it did not begin with the request (RFC 9113, 6.8 and 8.7): a client may repeat it without harm.
+	// The server reported that it did not begin with the request (RFC 9113, 6.8 and 8.7). A client may safely repeat the request.
 	case strings.Contains(err.Error(), "graceful shutdown GOAWAY"), errors.As(err, &stream) && stream.Code == http2.ErrCodeRefusedStream:
 		return turnedAway
 	case errors.As(err, &network) && network.Timeout():

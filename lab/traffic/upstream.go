@@ -13,16 +13,16 @@ import (
 	"github.com/rancher/remotedialer"
 )
 
-// upstreamCommand is a stand-in for the ingress of one node: it works for `d` milliseconds and answers, echoes WebSockets, and
-// ends tunnels of agents. It notes the id of every POST when it begins with it. While the file `sick` is there, all is 503; while
-// `slow` is, all takes 2 s longer.
+// upstreamCommand stands in for the ingress of one node. It answers after the `d` milliseconds of the query, echoes WebSockets, and is the
+// server of agents' tunnels. It records the id of every POST at its beginning. While the file `sick` exists, every answer is a 503. While
+// the file `slow` exists, every answer takes 2 s longer.
 func upstreamCommand(set *flag.FlagSet) func() (any, error) {
-	listen := set.String("listen", ":80", "address")
+	listen := set.String("listen", ":80", "address to listen on")
 	log := set.String("log", "/run/traffic-posts", "file for the ids of POSTs")
 	sick := set.String("sick", "/run/traffic-sick", "file that makes every answer a 503")
-	slow := set.String("slow", "/run/traffic-slow", "file that makes every answer late")
+	slow := set.String("slow", "/run/traffic-slow", "file that delays every answer by 2 s")
 	return func() (any, error) {
-		// What a killed upstream began with stays noted.
+		// The file is appended to, so that the ids from before a kill remain.
 		file, err := os.OpenFile(*log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return nil, err

@@ -16,12 +16,12 @@ import (
 	"github.com/rancher/remotedialer"
 )
 
-// websocketsCommand opens WebSockets and holds them until a line comes on standard input, then counts which still answer.
+// websocketsCommand opens WebSockets and holds them until standard input has a line. Then it counts the WebSockets that still answer.
 func websocketsCommand(set *flag.FlagSet) func() (any, error) {
 	var to target
 	to.flags(set)
-	count := set.Int("count", 100, "how many")
-	limit := set.Duration("limit", 5*time.Minute, "after which it ends anyway")
+	count := set.Int("count", 100, "number of WebSockets")
+	limit := set.Duration("limit", 5*time.Minute, "duration after which the command ends without a line on standard input")
 	return func() (any, error) {
 		dialer := &websocket.Dialer{
 			HandshakeTimeout: 20 * time.Second, ReadBufferSize: 512, WriteBufferSize: 512,
@@ -59,13 +59,13 @@ func websocketsCommand(set *flag.FlagSet) func() (any, error) {
 	}
 }
 
-// tunnelsCommand keeps tunnels as Rancher's cluster agents do, with their client library and their pauses between tries (5 s in the
-// library, 5 s in the agent), until a line comes on standard input. It tells how often they were lost and how long each was away.
+// tunnelsCommand keeps tunnels until standard input has a line, as Rancher's cluster agents do. It uses their client library and their
+// pauses between tries: 5 s in the library and 5 s in the agent. It reports the number of lost tunnels and the time until their return.
 func tunnelsCommand(set *flag.FlagSet) func() (any, error) {
 	var to target
 	to.flags(set)
-	count := set.Int("count", 50, "how many")
-	limit := set.Duration("limit", 5*time.Minute, "after which it ends anyway")
+	count := set.Int("count", 50, "number of tunnels")
+	limit := set.Duration("limit", 5*time.Minute, "duration after which the command ends without a line on standard input")
 	return func() (any, error) {
 		var lock sync.Mutex
 		connected := map[int]bool{}
@@ -140,7 +140,7 @@ func waitForLine(limit time.Duration) {
 	}
 }
 
-// each runs work for 0 … count-1, some at the same time.
+// each runs work for 0 … count-1, at most atOnce at the same time.
 func each(count, atOnce int, work func(i int)) {
 	var all sync.WaitGroup
 	next := make(chan int)
