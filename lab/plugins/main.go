@@ -26,7 +26,7 @@ import (
 	"pulumi-rancher-ha/lab/plugins/internal/tls"
 )
 
-// plugins maps a plugin's file name to what runs under that name.
+// plugins maps a plugin's file name to the function that runs under that name.
 var plugins = map[string]func() error{
 	"pulumi-language-nodejs":  nodejs.Serve,
 	"pulumi-resource-command": func() error { return provider.Serve(command.Provider()) },

@@ -24,7 +24,7 @@ func resource(run runner, inputs provider.Fields) provider.Resource {
 
 func (run runner) create(ctx context.Context, call provider.Call, inputs provider.Values) (string, provider.Values, error) {
 	var random [4]byte
-	_, _ = rand.Read(random[:]) // Never fails, see its documentation.
+	_, _ = rand.Read(random[:]) // rand.Read never fails, see its documentation.
 	id := call.Name + hex.EncodeToString(random[:])
 	if !inputs.Has("create") {
 		return id, provider.Values{"stdout": "", "stderr": ""}, nil

@@ -9,7 +9,7 @@ const maxLine = 64 << 10
 type lineLog struct {
 	log     func(line string)
 	pending []byte
-	// A line reached maxLine. The log is silent from there on.
+	// tooLong is set when a line reaches maxLine. No further line is logged then.
 	tooLong bool
 }
 

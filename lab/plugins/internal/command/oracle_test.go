@@ -73,7 +73,7 @@ func TestOracleLocalCommandsChangeAlike(t *testing.T) {
 			real.UpdateResource(t, localCommand, realState, before, after).Comparable(),
 			own.UpdateResource(t, localCommand, ownState, before, after).Comparable())
 	}
-	// The SDK's class replaces for an item of triggers, so only whole triggers are compared.
+	// The SDK's class replaces the resource when one item of triggers changes. So only whole triggers are compared.
 	after := providertest.With(before, provider.Values{"triggers": nil})
 	providertest.Same(t, "steps of removed triggers",
 		real.Steps(t, localCommand, realState, before, after), own.Steps(t, localCommand, ownState, before, after))
@@ -142,7 +142,7 @@ func TestOracleRemoteCommandsAnswerAlike(t *testing.T) {
 		providertest.Same(t, name,
 			comparableRemote(real.CreateResource(t, remoteCommand, inputs)), comparableRemote(own.CreateResource(t, remoteCommand, inputs)))
 	}
-	// The stand-in says in addition what to do.
+	// The stand-in's error names the remedy after the real provider's text.
 	inputs := providertest.With(base, provider.Values{"environment": object{"FORBIDDEN": "1"}})
 	realError, ownError := real.CreateResource(t, remoteCommand, inputs).Error, own.CreateResource(t, remoteCommand, inputs).Error
 	if !strings.HasPrefix(ownError, realError) {

@@ -18,7 +18,7 @@ type output struct {
 
 	lock                   sync.Mutex
 	stdoutText, stderrText bytes.Buffer
-	// Both streams in the order of their writes, for errors.
+	// both holds both streams in the order of their writes, for errors.
 	both bytes.Buffer
 	log  lineLog
 }

@@ -8,7 +8,7 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// About tells `pulumi about` which Node runs programs.
+// About reports to `pulumi about` which Node runs programs.
 func (host *host) About(ctx context.Context, _ *pulumirpc.AboutRequest) (*pulumirpc.AboutResponse, error) {
 	executable, err := exec.LookPath("node")
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// Call tells a resource type which resource the engine's call is about.
+// Call describes the resource of one engine call to its resource type.
 type Call struct {
 	// Name is the resource's name in the program.
 	Name string

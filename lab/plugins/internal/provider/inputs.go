@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// useTheRealPlugin is what to do about something that the stand-ins leave out.
+// useTheRealPlugin is the advice for everything that the stand-ins do not have.
 const useTheRealPlugin = "this plugin is the lab's stand-in, leave it out or use a Pulumi CLI with the real plugin"
 
 // Type lists problems of an input's value, one line for each wrong field. A nil value means that the program does not set the input.

@@ -21,7 +21,7 @@ type Provider struct {
 	Functions map[string]Function
 }
 
-// Function is what a program calls without a resource.
+// Function describes a function that a program calls without a resource.
 type Function struct {
 	Inputs Fields
 	Run    func(ctx context.Context, call Call, inputs Values) (Values, error)

@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// Resource describes a resource type. All but Inputs and Create may be left out.
+// Resource describes a resource type. Only Inputs and Create are required.
 type Resource struct {
 	Inputs Fields
 	// Defaults holds the values of inputs that the program does not set.

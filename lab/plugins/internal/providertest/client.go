@@ -30,7 +30,7 @@ type Answer struct {
 	Error   string
 	// Log holds logged lines. Lines that are not status lines have severity and lifetime before them.
 	Log []string
-	// State is what the engine stores.
+	// State is the resource's state in the engine.
 	State *structpb.Struct
 	// Took is the duration of the call.
 	Took time.Duration
@@ -120,7 +120,7 @@ func (client *Client) Call(t *testing.T, token string, inputs provider.Values) A
 	return client.answer(began, response.GetReturn(), err)
 }
 
-// Steps returns what the engine does about changed inputs: `same`, `update` or `replace`.
+// Steps returns the engine's step for changed inputs: `same`, `update` or `replace`.
 func (client *Client) Steps(t *testing.T, token string, state *structpb.Struct, before, after provider.Values) string {
 	t.Helper()
 	response, err := client.Diff(t.Context(), &pulumirpc.DiffRequest{

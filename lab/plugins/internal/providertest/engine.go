@@ -15,7 +15,7 @@ import (
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
-// maxMessage lets commands of a test print megabytes, in bytes.
+// maxMessage is the limit for one message, in bytes. It lets commands of a test print megabytes.
 const maxMessage = 64 << 20
 
 // engine records the lines that a provider logs.

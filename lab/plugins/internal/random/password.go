@@ -11,7 +11,7 @@ import (
 	"pulumi-rancher-ha/lab/plugins/internal/provider"
 )
 
-// bcryptLimit is the length in bytes from which bcrypt ignores a password's end.
+// bcryptLimit is the length in bytes after which bcrypt ignores the rest of a password.
 const bcryptLimit = 72
 
 // class is a set of characters with the names of its two inputs.
@@ -56,7 +56,7 @@ func drawPassword(inputs provider.Values) ([]byte, error) {
 	for len(password) < length {
 		password = append(password, all[below(len(all))])
 	}
-	// Shuffles the password, because the characters of the minimums stand in front.
+	// Shuffles the password, because the characters of the minimums are at its start.
 	for i := range password {
 		j := i + below(len(password)-i)
 		password[i], password[j] = password[j], password[i]

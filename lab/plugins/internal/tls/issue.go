@@ -13,7 +13,7 @@ import (
 	"pulumi-rancher-ha/lab/plugins/internal/provider"
 )
 
-// uses maps the values of allowedUses to what each sets in a certificate.
+// uses maps the values of allowedUses to functions that set them in a certificate.
 var uses = map[string]func(*x509.Certificate){
 	"digital_signature":  keyUsage(x509.KeyUsageDigitalSignature),
 	"content_commitment": keyUsage(x509.KeyUsageContentCommitment),

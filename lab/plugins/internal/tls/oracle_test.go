@@ -79,7 +79,7 @@ func compareChanges(t *testing.T, name string, real, own *providertest.Client, b
 	providertest.Same(t, "update of renewal "+name, inPlace(real), inPlace(own))
 }
 
-// common removes outputs that the stand-in leaves out, and ids, which the real provider returns as outputs too.
+// common removes outputs that the stand-in does not have, and ids, which the real provider returns as outputs too.
 func common(outputs provider.Values) provider.Values {
 	return providertest.With(outputs, provider.Values{"id": nil, "setAuthorityKeyId": nil, "maxPathLength": nil})
 }
@@ -101,7 +101,7 @@ func keyShape(outputs provider.Values) provider.Values {
 	return shape
 }
 
-// certificateShape replaces a certificate or a request by what the inputs decide.
+// certificateShape replaces a certificate or a request by the parts that the inputs decide.
 func certificateShape(t *testing.T, answer providertest.Answer) provider.Values {
 	t.Helper()
 	shape := providertest.With(common(answer.Outputs), provider.Values{

@@ -6,7 +6,7 @@ import (
 	"pulumi-rancher-ha/lab/plugins/internal/provider"
 )
 
-// renewalAtIssue tells whether a certificate is due for renewal when it is issued.
+// renewalAtIssue reports whether a certificate is due for renewal when it is issued.
 //
 // A certificate that becomes due later is replaced instead.
 func renewalAtIssue(inputs provider.Values) provider.Values {
