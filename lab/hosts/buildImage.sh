@@ -1,5 +1,5 @@
 #!/bin/sh
-# buildImage.sh KIND SOURCES OUTPUT: the root file system of a lab host (KIND lb, lb-newer or node) as a tar file.
+# buildImage.sh KIND SOURCES OUTPUT: builds the root file system of a lab host (KIND lb, lb-newer or node) as a tar file.
 set -eu
 kind=$1 sources=$2 output=$3 suite=bookworm
 packages=systemd,systemd-sysv,dbus,openssh-server,iproute2,iptables,ca-certificates,curl,sudo,procps,openssl,iputils-ping

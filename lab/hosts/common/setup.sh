@@ -19,18 +19,19 @@ if [ "$kind" = node ]; then
     install -D -m 644 /opt/node/daemon.json /etc/docker/daemon.json
     install -D -m 644 /opt/node/shared-mounts.conf /etc/systemd/system/docker.service.d/shared-mounts.conf
     useradd --create-home --shell /bin/bash --groups docker rke
-    usermod --password '*' rke # an account without a password is locked, a locked one may not log in by key
+    usermod --password '*' rke # sshd refuses every login to a locked account, and an account without a password is locked
 fi
 if [ "$kind" = lb-newer ]; then
     sed -n 's/ [a-z]* main$/ testing main/p' /etc/apt/sources.list | head -n 1 >/etc/apt/sources.list.d/testing.list
     install -m 644 /opt/newer/testing.pref /etc/apt/preferences.d/
     install -m 644 /opt/newer/testing.conf /etc/apt/apt.conf.d/
-    # Of testing too, and here from the start: else removing NGINX would leave a library upgraded.
+    # The NGINX of testing needs this library from testing. If only the installation of NGINX upgraded the library, the removal of NGINX
+    # would leave a changed host.
     apt-get -q update
     apt-get -q -y --no-install-recommends install libpcre2-8-0
 fi
 apt-get -q clean
-# What every load balancer host installs is there already: apt still runs, and downloads what has changed since.
+# The image holds the packages that every load balancer host installs. apt still runs, and downloads only newer versions.
 if [ "$kind" != node ]; then
     apt-get -q update
     apt-get -q -y --no-install-recommends --download-only install nginx keepalived logrotate
