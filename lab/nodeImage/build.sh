@@ -1,5 +1,5 @@
 #!/bin/sh
-# build.sh ETCD KWOK_CONFIG OUTPUT PROGRAM...: the root file system of the node image as a tar file.
+# build.sh ETCD KWOK_CONFIG OUTPUT PROGRAM...: builds the root file system of the node image as a tar file.
 # ETCD holds the unpacked Debian packages of etcd; the programs are kubernetes, kwok, node-workloads.
 set -eu
 etcd=$1 kwok_config=$2 output=$3
@@ -14,7 +14,7 @@ ln -s ../run "$root/var/run"
 
 cp "$(command -v busybox)" "$root/bin/busybox"
 for applet in $(busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"; done
-# bash because RKE's scripts are written for it, GNU find because RKE's cleaner uses -delete.
+# RKE's scripts need bash, and RKE's cleaner needs GNU find for -delete.
 rm -f "$root/bin/nc" "$root/bin/sh" "$root/bin/ash" "$root/bin/bash" "$root/bin/find"
 cp /bin/bash /usr/bin/find "$root/bin/"
 ln -s bash "$root/bin/sh"

@@ -15,8 +15,8 @@ import {
 } from "../tools";
 
 /**
- * The names under which RKE 1.8.14 asks for images with Kubernetes v1.30.14-rancher1-1 and v1.30.5-rancher1-1. All are this one image:
- * an upgrade from one to the other is RKE's work alone.
+ * Names of the images that RKE 1.8.14 requests for Kubernetes v1.30.14-rancher1-1 and v1.30.5-rancher1-1. All names belong to one image,
+ * so an upgrade between these versions tests only RKE's work.
  */
 export const nodeImageNames = [
     "rancher/rke-tools:v0.1.114",
@@ -29,7 +29,7 @@ export const nodeImageNames = [
 
 let built: Promise<string> | undefined;
 
-/** The image of RKE's containers as a tar file, which is built when it is not there. */
+/** Returns the tar file with the image of RKE's containers. Builds the file if it is missing. */
 export function nodeImage(): Promise<string> {
     return (built ??= build());
 }
@@ -54,8 +54,8 @@ async function build(): Promise<string> {
 }
 
 /**
- * kwok's own stages, narrowed: RKE's add-on jobs are run by the kubelet stand-in, and the pods that really serve requests
- * (ingress controller, Rancher) get their status from node-workloads.
+ * Returns kwok's own stages without the pods that kwok must not manage. The kubelet stand-in runs RKE's add-on jobs. node-workloads
+ * writes the status of the pods that really serve requests (ingress controller, Rancher).
  */
 async function kwokStages(): Promise<string> {
     const stages = join(await moduleFolder("kwok", "sigs.k8s.io/kwok"), "kustomize", "stage");
