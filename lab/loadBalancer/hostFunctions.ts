@@ -9,8 +9,8 @@ export function withHostFunctions(command: string): string {
 }
 
 /**
- * Makes a sh program that finishes nginx.conf from standard input for the host that runs it. `facts` are shell functions that
- * replace those by which the host looks at itself.
+ * Makes a sh program that finishes nginx.conf from standard input for the host that runs the program. The shell functions in `facts`
+ * replace the host's own probes of itself.
  */
 export function finishNginxConf(facts: string): string {
     return withHostFunctions(`max_connections=${maxWorkerConnections}; reserved_files=${reservedFiles}; ${facts}; for_host`);

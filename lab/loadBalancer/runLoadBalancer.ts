@@ -4,7 +4,7 @@ import { LabHost } from "../host";
 import { Lab } from "../lab";
 import { Finished, Stack } from "../pulumi";
 
-/** Tells how the component reaches a host of a lab. */
+/** Returns the arguments by which the component reaches a host of a lab. */
 export const hostArgs = ({ address, hostKey, lab }: LabHost) => ({
     address,
     hostKey,
