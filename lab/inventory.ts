@@ -39,7 +39,7 @@ export function networkOf(lab: LabName): string {
     return `10.89.${77 + place}`;
 }
 
-/** Returns a fixed hardware address for an IP address. So no host has an outdated address in its ARP table after a host is replaced. */
+/** Returns a fixed hardware address for an IP address. So the ARP tables of other hosts stay valid after a host is replaced. */
 export function hardwareAddress(address: string): string {
     return [2, 0, ...address.split(".").map(Number)].map(byte => byte.toString(16).padStart(2, "0")).join(":");
 }
