@@ -27,36 +27,36 @@ output: $(installed) ## Print one output of the stack "dev", secrets included: m
 pulumi: $(installed) ## Run the Pulumi CLI on the stack "dev": make pulumi ARGS="stack history"
 	@$(tsx) lab/cli.ts pulumi $(ARGS)
 
-check: prepare ## Types, lint, unit and component tests: the loop to work in
+check: prepare ## Check types and lint, run unit and component tests: the loop to work in
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target fast-tests lint
 
 fast-tests: $(installed)
 	@node_modules/.bin/jest --maxWorkers=100% tests/unit tests/component
 
-# Most of a test of the stack is waiting: more of them than there are cores run side by side, each in a lab of its own.
-test: prepare ## Every test layer, the whole stack included (half an hour)
+# A test of the stack mostly waits. So more tests than cores run side by side, each in its own lab.
+test: prepare ## Run every test layer, the whole stack included (half an hour)
 	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --maxWorkers=4
 
-lint: $(installed) ## Types, formatting, lint and long sentences; what did not change is not looked at again
+lint: $(installed) ## Check types, formatting, lint and long sentences; skip unchanged files
 	@node_modules/.bin/tsc -p tsconfig.strict.json --incremental --tsBuildInfoFile $(cache)/types & types=$$!; \
 	node_modules/.bin/eslint --cache --cache-strategy content --cache-location $(cache)/eslint . && \
 	node_modules/.bin/prettier --cache --cache-strategy content --cache-location $(cache)/prettier.json --log-level warn --check . && \
 	$(tsx) scripts/longSentences.ts && wait $$types
 
-soak: prepare ## What must wait or measure under load, into docs/soak.md
+soak: prepare ## Run the tests that wait or measure under load, and write docs/soak.md
 	@node_modules/.bin/jest --config tests/soak/jest.config.js --runInBand
 
-bench-stack: prepare ## Measure how long "make up" and its like take, and the lab's memory (BARE=1: also on a bare machine, 20 minutes more)
+bench-stack: prepare ## Measure the duration of "make up" and similar commands, and the lab's memory (BARE=1: also on a bare machine, 20 minutes more)
 	@$(tsx) bench/stack.ts
 
-bench: prepare ## Measure the load balancer against the manual's configuration (under an hour; QUICK=1: ten minutes), into docs/
+bench: prepare ## Measure the load balancer against the manual's configuration, and write docs/benchmarks.md (under an hour; QUICK=1: ten minutes)
 	@$(tsx) bench/loadBalancer/index.ts $(PARTS)
 
-clean: ## Remove what was built inside the repository
+clean: ## Remove node_modules and dist
 	rm -rf node_modules dist
 
-# Debian packages and tools that tests need, installed and built once.
+# Installs the Debian packages, and builds the tools and images that tests need, once.
 prepare: $(installed)
 	@$(tsx) lab/cli.ts prepare
 
