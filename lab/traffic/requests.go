@@ -68,9 +68,9 @@ func requestsCommand(set *flag.FlagSet) func() (any, error) {
 	}
 }
 
-// summary counts failures and delays. Users are disturbed from the start of the first request that fails or takes over 0.3 s until one
-// interval after the start of the last such request. The time of the last failure is in milliseconds since 1970. A request that the server
-// turned away is no failure and has its own count.
+// summary counts failures and delays. A request that fails, is turned away or takes over 0.3 s disturbs users. The disturbance lasts from the
+// start of the first such request until one interval after the start of the last one. The time of the last failure is in milliseconds since
+// 1970. A request that the server turned away is no failure and has its own count.
 func summary(results []requested, start time.Time, interval time.Duration) map[string]any {
 	var times []float64
 	var failedGet, failedPost, slow, verySlow int
