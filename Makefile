@@ -50,7 +50,7 @@ soak: prepare ## Run the tests that wait or measure under load, and write docs/s
 bench-stack: prepare ## Measure the duration of "make up" and similar commands, and the lab's memory (BARE=1: also on a bare machine, 20 minutes more)
 	@$(tsx) bench/stack.ts
 
-bench: prepare ## Measure the load balancer against the manual's configuration, and write docs/benchmarks.md (under an hour; QUICK=1: ten minutes)
+bench: prepare ## Measure the load balancer against the manual's configuration, and write docs/benchmarks.md (under an hour; QUICK=1: ten minutes, prints only)
 	@$(tsx) bench/loadBalancer/index.ts $(PARTS)
 
 clean: ## Remove node_modules and dist
