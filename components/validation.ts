@@ -99,7 +99,7 @@ interface LineOptions {
 
 /**
  * Returns one line for each wrong value: its path, the allowed value, and the value that was found unless it is a secret. A line carries
- * the code that its issue has in `params.errorCode`. The code of the whole error stands for the others.
+ * the code that its issue has in `params.errorCode`. The other lines have the code of the whole error.
  */
 export function issueLines(
     issues: z.core.$ZodIssue[],

@@ -2,7 +2,10 @@ import { AsnConvert } from "@peculiar/asn1-schema";
 import { Certificate, id_ce_keyUsage, KeyUsage } from "@peculiar/asn1-x509";
 import { KeyObject, X509Certificate } from "crypto";
 
-/** What browsers and Go clients refuse, although NGINX would serve it. Each function returns the rest of a message, or undefined. */
+/**
+ * This file holds the rules by which browsers and Go clients refuse a certificate that NGINX would serve. Each function returns the rest of
+ * a message, or undefined.
+ */
 
 const curves: Record<string, string> = { prime256v1: "P-256", secp384r1: "P-384" };
 const smallestRsaBits = 2048;

@@ -156,7 +156,7 @@ function checkedOf(chain: X509Certificate[], trusted: X509Certificate[]): X509Ce
     return anchor < 0 ? chain : chain.slice(0, anchor + 1);
 }
 
-/** Reports a certificate that clients refuse. A given private key reports the fault of the server's key itself. */
+/** Reports a certificate that clients refuse. With `hasKey`, the check of the private key reports a fault of the server's key. */
 function checkSent(where: string, certificate: X509Certificate, isServer: boolean, hasKey: boolean): string[] {
     const key = isServer && hasKey ? undefined : keyFault(certificate.publicKey);
     const faults = [key, sentFault(certificate, isServer ? "server" : "issuer")];

@@ -35,8 +35,8 @@ export interface PrivateCaSettingsArgs {
     /** Hours for which the root is valid, at most 876000 (a hundred years). The default is ten years. @default 87600 */
     caValidityHours?: pulumi.Input<number>;
     /**
-     * Hours for which the server's certificate is valid. The default is one year. Refused: more than 9504 (396 days), because some clients
-     * refuse longer validity even from a private CA.
+     * Hours for which the server's certificate is valid. The default is one year. More than 9504 (396 days) is refused, because some
+     * clients refuse longer validity even from a private CA.
      * @default 8760
      */
     certificateValidityHours?: pulumi.Input<number>;

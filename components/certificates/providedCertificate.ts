@@ -17,17 +17,20 @@ import {
 export interface ProvidedCertificateSettingsArgs {
     /**
      * PEM: the server's certificate, then its intermediate certificates, each signed by the next. The server does not send a root at the
-     * end. Refused when the certificate does not cover `hostname`, is not valid today, or when the order is different.
+     * end. A chain in another order is refused, and so is a certificate that does not cover `hostname` or is not valid today.
      */
     certificateChain: pulumi.Input<string>;
-    /** PEM: the unencrypted private key of the server's certificate, ECDSA or RSA of at least 2048 bits. Kept as a secret. */
+    /** PEM: the unencrypted private key of the server's certificate, ECDSA or RSA of at least 2048 bits. It is kept as a secret. */
     privateKey: pulumi.Input<string>;
     /**
-     * PEM: the private CA, which Rancher and its agents get. Omit it for a publicly trusted CA. Refused when it is not a CA certificate
-     * or did not issue the chain.
+     * PEM: the private CA, which Rancher and its agents get. Omit it for a publicly trusted CA. A certificate that is not a CA, or that did
+     * not issue the chain, is refused.
      */
     caCertificate?: pulumi.Input<string>;
-    /** A second certificate for clients that do not support the first. Refused unless its key is of another type, RSA beside ECDSA. */
+    /**
+     * A second certificate for clients that do not support the first. Its key must be of another type, RSA beside ECDSA; the same type is
+     * refused.
+     */
     secondCertificate?: pulumi.Input<CertificateArgs>;
 }
 

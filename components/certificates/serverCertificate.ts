@@ -9,7 +9,7 @@ import { checkServerCertificate, ServerCertificateFiles } from "./pem";
 export interface CertificateArgs {
     /** PEM: the server's certificate, followed by its intermediate certificates. */
     certificateChain: pulumi.Input<string>;
-    /** PEM: the private key of the server's certificate. Kept as a secret, and with mode 0600 on the host. */
+    /** PEM: the private key of the server's certificate. It is kept as a secret, and with mode 0600 on the host. */
     privateKey: pulumi.Input<string>;
 }
 

@@ -10,7 +10,7 @@ import { KubernetesCluster } from "./kubernetesCluster";
 import { versionProgram } from "./program";
 
 export interface ExistingClusterArgs {
-    /** Kubeconfig of an administrator of the cluster, as YAML text. Kept as a secret. */
+    /** Kubeconfig of an administrator of the cluster, as YAML text. It is kept as a secret. */
     kubeconfig: pulumi.Input<string>;
     /** IP addresses of the nodes where the ingress controller listens on port 80: at least one, and each once. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;

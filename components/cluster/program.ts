@@ -26,7 +26,7 @@ export interface PkiInput {
     clusterYml: string;
     nodeCount: number;
     etcdCount: number;
-    /** Set when the cluster exists already. No certificates are made then. */
+    /** The cluster to adopt, if RKE built it before the stack. In that case no certificates are made. */
     adopted?: AdoptedCluster;
 }
 
@@ -79,7 +79,7 @@ export interface ProbeNodesInput extends WantedCluster {
     ca?: string;
     certificate?: string;
     key?: string;
-    /** Set when the probe must also check new nodes over SSH. */
+    /** Nodes and program for the check of new nodes over SSH. Undefined when the probe makes no such check. */
     fitness?: Fitness;
     /** Addresses of the nodes in the state of a cluster that this update would adopt. */
     adoptedNodes?: string[];

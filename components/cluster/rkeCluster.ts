@@ -16,9 +16,9 @@ import { RkeState, unpackState } from "./state";
 
 /** A taint that a node is registered with. */
 export interface RkeTaintArgs {
-    /** Key of the taint. Refused unless Kubernetes accepts the key, such as `example.com/dedicated`. */
+    /** Key of the taint, such as `example.com/dedicated`. A key that Kubernetes does not accept is refused. */
     key: pulumi.Input<string>;
-    /** Value of the taint. Refused unless Kubernetes accepts it as a label value. @default "" */
+    /** Value of the taint. A value that Kubernetes does not accept as a label value is refused. @default "" */
     value?: pulumi.Input<string>;
     /** Effect on pods that do not tolerate the taint. */
     effect: pulumi.Input<TaintEffect>;
@@ -49,9 +49,9 @@ export interface RkeNodeArgs extends HostArgs {
     hostKey?: pulumi.Input<string>;
     /** Roles of the node: any of controlplane, etcd, worker. A role that occurs twice is refused. */
     roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
-    /** Labels of the Kubernetes node. Refused unless Kubernetes accepts the keys and values. @default {} */
+    /** Labels of the Kubernetes node. Keys and values that Kubernetes does not accept are refused. @default {} */
     labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /** Taints of the Kubernetes node. The same key with the same effect is refused the second time. @default [] */
+    /** Taints of the Kubernetes node. A second taint with the same key and effect is refused. @default [] */
     taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
 }
 
@@ -62,12 +62,12 @@ export interface RkeNetworkArgs {
     /** Largest packet of the pod network in bytes, from 576 to 65535; 0 lets the plugin choose. Flannel takes 0 only. @default 0 */
     mtu?: pulumi.Input<number>;
     /**
-     * IPv4 range of pods. Refused when it contains the address of a node or load balancer, and when it has no /24 for each node: Kubernetes
-     * gives each node a /24.
+     * IPv4 range of pods. A range that contains the address of a node or load balancer is refused. So is a range without a /24 for each
+     * node, because Kubernetes gives each node a /24.
      * @default 10.42.0.0/16
      */
     clusterCidr?: pulumi.Input<string>;
-    /** IPv4 range of services. Refused when it contains the address of a node or load balancer. @default 10.43.0.0/16 */
+    /** IPv4 range of services. A range that contains the address of a node or load balancer is refused. @default 10.43.0.0/16 */
     serviceClusterIpRange?: pulumi.Input<string>;
 }
 
@@ -86,9 +86,9 @@ export interface RkeClusterSettingsArgs {
     /** Name of the cluster in the kubeconfig. @default rancher */
     clusterName?: pulumi.Input<string>;
     /**
-     * Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. Refused when RKE 1.8.14 cannot install it from public images,
-     * when it is older than the cluster's version, and when it skips a minor version. Each upgrade first saves a snapshot of etcd, named
-     * after both versions, in /opt/rke/etcd-snapshots of each etcd node.
+     * Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. A version that RKE 1.8.14 cannot install from public images is
+     * refused. So is a version older than the cluster's, or one that skips a minor version. Each upgrade first saves a snapshot of etcd,
+     * named after both versions, in /opt/rke/etcd-snapshots of each etcd node.
      */
     kubernetesVersion: pulumi.Input<string>;
     /** Nodes: an odd number of etcd nodes, at least one control plane and one worker. High availability needs three with all roles. */
@@ -97,8 +97,8 @@ export interface RkeClusterSettingsArgs {
     network?: pulumi.Input<RkeNetworkArgs>;
     /**
      * Text of the `cluster.rkestate` of a cluster that RKE built before the stack. The cluster is adopted: it keeps its CA, its nodes and
-     * its data. Read only by the first `up`, and kept as a secret. Refused when it is cut off, when its nodes are not those of `nodes`,
-     * and when a node belongs to another cluster. See docs/coming-from-the-manual.md. @default a new cluster
+     * its data. Only the first `up` reads the text, which is kept as a secret. A text that is cut off is refused. So is a state with other
+     * nodes than `nodes`, or a node that belongs to another cluster. See docs/coming-from-the-manual.md. @default a new cluster
      */
     rkeState?: pulumi.Input<string>;
     /** Recurring etcd snapshots. */
@@ -221,7 +221,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.CustomResourceOptions) =>
     runnerProgram(name, { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, destroy: true, readsLastResult: true }, opts);
 
-/** Lists what is not as RKE left it. The caller knows that RKE has run, so a cluster that is absent was stopped. */
+/** Lists differences from the cluster as RKE left it. The caller knows that RKE has run, so an absent cluster was stopped. */
 const setBack = ({ state, outdated }: Probe) =>
     state === "absent" ? ["RKE built the cluster, and none of its API servers runs. With drift: enforce, pulumi up starts them"] : outdated;
 

@@ -6,7 +6,7 @@ import { TlsVersion } from "./schema";
 
 /**
  * Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live. A directive that opens a port is
- * refused, and one without its end.
+ * refused, and so is one without its end.
  */
 export interface ExtraDirectivesArgs {
     /** Directives inside `http`, for example a `limit_req_zone`. @default "" */
@@ -156,9 +156,9 @@ export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
     /** The address that two hosts share. VRRP (IP protocol 112) must pass between them. */
     virtualIp?: VirtualIpArgs;
     /**
-     * Whether to adopt a host that has a foreign configuration of NGINX or keepalived, or belongs to another load balancer. Otherwise such
-     * a host is refused, with a list of what was found. The adopted configuration is kept on the host, and restored when the load balancer
-     * is destroyed. An NGINX that is not the package `nginx` is always refused.
+     * Adopts a host that has a foreign configuration of NGINX or keepalived, or belongs to another load balancer. Otherwise such a host is
+     * refused, with a list of what was found. The adopted configuration is kept on the host, and restored when the load balancer is
+     * destroyed. An NGINX that is not the package `nginx` is always refused.
      * @default false
      */
     takeOver?: pulumi.Input<boolean>;
@@ -186,7 +186,7 @@ export interface CertificatePathsArgs {
 export interface NginxLoadBalancerArgs extends LoadBalancerSettingsArgs {
     /** DNS name under which Rancher is served. Requests for other names are refused. */
     hostname: pulumi.Input<string>;
-    /** Addresses of the worker nodes, where the ingress controller listens. At least one; an address that occurs twice is refused. */
+    /** Addresses of the worker nodes, at least one, where the ingress controller listens. An address that occurs twice is refused. */
     upstreams: pulumi.Input<pulumi.Input<string>[]>;
     /** Server certificate in PEM form, followed by its intermediates. Give either this and `privateKey`, or `certificateOnHost`. */
     certificateChain?: pulumi.Input<string>;

@@ -11,8 +11,8 @@ export const maxWorkerConnections = 32768;
 export const reservedFiles = 256;
 
 /**
- * Renders the manual's configuration with the improvements that docs/benchmarks.md measures. Each reason
- * stands beside its directive, for the operator who reads the file on the host.
+ * Renders the manual's configuration with the improvements that docs/benchmarks.md measures. Each reason is written beside its directive,
+ * for the operator who reads the file on the host.
  *
  * The host finishes the text (`for_host` in host/release.sh). It drops lines that end in `# nginx >= V` or `# nginx < V` when its NGINX
  * does not match. Without IPv6 it drops lines that listen on `[::]`. Its open file limit replaces `@connections@` and `@open_files@`.

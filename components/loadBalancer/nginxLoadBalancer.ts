@@ -204,7 +204,7 @@ interface HostParts extends OwnedHost {
     routerId?: pulumi.Output<number>;
     /** Result of the host's probe. Undefined without a probe. */
     found?: pulumi.Output<Probe>;
-    /** Whether this update leaves the host as it is. */
+    /** True when this update leaves the host as it is. */
     leftOut?: pulumi.Output<boolean>;
     /** Programs of other hosts that run first. */
     dependsOn: pulumi.Output<pulumi.Resource[]>;

@@ -47,7 +47,9 @@ export function pairFault(virtualIp: string, hosts: string[], probes: Probe[]): 
               "Let VRRP (IP protocol 112) pass between them";
 }
 
-/** Reports a host that serves another release than the configuration makes. Either the change is pending, or the host was set back. */
+/**
+ * Reports a host that does not serve the configured release. Either the change is pending, or the host was restored to an earlier state.
+ */
 export function otherRelease(release: string, wanted: string): string[] {
     return release === wanted ? [] : [`release ${release}, expected ${wanted}, which this configuration makes`];
 }

@@ -103,8 +103,8 @@ function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
 const pem = (text: string) => `${text.trim()}\n`;
 
 /**
- * A drop-in for NGINX's unit. NGINX is restarted without a limit, because certificates that are kept on the host may come late. With
- * `KillMode=process` the new process survives a restart.
+ * A drop-in for NGINX's unit. NGINX is restarted without a limit, because certificates that another tool keeps on the host may appear late.
+ * With `KillMode=process` the new process survives a restart.
  */
 const nginxService = `${managed}[Unit]
 StartLimitIntervalSec=0

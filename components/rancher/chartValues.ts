@@ -59,7 +59,7 @@ export interface ChartPullSecretArgs {
 
 export interface ChartAuditLogArgs {
     /**
-     * Writes the log. Rancher 2.12 and later, where a `level` above 0 without this value is refused. Earlier versions write the log when
+     * Writes the log. With Rancher 2.12 and later, a `level` above 0 without this value is refused. Earlier versions write the log when
      * `level` is above 0.
      * @default false
      */
@@ -148,7 +148,9 @@ export interface RancherChartValuesArgs {
     customLogos?: pulumi.Input<{ [key: string]: any }>;
     /** Debug log of Rancher. @default false */
     debug?: pulumi.Input<boolean>;
-    /** Further environment variables. Refused: a name twice, and the name `PULUMI_RANCHER_HA_CA_SHA256`, which the stack uses. */
+    /**
+     * Further environment variables. A name that occurs twice is refused, and so is `PULUMI_RANCHER_HA_CA_SHA256`, which the stack uses.
+     */
     extraEnv?: pulumi.Input<pulumi.Input<ChartEnvironmentVariableArgs>[]>;
     /** Further node selector terms. Rancher 2.10 and later. */
     extraNodeSelectorTerms?: pulumi.Input<{ [key: string]: any }[]>;

@@ -17,9 +17,9 @@ import { givenPasswordSchema, releaseSchema } from "./schema";
 /** Settings of Rancher that do not come from other resources of the stack. */
 export interface RancherSettingsArgs {
     /**
-     * Exact version of the Rancher chart, for example `2.11.3`, which is also the version of Rancher. Upgrade one minor version at a
-     * time, from the latest patch of one to the latest patch of the next. Refused when it does not support `kubernetesVersion`. On an existing cluster, versions newer than those tried here give
-     * a warning.
+     * Exact version of the Rancher chart, for example `2.11.3`, which is also the version of Rancher. Upgrade one minor version at a time,
+     * from the latest patch of one to the latest patch of the next. A version that does not support `kubernetesVersion` is refused. On an
+     * existing cluster, versions newer than those tried here give a warning.
      */
     chartVersion: pulumi.Input<string>;
     /** URL of the chart repository. @default the stable repository, `https://releases.rancher.com/server-charts/stable` */
@@ -27,27 +27,27 @@ export interface RancherSettingsArgs {
     /** Folder or archive of the chart, instead of `repository`: for machines without internet. Its version must be `chartVersion`. */
     chartPath?: pulumi.Input<string>;
     /**
-     * Mode in which agents decide whether to trust the server. Once set, it can be changed only here. Refused: `strict` without a private
-     * CA.
+     * Mode in which agents decide whether to trust the server. Once set, it can be changed only here. `strict` without a private CA is
+     * refused.
      * @default `system-store` with a publicly trusted CA, otherwise Rancher's own default (`strict` on new installations)
      */
     agentTlsMode?: pulumi.Input<AgentTlsMode>;
     /**
-     * Number of Rancher pods. With a negative number, Rancher chooses between 1 and the absolute value, by the number of nodes.
-     * From -100 to 100, without 0.
+     * Number of Rancher pods, from -100 to 100, without 0. With a negative number, Rancher chooses between 1 and the absolute value, by the
+     * number of nodes.
      * @default 3
      */
     replicas?: pulumi.Input<number>;
     /**
-     * Password of `admin` for the first login, at least 12 characters. Kept as a secret. Changing it after the first installation has no
-     * effect.
+     * Password of `admin` for the first login, at least 12 characters. It is kept as a secret. Changing it after the first installation has
+     * no effect.
      * @default 24 random letters and digits
      */
     bootstrapPassword?: pulumi.Input<string>;
     /** Further values of the chart. @default {} */
     values?: pulumi.Input<RancherChartValuesArgs>;
     /**
-     * Values that only a newer chart knows, so that `values` lacks them. Refused: every key that `values` or another argument sets.
+     * Values that only a newer chart knows, so that `values` lacks them. Every key that `values` or another argument sets is refused.
      * @default {}
      */
     additionalValues?: pulumi.Input<{ [key: string]: any }>;
@@ -82,13 +82,13 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
     /** Annotations of Rancher's Ingress. Those in `values.ingress.extraAnnotations` take precedence. @default none */
     ingressAnnotations?: pulumi.Input<{ [annotation: string]: pulumi.Input<string> }>;
     /**
-     * Kubeconfig of the provider's cluster, with certificates or a token in it. Kept as a secret. Without a kubeconfig, the release is
-     * not checked for drift.
+     * Kubeconfig of the provider's cluster, with certificates or a token in it. It is kept as a secret. Without a kubeconfig, the release
+     * is not checked for drift.
      */
     kubeconfig?: pulumi.Input<string>;
 }
 
-/** Helm is given an OCI chart by its whole reference, without a repository. */
+/** Reports whether a repository is an OCI registry. Helm gets an OCI chart by its whole reference, without a repository. */
 const isOci = (repository?: string): repository is string => repository?.startsWith("oci://") ?? false;
 
 export const stableRepository = "https://releases.rancher.com/server-charts/stable";

@@ -14,7 +14,7 @@ export interface ProgramArgs {
     program: pulumi.Input<string>;
     /** Seconds after which the program is killed. */
     timeoutSeconds: number;
-    /** Whether the result holds a secret, so that the state keeps it encrypted. */
+    /** Keeps the result encrypted in the state, because it holds a secret. */
     secretResult?: boolean;
 }
 
@@ -29,8 +29,8 @@ export function hostProgram(
         /** Identifies the host. A change replaces the resource, and `destroy` runs on the old host. */
         identity: pulumi.Input<string>;
         /**
-         * Whether this update leaves the host as it is. The resource keeps its last inputs, so the next update that does not leave it out
-         * catches up. A host that was never applied is not left out.
+         * Leaves the host as it is in this update. The resource keeps its last inputs, so the next update that includes the host catches
+         * up. A host that was never applied is always included.
          */
         isLeftOut?: pulumi.Input<boolean>;
     },
@@ -69,9 +69,9 @@ export function runnerProgram(
     name: string,
     args: ProgramArgs & {
         destroy?: boolean;
-        /** Whether the program reads its last result from PULUMI_COMMAND_STDOUT, which Linux limits to 128 KiB. */
+        /** Gives the program its last result in PULUMI_COMMAND_STDOUT, which Linux limits to 128 KiB. */
         readsLastResult?: boolean;
-        /** Whether the program runs only once. An update keeps its result. */
+        /** Runs the program only once. An update keeps its result. */
         once?: boolean;
     },
     opts: pulumi.CustomResourceOptions,

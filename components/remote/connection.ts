@@ -12,7 +12,7 @@ export interface SshArgs {
     port?: pulumi.Input<number>;
     /**
      * Private key in PEM or OpenSSH form: Ed25519, ECDSA or RSA, without a passphrase. It is kept as a secret, and never written to a file.
-     * Refused when ssh-keygen of the machine that runs Pulumi cannot read it.
+     * A key that ssh-keygen of the machine that runs Pulumi cannot read is refused.
      */
     privateKey?: pulumi.Input<string>;
     /**
@@ -21,8 +21,8 @@ export interface SshArgs {
      */
     knownHosts?: pulumi.Input<string>;
     /**
-     * Logs in with the keys of the SSH agent of the machine that runs Pulumi (SSH_AUTH_SOCK), which can hold SSH certificates, keys with a
-     * passphrase and keys on tokens. Refused beside a private key.
+     * Logs in with the keys of the SSH agent at SSH_AUTH_SOCK of the machine that runs Pulumi. An agent can hold SSH certificates, keys
+     * with a passphrase and keys on tokens. An agent beside a private key is refused.
      * @default false
      */
     agent?: pulumi.Input<boolean>;
@@ -37,19 +37,19 @@ export interface SshArgs {
 }
 
 /**
- * A bastion, also called jump host. SSH to load balancer hosts and nodes goes through it: of Pulumi's commands, of probes and of RKE. Its
- * sshd must allow TCP forwarding. Ports 443 and 6443 are reached directly.
+ * A bastion, also called jump host. Pulumi's commands, probes and RKE reach load balancer hosts and nodes through it. Its sshd must allow
+ * TCP forwarding. Ports 443 and 6443 are reached directly.
  */
 export interface BastionArgs {
     /** IP address or DNS name of the bastion. */
     address: pulumi.Input<string>;
     /** TCP port of its sshd. @default 22 */
     port?: pulumi.Input<number>;
-    /** User that logs in there. The user needs no rights but to log in. @default `ssh.user`, or root */
+    /** User that logs in on the bastion. The user needs no other rights. @default `ssh.user`, or root */
     user?: pulumi.Input<string>;
     /** Private key, with the rules of `ssh.privateKey`. It stays on the machine that runs Pulumi. @default `ssh.privateKey` */
     privateKey?: pulumi.Input<string>;
-    /** Host key of the bastion as one line. It is verified at each login, except by RKE, which never checks host keys. @default from `ssh.knownHosts` */
+    /** Host key of the bastion as one line. Every login but RKE's verifies this key. @default from `ssh.knownHosts` */
     hostKey?: pulumi.Input<string>;
 }
 
@@ -288,7 +288,7 @@ export function commandConnection(connection: pulumi.Input<HostConnection>): pul
     });
 }
 
-/** Returns how often the command provider dials again within a time. Its waits grow by half, from 0.1 s to 5 s. */
+/** Returns how often the command provider dials again within a time. The wait between two dials grows by half, from 0.1 s to 5 s. */
 function dialsWithin(seconds: number): number {
     let dials = 0;
     for (let wait = 0.1, left = seconds - wait; left >= 0; left -= wait) {

@@ -53,8 +53,8 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
 }
 
 /**
- * Warns in a preview, in mode `warn`, of a system that was set back. A preview knows `result` only if the command will not run. If the
- * command will run, the outdated lines are a pending change.
+ * Warns in a preview, in mode `warn`, of a system that was restored to an earlier state. A preview knows `result` only if the command will
+ * not run. If the command will run, the outdated lines are a pending change.
  */
 export function warnOfSetBack(name: string, mode: DriftMode, outdated: pulumi.Input<string[]>, result: pulumi.Output<unknown>): void {
     if (mode !== DriftMode.Warn || !pulumi.runtime.isDryRun()) return;

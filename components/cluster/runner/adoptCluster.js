@@ -1,4 +1,4 @@
-// Makes the state of a cluster that RKE built before the stack the stack's own. Reads the nodes, and changes nothing on them.
+// Adopts the state of a cluster that RKE built before the stack. Reads the nodes, and changes nothing on them.
 const { CodedError } = require("../../remote/runner/codedError");
 const { bullets, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
@@ -6,7 +6,7 @@ const { say } = require("./progress");
 const { pack } = require("./rkeState");
 
 /**
- * Lists the differences between the nodes in a given state and those in the configuration. A state of other nodes is that of another
+ * Lists the differences between the nodes in a given state and those in the configuration. A state with other nodes belongs to another
  * cluster, and an adoption changes no node.
  *
  * @param {string[]} builtNodes
@@ -25,7 +25,7 @@ function otherNodes(builtNodes, addresses) {
 }
 
 /**
- * Returns the given state, packed, once the nodes are reached and belong to no other cluster.
+ * Returns the given state, packed, after it has checked that SSH reaches every node and that none belongs to another cluster.
  *
  * @param {import("../program").AdoptedCluster} adopted
  */

@@ -7,7 +7,7 @@ const { helmRecords, isAsWanted, mayBeAlive, underWay } = require("./helmRecords
 /** @import { HelmRecord } from "./helmRecords" */
 
 /**
- * Returns an answer about Helm's records, or names them as what cannot be looked at.
+ * Returns an answer about Helm's records. Throws an error that names the records when the API gives none.
  *
  * @template Answer
  * @param {() => Promise<Answer>} ask

@@ -17,8 +17,8 @@ async function main({ access, ...input }) {
 }
 
 /**
- * Reports a Rancher whose agents trust another CA. The newest run of Helm tells their CA. A Rancher without this stack's mark has it in
- * its Secret alone.
+ * Reports a Rancher whose agents trust another CA. The newest run of Helm records their CA. For a Rancher without this stack's mark, only
+ * its Secret holds the CA.
  *
  * @param {import("../../cluster/runner/kubernetesApi").KubernetesApi} api
  * @param {Omit<CaInput, "access">} input

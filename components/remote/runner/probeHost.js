@@ -20,7 +20,7 @@ async function main({ host, program }) {
  * @param {string} [last]
  */
 function failure({ user, address }, code, last) {
-    // In the words of sudo 1.8 and 1.9, and of sh.
+    // These are the words of sudo 1.8 and 1.9, and of sh.
     const isRefused = /^sudo: .*(password|tty|terminal|no new privileges)|not in the sudoers|not allowed to|sudo: .*not found/.test(
         last ?? "",
     );

@@ -91,7 +91,7 @@ const otherHostKey = /Host key verification failed|REMOTE HOST IDENTIFICATION|no
 const refusedKey = /Permission denied|Too many authentication failures/i;
 
 /**
- * Reports whether ssh failed as for a host that boots.
+ * Reports whether ssh failed as it does while a host boots.
  *
  * @param {string} stderr
  */
@@ -101,7 +101,7 @@ const isBooting = stderr =>
     !refusedKey.test(stderr);
 
 /**
- * Returns the arguments of ssh for a login. Configuration files of the user count for nothing.
+ * Returns the arguments of ssh for a login. ssh then reads no configuration file of the user.
  *
  * @param {Login & { bastion?: Login }} login
  * @param {string[]} flags
@@ -118,7 +118,7 @@ function sshArguments({ address, port, user, hostKey, bastion }, flags) {
         GlobalKnownHostsFile: "/dev/null",
         HostKeyAlgorithms: keyAlgorithms(hostKey),
         IdentityFile: "none",
-        // Says why a forward fails, which ERROR leaves out.
+        // INFO also reports why a forward fails. ERROR does not.
         LogLevel: "INFO",
         ServerAliveInterval: "5",
         StrictHostKeyChecking: "yes",
