@@ -4,20 +4,20 @@ import { repository } from "../../lab/inventory";
 import { Finished } from "../../lab/pulumi";
 import { expectCommitted } from "../committed";
 
-/** A change by hand, behind Pulumi's back. */
+/** A manual change that Pulumi does not know of. */
 export interface Tampering {
-    /** Its row's name. */
+    /** Name of the row. */
     what: string;
     make: () => Promise<unknown>;
-    /** What a preview says of it; `<name>` stands for a word that differs from run to run. */
+    /** Words of the preview about the change. `<name>` stands for a word that differs from run to run. */
     words: string;
-    /** Flags without which a preview does not see it, and up does not heal it. Default none. */
+    /** Flags that a preview needs to report the change, and `up` to repair it. @default none */
     flags?: string[];
-    /** Takes the change back, where up must not: a person decides. */
+    /** Reverts a change that `up` must not repair, because a person decides. */
     undo?: () => Promise<unknown>;
 }
 
-/** What a table of drift needs of a stack. */
+/** The commands of a stack that a table of drift runs. */
 interface Tampered {
     preview: (flags: string[]) => Promise<Finished>;
     up: (flags: string[]) => Promise<Finished>;
@@ -25,7 +25,7 @@ interface Tampered {
 
 const file = join(repository, "docs", "drift.md");
 
-/** One section of docs/drift.md: each row is a change that was made, looked for and healed. */
+/** One section of docs/drift.md. Each row is a change that a test made, found in a preview and repaired. */
 export class DriftTable {
     private readonly rows: string[][] = [];
 
@@ -34,7 +34,10 @@ export class DriftTable {
         private readonly stack: Tampered,
     ) {}
 
-    /** Makes all these changes, previews, heals, previews again, and notes a row for each. Expects every change to be seen and healed. */
+    /**
+     * Makes all these changes, previews, repairs, previews again, and adds a row for each. Expects the preview to report and `up` to repair
+     * each.
+     */
     async round(...tamperings: Tampering[]): Promise<void> {
         const flags = [...new Set(tamperings.flatMap(({ flags: own = [] }) => own))];
         for (const { make } of tamperings) await make();
@@ -63,7 +66,7 @@ export class DriftTable {
         }
     }
 
-    /** Expects the section to be in the page as these rows say. */
+    /** Expects the page to hold the section with these rows. */
     write(): void {
         const before = readFileSync(file, "utf8");
         const [begin, end] = [`<!-- ${this.section} -->\n`, `<!-- end of ${this.section} -->`];
@@ -76,7 +79,7 @@ export class DriftTable {
     }
 }
 
-/** What a preview says, with the lines that it breaks made whole. */
+/** Returns the output of a preview with its broken lines joined. */
 const unfolded = (output: string) => output.replace(/\n[ +~]+/g, " ");
 
 function says(output: string, words: string): boolean {

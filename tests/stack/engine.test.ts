@@ -4,7 +4,7 @@ import { run } from "../../lab/process";
 import { Stack } from "../../lab/pulumi";
 import { disposable, testLab } from "./fixtures";
 
-// The Pulumi CLI and its plugins in the lab, without hosts: what a person sees when a part of them is missing.
+// These tests run the Pulumi CLI and its plugins in the lab, without hosts. They show the errors that a person gets when a part is missing.
 jest.setTimeout(3 * 60_000);
 
 const lab = disposable(testLab());
@@ -40,7 +40,7 @@ test("the exported state holds no secret in clear", async () => {
 });
 
 test("the state is left locked by a run that was killed; cancel releases it", async () => {
-    // Long enough that the kill comes first on the slowest machine.
+    // The resource takes so long that the kill comes first even on the slowest machine.
     stack.configure({ "plugins:seconds": "60" });
     const killed = await stack.up([], { onLine: (line, { kill }) => void (/said .*creat/.test(line) && kill()) });
     expect(killed.code).not.toBe(0);

@@ -7,7 +7,7 @@ export function testLab(): Lab {
     return Lab.of((process.env.LAB ?? `test${process.env.JEST_WORKER_ID ?? 1}`) as LabName);
 }
 
-/** Begins and ends a test file with nothing of its lab: files that run side by side share no host. */
+/** Removes a lab's hosts before and after a test file. Files that run side by side share no host. */
 export function disposable(lab: Lab): Lab {
     beforeAll(() => lab.stop(), 5 * 60_000);
     afterAll(() => lab.stop(), 5 * 60_000);
@@ -24,7 +24,7 @@ export function digestOf(host: LabHost): Promise<string> {
         ...["/etc/ssl/certs/*", "/usr/share/info/dir", "/etc/.updated", "*.cache"],
     ];
     const filters = ignored.map(path => `! -path '${path}'`).join(" ");
-    // A line of `known` and `digests`: SHA-256, inode, size, times of content and inode, path.
+    // Each line of `known` and `digests` holds SHA-256, inode, size, times of content and inode, and path.
     return host.sh(String.raw`set -e; mkdir -p /run/lab-digests; cd /run/lab-digests; touch known; : >new
         find /etc /usr /opt /root /home /srv /var/lib -xdev -type f ${filters} -printf '%i %s %T@ %C@ %p\n' >files
         awk 'FILENAME == "known" { known[substr($0, 66)] = $1; next }
@@ -37,7 +37,7 @@ export function digestOf(host: LabHost): Promise<string> {
         awk '{ hash = $1; sub(/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ [^ ]+ /, ""); print hash "  " $0 }' known | sort -k2`);
 }
 
-/** Shell text that makes a process listen on a port of a host. */
+/** Returns shell text that makes a process listen on a port of a host. */
 export const listener = (port: number, perl = "perl") =>
     `systemd-run -q --unit=lab-listener ${perl} -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'
     for n in $(seq 100); do ss -Hltn 'sport = :${port}' | grep -q . && break; sleep 0.2; done`;

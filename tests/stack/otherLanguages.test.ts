@@ -17,7 +17,7 @@ import { wireOutput, wireSecret } from "../component/wire";
 import { Stack } from "../../lab/pulumi";
 import { disposable, testLab } from "./fixtures";
 
-/** The package as a program in Python, Go or YAML meets it: a clone that the language host starts as a provider. */
+/** These tests use the package as a program in Python, Go or YAML does: from a clone that the language host starts as a provider. */
 
 jest.setTimeout(5 * 60_000);
 
@@ -26,7 +26,7 @@ const lab = disposable(testLab());
 const repository = join(__dirname, "..", "..");
 const inClone = ["components", "scripts", "config.ts", "index.ts", "package.json", "PulumiPlugin.yaml", "README.md"];
 const configs = ["tsconfig.json", "tsconfig.build.json", "tsconfig.strict.json"];
-/** A preview of the component whose group `loadBalancer` holds the given value as SSH key. */
+/** Returns arguments of `RancherHa` with the given value as SSH key of each load balancer host. */
 const withKey = (privateKey: unknown) => {
     const { hosts } = rancherHaArgs.loadBalancer;
     return { ...rancherHaArgs, loadBalancer: { hosts: hosts.map(host => ({ ...host, privateKey })) } };
@@ -36,7 +36,7 @@ interface Registered {
     type: string;
     name: string;
     ignoreChanges: string[];
-    /** As JSON, markers of secrets included. */
+    /** Inputs as JSON, with the markers of secrets. */
     inputs: string;
 }
 
@@ -92,7 +92,7 @@ beforeAll(async () => {
     for (const name of [...inClone, ...configs]) cpSync(join(repository, name), join(clone, name), { recursive: true });
     symlinkSync(join(repository, "node_modules"), join(clone, "node_modules"));
     mkdirSync(empty);
-    // What npm runs after it has installed the dependencies of a clone.
+    // npm runs this script after it has installed the dependencies of a clone.
     execFileSync("npm", ["run", "prepare"], { cwd: clone });
 
     engine = new Engine();
@@ -116,7 +116,7 @@ afterAll(() => {
     rmSync(folder, { recursive: true, force: true });
 });
 
-/** Asks for a component in a preview and returns what was registered below it. */
+/** Constructs a component in a preview, and returns the resources registered below it. */
 async function construct(component: string, inputs: Record<string, unknown>): Promise<Registered[]> {
     engine.registered = [];
     const request = new ConstructRequest() as any;
@@ -186,7 +186,8 @@ test("the example in Pulumi YAML, after `pulumi package add`, comes up, and the 
     const text = readFileSync(join(repository, "tests/fixtures/yaml/Pulumi.yaml"), "utf8");
     writeFileSync(join(program, "Pulumi.yaml"), text.replace(/packages:\n.*\n/, ""));
     const stack = new Stack(lab, { program, config: {} });
-    // It runs npm in the clone, where everything is installed and built already. Without network npm asks in vain for minutes.
+    // The command runs npm in the clone, where everything is installed and built already. Without these settings, npm would try the network
+    // for minutes.
     const env = { npm_config_offline: "true", npm_config_audit: "false", npm_config_ignore_scripts: "true" };
     const added = await stack.cli(["package", "add", join(folder, "clone")], { env }, program);
     expect({ code: added.code, output: added.code === 0 ? "" : added.output }).toEqual({ code: 0, output: "" });

@@ -9,7 +9,7 @@ import { promisify } from "util";
 import * as exported from "../../components";
 import { hostKey, hostname, packedState, root, server, sshKey } from "../component/stackMocks";
 
-/** The library as others get it: packed, installed into an empty project, type-checked and run there. */
+/** These tests use the library as its users do: packed, installed into an empty project, type-checked and run there. */
 
 jest.setTimeout(600_000);
 
@@ -20,7 +20,7 @@ let folder: string;
 let consumer: string;
 let packed: string[];
 
-/** Runs a program to its end; what it printed is in the error when it fails. */
+/** Runs a program to its end. The error of a failed program holds its output. */
 async function run(file: string, args: string[], cwd: string): Promise<string> {
     try {
         return (await promisify(execFile)(file, args, { cwd, maxBuffer: 1e8 })).stdout;
@@ -34,13 +34,13 @@ beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "package-"));
     consumer = join(folder, "consumer");
     mkdirSync(consumer);
-    // Builds first, by its script `prepare`, which prints too.
+    // `npm pack` first builds the library with the script `prepare`, which prints too.
     const output = await run("npm", ["pack", "--json", "--pack-destination", folder], repository);
     const [{ filename, files }] = JSON.parse(output.slice(output.lastIndexOf("\n[\n") + 1));
     packed = files.map(({ path }: { path: string }) => path);
 
     writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", version: "1.0.0", private: true }));
-    // Without a registry: dependencies are copied, and peers linked, from what is installed here.
+    // No registry is used: installed dependencies are copied, and installed peers are linked.
     const dependencies = Object.keys(manifest.dependencies).map(installed);
     const offline = ["--offline", "--install-links", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund"];
     await run("npm", ["install", ...offline, join(folder, filename), ...dependencies], consumer);
@@ -139,7 +139,7 @@ test("other languages can have it: the SDK makes a schema of every component, wi
     const components = [...index.matchAll(/^export \{ (.*) \}/gm)]
         .flatMap(([, names]) => names.split(", "))
         .filter(name => (exported as Record<string, any>)[name]?.prototype instanceof pulumi.ComponentResource);
-    // The sources, not what is compiled of them.
+    // The analyzer reads the sources and not the compiled files.
     const { components: analyzed, typeDefinitions } = new Analyzer(
         repository,
         manifest.name,

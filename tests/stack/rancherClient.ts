@@ -1,6 +1,6 @@
 import { request } from "https";
 
-/** Asks Rancher through the load balancer at `address`, trusting nothing but the stack's CA. */
+/** A client of Rancher through the load balancer at `address`. It trusts only the stack's CA. */
 export class RancherClient {
     constructor(
         private readonly hostname: string,

@@ -59,7 +59,7 @@ describe("a node", () => {
     const node = lab.host("node1");
     beforeAll(() => lab.startAnew("node1"));
 
-    /** Returns what the checks before RKE say of the node. */
+    /** Returns the findings of the preflight about the node. */
     function preflight(): string[] {
         const source = join(lab.folder, "check.js");
         const nodes = join(repository, "components", "cluster", "runner", "nodes");

@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => LoadBalancerHost.stop(lb));
 
 describe("a certificate that cannot be served is refused, and the old one served on", () => {
-    /** A certificate of the right name, with a second one behind it. */
+    /** Returns a certificate for the right name, followed by a second one. */
     const followedBy = (second: Issued): Issued => {
         const made = lb.certificate();
         return { ...made, certificate: made.certificate + second.certificate };
@@ -48,7 +48,7 @@ describe("a certificate that cannot be served is refused, and the old one served
     ])("%s", (_what, made, words) => lb.refuses(serving(made()), words));
 
     test("not valid yet on this host, whose clock is far off", () =>
-        // The clock belongs to the whole machine: what openssl of the host takes for the time is changed instead.
+        // All hosts share the clock of this machine. So the test changes the time that openssl of the host reads.
         lb.broken(
             `printf '#!/bin/sh\\ncase $1 in verify) shift; set -- verify -attime 1000000000 "$@" ;; esac\\nexec /usr/bin/openssl "$@"\\n' >/usr/local/bin/openssl
             chmod 755 /usr/local/bin/openssl`,

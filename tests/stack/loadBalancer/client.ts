@@ -8,7 +8,7 @@ export interface Answer {
     status: number;
     headers: IncomingHttpHeaders;
     body: string;
-    /** Of the certificate that the client was shown. */
+    /** Fingerprint of the certificate that the server sent. */
     fingerprint: string;
 }
 
@@ -18,7 +18,7 @@ export interface Asked {
     body?: Buffer;
 }
 
-/** A client of a load balancer. It opens a connection for each request, repeats none, and waits long: only a lost request fails. */
+/** A client of a load balancer. It opens a connection for each request, repeats none, and waits long. So only a lost request fails. */
 export class Client {
     readonly tls: { host: string; port: number; servername: string; ca: string };
     private readonly sockets = new Set<TLSSocket>();
@@ -61,11 +61,11 @@ export class Client {
         return (await this.ask(path, asked)).status;
     }
 
-    /** Opens a TLS connection and sends a text. `stop` closes the connection at last. */
+    /** Opens a TLS connection and sends a text. `stop` closes the connection. */
     connect(text = "", options: ConnectionOptions = {}): TLSSocket {
         const socket = connect({ ...this.tls, ...options }, () => socket.write(text));
         this.sockets.add(socket);
-        // Whoever waits for something hears of it; nobody else needs to.
+        // A caller that waits for an event gets the error. Without this handler, the error would end the process.
         return socket.on("error", () => undefined);
     }
 
@@ -88,17 +88,19 @@ export class Client {
         return String(part);
     }
 
-    /** Connects with these options and asks once. Returns the protocol, whether the session was resumed, and the session. */
+    /**
+     * Connects with these options and sends one request. Returns the protocol, the session, and whether the server resumed an earlier one.
+     */
     async handshake(options: ConnectionOptions): Promise<{ protocol: string; resumed: boolean; session: Buffer }> {
         const socket = this.connect(`GET / HTTP/1.1\r\nHost: ${this.hostname}\r\n\r\n`, options);
-        // TLS 1.3 hands the session out with the first answer.
+        // With TLS 1.3, the session comes with the first answer.
         await once(socket, "data");
         const shaken = { protocol: socket.getProtocol()!, resumed: socket.isSessionReused(), session: socket.getSession()! };
         socket.destroy();
         return shaken;
     }
 
-    /** Returns the fingerprint of the certificate that a client is shown which knows these signatures only. */
+    /** Returns the fingerprint of the certificate that the server sends to a client with only these signature algorithms. */
     async offered(sigalgs: string): Promise<string> {
         const socket = this.connect("", { sigalgs });
         await once(socket, "secureConnect");
@@ -117,21 +119,21 @@ export class Client {
         return socket;
     }
 
-    /** Closes every connection: one that a failed test left open would keep the test process. */
+    /** Closes every connection, because an open one of a failed test would keep the test process alive. */
     stop(): void {
         for (const socket of this.sockets) socket.destroy();
         for (const socket of this.webSockets) socket.terminate();
     }
 }
 
-/** Sends a text through a WebSocket and returns what comes back. */
+/** Sends a text through a WebSocket and returns the message that comes back. */
 export async function echo(socket: WebSocket, text: string): Promise<string> {
     const answer = once(socket, "message");
     socket.send(text);
     return String((await answer)[0]);
 }
 
-/** Asks `count` times, ten at once. Returns the statuses that came, each once, and the seconds of the slowest ten. */
+/** Sends `count` requests, ten at once. Returns the different statuses, and the seconds of the slowest ten requests. */
 export async function askMany(client: Client, count = 300): Promise<{ statuses: number[]; slowestSeconds: number }> {
     const statuses = new Set<number>();
     let slowest = 0;

@@ -13,7 +13,7 @@ jest.setTimeout(10 * 60_000);
 const largeHeader = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"].map(name => `${name}=${"c".repeat(2000)}`);
 const largeBody = Buffer.alloc(20_000_000, "x");
 
-/** The last request that came to the node. */
+/** The last request that the node got. */
 let seen: { headers: IncomingHttpHeaders; digest: string; bytes: number };
 const answer: RequestListener = (asked, answered) => {
     const hash = createHash("sha256");
@@ -36,7 +36,7 @@ beforeAll(async () => {
 });
 afterAll(() => LoadBalancerHost.stop(lb));
 
-/** The text of a request without a body whose connection ends with the answer. */
+/** Returns the text of a request without a body. Its connection ends with the answer. */
 const get = (path: string, ...headers: string[]) =>
     [`GET ${path} HTTP/1.1`, `Host: ${hostname}`, ...headers, "Connection: close", "", ""].join("\r\n");
 
@@ -77,7 +77,7 @@ describe("clients", () => {
         const large = "a".repeat(40_000);
         expect(await lb.client.status("/", { headers: { "x-large": large } })).toBe(200);
         expect(seen.headers["x-large"]).toBe(large);
-        // The end of the connection may overtake the answer.
+        // The connection may end before the client has read the answer.
         expect(await lb.client.status("/", { headers: { "x-large": "a".repeat(300_000) } }).catch(() => 400)).toBe(400);
         expect(seen.headers["x-large"]).toBe(large);
         await lb.served();
@@ -135,7 +135,7 @@ describe("clients", () => {
         const sockets = await Promise.all(Array.from({ length: 50 }, () => lb.client.openWebSocket()));
         const answers = sockets.map(() => 0);
         sockets.forEach((socket, index) => socket.on("message", () => void answers[index]++));
-        // Messages still reach the nodes, so their echoes wait here without an acknowledgement.
+        // Messages of the client still reach the nodes, so their echoes wait on this host without an acknowledgement.
         const away = (how: string) => lb.sh(`iptables ${how} OUTPUT -p tcp --sport 443 -j DROP`);
         await away("-A");
         try {
@@ -182,12 +182,11 @@ describe("clients", () => {
     test("and nodes that are silently gone are looked for by the kernel, as configured", async () => {
         const settings = "keepalive_time keepalive_intvl keepalive_probes retries2 thin_linear_timeouts".split(" ");
         const found = await lb.sh(`sysctl -n ${settings.map(name => `net.ipv4.tcp_${name}`).join(" ")}`);
-        // To a node: the first look after 6 s, two more every 3 s; what is on its way is given up after 51 s.
+        // The kernel sends the first probe to a node after 6 s, and two more every 3 s. It drops unacknowledged data after 51 s.
         expect(found.trim().split("\n").map(Number)).toEqual([6, 3, 3, 7, 1]);
         expect(await lb.sh("nginx -T 2>/dev/null | grep -c so_keepalive=30s:10s:3")).toBe("2\n");
         const socket = await lb.client.openWebSocket();
-        // The kernel's own default is two hours.
-        // `ss` prints 29sec, 5.984ms for 5.984 s, 268ms, and minutes as 1min59sec.
+        // The kernel's own default is two hours. `ss` prints 29sec, 5.984ms for 5.984 s, 268ms, and minutes as 1min59sec.
         const secondsOf = (timer: string) =>
             timer.includes("min") ? Infinity : parseFloat(timer) / (timer.endsWith("ms") && !timer.includes(".") ? 1000 : 1);
         const within = async (filter: string, seconds: number) => {
@@ -213,7 +212,7 @@ describe("clients", () => {
     test("of an old worker keep their WebSocket until workerShutdownTimeoutSeconds is over", async () => {
         await lb.apply({ workerShutdownTimeoutSeconds: 5 });
         const socket = await lb.client.openWebSocket();
-        // Not those that still end for an earlier test.
+        // These are the workers before the change. Workers of an earlier test may still be ending.
         const before = (await lb.sh("pgrep -f 'nginx: worker process$'")).trim().split("\n");
         const closed = once(socket, "close").then(() => Date.now());
         const began = Date.now();

@@ -10,7 +10,7 @@ afterAll(() => LoadBalancerHost.stop(lb));
 
 const adopting = { takeOver: true };
 
-/** Purges packages and what was configured beside them. */
+/** Purges packages, and removes the configuration beside them. */
 const purge = (...packages: string[]) => lb.sh(`dpkg --purge ${packages.join(" ")} >/dev/null 2>&1; rm -rf /etc/nginx`);
 
 test("an NGINX as it came is adopted, and destroy gives it back", async () => {
@@ -166,7 +166,7 @@ describe("a host of a pair", () => {
             const pair = () => lb.program(adopting, vrrp());
             await lb.apply(pair());
             expect(await lb.probe()).toBe("in sync");
-            // One host alone again: a second pair keeps what is there then.
+            // The host becomes a single host again. A second pair then keeps the configuration that it finds.
             await lb.apply();
             await run(theirs(10));
             await isRefused();

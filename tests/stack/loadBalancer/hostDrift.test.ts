@@ -13,7 +13,7 @@ afterAll(() => LoadBalancerHost.stop(lb));
 
 const conf = "/etc/nginx/nginx.conf";
 
-// What is changed by hand stands in docs/drift.md, by pairDrift.test.ts.
+// pairDrift.test.ts tests manual changes, and docs/drift.md lists them.
 
 test("workers of another release than the files are noticed", async () => {
     await lb.sh(`cp -p ${conf} /run/nginx.conf; sed -i --follow-symlinks 's/return 200 "[0-9a-f]* /return 200 "another /' ${conf}
@@ -29,7 +29,7 @@ test.each([
     ["a security update", "1.22.0-0", "in sync"],
     ["another minor version", "1.20.2-1", /^nginx: version 1\.22\.\S+, expected 1\.20\.2-1$/],
 ])("%s of NGINX", async (_what, noted, finding) => {
-    // Another version of the package cannot be had here: what is noted is changed instead.
+    // No other version of the package is available here, so the test changes the recorded version.
     await lb.sh(`sed -i 's/^package:nginx .*/package:nginx ${noted}/' ${stateFolder}/manifest`);
     expect(await lb.probe()).toEqual(typeof finding === "string" ? finding : expect.stringMatching(finding));
     await lb.sh("systemctl restart nginx");

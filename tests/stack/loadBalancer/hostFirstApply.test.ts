@@ -38,7 +38,7 @@ test("nodes that do not answer yet do not fail a first apply", async () => {
     expect(await lb.state()).toBe(lb.pristine);
 });
 
-/** Waits until dpkg has begun with NGINX. */
+/** Waits until dpkg has begun to install NGINX. */
 const halfInstalled = "for n in $(seq 6000); do [ ! -e /var/lib/dpkg/info/nginx-common.list ] || exit 0; sleep 0.05; done; exit 1";
 
 test.each([

@@ -1,7 +1,7 @@
 import { disposable, testLab } from "../fixtures";
 import { LoadBalancerHost, stateFolder } from "./loadBalancerHost";
 
-// A host belongs to one load balancer of one stack: another one takes it on purpose only.
+// A host belongs to one load balancer of one stack. Another load balancer gets the host only with `takeOver`.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => LoadBalancerHost.stop(lb));
 
-/** Changes that a host would take, were it not for the fault of the test. */
+/** A change that a host would accept without the fault of the test. */
 const change = { readTimeoutSeconds: 3600 };
 
 describe("a host that serves refuses and serves on", () => {
@@ -137,7 +137,7 @@ describe("a full disk", () => {
         lb.broken(fill, `umount ${place}; rm -rf /run/copy`, () => lb.refuses(change, words)),
     );
 
-    /** A change whose last step, writing down what the host is like, is preceded by `fill`. */
+    /** Returns the program of a change that runs `fill` before its last step, which records the state of the host. */
     const filled = (fill: string) => lb.program(change).replace('manifest | write "$state/manifest.next"', `${fill}; $&`);
     const fillState = 'dd if=/dev/zero bs=512 of="$releases/full" 2>/dev/null || true';
     const smallState = "mount -t tmpfs -o size=512k,mode=700 none";

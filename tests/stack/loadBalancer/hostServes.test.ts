@@ -70,7 +70,7 @@ describe("a host that serves", () => {
 
     test("takes a change after NGINX was upgraded on the fly, while the old process still serves a WebSocket", async () => {
         const socket = await lb.client.openWebSocket();
-        // As the package scripts of nginx.org do it, and those of Debian.
+        // The package scripts of nginx.org and of Debian upgrade NGINX in this way.
         await lb.sh(`kill -USR2 $(cat /run/nginx.pid)
             for n in $(seq 300); do [ ! -e /run/nginx.pid.oldbin ] || break; sleep 0.2; done
             kill -QUIT $(cat /run/nginx.pid.oldbin)`);
@@ -116,7 +116,7 @@ describe("a host that serves", () => {
         const theirs = lb.program().replace(/^owner=.*$/m, "owner=organization/rancher/production/lb/lb-host-2@192.0.2.9");
         expect(await lb.run("destroy", theirs)).toMatchObject({ code: 0, said: `lb2: kept: this host belongs to ${lb.owner} now\n` });
         await lb.served();
-        // Whoever applies has it from then on, even when there is nothing to change.
+        // An apply with another owner gives the host to that owner, even when nothing changes.
         expect((await lb.apply(theirs)).said).toBe("lb2: nothing to change\n");
         expect((await lb.destroy()).said).toBe(
             "lb2: kept: this host belongs to organization/rancher/production/lb/lb-host-2@192.0.2.9 now\n",

@@ -21,13 +21,13 @@ import { Upstream } from "./upstream";
 
 export const hostname = "rancher.lab.internal";
 
-/** Where a load balancer host keeps its releases and what it was like before. */
+/** Folder in which a load balancer host keeps its releases and its original state. */
 export const stateFolder = "/var/lib/pulumi-rancher-ha/load-balancer";
 
 /** Settings that differ from those of `LoadBalancerHost.settings`. */
 export type Changes = Partial<NginxSettings>;
 
-/** What a verb of a host's program printed and how it ended. */
+/** Output and exit code of a verb of a host's program. */
 export interface Ran {
     code: number | null;
     stdout: string;
@@ -39,7 +39,7 @@ export const fingerprintOf = ({ certificate }: Issued) => new X509Certificate(ce
 /** Settings that make a host serve this certificate. */
 export const serving = ({ certificate, privateKey }: Issued): Changes => ({ certificateChain: certificate, privateKey });
 
-/** One load balancer host of a lab, worked on as the command provider and the probe do it. */
+/** One load balancer host of a lab. Tests change and probe the host as the command provider and the probe do. */
 export class LoadBalancerHost {
     /** Signs the certificates of this host. */
     readonly ca = issue({ name: "CA of a test", ca: true });
@@ -48,9 +48,9 @@ export class LoadBalancerHost {
     readonly owner: string;
     private readonly keys: string[] = [];
     private readonly heard: string[] = [];
-    /** The certificate of every program that is given no other one. */
+    /** The certificate of every program without another one. */
     readonly provided = this.certificate();
-    /** The host's state before anybody touched it. */
+    /** State of the host before the first change. */
     pristine = "";
     private epoch = 0;
 
@@ -70,7 +70,7 @@ export class LoadBalancerHost {
         return started;
     }
 
-    /** Stops what runs outside the lab. Safe to call when `start` failed. */
+    /** Stops the client and the upstream, which run outside the lab. Does nothing when `start` failed. */
     static stop(host?: LoadBalancerHost): void {
         host?.client.stop();
         host?.upstream.stop();
@@ -80,7 +80,7 @@ export class LoadBalancerHost {
         return this.host.sh(script);
     }
 
-    /** Issues a certificate for the host's name. Its key must not be said from now on. */
+    /** Issues a certificate for the host's name. From then on, every output is checked for its key. */
     certificate(changes: Partial<IssueOptions> = {}): Issued {
         const issued = issue({ name: hostname, by: this.ca, names: [`DNS:${hostname}`], usage: "serverAuth", ...changes });
         this.keys.push(issued.privateKey);
@@ -108,7 +108,7 @@ export class LoadBalancerHost {
         return hostScript({ owner: this.owner, settings, release: releaseFor(settings, vrrp), epoch: ++this.epoch, vrrp });
     }
 
-    /** Runs a verb of a program over SSH, as the command provider does. `onLine` sees every line of progress and may end the client. */
+    /** Runs a verb of a program over SSH, as the command provider does. `onLine` gets every line of progress, and may end the client. */
     run(verb: string, text: string, onLine?: (line: string, client: ChildProcess) => void): Promise<Ran> {
         const { privateKeyFile, knownHostsFile } = this.host.lab;
         const options = {
@@ -157,7 +157,7 @@ export class LoadBalancerHost {
         return ran;
     }
 
-    /** Serves these settings while `work` goes on, and the host's own again after it. */
+    /** Serves these settings while `work` runs, and the host's own settings afterwards. */
     async changed(changes: Changes, work: () => Promise<unknown>): Promise<void> {
         await this.apply(changes);
         try {
@@ -172,7 +172,7 @@ export class LoadBalancerHost {
         return findingOf(await this.probed({}, owner));
     }
 
-    /** Runs the probe, for a place that differs in this. It gives SSH 5 s; on a busy machine it is run again. */
+    /** Runs the probe with these changes of the hosts' settings. The probe gives SSH 5 s, so a busy machine may need a second run. */
     async probed(place: Partial<HostsSettings> = {}, owner = this.owner): Promise<Probe> {
         let found: Probe | undefined;
         await until("a probe that reaches the host", 240, async () => {
@@ -182,7 +182,7 @@ export class LoadBalancerHost {
         return found!;
     }
 
-    /** Runs the probe once, over a connection that differs in this. */
+    /** Runs the probe once, with these changes of the connection. */
     async probeOnce(changes: Partial<HostConnection> = {}, owner = this.owner, place: Partial<HostsSettings> = {}): Promise<Probe> {
         const entry = join(__dirname, "..", "..", "..", "components", "remote", "runner", "probeHost.js");
         const input = nodeProgram(entry, {
@@ -195,7 +195,7 @@ export class LoadBalancerHost {
         return parseProbe(stdout);
     }
 
-    /** Returns what a run could change: contents, modes, owners, links, packages, kernel settings, the service. */
+    /** Returns everything that a run could change: contents, modes, owners, links, packages, kernel settings, the service. */
     async state(): Promise<string> {
         const rest = this
             .sh(`find /etc /var/lib/pulumi-rancher-ha /var/lib/nginx /var/log/nginx /var/tmp/rancher-ha.* -printf '%p %m %u:%g %l\\n' 2>/dev/null | sort
@@ -207,7 +207,7 @@ export class LoadBalancerHost {
         return (await digestOf(this.host)) + (await rest);
     }
 
-    /** Expects an apply to be refused with these words. The host is as it was, byte by byte, and serves on. */
+    /** Expects an apply to be refused with these words. The host stays as it was, byte by byte, and continues to serve. */
     async refuses(changes: Changes | string, words: RegExp): Promise<void> {
         const serves = await this.host.succeeds("test -e /var/lib/pulumi-rancher-ha");
         const before = await this.state();
@@ -219,7 +219,7 @@ export class LoadBalancerHost {
         if (serves) expect(await this.ask()).toEqual(answer);
     }
 
-    /** Breaks something on the host for as long as `work` takes. */
+    /** Breaks something on the host while `work` runs. */
     async broken(breakIt: string, mendIt: string, work: () => Promise<unknown>): Promise<void> {
         await this.sh(`set -e; ${breakIt}`);
         try {
@@ -229,7 +229,7 @@ export class LoadBalancerHost {
         }
     }
 
-    /** Runs a verb that `end` ends once it has said `words`. Returns when nothing works on the host any more. */
+    /** Runs a verb, and calls `end` once the verb has printed `words`. Returns when no process of the run is left on the host. */
     async interrupted(verb: string, text: string, words: string, end: (client: ChildProcess) => Promise<unknown>): Promise<Ran> {
         let ended: Promise<unknown> | undefined;
         const ran = await this.run(verb, text, (line, client) => {
@@ -241,12 +241,12 @@ export class LoadBalancerHost {
         return ran;
     }
 
-    /** Kills the run on the host with all that it started, once `moment`, a shell condition, is true. */
+    /** Kills the run on the host with all of its processes, once the shell condition `moment` is true. */
     kill(moment = "true"): Promise<string> {
         return this.sh(`until ${moment}; do sleep 0.02; done; kill -9 -$(cat /run/verb.pid)`);
     }
 
-    /** Runs a verb that is killed once it has said `words` and `moment` is true. */
+    /** Runs a verb, and kills it once it has printed `words` and `moment` is true. */
     killed(verb: string, text: string, words: string, moment?: string): Promise<Ran> {
         return this.interrupted(verb, text, words, () => this.kill(moment));
     }
@@ -256,12 +256,12 @@ export class LoadBalancerHost {
         return { status, body, fingerprint };
     }
 
-    /** Expects the upstream's answer through HTTPS with this certificate. */
+    /** Expects the upstream's answer through HTTPS, with this certificate. */
     async served(certificate: Issued = this.provided): Promise<void> {
         expect(await this.ask()).toEqual({ status: 200, body: `${hostname} https`, fingerprint: fingerprintOf(certificate) });
     }
 
-    /** Waits until this certificate is served. */
+    /** Waits until the host serves this certificate. */
     servedSoon(certificate: Issued): Promise<void> {
         return until("the certificate", 240, async () => (await this.ask()).fingerprint === fingerprintOf(certificate));
     }
@@ -270,13 +270,13 @@ export class LoadBalancerHost {
         return this.sh("pgrep -P $(cat /run/nginx.pid) | sort");
     }
 
-    /** Installs packages of the distribution, as somebody else would. */
+    /** Installs packages of the distribution. They are foreign to the load balancer. */
     install(...packages: string[]): Promise<string> {
         const install = `apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install ${packages.join(" ")}`;
         return this.sh(`{ ${install}; } >/run/apt.log 2>&1 || { tail /run/apt.log; false; }`);
     }
 
-    /** Returns the lines of the access log, once there is one for each of these. NGINX writes them within a second. */
+    /** Returns the lines of the access log, once there is one line for each of these objects. NGINX writes a line within a second. */
     async logged(...expected: object[]): Promise<any[]> {
         let lines: any[] = [];
         const isThere = (each: object) => lines.some(line => Object.entries(each).every(([key, value]) => line[key] === value));
@@ -290,7 +290,7 @@ export class LoadBalancerHost {
         return lines;
     }
 
-    /** Expects that no private key was said so far. Every run and probe checks it. Returns how many lines of keys were looked for. */
+    /** Expects no private key in the output so far, as every run and probe does. Returns the number of key lines that it looked for. */
     saidNoKey(): number {
         const lines = this.keys.flatMap(key => key.trim().split("\n").slice(1, -1));
         expect(lines.filter(line => this.heard.some(text => text.includes(line)))).toHaveLength(0);

@@ -5,13 +5,13 @@ import { issue, Issued } from "../../../lab/certificates";
 import { runLoadBalancer } from "../../../lab/loadBalancer/runLoadBalancer";
 import { hostname } from "./loadBalancerHost";
 
-/** A stack that is a load balancer alone, run by the Pulumi CLI. */
+/** A stack that holds only a load balancer, run by the Pulumi CLI. */
 export class LoadBalancerStack {
     readonly ca = issue({ name: "CA of a test", ca: true });
     private readonly keys: string[] = [];
     readonly provided = this.certificate();
 
-    /** `args` are those beside the certificate and its name. Every run may replace some. */
+    /** `args` holds all arguments except the certificate and its name. Every run may replace some of them. */
     constructor(
         private readonly lab: Lab,
         private readonly args: object,
@@ -19,41 +19,41 @@ export class LoadBalancerStack {
         this.keys.push(readFileSync(lab.privateKeyFile, "utf8"));
     }
 
-    /** Issues a certificate for the load balancer's name. Its key must not be said from now on. */
+    /** Issues a certificate for the load balancer's name. From then on, every output is checked for its key. */
     certificate(): Issued {
         const issued = issue({ name: hostname, by: this.ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
         this.keys.push(issued.privateKey);
         return issued;
     }
 
-    /** Previews, whatever the result is. */
+    /** Runs a preview, and accepts any result. */
     preview(changes: object = {}, flags: string[] = []): Promise<Finished> {
         return this.run("preview", changes, flags);
     }
 
-    /** Runs up, whatever the result is. */
+    /** Runs `up`, and accepts any result. */
     tryUp(changes: object = {}): Promise<Finished> {
         return this.run("up", changes);
     }
 
-    /** Runs up, and expects that to succeed. */
+    /** Runs `up`, and expects success. */
     async up(changes: object = {}): Promise<Finished> {
         return succeeded(await this.tryUp(changes));
     }
 
-    /** Destroys, and expects that to succeed. */
+    /** Runs `destroy`, and expects success. */
     async destroy(): Promise<Finished> {
         return succeeded(await this.run("destroy", {}));
     }
 
-    /** Expects a preview to find nothing to change. Returns what it said. */
+    /** Expects a preview without changes. Returns its output. */
     async noChanges(changes: object = {}): Promise<string> {
         const { code, output } = await this.preview(changes, ["--expect-no-changes"]);
         expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
         return output;
     }
 
-    /** Runs a verb with these arguments, and expects no private key in what is said. */
+    /** Runs a verb with these arguments, and expects no private key in the output. */
     private async run(verb: "preview" | "up" | "destroy", changes: object, flags?: string[]): Promise<Finished> {
         const { certificate: certificateChain, privateKey } = this.provided;
         const finished = await runLoadBalancer(this.lab, verb, { hostname, certificateChain, privateKey, ...this.args, ...changes }, flags);

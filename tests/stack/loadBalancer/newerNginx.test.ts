@@ -9,7 +9,10 @@ import { Upstream } from "./upstream";
 
 jest.setTimeout(10 * 60_000);
 
-/** The load balancer on a newer Debian with the NGINX of the next one, which knows directives that Debian 12 does not. */
+/**
+ * These tests run the load balancer on a newer Debian with the NGINX of the Debian after that. This NGINX knows directives that Debian 12's
+ * does not.
+ */
 
 const lab = disposable(testLab());
 let host: LabHost;

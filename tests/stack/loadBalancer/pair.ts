@@ -8,13 +8,13 @@ import { hostArgs } from "../../../lab/loadBalancer/runLoadBalancer";
 import { LoadBalancerStack } from "./loadBalancerStack";
 import { Upstream } from "./upstream";
 
-/** How often the active host says that it is there. Rarely enough that a busy machine moves no virtual IP by itself. */
+/** Seconds between two advertisements of the active host. The interval is so long that a busy machine moves no virtual IP by itself. */
 const advertIntervalSeconds = 1;
 
-/** A pair of load balancer hosts with a virtual IP, kept by the Pulumi CLI. */
+/** A pair of load balancer hosts with a virtual IP, managed by the Pulumi CLI. */
 export class Pair {
     static readonly members: readonly HostName[] = ["lb1", "lb2"];
-    /** A host that is no part of the pair at first. */
+    /** A host that does not belong to the pair at first. */
     static readonly spare: HostName = "lb4";
     readonly virtualIp: string;
     readonly client: Client;
@@ -46,7 +46,7 @@ export class Pair {
         return pair;
     }
 
-    /** Stops what runs outside the lab. Safe to call when `start` failed. */
+    /** Stops the client and the upstream, which run outside the lab. Does nothing when `start` failed. */
     static stop(pair?: Pair): void {
         pair?.client.stop();
         pair?.upstream.stop();
@@ -55,7 +55,7 @@ export class Pair {
     up = (changes?: object) => this.stack.up(changes);
     noChanges = (changes?: object) => this.stack.noChanges(changes);
 
-    /** Arguments for these hosts: one alone has no virtual IP. */
+    /** Returns the arguments for these hosts. A single host has no virtual IP. */
     of(...names: HostName[]): object {
         return {
             hosts: names.map(name => hostArgs(this.lab.host(name))),
@@ -63,7 +63,7 @@ export class Pair {
         };
     }
 
-    /** Cuts a member off from the nodes, or gives it the way back. */
+    /** Cuts a member off from the nodes, or reconnects the member. */
     async nodes(name: HostName, way: "cut" | "free"): Promise<void> {
         const rule = `OUTPUT -p tcp --dport ${this.upstream.port} -j REJECT --reject-with tcp-reset`;
         await this.lab.host(name).sh(`iptables ${way === "cut" ? "-A" : "-D"} ${rule}`);
@@ -100,7 +100,7 @@ export class Pair {
         );
     }
 
-    /** Asks over connections of their own, four side by side and 20 at least, while `work` goes on. Expects an answer to each. */
+    /** Sends at least 20 requests over new connections, four side by side, while `work` runs. Expects an answer to each. */
     async losesNoRequest(work: () => Promise<unknown>, address = this.virtualIp): Promise<void> {
         const client = this.clientOf(address);
         const found: string[] = [];
@@ -121,12 +121,12 @@ export class Pair {
         expect(found.filter(answer => answer !== `200 ${hostname} https`)).toEqual([]);
     }
 
-    /** Expects a host to be as it was before the stack touched it. */
+    /** Expects a host to be as it was before the first change. */
     async isClean(name: HostName): Promise<void> {
         expect(await digestOf(this.lab.host(name))).toBe(this.pristine.get(name));
     }
 
-    /** Expects the resources of the stack, in their order, to own these hosts. */
+    /** Expects the stack's resources to own these hosts, in this order. */
     async expectOwners(...names: HostName[]): Promise<void> {
         const owners = await Promise.all(names.map(name => this.lab.host(name).sh(`cat ${stateFolder}/owner`)));
         const scope = `organization/load-balancer/${this.lab.name}/lb`;

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => Pair.stop(pair));
 
-/** The hosts that a run switched to a release, in its order. */
+/** Returns the hosts that a run switched to a release, in this order. */
 const switched = (output: string) => [...new Set([...output.matchAll(/(lb\d): switching/g)].map(match => match[1]))];
 
 test("one host holds the virtual IP and answers there, and the next preview is empty", async () => {

@@ -3,13 +3,14 @@ import { DriftTable } from "../driftTable";
 import { disposable, testLab } from "../fixtures";
 import { Pair } from "./pair";
 
-// What is changed by hand on the hosts of a pair: seen in a preview, healed by up. Several changes at once: a round takes half a minute.
+// A preview must report manual changes on the hosts of a pair, and `up` must repair them. A round takes half a minute, so each round makes
+// several changes.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
 let pair: Pair;
 let table: DriftTable;
-/** What the stack is asked for now. */
+/** The current arguments of the stack. */
 let args: object = { readTimeoutSeconds: 3600 };
 const on = (host: "lb1" | "lb2", script: string) => () => lab.host(host).sh(script);
 const [conf, files] = ["/etc/nginx/nginx.conf", "/etc/nginx/rancher-ha"];
@@ -161,7 +162,7 @@ test("the dates of certificates that another tool keeps on the hosts", async () 
     }
     args = { certificateChain: undefined, privateKey: undefined, certificateOnHost: files };
     await pair.up(args);
-    // The clock belongs to the whole machine: what openssl of a host takes for the time is changed instead.
+    // All hosts share the clock of this machine. So the test changes the time that openssl of a host reads.
     const wrapper = "/usr/local/bin/openssl";
     const at = (seconds: number) =>
         `printf '#!/bin/sh\ncase $1 in verify) shift; set -- verify -attime ${seconds} "$@" ;; esac\nexec /usr/bin/openssl "$@"\n' >${wrapper}

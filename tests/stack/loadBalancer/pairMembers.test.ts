@@ -11,7 +11,7 @@ afterAll(() => Pair.stop(pair));
 
 test("a pair becomes one host: the virtual IP and keepalived's configuration go", async () => {
     await pair.up(pair.of("lb1", "lb2"));
-    // The host that is left out is emptied by its own destroy.
+    // The dropped host is cleaned by its own `destroy`.
     await pair.up(pair.of("lb1"));
     expect(await pair.holders()).toEqual([]);
     await pair.isClean("lb2");

@@ -4,7 +4,7 @@ import { until } from "../../../lab/process";
 import { disposable, testLab } from "../fixtures";
 import { Pair } from "./pair";
 
-// A pair with two cards: SSH and VRRP use one, users reach the virtual IP through the other one.
+// The hosts of this pair have two network cards. SSH and VRRP use one, and users reach the virtual IP through the other.
 jest.setTimeout(10 * 60_000);
 
 const address = "10.99.0.100";
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => Pair.stop(pair));
 
-/** Waits for one host with the virtual IP and returns it with the card. */
+/** Waits until one host holds the virtual IP, and returns the host and the card. */
 async function holder(): Promise<{ name: HostName; card: string }> {
     let found: { name: HostName; card: string }[] = [];
     await until("one host that holds the virtual IP", 240, async () => {

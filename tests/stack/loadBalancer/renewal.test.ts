@@ -5,7 +5,7 @@ import { LoadBalancerHost } from "./loadBalancerHost";
 
 jest.setTimeout(10 * 60_000);
 
-/** Certificates that another tool keeps on the host and renews there. */
+/** These tests serve certificates that another tool keeps on the host and renews there. */
 
 const lab = disposable(testLab());
 let lb: LoadBalancerHost;
@@ -21,7 +21,7 @@ describe("files that another tool keeps on the host", () => {
         certificateOnHost: { certificateChain: `${live}/fullchain.pem`, privateKey: `${live}/privkey.pem` },
     };
 
-    /** Writes one of the files as certbot does: into its archive under a new number, with a link that leads there. */
+    /** Writes one of the files as certbot does: into its archive with a new number, and with a link to it. */
     const put = async (name: "fullchain" | "privkey", text: string) => {
         const archive = `${folder}/archive/${name}${++version}.pem`;
         await lb.host.write(archive, text, "600");
@@ -34,7 +34,7 @@ describe("files that another tool keeps on the host", () => {
     let version = 0;
     const followedBy = (first: Issued, second: Issued): Issued => ({ ...first, certificate: first.certificate + second.certificate });
 
-    /** How often the reloading service has said these words. */
+    /** Returns the number of times that the reloading service has printed these words. */
     const said = async (words: string) =>
         (await lb.sh("journalctl -u rancher-ha-certificate -o cat --no-pager")).split("\n").filter(line => line.includes(words)).length;
 
@@ -84,7 +84,7 @@ describe("files that another tool keeps on the host", () => {
     });
 
     test("are not served before their time", () =>
-        // The clock belongs to the whole machine: what openssl of the host takes for the time is changed instead.
+        // All hosts share the clock of this machine. So the test changes the time that openssl of the host reads.
         lb.broken(
             `printf '#!/bin/sh\\ncase $1 in verify) shift; set -- verify -attime 1000000000 "$@" ;; esac\\nexec /usr/bin/openssl "$@"\\n' >/usr/local/bin/openssl
             chmod 755 /usr/local/bin/openssl`,
@@ -131,7 +131,7 @@ describe("files that another tool keeps on the host", () => {
     });
 
     test("that were renewed without a reload are seen as drift", async () => {
-        // A run that the last change began would still load the new files.
+        // A run that the last change started would still load the new files.
         await lb.sh(`systemctl stop rancher-ha-certificate.path
             while systemctl is-active rancher-ha-certificate.service | grep -qE '^(active|activating)'; do sleep 0.2; done`);
         const renewed = lb.certificate();

@@ -4,10 +4,10 @@ import { AddressInfo, Socket } from "net";
 import { WebSocketServer } from "ws";
 import { Lab } from "../../../lab/lab";
 
-/** Tells the host and the protocol that a request was forwarded with. */
+/** Answers with the host name and the protocol of the forwarded request. */
 export const greet: RequestListener = (asked, answer) => answer.end(`${asked.headers.host} ${asked.headers["x-forwarded-proto"]}`);
 
-/** An upstream on this machine, in the lab's network: answers requests, sends back what comes through a WebSocket. */
+/** An upstream on this machine, in the lab's network. It answers requests, and returns every WebSocket message. */
 export class Upstream {
     private readonly connections = new Set<Socket>();
 
@@ -26,7 +26,7 @@ export class Upstream {
     }
 
     static async start(lab: Lab, answer: RequestListener = greet): Promise<Upstream> {
-        // Longer than NGINX keeps an idle connection, so that a slow machine closes none.
+        // This time is longer than NGINX keeps an idle connection. So even on a slow machine, the upstream closes none.
         const server = createServer({ maxHeaderSize: 262_144, keepAliveTimeout: 10 * 60_000 }, answer);
         const upstream = new Upstream(lab.gateway, server);
         await once(server.listen(0, lab.gateway), "listening");
@@ -37,7 +37,7 @@ export class Upstream {
         return (this.server.address() as AddressInfo).port;
     }
 
-    /** Closes every connection too: a host that was killed closes none, and an open one would keep the test process. */
+    /** Also closes every connection. A killed host closes none of its own, and an open one would keep the test process alive. */
     stop(): void {
         this.server.close();
         for (const socket of this.connections) socket.destroy();

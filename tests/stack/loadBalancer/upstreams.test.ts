@@ -7,7 +7,7 @@ import { Changes, LoadBalancerHost } from "./loadBalancerHost";
 
 jest.setTimeout(10 * 60_000);
 
-/** Which node gets a request, and which one gets it again: counted on three scripted nodes. */
+/** These tests count on three scripted nodes which node gets a request, and which one gets it again. */
 
 const nodes = ["upstream1", "upstream2", "upstream3"] as const;
 const lab = disposable(testLab());
@@ -15,7 +15,7 @@ const traffic = new Traffic(lab);
 let lb: LoadBalancerHost;
 
 const addressOf = (node: HostName) => lab.host(node).address;
-/** A node that failed stays out for the whole test, however slow the machine is. */
+/** Returns settings with which a failed node stays removed from rotation for the whole test, even on a slow machine. */
 const settings = (changes: Changes = {}): Changes => ({
     upstreams: nodes.map(addressOf),
     upstreamPort: 80,
@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => LoadBalancerHost.stop(lb));
 
 let named = 0;
-/** A request whose id the nodes note when it is a POST, and with which the access log knows it. */
+/** Sends a request with an id. The access log records the id, and so do the nodes for a POST. */
 const ask = async (method: "GET" | "POST", query = ""): Promise<{ id: string } & Answer> => {
     const id = `request-${++named}`;
     const asked: Asked = { method, body: Buffer.from(method === "POST" ? "hello" : "") };
@@ -43,7 +43,7 @@ const askOften = async (count: number, method: "GET" | "POST") => {
     for (let asked = 0; asked < count; asked++) answers.push(await ask(method));
     return answers;
 };
-/** Returns the nodes that requests were given to, in their order, and what those answered. */
+/** Returns the nodes that got the requests, in order, and the statuses of their answers. */
 const triesOf = async (answers: { id: string }[]): Promise<{ nodes: string[]; statuses: string[] }[]> => {
     const of = new Map<string, any>();
     await until("the requests in the access log", 60, async () => {
@@ -59,11 +59,11 @@ const triesOf = async (answers: { id: string }[]): Promise<{ nodes: string[]; st
         return { nodes: tried.map(address => nodes.find(node => addressOf(node) === address)!), statuses: statuses.split(", ") };
     });
 };
-/** The ids of POSTs that a node began with. */
+/** Returns the ids of POSTs that a node began to answer. */
 const begunAt = async (node: HostName) => (await lab.host(node).sh("cat /run/traffic-posts")).split("\n").filter(Boolean);
 const begun = async () => (await Promise.all(nodes.map(begunAt))).flat();
 
-/** Makes every answer of these nodes a 503 while `work` goes on. */
+/** Makes every answer of these nodes a 503 while `work` runs. */
 const sick = async (chosen: readonly HostName[], work: () => Promise<unknown>) => {
     await Promise.all(chosen.map(node => lab.host(node).sh("touch /run/traffic-sick")));
     try {
@@ -74,7 +74,7 @@ const sick = async (chosen: readonly HostName[], work: () => Promise<unknown>) =
 };
 
 beforeEach(async () => {
-    // A restart forgets which nodes failed.
+    // A restart makes NGINX forget the failed nodes.
     await lb.apply(settings());
     await lb.sh("systemctl restart nginx");
     await until("an answer", 60, async () => (await lb.client.status("/").catch(() => 0)) === 200);
@@ -113,7 +113,7 @@ test("when all nodes answer 503 they are asked nevertheless, and serve once they
 });
 
 test("a node that dies fails the POSTs that it began with, and no GET", async () => {
-    // Work for longer than it takes to find the requests on their way.
+    // A node works on each request for longer than the test needs to find the open requests.
     const work = "&d=20000";
     const known = new Set(await begun());
     const begunNow = async (node: HostName) => (await begunAt(node)).filter(id => !known.has(id));

@@ -7,11 +7,11 @@ import { Finished } from "../../../lab/pulumi";
 import { disposable, testLab } from "../fixtures";
 import { changed, MainStack, nodes } from "./mainStack";
 
-// Runs that are ended half-way, in the order of the steps: what was done is kept, and the next run finishes.
+// These tests end runs half-way, in the order of the steps. Completed work is kept, and the next run finishes the rest.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
-/** Where the runs have their temporary files. */
+/** Folder for the temporary files of the runs. */
 const temporary = mkdtempSync(join(tmpdir(), "interruptions-"));
 const env = { TMPDIR: temporary };
 let main: MainStack;
@@ -20,7 +20,7 @@ let authorities: string[];
 beforeAll(async () => void (main = await MainStack.start(lab)), 10 * 60_000);
 afterAll(() => rmSync(temporary, { recursive: true }));
 
-/** An update that is ended by SIGKILL a moment after a line that matches. */
+/** Runs an update, and ends it by SIGKILL after a matching line and `moment`. */
 async function killedAfter(line: RegExp, moment: () => Promise<unknown>): Promise<Finished> {
     let killing: Promise<unknown> | undefined;
     const finished = await main.up({
@@ -40,7 +40,7 @@ async function killedInsideRke(): Promise<void> {
     await until("the runner to end with RKE, because nobody listens any more", 60, async () => left().length === 0);
 }
 
-/** The next update is refused until the lock of the killed one is released; a preview is not. */
+/** Expects the next update to be refused by the lock of the killed one, and releases this lock. A preview needs no lock. */
 async function unlocked(): Promise<void> {
     const { code, output } = await main.up();
     expect(code).not.toBe(0);
@@ -78,7 +78,7 @@ test("killed inside RKE: both CAs are kept, and a node may not be left out while
 });
 
 test("killed inside Helm: what was done is kept, and a preview names what Helm left pending", async () => {
-    // Rancher's pods find no node, and Helm waits for them.
+    // Rancher's pods get no node, so Helm waits for them.
     const records = async () => main.kubectl(["get", "secrets", "--selector=owner=helm,status=pending-install", "--output=name"]);
     const cordoned = async () => {
         await until("the API", 300, async () =>
@@ -97,7 +97,7 @@ test("killed inside Helm: what was done is kept, and a preview names what Helm l
     expect(names).toEqual(expect.arrayContaining(["rancher-cluster-rke", "rancher-ca-secret-secret"]));
     expect(names).not.toContain("rancher-verification-checks");
     const { output } = await main.preview({ flags: ["--diff"] });
-    // The preview breaks long lines.
+    // A preview breaks long lines.
     expect(output.replace(/\n[ +]+/g, " ")).toMatch(
         /revision 1 of the release is pending-install since \d+ s: a run of this stack was ended in the middle, or somebody's is under way/,
     );
@@ -124,7 +124,7 @@ test("Ctrl-C in an update: the lock is released, and the next update finishes", 
     let pressed = false;
     const interrupted = await main.up({
         onLine: (line, { interrupt }) => {
-            // Pressed twice, it ends the CLI at once and leaves the lock.
+            // A second Ctrl-C would end the CLI at once, and leave the lock.
             if (pressed || !/rancher-lb-host-1 .*updat/.test(line)) return;
             pressed = true;
             interrupt();

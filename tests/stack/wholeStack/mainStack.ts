@@ -9,7 +9,7 @@ import { Lab } from "../../../lab/lab";
 import { configOf, Finished, RunOptions, Stack } from "../../../lab/pulumi";
 import { signature } from "../../component/wire";
 
-/** What a run changes in the configuration of Pulumi.dev.yaml, below `pulumi-rancher-ha:`. */
+/** A change of the configuration of Pulumi.dev.yaml, below `pulumi-rancher-ha:`, for one run. */
 export type Edit = (config: Config) => void;
 interface Config {
     hostname: string;
@@ -28,7 +28,7 @@ export const hosts = ["lb1", ...nodes] as const satisfies HostName[];
 
 /** The stack of Pulumi.dev.yaml in the lab of a test. */
 export class MainStack {
-    /** Everything the runs have printed, to be searched for secrets. */
+    /** The whole output of the runs. It is searched for secrets. */
     readonly printed: string[] = [];
     readonly stack: Stack;
     private readonly kubeconfigFile: string;
@@ -39,7 +39,7 @@ export class MainStack {
         this.kubeconfigFile = join(lab.folder, "kubeconfig");
     }
 
-    /** Starts its hosts anew, or those of them that a test needs. */
+    /** Starts the stack's hosts anew, or only those that a test needs. */
     static async start(lab: Lab, names: HostName[] = [...hosts]): Promise<MainStack> {
         const started = new MainStack(lab);
         started.tools = await lab.tools();
@@ -51,12 +51,12 @@ export class MainStack {
         return this.kept(options, this.stack.preview);
     }
 
-    /** An update as a pipeline does it: without a preview before it. */
+    /** Runs an update as a pipeline does, without a preview before it. */
     up(options: MainRunOptions = {}): Promise<Finished> {
         return this.kept(options, this.stack.up);
     }
 
-    /** An update as a person does it, with its preview. */
+    /** Runs an update as a person does, with its preview. */
     upWithPreview(options: MainRunOptions = {}): Promise<Finished> {
         return this.kept(options, (flags = [], more) => this.stack.run("up", ["--yes", ...flags], more));
     }
@@ -66,12 +66,12 @@ export class MainStack {
         return this.kept(options, this.stack.destroy);
     }
 
-    /** A destroy as a person does it: with its preview, in which a protected resource ends it. */
+    /** Runs `destroy` as a person does, with its preview. A protected resource ends the run in that preview. */
     destroyWithPreview(options: MainRunOptions = {}): Promise<Finished> {
         return this.kept(options, (flags = [], more) => this.stack.run("destroy", ["--yes", ...flags], more));
     }
 
-    /** An update, a refresh or a destroy that must succeed. */
+    /** Runs a verb, and expects success. */
     async succeeds(verb: "up" | "destroy" | "preview", options: MainRunOptions = {}): Promise<Finished> {
         const finished = await this[verb](options);
         if (finished.code !== 0) throw new Error(`${verb} ended with ${finished.code}:\n${finished.output.slice(-6000)}`);
@@ -83,7 +83,7 @@ export class MainStack {
         await this.succeeds("preview", { edit, flags: ["--expect-no-changes"] });
     }
 
-    /** Runs a verb with the configuration of this run and keeps what it printed. */
+    /** Runs a verb with the configuration of this run, and keeps the output. */
     private async kept(options: MainRunOptions, verb: Stack["up"]): Promise<Finished> {
         this.configure(options.edit);
         const finished = await verb.call(this.stack, options.flags ?? [], options);
@@ -98,7 +98,7 @@ export class MainStack {
         this.stack.configure(Object.fromEntries(Object.entries(short).map(([key, value]) => [`pulumi-rancher-ha:${key}`, value])));
     }
 
-    /** A resource in the state, with its secrets decrypted. */
+    /** Returns a resource of the state, with its secrets decrypted. */
     async resource(name: string): Promise<any> {
         const found = (await this.stack.resources()).find(({ urn }) => urn.endsWith(`::${name}`));
         if (!found) throw new Error(`expected ${name} in the state, found nothing of that name`);
@@ -109,12 +109,12 @@ export class MainStack {
         return (await this.stack.resources()).map(({ urn }) => urn.split("::").pop());
     }
 
-    /** The state of RKE as the stack keeps it. */
+    /** Returns RKE's state as the stack keeps it. */
     async rkeState(): Promise<ReturnType<typeof unpackState>> {
         return unpackState((await this.resource("rancher-cluster-pki")).outputs.stdout);
     }
 
-    /** The CA of the cluster and that of Rancher. */
+    /** Returns the CA of the cluster and the CA of Rancher. */
     async authorities(): Promise<string[]> {
         const { desiredState } = await this.rkeState();
         return [desiredState.certificatesBundle["kube-ca"].certificatePEM, (await this.resource("rancher-ca-root")).outputs.certPem];
@@ -122,7 +122,7 @@ export class MainStack {
 
     /** Runs kubectl in Rancher's namespace. */
     async kubectl(args: string[], input = ""): Promise<string> {
-        // Kept until the cluster is destroyed, because its PKI never changes and an export of the state takes a second of CPU.
+        // The kubeconfig is kept until the cluster is destroyed. Its PKI never changes, and an export of the state takes a second of CPU.
         if (!existsSync(this.kubeconfigFile)) {
             const api = `https://${this.lab.host("node1").address}:6443`;
             writeFileSync(this.kubeconfigFile, kubeconfig(await this.rkeState(), "rancher", api), { mode: 0o600 });
@@ -131,12 +131,12 @@ export class MainStack {
         return execFileSync(join(this.tools, "kubectl"), [...flags, ...args], { input, encoding: "utf8" });
     }
 
-    /** A tool of the lab. */
+    /** Returns the path of a tool of the lab. */
     tool(name: string): string {
         return join(this.tools, name);
     }
 
-    /** What must never be printed of the stack: keys, passwords, kubeconfig. */
+    /** Returns the stack's texts that must never be printed: keys, passwords, kubeconfig. */
     async secrets(): Promise<string[]> {
         const { certificatesBundle } = (await this.rkeState()).desiredState;
         const keys = await Promise.all(
@@ -151,17 +151,17 @@ export class MainStack {
         return [...new Set([...pems.map(pem => pem.split("\n")[2]), ...secretTexts(outputs)])];
     }
 
-    /** Neither a container nor a file of a cluster is left on a node. */
+    /** Expects neither a container nor a file of a cluster on a node. */
     async isClean(node: HostName): Promise<void> {
         const files = "docker ps --all --quiet; find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null";
         expect([node, await this.lab.host(node).sh(files, { tolerate: true })]).toEqual([node, ""]);
     }
 }
 
-/** Whether a value of an exported state is the envelope of a secret. */
+/** Reports whether a value of an exported state is the envelope of a secret. */
 const isSecret = (value: any): value is { plaintext: string } => value?.[signature] !== undefined;
 
-/** The value without the envelopes of its secrets. */
+/** Returns the value without the envelopes of its secrets. */
 function decrypted(value: any): any {
     if (isSecret(value)) return JSON.parse(value.plaintext);
     if (Array.isArray(value)) return value.map(decrypted);
@@ -170,8 +170,8 @@ function decrypted(value: any): any {
 }
 
 /**
- * What must never be printed of a secret: a short one whole, of a long text (a program, a kubeconfig, a PEM file) what looks like a key.
- * Its ordinary words are not secret, and neither is the address in a connection that is secret as a whole.
+ * Returns the texts of a secret that must never be printed: a short secret as a whole, and of a long one the words that look like keys.
+ * Long ones are programs, kubeconfigs and PEM files. Their other words are not secret, and neither is the address in a secret connection.
  */
 export function secretTexts(value: any, inside = false): string[] {
     if (isSecret(value)) return secretTexts(JSON.parse(value.plaintext), true);
@@ -184,5 +184,5 @@ export function secretTexts(value: any, inside = false): string[] {
     return [];
 }
 
-/** Names of the resources that a run changes. */
+/** Returns the names of the resources that a run changes. */
 export const changed = ({ steps }: Finished): string[] => steps.filter(({ op }) => !["same", "read"].includes(op)).map(({ name }) => name);

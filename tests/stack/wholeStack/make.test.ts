@@ -6,7 +6,7 @@ import { Stack } from "../../../lab/pulumi";
 import { disposable, testLab } from "../fixtures";
 import { secretTexts } from "./mainStack";
 
-// What `make up`, `drift`, `pulumi` and `down` do, in the lab of a test.
+// These tests run `make up`, `drift`, `pulumi` and `down` in the lab of a test.
 jest.setTimeout(15 * 60_000);
 
 const lab = disposable(testLab());
@@ -21,7 +21,7 @@ async function make(verb: string, ...args: string[]): Promise<RunResult> {
     return result;
 }
 
-/** What there is of the lab on this machine. */
+/** Returns the traces of the lab on this machine. */
 async function traces(): Promise<string[]> {
     const lists = [
         ["podman", "ps", "--all", "--format", "{{.Names}}"],
@@ -34,7 +34,7 @@ async function traces(): Promise<string[]> {
     return existsSync(lab.folder) ? [...found, lab.folder] : found;
 }
 
-/** A file of a state whose resources are nowhere any more. */
+/** A file of a state whose resources no longer exist. */
 const oldState = join(lab.folder, "pulumi", "old");
 function leaveState(): void {
     mkdirSync(join(oldState, ".."), { recursive: true });
@@ -66,7 +66,7 @@ test("up when a host has died: a new lab without the old state, checked, and how
     expect(stderr).toMatch(/^\[ +[\d.]+ s\] node1 +started$/m);
     expect(stderr).toMatch(/^\[ +[\d.]+ s\] stack +bringing up, about 2 min$/m);
     expect(stderr).toMatch(/^\[ +[\d.]+ s\] stack +bringing up for \d+ s, usually about 2 min$/m);
-    // A first run that goes well says nothing that reads like a failure.
+    // A successful first run prints nothing that reads like a failure.
     expect(stdout).toContain("rancher-cluster-drift: the cluster is not built yet");
     expect(stdout).not.toMatch(/ECONNREFUSED|absent|unreachable|not as configured|reachable Kubernetes|rkestate|error:/);
     expect(await traces()).toEqual(expect.arrayContaining([`rancher-ha-${lab.name}-lb1`, `rancher-ha-${lab.name}`, lab.folder]));

@@ -7,7 +7,8 @@ import { Finished } from "../../../lab/pulumi";
 import { digestOf, disposable, testLab } from "../fixtures";
 import { changed, Edit, MainStack } from "./mainStack";
 
-// Nodes of the cluster through their life, with one node at first: an upgrade, a lost control plane, a worker that joins and leaves, the end.
+// These tests follow the nodes of a cluster that has one node at first: an upgrade, a lost control plane, a worker that joins and leaves,
+// the end.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
@@ -51,7 +52,7 @@ describe("a stack whose state is lost", () => {
     let backup: string;
     let password: string;
     let files: { certificateChain: string; privateKey: string; caCertificate: string };
-    /** Gives the stack what is left of it: RKE's state, and the certificate of the load balancer host. */
+    /** Returns a change that gives the stack the remains of a lost state: RKE's state, and the certificate of the load balancer host. */
     const adopting = (state: object): Edit => {
         const rkeStateFile = join(lab.folder, "cluster.rkestate");
         writeFileSync(rkeStateFile, JSON.stringify(state), { mode: 0o600 });
@@ -67,7 +68,7 @@ describe("a stack whose state is lost", () => {
         ({ bootstrapPassword: password } = await main.stack.outputs());
         const [certificateChain, privateKey] = [await onLoadBalancer("fullchain.pem"), await onLoadBalancer("privkey.pem")];
         files = { certificateChain, privateKey, caCertificate: (await main.authorities())[1] };
-        // A namespace that was made by hand has no owner.
+        // A manually created namespace has no owner.
         await main.kubectl(["annotate", "namespace", "cattle-system", "pulumi-rancher-ha/owner-"]);
         await pulumi("stack", "rm", lab.name, "--force", "--yes", "--preserve-config");
     });
@@ -196,7 +197,7 @@ test("destroy names what it leaves on a node; again, it leaves every host clean"
     const node = lab.host("node1");
     const create = (...args: string[]) => node.exec(["docker", "create", ...args, "rancher/rke-tools:v0.1.114", "true"]);
     await create("--name", "kube-stranger");
-    // As the kubelet leaves a pod's: RKE does not remove it.
+    // This container looks like one that the kubelet left of a pod. RKE does not remove such a container.
     await create("--name", "k8s_rancher_rancher-0_cattle-system_1_0", "--label", "io.kubernetes.pod.uid=1");
     const refused: Finished = await main.destroy({ edit: oneNode });
     expect(refused.output).toMatch(

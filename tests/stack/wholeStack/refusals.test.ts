@@ -1,7 +1,7 @@
 import { digestOf, disposable, listener, noListener, testLab } from "../fixtures";
 import { hosts, MainStack } from "./mainStack";
 
-// What is wrong is refused before anything is touched: the hosts stay as they were, byte by byte.
+// Each error is refused before anything is changed. The hosts stay as they were, byte by byte.
 jest.setTimeout(5 * 60_000);
 
 const lab = disposable(testLab());
@@ -49,7 +49,7 @@ test("what RKE would stumble over on a node is named before it runs", async () =
     };
     for (const [name, text] of Object.entries(fake)) await lab.host("node2").write(`/usr/local/bin/${name}`, text, "755");
     await lab.host("node1").write("/usr/local/bin/docker", "#!/bin/sh\necho 'permission denied' >&2; exit 1\n", "755");
-    // What a login shell says is no fault of the node.
+    // The output of a login shell is no fault of the node.
     await lab.host("node2").sh("touch /home/rke/.bashrc; cp -p /home/rke/.bashrc /root/kept; echo 'echo Welcome' >/home/rke/.bashrc");
     await lab.host("node3").sh("mkdir -p /etc/kubernetes/ssl; echo foreign >/etc/kubernetes/ssl/kube-ca.pem");
     try {

@@ -13,17 +13,17 @@ import { DriftTable } from "../driftTable";
 import { disposable, testLab } from "../fixtures";
 import { changed, hosts, MainStack, nodes } from "./mainStack";
 
-// The stack that is up: wiring, what works through it, drift of every part, what a reviewer reads, secrets.
+// These tests use a running stack: its wiring, the traffic through it, drift of every part, the view of a reviewer, secrets.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
-/** Where the runs have their temporary files. */
+/** Folder for the temporary files of the runs. */
 const temporary = mkdtempSync(join(tmpdir(), "running-"));
 const env = { TMPDIR: temporary };
 let main: MainStack;
 let outputs: Record<string, any>;
 let secrets: string[];
-/** Command lines of all processes while the stack came up. */
+/** Command lines of all processes during the first `up`. */
 const commandLines = new Set<string>();
 
 beforeAll(async () => {
@@ -134,7 +134,7 @@ describe("drift", () => {
     const table = (section: string) =>
         new DriftTable(section, {
             preview: flags => main.preview({ flags }),
-            // With --refresh the plan of a preview is what is done.
+            // With --refresh, an update follows the plan of its preview.
             up: flags => (flags.length > 0 ? main.upWithPreview({ env, flags }) : main.up({ env })),
         });
     const kubectl = (args: string) => () => main.kubectl(args.split(" "));
@@ -377,7 +377,7 @@ describe("host aliases of a downstream cluster's agents", () => {
         expect(await main.kubectl(["get", "deployments,daemonsets", "-o", "name"])).not.toMatch(/cattle-(cluster|node)-agent/);
     });
 
-    /** Makes agents that have these aliases already, gives them the stack's entry, and takes them away after the work. */
+    /** Creates agents with these aliases, adds the stack's entry, and removes entry and agents after the work. */
     async function withEntry(others: object[], work: () => Promise<void>): Promise<void> {
         const agent = (kind: string, name: string) => {
             const labels = { app: name };
@@ -505,7 +505,7 @@ test("no secret of the runs is in an output, a log, a command line or a file out
             return found?.isDirectory() ? (name === "plugins" ? [] : files(file)) : found?.isFile() ? [file] : [];
         });
     const allowed = ["ssh/id_ed25519", "kubeconfig", "pulumi/passphrase"].map(name => join(lab.folder, name));
-    // The real Kubernetes provider leaves these in every run, for their owner alone; README says so.
+    // The real Kubernetes provider leaves these files in every run, readable by their owner alone. README mentions them.
     const ofProvider = files(temporary).filter(file => /\/kubeconfig\d+$/.test(file));
     expect([...new Set(ofProvider.map(file => statSync(file).mode & 0o777))]).toEqual([0o600]);
     const written = [...files(lab.folder), ...files(temporary)].filter(file => ![...allowed, ...ofProvider].includes(file));
