@@ -12,12 +12,12 @@ import { expectFigures } from "./figures";
 
 jest.setTimeout(10 * 60_000);
 
-/** How long clients wait, and how long the load balancer waits for them. */
+/** These tests measure how long clients wait, and how long the load balancer waits for them. */
 
 const largeBody = Buffer.alloc(20_000_000, "x");
 const idleMinutes = 14;
 
-/** How many bytes came with the last request. */
+/** Size of the last request's body in bytes. */
 let received = 0;
 const answer: RequestListener = (asked, answered) => {
     let bytes = 0;
@@ -32,7 +32,7 @@ const answer: RequestListener = (asked, answered) => {
 
 const lab = disposable(Lab.of("soak"));
 let lb: LoadBalancerHost;
-/** Open from the first to the last test, through a host that none of them touches. */
+/** A WebSocket that is open from the first to the last test, through a host that no test touches. */
 let idle: { through: LoadBalancerHost; socket: WebSocket; since: number };
 
 beforeAll(async () => {

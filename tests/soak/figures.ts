@@ -1,10 +1,10 @@
 import { appendFileSync } from "fs";
 import { join } from "path";
 
-/** Where figures wait for report.js. */
+/** File in which figures wait for report.js. */
 const file = join(__dirname, "..", "..", "node_modules", ".cache", "soak.jsonl");
 
-/** What a figure must be: at most or at least this. */
+/** Limit of a figure: at most or at least this. */
 export interface Limit {
     atMost?: number;
     atLeast?: number;
@@ -12,7 +12,7 @@ export interface Limit {
     unit: string;
 }
 
-/** Notes figures of the running test for docs/soak.md, and fails when one is beyond its limit. */
+/** Records figures of the running test for docs/soak.md, and fails when one is beyond its limit. */
 export function expectFigures(figures: Record<string, [found: number, limit: Limit]>): void {
     const test = expect.getState().currentTestName!;
     for (const [figure, [found, { atMost, atLeast, unit }]] of Object.entries(figures)) {

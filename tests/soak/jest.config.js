@@ -1,7 +1,7 @@
 /* global module, require */
 const base = require("../../jest.config");
 
-/** Tests that wait or measure: `make soak`. They run one after the other on a lab of their own. */
+/** Tests that wait or measure. `make soak` runs them one after the other, on a lab of their own. */
 module.exports = {
     ...base,
     rootDir: "../..",

@@ -9,7 +9,7 @@ import { expectFigures } from "./figures";
 
 jest.setTimeout(10 * 60_000);
 
-/** What users and 50 tunnels of agents (Rancher's remotedialer) notice of changes and failures behind a pair. */
+/** These tests measure the effects of changes and failures behind a pair on users and on 50 tunnels of agents (Rancher's remotedialer). */
 
 const nodes = ["upstream1", "upstream2", "upstream3"] as const;
 const port = 80;
@@ -22,7 +22,7 @@ beforeAll(async () => {
     await lab.startAnew("client", ...nodes);
     await traffic.install(tools, ["client", ...nodes]);
     await Promise.all(nodes.map(node => traffic.startUpstream(node, port)));
-    // With the default interval: takeover is measured.
+    // Takeover is measured, so the interval between advertisements is the default.
     const args = {
         virtualIp: { address: lab.addressAt(20) },
         upstreams: nodes.map(node => lab.host(node).address),
@@ -34,7 +34,7 @@ beforeEach(() => pair.up(pair.of("lb1", "lb2")));
 afterAll(() => Pair.stop(pair));
 
 const pause = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds));
-/** Sends requests over new connections at this rate while `work` goes on, and counts what was lost. */
+/** Sends requests over new connections at this rate while `work` runs, and counts the lost ones. */
 async function underLoad(work: () => Promise<unknown>, { address = pair.virtualIp, rate = 20 } = {}): Promise<any> {
     const seconds = 60;
     const running = traffic.run(
@@ -116,7 +116,7 @@ test("no tunnel is lost under a change of the configuration and of the certifica
 
 test.each<[string, (active: HostName) => Promise<unknown>]>([
     ["NGINX of the active host", active => lab.host(active).sh("kill -9 $(pgrep -x nginx)")],
-    // Its keepalived takes what it still says with it: nobody hears a host that is off.
+    // The host is killed with its keepalived. So no message of this host tells the standby host to take over.
     ["the active host itself", active => lab.host(active).kill()],
 ])("every tunnel is back after a node and then %s are lost", async (_what, lose) => {
     const active = await pair.active();
@@ -131,7 +131,7 @@ test.each<[string, (active: HostName) => Promise<unknown>]>([
             (await lab.host(pair.standby(active)).sh(`ip -o -4 address show to ${pair.virtualIp}`)).includes(pair.virtualIp),
         );
         takeover = (Date.now() - since) / 1000;
-        // A tunnel notices a host that is silent by its next sign of life.
+        // A tunnel notices an unreachable host only when the next keep-alive message gets no answer.
         await pause(28_000);
     });
     await lab.host(active).start();
@@ -163,7 +163,7 @@ test("a node that dies while it works fails POSTs that no other node does again"
 });
 
 describe("nodes that answer 503", () => {
-    /** Mixed requests while these nodes do so for six seconds, and for four more. */
+    /** Sends mixed requests while these nodes answer 503 for six seconds, and for four seconds more. */
     async function whileSick(sick: readonly HostName[]): Promise<any> {
         const running = traffic.run(`requests --address ${pair.virtualIp}:443 --rate 60 --seconds 12 --method MIX --path '/?d=20'`);
         await pause(2000);
@@ -179,7 +179,7 @@ describe("nodes that answer 503", () => {
         const { failedGet, failedPost } = await whileSick(["upstream1"]);
         expectFigures({
             "failed GETs": [failedGet, { atMost: 0, unit: "requests" }],
-            // A third of the 180 POSTs would fail if it stayed in.
+            // A third of the 180 POSTs would fail if the node were not removed from rotation.
             "failed POSTs": [failedPost, { atMost: 14, unit: "requests" }],
         });
     });

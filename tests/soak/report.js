@@ -18,7 +18,7 @@ const rowsOf = text =>
         .filter(line => line.startsWith("| ") && line !== head && !/^\| -/.test(line))
         .map(cells);
 
-/** Writes what the soak tests found into the table of docs/soak.md. Rows of tests that did not run stay. */
+/** Writes the figures of the soak tests into the table of docs/soak.md. Rows of tests that did not run stay. */
 module.exports = class SoakReport {
     onRunStart() {
         mkdirSync(dirname(figuresFile), { recursive: true });
