@@ -8,8 +8,8 @@ import { progress, run } from "../lab/process";
 import { Stack } from "../lab/pulumi";
 
 /**
- * How long `make up` and its like take in a lab of their own, and what the lab needs of memory. Prints a Markdown table. `BARE=1`
- * measures the first `make up` too: with nothing downloaded, built or assembled before.
+ * Measures the seconds of `make up` and similar commands in a lab of their own, and the memory of the lab. Prints a Markdown table.
+ * `BARE=1` also measures the first `make up`, with nothing downloaded, built or assembled before.
  */
 const lab = Lab.of("bench");
 
@@ -20,7 +20,7 @@ interface Figure {
     unit: string;
 }
 
-/** Seconds that a verb of `make` takes. */
+/** Returns the seconds that a verb of `make` takes. */
 async function make(verb: string, env: NodeJS.ProcessEnv = {}): Promise<number> {
     progress("bench", `make ${verb}`);
     const began = Date.now();
@@ -44,7 +44,7 @@ async function falseAlarms(previews: number): Promise<number> {
     return alarms;
 }
 
-/** The first `make up` of a machine, with caches and a store of containers of its own. */
+/** Measures the first `make up` of a machine, with caches and a container store of its own. */
 async function bareMachine(): Promise<number> {
     const folder = mkdtempSync(join(tmpdir(), "bare-machine-"));
     const at = (name: string) => join(folder, name);

@@ -13,7 +13,7 @@ import { run, until } from "../../lab/process";
 import { Traffic } from "../../lab/traffic";
 import { issue, KeyKind } from "../../lab/certificates";
 
-/** Where the load balancer is measured: hosts of a lab of its own, all load inside its network. */
+/** Lab in which the load balancer is measured. All load stays inside its network. */
 export const lab = Lab.of("bench");
 export const hostname = "rancher.lab.internal";
 export const upstreams = ["upstream1", "upstream2", "upstream3"] as const;
@@ -34,15 +34,15 @@ export interface Variant {
     /** HAProxy instead of NGINX. */
     haproxy?: true;
     key: keyof typeof certificates;
-    /** What differs from our defaults. */
+    /** Settings that differ from our defaults. */
     changes?: Partial<NginxSettings>;
-    /** Environment of NGINX, as a shell sets it. */
+    /** Environment of NGINX, in the form of shell assignments. */
     environment?: string;
 }
 
 export const manual: Variant = { name: "manual", ours: false, key: "rsa" };
 export const ours: Variant = { name: "ours", ours: true, key: "ecdsa" };
-/** On a host with our kernel settings and our certificate. */
+/** HAProxy with our certificate, on a host with our kernel settings. */
 export const haproxy: Variant = { ...ours, name: "HAProxy", haproxy: true };
 
 export const sh = (host: HostName, script: string, tolerate = false) => lab.host(host).sh(script, { tolerate });
@@ -68,18 +68,18 @@ export async function startBed(): Promise<void> {
             if (kind === "client") await sh(host, `echo "${address("lb1")} ${hostname}" >>/etc/hosts`);
         }),
     );
-    // A configuration that opens a connection for each request would run out of ports before it runs out of anything else.
+    // A configuration that opens a connection for each request would otherwise run out of ports first.
     const range = "net.ipv4.ip_local_port_range='1024 65000' net.ipv4.tcp_tw_reuse=1";
     await Promise.all(["client" as const, ...balancers].map(host => sh(host, `sysctl -qw ${range}`)));
-    // As Debian has it, whatever this machine has: BBR paces what is sent, which costs CPU. Where a network namespace may
-    // not choose cubic, reno is the nearest.
+    // The congestion control is Debian's default, whatever this machine uses. BBR paces packets, which costs CPU time. A network namespace
+    // that may not choose cubic gets reno, the most similar one.
     const congestion = ["cubic", "reno"].map(name => `sysctl -qw net.ipv4.tcp_congestion_control=${name}`).join(" 2>/dev/null || ");
     await Promise.all(all.map(host => sh(host, congestion)));
 }
 
 /**
- * Three upstreams on each host: one that answers as fast as it can, one that works for a while, fails on request and ends tunnels, and one
- * with long answers.
+ * Starts three upstreams on a host. The first answers as fast as possible. The second works for a while, fails on request and ends tunnels.
+ * The third sends long answers.
  */
 async function startUpstream(host: HostName): Promise<void> {
     const fast = `user www-data; worker_processes 1; pid /run/fast.pid; worker_rlimit_nofile 18000; events { worker_connections 9000; }
@@ -109,10 +109,10 @@ export async function nginxVersion(host: Balancer): Promise<string> {
 export const congestionControl = async (host: Balancer) => (await sh(host, "sysctl -n net.ipv4.tcp_congestion_control")).trim();
 export const openFiles = async (host: Balancer) => Number((await sh(host, "ulimit -Hn")).trim());
 
-/** A shell starts NGINX here, not its unit. */
+/** Limit of open files here, where a shell starts NGINX, and not its unit. */
 const limitOfShell = "open_files() { ulimit -Hn; }";
 
-/** Puts a configuration on a balancer, beside others. */
+/** Installs a configuration on a balancer, beside other ones. */
 export async function place(
     host: Balancer,
     variant: Variant,
@@ -152,7 +152,7 @@ async function placeHaproxy(host: Balancer, folder: string, known: NginxSettings
     return folder;
 }
 
-/** Commands that start and stop a placed configuration. */
+/** Returns the commands that start and stop an installed configuration. */
 function program({ haproxy, environment = "" }: Variant, folder: string, pinned: boolean): { start: string; stop: string } {
     const prefix = `${environment} ${pinned ? "taskset -c 0" : ""}`;
     if (!haproxy) {
@@ -169,7 +169,7 @@ export async function component(host: Balancer, verb: "apply" | "destroy", known
     await lab.host(host).exec(["sh", "-s", verb], { input });
 }
 
-/** Kernel settings of a host: ours, or those of a host that nobody touched. */
+/** Sets the kernel settings of a host: ours, or those of a host without changes. */
 async function setKernel(host: Balancer, isOurs: boolean): Promise<void> {
     const untouched =
         "net.ipv4.tcp_keepalive_time=7200 net.ipv4.tcp_keepalive_intvl=75 net.ipv4.tcp_keepalive_probes=9 net.ipv4.tcp_retries2=15 net.ipv4.tcp_thin_linear_timeouts=0";
@@ -179,7 +179,7 @@ async function setKernel(host: Balancer, isOurs: boolean): Promise<void> {
     await sh(host, `sysctl -qw ${isOurs ? lines : untouched}`);
 }
 
-/** Runs NGINX, or HAProxy, with a placed configuration for as long as `work` takes; on the first core alone when `pinned`. */
+/** Runs NGINX, or HAProxy, with an installed configuration while `work` runs. With `pinned`, it has the first core only. */
 export async function serving<T>(
     host: Balancer,
     variant: Variant,
@@ -199,10 +199,10 @@ export async function serving<T>(
     }
 }
 
-/** Whether the processes of this name on a host run before all else on their core. */
+/** Gives the processes of this name on a host real-time priority on their core, or takes this priority away. */
 export async function runAtOnce(host: HostName, name: string, atOnce = true): Promise<void> {
     const init = (await run("podman", ["inspect", "--format", "{{.State.Pid}}", lab.host(host).container])).stdout.trim();
-    // With cgroup v1 a group has a real-time budget of its own: a container's has none, the root group has.
+    // With cgroup v1, each group has a real-time budget. A container's group has none, and the root group has one.
     const group = "/sys/fs/cgroup/cpu/tasks";
     const one = `[ ! -e ${group} ] || echo $p >${group}; chrt ${atOnce ? "-f -p 10" : "-o -p 0"} $p`;
     await run("sh", ["-c", `for p in $(pgrep --ns ${init} --nslist pid -x ${name}); do ${one}; done`]);
@@ -210,13 +210,13 @@ export async function runAtOnce(host: HostName, name: string, atOnce = true): Pr
 
 const processes = "pgrep -x 'nginx|haproxy'";
 
-/** CPU time of the load balancer on a host, in microseconds. */
+/** Returns the CPU time of the load balancer on a host, in microseconds. */
 export async function cpu(host: Balancer): Promise<number> {
     const text = await sh(host, `for p in $(${processes}); do cat /proc/$p/schedstat 2>/dev/null; done`);
     return text.split("\n").reduce((sum, line) => sum + Number(line.split(" ")[0] || 0), 0) / 1000;
 }
 
-/** Memory of the load balancer on a host (PSS), in bytes. */
+/** Returns the memory of the load balancer on a host (PSS), in bytes. */
 export async function memory(host: Balancer): Promise<number> {
     const text = await sh(host, `for p in $(${processes}); do cat /proc/$p/smaps_rollup 2>/dev/null; done`);
     return [...text.matchAll(/^Pss:\s+(\d+)/gm)].reduce((sum, [, kilobytes]) => sum + Number(kilobytes) * 1024, 0);

@@ -4,7 +4,7 @@ import { Report } from "./report";
 
 const secondsPerChange = 3.5;
 
-/** Who serves while `work` goes on, and how one setting of it is changed. */
+/** A configuration that serves while `work` runs, and the change of one setting. */
 interface Side {
     name: string;
     serving: (host: Balancer, work: () => Promise<void>) => Promise<void>;
@@ -13,7 +13,7 @@ interface Side {
 
 const sides: Side[] = [
     {
-        // As a person does it: the file is overwritten, then NGINX reloads.
+        // A person does it in this way: overwrite the file, then reload NGINX.
         name: "manual",
         serving: (host, work) => serving(host, manual, "work", work, false),
         change: async (host, maxBodySize) => {
@@ -35,7 +35,7 @@ const sides: Side[] = [
     },
 ];
 
-/** Configuration changes while requests come in over kept connections, over new ones, and over HTTP/2. */
+/** Measures configuration changes under requests over kept connections, over new connections, and over HTTP/2. */
 export async function changes(report: Report, quick: boolean): Promise<void> {
     const count = quick ? 4 : 20;
     const rows: string[][] = [];
@@ -82,7 +82,7 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
     );
 }
 
-/** Makes the changes while requests of three kinds come in and 50 tunnels stand. */
+/** Makes the changes under requests of three kinds and 50 open tunnels. */
 async function underLoad(host: "lb1" | "lb3", side: (typeof sides)[number], count: number): Promise<{ results: any[]; tunnels: any }> {
     const seconds = count * secondsPerChange + 2;
     let results: any[] = [];

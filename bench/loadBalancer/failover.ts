@@ -25,7 +25,7 @@ import { median } from "./statistics";
 const pair = ["lb1", "lb2"] as const;
 const virtualIp = address("lb1").replace(/\d+$/, "20");
 
-/** `up` of a stack that is the pair alone; returns the seconds that it took. */
+/** Runs `up` of a stack that holds only the pair. Returns the seconds that it took. */
 async function up(nodes: readonly HostName[] = upstreams): Promise<number> {
     const { certificate, privateKey } = certificates[ours.key];
     const args = {
@@ -51,7 +51,7 @@ async function secondsOf(what: string, work: () => Promise<Finished>): Promise<n
     return (Date.now() - began) / 1000;
 }
 
-/** What a reload would replace. */
+/** Returns the process IDs of NGINX's workers, which a reload would replace. */
 const workers = () => Promise.all(pair.map(host => sh(host, "pgrep -P $(cat /run/nginx.pid) | sort")));
 
 async function holders(): Promise<HostName[]> {
@@ -87,14 +87,14 @@ const events: { name: string; limit: number; harm: (host: HostName) => Promise<u
     },
 ];
 
-/** A pair with a virtual IP: how long users are disturbed, and what becomes of the tunnels of 50 agents. */
+/** Measures, for a pair with a virtual IP, how long users are disturbed and how 50 tunnels of agents fare. */
 export async function failover(report: Report, quick: boolean): Promise<void> {
     await secondUp(report, quick);
     await takeovers(report, quick);
     await scale(report, quick);
 }
 
-/** How long an `up` takes that changes nothing, and whether a host reloads in it. */
+/** Measures an `up` that changes nothing: its seconds, and whether a host reloads. */
 async function secondUp(report: Report, quick: boolean): Promise<void> {
     await up();
     await holder();
@@ -113,7 +113,7 @@ async function secondUp(report: Report, quick: boolean): Promise<void> {
     report.target("hosts of the pair that reload in it", after.filter((each, index) => each !== before[index]).length, "≤", 0, "");
 }
 
-/** Each event three times on the host that holds the virtual IP, under new connections and tunnels. */
+/** Causes each event three times on the host that holds the virtual IP, under new connections and tunnels. */
 async function takeovers(report: Report, quick: boolean): Promise<void> {
     const rows: string[][] = [];
     for (const { name, limit, harm, mend } of events) {
@@ -159,7 +159,7 @@ async function takeovers(report: Report, quick: boolean): Promise<void> {
     );
 }
 
-/** A node leaves the upstreams and comes back while kept connections are used. */
+/** Removes a node from the upstreams and adds it again, under requests over kept connections. */
 async function scale(report: Report, quick: boolean): Promise<void> {
     const alone = (nodes: readonly HostName[]) => component("lb3", "apply", settings(ours, "work", { upstreams: nodes.map(address) }));
     await alone(upstreams);

@@ -6,7 +6,7 @@ import { median, shuffled, spread } from "./statistics";
 
 interface Scenario {
     name: string;
-    /** Requests per second, and for how many seconds. */
+    /** Requests per second, for `seconds` seconds. */
     rate: number;
     seconds: number;
     method?: "GET" | "MIX";
@@ -18,11 +18,11 @@ interface Scenario {
     lasts: number;
     begin: (balancers: Balancer[]) => Promise<unknown>;
     end: () => Promise<unknown>;
-    /** Default 3. */
+    /** Number of rounds. @default 3 */
     rounds?: number;
-    /** How long clients hang, as a ratio to the manual's. Default: not longer. */
+    /** Highest accepted time that clients hang, as a ratio to the manual's. @default no longer than with the manual's */
     hangTarget?: number;
-    /** Default: the intervals between attempts to connect double, as they do with Debian 12's kernel. */
+    /** Linux tries to connect once a second at first. @default false: the intervals double, as they do with Debian 12's kernel */
     oncePerSecond?: boolean;
 }
 
@@ -36,7 +36,7 @@ const misbehaving = (how: "sick" | "slow") => (host: HostName, isSo: boolean) =>
     sh(host, isSo ? `touch /run/traffic-${how}` : `rm -f /run/traffic-${how}`);
 const [sick, slow] = [misbehaving("sick"), misbehaving("slow")];
 
-/** What goes on while nodes answer, but not well. */
+/** Load of the scenarios in which nodes answer, but with faults. */
 const everyday = { rate: 60, seconds: 18, method: "MIX", delay: 20, timeoutSeconds: 30, at: 5 } as const;
 
 const oneGone = { rate: 40, seconds: 80, delay: 100, timeoutSeconds: 120, at: 8, lasts: 60, hangTarget: 0.007 } as const;
@@ -60,7 +60,7 @@ const allSilent: Scenario = {
     end: () => all(host => silent(host, false)),
 };
 
-/** Since 6.5 Linux tries to connect once a second at first. What is sent on a connection that was kept goes by the older rule. */
+/** Since 6.5, Linux tries to connect once a second at first. Data on a kept connection still follows the older rule. */
 const onNewerKernel = (scenario: Scenario): Scenario => ({ ...scenario, name: `${scenario.name}, Linux 6.5`, oncePerSecond: true });
 
 const scenarios: Scenario[] = [
@@ -74,7 +74,7 @@ const scenarios: Scenario[] = [
     onNewerKernel(linkDown),
     {
         name: "process of one node killed",
-        // Few requests are under way at one moment.
+        // Few requests are open at one moment.
         rounds: 6,
         rate: 300,
         seconds: 8,
@@ -136,13 +136,13 @@ const scenarios: Scenario[] = [
     },
 ];
 
-/** Ours without passive health: why a node that fails is left out by default. */
+/** Our configuration without passive health checks. Its results explain why the default removes a failing node from rotation. */
 const neverLeftOut: Variant = { ...ours, name: "ours, max_fails 0", changes: { maxFails: 0 } };
 const variants = [manual, ours, neverLeftOut];
-/** With the same NGINX. */
+/** Balancers with the same version of NGINX. */
 const balancers: Balancer[] = ["lb1", "lb2", "lb4"];
 
-/** The same events for all at once, each configuration on a host of its own: what clients of a fixed rate suffer. */
+/** Measures the same events for all configurations at once, each on its own host, under clients with a fixed rate. */
 export async function failures(report: Report, quick: boolean): Promise<void> {
     const rows: string[][] = [];
     for (const scenario of scenarios.filter(({ lasts }) => !quick || lasts < 60)) {
@@ -168,7 +168,7 @@ export async function failures(report: Report, quick: boolean): Promise<void> {
             ]);
         }
         const each = (name: string, value: (found: Suffered) => number) => results.get(name)!.map(value);
-        /** Not worse than the manual's, give or take how far the rounds of one configuration lie apart. */
+        /** Expects a value not worse than the manual's, apart from the spread between the rounds of one configuration. */
         const neverWorse = (what: string, unit: string, value: (found: Suffered) => number) => {
             const [theirs, own] = [manual, ours].map(({ name }) => each(name, value));
             const noise = Math.max(halfRange(theirs), halfRange(own));
@@ -205,7 +205,7 @@ export async function failures(report: Report, quick: boolean): Promise<void> {
 
 const halfRange = (values: number[]) => (Math.max(...values) - Math.min(...values)) / 2;
 
-/** What the clients of a configuration suffered. */
+/** Failures and waiting times of a configuration's clients. */
 interface Suffered {
     requests: number;
     failedGet: number;
@@ -216,13 +216,13 @@ interface Suffered {
     lastFailureAfter: number;
 }
 
-/** What clients of each of these configurations suffer, in their order. */
+/** Returns the failures and waiting times of the clients of each configuration, in this order. */
 async function suffered(scenario: Scenario, order: Variant[]): Promise<Suffered[]> {
     await all(host => sh(host, ": >/run/traffic-posts"));
     const linear = `sysctl -eqw net.ipv4.tcp_syn_linear_timeouts=${scenario.oncePerSecond ? 4 : 0}`;
     await Promise.all(balancers.map(host => sh(host, linear)));
     const measured = async () => {
-        // A burst first, so that connections to all nodes are kept.
+        // A burst comes first, so that connections to all nodes are kept.
         await Promise.all(
             balancers.map(host => traffic.run(`requests --address ${address(host)}:443 --rate 300 --seconds 2 --path '/?d=100'`)),
         );

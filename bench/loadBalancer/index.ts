@@ -13,9 +13,8 @@ import { largeAnswers, throughput } from "./throughput";
 import { websockets } from "./websockets";
 
 /**
- * NGINX with the manual's configuration against ours. Writes docs/benchmarks.md and its chart. Names of parts as arguments
- * measure these anew and keep the others as they are in docs/benchmarks.json. `QUICK=1` takes fewer and shorter rounds and
- * prints instead.
+ * Compares NGINX with the manual's configuration to ours. Writes docs/benchmarks.md and its chart. Arguments name the parts to measure
+ * again. The other parts stay as in docs/benchmarks.json. `QUICK=1` takes fewer and shorter rounds, and prints the results instead.
  */
 const parts = { throughput, largeAnswers, bulk, streams, latency, handshakes, websockets, failures, changes, failover };
 

@@ -8,7 +8,7 @@ const host = "lb1";
 const variants = [manual, ours, haproxy];
 const megabytes = 256;
 
-/** What an agent sends first. The key is the one of RFC 6455. */
+/** First request of an agent. The key is the one of RFC 6455. */
 const handshake = [
     "GET /v3/connect HTTP/1.1",
     `Host: ${hostname}`,
@@ -20,7 +20,7 @@ const handshake = [
     "",
 ];
 
-/** Bulk data through a tunnel, from a node to its agent. */
+/** Measures bulk data through a tunnel, from a node to its agent. */
 export async function bulk(report: Report, quick: boolean): Promise<void> {
     const receive = `printf '${handshake.join("\\r\\n")}' | taskset -c 1 openssl s_client -quiet -connect ${address(host)}:443 -servername ${hostname} 2>/dev/null | wc -c`;
     const found = new Map(variants.map(({ name }) => [name, { perSecond: [] as number[], cpu: [] as number[] }]));
@@ -60,7 +60,7 @@ export async function bulk(report: Report, quick: boolean): Promise<void> {
     );
 }
 
-/** How late the events of a stream arrive, of 200 in two seconds: a watch, or a log that is followed. */
+/** Measures the delay of 200 events of a stream in two seconds. Such a stream is a watch, or a log that is followed. */
 export async function streams(report: Report, quick: boolean): Promise<void> {
     const arrival = `perl -MTime::HiRes=time -ne '$| = 1; printf "%.3f\\n", 1000 * (time - $_)'`;
     const rows: string[][] = [];

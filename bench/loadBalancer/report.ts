@@ -6,14 +6,14 @@ interface Target {
     unit: string;
 }
 
-/** What one part of the measurements found. */
+/** Findings of one part of the measurements. */
 export interface Part {
     date: string;
     sections: string[];
     targets: Target[];
 }
 
-/** Tables and targets, as Markdown and as a chart: of this run, and of earlier ones for the parts that it left out. */
+/** Tables and targets, as Markdown and as a chart. Parts that this run did not measure keep the results of earlier runs. */
 export class Report {
     private readonly parts: Record<string, Part>;
     private part!: Part;
@@ -22,7 +22,7 @@ export class Report {
         this.parts = { ...earlier };
     }
 
-    /** From here on the findings belong to this part. */
+    /** Begins a part. Later findings belong to this part. */
     begin(name: string): void {
         this.part = { date: new Date().toISOString().slice(0, 10), sections: [], targets: [] };
         this.parts[name] = this.part;
@@ -43,7 +43,7 @@ export class Report {
         );
     }
 
-    /** A figure to reach; without a unit it is a ratio to the manual's. */
+    /** Adds a figure with its target. Without a unit, the figure is a ratio to the manual's. */
     target(what: string, found: number, relation: "≤" | "≥", wanted: number, unit = "×"): void {
         this.part.targets.push({ what, found, relation, wanted, unit });
     }
@@ -58,7 +58,7 @@ export class Report {
         return `${introduction}\n\n## Targets\n\n![Ratios to the manual's configuration](benchmarks.svg)\n\n${summary}\n\n## Measurements\n\n${sections.join("\n\n")}\n`;
     }
 
-    /** One bar for each ratio on a logarithmic scale; the line in the middle is the manual's configuration. */
+    /** Returns a chart with one bar for each ratio, on a logarithmic scale. The line in the middle is the manual's configuration. */
     svg(): string {
         const ratios = this.targets.filter(({ unit }) => unit === "×");
         const [row, left, width] = [22, 420, 400];

@@ -8,7 +8,7 @@ const variants: Variant[] = [manual, { ...manual, name: "manual again" }, ours];
 
 export const withinRounds = "A ratio is the median of the ratios within each round: this machine's speed changes while it is measured.";
 
-/** Latency at a fixed rate that leaves the host idle most of the time. */
+/** Measures latency at a fixed rate that leaves the host idle most of the time. */
 export async function latency(report: Report, quick: boolean): Promise<void> {
     const direct = "no load balancer, one upstream";
     const upstreamsAtOnce = (atOnce: boolean) => Promise.all(upstreams.map(each => runAtOnce(each, "nginx", atOnce)));
@@ -49,7 +49,10 @@ export async function latency(report: Report, quick: boolean): Promise<void> {
     await upstreamsAtOnce(false);
 }
 
-/** The times of the requests of three seconds, in milliseconds, sorted: 20 connections × 48 a second, below the limit of requests of a connection. */
+/**
+ * Returns the times of the requests of three seconds, in milliseconds, sorted. Each of 20 connections makes 48 requests a second, so no
+ * connection reaches NGINX's limit of requests.
+ */
 async function fixedRate(url: string, http1: boolean): Promise<number[]> {
     const flags = `-c20 -m1 -t1 -n${20 * 48 * 4} --rps=48 --log-file=/run/latency ${http1 ? "--h1" : ""}`;
     const [text] = await Promise.all([
@@ -68,12 +71,12 @@ async function fixedRate(url: string, http1: boolean): Promise<number[]> {
         .sort((a, b) => a - b);
 }
 
-/** p50, p99 and p99.9. */
+/** Returns p50, p99 and p99.9. */
 const percentiles = (sorted: number[]) => [0.5, 0.99, 0.999].map(share => sorted[Math.floor(share * sorted.length)]);
 
 /**
- * New connections: handshake, one request or none, end. The client bounds how many there are, so CPU is the figure. It resumes TLS 1.2 by
- * tickets only, which our configuration leaves out before NGINX 1.23.2: there is no row for that.
+ * Measures new connections: handshake, one request or none, end. The client limits their number, so the figure is CPU time. The client
+ * resumes TLS 1.2 by tickets only. Before NGINX 1.23.2 our configuration has no tickets, so there is no row for them.
  */
 export async function handshakes(report: Report, quick: boolean): Promise<void> {
     const rsa: Variant = { ...ours, name: "ours RSA", key: "rsa" };

@@ -6,12 +6,12 @@ import { pairedRatio, shuffled, spread } from "./statistics";
 
 const host = "lb1";
 
-/** Answers of one size, and what is wanted of them. */
+/** Answers of one size, and their targets. */
 interface Answers {
     size: string;
     path: string;
     variants: Variant[];
-    /** Requests over HTTP/2 in a round. */
+    /** Number of requests over HTTP/2 in a round. */
     requests: number;
     targets: Record<"HTTP/1.1" | "HTTP/2", { fast: number; lean: number }>;
 }
@@ -20,7 +20,7 @@ const small: Answers = {
     size: "1 kB",
     path: "/",
     variants: [manual, { ...manual, name: "manual again" }, ours, haproxy],
-    // Each of 20 connections makes less than the 1000 requests after which NGINX closes it, where h2load would stop.
+    // Each of 20 connections makes fewer than 1000 requests. After 1000, NGINX would close the connection, and h2load would stop.
     requests: 18_000,
     targets: { "HTTP/1.1": { fast: 2, lean: 0.33 }, "HTTP/2": { fast: 1.25, lean: 0.35 } },
 };
@@ -54,7 +54,7 @@ async function overHttp2(path: string, requests: number): ReturnType<Load> {
     return { count, perSecond: Number(/([\d.]+) req\/s/.exec(text)![1]) };
 }
 
-/** Requests per second and CPU per request, over connections that are kept. */
+/** Measures requests per second and CPU time per request, over kept connections. */
 async function measure(report: Report, quick: boolean, { size, path, variants, requests, targets }: Answers): Promise<void> {
     const loads: Record<keyof typeof targets, Load> = {
         "HTTP/1.1": () => overHttp1(path, quick ? 2 : 3),

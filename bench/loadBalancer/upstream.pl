@@ -1,4 +1,5 @@
-# A node with long answers. /v3/connect sends 256 MB through an upgraded connection. Other paths send the time, every 10 ms for 2 s.
+# This program is a node with long answers. /v3/connect sends 256 MB through an upgraded connection. Other paths send
+# the time, every 10 ms for 2 s.
 use strict;
 use warnings;
 use IO::Socket::INET;

@@ -5,7 +5,7 @@ import { pairedRatio, shuffled, spread } from "./statistics";
 
 const host = "lb1";
 
-/** Idle WebSockets: memory of each, and how many are held. */
+/** Measures idle WebSockets: the memory of each, and the number that NGINX holds. */
 export async function websockets(report: Report, quick: boolean): Promise<void> {
     const some = quick ? 1000 : 4000;
     const many = quick ? 2000 : 18_000;

@@ -1,2 +1,2 @@
-/** A stack without resources: what `up` takes for its own start and that of a program that loads the components. */
+/** This stack has no resources. The time of its `up` is that of Pulumi's start and of a program that loads the components. */
 import "../../../components";
