@@ -39,7 +39,7 @@ export async function latency(report: Report, quick: boolean): Promise<void> {
                 name,
                 ...[0, 1, 2].flatMap(index => [spread(column(name, index), 2), ratio(name, index).toFixed(2)]),
             ]),
-            `${withinRounds} NGINX, upstreams and the client run before all else on their cores: how late this machine would let them run is no part of it.`,
+            `${withinRounds} NGINX, upstreams and the client have real-time priority on their cores, so scheduling delay of this machine is excluded.`,
         );
         Object.entries({ p50: 0.7, p99: 0.7, "p99.9": 1 }).forEach(([name, limit], index) => {
             const again = ratio("manual again", index).toFixed(2);

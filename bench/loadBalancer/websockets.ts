@@ -36,7 +36,7 @@ export async function websockets(report: Report, quick: boolean): Promise<void> 
             `${spread(held)} of ${many}`,
             spread(warnings),
         ]),
-        "A WebSocket takes two connections, and NGINX begins to close connections when a sixteenth of its table is left. Under the path of the tunnels\nof agents. NGINX counts two workers here, the manual asks for four.",
+        "A WebSocket takes two connections, and NGINX begins to close connections when a sixteenth of its table is left. The WebSockets use the path of agents'\ntunnels. NGINX has two workers here; the manual asks for four.",
     );
     report.target(`memory per idle WebSocket (HAProxy's: ${ratio("HAProxy").toFixed(2)} ×)`, ratio("ours"), "≤", 0.95);
     report.target("idle WebSockets held with 2 workers", Math.min(...found.get("ours")!.held), "≥", quick ? many : 17_000, "");
