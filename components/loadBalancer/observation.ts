@@ -20,8 +20,8 @@ export function isLeftOut(probes: Probe[], index: number): boolean {
 }
 
 /**
- * Returns why the virtual IP is refused: a foreign machine answers there. Returns undefined when a host of the pair may be the one that
- * answers: it has the virtual IP already, or its probe failed.
+ * Returns why the virtual IP is refused: a foreign machine answers there. Returns undefined when a host of the pair may have answered,
+ * because it has the virtual IP already or its probe failed.
  */
 export function virtualIpInUse(virtualIp: string, probes: Probe[]): string | undefined {
     const answers = probes.map(({ facts }) => facts["virtual-ip-answers"]);

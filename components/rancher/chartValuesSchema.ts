@@ -54,7 +54,7 @@ export const rancherChartValuesSchema = z
         extraEnv: z.array(environmentVariable).superRefine((variables, context) =>
             variables.forEach(({ name }, index) => {
                 if (variables.findIndex(other => other.name === name) === index) return;
-                // The API server answers 500 to the dry run of a list with one name twice, so the probe of the release would never see drift.
+                // The API server answers 500 to the dry run of a list with a repeated name, so the probe would never see drift.
                 context.addIssue({
                     code: "custom",
                     path: [index, "name"],

@@ -12,9 +12,9 @@ const unless404 = (/** @type {any} */ fallback) => (/** @type {any} */ error) =>
  */
 
 /**
- * Returns a function that asks the Kubernetes API and resolves to the answer. The function waits `patienceSeconds` for each answer: with
- * 5 s, a probe of seven unreachable nodes still ends within its timeout. It rejects with one line when there is no answer or an error.
- * Then `status` of that error is the HTTP status.
+ * Returns a function that asks the Kubernetes API and resolves to the answer. The function waits `patienceSeconds` for an answer. With 5 s,
+ * a probe of seven unreachable nodes still ends within its timeout. It rejects with one line when there is no answer or an error. The
+ * `status` of this error is the HTTP status.
  *
  * @param {import("../kubeconfig").ApiAccess & { patienceSeconds?: number }} access
  * @returns {KubernetesApi}
@@ -53,8 +53,8 @@ function kubernetesApi({ endpoint, ca, certificate, key, token, serverName, isIn
 }
 
 /**
- * Asks one after the other until one answers, because an API server that has just started may not answer at once. Returns undefined for an
- * empty list. Otherwise rejects after the last round with the different reasons, one on each line.
+ * Asks the questions one after the other until one gets an answer, because an API server that has just started may not answer at once.
+ * Returns undefined for an empty list. Otherwise rejects after the last round with the different reasons, one on each line.
  *
  * @template Answer
  * @param {(() => Promise<Answer>)[]} questions

@@ -18,8 +18,8 @@ const withAgentFor = (nodes, work) =>
     );
 
 /**
- * Runs a program on all nodes in parallel. Resolves to the lines that the program printed on each node, or to the failure of SSH. With
- * `waits` a node may still boot.
+ * Runs a program on all nodes in parallel. Resolves to the lines that the program printed on each node, or to the failure of SSH. `waits`
+ * allows for nodes that still boot.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ReachedNode[]} nodes

@@ -124,7 +124,7 @@ restore_service() {
     [ "$(cat "$kept/enabled")" != enabled ] || action=enable
     systemctl -q "$action" "$product" 2>/dev/null || true
     if [ "$(cat "$kept/active")" = active ]; then
-        # Another package of the product may have come since, and may not take this configuration.
+        # A package of the product that was installed since may refuse this configuration.
         systemctl reload-or-restart "$product" 2>/dev/null ||
             say "$product does not run with the configuration that was here before. Look at journalctl -u $product"
     else

@@ -86,8 +86,8 @@ Give both hosts by addresses of one network" ;;
     esac
 }
 
-# Prints the hardware address that answers at the virtual IP before this host has it. The peer may be who answers, so
-# only the results of both hosts together tell whether the address is taken (observation.ts).
+# Prints the hardware address that answers at the virtual IP before this host has it. The answer may come from the peer,
+# so only the results of both hosts together tell whether the address is taken (observation.ts).
 answer_at_new_virtual_ip() {
     local network
     [ -n "$virtual_ip" ] && [ "$virtual_ip" != "$(current_virtual_ip)" ] && ! holds_virtual_ip "$virtual_ip" || return 0

@@ -14,7 +14,7 @@
 # The probe has only some of them. shellcheck warns of these variables (SC2154) and of variables that another file reads
 # (SC2034). It also warns of `local` (SC3043), which is not in POSIX, but the sh of both systems has it.
 set -eu
-# needrestart would restart services of others when packages are installed.
+# needrestart would restart foreign services when packages are installed.
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 umask 022
 state=/var/lib/pulumi-rancher-ha/load-balancer
@@ -142,7 +142,7 @@ virtual_ip_network() {
 
 has_filter() { nft list table ip "$vrrp_table" >/dev/null 2>&1; }
 
-# Deletes the packet filter of VRRP. The unit of keepalived cannot, once its drop-in is gone.
+# Deletes the packet filter of VRRP. The unit of keepalived cannot do this after its drop-in is removed.
 delete_filter() { nft delete table ip "$vrrp_table" 2>/dev/null || true; }
 
 holds_virtual_ip() { ip -o -4 address show to "$1" | grep -q .; }

@@ -80,7 +80,7 @@ switch_to_stage() {
 
 # Records the present state of the host and its owner.
 record() {
-    # On a full disk neither becomes another.
+    # On a full disk, both files keep their old text.
     { manifest | write "$state/manifest.next" && echo "$owner" | write "$state/owner" &&
         mv -fT "$state/manifest.next" "$state/manifest"; } ||
         fail host-storage "$state cannot be written. Check free space there"

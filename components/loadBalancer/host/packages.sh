@@ -71,7 +71,7 @@ install_packages() {
     done
     if [ -z "$missing" ]; then return; fi
     say "installing$missing"
-    # A source of foreign packages may fail. The packages of the load balancer come from others.
+    # A source of foreign packages may fail, because the packages of the load balancer come from other sources.
     apt update || say "apt-get update failed: $(grep -hm 1 '^[WE]: ' "$stage/update.log" 2>/dev/null)"
     # shellcheck disable=SC2086 # a list
     apt install --simulate $missing || packages_failed "$missing" install
