@@ -6,6 +6,8 @@ import { releaseFor } from "../../components/loadBalancer/release";
 import { unpackedDebianPackages } from "../../lab/tools";
 import { settings } from "../nginx";
 
+jest.setTimeout(90_000);
+
 // The script that systemd calls runs with Debian's real NGINX in its own namespaces. The test acts as systemd.
 let folder: string;
 let packages: string;
@@ -37,7 +39,10 @@ function executable(name: string, text: string): void {
     chmodSync(join(folder, "bin", name), 0o755);
 }
 
-/** Shell functions of the test. `ask` prints the process that answers, and `restart` does what systemd does. */
+/**
+ * Shell functions of the test. `ask` prints the process that answers, and `restart` does what systemd does. `running` prints the number of
+ * processes of NGINX, and `becomes` waits for a number first.
+ */
 const steps = `
 ask() { exec 3<>/dev/tcp/127.0.0.1/80 && printf 'GET %s HTTP/1.0\\r\\n\\r\\n' "\${1:-/}" >&3 && tail -n 1 <&3; }
 main() { cat /run/nginx.pid; }
@@ -51,7 +56,8 @@ restart() {
     rancher-ha-nginx start
 }
 running() { pgrep -c -x nginx; }
-echo start >/run/job; rancher-ha-nginx start`;
+becomes() { for n in $(seq 100); do [ "$(running)" != $1 ] || break; sleep 0.1; done; running; }
+echo start >/run/job; rancher-ha-nginx start; becomes 2 >/dev/null`;
 
 /** Runs a text with NGINX running, and returns what it printed. */
 function inNamespaces(text: string, service = "rancher-ha-nginx"): string {
@@ -73,41 +79,42 @@ test("a restart refuses no client, answers the open requests, and ends the old p
     const said = inNamespaces(`
         perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 81, Listen => 5, ReuseAddr => 1); $c = $s->accept;
             1 while <$c> =~ m{\\S}; sleep 2; print $c "HTTP/1.0 200 OK\\r\\n\\r\\nslow\\n"' &
-        sleep 0.5; (ask /slow >/run/slow) & sleep 0.5
+        until /bin/grep -q :0051 /proc/net/tcp; do sleep 0.1; done
+        (ask /slow >/run/slow) & sleep 1
         old=$(main)
         (while [ ! -e /run/over ]; do ask >/dev/null || echo refused; done) &
         restart; touch /run/over
         [ "$(main)" = $old ] && echo same
         ask | sed 's/[0-9][0-9]*/answered/'
         kill -0 $old 2>/dev/null && echo "the old process runs"
-        cat /run/slow; running`);
+        cat /run/slow; becomes 2`);
     expect(said).toBe("answered\nslow\n2\n");
 });
 
 test("restarts can follow each other", () => {
-    expect(inNamespaces("restart; restart; ask | sed 's/[0-9][0-9]*/answered/'; running")).toBe("answered\n2\n");
+    expect(inNamespaces("restart; restart; ask | sed 's/[0-9][0-9]*/answered/'; becomes 2")).toBe("answered\n2\n");
 });
 
 test("a stop ends every process, also after an upgrade that systemd does not know of", () => {
-    const said = inNamespaces(`kill -USR2 $(main); sleep 2; echo stop >/run/job; running; rancher-ha-nginx stop; sleep 1; running`);
+    const said = inNamespaces(`kill -USR2 $(main); becomes 4; echo stop >/run/job; rancher-ha-nginx stop; becomes 0`);
     expect(said).toBe("4\n0\n");
 });
 
 test("a restart with a configuration that the new process refuses is a stop and a start", () => {
     const said = inNamespaces(`cp ${folder}/nginx.conf /run/; sed -i 's/server {/sever {/' ${folder}/nginx.conf
-        restart 2>/dev/null; running; cp /run/nginx.conf ${folder}/; rancher-ha-nginx start; running`);
+        restart 2>/dev/null; becomes 0; cp /run/nginx.conf ${folder}/; rancher-ha-nginx start; becomes 2`);
     expect(said).toBe("0\n2\n");
-}, 30_000);
+});
 
 test("workers of a main process that was killed are ended, so that the next start finds its ports free", () => {
-    const said = inNamespaces(`kill -9 $(main); sleep 0.5; running; SERVICE_RESULT=signal rancher-ha-nginx ended; sleep 0.5; running
-        rancher-ha-nginx start; running`);
+    const said = inNamespaces(`kill -9 $(main); becomes 1; SERVICE_RESULT=signal rancher-ha-nginx ended; becomes 0
+        rancher-ha-nginx start; becomes 2`);
     expect(said).toBe("1\n0\n2\n");
 });
 
 test("NGINX starts although keepalived's file cannot be written, in a full /run for example", () => {
     const said = inNamespaces(
-        "rm -rf /run/down; mkdir /run/down; rancher-ha-nginx stop; sleep 0.5; rancher-ha-nginx start; running",
+        "rm -rf /run/down; mkdir /run/down; rancher-ha-nginx stop; becomes 0 >/dev/null; rancher-ha-nginx start; becomes 2",
         "in-pair",
     );
     expect(said).toBe("2\n");
@@ -115,9 +122,9 @@ test("NGINX starts although keepalived's file cannot be written, in a full /run 
 
 test("keepalived hears of a stop before NGINX ends, and of no restart", () => {
     const said = inNamespaces(
-        `cat /run/down; restart; cat /run/down
+        `cat /run/down; restart; cat /run/down; becomes 2 >/dev/null
         (until [ "$(cat /run/down)" = 1 ]; do sleep 0.02; done; running) &
-        echo stop >/run/job; rancher-ha-nginx stop; wait $!; sleep 0.5; running`,
+        echo stop >/run/job; rancher-ha-nginx stop; wait $!; becomes 0`,
         "in-pair",
     );
     expect(said).toBe("0\n0\n2\n0\n");
