@@ -1,5 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 
+/** Name of the environment variable that restarts the pods when the CA changes. */
+export const caVariable = "PULUMI_RANCHER_HA_CA_SHA256";
+
 /** Pod anti-affinity: how strongly Rancher's pods avoid a shared node. */
 export const AntiAffinity = {
     Preferred: "preferred",

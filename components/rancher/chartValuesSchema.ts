@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { objectNameSchema } from "../cluster/kubernetesNames";
-import { AntiAffinity, AuditLogDestination, PullPolicy } from "./chartValues";
+import { AntiAffinity, AuditLogDestination, caVariable, PullPolicy } from "./chartValues";
 
 const object = z.record(z.string(), z.any());
 const texts = z.record(z.string(), z.string());
@@ -14,9 +14,6 @@ const quantities = z.record(
 );
 const resources = z.strictObject({ limits: quantities, requests: quantities }).partial();
 const probe = z.strictObject({ timeoutSeconds: count, periodSeconds: count, failureThreshold: count }).partial();
-
-/** Name of the environment variable that restarts the pods when the CA changes. */
-export const caVariable = "PULUMI_RANCHER_HA_CA_SHA256";
 
 const environmentVariable = z
     .strictObject({

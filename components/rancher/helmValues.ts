@@ -1,4 +1,5 @@
-import { caVariable, RancherChartValues, valueSince } from "./chartValuesSchema";
+import { caVariable } from "./chartValues";
+import { RancherChartValues, valueSince } from "./chartValuesSchema";
 
 /** Modes in which Rancher's agents decide whether to trust the server. */
 export const AgentTlsMode = {

@@ -2,7 +2,7 @@ import { join } from "path";
 import type { z } from "zod";
 import { ApiAccess } from "../cluster/kubeconfig";
 import { nodeProgram } from "../remote/programs";
-import { caVariable } from "./chartValuesSchema";
+import { caVariable } from "./chartValues";
 import type { verificationSchema } from "./schema";
 
 /** Name and namespace of the release. Rancher looks up its own release by them. */
