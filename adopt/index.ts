@@ -64,7 +64,7 @@ function writeFiles(stack: string, configFile: string, given: Record<keyof typeo
         caCertificate: given.ca && readFileSync(given.ca, "utf8"),
     });
     const project: string = parse(readFileSync(join(__dirname, "..", "Pulumi.yaml"), "utf8")).name;
-    const entries = Object.entries(config).map(([key, value]) => [`${project}:${key}`, value]);
+    const entries = Object.entries(config).map(([key, value]): [string, unknown] => [`${project}:${key}`, value]);
     const head = "# yaml-language-server: $schema=docs/pulumi-config.schema.json\n";
     writeFileSync(configFile, head + stringify({ config: Object.fromEntries(entries) }, { lineWidth: 0 }));
     const imported = { project, stack, hasCaSecret: given.ca !== undefined };
@@ -73,7 +73,7 @@ function writeFiles(stack: string, configFile: string, given: Record<keyof typeo
     const texts = [
         `Written: ${configFile}, import-${stack}.json. Nothing else was touched.`,
         notes.length > 0 ? `\nNot in the configuration:\n${notes.map(line => `  ${line}`).join("\n")}` : "",
-        `${refusals(project, entries)}`,
+        refusals(project, entries),
         `\nNext: step 3 of docs/coming-from-the-manual.md. Commands that need names of this stack:`,
         hasBootstrapPassword ? "  pulumi config set --secret --path rancher.bootstrapPassword   # on standard input" : "",
         `  pulumi up --stack ${stack} ${targets.join(" ")}`,
@@ -83,7 +83,7 @@ function writeFiles(stack: string, configFile: string, given: Record<keyof typeo
 }
 
 /** Returns the reasons for which the stack refuses the written configuration, or an empty text. */
-function refusals(project: string, entries: [string, unknown][] | unknown[][]): string {
+function refusals(project: string, entries: [string, unknown][]): string {
     const raw = Object.fromEntries(entries.map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]));
     try {
         parseConfig(raw, project, path => readFileSync(path, "utf8"));

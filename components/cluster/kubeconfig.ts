@@ -54,8 +54,7 @@ export function isLoopback(url: string): boolean {
 /** Returns a kubeconfig in which the cluster of the current context has another URL. */
 export function withServer(kubeconfig: string, server: string): string {
     const known = readYaml(kubeconfig);
-    const name = known.contexts.find((each: { name: string }) => each.name === known["current-context"]).context.cluster;
-    known.clusters.find((each: { name: string }) => each.name === name).cluster.server = server;
+    currentOf(known).cluster.server = server;
     return stringify(known, { lineWidth: 0 });
 }
 
@@ -63,8 +62,9 @@ export function withServer(kubeconfig: string, server: string): string {
 export const noAccess = parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend");
 
 /** Returns the cluster and the user of the current context. */
-function current(kubeconfig: string): { cluster?: any; user?: any } {
-    const known = readYaml(kubeconfig) ?? {};
+const current = (kubeconfig: string): { cluster?: any; user?: any } => currentOf(readYaml(kubeconfig) ?? {});
+
+function currentOf(known: any): { cluster?: any; user?: any } {
     const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
     const context = named("contexts", known["current-context"])?.context;
     return { cluster: named("clusters", context?.cluster)?.cluster, user: named("users", context?.user)?.user };
