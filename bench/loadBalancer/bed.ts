@@ -96,7 +96,7 @@ async function startUpstream(host: HostName): Promise<void> {
 
 export function settings(variant: Variant, port: keyof typeof ports, changes: Partial<NginxSettings> = {}): NginxSettings {
     const { certificate, privateKey } = certificates[variant.key];
-    const host = { address: address("lb1"), privateKey, hostKey: "ssh-ed25519 AAAA" };
+    const host = { address: address("lb1"), privateKey, hostKey: lab.host("lb1").hostKey };
     const required = { hosts: [host], hostname, upstreams: upstreams.map(address), upstreamPort: ports[port] };
     return { ...nginxSettingsSchema.parse({ ...required, certificateChain: certificate, privateKey }), ...variant.changes, ...changes };
 }
