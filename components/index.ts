@@ -13,8 +13,9 @@ export {
     RkeNetworkArgs,
     RkeNodeArgs,
     RkeTaintArgs,
-} from "./cluster/rkeCluster";
-export { NetworkPlugin, NodeRole, TaintEffect } from "./cluster/schema";
+} from "./cluster/rke/rkeCluster";
+export { NetworkPlugin } from "./cluster/rke/network";
+export { NodeRole, TaintEffect } from "./cluster/rke/nodes";
 export { BastionArgs, HostArgs, SshArgs } from "./remote/connection";
 export { DriftMode } from "./remote/drift";
 export {

@@ -6,7 +6,7 @@ import { PrivateCa, PrivateCaSettingsArgs } from "./certificates/privateCa";
 import { ServerCertificate } from "./certificates/serverCertificate";
 import { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
 import { KubernetesCluster } from "./cluster/kubernetesCluster";
-import { RkeCluster, RkeClusterSettingsArgs } from "./cluster/rkeCluster";
+import { RkeCluster, RkeClusterSettingsArgs } from "./cluster/rke/rkeCluster";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs } from "./loadBalancer/args";
 import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchema } from "./loadBalancer/limits";
 import { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";

@@ -3,7 +3,9 @@ import { providedCertificateSettingsSchema, reportFiles } from "./certificates/p
 import { privateCaSettingsSchema } from "./certificates/privateCa";
 import { Distribution } from "./cluster/compatibility";
 import { existingClusterSchema } from "./cluster/existingCluster";
-import { NodeRole, rangesAround, reportUnreachedNodes, rkeClusterSettingsSchema } from "./cluster/schema";
+import { rangesAround } from "./cluster/rke/network";
+import { NodeRole, reportUnreachedNodes } from "./cluster/rke/nodes";
+import { rkeClusterSettingsSchema } from "./cluster/rke/schema";
 import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
 import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease } from "./rancher/schema";

@@ -2,7 +2,7 @@ import { writeFileSync } from "fs";
 import { join } from "path";
 import { z } from "zod";
 import { sshSchema } from "../components/remote/connection";
-import { rkeClusterSettingsSchema } from "../components/cluster/schema";
+import { rkeClusterSettingsSchema } from "../components/cluster/rke/schema";
 import { rancherHaSchema } from "../components/schema";
 import { configKeys } from "./configurationPage";
 

@@ -1,4 +1,4 @@
-import { communityKubernetes, docker, rkeVersion, subscriptionKubernetes } from "./rkeVersions";
+import { communityKubernetes, docker, rkeVersion, subscriptionKubernetes } from "./rke/rkeVersions";
 
 /**
  * These tables list the versions that work together. Sources: RKE's own data (rkeVersions.ts), and the Rancher charts' `kubeVersion`

@@ -2,7 +2,7 @@ import { execFileSync } from "child_process";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { DriftMode } from "../../components/remote/drift";
-import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rkeCluster";
+import { RkeCluster, RkeClusterArgs } from "../../components/cluster/rke/rkeCluster";
 import { issue } from "../../lab/certificates";
 import { said } from "../probes";
 import { record, RecordOptions, Recording, secret, unknown } from "./recorder";

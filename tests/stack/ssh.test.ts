@@ -62,7 +62,7 @@ describe("a node", () => {
     /** Returns the findings of the preflight about the node. */
     function preflight(): string[] {
         const source = join(lab.folder, "check.js");
-        const nodes = join(repository, "components", "cluster", "runner", "nodes");
+        const nodes = join(repository, "components", "cluster", "rke", "runner", "nodes");
         writeFileSync(
             source,
             `const { preflight, withAgentFor } = require("${nodes}");

@@ -5,7 +5,7 @@ import { tmpdir } from "os";
 import { delimiter, join, relative } from "path";
 import { parse } from "yaml";
 import { brotliCompressSync } from "zlib";
-import { clusterYml } from "../../components/cluster/clusterYml";
+import { clusterYml } from "../../components/cluster/rke/clusterYml";
 import {
     acceptedDocker,
     checkKubernetesVersion,
@@ -13,10 +13,10 @@ import {
     Distribution,
     untried,
 } from "../../components/cluster/compatibility";
-import { communityKubernetes } from "../../components/cluster/rkeVersions";
-import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/schema";
-import { kubeconfig } from "../../components/cluster/kubeconfig";
-import { isNew, unpackState } from "../../components/cluster/state";
+import { communityKubernetes } from "../../components/cluster/rke/rkeVersions";
+import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/rke/schema";
+import { kubeconfig } from "../../components/cluster/rke/kubeconfig";
+import { isNew, unpackState } from "../../components/cluster/rke/state";
 import { nodeProgram } from "../../components/remote/programs";
 import { describeIssues } from "../../components/validation";
 import { until } from "../../lab/process";
@@ -235,7 +235,7 @@ describe("with the real rke", () => {
         const others = [4, 5].map(number => node(number, { ...inside(number), roles: ["controlplane", "worker"] }));
         const cluster = settings({ nodes: [...etcd, ...others] });
         const input = { clusterYml: clusterYml(cluster), rkeVersion: "1.8.14", nodeCount: 5, etcdCount: 3 };
-        const program = nodeProgram(join(__dirname, "..", "..", "components", "cluster", "runner", "createPki.js"), input);
+        const program = nodeProgram(join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "createPki.js"), input);
         const env = { ...process.env, PATH: [tools, process.env.PATH].join(delimiter) };
         const state = unpackState(execFileSync("node", ["-"], { input: program, encoding: "utf8", env, stdio: "pipe" }));
         expect(Object.keys(state.desiredState.certificatesBundle)).toContain("kube-etcd-etcd1-example-com");
@@ -341,7 +341,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             PULUMI_COMMAND_STDOUT: previous,
         };
         const result = spawnSync("node", ["-", verb], {
-            input: nodeProgram(join(runners, "cluster", "runner", task === "pki" ? "createPki.js" : "rke.js"), input),
+            input: nodeProgram(join(runners, "cluster", "rke", "runner", task === "pki" ? "createPki.js" : "rke.js"), input),
             env,
             encoding: "utf8",
         });
@@ -443,7 +443,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const key = (privateKey: string) => ({ host: "192.0.2.31", port: 22, user: "rke", hostKey, privateKey });
         const withKey = (privateKey: string) => ({ nodes: [{ name: "node1", connection: key(privateKey) }] });
         const { markOf } = jest.requireActual("../../components/remote/runner/result.js");
-        const program = jest.requireActual("../../components/cluster/runner/rke.js");
+        const program = jest.requireActual("../../components/cluster/rke/runner/rke.js");
         const mark = (input: object) => markOf(program, { nodes: [], ...input });
 
         test("RKE does not run, and the last result stands", () => {

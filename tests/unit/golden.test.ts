@@ -1,8 +1,8 @@
 import { spawnSync } from "child_process";
 import { join } from "path";
 import { stringify } from "yaml";
-import { clusterYml } from "../../components/cluster/clusterYml";
-import { rkeClusterSchema } from "../../components/cluster/schema";
+import { clusterYml } from "../../components/cluster/rke/clusterYml";
+import { rkeClusterSchema } from "../../components/cluster/rke/schema";
 import { vrrpOf } from "../../components/loadBalancer/program";
 import { releaseFor } from "../../components/loadBalancer/release";
 import { nginxSettingsSchema } from "../../components/loadBalancer/schema";

@@ -67,7 +67,7 @@ const healthy = (name: string, status = "True", message = "ok") => ({
 const components = ["scheduler", "controller-manager", "etcd-0", "etcd-1"].map(name => healthy(name));
 const ingress = { data: { "use-forwarded-headers": "true", "proxy-body-size": "50m", other: "1" } };
 
-const entry = join(__dirname, "..", "..", "components", "cluster", "runner", "probeNodes.js");
+const entry = join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "probeNodes.js");
 
 let server: Server;
 /** Answers by the last part of the requested path. */

@@ -2,9 +2,9 @@ import { createHash } from "crypto";
 import { readdirSync, readFileSync } from "fs";
 import { join } from "path";
 import * as ts from "typescript";
-import { clusterProgram } from "../../components/cluster/program";
-import { rkeClusterSchema } from "../../components/cluster/schema";
-import { RkeState } from "../../components/cluster/state";
+import { clusterProgram } from "../../components/cluster/rke/program";
+import { rkeClusterSchema } from "../../components/cluster/rke/schema";
+import { RkeState } from "../../components/cluster/rke/state";
 import { apiProgram } from "../../components/rancher/program";
 import { expectCommitted } from "../committed";
 import { hostKey, sshKey } from "../ssh";
@@ -29,12 +29,18 @@ const cluster = rkeClusterSchema.parse({
 const wanted = { chartVersion: "2.11.3", values: { replicas: 3 }, timeoutSeconds: 900, owner: "organization/project/stack/rancher" };
 /** Each program with a version, rendered with example data. */
 const programs: Record<string, string> = {
-    "cluster/runner/rke.js": clusterProgram("cluster", cluster, "pki", { desiredState: { certificatesBundle } } as unknown as RkeState, 0),
+    "cluster/rke/runner/rke.js": clusterProgram(
+        "cluster",
+        cluster,
+        "pki",
+        { desiredState: { certificatesBundle } } as unknown as RkeState,
+        0,
+    ),
     "rancher/runner/freeRelease.js": apiProgram("freeRelease.js", { endpoint: "https://192.0.2.31:6443" }, wanted, 0),
 };
 /** Scripts that run on nodes. They count as text of the program, not as its data. */
-const scripts = readdirSync(join(components, "cluster")).filter(name => name.endsWith(".sh"));
-const forNodes = scripts.map(name => readFileSync(join(components, "cluster", name), "utf8").replace(/^\s*#.*\n/gm, "")).join("");
+const scripts = readdirSync(join(components, "cluster", "rke")).filter(name => name.endsWith(".sh"));
+const forNodes = scripts.map(name => readFileSync(join(components, "cluster", "rke", name), "utf8").replace(/^\s*#.*\n/gm, "")).join("");
 
 test("a program that changes has another version when what it does changes", () => {
     const { markOf } = jest.requireActual("../../components/remote/runner/result.js");

@@ -112,7 +112,7 @@ describe("a node program with a version", () => {
 });
 
 test("the programs for nodes are clean for shellcheck", () => {
-    const cluster = join(__dirname, "..", "..", "components", "cluster");
+    const cluster = join(__dirname, "..", "..", "components", "cluster", "rke");
     const scripts = readdirSync(cluster).filter(name => name.endsWith(".sh"));
     const { stdout, error } = spawnSync("shellcheck", scripts, { cwd: cluster, encoding: "utf8" });
     if (error) throw new Error("shellcheck is not installed: apt-get install shellcheck");

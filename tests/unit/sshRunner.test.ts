@@ -152,7 +152,7 @@ describe("a node", () => {
         const source = join(folder, "check.js");
         writeFileSync(
             source,
-            `const { preflight, withAgentFor } = require("${join(components, "cluster", "runner", "nodes")}");
+            `const { preflight, withAgentFor } = require("${join(components, "cluster", "rke", "runner", "nodes")}");
             const main = ({ node, waits }) =>
                 withAgentFor([node], env => preflight(env, [node], "", { waits })).then(found => console.log(JSON.stringify(found)));
             module.exports = { main };`,

@@ -2,8 +2,8 @@
 const { spawn } = require("child_process");
 const fs = require("fs");
 const path = require("path");
-const { CodedError } = require("../../remote/runner/codedError");
-const { privateFolder, run } = require("../../remote/runner/ssh");
+const { CodedError } = require("../../../remote/runner/codedError");
+const { privateFolder, run } = require("../../../remote/runner/ssh");
 const { say, sayAlive, started } = require("./progress");
 
 /**

@@ -1,7 +1,7 @@
 const fs = require("fs");
 const path = require("path");
-const { CodedError } = require("../../remote/runner/codedError");
-const { printResult } = require("../../remote/runner/result");
+const { CodedError } = require("../../../remote/runner/codedError");
+const { printResult } = require("../../../remote/runner/result");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
 const { adoptCluster } = require("./adoptCluster");

@@ -1,4 +1,4 @@
-const { CodedError } = require("../../remote/runner/codedError");
+const { CodedError } = require("../../../remote/runner/codedError");
 const { findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { stateInCluster, unpack } = require("./rkeState");

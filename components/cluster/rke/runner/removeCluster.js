@@ -1,4 +1,4 @@
-const { CodedError } = require("../../remote/runner/codedError");
+const { CodedError } = require("../../../remote/runner/codedError");
 const { bullets, findings } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");

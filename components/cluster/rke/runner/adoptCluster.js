@@ -1,5 +1,5 @@
 // Adopts the state of a cluster that RKE built before the stack. Reads the nodes, and changes nothing on them.
-const { CodedError } = require("../../remote/runner/codedError");
+const { CodedError } = require("../../../remote/runner/codedError");
 const { bullets, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");

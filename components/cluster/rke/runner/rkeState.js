@@ -1,7 +1,7 @@
 // Packs RKE's state of a cluster for the next run, and finds the newest state.
 const { brotliCompressSync, brotliDecompressSync, constants } = require("zlib");
-const { CodedError } = require("../../remote/runner/codedError");
-const { firstAnswer, kubernetesApi } = require("./kubernetesApi");
+const { CodedError } = require("../../../remote/runner/codedError");
+const { firstAnswer, kubernetesApi } = require("../../runner/kubernetesApi");
 const { say } = require("./progress");
 
 /** @import { ClusterInput } from "../program" */

@@ -1,16 +1,18 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "crypto";
-import { observe, runnerProgram } from "../remote/commands";
-import { HostArgs, SshArgs } from "../remote/connection";
-import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
-import { Probe } from "../remote/probe";
-import { secretAs } from "../secrecy";
-import { ifKnown, inState, refuseOutputs, validated } from "../validation";
+import { observe, runnerProgram } from "../../remote/commands";
+import { HostArgs, SshArgs } from "../../remote/connection";
+import { driftEpoch, DriftMode, warnOfSetBack } from "../../remote/drift";
+import { Probe } from "../../remote/probe";
+import { secretAs } from "../../secrecy";
+import { ifKnown, inState, refuseOutputs, validated } from "../../validation";
 import { clusterYml } from "./clusterYml";
-import { Distribution } from "./compatibility";
-import { KubernetesCluster } from "./kubernetesCluster";
+import { Distribution } from "../compatibility";
+import { KubernetesCluster } from "../kubernetesCluster";
+import { NetworkPlugin } from "./network";
+import { hasRole, innerAddress, NodeRole, TaintEffect } from "./nodes";
 import { clusterProgram, endpoint, pkiProgram, probeProgram } from "./program";
-import { hasRole, innerAddress, NetworkPlugin, NodeRole, rkeClusterSchema, RkeClusterSettings, TaintEffect } from "./schema";
+import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { RkeState, unpackState } from "./state";
 

@@ -1,9 +1,9 @@
 const fs = require("fs");
 const path = require("path");
-const { CodedError } = require("../../remote/runner/codedError");
+const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
-const { firstAnswer } = require("./kubernetesApi");
+const { firstAnswer } = require("../../runner/kubernetesApi");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");

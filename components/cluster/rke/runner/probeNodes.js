@@ -1,16 +1,16 @@
 // Compares the live cluster with the configuration of RKE's last run. The probe is read-only and takes a few seconds.
-const { withCode } = require("../../remote/runner/codedError");
-const { probeText } = require("../../remote/runner/probe");
+const { withCode } = require("../../../remote/runner/codedError");
+const { probeText } = require("../../../remote/runner/probe");
 const { otherNodes } = require("./adoptCluster");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets } = require("./findings");
-const { kubernetesApi, unless404 } = require("./kubernetesApi");
+const { kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");
 
 /** @import { Fitness, NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
 /** @import { RkeNode, Taint } from "../state" */
-/** @import { Coded } from "../../remote/runner/codedError" */
-/** @import { KubernetesApi } from "./kubernetesApi" */
+/** @import { Coded } from "../../../remote/runner/codedError" */
+/** @import { KubernetesApi } from "../../runner/kubernetesApi" */
 
 /**
  * The findings of a probe, in lists, and the nodes that no run of RKE has included yet.

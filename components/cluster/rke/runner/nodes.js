@@ -1,6 +1,6 @@
 // Runs programs on nodes over SSH, as the user that RKE logs in as. It runs where Pulumi runs, as part of a program on standard input.
-const { isForwarded } = require("../../remote/runner/forwarding");
-const { sshProgram, withSshAgent } = require("../../remote/runner/ssh");
+const { isForwarded } = require("../../../remote/runner/forwarding");
+const { sshProgram, withSshAgent } = require("../../../remote/runner/ssh");
 
 /** @import { ReachedNode } from "../program" */
 

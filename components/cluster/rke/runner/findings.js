@@ -1,5 +1,5 @@
 // Reports the findings of programs on nodes, one line for each.
-const { CodedError } = require("../../remote/runner/codedError");
+const { CodedError } = require("../../../remote/runner/codedError");
 const { onEach, preflight } = require("./nodes");
 const { say } = require("./progress");
 

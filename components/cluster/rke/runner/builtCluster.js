@@ -1,4 +1,4 @@
-const { versionStep } = require("../../remote/runner/version");
+const { versionStep } = require("../../../remote/runner/version");
 
 /**
  * Lists requested changes that are impossible on a live cluster. RKE accepts another network and then leaves pods without network.

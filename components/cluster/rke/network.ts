@@ -1,0 +1,57 @@
+import { z } from "zod";
+import { overlap, size, start } from "../../remote/addresses";
+import { whenKnown } from "../../validation";
+
+/** Network plugins of RKE. The plugin of a live cluster cannot be changed. */
+export const NetworkPlugin = { Canal: "canal", Flannel: "flannel", Calico: "calico", None: "none" } as const;
+export type NetworkPlugin = (typeof NetworkPlugin)[keyof typeof NetworkPlugin];
+
+const cidr = z
+    .cidrv4("expected an IPv4 range such as 10.42.0.0/16")
+    .refine(
+        range => Number(range.split("/")[1]) <= 24 && start(range) % size(range) === 0,
+        "expected the first address of a range of at least /24",
+    );
+
+/** Schema of the pod and service network. */
+export const networkSchema = z
+    .strictObject({
+        plugin: z.enum(NetworkPlugin).default(NetworkPlugin.Canal),
+        mtu: z
+            .number()
+            .int()
+            .max(65535)
+            .refine(mtu => mtu === 0 || mtu >= 576, "expected 0, or at least 576 bytes, which every IPv4 network carries (RFC 791)")
+            .default(0),
+        clusterCidr: cidr.default("10.42.0.0/16"),
+        serviceClusterIpRange: cidr.default("10.43.0.0/16"),
+    })
+    .superRefine(
+        ({ clusterCidr, serviceClusterIpRange }, context) => {
+            if (!overlap(clusterCidr, serviceClusterIpRange)) return;
+            const message = `expected a range apart from clusterCidr ${clusterCidr}`;
+            context.addIssue({ code: "custom", path: ["serviceClusterIpRange"], message });
+        },
+        whenKnown(z.looseObject({ clusterCidr: z.cidrv4(), serviceClusterIpRange: z.cidrv4() })),
+    )
+    .refine(({ plugin, mtu }) => plugin !== NetworkPlugin.Flannel || mtu === 0, {
+        path: ["mtu"],
+        message: "expected 0 for the plugin flannel, whose MTU RKE cannot set",
+        ...whenKnown(z.looseObject({ plugin: z.enum(NetworkPlugin), mtu: z.number() })),
+    });
+
+/** The ranges of a network. An empty string replaces an invalid or unknown one. */
+const rangesSchema = z
+    .object({
+        clusterCidr: networkSchema.shape.clusterCidr.catch(""),
+        serviceClusterIpRange: networkSchema.shape.serviceClusterIpRange.catch(""),
+    })
+    .catch({ clusterCidr: "", serviceClusterIpRange: "" });
+
+/** Returns the ranges of pods and services that hold an address, each as its key and its value. No host can have such an address. */
+export function rangesAround(address: unknown, network: unknown = {}): string[] {
+    if (!z.ipv4().safeParse(address).success) return [];
+    return Object.entries(rangesSchema.parse(network))
+        .filter(([, range]) => range !== "" && overlap(`${String(address)}/32`, range))
+        .map(([key, range]) => `${key} ${range}`);
+}

@@ -1,0 +1,190 @@
+import { join } from "path";
+import { HostConnection } from "../../remote/connection";
+import { nodeProgram, shellProgram } from "../../remote/programs";
+import { clusterYml, ingressOptions } from "./clusterYml";
+import { acceptedDocker } from "../compatibility";
+import { rkeVersion } from "./rkeVersions";
+import { hasRole, NodeRole } from "./nodes";
+import { nodeName, RkeClusterSettings, RkeNodeSettings } from "./schema";
+import { completeState, isNew, nodeAddresses, RkeState } from "./state";
+
+/** A node as runner programs reach it over SSH. */
+export interface ReachedNode {
+    name: string;
+    connection: HostConnection;
+}
+
+/** The nodes, and the program that checks whether RKE can run on them. */
+export interface Fitness {
+    nodes: ReachedNode[];
+    preflightProgram: string;
+}
+
+/** Input of runner/createPki.js. */
+export interface PkiInput {
+    rkeVersion: string;
+    clusterYml: string;
+    nodeCount: number;
+    etcdCount: number;
+    /** The cluster to adopt, if RKE built it before the stack. In that case no certificates are made. */
+    adopted?: AdoptedCluster;
+}
+
+/** A cluster that RKE built before the stack. */
+export interface AdoptedCluster extends Fitness {
+    /** Text of its cluster.rkestate. */
+    state: string;
+    /** Addresses of the nodes in its state. */
+    builtNodes: string[];
+}
+
+/** The settings that are compared with a cluster that RKE built. */
+export interface WantedCluster {
+    network: RkeClusterSettings["network"];
+    kubernetesVersion: string;
+}
+
+/** Input of runner/rke.js. */
+export interface ClusterInput extends Fitness, WantedCluster {
+    /** `nodes` checks the nodes, `cluster` builds the cluster. */
+    task: "nodes" | "cluster";
+    /** A higher number makes RKE repair the cluster. */
+    epoch?: number;
+    rkeVersion: string;
+    clusterYml: string;
+    /** Packed state of RKE with the cluster's certificates. */
+    pki: string;
+    timeoutSeconds: number;
+    apiEndpoints: string[];
+    ingressOptions: Record<string, string>;
+    startProgram: string;
+    removePodsProgram: string;
+    leftoverProgram: string;
+}
+
+/** A node as the configuration wants it in Kubernetes. */
+export type WantedNode = Pick<RkeNodeSettings, "address" | "roles" | "labels" | "taints"> & { name: string };
+
+/** A server that runs on a node. */
+export interface NodeEndpoint {
+    node: string;
+    endpoint: string;
+}
+
+/** Input of runner/probeNodes.js. The certificates are missing as long as nothing is built. */
+export interface ProbeNodesInput extends WantedCluster {
+    controlPlane: NodeEndpoint[];
+    etcd: NodeEndpoint[];
+    nodes: WantedNode[];
+    ca?: string;
+    certificate?: string;
+    key?: string;
+    /** Nodes and program for the check of new nodes over SSH. Undefined when the probe makes no such check. */
+    fitness?: Fitness;
+    /** Addresses of the nodes in the state of a cluster that this update would adopt. */
+    adoptedNodes?: string[];
+}
+
+const runner = (file: string) => join(__dirname, "runner", file);
+
+export function endpoint(cluster: RkeClusterSettings): string {
+    return cluster.apiEndpoint ?? nodeEndpoints(cluster)[0];
+}
+
+function nodeEndpoints(cluster: RkeClusterSettings): string[] {
+    return cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(({ address }) => `https://${address}:6443`);
+}
+
+export function pkiProgram(cluster: RkeClusterSettings): string {
+    return nodeProgram<PkiInput>(runner("createPki.js"), {
+        rkeVersion,
+        clusterYml: clusterYml(cluster),
+        nodeCount: cluster.nodes.length,
+        etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
+        adopted: adopted(cluster),
+    });
+}
+
+function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
+    if (cluster.rkeState === undefined) return undefined;
+    const state = completeState(cluster.rkeState)!;
+    return { state: cluster.rkeState, builtNodes: nodeAddresses(state), ...fitness(cluster, state) };
+}
+
+export function clusterProgram(
+    task: ClusterInput["task"],
+    cluster: RkeClusterSettings,
+    pki: string,
+    state: RkeState,
+    epoch?: number,
+): string {
+    return nodeProgram<ClusterInput>(runner("rke.js"), {
+        task,
+        epoch,
+        rkeVersion,
+        clusterYml: clusterYml(cluster),
+        pki,
+        timeoutSeconds: cluster.timeoutSeconds,
+        apiEndpoints: nodeEndpoints(cluster),
+        network: cluster.network,
+        kubernetesVersion: cluster.kubernetesVersion,
+        ingressOptions: ingressOptions(cluster),
+        ...fitness(cluster, state),
+        startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
+        removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
+        leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
+    });
+}
+
+function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
+    return {
+        nodes: cluster.nodes.map(node => ({
+            name: nodeName(node),
+            connection: {
+                address: node.address,
+                port: node.port,
+                user: node.user,
+                hostKey: node.hostKey,
+                privateKey: node.privateKey,
+                bastion: node.bastion,
+                waitSeconds: node.waitSeconds,
+            },
+        })),
+        preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
+            docker_versions: acceptedDocker(cluster.kubernetesVersion).join(" "),
+            now: "@now@",
+            ca_certificate: state?.desiredState.certificatesBundle["kube-ca"].certificatePEM ?? "",
+        }),
+    };
+}
+
+/**
+ * Returns the probe program. Nothing is built without a state, or with a state that this update made. A preview also checks new nodes.
+ * Before a cluster is adopted, its state is only in the configuration, and all of its nodes are new to the stack.
+ */
+export function probeProgram(cluster: RkeClusterSettings, known: RkeState | undefined, inPreview: boolean): string {
+    const given = inPreview && !known && cluster.rkeState ? completeState(cluster.rkeState) : undefined;
+    const state = known ?? given;
+    const built = inPreview || (state && !isNew(state)) ? state : undefined;
+    const { "kube-ca": ca, "kube-admin": admin } = built?.desiredState.certificatesBundle ?? {};
+    const having = (role: NodeRole, port: number) =>
+        cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
+    return nodeProgram<ProbeNodesInput>(runner("probeNodes.js"), {
+        controlPlane: having(NodeRole.ControlPlane, 6443),
+        etcd: having(NodeRole.Etcd, 2379),
+        network: cluster.network,
+        kubernetesVersion: cluster.kubernetesVersion,
+        nodes: cluster.nodes.map(node => ({
+            address: node.address,
+            name: nodeName(node),
+            roles: node.roles,
+            labels: node.labels,
+            taints: node.taints,
+        })),
+        ca: ca?.certificatePEM,
+        certificate: admin?.certificatePEM,
+        key: admin?.keyPEM,
+        fitness: inPreview ? fitness(cluster, state) : undefined,
+        adoptedNodes: given && nodeAddresses(given),
+    });
+}

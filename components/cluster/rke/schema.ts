@@ -1,0 +1,106 @@
+import { z } from "zod";
+import { size } from "../../remote/addresses";
+import { addressSchema, connectionOf, reachedSchema, sshSchema } from "../../remote/connection";
+import { DriftMode } from "../../remote/drift";
+import { whenKnown } from "../../validation";
+import { checkKubernetesVersion } from "../compatibility";
+import { objectNameSchema } from "../kubernetesNames";
+import { networkSchema, rangesAround } from "./network";
+import { anyNodes, nodesSchema, reportUnreachedNodes } from "./nodes";
+import { completeState } from "./state";
+
+const forwardedHeaders = "use-forwarded-headers";
+
+const settingsSchema = z.strictObject({
+    clusterName: objectNameSchema.default("rancher"),
+    kubernetesVersion: z.string().superRefine((version, context) => {
+        const problem = checkKubernetesVersion(version);
+        if (problem) context.addIssue({ code: "custom", message: problem, params: { errorCode: "versions" } });
+    }),
+    nodes: nodesSchema,
+    network: networkSchema.prefault({}),
+    rkeState: z
+        .string()
+        .refine(text => completeState(text) !== undefined, {
+            message:
+                "expected the whole text of a cluster.rkestate, with the cluster's certificates and nodes; found one that is cut off or holds none. " +
+                "Other copies of the state: docs/coming-from-the-manual.md.",
+        })
+        .optional(),
+    etcdBackup: z
+        .strictObject({
+            enabled: z.boolean().default(true),
+            intervalHours: z.number().int().min(1).max(168).default(6),
+            retention: z.number().int().min(1).max(10_000).default(28),
+        })
+        .prefault({}),
+    ingressOptions: z
+        .record(z.string(), z.string())
+        .default({})
+        .refine(options => Object.keys(options).every(key => /^[-.\w]{1,253}$/.test(key)), {
+            message: "expected names of options with letters, digits, -, _ and . only, as keys of a ConfigMap",
+        })
+        .refine(options => (options[forwardedHeaders] ?? "true") === "true", {
+            message: `expected ${forwardedHeaders} to be "true" or left out: without it Rancher redirects for ever behind a load balancer that ends TLS`,
+        }),
+    apiEndpoint: z
+        .url({ protocol: /^https$/, error: "expected an https URL such as https://kubernetes.example.com:6443" })
+        .refine(isOrigin, "expected a URL without user, path and query, such as https://kubernetes.example.com:6443.")
+        .optional(),
+    apiServerSans: z.array(addressSchema).default([]),
+    addonJobTimeoutSeconds: z.number().int().min(30).max(86_400).default(180),
+    timeoutSeconds: z.number().int().min(60).max(86_400).default(3600),
+    deletionProtection: z.boolean().default(true),
+    drift: z.enum(DriftMode).default(DriftMode.Warn),
+});
+
+/** Adds the rules between nodes and networks. */
+function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
+    return schema.superRefine(
+        ({ nodes, network }, context) => {
+            nodes.forEach((node, index) =>
+                (["address", "internalAddress"] as const).forEach(key =>
+                    rangesAround(node[key], network).forEach(range =>
+                        context.addIssue({
+                            code: "custom",
+                            path: ["nodes", index, key],
+                            message: `expected an address outside network.${range}`,
+                        }),
+                    ),
+                ),
+            );
+            // The controller manager gives each node a range of /24 (its flag --node-cidr-mask-size).
+            const room = z.cidrv4().safeParse(network.clusterCidr).success ? size(network.clusterCidr) / size("0.0.0.0/24") : Infinity;
+            if (room >= nodes.length) return;
+            const message = `expected room for a /24 for each of the ${nodes.length} nodes`;
+            context.addIssue({ code: "custom", path: ["network", "clusterCidr"], message });
+        },
+        whenKnown(z.looseObject({ nodes: anyNodes, network: z.looseObject({}) })),
+    );
+}
+
+/** The settings of the cluster, without `ssh`, which the stack shares with other components. */
+export const rkeClusterSettingsSchema = withNetworkRules(settingsSchema);
+
+/** Schema of the arguments of `RkeCluster`. */
+export const rkeClusterSchema = withNetworkRules(settingsSchema.extend({ ssh: sshSchema.optional() }))
+    .superRefine(
+        ({ ssh, nodes }, context) => reportUnreachedNodes({ ssh, nodes }, context),
+        whenKnown(z.looseObject({ ssh: reachedSchema.shape.ssh, nodes: reachedSchema.shape.hosts })),
+    )
+    .transform(({ ssh, ...cluster }) => ({
+        ...cluster,
+        nodes: cluster.nodes.map(node => ({ ...node, ...connectionOf(node, ssh) })),
+    }));
+
+export type RkeClusterSettings = z.output<typeof rkeClusterSchema>;
+export type RkeNodeSettings = RkeClusterSettings["nodes"][number];
+
+/** Returns the name of the node in Kubernetes. */
+export const nodeName = (node: RkeNodeSettings) => (node.hostname ?? node.address).toLowerCase();
+
+function isOrigin(url: string): boolean {
+    if (!URL.canParse(url)) return true;
+    const { username, pathname, search, hash } = new URL(url);
+    return username === "" && pathname === "/" && search === "" && hash === "";
+}
