@@ -41,6 +41,7 @@ brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only
             progress(name, "…");
             report.begin(name);
             await part(report, quick);
+            if (!quick) writeFileSync(data, report.json());
         }
     } finally {
         await lab.stop();
@@ -48,7 +49,6 @@ brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only
     const text = report.markdown(introduction);
     process.stdout.write(text);
     if (quick) return;
-    writeFileSync(data, report.json());
     writeFileSync(join(docs, "benchmarks.md"), text);
     writeFileSync(join(docs, "benchmarks.svg"), report.svg());
 }

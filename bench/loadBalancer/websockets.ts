@@ -18,6 +18,7 @@ export async function websockets(report: Report, quick: boolean): Promise<void> 
                 const before = await memory(host);
                 await hold(some, async () => void each.bytes.push(((await memory(host)) - before) / some));
             });
+            if (variant.haproxy) continue;
             each.held.push(await serving(host, variant, "work", async () => (await hold(many, async () => undefined)).held));
             const limits = "worker_connections are not enough\\|reusing connections";
             each.warnings.push(Number((await sh(host, `grep -c '${limits}' /var/log/nginx/error.log || true`)).trim()));
@@ -33,10 +34,10 @@ export async function websockets(report: Report, quick: boolean): Promise<void> 
         [...found].map(([name, { bytes, held, warnings }]) => [
             name,
             spread(kilobytes(bytes), 1),
-            `${spread(held)} of ${many}`,
-            spread(warnings),
+            held.length > 0 ? `${spread(held)} of ${many}` : "not measured",
+            warnings.length > 0 ? spread(warnings) : "",
         ]),
-        "A WebSocket takes two connections, and NGINX begins to close connections when a sixteenth of its table is left. The WebSockets use the path of agents'\ntunnels. NGINX has two workers here; the manual asks for four.",
+        "A WebSocket takes two connections, and NGINX begins to close connections when a sixteenth of its table is left. The WebSockets use the path of agents'\ntunnels. NGINX has two workers here; the manual asks for four.\nHAProxy lets clients beyond its limit wait instead of refusing them, so only its memory is measured.",
     );
     report.target(`memory per idle WebSocket (HAProxy's: ${ratio("HAProxy").toFixed(2)} ×)`, ratio("ours"), "≤", 0.95);
     report.target("idle WebSockets held with 2 workers", Math.min(...found.get("ours")!.held), "≥", quick ? many : 17_000, "");
