@@ -5,15 +5,8 @@ export { Certificate, CertificateArgs, ServerCertificate } from "./certificates/
 export { Distribution } from "./cluster/compatibility";
 export { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
 export { KubernetesCluster } from "./cluster/kubernetesCluster";
-export {
-    RkeCluster,
-    RkeClusterArgs,
-    RkeClusterSettingsArgs,
-    RkeEtcdBackupArgs,
-    RkeNetworkArgs,
-    RkeNodeArgs,
-    RkeTaintArgs,
-} from "./cluster/rke/rkeCluster";
+export { RkeClusterArgs, RkeClusterSettingsArgs, RkeEtcdBackupArgs, RkeNetworkArgs, RkeNodeArgs, RkeTaintArgs } from "./cluster/rke/args";
+export { RkeCluster } from "./cluster/rke/rkeCluster";
 export { NetworkPlugin } from "./cluster/rke/network";
 export { NodeRole, TaintEffect } from "./cluster/rke/nodes";
 export { BastionArgs, HostArgs, SshArgs } from "./remote/connection";

@@ -1,138 +1,19 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "crypto";
 import { observe, runnerProgram } from "../../remote/commands";
-import { HostArgs, SshArgs } from "../../remote/connection";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../../remote/drift";
 import { Probe } from "../../remote/probe";
 import { secretAs } from "../../secrecy";
 import { ifKnown, inState, refuseOutputs, validated } from "../../validation";
+import { RkeClusterArgs } from "./args";
 import { clusterYml } from "./clusterYml";
 import { Distribution } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
-import { NetworkPlugin } from "./network";
-import { hasRole, innerAddress, NodeRole, TaintEffect } from "./nodes";
+import { hasRole, innerAddress, NodeRole } from "./nodes";
 import { clusterProgram, endpoint, pkiProgram, probeProgram } from "./program";
 import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { RkeState, unpackState } from "./state";
-
-/** A taint that a node is registered with. */
-export interface RkeTaintArgs {
-    /** Key of the taint, such as `example.com/dedicated`. A key that Kubernetes does not accept is refused. */
-    key: pulumi.Input<string>;
-    /** Value of the taint. A value that Kubernetes does not accept as a label value is refused. @default "" */
-    value?: pulumi.Input<string>;
-    /** Effect on pods that do not tolerate the taint. */
-    effect: pulumi.Input<TaintEffect>;
-}
-
-/** One node of the cluster. RKE identifies the node by its `address`: changing the address removes one node and adds another. */
-export interface RkeNodeArgs extends HostArgs {
-    /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes. The machine that runs Pulumi must reach it. */
-    address: pulumi.Input<string>;
-    /** Address for traffic between nodes and from the load balancer. A worker's address must be an IP address. @default `address` */
-    internalAddress?: pulumi.Input<string>;
-    /**
-     * Name of the node in Kubernetes: a lower-case DNS name of at most 63 characters, because Kubernetes puts the name into a label. Changing
-     * it makes a new Kubernetes node.
-     * @default `address`
-     */
-    hostname?: pulumi.Input<string>;
-    /**
-     * User that logs in. This or `ssh.user` is required. The user must be allowed to use Docker without sudo. On RHEL-like systems the
-     * user cannot be root.
-     * @default `ssh.user`
-     */
-    user?: pulumi.Input<string>;
-    /**
-     * Host key of the node as one line such as `ssh-ed25519 AAAA…`. It is checked before every run, because RKE never checks host keys.
-     * @default from `ssh.knownHosts`
-     */
-    hostKey?: pulumi.Input<string>;
-    /** Roles of the node: any of controlplane, etcd, worker. A role that occurs twice is refused. */
-    roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
-    /** Labels of the Kubernetes node. Keys and values that Kubernetes does not accept are refused. @default {} */
-    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /** Taints of the Kubernetes node. A second taint with the same key and effect is refused. @default [] */
-    taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
-}
-
-/** Pod and service network. Its settings cannot be changed on a live cluster. */
-export interface RkeNetworkArgs {
-    /** Network plugin. @default canal */
-    plugin?: pulumi.Input<NetworkPlugin>;
-    /** Largest packet of the pod network in bytes, from 576 to 65535; 0 lets the plugin choose. Flannel takes 0 only. @default 0 */
-    mtu?: pulumi.Input<number>;
-    /**
-     * IPv4 range of pods. A range that contains the address of a node or load balancer is refused. So is a range without a /24 for each
-     * node, because Kubernetes gives each node a /24.
-     * @default 10.42.0.0/16
-     */
-    clusterCidr?: pulumi.Input<string>;
-    /** IPv4 range of services. A range that contains the address of a node or load balancer is refused. @default 10.43.0.0/16 */
-    serviceClusterIpRange?: pulumi.Input<string>;
-}
-
-/** Recurring etcd snapshots, kept on every etcd node in /opt/rke/etcd-snapshots. */
-export interface RkeEtcdBackupArgs {
-    /** Makes snapshots. @default true */
-    enabled?: pulumi.Input<boolean>;
-    /** Hours between two snapshots, at most 168. @default 6 */
-    intervalHours?: pulumi.Input<number>;
-    /** Number of snapshots that are kept, at most 10000. @default 28 */
-    retention?: pulumi.Input<number>;
-}
-
-/** Settings of the cluster, without the SSH access to its nodes. */
-export interface RkeClusterSettingsArgs {
-    /** Name of the cluster in the kubeconfig. @default rancher */
-    clusterName?: pulumi.Input<string>;
-    /**
-     * Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. A version that RKE 1.8.14 cannot install from public images is
-     * refused. So is a version older than the cluster's, or one that skips a minor version. Each upgrade first saves a snapshot of etcd,
-     * named after both versions, in /opt/rke/etcd-snapshots of each etcd node.
-     */
-    kubernetesVersion: pulumi.Input<string>;
-    /** Nodes: an odd number of etcd nodes, at least one control plane and one worker. High availability needs three with all roles. */
-    nodes: pulumi.Input<pulumi.Input<RkeNodeArgs>[]>;
-    /** Pod and service network. */
-    network?: pulumi.Input<RkeNetworkArgs>;
-    /**
-     * Text of the `cluster.rkestate` of a cluster that RKE built before the stack. The cluster is adopted: it keeps its CA, its nodes and
-     * its data. Only the first `up` reads the text, which is kept as a secret. A text that is cut off is refused. So is a state with other
-     * nodes than `nodes`, or a node that belongs to another cluster. See docs/coming-from-the-manual.md. @default a new cluster
-     */
-    rkeState?: pulumi.Input<string>;
-    /** Recurring etcd snapshots. */
-    etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
-    /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true": another value is refused. @default {} */
-    ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /**
-     * URL of the Kubernetes API for the kubeconfig, for example of a virtual IP or of a load balancer in front of the control plane. The
-     * API server's certificate also covers its host name. A URL with a user, a path or a query is refused.
-     * @default port 6443 of the first control plane node
-     */
-    apiEndpoint?: pulumi.Input<string>;
-    /** Further DNS names and addresses in the API server's certificate. @default [] */
-    apiServerSans?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Seconds that RKE waits for each of its add-on jobs. RKE's own 45 s are too short for slow image pulls. At most a day. @default 180 */
-    addonJobTimeoutSeconds?: pulumi.Input<number>;
-    /** Seconds after which a run of RKE is killed, at most a day. @default 3600 */
-    timeoutSeconds?: pulumi.Input<number>;
-    /**
-     * Refuses to delete the cluster, whose etcd holds all of Rancher's data: in `destroy`, and when `cluster` is removed from the
-     * configuration. To delete the cluster on purpose, set false, run `pulumi up`, and then delete.
-     * @default true
-     */
-    deletionProtection?: boolean;
-    /** Handling of drift on the nodes. A repair runs RKE on the whole cluster. @default warn */
-    drift?: DriftMode;
-}
-
-export interface RkeClusterArgs extends RkeClusterSettingsArgs {
-    /** SSH access to the nodes. A node's own settings take precedence. */
-    ssh?: pulumi.Input<SshArgs>;
-}
 
 /** Limits the process around RKE. `timeoutSeconds` limits RKE itself. */
 const outerTimeoutSeconds = 4 * 3600;
