@@ -4,12 +4,15 @@ import { finishNginxConf, withHostFunctions } from "../lab/loadBalancer/hostFunc
 import { hostKey, sshKey } from "./ssh";
 
 export const hostname = "rancher.example.com";
+/** Returns a PEM block that holds neither a certificate nor a key. A renderer needs only the form. */
+export const pemBlock = (label: string, content: string): string => `-----BEGIN ${label}-----\n${content}\n-----END ${label}-----\n`;
+
 export const required = {
     hosts: [{ address: "192.0.2.9", privateKey: sshKey, hostKey }],
     hostname,
     upstreams: ["192.0.2.1", "192.0.2.2", "192.0.2.3"],
-    certificateChain: "certificate",
-    privateKey: "-----BEGIN PRIVATE KEY-----\n",
+    certificateChain: pemBlock("CERTIFICATE", "certificate"),
+    privateKey: pemBlock("PRIVATE KEY", "key"),
 };
 export const settings = (changes: Partial<NginxSettings> = {}): NginxSettings => ({ ...nginxSettingsSchema.parse(required), ...changes });
 

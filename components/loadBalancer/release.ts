@@ -1,6 +1,7 @@
 import { createHash } from "crypto";
 import { readFileSync } from "fs";
 import { dirname, join } from "path";
+import { keyAlone, normalizePem } from "../certificates/pem";
 import { assignments } from "../remote/programs";
 import { downFile, keepalivedConf, keepalivedService, Vrrp } from "./keepalivedConf";
 import { mark } from "./mark";
@@ -90,17 +91,15 @@ function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
         "nginx.service.conf": nginxService,
         "nginx-service": script("sh", { down_file: vrrp ? downFile : "" }, "processes", "nginx-service"),
         ...boundedLogs,
-        ...(certificateChain && privateKey && { "fullchain.pem": pem(certificateChain), "privkey.pem": pem(privateKey) }),
+        ...(certificateChain && privateKey && { "fullchain.pem": normalizePem(certificateChain), "privkey.pem": keyAlone(privateKey) }),
         ...(secondCertificate && {
-            "fullchain-2.pem": pem(secondCertificate.certificateChain),
-            "privkey-2.pem": pem(secondCertificate.privateKey),
+            "fullchain-2.pem": normalizePem(secondCertificate.certificateChain),
+            "privkey-2.pem": keyAlone(secondCertificate.privateKey),
         }),
         ...(certificateOnHost && reloadOnRenewal(certificateOnHost, settings.hostname)),
         ...(vrrp && pairFiles(settings, vrrp)),
     };
 }
-
-const pem = (text: string) => `${text.trim()}\n`;
 
 /**
  * A drop-in for NGINX's unit. NGINX is restarted without a limit, because certificates that another tool keeps on the host may appear late.

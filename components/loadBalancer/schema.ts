@@ -8,7 +8,6 @@ import {
     hostSchema,
     notForPulumi,
     portSchema,
-    privateKeySchema,
     reachedSchema,
     reportUnreached,
     SshSettings,
@@ -161,7 +160,7 @@ export const certificateOnHostSchema = certificatePathsSchema
         whenKnown(z.looseObject({ caCertificate: z.string() })),
     );
 
-const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: privateKeySchema });
+const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: z.string() });
 
 const settingsSchema = withPairRules(
     z.strictObject({

@@ -123,7 +123,7 @@ export const hostKeySchema = z
     );
 
 /** Schema of a private key for TLS. */
-export const privateKeySchema = z
+const privateKeySchema = z
     .string()
     .regex(/^-----BEGIN [A-Z ]*PRIVATE KEY-----\r?\n/, "expected a private key in PEM or OpenSSH form")
     .refine(

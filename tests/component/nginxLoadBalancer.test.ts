@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import { execFileSync } from "child_process";
 import { createHash } from "crypto";
 import { DriftMode } from "../../components/remote/drift";
 import { parseProbe } from "../../components/remote/probe";
@@ -407,6 +408,16 @@ test("a certificate that another tool keeps is not carried, but its renewal relo
     expect(Object.keys(desired).filter(name => name.includes("pem"))).toEqual([]);
     expect(desired["nginx.conf"]).toContain("ssl_certificate /etc/ssl/fullchain.pem;");
     expect(desired["certificate.path"]).toContain("PathChanged=/etc/ssl/privkey.pem");
+});
+
+test("a key and a chain with CRLF and curve parameters reach the host in canonical form", async () => {
+    const parameters = execFileSync("openssl", ["ecparam", "-name", "prime256v1"], { encoding: "utf8" });
+    const crlf = (text: string) => text.replace(/\n/g, "\r\n");
+    const recording = await build({
+        privateKey: pulumi.secret(crlf(`${parameters}${server.privateKey}`)),
+        certificateChain: crlf(`subject=CN = ${hostname}\n${server.certificate}`),
+    });
+    expect(recording.one(latchType).inputs.environment).toEqual((await build()).one(latchType).inputs.environment);
 });
 
 test.each<[string, Record<string, unknown>, RegExp]>([

@@ -2,7 +2,7 @@ import { readFileSync } from "fs";
 import { releaseFor } from "../../components/loadBalancer/release";
 import { NginxSettings } from "../../components/loadBalancer/schema";
 import { sysctlConf } from "../../components/loadBalancer/sysctlConf";
-import { settings } from "../nginx";
+import { pemBlock, settings } from "../nginx";
 
 describe("release", () => {
     const nameOf = (changes: Partial<NginxSettings> = {}) => releaseFor(settings(changes)).name;
@@ -10,7 +10,7 @@ describe("release", () => {
     test.each<[string, Partial<NginxSettings>]>([
         ["an upstream", { upstreams: ["192.0.2.1"] }],
         ["a timeout", { readTimeoutSeconds: 900 }],
-        ["the certificate", { certificateChain: "another" }],
+        ["the certificate", { certificateChain: pemBlock("CERTIFICATE", "another") }],
     ])("changes with %s", (_what, changes) => expect(nameOf(changes)).not.toBe(nameOf()));
     test("does not tell anything about the private key", () => expect(nameOf({ privateKey: "x" })).toBe(nameOf()));
 });
