@@ -33,6 +33,8 @@ interface Faults {
     /** Closes every HTTP/2 connection without an answer. */
     closingHttp2?: boolean;
     withoutWebSocket?: boolean;
+    /** Offers only the login API `/v1-public`. The other one answers with this status. */
+    withoutV3Public?: number;
     wrongAccept?: boolean;
     /** Answers a request in place of Rancher and returns true, or leaves the request to Rancher. */
     answer?: Answer;
@@ -54,13 +56,19 @@ async function rancher(faults: Faults = {}): Promise<{ httpsPort: number; httpPo
         if (request.url === "/") return text(302, "", { location: "/dashboard/" });
         if (request.url === "/v3") return text(401, '{"message":"must authenticate"}');
         if (request.url.startsWith("/v3/tokens")) return (faults.onLogout?.(), text(200, ""));
-        if (request.url.startsWith("/v3-public")) {
+        const loginPath = faults.withoutV3Public ? "/v1-public/login" : "/v3-public/localProviders/local?action=login";
+        if (request.url === loginPath) {
             faults.onLogin?.();
             let body = "";
             request.on("data", (chunk: Buffer) => (body += chunk));
-            request.on("end", () => (JSON.parse(body).password === password ? text(201, JSON.stringify({ token })) : text(401, "")));
+            request.on("end", () => {
+                const login = JSON.parse(body);
+                if (faults.withoutV3Public && login.type !== "localProvider") return text(422, "");
+                return login.password === password ? text(201, JSON.stringify({ token })) : text(401, "");
+            });
             return;
         }
+        if (request.url.startsWith("/v3-public") && faults.withoutV3Public) return text(faults.withoutV3Public, "");
         return text(request.url === "/dashboard/" ? 200 : 404, "");
     };
     const settings = { key: certificate.privateKey, cert: certificate.certificate };
@@ -117,6 +125,12 @@ test("all checks pass, and the session of the check is ended", async () => {
     );
     expect(result.code).toBe(0);
     expect(logouts).toBe(1);
+});
+
+test.each([401, 404])("the WebSocket is checked too when /v3-public is switched off and answers %i", async withoutV3Public => {
+    const result = await verify(await rancher({ withoutV3Public }));
+    expect(result.stdout).toContain(`ok websocket at ${address}`);
+    expect(result.code).toBe(0);
 });
 
 test.each<[string, Faults, Partial<typeof options & { caCertificate: string }>, RegExp]>([

@@ -107,16 +107,32 @@ async function followRedirects(site, path) {
 
 const forwardedAdvice = 'Check that X-Forwarded-Proto reaches Rancher: the ingress controller needs use-forwarded-headers "true"';
 
+/**
+ * Asks both login APIs in turn. Rancher 2.13 deprecated `/v3-public`, and a feature flag can switch it off. It may then answer 401, as to
+ * a wrong password, so `/v1-public` is asked too. An older Rancher answers 404 there. Source: rancher/rancher pkg/auth/server.go.
+ *
+ * @param {Site} site
+ */
+async function answerToLogin(site) {
+    const login = { username: "admin", password: site.bootstrapPassword, description: "verification", ttl: 60000 };
+    const answer = await site.send("POST", "/v3-public/localProviders/local?action=login", { body: JSON.stringify(login) });
+    if (!refusals.includes(answer.status)) return answer;
+    const newer = await site.send("POST", "/v1-public/login", { body: JSON.stringify({ ...login, type: "localProvider" }) });
+    return newer.status === 404 ? answer : newer;
+}
+
+const refusals = [401, 403, 404];
+
 /** @param {Site} site */
 async function logIn(site) {
-    const body = JSON.stringify({ username: "admin", password: site.bootstrapPassword, description: "verification", ttl: 60000 });
-    const answer = await site.send("POST", "/v3-public/localProviders/local?action=login", { body });
-    // Rancher answers 404 when it hides its local users.
-    if ([401, 403, 404].includes(answer.status)) {
+    const answer = await answerToLogin(site);
+    if (refusals.includes(answer.status)) {
         // A Rancher that has just started may not have created its administrator yet.
         site.refusals += 1;
-        if (site.refusals >= maxRefusals)
-            throw new LeftOut(`it needs a login, and the bootstrap password is refused (${answer.status}): it was changed since`);
+        if (site.refusals >= maxRefusals) {
+            const cause = answer.status === 404 ? "Rancher hides its local users or has no login API" : "it was changed since";
+            throw new LeftOut(`it needs a login, and the bootstrap password is refused (${answer.status}): ${cause}`);
+        }
         throw new Unexpected("the login to be accepted", answer.status, "Rancher may still be starting");
     }
     let token;
