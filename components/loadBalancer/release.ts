@@ -3,7 +3,7 @@ import { readFileSync } from "fs";
 import { dirname, join } from "path";
 import { keyAlone, normalizePem } from "../certificates/pem";
 import { assignments } from "../remote/programs";
-import { downFile, keepalivedConf, keepalivedService, Vrrp } from "./keepalivedConf";
+import { downFile, keepalivedConf, keepalivedService, keepalivedServiceValues, Vrrp } from "./keepalivedConf";
 import { mark } from "./mark";
 import { nginxConf } from "./nginxConf";
 import { NginxSettings } from "./schema";
@@ -35,6 +35,7 @@ const hostFiles = [
     { name: "logs.service", place: "/etc/systemd/system/rancher-ha-logs.service", mode: "644" },
     { name: "keepalived.conf", place: "/etc/keepalived/keepalived.conf", mode: "644" },
     { name: "keepalived.service.conf", place: "/etc/systemd/system/keepalived.service.d/rancher-ha.conf", mode: "644" },
+    { name: "keepalived-service", place: "/usr/local/sbin/rancher-ha-keepalived", mode: "755" },
     { name: "nginx-answers", place: "/usr/local/sbin/rancher-ha-nginx-answers", mode: "755" },
     { name: "reaches-a-node", place: "/usr/local/sbin/rancher-ha-reaches-a-node", mode: "755" },
 ] as const satisfies readonly HostFile[];
@@ -146,7 +147,8 @@ ExecStart=/usr/sbin/logrotate --force /etc/logrotate.d/nginx
 function pairFiles({ hostname, statusPort }: NginxSettings, vrrp: Vrrp): Partial<ReleaseFiles> {
     return {
         "keepalived.conf": keepalivedConf(vrrp, { nginxAnswers: placeOf("nginx-answers"), reachesANode: placeOf("reaches-a-node") }),
-        "keepalived.service.conf": keepalivedService(vrrp, managed),
+        "keepalived.service.conf": keepalivedService(vrrp, placeOf("keepalived-service"), managed),
+        "keepalived-service": script("sh", keepalivedServiceValues(vrrp), "keepalived-service"),
         // bash can open TCP connections, and every Debian and Ubuntu has it.
         "nginx-answers": script("bash", { status_port: String(statusPort) }, "nginx-answers"),
         "reaches-a-node": script("sh", { hostname, peer: vrrp.peer }, "ping", "reaches-a-node"),

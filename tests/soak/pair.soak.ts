@@ -33,6 +33,12 @@ beforeAll(async () => {
 beforeEach(() => pair.up(pair.of("lb1", "lb2")));
 afterAll(() => Pair.stop(pair));
 
+async function changeTwice(): Promise<void> {
+    const renewed = serving(pair.stack.certificate());
+    await pair.up({ maxBodySize: "300m" });
+    await pair.up({ maxBodySize: "300m", ...renewed });
+}
+
 const pause = (milliseconds: number) => new Promise(resolve => setTimeout(resolve, milliseconds));
 /** Sends requests over new connections at this rate while `work` runs, and counts the lost ones. */
 async function underLoad(work: () => Promise<unknown>, { address = pair.virtualIp, rate = 20 } = {}): Promise<any> {
@@ -88,26 +94,25 @@ describe("requests lost", () => {
     });
 });
 
-describe("requests lost while NGINX is restarted, as packages do it at a security update", () => {
-    const restart = (name: HostName) => lab.host(name).sh("systemctl restart nginx");
-
-    test.each<[string, () => Promise<{ address?: string; name: HostName }>]>([
-        ["of the active host of a pair", async () => ({ name: await pair.active() })],
-        ["of one host, at its own address", async () => ({ name: "lb2", address: lab.host("lb2").address })],
-    ])("%s", async (_what, which) => {
+describe("requests lost while a service is restarted, as packages do it at a security update", () => {
+    test.each<[string, string, () => Promise<{ address?: string; name: HostName }>]>([
+        ["NGINX of the active host of a pair", "nginx", async () => ({ name: await pair.active() })],
+        ["NGINX of one host, at its own address", "nginx", async () => ({ name: "lb2", address: lab.host("lb2").address })],
+        ["keepalived of the active host", "keepalived", async () => ({ name: await pair.active() })],
+        ["keepalived of the standby host", "keepalived", async () => ({ name: pair.standby(await pair.active()) })],
+    ])("%s", async (_what, unit, which) => {
         const { name, address } = await which();
-        const { requests, failedGet } = await underLoad(() => restart(name), { address, rate: 200 });
+        const { requests, failedGet } = await underLoad(() => lab.host(name).sh(`systemctl restart ${unit}`), { address, rate: 200 });
         expect(requests).toBe(12_000);
         expectFigures({ "of 12000": [failedGet, { atMost: 0, unit: "requests" }] });
     });
 });
 
-test("no tunnel is lost under a change of the configuration and of the certificate", async () => {
-    const renewed = serving(pair.stack.certificate());
-    const result = await tunnels(async () => {
-        await pair.up({ maxBodySize: "300m" });
-        await pair.up({ maxBodySize: "300m", ...renewed });
-    });
+test.each<[string, () => Promise<unknown>]>([
+    ["a change of the configuration and of the certificate", () => changeTwice()],
+    ["a restart of keepalived", async () => lab.host(await pair.active()).sh("systemctl restart keepalived")],
+])("no tunnel is lost under %s", async (_what, work) => {
+    const result = await tunnels(async () => void (await work()));
     expectFigures({
         lost: [result.lost, { atMost: 0, unit: "tunnels" }],
         "connected in the end": [result.connected, { atLeast: 50, atMost: 50, unit: "tunnels" }],

@@ -16,6 +16,7 @@ import { issue } from "../../lab/certificates";
 import { repository } from "../../lab/inventory";
 import { ensureTools, toolFolder, unpackedDebianPackages } from "../../lab/tools";
 import { pair, validConfiguration } from "../configuration";
+import { realKeepalived } from "../keepalived";
 import { finished } from "../nginx";
 
 // FC_SEED repeats a run that failed, FC_RUNS sets the number of configurations of each test.
@@ -209,6 +210,23 @@ test("the real nginx accepts their nginx.conf", async () => {
             const check = `${places}; exec "$0" -t -q -c "$1"`;
             expect(complaint("unshare", ["--mount", "--net", "sh", "-c", check, nginx, join(folder, "nginx.conf")])).toBe("");
         }),
+        runs(10),
+    );
+}, 120_000);
+
+test("the real keepalived accepts their keepalived.conf", async () => {
+    const keepalived = await realKeepalived();
+    const file = join(folder, "keepalived.conf");
+    // keepalived of Debian 12 ends by a signal after `-t`, so its output tells alone.
+    const check = `mount -t tmpfs none /run; ip link add eth0 type veth peer name eth1; ${keepalived} -t -l -f ${file} 2>&1 | cat`;
+    const faults = (text: string) => {
+        writeFileSync(file, text.replace(/@(virtual_ip_)?interface@/g, "eth0"));
+        return spawnSync("unshare", ["--mount", "--net", "sh", "-c", check], { encoding: "utf8" }).stdout;
+    };
+    expect(faults("no_such_keyword\n")).toContain("Unknown keyword 'no_such_keyword'");
+    const pairs = configuration.filter(({ loadBalancer: { hosts } }) => hosts.length === 2);
+    fc.assert(
+        fc.property(pairs, given => expect(faults(releases(given)["keepalived.conf"]!)).toBe("")),
         runs(10),
     );
 }, 120_000);

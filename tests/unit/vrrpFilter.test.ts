@@ -11,7 +11,7 @@ const vrrp = { routerId: 51, advertIntervalSeconds: 1, address: "10.0.0.1", virt
 async function inNetwork(script: string): Promise<string> {
     const libraries = ["libnftables1", "libnftnl11", "libmnl0", "libedit2", "libxtables12", "libjansson4", "libgmp10"];
     const packages = await unpackedDebianPackages(["nftables", ...libraries]);
-    const load = /^ExecStartPre=\/usr\/sbin\/(nft '.*')$/m.exec(keepalivedService(vrrp, ""))![1];
+    const load = /^ExecStartPre=\/usr\/sbin\/(nft '.*')$/m.exec(keepalivedService(vrrp, "rancher-ha-keepalived", ""))![1];
     const functions = `nft() { LD_LIBRARY_PATH=${packages}/usr/lib/$(uname -m)-linux-gnu ${packages}/usr/sbin/nft "$@"; }; load() { ${load}; }`;
     const { stdout, stderr } = spawnSync("unshare", ["--net", "sh", "-c", `${functions}; ip link set lo up; ${script}`], {
         encoding: "utf8",

@@ -1,6 +1,7 @@
 import { HostName } from "../../../lab/inventory";
 import { until } from "../../../lab/process";
 import { disposable, testLab } from "../fixtures";
+import { echo } from "./client";
 import { Pair } from "./pair";
 
 jest.setTimeout(10 * 60_000);
@@ -39,6 +40,20 @@ test("NGINX of the active host is restarted as packages do it: no request is los
     const active = await pair.active();
     await pair.losesNoRequest(() => lab.host(active).sh("systemctl restart nginx"));
     expect(await pair.holders()).toEqual([active]);
+    await pair.noChanges();
+});
+
+test("keepalived is restarted as packages do it: no request and no WebSocket is lost, and the virtual IP stays", async () => {
+    const active = await pair.active();
+    const socket = await pair.client.openWebSocket();
+    await pair.losesNoRequest(async () => {
+        await lab.host(active).sh("systemctl restart keepalived");
+        await lab.host(pair.standby(active)).sh("systemctl restart keepalived");
+    });
+    expect(await pair.holders()).toEqual([active]);
+    expect(await lab.host(active).sh("ip -o -4 address show dev lo")).not.toContain(pair.virtualIp);
+    expect(await echo(socket, "still there")).toBe("still there");
+    socket.terminate();
     await pair.noChanges();
 });
 
