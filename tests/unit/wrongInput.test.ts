@@ -1,5 +1,8 @@
+import { RancherHa } from "../../components/rancherHa";
 import { rancherHaSchema } from "../../components/schema";
 import { issueLines } from "../../components/validation";
+import { record } from "../component/recorder";
+import { call, mock } from "../component/stackMocks";
 import { changeAt, pair, validConfiguration, valuesOf } from "../configuration";
 
 type Row = [name: string, change: [path: string, value: unknown][], key: string, expected: string | RegExp];
@@ -605,6 +608,9 @@ const unknownKeyRows: Row[] = ["", ...valuesOf(validConfiguration()).flatMap(([p
         return [`an unknown key: ${key}`, [[key, 1]], key, "no such key"];
     });
 
+const changed = (changes: Row[1]) =>
+    changes.reduce((configuration, [path, value]) => changeAt(configuration, path, value), validConfiguration());
+
 function isGroup(value: unknown): boolean {
     return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -618,11 +624,41 @@ describe("a wrong value is refused, and its key is named", () => {
     });
 
     test.each([...rows, ...typeRows, ...unknownKeyRows])("%s", (_, changes, key, expected) => {
-        const configuration = changes.reduce((changed, [path, value]) => changeAt(changed, path, value), validConfiguration());
-        const lines = refusal(configuration);
+        const lines = refusal(changed(changes));
         const named = lines.filter(line => line.startsWith(`${key}: `));
         expect(named).toEqual(expect.arrayContaining([expect.stringMatching(expected)]));
     });
+});
+
+describe("a host is contacted only by a command or an invoke", () => {
+    /** Builds the stack of a configuration. Returns the types of its resources and its invokes, and whether the stack was refused. */
+    async function built(configuration: any): Promise<{ contacts: string[]; isRefused: boolean }> {
+        const contacts: string[] = [];
+        const options = {
+            mock: (args: Parameters<typeof mock>[0]) => (contacts.push(args.type), mock(args)),
+            call: ({ token }: { token: string }) => (contacts.push(token), call()),
+        };
+        const isRefused = await record(() => new RancherHa("rancher", configuration), options).then(
+            () => false,
+            () => true,
+        );
+        return { contacts, isRefused };
+    }
+
+    test("of which a valid configuration makes some", async () => {
+        const { contacts, isRefused } = await built(validConfiguration());
+        expect(isRefused).toBe(false);
+        expect(contacts).toEqual(expect.arrayContaining(["command:remote:Command", "command:local:Command", "command:local:run"]));
+    });
+
+    test("of which no wrong one makes any: the component itself is all that is registered", async () => {
+        for (const [name, changes] of [...rows, ...typeRows, ...unknownKeyRows])
+            expect({ name, ...(await built(changed(changes))) }).toEqual({
+                name,
+                contacts: ["pulumi:pulumi:Stack", "pulumi-rancher-ha:index:RancherHa"],
+                isRefused: true,
+            });
+    }, 120_000);
 });
 
 test.each<[string, unknown]>([
