@@ -58,3 +58,14 @@ export function sentFault(certificate: X509Certificate, role: "server" | "issuer
     if (!extension(tlsFeature)) return undefined;
     return "expected a certificate without must-staple (TLS feature): this NGINX staples no OCSP answer, and Firefox refuses it then. Ask the CA for one without.";
 }
+
+/**
+ * Returns the end of a warning about a server's certificate that lives longer than Apple's clients accept: 398 days from a public CA, 825
+ * days from a private one. Other clients accept any lifetime from a private CA. Source: https://support.apple.com/103769 and 102028.
+ */
+export function lifetimeWarning(certificate: X509Certificate, ca: "public" | "private"): string | undefined {
+    const days = Math.ceil((Date.parse(certificate.validTo) - Date.parse(certificate.validFrom)) / 86_400_000);
+    const limit = ca === "public" ? 398 : 825;
+    if (days <= limit) return undefined;
+    return `expected at most ${limit} days of validity from a ${ca} CA, found ${days}. Clients of Apple refuse the certificate, others accept it.`;
+}

@@ -1,8 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
+import { X509Certificate } from "crypto";
 import { z } from "zod";
 import { dnsNameSchema } from "../remote/connection";
 import { needsAttention } from "../attention";
 import { validated, whenKnown } from "../validation";
+import { lifetimeWarning } from "./clientRules";
 import { checkPublicTrust, checkServerCertificate, endings, keyAlone, normalizePem, warnDays, warnDaysOfCa, withoutRoot } from "./pem";
 import {
     Certificate,
@@ -85,6 +87,9 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
             const second = secondCertificate ? withoutRoot(secondCertificate.certificateChain) : "";
             this.warnOfEnds("secondCertificate.certificateChain", endings(second, warnDays));
             this.warnOfEnds("caCertificate", endings(caCertificate, warnDaysOfCa));
+            const ca = caCertificate === "" ? "public" : "private";
+            this.warnOfLifetime("certificateChain", withoutRoot(certificateChain), ca);
+            if (second) this.warnOfLifetime("secondCertificate.certificateChain", second, ca);
             return withoutRoot(certificateChain);
         });
         this.privateKey = pulumi.secret(files.privateKey).apply(keyAlone);
@@ -96,6 +101,11 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
         }
         this.caCertificate = pulumi.unsecret(files).apply(({ caCertificate }) => normalizePem(caCertificate ?? ""));
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
+    }
+
+    private warnOfLifetime(path: string, certificateChain: string, ca: "public" | "private"): void {
+        const warning = lifetimeWarning(new X509Certificate(certificateChain), ca);
+        if (warning) void pulumi.log.warn(`${path}: ${warning} Ask the CA for a shorter one.`, this);
     }
 
     private warnOfEnds(path: string, ends: string[]): void {

@@ -217,6 +217,18 @@ describe("ProvidedCertificate", () => {
         ]);
     });
 
+    test.each([
+        [825, []],
+        [826, [/^certificateChain: expected at most 825 days of validity from a private CA, found 826\. Clients of Apple refuse/]],
+    ])("a certificate of a private CA that is valid for %d days", async (days, warnings) => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const long = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], days });
+        await record(() => new ProvidedCertificate("it", { ...args, certificateChain: long.certificate, privateKey: long.privateKey }));
+        const texts = warn.mock.calls.map(([text]) => text);
+        warn.mockRestore();
+        expect(texts).toEqual(warnings.map(each => expect.stringMatching(each)));
+    });
+
     test("refuses an expired certificate", async () => {
         const expired = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], days: -1 });
         const given = { ...args, certificateChain: expired.certificate, privateKey: expired.privateKey };
