@@ -1,3 +1,4 @@
+import { spawnSync } from "child_process";
 import { readdirSync, readFileSync } from "fs";
 import { dirname, join } from "path";
 
@@ -52,4 +53,16 @@ test("no module of the library imports itself, by whatever way", () => {
     };
     const done = new Set<string>();
     expect(files.map(file => circle(file, [])).find(found => found)).toBeUndefined();
+});
+
+test("make loads no Pulumi SDK, whose start takes 2.5 s", () => {
+    const program = `
+        process.on("exit", () => process.stdout.write(Object.keys(require.cache).join("\\n")));
+        require("./lab/cli.ts");`;
+    // Without a verb, the program says how it is used.
+    const { stdout, stderr } = spawnSync("node", ["--require", "tsx/cjs", "-e", program], { cwd: root, encoding: "utf8" });
+    expect(stderr).toContain("usage: cli.ts VERB");
+    const loaded = stdout.split("\n");
+    expect(loaded).toContain(join(root, "lab", "cli.ts"));
+    expect(loaded.filter(path => path.includes("/node_modules/@pulumi/"))).toEqual([]);
 });
