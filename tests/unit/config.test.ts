@@ -77,7 +77,8 @@ describe("what the repository gives is accepted", () => {
     test("its commented certificate, once it is a real one", () => {
         const text = readFileSync(join(repository, "examples/minimal.yaml"), "utf8");
         const start = text.indexOf("  # pulumi-rancher-ha:certificate:");
-        const { "pulumi-rancher-ha:certificate": group } = parse(text.slice(start).replace(/^ {2}# /gm, ""));
+        const commented = text.slice(start, text.indexOf("  pulumi-rancher-ha:rancher:"));
+        const { "pulumi-rancher-ha:certificate": group } = parse(commented.replace(/^ {2}# /gm, ""));
         const root = issue({ name: "Root", ca: true });
         const leaf = issue({ name: "rancher.example.com", names: ["DNS:rancher.example.com"], by: root });
         expect(Object.keys(group)).toEqual(["certificateChain", "caCertificate"]);
