@@ -94,7 +94,7 @@ function withFiles(written: Group, readFile: (path: string) => string) {
             } catch (error) {
                 group[key] = unread;
                 const found = typeof path === "string" ? JSON.stringify(path) : "something else";
-                problems.push(`${name}.${fileKey}: expected a readable file, found ${found} (${(error as NodeJS.ErrnoException).code})`);
+                problems.push(`${name}.${fileKey}: expected a readable file, found ${found} (${(error as Error).message.split(",")[0]})`);
             }
         }
     }

@@ -152,7 +152,7 @@ function normalizedKey(text: string): string {
 /** Returns the reason why a private key cannot be used to log in, or undefined. */
 function sshKeyProblem(key: string): string | undefined {
     const { success, error } = privateKeySchema.safeParse(key);
-    if (!success) return error.issues[0].message;
+    if (!success) return isPublicKey(key) ? "expected the private key, not the public key of the .pub file" : error.issues[0].message;
     const { type, reason } = privateKeyType(key);
     if (type === undefined) return `expected a private key that OpenSSH reads (ssh-keygen: ${reason}). Make one with ssh-keygen -t ed25519`;
     if (/^(ssh-ed25519|ssh-rsa|ecdsa-.*)$/.test(type)) return undefined;
@@ -233,7 +233,7 @@ export function reportUnreached(
     if (ssh.agent === true)
         keyed.forEach(({ path }) => report([...path, "privateKey"], "expected no private key beside ssh.agent: the agent holds the keys."));
     else if (ssh.privateKey === undefined && keyed.length < logins.length)
-        report(["ssh", "privateKey"], "expected a private key, or one of its own for each host and node");
+        report(["ssh", "privateKey"], "expected a private key, ssh.agent: true, or a private key of each host and node");
     logins.forEach(({ address, port = 22, hostKey, path }) => {
         // A value that comes from another resource is checked when it is known.
         if ([address, port].some(value => typeof value === "object") || typeof (ssh.knownHosts ?? "") !== "string") return;
@@ -265,7 +265,7 @@ function unknownHost(address: string, port: number, knownHosts = ""): string {
     if (markers.includes("@revoked")) return "expected a host key: all that ssh.knownHosts holds for this host are marked @revoked";
     if (markers.includes("@cert-authority"))
         return "expected the host's own key: ssh.knownHosts holds only a @cert-authority for this host, and Pulumi's SSH client checks no host certificates";
-    return "expected a host key, or a line for this host in ssh.knownHosts";
+    return "expected a host key, or a line for this host in ssh.knownHosts (key: /etc/ssh/ssh_host_ed25519_key.pub on the host)";
 }
 
 /**

@@ -483,7 +483,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     [
         "a host without a key of its own",
         { hosts: [{ address: "192.0.2.21", privateKey: sshKey }] },
-        /hosts\[0\]\.hostKey: expected a host key, or a line for this host in ssh\.knownHosts, found nothing/,
+        /hosts\[0\]\.hostKey: expected a host key, or a line for this host in ssh\.knownHosts .*, found nothing/,
     ],
     [
         "a private key beside an agent",

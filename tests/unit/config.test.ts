@@ -13,7 +13,7 @@ import { hostKey, sshKey } from "../ssh";
 
 const repository = join(__dirname, "..", "..");
 const noFile = (path: string): string => {
-    throw Object.assign(new Error(`no ${path}`), { code: "ENOENT" });
+    throw new Error(`ENOENT: no such file or directory, open '${path}'`);
 };
 
 type Config = Record<string, any>;
@@ -67,7 +67,7 @@ describe("what the repository gives is accepted", () => {
 
     test("the example for production, once the SSH key is set", () => {
         expect(problems(configOf("examples/minimal.yaml"))).toEqual([
-            "ssh.privateKey: expected a private key, or one of its own for each host and node, found nothing",
+            "ssh.privateKey: expected a private key, ssh.agent: true, or a private key of each host and node, found nothing",
         ]);
         const args = read(production());
         expect(args.hostname).toBe("rancher.example.com");
@@ -140,7 +140,7 @@ test("every wrong and missing key is named at once, with what is allowed and wha
         "rancher.chartVersion: expected string, found nothing",
         "rancher.replica: no such key. Remove it or correct its spelling",
         "sshKey: no such key. Remove it or correct its spelling",
-        "cluster.nodes[0].hostKey: expected a host key, or a line for this host in ssh.knownHosts, found nothing",
+        "cluster.nodes[0].hostKey: expected a host key, or a line for this host in ssh.knownHosts (key: /etc/ssh/ssh_host_ed25519_key.pub on the host), found nothing",
         "cluster.nodes[0].user: expected the user that RKE logs in as, here or in ssh.user, found nothing",
     ]);
     expect(problems({})).toEqual([
@@ -436,8 +436,8 @@ describe("certificates", () => {
 describe("files", () => {
     test("what cannot be read is named with its path", () => {
         expect(problems(changed(c => (c.ssh = { privateKeyFile: "no/key", knownHostsFile: "no/hosts" })))).toEqual([
-            'ssh.privateKeyFile: expected a readable file, found "no/key" (ENOENT)',
-            'ssh.knownHostsFile: expected a readable file, found "no/hosts" (ENOENT)',
+            'ssh.privateKeyFile: expected a readable file, found "no/key" (ENOENT: no such file or directory)',
+            'ssh.knownHostsFile: expected a readable file, found "no/hosts" (ENOENT: no such file or directory)',
         ]);
     });
 
@@ -469,7 +469,7 @@ describe("files", () => {
             for (const node of c.cluster.nodes.slice(0, 2)) delete node.hostKey;
         });
         expect(problems(config, () => `192.0.2.31 ${hostKey}\n`)).toEqual([
-            "cluster.nodes[1].hostKey: expected a host key, or a line for this host in ssh.knownHosts, found nothing",
+            "cluster.nodes[1].hostKey: expected a host key, or a line for this host in ssh.knownHosts (key: /etc/ssh/ssh_host_ed25519_key.pub on the host), found nothing",
         ]);
     });
 

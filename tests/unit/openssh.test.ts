@@ -32,7 +32,7 @@ describe("a private key", () => {
     ])("of the kind %s is accepted", (_what, make) => expect(refused(make())).toEqual([]));
 
     test.each([
-        ["a public key", () => hostKey, /^expected a private key in PEM or OpenSSH form$/],
+        ["a public key", () => `${hostKey} deploy@laptop\n`, /^expected the private key, not the public key of the \.pub file$/],
         ["a key of PuTTY", () => "PuTTY-User-Key-File-3: ssh-ed25519\n", /^expected a private key in PEM or OpenSSH form$/],
         ["a passphrase", () => newSshKey(["-t", "ed25519", "-N", "secret"]).privateKey, /^expected a key without a passphrase/],
         ["a passphrase in PKCS #8", () => openssl("genrsa", "-aes256", "-passout", "pass:secret", "2048"), /without a passphrase/],
