@@ -27,7 +27,7 @@ const { preflight, withAgentFor } = require("./nodes");
 /** @param {ProbeNodesInput} input */
 async function main({ fitness, adoptedNodes, ...input }) {
     /** @type {Found} */
-    const nothingBuilt = { absent: "the cluster is not built yet", newNodes: input.nodes };
+    const nothingBuilt = { absent: "no cluster exists before the first pulumi up, so none was checked for drift", newNodes: input.nodes };
     const { newNodes = [], ...found } = input.ca ? await look(input) : nothingBuilt;
     const unchecked = adoptedNodes ? input.nodes : newNodes;
     /** @type {Found} */
