@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help up preview drift down output pulumi prepare check fast-tests test lint soak bench bench-stack clean
+.PHONY: help up by-hand preview drift down output pulumi prepare check fast-tests test lint soak bench bench-stack clean
 
 # npm ci only when the lock file changed.
 installed := node_modules/.package-lock.json
@@ -20,6 +20,9 @@ drift: $(installed) ## Tamper with the load balancer host, show the preview that
 
 down: $(installed) ## Destroy the stack "dev", then the lab
 	@$(tsx) lab/cli.ts down
+
+by-hand: $(installed) ## Build Rancher in the lab by the manual's commands, to adopt it (docs/coming-from-the-manual.md)
+	@$(tsx) lab/cli.ts by-hand
 
 output: $(installed) ## Print one output of the stack "dev", secrets included: make output NAME=kubeconfig
 	@$(tsx) lab/cli.ts output $(NAME)

@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from "fs";
 import { join } from "path";
 import { verificationProgram } from "../components/rancher/program";
+import { buildByHand, byHandFolder } from "./byHand";
 import { prepareImages } from "./images";
 import { LabName, labNames } from "./inventory";
 import { Lab } from "./lab";
@@ -14,6 +15,7 @@ const verbs: Record<string, [arguments: string, does: string, work: (...args: st
     preview: ["", "shows what `up` would change", preview],
     drift: ["", "tampers with the load balancer host, shows the preview that sees it, heals it", drift],
     down: ["", "destroys the stack, then the lab", down],
+    "by-hand": ["", "builds Rancher in the lab by the manual's commands, without a stack", byHand],
     output: ["NAME", "prints one output of the stack, secrets included", output],
     pulumi: ["ARGUMENT...", "runs the Pulumi CLI with the lab's state and plugins", pulumi],
     prepare: ["", "installs Debian packages, builds tools and images that tests need", prepare],
@@ -99,6 +101,22 @@ async function down(): Promise<void> {
             throw new Error("the stack was not destroyed; the reason stands above. The lab is still up");
     } else progress("stack", `not destroyed but dropped with the lab: ${state}`);
     await lab.stop();
+}
+
+async function byHand(): Promise<void> {
+    if (existsSync(byHandFolder(lab)) || new Stack(lab).exists())
+        throw new Error("expected a lab without a stack and without an installation by hand: run make down first");
+    await lab.up();
+    const { folder, environment, hostname } = await buildByHand(lab);
+    process.stdout.write(`
+Rancher is up, built by hand: https://${hostname}, ${lab.host("lb1").address}.
+
+  files         ${folder}
+  shell         . ${environment}    pulumi, rke, kubectl, helm and ssh then work in this lab
+  adopt it      docs/coming-from-the-manual.md; the chart stands in lab/rancher/chart:
+                pulumi config set --path rancher.chartPath lab/rancher/chart
+  remove it     make down
+`);
 }
 
 async function output(name?: string): Promise<void> {

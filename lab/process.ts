@@ -113,3 +113,19 @@ export async function timed<T>(what: string, work: () => Promise<T>): Promise<T>
 export function noteTime(what: string, milliseconds: number): void {
     if (process.env.LAB_TIMES) appendFileSync(process.env.LAB_TIMES, `${JSON.stringify({ what, milliseconds })}\n`);
 }
+
+/** Measures from the output of a run how long RKE and apt worked. */
+export class PartClock {
+    private readonly rke: number[] = [];
+    private aptSince?: number;
+
+    see(line: string): void {
+        if (line.includes("rke: ")) this.rke.push(Date.now());
+        if (this.aptSince !== undefined) noteTime("apt", Date.now() - this.aptSince);
+        this.aptSince = /: installing /.test(line) ? Date.now() : undefined;
+    }
+
+    stop(): void {
+        if (this.rke.length > 1) noteTime("RKE", this.rke.at(-1)! - this.rke[0]);
+    }
+}

@@ -6,7 +6,7 @@ import { delimiter, join } from "path";
 import { parse, stringify } from "yaml";
 import { networkOf, repository } from "./inventory";
 import { Lab } from "./lab";
-import { lineReader, noteTime, run, show, timed } from "./process";
+import { lineReader, PartClock, run, show, timed } from "./process";
 import { buildTools, cacheFolder, digest, installedVersion, keep, newFolder, ToolName, toolFolder } from "./tools";
 
 /** Tools that contain the providers of the program. */
@@ -183,10 +183,6 @@ export class Stack {
         const tools = await buildTools("stack");
         const common = {
             ...process.env,
-            // A run that is killed while it writes file metadata leaves an empty file. Then the CLI cannot read any state (`EOF`).
-            PULUMI_BACKEND_URL: `file://${this.home}?metadata=skip`,
-            PULUMI_CONFIG_PASSPHRASE_FILE: this.passphraseFile(),
-            PULUMI_SKIP_UPDATE_CHECK: "true",
             // This works like --config-file for every command, also those of people. Otherwise the CLI writes the salt to Pulumi.dev.yaml.
             PULUMI_OPTION_CONFIG_FILE: this.configFile,
             // The CLI accepts --event-log only with this variable.
@@ -195,7 +191,20 @@ export class Stack {
             ...(this.program !== repository && { PULUMI_NODEJS_TRANSPILE_ONLY: "true" }),
         };
         const path = pathWithoutWrapper(process.env.PATH ?? "");
-        if (process.env.PULUMI) return { file: process.env.PULUMI, env: { ...common, PATH: [tools, path].join(delimiter) } };
+        const { PATH, ...variables } = this.variables();
+        const env = { ...common, ...variables, PATH: [...(PATH ? [PATH] : []), tools, path].join(delimiter) };
+        return { file: process.env.PULUMI ?? "pulumi", env };
+    }
+
+    /** Returns the variables with which the CLI works on the lab's state. PATH leads only to the lab's CLI, and is missing without it. */
+    variables(): Record<string, string> {
+        const state = {
+            // A run that is killed while it writes file metadata leaves an empty file. Then the CLI cannot read any state (`EOF`).
+            PULUMI_BACKEND_URL: `file://${this.home}?metadata=skip`,
+            PULUMI_CONFIG_PASSPHRASE_FILE: this.passphraseFile(),
+            PULUMI_SKIP_UPDATE_CHECK: "true",
+        };
+        if (process.env.PULUMI) return state;
         const folder = layOut();
         const home = join(this.home, "home");
         if (!existsSync(join(home, "plugins"))) {
@@ -203,7 +212,7 @@ export class Stack {
             symlinkSync(join(folder, "plugins"), join(home, "plugins"));
         }
         const own = { PULUMI_HOME: home, PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" };
-        return { file: "pulumi", env: { ...common, ...own, PATH: [join(folder, "bin"), tools, path].join(delimiter) } };
+        return { ...state, ...own, PATH: join(folder, "bin") };
     }
 
     /** Returns the file with the passphrase of the lab's state. The file is made once, and only its owner can read it. */
@@ -279,20 +288,4 @@ function killWithPlugins(cli: number): void {
     const plugins = spawnSync("pgrep", ["--parent", String(cli)], { encoding: "utf8" }).stdout.split("\n");
     // A plugin may have ended meanwhile.
     spawnSync("kill", ["-KILL", String(cli), ...plugins.filter(Boolean)]);
-}
-
-/** Measures from the output of a run how long RKE and apt worked. */
-class PartClock {
-    private readonly rke: number[] = [];
-    private aptSince?: number;
-
-    see(line: string): void {
-        if (line.includes("rke: ")) this.rke.push(Date.now());
-        if (this.aptSince !== undefined) noteTime("apt", Date.now() - this.aptSince);
-        this.aptSince = /: installing /.test(line) ? Date.now() : undefined;
-    }
-
-    stop(): void {
-        if (this.rke.length > 1) noteTime("RKE", this.rke.at(-1)! - this.rke[0]);
-    }
 }

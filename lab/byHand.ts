@@ -1,0 +1,104 @@
+import { mkdirSync, readFileSync, writeFileSync } from "fs";
+import { randomBytes } from "crypto";
+import { join } from "path";
+import { stringify } from "yaml";
+import { issue } from "./certificates";
+import { hostsOfTheStack, repository } from "./inventory";
+import { Lab } from "./lab";
+import { longStep, run } from "./process";
+import { Stack } from "./pulumi";
+
+/** An installation of Rancher in a lab that was made by the commands of the manual, without a stack. */
+export interface ByHand {
+    hostname: string;
+    /** Folder of the installation's files, as on the laptop of an operator. */
+    folder: string;
+    /** Shell file that makes pulumi, rke, kubectl, helm and ssh work in this lab. */
+    environment: string;
+    caCertificate: string;
+    bootstrapPassword: string;
+}
+
+const hostname = "rancher.lab.internal";
+const nodes = hostsOfTheStack.filter(name => name.startsWith("node"));
+
+/** Returns the folder of an installation by hand. It exists as soon as the first step began. */
+export const byHandFolder = (lab: Lab): string => join(lab.folder, "by-hand");
+
+/** Builds an installation by hand on the running hosts of a lab. */
+export async function buildByHand(lab: Lab): Promise<ByHand> {
+    const folder = byHandFolder(lab);
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const file = (name: string, text: string) => writeFileSync(join(folder, name), text, { mode: 0o600 });
+    const ca = issue({ name: "CA of an installation by hand", ca: true });
+    const server = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
+    const bootstrapPassword = randomBytes(12).toString("hex");
+    file("cluster.yml", clusterYml(lab));
+    file("cacerts.pem", ca.certificate);
+    file("bootstrap-password", bootstrapPassword);
+    const environment = join(folder, "environment.sh");
+    writeFileSync(environment, await shellEnvironment(lab, folder));
+    const sh = (script: string) => run("bash", ["-c", `. ./environment.sh; set -eux; ${script}`], { cwd: folder, timeoutSeconds: 900 });
+    const steps: [part: string, doing: string, seconds: number, work: () => Promise<unknown>][] = [
+        ["lb1", "installing NGINX with the manual's nginx.conf", 30, () => installNginx(lab, server.certificate, server.privateKey)],
+        ["nodes", "rke up", 90, () => sh("rke up --config cluster.yml")],
+        [
+            "Rancher",
+            "creating namespace and Secret, helm install",
+            30,
+            () =>
+                sh(`kubectl create namespace cattle-system
+                    kubectl -n cattle-system create secret generic tls-ca --from-file=cacerts.pem
+                    helm install rancher ${join(repository, "lab", "rancher", "chart")} --namespace cattle-system \
+                        --set tls=external --set hostname=${hostname} --set privateCA=true --set-file bootstrapPassword=bootstrap-password
+                    kubectl -n cattle-system rollout status deployment/rancher --timeout=10m`),
+        ],
+    ];
+    for (const [part, doing, seconds, work] of steps) await longStep(part, doing, seconds, work);
+    return { hostname, folder, environment, caCertificate: ca.certificate, bootstrapPassword };
+}
+
+/** Returns the cluster.yml of the manual. Without the option of the ingress controller, Rancher would redirect for ever. */
+function clusterYml(lab: Lab): string {
+    return stringify({
+        nodes: nodes.map(name => ({
+            address: lab.host(name).address,
+            hostname_override: name,
+            user: "rke",
+            role: ["controlplane", "worker", "etcd"],
+            ssh_key_path: lab.privateKeyFile,
+        })),
+        kubernetes_version: "v1.30.14-rancher1-1",
+        ingress: { provider: "nginx", options: { "use-forwarded-headers": "true" } },
+    });
+}
+
+async function installNginx(lab: Lab, certificate: string, privateKey: string): Promise<void> {
+    const host = lab.host("lb1");
+    await host.sh(
+        "apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install nginx; mkdir -p /certs",
+    );
+    await host.write("/certs/fullchain.pem", certificate);
+    await host.write("/certs/privkey.pem", privateKey, "600");
+    const conf = readFileSync(join(repository, "bench", "loadBalancer", "manual.conf"), "utf8")
+        .replace("@open_files@", "16384")
+        .replace("@servers@", nodes.map(name => `        server ${lab.host(name).address}:80;`).join("\n"))
+        .replaceAll("@hostname@", hostname)
+        .replaceAll("/bench/", "/certs/");
+    await host.write("/etc/nginx/nginx.conf", conf);
+    await host.sh("nginx -t && systemctl restart nginx");
+}
+
+/** Returns a shell text with the lab's tools, SSH key and Pulumi state. */
+async function shellEnvironment(lab: Lab, folder: string): Promise<string> {
+    const tools = await lab.tools();
+    const { PATH, ...state } = new Stack(lab).variables();
+    const variables = { ...state, KUBECONFIG: join(folder, "kube_config_cluster.yml") };
+    const ssh = `-F none -o BatchMode=yes -o IdentitiesOnly=yes -o UserKnownHostsFile=${lab.knownHostsFile} -i ${lab.privateKeyFile}`;
+    return [
+        ...Object.entries(variables).map(([name, value]) => `export ${name}='${value}'`),
+        `export PATH='${[PATH, tools].filter(Boolean).join(":")}':"$PATH"`,
+        `ssh() { command ssh ${ssh} "$@"; }`,
+        "",
+    ].join("\n");
+}
