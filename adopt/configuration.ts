@@ -1,3 +1,4 @@
+import { caChecksum } from "../components/certificates/pem";
 import { ClusterConfig, readClusterYml } from "./clusterYml";
 import { RancherConfig, readHelmValues } from "./helmValues";
 import { LoadBalancerConfig, readNginxConf } from "./nginxConf";
@@ -34,14 +35,18 @@ export interface Adoption {
 
 /** Returns the configuration of the stack that adopts an installation. */
 export function adoption(installation: Installation): Adoption {
-    const { clusterYml, nginxConf, helmValues, chartVersion } = installation;
+    const { clusterYml, nginxConf, helmValues, chartVersion, caCertificate } = installation;
     const cluster = readClusterYml(clusterYml.text);
     const nginx = readNginxConf(nginxConf.text);
     const values = readHelmValues(helmValues.text);
     return {
         config: {
             ...common(installation, cluster.settings, nginx.settings, values.settings),
-            rancher: { chartVersion, ...values.settings.rancher },
+            rancher: {
+                chartVersion,
+                ...(values.settings.privateCa && caCertificate && { adoptedCaChecksum: caChecksum(caCertificate) }),
+                ...values.settings.rancher,
+            },
         },
         notes: [
             ...noteLines(clusterYml.path, cluster.notes),

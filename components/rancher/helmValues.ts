@@ -15,6 +15,8 @@ export interface HelmValuesInput {
     replicas: number;
     /** Checksum of the private CA; empty when the CA is publicly trusted. */
     caChecksum: string;
+    /** Checksum of the CA with which the pods of an adopted release were started. */
+    adoptedCaChecksum?: string;
     ingressAnnotations?: Record<string, string>;
     agentTlsMode?: AgentTlsMode;
     values: RancherChartValues;
@@ -82,12 +84,14 @@ const elsewhere: Record<string, string> = {
 };
 const owned = Object.keys(elsewhere).map(path => path.split("."));
 
-function typedValues({ hostname, replicas, caChecksum, agentTlsMode, ingressAnnotations, values }: HelmValuesInput): Record<string, any> {
+function typedValues(input: HelmValuesInput): Record<string, any> {
+    const { hostname, replicas, caChecksum, adoptedCaChecksum, agentTlsMode, ingressAnnotations, values } = input;
     const privateCa = caChecksum !== "";
     // Rancher's own default is `strict`, and strict agents need a CA from Rancher.
     const mode = agentTlsMode ?? (privateCa ? undefined : AgentTlsMode.SystemStore);
     // Rancher reads the CA only when a pod starts, so a new CA must restart the pods.
-    const extraEnv = [...(values.extraEnv ?? []), ...(privateCa ? [{ name: caVariable, value: caChecksum }] : [])];
+    const isNewCa = privateCa && caChecksum !== adoptedCaChecksum;
+    const extraEnv = [...(values.extraEnv ?? []), ...(isNewCa ? [{ name: caVariable, value: caChecksum }] : [])];
     return {
         ...values,
         hostname,

@@ -33,6 +33,12 @@ export interface RancherSettingsArgs {
      */
     agentTlsMode?: pulumi.Input<AgentTlsMode>;
     /**
+     * SHA-256 checksum of the private CA with which an adopted Rancher was installed by hand. Its pods run on while the CA is this one.
+     * Without the checksum, the adoption restarts the pods one after the other, and so does removing it later. `npm run adopt` writes it.
+     * @default none
+     */
+    adoptedCaChecksum?: pulumi.Input<string>;
+    /**
      * Number of Rancher pods, from -100 to 100, without 0. With a negative number, Rancher chooses between 1 and the absolute value, by the
      * number of nodes.
      * @default 3

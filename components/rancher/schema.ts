@@ -20,6 +20,10 @@ const settingsShape = {
     repository: z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" }).optional(),
     chartPath: z.string().min(1).optional(),
     agentTlsMode: z.enum(AgentTlsMode).optional(),
+    adoptedCaChecksum: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/, "expected a SHA-256 checksum in hex, as npm run adopt writes it")
+        .optional(),
     replicas: z
         .number()
         .int()
@@ -62,6 +66,7 @@ const knownSchema = z.object({
     chartPath: knownText,
     caChecksum: z.string().catch("not known"),
     agentTlsMode: shape.agentTlsMode.catch(undefined),
+    adoptedCaChecksum: shape.adoptedCaChecksum.catch(undefined),
     replicas: shape.replicas.catch(1),
     values: (z.object(Object.fromEntries(knownValues)) as unknown as z.ZodType<RancherChartValues>).catch({}),
     additionalValues: shape.additionalValues.catch({}),

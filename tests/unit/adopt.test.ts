@@ -8,6 +8,7 @@ import { importFile } from "../../adopt/importFile";
 import { readNginxConf } from "../../adopt/nginxConf";
 import { noteLines } from "../../adopt/reading";
 import { sealed } from "../../adopt/seal";
+import { caChecksum } from "../../components/certificates/pem";
 import { clusterYml } from "../../components/cluster/rke/clusterYml";
 import { rkeClusterSchema } from "../../components/cluster/rke/schema";
 import { parseConfig } from "../../config";
@@ -182,7 +183,7 @@ describe("an installation as the manual left it", () => {
             hostname: "rancher.example.com",
             loadBalancer: { hosts: [{ address: "192.0.2.21" }], takeOver: true },
             certificateOnHost: { caCertificate: ca.certificate },
-            rancher: { chartVersion: "2.11.3" },
+            rancher: { chartVersion: "2.11.3", adoptedCaChecksum: caChecksum(ca.certificate) },
         });
     });
 

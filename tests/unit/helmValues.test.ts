@@ -30,6 +30,13 @@ test("another CA changes the pods", () => {
     expect(helmValues({ ...input, caChecksum: "cd".repeat(32) }).extraEnv).not.toEqual(helmValues(input).extraEnv);
 });
 
+test("the CA of an adopted release leaves its pods as they are; another CA restarts them", () => {
+    const adopted = { ...input, adoptedCaChecksum: checksum };
+    expect(helmValues(adopted).extraEnv).toBeUndefined();
+    const replaced = "cd".repeat(32);
+    expect(helmValues({ ...adopted, caChecksum: replaced }).extraEnv).toEqual([{ name: "PULUMI_RANCHER_HA_CA_SHA256", value: replaced }]);
+});
+
 test("further values are passed through, beside those of the stack", () => {
     const values = rancherChartValuesSchema.parse({
         extraEnv: [{ name: "A", value: "1" }],
