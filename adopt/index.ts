@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from "fs";
 import { join } from "path";
+import { text } from "stream/consumers";
 import { parseArgs } from "util";
 import { parse, stringify } from "yaml";
 import { parseConfig } from "../config";
@@ -40,9 +41,9 @@ const options = {
 } as const;
 const optional = ["ca", "known-hosts"];
 
-function main(): void {
+async function main(): Promise<void> {
     const { values: given, positionals } = parseArgs({ options, allowPositionals: true });
-    if (positionals[0] === "seal") return void process.stdout.write(sealed(readFileSync(0, "utf8")));
+    if (positionals[0] === "seal") return void process.stdout.write(sealed(await text(process.stdin)));
     const missing = Object.keys(options).filter(name => !optional.includes(name) && given[name as keyof typeof options] === undefined);
     if (missing.length > 0) throw new Error(`expected ${missing.map(name => `--${name}`).join(", ")}\n\n${usage}`);
     const { stack } = given as { stack: string };
@@ -93,9 +94,7 @@ function refusals(project: string, entries: [string, unknown][]): string {
     }
 }
 
-try {
-    main();
-} catch (error) {
-    process.stderr.write(`${(error as Error).message}\n`);
+main().catch((error: Error) => {
+    process.stderr.write(`${error.message}\n`);
     process.exitCode = 1;
-}
+});
