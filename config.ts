@@ -40,7 +40,7 @@ export function readConfig(): RancherHaArgs {
  * Groups that can hold a secret anywhere. Pulumi only reports that something in a group of the configuration is encrypted. All of these
  * groups are then treated as secret.
  */
-const freeForm = /^(values|additionalValues|repository|extraDirectives|ingressOptions|labels)$/;
+const freeForm = /^(values|additionalValues|repository|extraDirectives|extraConfig|extraEnv|ingressOptions|labels)$/;
 
 /** Returns the arguments of `RancherHa` from raw configuration. One error names every wrong key. */
 export function parseConfig(
@@ -104,7 +104,7 @@ function withFiles(written: Group, readFile: (path: string) => string) {
 /** Marks secret values, whether they are encrypted, come from a file, or were not encrypted by mistake. */
 export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) => boolean): RancherHaArgs {
     const marked = (value: unknown, key: string, encrypted: boolean): unknown => {
-        if (/^(privateKey|bootstrapPassword|kubeconfig|rkeState)$/.test(key) || (encrypted && freeForm.test(key)))
+        if (/^(privateKey|bootstrapPassword|kubeconfig|password|rkeState)$/.test(key) || (encrypted && freeForm.test(key)))
             return value === undefined ? undefined : pulumi.secret(value);
         if (Array.isArray(value)) return value.map(item => marked(item, "", encrypted));
         if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name, encrypted)]));

@@ -9,6 +9,9 @@ export { RkeClusterArgs, RkeClusterSettingsArgs, RkeEtcdBackupArgs, RkeNetworkAr
 export { RkeCluster } from "./cluster/rke/rkeCluster";
 export { NetworkPlugin } from "./cluster/rke/network";
 export { NodeRole, TaintEffect } from "./cluster/rke/nodes";
+export { RkePrivateRegistryArgs } from "./cluster/rke/registries";
+export { AuditLogFormat, RkeAuditLogArgs, RkeKubeApiArgs, RkeKubeletArgs, RkeServiceArgs, RkeServicesArgs } from "./cluster/rke/services";
+export { RkeNodeDrainArgs, RkeUpgradeStrategyArgs } from "./cluster/rke/upgradeStrategy";
 export { BastionArgs, HostArgs, SshArgs } from "./remote/connection";
 export { DriftMode } from "./remote/drift";
 export {

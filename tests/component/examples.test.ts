@@ -65,6 +65,7 @@ describe("configurations", () => {
         ["pair", { hosts: 2, ownCa: 1, caSecrets: 1, kubernetesVersion: "v1.30.14" }],
         ["provided-certificate", { hosts: 1, ownCa: 0, caSecrets: 1, kubernetesVersion: "v1.30.14" }],
         ["certificate-on-hosts", { hosts: 1, ownCa: 0, caSecrets: 0, kubernetesVersion: "v1.30.14" }],
+        ["no-way-out", { hosts: 1, ownCa: 1, caSecrets: 1, kubernetesVersion: "v1.30.14" }],
         ["existing-cluster", { hosts: 1, ownCa: 1, caSecrets: 1, kubernetesVersion: "v1.33.1+rke2r1" }],
     ])("%s.yaml is previewed", async (name, expected) => {
         const recording = await previewed(configOf(`examples/${name}.yaml`));

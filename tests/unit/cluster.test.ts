@@ -5,7 +5,7 @@ import { tmpdir } from "os";
 import { delimiter, join, relative } from "path";
 import { parse } from "yaml";
 import { brotliCompressSync } from "zlib";
-import { clusterYml } from "../../components/cluster/rke/clusterYml";
+import { clusterYml, shownClusterYml } from "../../components/cluster/rke/clusterYml";
 import {
     acceptedDocker,
     checkKubernetesVersion,
@@ -14,6 +14,7 @@ import {
     untried,
 } from "../../components/cluster/compatibility";
 import { communityKubernetes } from "../../components/cluster/rke/rkeVersions";
+import { systemImageKeys } from "../../components/cluster/rke/registries";
 import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/rke/schema";
 import { kubeconfig } from "../../components/cluster/rke/kubeconfig";
 import { isNew, unpackState } from "../../components/cluster/rke/state";
@@ -21,6 +22,7 @@ import { nodeProgram } from "../../components/remote/programs";
 import { describeIssues } from "../../components/validation";
 import { until } from "../../lab/process";
 import { buildTools } from "../../lab/tools";
+import { validConfiguration } from "../configuration";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 
 const node = (number: number, changes: object = {}) => ({
@@ -229,6 +231,128 @@ describe("with the real rke", () => {
         expect(read.services.kubelet.clusterDnsServer).toBe("10.53.0.10");
     });
 
+    test("every key of services, registries, images and upgrades is one that rke reads", () => {
+        const { network, services, ...others } = validConfiguration().cluster as any;
+        const keys = ["upgradeStrategy", "privateRegistries", "systemImages", "extraConfig", "ingressNodeSelector"] as const;
+        const chosen = Object.fromEntries(keys.map(key => [key, others[key]]));
+        const nodes = [1, 2, 3].map(number => node(number, { labels: { zone: "a" } }));
+        const read = JSON.parse(init(settings({ ...chosen, network, services, nodes }))).desiredState.rkeConfig;
+        const { etcd, kubeApi, kubeController, scheduler, kubelet, kubeproxy } = read.services;
+        expect(kubeApi).toMatchObject({
+            extraArgs: services.kubeApi.extraArgs,
+            extraBinds: services.kubeApi.extraBinds,
+            extraEnv: services.kubeApi.extraEnv,
+            serviceNodePortRange: "31000-32000",
+            secretsEncryptionConfig: { enabled: true },
+            alwaysPullImages: true,
+        });
+        const { policy, ...log } = kubeApi.auditLog.configuration;
+        expect(log).toEqual({ maxAge: 7, maxBackup: 3, maxSize: 50, path: "/var/log/kube-audit/audit.json", format: "legacy" });
+        expect(policy.rules).toEqual([expect.objectContaining({ level: "Request" })]);
+        expect(kubeController.extraArgs).toEqual({ "node-monitor-period": "4s" });
+        expect(scheduler.extraArgs).toEqual({ v: "3" });
+        expect(kubelet).toMatchObject({ extraArgs: { "max-pods": "250" }, extraBinds: ["/lib/modules:/lib/modules"] });
+        expect(kubelet.clusterDomain).toBe("cluster.example.com");
+        expect(kubeproxy.extraArgs).toEqual({ "proxy-mode": "ipvs" });
+        expect(etcd.extraArgs).toMatchObject({ "quota-backend-bytes": "4294967296" });
+        expect(read).toMatchObject({
+            network: { options: { canal_iface: "eth1" } },
+            ingress: { nodeSelector: { zone: "a" } },
+            dns: { upstreamnameservers: ["192.0.2.53"] },
+            upgradeStrategy: {
+                maxUnavailableWorker: "2",
+                maxUnavailableControlplane: "50%",
+                drain: true,
+                nodeDrainInput: { force: true, ignoreDaemonSets: false, deleteLocalData: true, gracePeriod: 60, timeout: 300 },
+            },
+            privateRegistries: [{ url: "registry.example.com:5000", user: "puller", password: "registry-password", isDefault: true }],
+        });
+        expect(read.systemImages).toMatchObject({
+            coredns: "registry.example.com:5000/rancher/mirrored-coredns-coredns:1.11.1",
+            kubernetes: "registry.example.com:5000/rancher/hyperkube:v1.30.14-rancher1",
+        });
+    });
+
+    test("every name of an image is one that rke reads", () => {
+        const systemImages = Object.fromEntries(
+            Object.keys(systemImageKeys).map(key => [key, `registry.example.com/${key.toLowerCase()}:v1.30.14`]),
+        );
+        const read = Object.values<string>(JSON.parse(init(settings({ systemImages }))).desiredState.rkeConfig.systemImages);
+        expect(read).toEqual(expect.arrayContaining(Object.values(systemImages)));
+    });
+
+    test("a drain without options has those of RKE, which crashes without any", () => {
+        const { upgrade_strategy: strategy } = parse(clusterYml(settings({ upgradeStrategy: { drain: true } })));
+        const options = { force: false, ignore_daemonsets: true, delete_local_data: false, grace_period: -1, timeout: 120 };
+        expect(strategy).toEqual({
+            max_unavailable_worker: "10%",
+            max_unavailable_controlplane: "1",
+            drain: true,
+            node_drain_input: options,
+        });
+    });
+
+    test("an audit log that is off has no configuration, with which RKE would write one", () => {
+        const { services } = parse(clusterYml(settings({ services: { kubeApi: { auditLog: { enabled: false, maxAgeDays: 3 } } } })));
+        expect(services["kube-api"].audit_log).toEqual({ enabled: false });
+    });
+
+    test("a preview shows cluster.yml without the passwords of registries", () => {
+        const privateRegistries = [{ url: "docker.io", user: "puller", password: "hunter2" }];
+        const cluster = settings({ privateRegistries });
+        expect(clusterYml(cluster)).toContain("password: hunter2");
+        expect(shownClusterYml(cluster)).not.toContain("hunter2");
+    });
+
+    describe("keys of extraConfig", () => {
+        /** Runs the first step of an update, which reaches no node here, with the real rke. */
+        function check(extraConfig: object) {
+            const cluster = settings({ extraConfig });
+            const input = {
+                task: "nodes",
+                clusterYml: clusterYml(cluster),
+                extraConfig: cluster.extraConfig,
+                nodes: [],
+                apiEndpoints: [],
+                preflightProgram: "",
+            };
+            const program = nodeProgram(join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "rke.js"), input);
+            const env = { ...process.env, PATH: [tools, process.env.PATH].join(delimiter) };
+            return spawnSync("node", ["-", "apply"], { input: program, encoding: "utf8", env });
+        }
+
+        test("that rke reads are accepted, whatever their values", () => {
+            const { status, stderr } = check({
+                services: {
+                    "kube-api": { always_pull_images: true },
+                    kubelet: { fail_swap_on: true, extra_args_array: { a: ["1", "2"] } },
+                },
+                dns: { provider: "coredns", linear_autoscaler_params: { min: 2 } },
+                network: { options: { canal_flannel_backend_type: "host-gw" }, tolerations: [{ key: "a", operator: "Exists" }] },
+                ingress: { extra_args: { "default-ssl-certificate": "a/b" }, default_backend: false },
+                addons: "---\n",
+            });
+            expect([stderr, status]).toEqual([expect.stringContaining("checking 0 nodes"), 0]);
+        });
+
+        test.each<[string, object, string]>([
+            ["a misspelled group", { montoring: { replicas: 2 } }, ".montoring"],
+            ["a misspelled key", { services: { kubelet: { fail_swap: true } } }, ".services.kubelet.fail_swap"],
+            ["a key in a list", { network: { tolerations: [{ key: "a", operater: "Exists" }] } }, ".network.tolerations[0].operater"],
+            ["a default", { services: { kubelet: { fail_swap_on: false } } }, ".services.kubelet.fail_swap_on"],
+        ])("%s is refused before any host is changed", (_what, extraConfig, key) => {
+            const { status, stderr } = check(extraConfig);
+            expect(stderr).toContain("RKE was not started and no host was changed, because: [RHA configuration]");
+            expect(stderr).toContain(`  - cluster.extraConfig${key}: expected a key that RKE reads`);
+            expect([status, stderr.includes("checking 0 nodes")]).toEqual([1, false]);
+        });
+
+        test("a value that rke refuses is refused in its words", () => {
+            const { status, stderr } = check({ services: { kubelet: { fail_swap_on: "perhaps" } } });
+            expect([status, stderr]).toEqual([1, expect.stringMatching(/RKE does not accept cluster\.yml .*\n.*perhaps/)]);
+        });
+    });
+
     test("the PKI of etcd nodes with DNS names is whole", () => {
         const inside = (number: number) => ({ address: `node${number}.example.com`, internalAddress: `192.0.2.3${number}` });
         const etcd = [1, 2, 3].map(number => node(number, { address: `etcd${number}.example.com`, roles: ["etcd"] }));
@@ -299,6 +423,7 @@ describe("the run of rke", () => {
             previous = "",
             apiEndpoints = [] as string[],
             epoch = 0,
+            clusterYml = "nodes: []\n",
             temporary = tmpdir(),
             snapshot = 'level=info msg="Finished saving/uploading snapshot [$4] on all etcd hosts"',
         } = {},
@@ -321,7 +446,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             task,
             epoch,
             rkeVersion: "1.8.14",
-            clusterYml: "nodes: []\n",
+            clusterYml,
             pki: pack(state("the CA")),
             nodes: [],
             network,
@@ -355,6 +480,14 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const { status, stdout } = run("cluster", "apply", [done]);
         expect(status).toBe(0);
         expect(unpackState(stdout.split("\n")[0])).toEqual(JSON.parse(state("the CA")));
+    });
+
+    test.each([
+        ["ignore_docker_version: true\n", true],
+        ["", false],
+    ])("RKE gets the flag for unknown Docker versions exactly with the key %j", (key, isGiven) => {
+        const { calls } = run("cluster", "apply", [done], { clusterYml: `${key}nodes: []\n` });
+        expect(calls()).toEqual([`up --config cluster.yml --ssh-agent-auth${isGiven ? " --ignore-docker-version" : ""}`]);
     });
 
     test("options of the ingress controller that cannot be set are a failure", () => {

@@ -73,6 +73,54 @@ const loadBalancer = fc
         ...(isPair ? { hosts: pair.hosts, virtualIp: { ...pair.virtualIp, ...virtualIp } } : { hosts: pair.hosts.slice(0, 1) }),
     }));
 
+const service = partial({
+    extraArgs: fc.dictionary(fc.constantFrom("v", "max-pods", "feature-gates", "oidc-issuer-url"), fc.stringMatching(/^[ -~]{0,40}$/), {
+        maxKeys: 2,
+    }),
+    extraBinds: fc.array(fc.constantFrom("/lib/modules:/lib/modules", "/etc/x:/etc/x:ro", "/dev:/dev:rw,rslave"), { maxLength: 2 }),
+    extraEnv: fc.uniqueArray(fc.stringMatching(/^[A-Z_][A-Z0-9_]{0,10}=[ -~]{0,20}$/), {
+        maxLength: 2,
+        selector: text => text.split("=")[0],
+    }),
+});
+const several = fc.oneof(
+    whole(1, 9999).map(String),
+    whole(1, 100).map(percent => `${percent}%`),
+);
+const registryHost = fc.oneof(
+    dnsName,
+    fc.tuple(dnsName, whole(1, 65535)).map(parts => parts.join(":")),
+    fc.tuple(fc.ipV4(), whole(1, 65535)).map(parts => parts.join(":")),
+);
+const rkeSettings = partial({
+    services: partial({
+        kubeApi: fc
+            .record({ own: service, last: whole(30_000, 65_535), secretsEncryption: fc.boolean() })
+            .map(({ own, last, ...others }) => ({
+                ...own,
+                ...others,
+                serviceNodePortRange: `30000-${last}`,
+                auditLog: { maxAgeDays: last % 100 === 0 ? 1 : last % 100, enabled: last % 2 === 0 },
+            })),
+        kubeController: service,
+        scheduler: service,
+        kubelet: fc.tuple(service, dnsName).map(([own, clusterDomain]) => ({ ...own, clusterDomain })),
+        kubeproxy: service,
+        etcd: service,
+    }),
+    upgradeStrategy: partial({ maxUnavailableWorker: several, maxUnavailableControlplane: several, drain: fc.boolean() }),
+    privateRegistries: fc
+        .uniqueArray(registryHost, { maxLength: 3 })
+        .map(urls => urls.map((url, index) => ({ url, isDefault: index === 0, ...(index > 0 && { user: "u", password: 'p"w: \\#' }) }))),
+    systemImages: registryHost.map(host => ({ coredns: `${host}/rancher/mirrored-coredns-coredns:1.11.1`, alpine: "rke-tools:v0.1.114" })),
+    ignoreDockerVersion: fc.boolean(),
+    extraConfig: fc.constantFrom<object>(
+        {},
+        { monitoring: { replicas: 2 } },
+        { network: { options: { canal_flannel_backend_type: "vxlan" } } },
+    ),
+});
+
 const nodeSettings = partial({
     user,
     port: whole(1, 65535),
@@ -84,6 +132,7 @@ const nodeSettings = partial({
 });
 const cluster = fc
     .record({
+        rke: rkeSettings,
         etcd: fc.constantFrom(1, 3, 5),
         nodes: fc.array(nodeSettings, { minLength: 5, maxLength: 8 }),
         names: fc.uniqueArray(dnsLabel, { minLength: 8, maxLength: 8 }),
@@ -101,9 +150,10 @@ const cluster = fc
             apiServerSans: fc.array(fc.oneof(dnsName, fc.ipV4(), fc.ipV6()), { maxLength: 3 }),
         }),
     })
-    .map(({ etcd, nodes, names, settings }) => ({
+    .map(({ etcd, nodes, names, settings, rke }) => ({
         kubernetesVersion: "v1.30.14-rancher1-1",
         ...settings,
+        ...rke,
         nodes: nodes.map((node, index) => ({
             user: "rke",
             hostKey,

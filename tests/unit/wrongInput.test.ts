@@ -426,6 +426,152 @@ const rows: Row[] = [
         "cluster.ingressOptions.proxy-read-timeout",
         "expected string",
     ],
+    ...at("cluster.network.interface", "expected the name of a network interface", {
+        empty: "",
+        "a blank": "eth 1",
+        "a path": "../eth1",
+        "16 characters": long(16),
+    }),
+    [
+        "an interface for calico",
+        [["cluster.network", { plugin: "calico", interface: "eth1" }]],
+        "cluster.network.interface",
+        "expected no interface for this plugin",
+    ],
+    [
+        "an ingress on no worker",
+        [["cluster.ingressNodeSelector", { zone: "b" }]],
+        "cluster.ingressNodeSelector",
+        "expected labels that at least one worker has",
+    ],
+    ...["kubeApi", "kubeController", "scheduler", "kubelet", "kubeproxy", "etcd"].flatMap(service => [
+        ...["--v", "V", "", "a b", "v="].map((flag): Row => [
+            `${service}: the flag ${JSON.stringify(flag)}`,
+            [[`cluster.services.${service}.extraArgs`, { [flag]: "1" }]],
+            `cluster.services.${service}.extraArgs.${flag}`,
+            "expected the name of a flag",
+        ]),
+        ...["/lib/modules", "lib:/lib", "/a:/b\n"].map((bind): Row => [
+            `${service}: the mount ${JSON.stringify(bind)}`,
+            [[`cluster.services.${service}.extraBinds`, [bind]]],
+            `cluster.services.${service}.extraBinds[0]`,
+            "expected /on/the/node:",
+        ]),
+        ...["GOGC", "GO-GC=1", "A=1\nB=2"].map((variable): Row => [
+            `${service}: the variable ${JSON.stringify(variable)}`,
+            [[`cluster.services.${service}.extraEnv`, [variable]]],
+            `cluster.services.${service}.extraEnv[0]`,
+            /expected (NAME=value|one line)/,
+        ]),
+        ...at(`cluster.services.${service}.extraEnv`, "expected each name once", { "a name twice": ["A=1", "A=2"] }),
+    ]),
+    ...[
+        ["kubeApi", "service-cluster-ip-range", "Use network.serviceClusterIpRange"],
+        ["kubeApi", "audit-log-path", "Use services.kubeApi.auditLog"],
+        ["kubeApi", "etcd-servers", "RKE needs its own value"],
+        ["kubeController", "cluster-cidr", "Use network.clusterCidr"],
+        ["kubeController", "root-ca-file", "RKE needs its own value"],
+        ["scheduler", "kubeconfig", "RKE needs its own value"],
+        ["kubelet", "cluster-domain", "Use services.kubelet.clusterDomain"],
+        ["kubelet", "hostname-override", "Use nodes\\[\\].hostname"],
+        ["kubeproxy", "cluster-cidr", "Use network.clusterCidr"],
+        ["etcd", "initial-cluster", "RKE needs its own value"],
+    ].map(([service, flag, expected]): Row => [
+        `a flag of another argument: ${service} ${flag}`,
+        [[`cluster.services.${service}.extraArgs`, { [flag]: "x" }]],
+        `cluster.services.${service}.extraArgs.${flag}`,
+        new RegExp(expected),
+    ]),
+    ...at("cluster.services.kubeApi.serviceNodePortRange", "expected two ports", {
+        "one port": "30000",
+        reversed: "32767-30000",
+        "a port too large": "30000-70000",
+        "port 0": "0-100",
+    }),
+    ...at("cluster.services.kubeApi.serviceNodePortRange", "expected a range without port 6443", { "the API server's port": "6000-7000" }),
+    ...["maxAgeDays", "maxBackup", "maxSizeMb"].flatMap(key =>
+        at(`cluster.services.kubeApi.auditLog.${key}`, /expected |Too (big|small)/, { ...notANumber, zero: 0 }),
+    ),
+    ...at("cluster.services.kubeApi.auditLog.path", "expected a file in /var/log/kube-audit", {
+        "another folder": "/var/log/audit.json",
+        "a way out": "/var/log/kube-audit/../a",
+    }),
+    ...at("cluster.services.kubeApi.auditLog.policy", "expected an audit policy", {
+        "no rules": { apiVersion: "audit.k8s.io/v1", kind: "Policy", rules: [] },
+        "another version": { apiVersion: "audit.k8s.io/v1beta1", kind: "Policy", rules: [{ level: "None" }] },
+    }),
+    ...at("cluster.services.kubelet.clusterDomain", "expected a lower-case DNS name", { empty: "", "upper case": "Cluster.local" }),
+    ...["maxUnavailableWorker", "maxUnavailableControlplane"].flatMap(key =>
+        at(`cluster.upgradeStrategy.${key}`, "expected a number of nodes", { zero: "0", "0 %": "0%", "101 %": "101%", words: "all" }),
+    ),
+    [
+        "options of a drain without a drain",
+        [["cluster.upgradeStrategy.drain", false]],
+        "cluster.upgradeStrategy.nodeDrainInput",
+        "expected drain to be true",
+    ],
+    ...["gracePeriodSeconds", "timeoutSeconds"].flatMap(key =>
+        at(`cluster.upgradeStrategy.nodeDrainInput.${key}`, /expected |Too (big|small)/, { ...notANumber, "a negative number": -2 }),
+    ),
+    ...at("cluster.privateRegistries[0].url", "expected a registry without a scheme", {
+        empty: "",
+        "a scheme": "https://registry.example.com",
+        "a login": "user@registry.example.com",
+        "port 0": "registry.example.com:0",
+        "upper case in the path": "registry.example.com/Mirror",
+        "a slash at the end": "registry.example.com/",
+    }),
+    [
+        "a user without a password",
+        [["cluster.privateRegistries[0].password", undefined]],
+        "cluster.privateRegistries[0]",
+        "expected user and password, or neither",
+    ],
+    [
+        "a registry twice",
+        [["cluster.privateRegistries", [{ url: "docker.io" }, { url: "docker.io" }]]],
+        "cluster.privateRegistries[1].url",
+        "expected each registry once",
+    ],
+    [
+        "two default registries",
+        [["cluster.privateRegistries", ["a.example.com", "b.example.com"].map(url => ({ url, isDefault: true }))]],
+        "cluster.privateRegistries[1].isDefault",
+        "expected one default registry",
+    ],
+    ...at("cluster.systemImages.coredns", "expected an image with its tag or digest", {
+        empty: "",
+        "no tag": "rancher/coredns",
+        "a scheme": "https://registry.example.com/coredns:1",
+        "upper case": "rancher/CoreDNS:1",
+        "a short digest": "rancher/coredns@sha256:abc",
+        "a blank": "rancher/core dns:1",
+    }),
+    ...at("cluster.systemImages.core_dns", "expected one of etcd, alpine,", { "an unknown image": "rancher/coredns:1.9.4" }),
+    ...at("cluster.systemImages.kubernetes", "expected an image with a tag of v1.30.14", { "another version": "a/hyperkube:v1.29.1" }),
+    ...(
+        [
+            ["kubernetes_version", { kubernetes_version: "x" }, "Use kubernetesVersion"],
+            ["nodes", { nodes: [] }, "Use nodes"],
+            [
+                "services.kubelet.extra_args.max-pods",
+                { services: { kubelet: { extra_args: { "max-pods": "1" } } } },
+                "Use services.kubelet.extraArgs",
+            ],
+            ["ingress.provider", { ingress: { provider: "none" } }, "Rancher needs the ingress controller"],
+            [
+                "services.etcd.backup_config.s3backupconfig.region",
+                { services: { etcd: { backup_config: { s3backupconfig: { region: "x" } } } } },
+                "Use etcdBackup",
+            ],
+            ["rotate_encryption_key", { rotate_encryption_key: true }, "each run of RKE would repeat"],
+        ] as const
+    ).map(([key, extra, expected]): Row => [
+        `an own key in extraConfig: ${key}`,
+        [["cluster.extraConfig", extra]],
+        `cluster.extraConfig.${key}`,
+        expected,
+    ]),
     ...at("cluster.apiEndpoint", "expected a", {
         empty: "",
         "without a scheme": "192.0.2.40:6443",
@@ -597,12 +743,17 @@ const ofAnotherType = (value: unknown) => (typeof value === "string" || Array.is
 
 /** One row for each key of `validConfiguration`, with a value of a wrong type. */
 const typeRows: Row[] = valuesOf(validConfiguration())
-    .filter(([path]) => !/\.additionalValues\./.test(path))
+    .filter(([path]) => !/\.(additionalValues|extraConfig|policy)\./.test(path))
     .map(([path, value]) => [`a wrong type: ${path}`, [[path, ofAnotherType(value)]], path, "expected"]);
 
 /** One row for each object, with a key that no schema knows. */
 const unknownKeyRows: Row[] = ["", ...valuesOf(validConfiguration()).flatMap(([path, value]) => (isGroup(value) ? [path] : []))]
-    .filter(path => !/\.(labels|ingressOptions|additionalValues(\..*)?|limits|requests)$/.test(path))
+    .filter(
+        path =>
+            !/\.(labels|ingressOptions|ingressNodeSelector|extraArgs|systemImages|policy([.[].*)?|extraConfig(\..*)?|additionalValues(\..*)?|limits|requests)$/.test(
+                path,
+            ),
+    )
     .map(path => {
         const key = `${path && `${path}.`}unknownKey`;
         return [`an unknown key: ${key}`, [[key, 1]], key, "no such key"];
@@ -666,6 +817,8 @@ test.each<[string, unknown]>([
     ["cluster.apiEndpoint", "https://user:hunter2@192.0.2.40"],
     ["rancher.values.extraEnv", [{ name: "PASSWORD", value: 4711815 }]],
     ["rancher.bootstrapPassword", 4711815],
+    ["cluster.privateRegistries[0].password", 4711815],
+    ["cluster.privateRegistries[0].url", "https://user:hunter2@registry.example.com"],
     ["ssh.privateKey", ["hunter2"]],
     ["privateCa.commonName", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n"],
 ])("a secret in %s is refused without being shown", (path, value) => {

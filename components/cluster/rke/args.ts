@@ -3,6 +3,9 @@ import { HostArgs, SshArgs } from "../../remote/connection";
 import { DriftMode } from "../../remote/drift";
 import { NetworkPlugin } from "./network";
 import { NodeRole, TaintEffect } from "./nodes";
+import { RkePrivateRegistryArgs } from "./registries";
+import { RkeServicesArgs } from "./services";
+import { RkeUpgradeStrategyArgs } from "./upgradeStrategy";
 
 /** A taint that a node is registered with. */
 export interface RkeTaintArgs {
@@ -45,12 +48,18 @@ export interface RkeNodeArgs extends HostArgs {
     taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
 }
 
-/** Pod and service network. Its settings cannot be changed on a live cluster. */
+/** Pod and service network. Its plugin and ranges cannot be changed on a live cluster. */
 export interface RkeNetworkArgs {
     /** Network plugin. @default canal */
     plugin?: pulumi.Input<NetworkPlugin>;
     /** Largest packet of the pod network in bytes, from 576 to 65535; 0 lets the plugin choose. Flannel takes 0 only. @default 0 */
     mtu?: pulumi.Input<number>;
+    /**
+     * Interface of every node that carries the pod network, such as `eth1`. Nodes with an `internalAddress` usually need it. Refused for
+     * the plugins calico and none. A change restarts the pods of the network plugin.
+     * @default the interface of the default route
+     */
+    interface?: pulumi.Input<string>;
     /**
      * IPv4 range of pods. A range that contains the address of a node or load balancer is refused. So is a range without a /24 for each
      * node, because Kubernetes gives each node a /24.
@@ -95,6 +104,33 @@ export interface RkeClusterSettingsArgs {
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
     /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true": another value is refused. @default {} */
     ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /**
+     * Labels of the workers on which the ingress controller runs. Only these workers are upstreams of the load balancer. Labels that no
+     * worker has in its `labels` are refused.
+     * @default all workers
+     */
+    ingressNodeSelector?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Flags, mounts and settings of the Kubernetes services. */
+    services?: pulumi.Input<RkeServicesArgs>;
+    /** The order in which RKE upgrades nodes. @default one control plane node and 10% of the workers at a time, without drain */
+    upgradeStrategy?: pulumi.Input<RkeUpgradeStrategyArgs>;
+    /** Registries with a login, or in place of Docker Hub. @default [] */
+    privateRegistries?: pulumi.Input<pulumi.Input<RkePrivateRegistryArgs>[]>;
+    /**
+     * Images in place of those of RKE, for example `coredns: registry.example.com/rancher/mirrored-coredns-coredns:1.9.4`. They stay when
+     * `kubernetesVersion` changes. An unknown name, or an image without a tag or digest, is refused. So is another Kubernetes version in
+     * `kubernetes`. `npm run images` lists the images.
+     * @default {}
+     */
+    systemImages?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Accepts Docker versions that RKE 1.8.14 does not know. @default false */
+    ignoreDockerVersion?: pulumi.Input<boolean>;
+    /**
+     * Further keys of `cluster.yml`, as RKE names them. A key that an argument sets is refused. So is a key that RKE does not read: the
+     * real `rke up --init` is asked before any host is changed. Encrypt a value with `pulumi config set --secret`.
+     * @default {}
+     */
+    extraConfig?: pulumi.Input<Record<string, any>>;
     /**
      * URL of the Kubernetes API for the kubeconfig, for example of a virtual IP or of a load balancer in front of the control plane. The
      * API server's certificate also covers its host name. A URL with a user, a path or a query is refused.

@@ -13,6 +13,9 @@ const cidr = z
         "expected the first address of a range of at least /24",
     );
 
+/** Options of the plugins that name the interface. RKE has none for calico. */
+const interfaceOptions: Partial<Record<NetworkPlugin, string>> = { canal: "canal_iface", flannel: "flannel_iface" };
+
 /** Schema of the pod and service network. */
 export const networkSchema = z
     .strictObject({
@@ -23,6 +26,10 @@ export const networkSchema = z
             .max(65535)
             .refine(mtu => mtu === 0 || mtu >= 576, "expected 0, or at least 576 bytes, which every IPv4 network carries (RFC 791)")
             .default(0),
+        interface: z
+            .string()
+            .regex(/^[-.\w:@]{1,15}$/, "expected the name of a network interface such as eth1, of at most 15 characters")
+            .optional(),
         clusterCidr: cidr.default("10.42.0.0/16"),
         serviceClusterIpRange: cidr.default("10.43.0.0/16"),
     })
@@ -38,7 +45,17 @@ export const networkSchema = z
         path: ["mtu"],
         message: "expected 0 for the plugin flannel, whose MTU RKE cannot set",
         ...whenKnown(z.looseObject({ plugin: z.enum(NetworkPlugin), mtu: z.number() })),
+    })
+    .refine(({ plugin, interface: name }) => name === undefined || interfaceOptions[plugin] !== undefined, {
+        path: ["interface"],
+        message: "expected no interface for this plugin: RKE hands one to canal and flannel only",
+        ...whenKnown(z.looseObject({ plugin: z.enum(NetworkPlugin), interface: z.string().optional() })),
     });
+
+/** Returns the keys of cluster.yml for the interface of the pod network. */
+export function interfaceYml(network: z.output<typeof networkSchema>): object {
+    return network.interface ? { options: { [interfaceOptions[network.plugin]!]: network.interface } } : {};
+}
 
 /** The ranges of a network. An empty string replaces an invalid or unknown one. */
 const rangesSchema = z

@@ -1,17 +1,17 @@
 # shellcheck shell=sh disable=SC2154
 # Checks a node before RKE runs, as the user that RKE logs in as. Changes nothing, and prints one line for each problem.
-# Variables: docker_versions (accepted major.minor, separated by spaces), now (seconds since 1970 where Pulumi runs),
+# Variables: docker_versions (accepted major.minor, separated by spaces; empty accepts every version), now (seconds since 1970 where Pulumi runs),
 # ca_certificate (PEM of this cluster's CA).
 
 docker_version=$(docker version --format '{{.Server.Version}}' 2>/dev/null) || {
     reason=$(docker version 2>&1 >/dev/null | tail -n 1)
     echo "Docker cannot be used by $(id -un): expected \`docker version\` to work without sudo, found: ${reason:-no docker}. Install Docker and add the user to the group docker"
 }
-if [ -n "$docker_version" ]; then
+if [ -n "$docker_version" ] && [ -n "$docker_versions" ]; then
     minor=$(echo "$docker_version" | cut -d. -f1,2)
     case " $docker_versions " in
     *" $minor "*) ;;
-    *) echo "Docker $docker_version is not accepted by RKE: expected one of $docker_versions" ;;
+    *) echo "Docker $docker_version is not accepted by RKE: expected one of $docker_versions, or cluster.ignoreDockerVersion" ;;
     esac
 fi
 

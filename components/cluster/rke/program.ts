@@ -52,6 +52,8 @@ export interface ClusterInput extends Fitness, WantedCluster {
     epoch?: number;
     rkeVersion: string;
     clusterYml: string;
+    /** Keys of cluster.yml that the configuration adds. Every one must be a key that RKE reads. */
+    extraConfig?: object;
     /** Packed state of RKE with the cluster's certificates. */
     pki: string;
     timeoutSeconds: number;
@@ -83,6 +85,8 @@ export interface ProbeNodesInput extends WantedCluster {
     fitness?: Fitness;
     /** Addresses of the nodes in the state of a cluster that this update would adopt. */
     adoptedNodes?: string[];
+    /** Keys of cluster.yml that the configuration adds, with the whole file. Undefined when there are none, and outside previews. */
+    extra?: { clusterYml: string; extraConfig: object };
 }
 
 const runner = (file: string) => join(__dirname, "runner", file);
@@ -123,6 +127,7 @@ export function clusterProgram(
         epoch,
         rkeVersion,
         clusterYml: clusterYml(cluster),
+        extraConfig: task === "nodes" ? given(cluster.extraConfig) : undefined,
         pki,
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
@@ -135,6 +140,9 @@ export function clusterProgram(
         leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
     });
 }
+
+/** Returns undefined for an object without keys, so that a program's data is the same as without the argument. */
+const given = (keys: object) => (Object.keys(keys).length > 0 ? keys : undefined);
 
 function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
     return {
@@ -151,7 +159,7 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
             },
         })),
         preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
-            docker_versions: acceptedDocker(cluster.kubernetesVersion).join(" "),
+            docker_versions: cluster.ignoreDockerVersion ? "" : acceptedDocker(cluster.kubernetesVersion).join(" "),
             now: "@now@",
             ca_certificate: state?.desiredState.certificatesBundle["kube-ca"].certificatePEM ?? "",
         }),
@@ -163,8 +171,9 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
  * Before a cluster is adopted, its state is only in the configuration, and all of its nodes are new to the stack.
  */
 export function probeProgram(cluster: RkeClusterSettings, known: RkeState | undefined, inPreview: boolean): string {
-    const given = inPreview && !known && cluster.rkeState ? completeState(cluster.rkeState) : undefined;
-    const state = known ?? given;
+    const adoptedState = inPreview && !known && cluster.rkeState ? completeState(cluster.rkeState) : undefined;
+    const state = known ?? adoptedState;
+    const extraConfig = given(cluster.extraConfig);
     const built = inPreview || (state && !isNew(state)) ? state : undefined;
     const { "kube-ca": ca, "kube-admin": admin } = built?.desiredState.certificatesBundle ?? {};
     const having = (role: NodeRole, port: number) =>
@@ -185,6 +194,7 @@ export function probeProgram(cluster: RkeClusterSettings, known: RkeState | unde
         certificate: admin?.certificatePEM,
         key: admin?.keyPEM,
         fitness: inPreview ? fitness(cluster, state) : undefined,
-        adoptedNodes: given && nodeAddresses(given),
+        adoptedNodes: adoptedState && nodeAddresses(adoptedState),
+        extra: inPreview && extraConfig ? { clusterYml: clusterYml(cluster), extraConfig } : undefined,
     });
 }

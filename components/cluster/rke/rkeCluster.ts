@@ -6,10 +6,11 @@ import { Probe } from "../../remote/probe";
 import { secretAs } from "../../secrecy";
 import { ifKnown, inState, refuseOutputs, validated } from "../../validation";
 import { RkeClusterArgs } from "./args";
-import { clusterYml } from "./clusterYml";
+import { shownClusterYml } from "./clusterYml";
+import { ingressNodes } from "./ingressNodes";
 import { Distribution } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
-import { hasRole, innerAddress, NodeRole } from "./nodes";
+import { innerAddress } from "./nodes";
 import { clusterProgram, endpoint, pkiProgram, probeProgram } from "./program";
 import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
@@ -45,7 +46,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const packed = inState(pki.stdout);
         const state = packed.apply(unpackState);
         const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, state);
-        const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(clusterYml)) };
+        const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(shownClusterYml)) };
         const epoch = driftEpoch(`${name}-drift`, { mode, found, desired }, { parent: this });
         // A failed `rke up` never reaches the state. This command records the nodes first, so that `destroy` can clean them.
         const nodes = rkeProgram(
@@ -64,14 +65,14 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         this.ready = rke;
         this.identity = pulumi.unsecret(state).apply(caDigest);
         // The command's id is known in every preview once the cluster exists. The result of a pending run is not known.
-        // Among the settings, only the SSH keys and a given RKE state are secret.
+        // Among the settings, only SSH keys, passwords and a given RKE state are secret.
         const built = <T>(value: (settings: RkeClusterSettings) => T) =>
             pulumi.unsecret(pulumi.all([cluster, rke.id]).apply(([settings]) => value(settings)));
         this.apiEndpoint = built(endpoint);
         this.kubeconfig = pulumi.secret(
             pulumi.all([cluster, state, rke.id]).apply(([settings, known]) => kubeconfig(known, settings.clusterName, endpoint(settings))),
         );
-        this.ingressAddresses = built(settings => settings.nodes.filter(hasRole(NodeRole.Worker)).map(innerAddress));
+        this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
         this.kubernetesVersion = built(settings => settings.kubernetesVersion.replace(/-rancher.*$/, ""));
         this.registerOutputs({
             kubeconfig: this.kubeconfig,
@@ -112,10 +113,15 @@ const setBack = ({ state, outdated }: Probe) =>
 const caDigest = ({ desiredState }: RkeState) =>
     createHash("sha256").update(desiredState.certificatesBundle["kube-ca"].certificatePEM).digest("hex");
 
-/** Returns the arguments without the SSH keys and a given RKE state, because `cluster.yml` holds none. */
-const withoutKeys = ({ nodes, ...args }: RkeClusterArgs) => ({
+/** Returns the arguments without the SSH keys, a given RKE state and passwords, because a preview shows `cluster.yml` without them. */
+const withoutKeys = ({ nodes, privateRegistries, ...args }: RkeClusterArgs) => ({
     ...args,
     ssh: undefined,
     rkeState: undefined,
-    nodes: Array.isArray(nodes) ? nodes.map(node => (pulumi.Output.isInstance(node) ? node : { ...node, privateKey: undefined })) : nodes,
+    nodes: withoutKey(nodes, "privateKey"),
+    privateRegistries: withoutKey(privateRegistries, "password"),
 });
+
+/** Returns a list without one key of its objects. A list or an object that is an output stays whole. */
+const withoutKey = (list: unknown, key: string): unknown =>
+    Array.isArray(list) ? list.map((item: object) => (pulumi.Output.isInstance(item) ? item : { ...item, [key]: undefined })) : list;

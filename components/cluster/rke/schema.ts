@@ -5,9 +5,14 @@ import { DriftMode } from "../../remote/drift";
 import { whenKnown } from "../../validation";
 import { checkKubernetesVersion } from "../compatibility";
 import { objectNameSchema } from "../kubernetesNames";
+import { extraConfigSchema } from "./extraConfig";
+import { ingressNodeSelectorSchema, knownIngressNodes, reportNoIngressNode } from "./ingressNodes";
 import { networkSchema, rangesAround } from "./network";
 import { anyNodes, nodesSchema, reportUnreachedNodes } from "./nodes";
+import { privateRegistriesSchema, reportKubernetesImage, systemImagesSchema } from "./registries";
+import { servicesSchema } from "./services";
 import { completeState } from "./state";
+import { upgradeStrategySchema } from "./upgradeStrategy";
 
 const forwardedHeaders = "use-forwarded-headers";
 
@@ -43,6 +48,13 @@ const settingsSchema = z.strictObject({
         .refine(options => (options[forwardedHeaders] ?? "true") === "true", {
             message: `expected ${forwardedHeaders} to be "true" or left out: without it Rancher redirects for ever behind a load balancer that ends TLS`,
         }),
+    ingressNodeSelector: ingressNodeSelectorSchema,
+    services: servicesSchema,
+    upgradeStrategy: upgradeStrategySchema,
+    privateRegistries: privateRegistriesSchema,
+    systemImages: systemImagesSchema,
+    ignoreDockerVersion: z.boolean().default(false),
+    extraConfig: extraConfigSchema,
     apiEndpoint: z
         .url({ protocol: /^https$/, error: "expected an https URL such as https://kubernetes.example.com:6443" })
         .refine(isOrigin, "expected a URL without user, path and query, such as https://kubernetes.example.com:6443.")
@@ -53,6 +65,14 @@ const settingsSchema = z.strictObject({
     deletionProtection: z.boolean().default(true),
     drift: z.enum(DriftMode).default(DriftMode.Warn),
 });
+
+/** Adds the rules between nodes and other settings. */
+function withNodeRules<S extends typeof settingsSchema>(schema: S): S {
+    const image = z.looseObject({ kubernetesVersion: z.string(), systemImages: z.looseObject({}).optional() });
+    return withNetworkRules(schema)
+        .superRefine(reportNoIngressNode, whenKnown(knownIngressNodes))
+        .superRefine(reportKubernetesImage, whenKnown(image));
+}
 
 /** Adds the rules between nodes and networks. */
 function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
@@ -80,10 +100,10 @@ function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
 }
 
 /** The settings of the cluster, without `ssh`, which the stack shares with other components. */
-export const rkeClusterSettingsSchema = withNetworkRules(settingsSchema);
+export const rkeClusterSettingsSchema = withNodeRules(settingsSchema);
 
 /** Schema of the arguments of `RkeCluster`. */
-export const rkeClusterSchema = withNetworkRules(settingsSchema.extend({ ssh: sshSchema.optional() }))
+export const rkeClusterSchema = withNodeRules(settingsSchema.extend({ ssh: sshSchema.optional() }))
     .superRefine(
         ({ ssh, nodes }, context) => reportUnreachedNodes({ ssh, nodes }, context),
         whenKnown(z.looseObject({ ssh: reachedSchema.shape.ssh, nodes: reachedSchema.shape.hosts })),

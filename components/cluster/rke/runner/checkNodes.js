@@ -1,4 +1,5 @@
 const { CodedError } = require("../../../remote/runner/codedError");
+const { refuseUnreadKeys } = require("./extraConfig");
 const { findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { stateInCluster, unpack } = require("./rkeState");
@@ -32,6 +33,7 @@ async function refuseUnknownRemoval(env, input, removed) {
 async function check(input, lastResult) {
     const addresses = input.nodes.map(node => node.connection.address);
     const removed = lastResult.split("\n").filter(address => address && !addresses.includes(address));
+    await refuseUnreadKeys(input.clusterYml, input.extraConfig);
     await withAgentFor(input.nodes, async env => {
         await refuseUnfitNodes(env, input);
         await refuseUnknownRemoval(env, input, removed);

@@ -3,6 +3,7 @@ const { withCode } = require("../../../remote/runner/codedError");
 const { probeText } = require("../../../remote/runner/probe");
 const { otherNodes } = require("./adoptCluster");
 const { impossibleChanges } = require("./builtCluster");
+const { refusedKeys } = require("./extraConfig");
 const { bullets } = require("./findings");
 const { kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");
@@ -25,16 +26,16 @@ const { preflight, withAgentFor } = require("./nodes");
  */
 
 /** @param {ProbeNodesInput} input */
-async function main({ fitness, adoptedNodes, ...input }) {
+async function main({ fitness, adoptedNodes, extra, ...input }) {
     /** @type {Found} */
     const nothingBuilt = { absent: "no cluster exists before the first pulumi up, so none was checked for drift", newNodes: input.nodes };
     const { newNodes = [], ...found } = input.ca ? await look(input) : nothingBuilt;
     const unchecked = adoptedNodes ? input.nodes : newNodes;
     /** @type {Found} */
     const unfit = fitness && unchecked.length > 0 ? await lookAtNew(unchecked, fitness) : {};
-    const refused = [adoptedNodes && foreignState(adoptedNodes, input.nodes), found.refused, unfit.refused].filter(
-        text => text !== undefined,
-    );
+    const state = adoptedNodes && foreignState(adoptedNodes, input.nodes);
+    const unread = extra && (await refusedKeys(extra));
+    const refused = [state, found.refused, unfit.refused, unread].filter(text => text !== undefined);
     const warning = [...(found.warning ?? []), ...(unfit.warning ?? [])];
     process.stdout.write(probeText({ ...found, warning, ...(refused.length > 0 && { refused }) }));
 }

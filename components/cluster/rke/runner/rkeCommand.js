@@ -121,6 +121,14 @@ function follow(child, marker, isFirstBuild) {
 }
 
 /**
+ * Returns the flag for unknown Docker versions when cluster.yml accepts them. RKE replaces the key of cluster.yml by its flag.
+ *
+ * @param {string} folder
+ */
+const dockerFlag = folder =>
+    /^ignore_docker_version: true$/m.test(fs.readFileSync(path.join(folder, "cluster.yml"), "utf8")) ? ["--ignore-docker-version"] : [];
+
+/**
  * Runs rke in its own process group, which is killed when this process ends.
  *
  * @param {string[]} args
@@ -129,7 +137,12 @@ function follow(child, marker, isFirstBuild) {
  */
 function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = false }) {
     return new Promise((resolve, reject) => {
-        const child = spawn("rke", args, { cwd: folder, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+        const child = spawn("rke", [...args, ...dockerFlag(folder)], {
+            cwd: folder,
+            env,
+            detached: true,
+            stdio: ["ignore", "pipe", "pipe"],
+        });
         const stop = () => {
             try {
                 // A process that could not be started has no process id.

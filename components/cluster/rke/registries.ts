@@ -1,0 +1,136 @@
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { isAddressOrName } from "../../remote/addresses";
+import { whenKnown } from "../../validation";
+
+/** A registry from which nodes pull images. RKE keeps its password in its state and in the Docker configuration of the kubelets. */
+export interface RkePrivateRegistryArgs {
+    /** Registry without a scheme, such as `registry.example.com:5000` or `registry.example.com/mirror`. `docker.io` gives a login to Docker Hub. */
+    url: pulumi.Input<string>;
+    /** User that logs in. Refused without `password`. @default no login */
+    user?: pulumi.Input<string>;
+    /** Password or token of `user`. Secret. Refused without `user`. */
+    password?: pulumi.Input<string>;
+    /** Takes the images of RKE from this registry. Two such registries are refused. @default false */
+    isDefault?: pulumi.Input<boolean>;
+}
+
+/** Keys of images that RKE 1.8.14 starts for the plugins canal, flannel and calico, with their key below `system_images` in cluster.yml. */
+export const systemImageKeys: Record<string, string> = {
+    etcd: "etcd",
+    alpine: "alpine",
+    nginxProxy: "nginx_proxy",
+    certDownloader: "cert_downloader",
+    kubernetesServicesSidecar: "kubernetes_services_sidecar",
+    coredns: "coredns",
+    corednsAutoscaler: "coredns_autoscaler",
+    nodelocal: "nodelocal",
+    kubernetes: "kubernetes",
+    flannel: "flannel",
+    flannelCni: "flannel_cni",
+    calicoNode: "calico_node",
+    calicoCni: "calico_cni",
+    calicoControllers: "calico_controllers",
+    calicoCtl: "calico_ctl",
+    calicoFlexVol: "calico_flexvol",
+    canalNode: "canal_node",
+    canalCni: "canal_cni",
+    canalControllers: "canal_controllers",
+    canalFlannel: "canal_flannel",
+    canalFlexVol: "canal_flexvol",
+    podInfraContainer: "pod_infra_container",
+    ingress: "ingress",
+    ingressBackend: "ingress_backend",
+    ingressWebhook: "ingress_webhook",
+    metricsServer: "metrics_server",
+};
+
+const path = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+const registryUrl = new RegExp(`^([^/:]+)(?::(\\d{1,5}))?(?:/${path})*$`);
+
+/** Reports whether a text is a registry: a host with or without a port, and with or without a path. */
+function isRegistry(text: string): boolean {
+    const [, host, port = "443"] = registryUrl.exec(text) ?? [];
+    return host !== undefined && isAddressOrName(host) && Number(port) >= 1 && Number(port) <= 65535;
+}
+
+// Source of the pattern: the grammar of references in github.com/distribution/reference. RKE reads tag or digest from the reference.
+const imageReference = new RegExp(`^(?:[A-Za-z0-9.-]+(?::\\d+)?/)?${path}(?:/${path})*(?::\\w[-.\\w]{0,127})?(?:@sha256:[0-9a-f]{64})?$`);
+const hasVersion = /(:\w[-.\w]*|@sha256:[0-9a-f]{64})$/;
+
+const registrySchema = z
+    .strictObject({
+        url: z.string().refine(isRegistry, "expected a registry without a scheme, such as registry.example.com:5000"),
+        user: z.string().min(1).optional(),
+        password: z.string().min(1).optional(),
+        isDefault: z.boolean().default(false),
+    })
+    .refine(({ user, password }) => (user === undefined) === (password === undefined), {
+        message: "expected user and password, or neither.",
+        ...whenKnown(z.looseObject({ user: z.string().optional(), password: z.string().optional() })),
+    });
+
+/** Schema of the private registries. */
+export const privateRegistriesSchema = z
+    .array(registrySchema)
+    .superRefine(
+        (registries, context) => {
+            registries.forEach(({ url, isDefault }, index) => {
+                const problem = (key: string, message: string) => context.addIssue({ code: "custom", path: [index, key], message });
+                const before = registries.slice(0, index);
+                if (before.some(other => other.url === url)) problem("url", "expected each registry once");
+                if (isDefault && before.some(other => other.isDefault)) problem("isDefault", "expected one default registry");
+            });
+        },
+        whenKnown(z.array(z.looseObject({ url: z.string(), isDefault: z.boolean().optional() }))),
+    )
+    .default([]);
+
+/** Schema of the images that replace those of RKE. */
+export const systemImagesSchema = z
+    .record(
+        z.string(),
+        z
+            .string()
+            .refine(
+                image => imageReference.test(image) && hasVersion.test(image),
+                "expected an image with its tag or digest, such as registry.example.com/rancher/mirrored-coredns-coredns:1.9.4",
+            ),
+    )
+    .superRefine(
+        (images, context) => {
+            const message = `expected one of ${Object.keys(systemImageKeys).join(", ")}. Rename it.`;
+            for (const key of Object.keys(images).filter(each => !(each in systemImageKeys)))
+                context.addIssue({ code: "custom", path: [key], message });
+        },
+        whenKnown(z.looseObject({})),
+    )
+    .default({});
+
+/** Reports a Kubernetes image of another version. RKE would start this image and go by `kubernetesVersion` in everything else. */
+export function reportKubernetesImage(
+    { kubernetesVersion, systemImages }: { kubernetesVersion: string; systemImages?: Record<string, unknown> },
+    context: z.core.$RefinementCtx,
+): void {
+    const tag = /:(\w[-.\w]*)$/.exec(String(systemImages?.kubernetes ?? ""))?.[1];
+    const version = kubernetesVersion.replace(/-rancher.*$/, "");
+    if (tag === undefined || tag === version || tag.startsWith(`${version}-`)) return;
+    const message = `expected an image with a tag of ${version}, the version in kubernetesVersion`;
+    context.addIssue({ code: "custom", path: ["systemImages", "kubernetes"], message });
+}
+
+/** Returns the keys of cluster.yml for registries and images. */
+export function registriesYml(registries: z.output<typeof privateRegistriesSchema>, images: Record<string, string>): object {
+    return {
+        ...(registries.length > 0 && {
+            private_registries: registries.map(({ url, user, password, isDefault }) => ({
+                url,
+                ...(user !== undefined && { user, password }),
+                ...(isDefault && { is_default: true }),
+            })),
+        }),
+        ...(Object.keys(images).length > 0 && {
+            system_images: Object.fromEntries(Object.entries(images).map(([key, image]) => [systemImageKeys[key], image])),
+        }),
+    };
+}
