@@ -6,6 +6,8 @@ export interface Leaf {
     path: string;
     /** The path with `[]` in place of every index. */
     kind: string;
+    /** The keys and indexes of the path. A key can hold a dot. */
+    keys: (string | number)[];
     value: unknown;
     line: number;
 }
@@ -16,11 +18,12 @@ export function yamlLeaves(text: string): Leaf[] {
     const document = parseDocument(text, { lineCounter: lines });
     if (document.errors.length > 0)
         throw new Error(`expected YAML, found a fault in line ${lines.linePos(document.errors[0].pos[0]).line}`);
-    const leavesOf = (node: unknown, path: string): Leaf[] => {
-        if (isMap(node)) return node.items.flatMap(({ key, value }) => leavesOf(value, path ? `${path}.${key}` : String(key)));
-        if (isSeq(node)) return node.items.flatMap((item, index) => leavesOf(item, `${path}[${index}]`));
+    const leavesOf = (node: unknown, path: string, keys: (string | number)[]): Leaf[] => {
+        if (isMap(node))
+            return node.items.flatMap(({ key, value }) => leavesOf(value, path ? `${path}.${key}` : String(key), [...keys, String(key)]));
+        if (isSeq(node)) return node.items.flatMap((item, index) => leavesOf(item, `${path}[${index}]`, [...keys, index]));
         if (!isScalar(node)) return [];
-        return [{ path, kind: path.replace(/\[\d+\]/g, "[]"), value: node.value, line: lines.linePos(node.range![0]).line }];
+        return [{ path, kind: path.replace(/\[\d+\]/g, "[]"), keys, value: node.value, line: lines.linePos(node.range![0]).line }];
     };
-    return leavesOf(document.contents, "");
+    return leavesOf(document.contents, "", []);
 }

@@ -82,7 +82,8 @@ describe("cluster.yml", () => {
                     { address: "192.0.2.32", port: 2222, hostname: "node2", user: "rke", roles: ["controlplane", "etcd", "worker"] },
                     { address: "192.0.2.33", user: "rke", roles: ["controlplane", "etcd", "worker"] },
                 ],
-                network: { plugin: "canal" },
+                network: { plugin: "canal", interface: "eth1" },
+                services: { kubelet: { extraArgs: { "max-pods": "250" } } },
                 etcdBackup: { intervalHours: 12, retention: 6 },
                 ingressOptions: { "use-forwarded-headers": "true" },
             },
@@ -91,8 +92,6 @@ describe("cluster.yml", () => {
     test("what cannot be expressed is named with its line", () =>
         expect(noteLines("cluster.yml", notes)).toEqual([
             "cluster.yml:18: nodes[2].ssh_key_path: is another key than ~/.ssh/rancher. Give this node a privateKey of its own, as a secret",
-            "cluster.yml:22: network.options.canal_iface: cannot be expressed, this stack has no such key. RKE drops line 22 in its next run",
-            "cluster.yml:26: services.kubelet.extra_args.max-pods: cannot be expressed, this stack has no such key. RKE drops line 26 in its next run",
             "cluster.yml:33: services.etcd.backup_config.s3backupconfig.bucket_name: cannot be expressed, this stack has no such key. RKE drops line 33 in its next run",
             "cluster.yml:38: ingress.options.proxy-body-size: is not kept, maxBodySize, maxRequestHeaderSize and maxResponseHeaderSize of loadBalancer set it",
             expect.stringMatching(/^cluster\.yml:40: system_images\.etcd: is not kept, RKE takes its own images/),
@@ -105,6 +104,57 @@ describe("cluster.yml", () => {
         const again = readClusterYml(clusterYml(parsed({ ...cluster, nodes })));
         const nodesAgain = again.settings.cluster.nodes.map((node: object) => ({ ...node, hostKey }));
         expect(clusterYml(parsed({ ...again.settings.cluster, nodes: nodesAgain }))).toBe(clusterYml(parsed({ ...cluster, nodes })));
+    });
+
+    test("settings of services, registries, images and upgrades are kept, and other keys go to extraConfig", () => {
+        const { settings: read, notes: none } = readClusterYml(`ignore_docker_version: true
+services:
+  kube-api:
+    extra_args: { oidc-issuer-url: https://login.example.com }
+    audit_log: { enabled: true, configuration: { max_age: 7, policy: { kind: Policy, rules: [{ level: None }] } } }
+    service_node_port_range: 31000-32000
+    secrets_encryption_config: { enabled: true }
+    always_pull_images: true
+  kubelet: { cluster_domain: example.local, extra_binds: [/a:/b], extra_env: [A=1], fail_swap_on: false }
+upgrade_strategy: { max_unavailable_worker: 20%, drain: true, node_drain_input: { ignore_daemonsets: false, timeout: 60 } }
+private_registries: [{ url: registry.example.com, user: u, is_default: true }]
+system_images: { coredns: registry.example.com/coredns:1 }
+ingress: { node_selector: { example.com/zone: a } }
+dns: { stubdomains: { example.com: [192.0.2.53] } }
+`);
+        expect(none).toEqual([]);
+        expect(read.cluster).toEqual({
+            ignoreDockerVersion: true,
+            services: {
+                kubeApi: {
+                    extraArgs: { "oidc-issuer-url": "https://login.example.com" },
+                    auditLog: { enabled: true, maxAgeDays: 7, policy: { kind: "Policy", rules: [{ level: "None" }] } },
+                    serviceNodePortRange: "31000-32000",
+                    secretsEncryption: true,
+                },
+                kubelet: { clusterDomain: "example.local", extraBinds: ["/a:/b"], extraEnv: ["A=1"] },
+            },
+            upgradeStrategy: { maxUnavailableWorker: "20%", drain: true, nodeDrainInput: { ignoreDaemonSets: false, timeoutSeconds: 60 } },
+            privateRegistries: [{ url: "registry.example.com", user: "u", isDefault: true }],
+            systemImages: { coredns: "registry.example.com/coredns:1" },
+            ingressNodeSelector: { "example.com/zone": "a" },
+            extraConfig: {
+                services: { "kube-api": { always_pull_images: true } },
+                dns: { stubdomains: { "example.com": ["192.0.2.53"] } },
+            },
+        });
+    });
+
+    test("a secret is named, and not kept", () => {
+        const { settings: read, notes: secrets } = readClusterYml(`private_registries: [{ url: a.example.com, user: u, password: hunter2 }]
+cloud_provider: { name: vsphere, vsphereCloudProvider: { global: { password: hunter2 } } }
+`);
+        expect(JSON.stringify([read, secrets])).not.toContain("hunter2");
+        const set = "is a secret, and is not kept: pulumi config set --secret --path 'pulumi-rancher-ha:cluster.";
+        expect(noteLines("cluster.yml", secrets)).toEqual([
+            `cluster.yml:1: private_registries[0].password: ${set}privateRegistries[0].password'`,
+            `cluster.yml:2: cloud_provider.vsphereCloudProvider.global.password: ${set}extraConfig.cloud_provider.vsphereCloudProvider.global.password'`,
+        ]);
     });
 
     test("that is no YAML is refused without its text", () =>
