@@ -66,6 +66,14 @@ test("the kubeconfig leads to the given endpoint, and the API server's certifica
     expect(input(recording, "-rke").clusterYml).toMatch(/sans:\n *- kubernetes\.example\.com\n/);
 });
 
+test("a preview asks a node while the endpoint does not answer, and an update the endpoint", async () => {
+    const apiEndpoint = "https://192.0.2.20:6443";
+    const answering = () => ({ stdout: said("in sync", { "answering-api": "https://192.0.2.32:6443" }) });
+    const server = async (preview: boolean) =>
+        /server: (\S+)/.exec((await build({ apiEndpoint }, { preview, call: answering })).outputs.kubeconfig.secret)![1];
+    expect([await server(true), await server(false)]).toEqual(["https://192.0.2.32:6443", apiEndpoint]);
+});
+
 test("what a user marked as a secret is none of what a preview shows", async () => {
     const ingressOptions = pulumi.secret({ "hide-headers": "marked" });
     const [shown, hidden] = [await build(), await build({ ingressOptions })].map(each => latch(each).inputs.environment);

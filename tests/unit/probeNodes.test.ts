@@ -102,6 +102,7 @@ async function look(
         componentstatuses: { items: components },
         "ingress-nginx-controller": ingress,
         health: { health: "true" },
+        version: {},
         ...answer,
     };
     const input = {
@@ -109,6 +110,7 @@ async function look(
             node: `node${index + 1}`,
             endpoint: `https://127.0.0.1:${port}`,
         })),
+        apiEndpoint: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
         etcd: [{ node: "node1", endpoint: `https://127.0.0.1:${etcdPort ?? (server.address() as AddressInfo).port}` }],
         network,
         kubernetesVersion: "v1.30.14-rancher1-1",
@@ -124,6 +126,16 @@ async function look(
 }
 const probe = async (live: Live[], asked?: Asked) => findingOf(await look(live, asked));
 const well = [{ name: "node1" }, { name: "node2" }];
+
+test("while the endpoint of the kubeconfig does not answer, an API server that does is named", async () => {
+    const { port } = server.address() as AddressInfo;
+    const silent = await look(well, { ports: [1, port], wanted: { apiEndpoint: "https://127.0.0.1:2" } });
+    expect(silent.facts).toEqual({ "answering-api": `https://127.0.0.1:${port}` });
+    // The certificate of the API servers does not cover this name yet.
+    const uncovered = await look(well, { wanted: { apiEndpoint: `https://localhost:${port}` } });
+    expect([uncovered.state, uncovered.facts]).toEqual(["in sync", { "answering-api": `https://127.0.0.1:${port}` }]);
+    expect((await look(well)).facts).toEqual({});
+});
 
 test("nodes as RKE left them are in sync, whatever the configuration asks for next", async () => expect(await probe(well)).toBe("in sync"));
 

@@ -134,7 +134,7 @@ export interface RkeClusterSettingsArgs {
     /**
      * URL of the Kubernetes API for the kubeconfig, for example of a virtual IP or of a load balancer in front of the control plane. The
      * API server's certificate also covers its host name. A URL with a user, a path or a query is refused.
-     * @default port 6443 of the first control plane node
+     * @default port 6443 of the virtual IP with `loadBalancer.kubernetesApi`, otherwise of the first control plane node
      */
     apiEndpoint?: pulumi.Input<string>;
     /** Further DNS names and addresses in the API server's certificate. @default [] */

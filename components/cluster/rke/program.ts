@@ -77,6 +77,8 @@ export interface NodeEndpoint {
 export interface ProbeNodesInput extends WantedCluster {
     controlPlane: NodeEndpoint[];
     etcd: NodeEndpoint[];
+    /** URL of the Kubernetes API in the kubeconfig. */
+    apiEndpoint: string;
     nodes: WantedNode[];
     ca?: string;
     certificate?: string;
@@ -181,6 +183,7 @@ export function probeProgram(cluster: RkeClusterSettings, known: RkeState | unde
     return nodeProgram<ProbeNodesInput>(runner("probeNodes.js"), {
         controlPlane: having(NodeRole.ControlPlane, 6443),
         etcd: having(NodeRole.Etcd, 2379),
+        apiEndpoint: endpoint(cluster),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
         nodes: cluster.nodes.map(node => ({

@@ -16,6 +16,10 @@ import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { RkeState, unpackState } from "./state";
 
+/** Returns the inner addresses of nodes with a role. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
+export const addressesOf = (role: NodeRole, nodes: RkeClusterSettingsArgs["nodes"]): pulumi.Output<string[]> =>
+    pulumi.unsecret(pulumi.output(nodes).apply(known => known.filter(hasRole(role)).map(innerAddress)));
+
 /** Limits the process around RKE. `timeoutSeconds` limits RKE itself. */
 const outerTimeoutSeconds = 4 * 3600;
 
@@ -69,8 +73,9 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const built = <T>(value: (settings: RkeClusterSettings) => T) =>
             pulumi.unsecret(pulumi.all([cluster, rke.id]).apply(([settings]) => value(settings)));
         this.apiEndpoint = built(endpoint);
+        const asked = pulumi.all([cluster, this.answeringApi(found)]).apply(([settings, other]) => other ?? endpoint(settings));
         this.kubeconfig = pulumi.secret(
-            pulumi.all([cluster, state, rke.id]).apply(([settings, known]) => kubeconfig(known, settings.clusterName, endpoint(settings))),
+            pulumi.all([cluster, state, asked, rke.id]).apply(([settings, known, at]) => kubeconfig(known, settings.clusterName, at)),
         );
         this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
         this.kubernetesVersion = built(settings => settings.kubernetesVersion.replace(/-rancher.*$/, ""));
@@ -90,6 +95,18 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             { program: cluster.apply(pkiProgram), timeoutSeconds: 180, secretResult: true, once: true },
             { ...opts, ignoreChanges: inputs },
         );
+    }
+
+    /**
+     * Returns the API server that a preview asks while the endpoint does not answer: a load balancer that is down, or an endpoint that this
+     * update sets up. An update asks the endpoint itself, because the load balancer and RKE are done before.
+     */
+    private answeringApi(found?: pulumi.Output<Probe>): pulumi.Output<string | undefined> {
+        if (!found || !pulumi.runtime.isDryRun()) return pulumi.output(undefined);
+        return found.apply(({ facts: { "answering-api": other } }) => {
+            if (other) void pulumi.log.info(`the Kubernetes API does not answer at its endpoint yet: this preview asks ${other}`, this);
+            return other;
+        });
     }
 
     /** Probes the cluster. A preview also checks new nodes; in an update, the command that runs RKE checks them. */

@@ -17,7 +17,7 @@ const { preflight, withAgentFor } = require("./nodes");
  * The findings of a probe, in lists, and the nodes that no run of RKE has included yet.
  *
  * @typedef {{ newNodes?: WantedNode[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded,
- *     absent?: string, unreachable?: string }} Found
+ *     absent?: string, unreachable?: string, facts?: Record<string, string> }} Found
  *
  * An object of the Kubernetes API, its status included.
  * @typedef {any} KubernetesObject
@@ -84,7 +84,8 @@ async function lookAtNew(newNodes, { nodes, preflightProgram }) {
  * @param {Omit<ProbeNodesInput, "fitness">} input
  * @returns {Promise<Found>}
  */
-async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...access }) {
+async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, apiEndpoint, ...access }) {
+    const isShared = answersAt(apiEndpoint, access);
     const members = Promise.all(etcd.map(member => etcdFault(member, access)));
     const servers = await Promise.all(
         controlPlane.map(async ({ node, endpoint }) => {
@@ -106,11 +107,28 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, ...
     }
     try {
         const found = await compare(answering[0], { network, kubernetesVersion, nodes });
-        return { ...found, finding: [...(found.finding ?? []), ...controlPlaneFaults(servers), ...(await members).flat()] };
+        const { endpoint } = /** @type {NodeEndpoint} */ (controlPlane.find((_, index) => servers[index].api));
+        return {
+            ...found,
+            ...(!(await isShared) && { facts: { "answering-api": endpoint } }),
+            finding: [...(found.finding ?? []), ...controlPlaneFaults(servers), ...(await members).flat()],
+        };
     } catch (/** @type {any} */ error) {
         return { unreachable: error.message };
     }
 }
+
+/**
+ * Reports whether the API answers at the endpoint of the kubeconfig, with a certificate that covers it.
+ *
+ * @param {string} endpoint
+ * @param {Pick<ProbeNodesInput, "ca" | "certificate" | "key">} access
+ */
+const answersAt = (endpoint, access) =>
+    kubernetesApi({ endpoint, ...access })("/version").then(
+        () => true,
+        () => false,
+    );
 
 /**
  * Asks one etcd member, because API servers report no failed member while another one answers. A firewall in front of it is no fault.
