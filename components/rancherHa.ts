@@ -7,9 +7,12 @@ import { ServerCertificate } from "./certificates/serverCertificate";
 import { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
 import { KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeClusterSettingsArgs } from "./cluster/rke/args";
-import { RkeCluster } from "./cluster/rke/rkeCluster";
+import { ingressNodes } from "./cluster/rke/ingressNodes";
+import { controlPlaneNodes } from "./cluster/rke/nodes";
+import { innerAddresses, RkeCluster } from "./cluster/rke/rkeCluster";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs } from "./loadBalancer/args";
 import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchema } from "./loadBalancer/limits";
+import { apiPort, passesApi } from "./loadBalancer/schema";
 import { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { stackName } from "./owner";
 import { heldForAgents } from "./rancher/agentsCa";
@@ -21,7 +24,7 @@ import { Verification } from "./rancher/verification";
 import { nextSteps } from "./nextSteps";
 import { SshArgs } from "./remote/connection";
 import { rancherHaSchema } from "./schema";
-import { inState, refuseLiterals, refuseOutputs, validated } from "./validation";
+import { inState, refuseLiterals, refuseOutputs, settled, validated } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface CertificateOnHostArgs extends CertificatePathsArgs {
@@ -55,6 +58,10 @@ export interface RancherHaArgs {
     liveCheck?: LiveCheck;
 }
 
+/** Returns the Kubernetes API's URL at the virtual IP of a pair that passes the API on. */
+const sharedEndpoint = ({ virtualIp, ...settings }: LoadBalancerSettingsArgs) =>
+    virtualIp && passesApi(settings) ? pulumi.interpolate`https://${virtualIp.address}:${apiPort}` : undefined;
+
 /**
  * Rancher, highly available behind a layer-7 NGINX that ends TLS. Its parts are cluster, load balancer, certificate, CA secret, Helm
  * release, and a verification through the load balancer. Each part waits for the parts that it needs.
@@ -83,10 +90,12 @@ export class RancherHa extends pulumi.ComponentResource {
         refuseOutputs(this, `RancherHa ${name}`, { ...args, hostname: undefined, ssh: undefined });
         refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
 
-        const cluster = this.cluster(name, args);
-        const certificate = this.certificate(name, args, cluster);
+        const { existingCluster } = args;
+        const existing = existingCluster && new ExistingCluster(`${name}-cluster`, existingCluster, { parent: this });
+        const certificate = this.certificate(name, args, existing);
         const caCertificate = certificate?.caCertificate ?? pulumi.output(args.certificateOnHost?.caCertificate ?? "").apply(normalizePem);
-        const loadBalancer = this.loadBalancer(name, args, cluster, certificate);
+        const loadBalancer = this.loadBalancer(name, args, existing, certificate);
+        const cluster = existing ?? this.rkeCluster(name, args, loadBalancer);
         const inCluster = this.inCluster(name, cluster);
         const namespace = this.namespace(name, cluster, inCluster);
         const caSecret = this.caSecret(name, args, { caCertificate, namespace: inState(namespace.metadata).name }, inCluster);
@@ -133,31 +142,33 @@ export class RancherHa extends pulumi.ComponentResource {
         return validated(this, `RancherHa ${name}`, limitsSchema, { maxBodySize, maxRequestHeaderSize, maxResponseHeaderSize });
     }
 
-    private cluster(name: string, { ssh, loadBalancer, cluster, existingCluster }: RancherHaArgs): KubernetesCluster {
-        if (cluster) {
-            const ingressOptions = pulumi.all([cluster.ingressOptions, this.limits(name, loadBalancer)]);
-            const withLimits = ingressOptions.apply(([own, limits]) => ({ ...own, ...limitOptions(limits) }));
-            return new RkeCluster(`${name}-cluster`, { ...cluster, ingressOptions: withLimits, ssh }, { parent: this });
-        }
-        return new ExistingCluster(`${name}-cluster`, existingCluster!, { parent: this });
+    /**
+     * RKE waits for the load balancer, so that a node is out of rotation before RKE removes it. In the state, the cluster does not depend on
+     * the load balancer: a lost host can be taken out of the state alone.
+     */
+    private rkeCluster(name: string, { ssh, loadBalancer, cluster }: RancherHaArgs, before: NginxLoadBalancer): KubernetesCluster {
+        const waited = pulumi.all([cluster!.ingressOptions, this.limits(name, loadBalancer), settled(before.fingerprint)]);
+        const ingressOptions = waited.apply(([own, limits]) => ({ ...own, ...limitOptions(limits) }));
+        const apiEndpoint = cluster!.apiEndpoint ?? sharedEndpoint(loadBalancer);
+        return new RkeCluster(`${name}-cluster`, { ...cluster!, apiEndpoint, ingressOptions, ssh }, { parent: this });
     }
 
     /** Returns undefined for a certificate that another tool keeps on the hosts. */
-    private certificate(name: string, args: RancherHaArgs, cluster: KubernetesCluster): ServerCertificate | undefined {
+    private certificate(name: string, args: RancherHaArgs, existing?: ExistingCluster): ServerCertificate | undefined {
         const { hostname, certificate, certificateOnHost, privateCa } = args;
         if (certificateOnHost) return undefined;
         if (certificate) return new ProvidedCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
         const deletionProtection = privateCa?.deletionProtection ?? args.rancher.deletionProtection;
         const ca = new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
         // Nodes that RKE built refuse a stack that lost its state themselves.
-        const isHeld = cluster.ready === undefined && deletionProtection !== false;
-        return isHeld ? heldForAgents(ca, cluster.kubeconfig, `RancherHa ${name}`, this) : ca;
+        const isHeld = existing && deletionProtection !== false;
+        return isHeld ? heldForAgents(ca, existing.kubeconfig, `RancherHa ${name}`, this) : ca;
     }
 
     private loadBalancer(
         name: string,
-        { loadBalancer, ssh, hostname, certificateOnHost }: RancherHaArgs,
-        { ingressAddresses }: KubernetesCluster,
+        { loadBalancer, ssh, hostname, certificateOnHost, cluster, existingCluster }: RancherHaArgs,
+        existing: ExistingCluster | undefined,
         certificate: ServerCertificate | undefined,
     ): NginxLoadBalancer {
         return new NginxLoadBalancer(
@@ -166,7 +177,8 @@ export class RancherHa extends pulumi.ComponentResource {
                 ...loadBalancer,
                 ssh,
                 hostname,
-                upstreams: ingressAddresses,
+                upstreams: existing?.ingressAddresses ?? innerAddresses(cluster!, ingressNodes),
+                controlPlane: existingCluster ? existingCluster.controlPlaneAddresses : innerAddresses(cluster!, controlPlaneNodes),
                 certificateChain: certificate?.certificateChain,
                 privateKey: certificate?.privateKey,
                 secondCertificate: certificate?.secondCertificate,

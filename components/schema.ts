@@ -7,7 +7,7 @@ import { rangesAround } from "./cluster/rke/network";
 import { NodeRole, reportUnreachedNodes } from "./cluster/rke/nodes";
 import { rkeClusterSettingsSchema } from "./cluster/rke/schema";
 import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
-import { certificateOnHostSchema, loadBalancerSettingsSchema } from "./loadBalancer/schema";
+import { certificateOnHostSchema, loadBalancerSettingsSchema, passesApi } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease } from "./rancher/schema";
 import { dnsNameSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/connection";
 import { whenKnown } from "./validation";
@@ -35,13 +35,17 @@ const list = <S extends z.ZodType>(schema: S) => z.array(schema).catch([]);
 const groupsSchema = z.looseObject({
     hostname: text,
     ssh: reachedSchema.shape.ssh.catch(undefined),
-    loadBalancer: group({ hosts: list(group({ address: z.unknown(), internalAddress: text })), virtualIp: group({ address: text }) }),
+    loadBalancer: group({
+        hosts: list(group({ address: z.unknown(), internalAddress: text })),
+        virtualIp: group({ address: text }),
+        kubernetesApi: z.boolean().optional().catch(undefined),
+    }),
     cluster: group({
         nodes: list(group({ address: z.unknown(), internalAddress: text, roles: list(text) })),
         kubernetesVersion: text,
         ingressOptions: z.record(z.string(), z.unknown()).catch({}),
     }),
-    existingCluster: group({ ingressAddresses: list(text), kubernetesVersion: text }),
+    existingCluster: group({ ingressAddresses: list(text), controlPlaneAddresses: list(text).optional(), kubernetesVersion: text }),
     certificate: group({}),
     certificateOnHost: group({}),
     privateCa: group({}),
@@ -54,6 +58,7 @@ function reportBetweenGroups(args: unknown, context: z.core.$RefinementCtx): voi
     const groups = groupsSchema.parse(args);
     reportAlternatives(groups, context);
     reportAddresses(groups, context);
+    reportControlPlane(groups, context);
     reportSnippets(groups, context);
     reportAddressesInRanges(groups, context);
     const { hostname, ssh, loadBalancer, cluster, existingCluster, certificate, rancher } = groups;
@@ -104,6 +109,26 @@ function reportAddresses({ loadBalancer, cluster, existingCluster }: Groups, con
         if (!key) return;
         const message = "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443";
         report(["hosts", index, key], message);
+    });
+}
+
+/** Reports control plane nodes to which NGINX cannot pass the Kubernetes API on, and load balancer hosts whose port 6443 a node holds. */
+function reportControlPlane({ loadBalancer, cluster, existingCluster }: Groups, context: z.core.$RefinementCtx): void {
+    if (!loadBalancer || !passesApi(loadBalancer)) return;
+    const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
+    if (loadBalancer.kubernetesApi && existingCluster && !existingCluster.controlPlaneAddresses)
+        report(["existingCluster", "controlPlaneAddresses"], "expected the addresses of the control plane for loadBalancer.kubernetesApi");
+    cluster?.nodes.forEach((node, index) => {
+        if (!node?.roles.includes(NodeRole.ControlPlane)) return;
+        const [key, address] = node.internalAddress ? ["internalAddress", node.internalAddress] : ["address", node.address];
+        const at = ["cluster", "nodes", index, key];
+        if (typeof address === "string" && !z.union([z.ipv4(), z.ipv6()]).safeParse(address).success)
+            report(
+                at,
+                "expected an IP address here or as internalAddress, because NGINX passes the Kubernetes API on, or kubernetesApi: false",
+            );
+        const shares = loadBalancer.hosts.some(host => host !== undefined && [host.address, host.internalAddress].includes(address));
+        if (shares) report(at, "expected no load balancer host: port 6443 there is that of loadBalancer.kubernetesApi");
     });
 }
 

@@ -63,9 +63,13 @@ export function refuseOutputs(component: pulumi.Resource, what: string, plainArg
 
 /** Returns the value, or undefined in a preview that does not know it yet. */
 export function ifKnown<T>(output: pulumi.Output<T>): pulumi.Output<T | undefined> {
+    return settled(output).apply(known => (known ? output : undefined)) as pulumi.Output<T | undefined>;
+}
+
+/** Waits for an output, and tells whether its value is known. The result does not depend on the resources of the output. */
+export function settled(output: pulumi.Output<unknown>): pulumi.Output<boolean> {
     // Every output has this field, but the types of the SDK omit it.
-    const { isKnown } = output as unknown as { isKnown: Promise<boolean> };
-    return pulumi.output(isKnown).apply(known => (known ? output : undefined)) as pulumi.Output<T | undefined>;
+    return pulumi.output((output as unknown as { isKnown: Promise<boolean> }).isKnown);
 }
 
 /**

@@ -13,6 +13,7 @@ export const validConfiguration = (): Record<string, unknown> => ({
     ssh: { user: "admin", port: 22, privateKey, knownHosts: "" },
     loadBalancer: {
         hosts: [{ address: "192.0.2.21", port: 22, user: "root", privateKey, hostKey }],
+        kubernetesApi: false,
         takeOver: false,
         drift: "enforce",
         upstreamPort: 80,

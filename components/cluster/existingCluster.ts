@@ -20,11 +20,22 @@ export interface ExistingClusterArgs {
      */
     apiEndpoint?: pulumi.Input<string>;
     /**
+     * IP addresses of the control plane nodes, to which `loadBalancer.kubernetesApi` passes port 6443 on: each once. To use it, set
+     * `apiEndpoint` or the server in the kubeconfig to the load balancer. The API server's certificate must cover its address.
+     * @default no Kubernetes API is passed on
+     */
+    controlPlaneAddresses?: pulumi.Input<pulumi.Input<string>[]>;
+    /**
      * Kubernetes version, for example `v1.31.4`. It decides which Rancher versions are accepted.
      * @default the version that the API server reports in every preview
      */
     kubernetesVersion?: pulumi.Input<string>;
 }
+
+const nodeAddressesSchema = z
+    .array(ipAddressSchema.refine(isOfAHost, "expected the address of a node, not a loopback, link-local, multicast or unspecified one"))
+    .min(1, "expected at least one address")
+    .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once");
 
 const shapeSchema = z.strictObject({
     kubeconfig: z
@@ -33,12 +44,8 @@ const shapeSchema = z.strictObject({
             text => Array.isArray(readYaml(text)?.clusters),
             "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
         ),
-    ingressAddresses: z
-        .array(
-            ipAddressSchema.refine(isOfAHost, "expected the address of a node, not a loopback, link-local, multicast or unspecified one"),
-        )
-        .min(1, "expected at least one address")
-        .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
+    ingressAddresses: nodeAddressesSchema,
+    controlPlaneAddresses: nodeAddressesSchema.optional(),
     apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }).optional(),
     kubernetesVersion: z
         .string()

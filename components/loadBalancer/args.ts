@@ -156,6 +156,13 @@ export interface LoadBalancerSettingsArgs extends NginxTuningArgs {
     /** The address that two hosts share. VRRP (IP protocol 112) must pass between them. */
     virtualIp?: VirtualIpArgs;
     /**
+     * Passes the Kubernetes API on from port 6443 of the load balancer to the control plane nodes, so that it survives the loss of one. With
+     * `cluster` and a pair, it is also the default of `cluster.apiEndpoint`, and the API server's certificate covers the virtual IP. The
+     * control plane nodes need IP addresses. With `existingCluster` it needs `existingCluster.controlPlaneAddresses`.
+     * @default true for a pair, false for one host
+     */
+    kubernetesApi?: boolean;
+    /**
      * Adopts a host that has a foreign configuration of NGINX or keepalived, or belongs to another load balancer. Otherwise such a host is
      * refused, with a list of what was found. The adopted configuration is kept on the host, and restored when the load balancer is
      * destroyed. An NGINX that is not the package `nginx` is always refused.
@@ -188,6 +195,11 @@ export interface NginxLoadBalancerArgs extends LoadBalancerSettingsArgs {
     hostname: pulumi.Input<string>;
     /** Addresses of the worker nodes, at least one, where the ingress controller listens. An address that occurs twice is refused. */
     upstreams: pulumi.Input<pulumi.Input<string>[]>;
+    /**
+     * Addresses of the control plane nodes, where the Kubernetes API listens on port 6443, for `kubernetesApi`. An address that occurs
+     * twice is refused. @default no Kubernetes API is passed on
+     */
+    controlPlane?: pulumi.Input<pulumi.Input<string>[]>;
     /** Server certificate in PEM form, followed by its intermediates. Give either this and `privateKey`, or `certificateOnHost`. */
     certificateChain?: pulumi.Input<string>;
     /** Private key of the server certificate in PEM form. It is kept as a secret, with mode 0600 on the host. */

@@ -2,7 +2,7 @@ import { requestHeaderBuffers, requestHeaders } from "./limits";
 import { mark } from "./mark";
 import { rancher, redirect, status, unknownHttpNames, unknownHttpsNames } from "./nginxServers";
 import { extraDirectives, lines, paragraphs } from "./nginxText";
-import { NginxSettings, TlsVersion } from "./schema";
+import { apiPort, apiServers, NginxSettings, TlsVersion } from "./schema";
 
 /** Default of `workerConnections` on a host whose open file limit allows more. */
 export const maxWorkerConnections = 32768;
@@ -39,10 +39,10 @@ ${events(settings)}
 
 http {${http}
 }
-`;
+${kubernetesApi(settings)}`;
 }
 
-const main = ({ workerConnections, workerShutdownTimeoutSeconds }: NginxSettings) =>
+const main = ({ workerConnections, workerShutdownTimeoutSeconds, ...settings }: NginxSettings) =>
     `# ${mark}: changes made here are undone.
 user www-data;
 pid /run/nginx.pid;
@@ -52,7 +52,13 @@ worker_rlimit_nofile ${workerConnections ? workerConnections + reservedFiles : "
 # After a reload, an old worker waits for its last WebSocket. This timeout closes the WebSockets that are still open.
 worker_shutdown_timeout ${workerShutdownTimeoutSeconds}s;
 # NGINX reports exhausted connections as warnings.
-error_log /var/log/nginx/error.log warn;`;
+error_log /var/log/nginx/error.log warn;${streamModule(settings)}`;
+
+/** The NGINX of nginx.org has `stream` built in. There the pattern matches no file. */
+const streamModule = (settings: Parameters<typeof apiServers>[0]) =>
+    apiServers(settings)
+        ? "\n# Debian's package libnginx-mod-stream holds this file.\ninclude /etc/nginx/modules-enabled/*-mod-stream.conf;"
+        : "";
 
 const events = ({ workerConnections }: NginxSettings) => `events {
     # A WebSocket takes two connections: one to the client, one to the node.
@@ -138,7 +144,7 @@ const upstream = (settings: NginxSettings) => `
         # A node stands here twice, and takes less than 4 kB.
         zone rancher ${Math.max(128, 4 * settings.upstreams.length)}k;
         # Requests pile up at an unreachable node, so this method avoids the node.
-        least_conn;${lines(8, servers(settings))}
+        least_conn;${lines(8, servers(settings, settings.upstreams, settings.upstreamPort, httpLastResort))}
         # Kept connections save more than half of the CPU per request. They need an empty Connection header, see below.
         keepalive ${settings.upstreamKeepalive};
         # NGINX closes an idle connection before the ingress controller does, which waits 75 s. A request would fail on a closed one.
@@ -147,19 +153,52 @@ const upstream = (settings: NginxSettings) => `
         keepalive_requests 10000;
     }`;
 
-function servers({ upstreams, upstreamPort, maxFails, failTimeoutSeconds }: NginxSettings): string[] {
-    const nodes = upstreams.map(address => `${urlHost(address)}:${upstreamPort}`);
+const httpLastResort = [
+    "# When every node is removed, all are asked again: Rancher rightly answers 503 for a cluster that is not connected.",
+    "# Other requests must not fail because of it, and nodes that are back must be used at once.",
+];
+
+function servers({ maxFails, failTimeoutSeconds }: NginxSettings, addresses: string[], port: number, lastResort: string[]): string[] {
+    const nodes = addresses.map(address => `${urlHost(address)}:${port}`);
     const inRotation = nodes.map(node => `server ${node} max_fails=${maxFails} fail_timeout=${failTimeoutSeconds}s;`);
     // NGINX never removes the only server from rotation.
     if (maxFails === 0 || nodes.length === 1) return inRotation;
     return [
         "# A node that fails max_fails times within fail_timeout is removed from rotation for that time.",
         ...inRotation,
-        "# When every node is removed, all are asked again: Rancher rightly answers 503 for a cluster that is not connected.",
-        "# Other requests must not fail because of it, and nodes that are back must be used at once.",
+        ...lastResort,
         ...nodes.map(node => `server ${node} max_fails=0 backup;`),
     ];
 }
+
+function kubernetesApi(settings: NginxSettings): string {
+    const nodes = apiServers(settings);
+    if (!nodes) return "";
+    return `
+# The Kubernetes API. The bytes pass as they are: API servers end TLS, and ask each client for its certificate or token.
+stream {
+    upstream kubernetes {
+        # The workers share their counts, so that each knows which API servers fail.
+        zone kubernetes ${Math.max(128, 4 * nodes.length)}k;
+        least_conn;${lines(8, servers(settings, nodes, apiPort, apiLastResort))}
+    }
+
+    server {
+        listen ${apiPort} so_keepalive=30s:10s:3;
+        listen [::]:${apiPort} so_keepalive=30s:10s:3;
+        # NGINX sees only whether an API server takes the connection. Active health checks are a feature of NGINX Plus.
+        proxy_connect_timeout ${settings.connectTimeoutSeconds}s;
+        # A watch or a shell may be idle for this time.
+        proxy_timeout ${settings.readTimeoutSeconds}s;
+        # TCP keep-alive closes connections to unreachable nodes.
+        proxy_socket_keepalive on;
+        proxy_pass kubernetes;
+    }
+}
+`;
+}
+
+const apiLastResort = ["# When every node is removed, all are asked again, so that nodes that are back are used at once."];
 
 /** Returns an address in the form of a URL, because NGINX refuses some valid forms of an IPv6 address. */
 function urlHost(address: string): string {

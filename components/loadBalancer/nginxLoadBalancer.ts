@@ -31,12 +31,16 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
     constructor(name: string, args: NginxLoadBalancerArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:NginxLoadBalancer", name, {}, opts);
-        const { ssh, hosts, virtualIp, takeOver, drift } = args;
-        refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts, virtualIp, drift });
+        const { ssh, hosts, virtualIp, kubernetesApi, takeOver, drift } = args;
+        refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts, virtualIp, kubernetesApi, drift });
         const mode = drift ?? DriftMode.Enforce;
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
         // These settings are known before the nodes are, so an unusable host is refused before a cluster is built.
-        const reached = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, { ssh, hosts, virtualIp, takeOver });
+        const reached = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, {
+            ...{ ssh, hosts, virtualIp, kubernetesApi, takeOver },
+            // The nodes may be unknown yet.
+            controlPlane: args.controlPlane && "given",
+        });
 
         const owned = this.owned(name, hosts);
         // The holder of the virtual IP decides which host of a pair is changed first, even when drift is off.

@@ -6,7 +6,7 @@ import { mark } from "./mark";
 import { maxWorkerConnections, reservedFiles } from "./nginxConf";
 import { certificateFiles } from "./nginxServers";
 import { places, Release, secrets } from "./release";
-import { HostsSettings, innerAddress, NginxSettings } from "./schema";
+import { apiServers, HostsSettings, innerAddress, NginxSettings, openPorts } from "./schema";
 
 /** Sources of the program for a load balancer host. */
 export const scripts = [
@@ -24,9 +24,11 @@ export const scripts = [
 ].map(name => join(__dirname, "host", `${name}.sh`));
 
 /** Returns the program that probes a host. It reports drift, or the reason why the host cannot become a load balancer. */
-export function probeScript({ hosts, virtualIp, takeOver }: HostsSettings, index: number, owner: string): string {
+export function probeScript(settings: HostsSettings, index: number, owner: string): string {
+    const { hosts, virtualIp, takeOver } = settings;
     return shellProgram(scripts, {
         owner,
+        ports: openPorts(settings),
         mark,
         places,
         warn_days: String(warnDays),
@@ -56,6 +58,7 @@ export function hostScript({ owner, settings, release, epoch, vrrp }: HostProgra
         drift_epoch: String(epoch),
         hostname: settings.hostname,
         status_port: String(settings.statusPort),
+        ports: openPorts(settings),
         release: release.name,
         certificates: certificateFiles(settings)
             .map(({ chain, key }) => `${chain} ${key}`)
@@ -74,6 +77,7 @@ export function hostScript({ owner, settings, release, epoch, vrrp }: HostProgra
         mark,
         places,
         secrets,
+        stream: apiServers(settings) ? "yes" : "",
         files: files.map(({ name, variable }) => `${name} ${variable}`).join("\n"),
         ...Object.fromEntries(files.map(({ variable, text }) => [variable, text])),
     });

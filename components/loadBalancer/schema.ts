@@ -23,6 +23,25 @@ import { limitsSchema } from "./limits";
 export const TlsVersion = { Tls12: "1.2", Tls13: "1.3" } as const;
 export type TlsVersion = (typeof TlsVersion)[keyof typeof TlsVersion];
 
+/** Port of the Kubernetes API, on the load balancer and on control plane nodes. */
+export const apiPort = 6443;
+
+interface ApiSettings {
+    kubernetesApi?: boolean;
+    hosts: unknown[];
+}
+
+/** Reports whether the load balancer passes the Kubernetes API on when it has the addresses of a control plane. */
+export const passesApi = ({ kubernetesApi, hosts }: ApiSettings): boolean => kubernetesApi ?? hosts.length > 1;
+
+/** Returns the nodes to which the Kubernetes API is passed on, if it is. */
+export const apiServers = <T>(settings: ApiSettings & { controlPlane?: T }): T | undefined =>
+    passesApi(settings) ? settings.controlPlane : undefined;
+
+/** Returns the ports that the load balancer opens to its clients, as text. */
+export const openPorts = (settings: ApiSettings & { controlPlane?: unknown }): string =>
+    apiServers(settings) === undefined ? "80 and 443" : `80, 443 and ${apiPort}`;
+
 /** Seconds up to a year, which NGINX and the kernel take. */
 const seconds = (lowest: number) => z.number().int().min(lowest).max(31_536_000);
 
@@ -123,6 +142,7 @@ function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
 const hostsShape = {
     hosts: z.array(loadBalancerHostSchema).min(1, "expected one host, or two with a virtual IP").max(2, "expected one host, or two"),
     virtualIp: virtualIpSchema.optional(),
+    kubernetesApi: z.boolean().optional(),
     takeOver: z.boolean().default(false),
 };
 
@@ -137,7 +157,7 @@ function reached<T extends { hosts: z.output<typeof loadBalancerHostSchema>[]; s
 }
 
 /** The settings that a probe of the hosts needs. */
-export const hostsSchema = reached(z.strictObject({ ...hostsShape, ssh: sshSchema.optional() }));
+export const hostsSchema = reached(z.strictObject({ ...hostsShape, ssh: sshSchema.optional(), controlPlane: z.unknown().optional() }));
 export type HostsSettings = z.output<typeof hostsSchema>;
 
 /** The settings that a user decides. The others come from other resources. */
@@ -162,21 +182,18 @@ export const certificateOnHostSchema = certificatePathsSchema
 
 const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: z.string() });
 
+const nodeAddressesSchema = z
+    // A DNS name that does not resolve would make NGINX refuse its whole configuration.
+    .array(ipAddressSchema.refine(isOfAHost, "expected the address of a node, not a loopback, link-local, multicast or unspecified one"))
+    .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once");
+
 const settingsSchema = withPairRules(
     z.strictObject({
         ...loadBalancerSettingsSchema.shape,
         ssh: sshSchema.optional(),
         hostname: dnsNameSchema,
-        upstreams: z
-            // A DNS name that does not resolve would make NGINX refuse its whole configuration.
-            .array(
-                ipAddressSchema.refine(
-                    isOfAHost,
-                    "expected the address of a node, not a loopback, link-local, multicast or unspecified one",
-                ),
-            )
-            .min(1, "expected at least one worker node")
-            .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once"),
+        upstreams: nodeAddressesSchema.min(1, "expected at least one worker node"),
+        controlPlane: nodeAddressesSchema.min(1, "expected at least one control plane node").optional(),
         certificateChain: certificateSchema.shape.certificateChain.optional(),
         privateKey: certificateSchema.shape.privateKey.optional(),
         secondCertificate: certificateSchema.optional(),
@@ -197,7 +214,12 @@ const settingsSchema = withPairRules(
                 context.addIssue({ code: "custom", path: ["hosts", index, key], message });
             }),
         whenKnown(upstreamsSchema.extend({ hosts: pairSchema.shape.hosts })),
-    );
+    )
+    .refine(({ kubernetesApi, controlPlane }) => !kubernetesApi || controlPlane !== undefined, {
+        path: ["controlPlane"],
+        message: "expected the addresses of the control plane nodes, to which kubernetesApi passes the Kubernetes API on",
+        ...whenKnown(z.looseObject({ kubernetesApi: z.literal(true) })),
+    });
 
 /** The settings that are rendered, with or without a certificate. */
 export const nginxSettingsSchema = reached(settingsSchema);

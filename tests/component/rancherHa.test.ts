@@ -7,7 +7,7 @@ import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../../lab/certificates";
 import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./recorder";
 import { said } from "../probes";
-import { bootstrapPassword, call, hostname, mock, rancherHaArgs as args, root, secretTexts, server } from "./stackMocks";
+import { bootstrapPassword, call, hostKey, hostname, mock, rancherHaArgs as args, root, secretTexts, server } from "./stackMocks";
 
 // A test adds its own CA to this list, which makes the CA publicly trusted.
 jest.mock("tls", () => ({ ...jest.requireActual("tls"), rootCertificates: [] }));
@@ -104,13 +104,38 @@ describe("each part gets from the others what it needs, and waits for it", () =>
     const waits = (from: Recorded, ...to: Recorded[]) =>
         expect(from.dependencies).toEqual(expect.arrayContaining(to.map(({ urn }) => urn)));
 
-    test("the load balancer: the workers and the certificate", () => {
+    test("the load balancer: the certificate; RKE: the load balancer, so that a node is out of rotation before RKE removes it", () => {
         const host = whole.one("command:remote:Command");
-        const certificate = whole.one("tls:index/locallySignedCert:LocallySignedCert");
-        waits(host, whole.one("command:local:Command", "-rke"), certificate, whole.one("tls:index/privateKey:PrivateKey", "-server-key"));
+        waits(
+            host,
+            whole.one("tls:index/locallySignedCert:LocallySignedCert"),
+            whole.one("tls:index/privateKey:PrivateKey", "-server-key"),
+        );
+        const order = whole.resources.map(({ name }) => name);
+        expect(order.indexOf("rancher-cluster-rke")).toBeGreaterThan(order.indexOf("rancher-lb-host-1"));
+        expect(order.indexOf("rancher-cluster-pki")).toBeGreaterThan(order.indexOf("rancher-lb-host-1"));
+        // A lost host can be taken out of the state without the cluster.
+        expect(whole.one("command:local:Command", "-rke").dependencies).not.toContain(host.urn);
+        expect(host.dependencies.filter(urn => urn.includes("RkeCluster"))).toEqual([]);
         const program: string = host.inputs.stdin.secret;
         const texts = [server.certificate.trim(), server.privateKey.trim(), "192.0.2.31:80", "192.0.2.32:80", "192.0.2.33:80"];
         for (const text of texts) expect(program).toContain(text);
+    });
+
+    test("a pair: the Kubernetes API at its virtual IP, which the API server's certificate covers", async () => {
+        const pair = {
+            hosts: ["192.0.2.21", "192.0.2.22"].map(address => ({ address, hostKey })),
+            virtualIp: { address: "192.0.2.20", routerId: 51 },
+        };
+        const program = (recording: Recording, name: string) =>
+            recording.one(name === "-rke" ? "command:local:Command" : "command:remote:Command", name).inputs.stdin.secret;
+        const shared = await build({ loadBalancer: pair });
+        expect(shared.outputs.kubeconfig.secret).toContain("server: https://192.0.2.20:6443");
+        expect(program(shared, "-host-2")).toMatch(/listen 6443[^]*ports='80, 443 and 6443'|ports='80, 443 and 6443'[^]*listen 6443/);
+        expect(program(shared, "-rke")).toContain("sans:\\n    - 192.0.2.20\\n");
+        const own = await build({ loadBalancer: { ...pair, kubernetesApi: false } });
+        expect(own.outputs.kubeconfig.secret).toContain("server: https://192.0.2.31:6443");
+        expect(program(own, "-host-2")).not.toContain("listen 6443");
     });
 
     test("the release: the namespace and the CA", () => {

@@ -35,6 +35,8 @@ describe("files of a load balancer host", () => {
             nginxConf("1.30.6", {
                 upstreamPort: 8080,
                 readTimeoutSeconds: 3600,
+                kubernetesApi: true,
+                controlPlane: upstreams,
                 trustedProxies: ["198.51.100.0/24"],
                 extraDirectives: { http: "limit_req_zone $binary_remote_addr zone=login:1m rate=1r/s;", location: "limit_req zone=login;" },
             }),

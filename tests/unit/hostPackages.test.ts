@@ -35,7 +35,7 @@ const aptGet = (special = "") => `
 
 /** Runs a text with the host's functions. They may wait for `timeoutSeconds` less 30 s. */
 function host(text: string, timeoutSeconds = 90) {
-    const places = `state=${folder}; stage=${file("stage")}; package_locks=${file("lock")}; virtual_ip=; mark=mark`;
+    const places = `state=${folder}; stage=${file("stage")}; package_locks=${file("lock")}; virtual_ip=; stream=; mark=mark`;
     const program = `timeout_seconds=${timeoutSeconds}; ${withHostFunctions("")}\n${places}; ${text}`;
     const env = { ...process.env, PATH: `${file("bin")}:${process.env.PATH}` };
     const { status, stdout, stderr } = spawnSync("sh", ["-s"], { input: program, encoding: "utf8", env, cwd: folder });
@@ -54,6 +54,15 @@ test("packages are installed, and noted before", () => {
         "apt-get install …",
     ]);
     expect(readFileSync(file("packages"), "utf8")).toBe("nginx\n");
+});
+
+test.each([
+    ["dynamic", ["apt-get install libnginx-mod-stream"]],
+    ["built in", []],
+])("the module stream that is %s", (kind, calledFor) => {
+    command("nginx", `echo "configure arguments: --with-stream${kind === "dynamic" ? "=dynamic" : ""} --with-http_ssl_module" >&2`);
+    expect(host("stream=yes; install_packages").code).toBe(0);
+    expect(calls().filter(call => call.startsWith("apt-get install lib"))).toEqual(calledFor);
 });
 
 test("a lock is said at once with its holder, and waited for", () => {

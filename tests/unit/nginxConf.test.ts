@@ -264,7 +264,7 @@ describe("the NGINX of Debian", () => {
     const certificate = issue({ name: hostname, names: [`DNS:${hostname}`] });
 
     beforeAll(async () => {
-        packages = await unpackedDebianPackages(["nginx", "nginx-common"]);
+        packages = await unpackedDebianPackages(["nginx", "nginx-common", "libnginx-mod-stream"]);
         folder = mkdtempSync(join(tmpdir(), "nginx-"));
         mkdirSync(join(folder, "rancher-ha"));
         writeFileSync(join(folder, "rancher-ha", "fullchain.pem"), certificate.certificate);
@@ -274,7 +274,8 @@ describe("the NGINX of Debian", () => {
 
     /** Returns the errors of `nginx -t`. NGINX opens ports, logs and caches, so it gets its own network and system folders. */
     function refusal(text: string): string {
-        writeFileSync(join(folder, "nginx.conf"), text);
+        const module = `load_module ${join(packages, "usr/lib/nginx/modules/ngx_stream_module.so")};`;
+        writeFileSync(join(folder, "nginx.conf"), text.replace(/^include .*-mod-stream\.conf;$/m, module));
         const places = "for place in /var/log /var/lib /run; do mount -t tmpfs none $place; done; mkdir /var/log/nginx /var/lib/nginx";
         const { stderr, status } = spawnSync(
             "unshare",
@@ -302,6 +303,13 @@ describe("the NGINX of Debian", () => {
     test("refuses a broken one, so that this check can fail", () => {
         expect(refusal(render({}, installed()).replace("least_conn;", "least_con;"))).toContain('unknown directive "least_con"');
         expect(refusal(render({ upstreams: ["node.invalid"] }, installed()))).toContain("host not found in upstream");
+    });
+
+    const api = { kubernetesApi: true, controlPlane: ["192.0.2.1", "2001:db8::2", "192.0.2.3"] };
+
+    test("takes the Kubernetes API", () => {
+        accepted(api);
+        expect(refusal(render({ ...api, controlPlane: ["node.invalid"] }, installed()))).toContain("host not found in upstream");
     });
 
     test("takes the longest host name", () => accepted({ hostname: `${`${"a".repeat(62)}.`.repeat(3)}${"b".repeat(62)}` }));

@@ -119,6 +119,27 @@ const rows: Row[] = [
         "expected one host, or two",
     ],
     ["a pair without a virtual IP", [["loadBalancer.hosts", pair.hosts]], "loadBalancer.virtualIp", "expected a virtual IP for two hosts"],
+    ...at("loadBalancer.kubernetesApi", "expected boolean", { "a text": "yes", "a number": 6443 }),
+    [
+        "the Kubernetes API of a control plane node without an IP address",
+        [
+            ["loadBalancer.kubernetesApi", true],
+            [`${node}.address`, "node1.example.com"],
+            [`${node}.roles`, ["controlplane", "etcd"]],
+        ],
+        `${node}.address`,
+        "expected an IP address here or as internalAddress",
+    ],
+    [
+        "the Kubernetes API of a control plane node that is a load balancer host",
+        [
+            ["loadBalancer.kubernetesApi", true],
+            [`${node}.address`, "192.0.2.21"],
+            [`${node}.roles`, ["controlplane", "etcd"]],
+        ],
+        `${node}.address`,
+        "expected no load balancer host: port 6443",
+    ],
     [
         "one host with a virtual IP",
         [["loadBalancer.virtualIp", pair.virtualIp]],

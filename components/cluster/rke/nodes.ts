@@ -108,6 +108,10 @@ function reportManyKeys(ssh: Reached["ssh"], nodes: Reached["hosts"], context: z
 /** Returns the address at which the load balancer and the other nodes reach a node. */
 export const innerAddress = (node: { address: string; internalAddress?: string }) => node.internalAddress ?? node.address;
 
+/** Returns the control plane nodes of a cluster. */
+export const controlPlaneNodes = <N extends { roles: NodeRole[] }>({ nodes }: { nodes: N[] }): N[] =>
+    nodes.filter(hasRole(NodeRole.ControlPlane));
+
 export const hasRole = (role: NodeRole) => (node: { roles: NodeRole[] }) => node.roles.includes(role);
 
 function isUnique(values: unknown[]): boolean {

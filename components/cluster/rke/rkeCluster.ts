@@ -5,7 +5,7 @@ import { driftEpoch, DriftMode, warnOfSetBack } from "../../remote/drift";
 import { Probe } from "../../remote/probe";
 import { secretAs } from "../../secrecy";
 import { ifKnown, inState, refuseOutputs, validated } from "../../validation";
-import { RkeClusterArgs } from "./args";
+import { RkeClusterArgs, RkeClusterSettingsArgs, RkeNodeArgs } from "./args";
 import { shownClusterYml } from "./clusterYml";
 import { ingressNodes } from "./ingressNodes";
 import { Distribution } from "../compatibility";
@@ -16,9 +16,13 @@ import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { RkeState, unpackState } from "./state";
 
-/** Returns the inner addresses of nodes with a role. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
-export const addressesOf = (role: NodeRole, nodes: RkeClusterSettingsArgs["nodes"]): pulumi.Output<string[]> =>
-    pulumi.unsecret(pulumi.output(nodes).apply(known => known.filter(hasRole(role)).map(innerAddress)));
+/** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
+export function innerAddresses(
+    { nodes, ingressNodeSelector }: RkeClusterSettingsArgs,
+    choose: (cluster: pulumi.Unwrap<Pick<RkeClusterSettingsArgs, "nodes" | "ingressNodeSelector">>) => pulumi.Unwrap<RkeNodeArgs>[],
+): pulumi.Output<string[]> {
+    return pulumi.unsecret(pulumi.output({ nodes, ingressNodeSelector }).apply(known => choose(known).map(innerAddress)));
+}
 
 /** Limits the process around RKE. `timeoutSeconds` limits RKE itself. */
 const outerTimeoutSeconds = 4 * 3600;

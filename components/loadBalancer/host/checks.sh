@@ -49,15 +49,18 @@ Install the package nginx in its place, or choose another host"
 check_ports() {
     local listeners
     listeners=$(foreign_listeners)
-    [ -z "$listeners" ] || refuse host-not-fit "ports 80 and 443 must be free for NGINX, found another process on them:
+    [ -z "$listeners" ] || refuse host-not-fit "ports $ports must be free for NGINX, found another process on them:
 $listeners
 Stop it, or choose another host"
 }
 
+# Lists the ports that the load balancer opens. The variable is for people: "80, 443 and 6443".
+port_numbers() { echo "$ports" | grep -o '[0-9]*'; }
+
 # Lists listeners of other processes on the ports of the load balancer.
 foreign_listeners() {
     local listener process
-    ss -Hltnp 'sport = :80 or sport = :443' | sed 's/ \+/ /g' | while read -r listener; do
+    ss -Hltnp "$(port_numbers | sed 's/^/sport = :/; $!s/$/ or/')" | sed 's/ \+/ /g' | while read -r listener; do
         for process in $(echo "$listener" | grep -o 'pid=[0-9]*' | cut -d= -f2); do
             is_of_nginx "$process" || { echo "$listener"; break; }
         done

@@ -63,10 +63,19 @@ mask_nginx() { systemctl -q mask --runtime nginx 2>/dev/null; }
 unmask_nginx() { systemctl -q unmask --runtime nginx 2>/dev/null || true; }
 
 install_packages() {
-    local package missing=
     # A killed run may have left the mask.
     unmask_nginx
-    for package in nginx openssl logrotate ${virtual_ip:+keepalived nftables}; do
+    install_missing nginx openssl logrotate ${virtual_ip:+keepalived nftables}
+    [ -z "$stream" ] || has_stream || install_missing libnginx-mod-stream
+}
+
+# Reports whether NGINX has the module stream built in, as that of nginx.org has.
+has_stream() { ! nginx -V 2>&1 | grep -q -e --with-stream=dynamic; }
+
+# Installs those of these packages that are missing: PACKAGE...
+install_missing() {
+    local package missing= new
+    for package in "$@"; do
         installed "$package" || missing="$missing $package"
     done
     if [ -z "$missing" ]; then return; fi
@@ -75,9 +84,11 @@ install_packages() {
     apt update || say "apt-get update failed: $(grep -hm 1 '^[WE]: ' "$stage/update.log" 2>/dev/null)"
     # shellcheck disable=SC2086 # a list
     apt install --simulate $missing || packages_failed "$missing" install
-    installed_now=$(new_packages <"$stage/install.log")
+    new=$(new_packages <"$stage/install.log")
+    # shellcheck disable=SC2086 # a list
+    installed_now=$(printf '%s\n' $installed_now $new)
     # The list is recorded before the installation, so that a killed run leaves it for `destroy`.
-    echo "$installed_now" | append "$state/packages" || abort host-storage "$state cannot be written. Check free space there"
+    echo "$new" | append "$state/packages" || abort host-storage "$state cannot be written. Check free space there"
     case $missing in *nginx*) mask_nginx ;; esac
     # shellcheck disable=SC2086 # a list
     apt install $missing || packages_failed "$missing" install

@@ -94,8 +94,8 @@ $(echo "$report" | sed "s|$stage/||g")"
 check_listeners() {
     local opened
     opened=$(nginx -T -q -c "$stage/nginx.conf" 2>/dev/null | listeners | sort -u |
-        grep -vx "\(\[::]:\)\?\(80\|443\)\|127.0.0.1:$status_port" || true)
-    [ -z "$opened" ] || abort release-not-served "extraDirectives: expected no other listener than ports 80 and 443, \
+        grep -vxE "(\[::]:)?($(port_numbers | paste -sd'|'))|127.0.0.1:$status_port" || true)
+    [ -z "$opened" ] || abort release-not-served "extraDirectives: expected no other listener than ports $ports, \
 found listen $(echo "$opened" | tr '\n' ' ')"
 }
 
