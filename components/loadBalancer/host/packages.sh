@@ -74,7 +74,7 @@ has_stream() { ! nginx -V 2>&1 | grep -q -e --with-stream=dynamic; }
 
 # Installs those of these packages that are missing: PACKAGE...
 install_missing() {
-    local package missing= new
+    local package new missing=
     for package in "$@"; do
         installed "$package" || missing="$missing $package"
     done

@@ -4,6 +4,7 @@ const { probeText } = require("../../../remote/runner/probe");
 const { otherNodes } = require("./adoptCluster");
 const { impossibleChanges } = require("./builtCluster");
 const { refusedKeys } = require("./extraConfig");
+const { answersAt, controlPlaneFaults, etcdFault } = require("./controlPlane");
 const { bullets } = require("./findings");
 const { kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");
@@ -116,51 +117,6 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, api
     } catch (/** @type {any} */ error) {
         return { unreachable: error.message };
     }
-}
-
-/**
- * Reports whether the API answers at the endpoint of the kubeconfig, with a certificate that covers it.
- *
- * @param {string} endpoint
- * @param {Pick<ProbeNodesInput, "ca" | "certificate" | "key">} access
- */
-const answersAt = (endpoint, access) =>
-    kubernetesApi({ endpoint, ...access })("/version").then(
-        () => true,
-        () => false,
-    );
-
-/**
- * Asks one etcd member, because API servers report no failed member while another one answers. A firewall in front of it is no fault.
- *
- * @param {NodeEndpoint} member
- * @param {Pick<ProbeNodesInput, "ca" | "certificate" | "key">} access
- */
-async function etcdFault({ node, endpoint }, access) {
-    try {
-        const { health } = await kubernetesApi({ endpoint, ...access, patienceSeconds: 2 })("/health");
-        return health === "true" ? [] : [`node ${node}: its etcd member is not healthy`];
-    } catch (/** @type {any} */ error) {
-        return error.message.endsWith("ECONNREFUSED") ? [`node ${node}: its etcd member does not run`] : [];
-    }
-}
-
-/**
- * Lists API servers that do not answer. Also lists the unhealthy schedulers and controller managers of the others.
- *
- * @param {{ node: string, problem: string, items: KubernetesObject[] }[]} servers
- * @returns {string[]}
- */
-function controlPlaneFaults(servers) {
-    return servers.flatMap(({ node, problem, items }) => {
-        if (problem) return [`node ${node}: its API server does not answer: ${problem}`];
-        // An API server reports etcd healthy when any member answers.
-        const beside = items.filter(({ metadata: { name } }) => !name.startsWith("etcd"));
-        return beside.flatMap(({ metadata: { name }, conditions = [] }) => {
-            const isIll = conditions.some((/** @type {any} */ { type, status }) => type === "Healthy" && status !== "True");
-            return isIll ? [`node ${node}: ${name} is not healthy`] : [];
-        });
-    });
 }
 
 /**
