@@ -105,9 +105,9 @@ export interface RkeClusterSettingsArgs {
     /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true": another value is refused. @default {} */
     ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     /**
-     * Labels of the workers on which the ingress controller runs. Only these workers are upstreams of the load balancer. Labels that no
-     * worker has in its `labels` are refused.
-     * @default all workers
+     * Labels of the workers on which the ingress controller runs, {} for all workers. Only these workers are upstreams of the load
+     * balancer. Labels that no worker has in its `labels` are refused.
+     * @default {}
      */
     ingressNodeSelector?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     /** Flags, mounts and settings of the Kubernetes services. */

@@ -67,17 +67,17 @@ export interface RkeKubeletArgs extends RkeServiceArgs {
 
 /** Settings of the Kubernetes services, in containers that RKE starts. */
 export interface RkeServicesArgs {
-    /** API server. */
+    /** The API server, on control plane nodes. */
     kubeApi?: pulumi.Input<RkeKubeApiArgs>;
-    /** Controller manager. */
+    /** The controller manager, on control plane nodes. */
     kubeController?: pulumi.Input<RkeServiceArgs>;
-    /** Scheduler. */
+    /** The scheduler, on control plane nodes. */
     scheduler?: pulumi.Input<RkeServiceArgs>;
-    /** Kubelet. */
+    /** The kubelet, on every node. */
     kubelet?: pulumi.Input<RkeKubeletArgs>;
-    /** Kube-proxy. */
+    /** The kube-proxy, on every node. */
     kubeproxy?: pulumi.Input<RkeServiceArgs>;
-    /** etcd. */
+    /** The members of etcd, on etcd nodes. */
     etcd?: pulumi.Input<RkeServiceArgs>;
 }
 
