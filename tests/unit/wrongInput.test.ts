@@ -830,7 +830,7 @@ describe("a host is contacted only by a command or an invoke", () => {
                 contacts: ["pulumi:pulumi:Stack", "pulumi-rancher-ha:index:RancherHa"],
                 isRefused: true,
             });
-    }, 120_000);
+    }, 300_000);
 });
 
 test.each<[string, unknown]>([
