@@ -34,7 +34,7 @@ test("of a load balancer host is no part of the probe", async () => {
 
 test("of a node is no problem of the node", async () => {
     const nodes = [{ name: "node1", connection: host }];
-    const main = `module.exports = { main: nodes => require(${JSON.stringify(join(components, "cluster/runner/nodes"))})
+    const main = `module.exports = { main: nodes => require(${JSON.stringify(join(components, "cluster/rke/runner/nodes"))})
         .onEach(process.env, nodes, "echo 'no Docker'").then(found => process.stdout.write(JSON.stringify(found))) };`;
     const entry = join(folder, "main.js");
     writeFileSync(entry, main);

@@ -46,5 +46,5 @@ test("the versions are those of RKE's own data", async () => {
     const folder = await moduleFolder("rke", "github.com/rancher/rke");
     const [, version] = /@v([\d.]+)$/.exec(folder)!;
     const data = JSON.parse(readFileSync(join(folder, "data/data.json"), "utf8"));
-    expectCommitted(join(repository, "components/cluster/rkeVersions.ts"), rendered(version, data));
+    expectCommitted(join(repository, "components/cluster/rke/rkeVersions.ts"), rendered(version, data));
 });
