@@ -58,7 +58,8 @@ export function parseConfig(
     const lines = [...problems.map(line => prefix + line), ...issueLines(issues, args, { prefix, secret, writtenAs })];
     if (lines.length > 0) {
         const list = lines.map(line => `  - ${line}`).join("\n");
-        throw new pulumi.RunError(withCode("configuration", `the configuration of the stack is wrong; nothing was changed:\n${list}`));
+        const found = own.length > 0 ? "is wrong" : "is empty (is its Pulumi.<stack>.yaml in this folder?)";
+        throw new pulumi.RunError(withCode("configuration", `the configuration of the stack ${found}; nothing was changed:\n${list}`));
     }
     return args as unknown as RancherHaArgs;
 }

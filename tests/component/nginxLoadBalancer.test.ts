@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import { execFileSync } from "child_process";
+import { execFileSync, spawnSync } from "child_process";
 import { createHash } from "crypto";
 import { DriftMode } from "../../components/remote/drift";
 import { parseProbe } from "../../components/remote/probe";
@@ -181,6 +181,15 @@ describe("drift", () => {
         expect(recording.probes).toHaveLength(1);
         expect(recording.probes[0].token).toBe("command:local:run");
         expect(JSON.stringify(recording.probes[0].inputs.command)).not.toContain(sshKey.split("\n")[1]);
+    });
+
+    test.each([
+        ["that does not end is judged by what it said", "console.log('end'); setTimeout(() => {}, 60000)", 0],
+        ["that fails fails the preview", "process.exit(3)", 1],
+    ])("a probe %s", async (_, program, status) => {
+        const { command } = (await build()).probes[0].inputs;
+        const ran = spawnSync("/bin/sh", ["-c", command.replace(" 40 ", " 1 ")], { input: program, encoding: "utf8" });
+        expect([ran.status, ran.stdout]).toEqual([status, status === 0 ? "end\n" : ""]);
     });
 
     test("warn: says it and changes nothing", async () => {

@@ -38,7 +38,8 @@ function problems(config: Config, readFile = noFile, isEncrypted?: (group: strin
         return [];
     } catch (error) {
         const [title, ...lines] = (error as Error).message.split("\n");
-        expect(title).toBe("the configuration of the stack is wrong; nothing was changed: [RHA configuration]");
+        const found = Object.keys(config).length > 0 ? "wrong" : "empty (is its Pulumi.<stack>.yaml in this folder?)";
+        expect(title).toBe(`the configuration of the stack is ${found}; nothing was changed: [RHA configuration]`);
         return lines.map(line => line.replace(/^ {2}- project:/, ""));
     }
 }
