@@ -1,4 +1,4 @@
-import { spawn } from "child_process";
+import { ChildProcess, spawn } from "child_process";
 import { appendFileSync, closeSync, openSync } from "fs";
 
 export interface RunOptions {
@@ -37,6 +37,7 @@ export function run(file: string, args: string[], options: RunOptions = {}): Pro
         }
         child.stdin?.on("error", () => undefined);
         child.stdin?.end(options.input ?? "");
+        child.on("exit", () => closeWhenQuiet(child, () => result.stdout.length + result.stderr.length));
         child.on("error", error => (options.tolerate ? resolve({ code: 127, ...result, stderr: error.message }) : reject(error)));
         child.on("close", code => {
             clearTimeout(timer);
@@ -45,6 +46,17 @@ export function run(file: string, args: string[], options: RunOptions = {}): Pro
             reject(new Error(`${[file, ...args].join(" ").slice(0, 200)} ended with ${code ?? "a signal"}:\n${said}`));
         });
     });
+}
+
+/** Closes the output of a process that has ended, once all of it is read. A daemon that it left behind may hold the pipes open. */
+function closeWhenQuiet(child: ChildProcess, size: () => number): void {
+    let before = -1;
+    const timer = setInterval(() => {
+        if (size() > before) return void (before = size());
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+    }, 20);
+    child.on("close", () => clearInterval(timer));
 }
 
 /** Splits the chunks of a stream into lines. */

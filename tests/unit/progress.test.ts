@@ -1,4 +1,4 @@
-import { longStep, progress, show } from "../../lab/process";
+import { longStep, progress, show, run } from "../../lab/process";
 
 let said: string;
 beforeEach(() => {
@@ -37,4 +37,10 @@ test("a line begins on its own, also when another program has not ended its last
     progress("stack", "updating");
     progress("stack", "updated");
     expect(lines()).toEqual(["@ updating...", "stack          updating", "stack          updated", ""]);
+});
+
+test("a program that leaves a daemon behind ends with itself, and all it said is read", async () => {
+    const { stdout } = await run("sh", ["-c", "sleep 60 & seq 100000; kill -0 $! && echo $!"]);
+    process.kill(Number(stdout.trimEnd().split("\n")[100_000]));
+    expect(stdout.length).toBeGreaterThan(588_895);
 });
