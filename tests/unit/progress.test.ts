@@ -40,6 +40,7 @@ test("a line begins on its own, also when another program has not ended its last
 });
 
 test("a program that leaves a daemon behind ends with itself, and all it said is read", async () => {
+    jest.useRealTimers();
     const { stdout } = await run("sh", ["-c", "sleep 60 & seq 100000; kill -0 $! && echo $!"]);
     process.kill(Number(stdout.trimEnd().split("\n")[100_000]));
     expect(stdout.length).toBeGreaterThan(588_895);
