@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { ErrorCode } from "../errorCodes";
 import { dnsNameSchema } from "../remote/connection";
-import { checkServerCertificate, ServerCertificateFiles } from "./pem";
+import { checkCaCertificate, checkServerCertificate, ServerCertificateFiles } from "./pem";
 
 /** PEM files of one certificate. */
 export interface CertificateArgs {
@@ -50,6 +50,12 @@ export function reportProblems(problems: string[], context: z.core.$RefinementCt
         context.addIssue({ code: "custom", path: [...at, field], message, params });
     }
 }
+
+/** PEM text of one or more CAs, each of them valid today. */
+export const caCertificatesSchema = z.string().superRefine((text, context) => {
+    for (const problem of checkCaCertificate(text))
+        context.addIssue({ code: "custom", message: problem.replace(/^caCertificate: /, ""), params });
+});
 
 /** Reports a second certificate for another name or with the same type of key. NGINX keeps one certificate for each type. */
 export function reportSecondCertificate(

@@ -16,6 +16,17 @@ export const caSecretSchema = z
     .strictObject({ caCertificate: z.string(), namespace: z.string().min(1).default("cattle-system") })
     .superRefine(({ caCertificate }, context) => reportProblems(checkCaCertificate(caCertificate), context));
 
+/** Returns a Secret with one PEM text, under the names that the Rancher chart fixes. */
+export function pemSecret(
+    resourceName: string,
+    { name, namespace, key, pem }: { name: string; namespace: pulumi.Input<string>; key: string; pem: pulumi.Output<string> },
+    opts: pulumi.CustomResourceOptions,
+): k8s.core.v1.Secret {
+    // The annotation reclaims a field that kubectl changed. Without it, the preview of `up --refresh` fails with a field conflict.
+    const metadata = { name, namespace, annotations: { "pulumi.com/patchForce": "true" } };
+    return new k8s.core.v1.Secret(resourceName, { metadata, type: "Opaque", stringData: { [key]: pem.apply(normalizePem) } }, opts);
+}
+
 /**
  * The Secret with the CA that Rancher gives its agents to trust. The Rancher chart fixes the name and the key of the Secret. Agents
  * compare a checksum of its content: CRLF or a missing newline would make them refuse the server.
@@ -29,19 +40,9 @@ export class CaSecret extends pulumi.ComponentResource {
     constructor(name: string, args: CaSecretArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:CaSecret", name, {}, opts);
         const ca = validated(this, `CaSecret ${name}`, caSecretSchema, args);
-        const secret = new k8s.core.v1.Secret(
+        const secret = pemSecret(
             `${name}-secret`,
-            {
-                metadata: {
-                    name: "tls-ca",
-                    namespace: ca.namespace,
-                    // Reclaims a field that kubectl changed. Without this annotation, the preview of `up --refresh` fails with a field
-                    // conflict.
-                    annotations: { "pulumi.com/patchForce": "true" },
-                },
-                type: "Opaque",
-                stringData: { "cacerts.pem": ca.caCertificate.apply(normalizePem) },
-            },
+            { name: "tls-ca", namespace: ca.namespace, key: "cacerts.pem", pem: ca.caCertificate },
             { parent: this, deletedWith: opts?.deletedWith },
         );
         this.secretName = secret.metadata.name;

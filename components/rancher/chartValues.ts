@@ -3,6 +3,9 @@ import * as pulumi from "@pulumi/pulumi";
 /** Name of the environment variable that restarts the pods when the CA changes. */
 export const caVariable = "PULUMI_RANCHER_HA_CA_SHA256";
 
+/** Name of the environment variable that restarts the pods when the additional CAs change. */
+export const additionalCasVariable = "PULUMI_RANCHER_HA_ADDITIONAL_CAS_SHA256";
+
 /** Pod anti-affinity: how strongly Rancher's pods avoid a shared node. */
 export const AntiAffinity = {
     Preferred: "preferred",
@@ -137,7 +140,7 @@ export interface ChartPreUpgradeArgs {
  * because the chart would ignore it silently.
  */
 export interface RancherChartValuesArgs {
-    /** Trusts the CAs in Secret `tls-ca-additional`, key `ca-additional.pem`. @default false */
+    /** Mounts the Secret `tls-ca-additional`. `rancher.additionalTrustedCAs` sets it, and without that argument true is refused. */
     additionalTrustedCAs?: pulumi.Input<boolean>;
     /** Time that Rancher waits for the aggregation layer of the Kubernetes API. Rancher 2.12 and later. @default 5m */
     aggregationRegistrationTimeout?: pulumi.Input<string>;
@@ -152,7 +155,8 @@ export interface RancherChartValuesArgs {
     /** Debug log of Rancher. @default false */
     debug?: pulumi.Input<boolean>;
     /**
-     * Further environment variables. A name that occurs twice is refused, and so is `PULUMI_RANCHER_HA_CA_SHA256`, which the stack uses.
+     * Further environment variables. A name that occurs twice is refused. `PULUMI_RANCHER_HA_CA_SHA256` and
+     * `PULUMI_RANCHER_HA_ADDITIONAL_CAS_SHA256`, which the stack uses, are refused too.
      */
     extraEnv?: pulumi.Input<pulumi.Input<ChartEnvironmentVariableArgs>[]>;
     /** Further node selector terms. Rancher 2.10 and later. */

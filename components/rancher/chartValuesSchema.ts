@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { objectNameSchema } from "../cluster/kubernetesNames";
-import { AntiAffinity, AuditLogDestination, caVariable, PullPolicy } from "./chartValues";
+import { additionalCasVariable, AntiAffinity, AuditLogDestination, caVariable, PullPolicy } from "./chartValues";
 
 const object = z.record(z.string(), z.any());
 const texts = z.record(z.string(), z.string());
@@ -21,7 +21,10 @@ const environmentVariable = z
             .string()
             // Source: IsEnvVarName in k8s.io/apimachinery/pkg/util/validation.
             .regex(/^[-._a-zA-Z][-._a-zA-Z0-9]*$/, "expected a name of letters, digits, -, _ and ., which does not begin with a digit")
-            .refine(name => name !== caVariable, "expected another name, this one is used to restart the pods when the CA changes"),
+            .refine(
+                name => name !== caVariable && name !== additionalCasVariable,
+                "expected another name, this one is used to restart the pods when a CA changes",
+            ),
         value: z.string().optional(),
         valueFrom: object.optional(),
     })

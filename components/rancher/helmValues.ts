@@ -1,4 +1,5 @@
-import { caVariable } from "./chartValues";
+import { caChecksum as checksumOf } from "../certificates/pem";
+import { additionalCasVariable, caVariable } from "./chartValues";
 import { RancherChartValues, valueSince } from "./chartValuesSchema";
 
 /** Modes in which Rancher's agents decide whether to trust the server. */
@@ -17,6 +18,8 @@ export interface HelmValuesInput {
     caChecksum: string;
     /** Checksum of the CA with which the pods of an adopted release were started. */
     adoptedCaChecksum?: string;
+    /** PEM: further CAs that Rancher trusts. */
+    additionalTrustedCAs?: string;
     ingressAnnotations?: Record<string, string>;
     agentTlsMode?: AgentTlsMode;
     values: RancherChartValues;
@@ -38,6 +41,13 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
                 "expected system-store for a publicly trusted CA: strict agents trust only a CA that Rancher gives them, and here there is none " +
                 "(rancher/rancher#45909). Leave it out, or give the CA as a private one.",
         });
+    }
+    const mounts = input.values.additionalTrustedCAs;
+    if (mounts !== undefined && mounts !== (input.additionalTrustedCAs !== undefined)) {
+        const message = mounts
+            ? "expected the certificates as PEM text in rancher.additionalTrustedCAs: without their Secret no pod starts. Give them there."
+            : "expected nothing beside rancher.additionalTrustedCAs, which sets it. Remove it.";
+        problems.push({ path: ["values", "additionalTrustedCAs"], message });
     }
     for (const [path, since] of Object.entries(valueSince)) {
         const keys = path.split(".");
@@ -69,6 +79,7 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
 
 /** Paths that additional values must not set, each with the advice for a user. */
 const elsewhere: Record<string, string> = {
+    additionalTrustedCAs: "Use additionalTrustedCAs",
     addLocal: "Rancher needs the default",
     agentTLSMode: "Use agentTlsMode",
     bootstrapPassword: "Use bootstrapPassword",
@@ -85,15 +96,21 @@ const elsewhere: Record<string, string> = {
 const owned = Object.keys(elsewhere).map(path => path.split("."));
 
 function typedValues(input: HelmValuesInput): Record<string, any> {
-    const { hostname, replicas, caChecksum, adoptedCaChecksum, agentTlsMode, ingressAnnotations, values } = input;
+    const { hostname, replicas, caChecksum, adoptedCaChecksum, additionalTrustedCAs, agentTlsMode, ingressAnnotations, values } = input;
     const privateCa = caChecksum !== "";
     // Rancher's own default is `strict`, and strict agents need a CA from Rancher.
     const mode = agentTlsMode ?? (privateCa ? undefined : AgentTlsMode.SystemStore);
     // Rancher reads the CA only when a pod starts, so a new CA must restart the pods.
     const isNewCa = privateCa && caChecksum !== adoptedCaChecksum;
-    const extraEnv = [...(values.extraEnv ?? []), ...(isNewCa ? [{ name: caVariable, value: caChecksum }] : [])];
+    // The chart mounts both CAs by subPath, which a running pod never sees anew.
+    const checksums = [
+        ...(isNewCa ? [{ name: caVariable, value: caChecksum }] : []),
+        ...(additionalTrustedCAs === undefined ? [] : [{ name: additionalCasVariable, value: checksumOf(additionalTrustedCAs) }]),
+    ];
+    const extraEnv = [...(values.extraEnv ?? []), ...checksums];
     return {
         ...values,
+        ...(additionalTrustedCAs === undefined ? {} : { additionalTrustedCAs: true }),
         hostname,
         replicas,
         tls: "external",

@@ -10,9 +10,10 @@ import { secretAs } from "../secrecy";
 import { inState, refuseOutputs, Refusal, validated } from "../validation";
 import { RancherChartValuesArgs } from "./chartValues";
 import { chartFault } from "./chartFile";
+import { pemSecret } from "./caSecret";
 import { AgentTlsMode, helmValues } from "./helmValues";
 import { apiProgram, identity, WantedRelease } from "./program";
-import { givenPasswordSchema, releaseSchema } from "./schema";
+import { additionalCasSchema, givenPasswordSchema, releaseSchema } from "./schema";
 
 /** Settings of Rancher that do not come from other resources of the stack. */
 export interface RancherSettingsArgs {
@@ -38,6 +39,13 @@ export interface RancherSettingsArgs {
      * @default none
      */
     adoptedCaChecksum?: pulumi.Input<string>;
+    /**
+     * PEM: further CAs that Rancher trusts for its own requests: a proxy, Git servers, chart repositories. They become the Secret
+     * `cattle-system/tls-ca-additional`, for which the namespace must exist. Other CAs restart the pods one after the other. Refused unless
+     * every block is a CA certificate valid today. Source: the chart's value `additionalTrustedCAs`.
+     * @default none
+     */
+    additionalTrustedCAs?: pulumi.Input<string>;
     /**
      * Number of Rancher pods, from -100 to 100, without 0. With a negative number, Rancher chooses between 1 and the absolute value, by the
      * number of nodes.
@@ -130,6 +138,7 @@ export class RancherRelease extends pulumi.ComponentResource {
         }));
         const mode = args.drift ?? DriftMode.Enforce;
         const { epoch, freed, outdated } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, wanted, mode);
+        const additionalCas = this.additionalCas(name, args, opts);
         const release = new k8s.helm.v3.Release(
             `${name}-release`,
             {
@@ -154,7 +163,12 @@ export class RancherRelease extends pulumi.ComponentResource {
                 cleanupOnFail: true,
                 maxHistory: 10,
             },
-            { parent: this, deletedWith: opts?.deletedWith, dependsOn: freed, protect: args.deletionProtection ?? true },
+            {
+                parent: this,
+                deletedWith: opts?.deletedWith,
+                dependsOn: [...freed, ...additionalCas],
+                protect: args.deletionProtection ?? true,
+            },
         );
         warnOfSetBack(`${name}-drift`, mode, outdated, release.status);
         const found = inState(release.status);
@@ -172,6 +186,20 @@ export class RancherRelease extends pulumi.ComponentResource {
             if (fault) throw new Refusal("versions", `RancherRelease ${name}: chartPath: ${fault}`, this);
             return path ?? (isOci(from) ? from : "rancher");
         });
+    }
+
+    /** Returns the Secret with further CAs, for which the pods wait, or nothing. */
+    private additionalCas(
+        name: string,
+        { additionalTrustedCAs }: RancherReleaseArgs,
+        opts: pulumi.ComponentResourceOptions = {},
+    ): pulumi.Resource[] {
+        if (additionalTrustedCAs === undefined) return [];
+        const cas = validated(this, `RancherRelease ${name}`, additionalCasSchema, { additionalTrustedCAs });
+        const { namespace } = identity;
+        const secret = { name: "tls-ca-additional", namespace, key: "ca-additional.pem", pem: cas.additionalTrustedCAs };
+        const { deletedWith, dependsOn } = opts;
+        return [pemSecret(`${name}-additional-cas`, secret, { parent: this, deletedWith, dependsOn })];
     }
 
     private warnOfUntried(

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { caCertificatesSchema } from "../certificates/serverCertificate";
 import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
 import { ErrorCode } from "../errorCodes";
 import { addressSchema, dnsNameSchema } from "../remote/connection";
@@ -24,6 +25,7 @@ const settingsShape = {
         .string()
         .regex(/^[0-9a-f]{64}$/, "expected a SHA-256 checksum in hex, as npm run adopt writes it")
         .optional(),
+    additionalTrustedCAs: caCertificatesSchema.optional(),
     replicas: z
         .number()
         .int()
@@ -67,6 +69,8 @@ const knownSchema = z.object({
     caChecksum: z.string().catch("not known"),
     agentTlsMode: shape.agentTlsMode.catch(undefined),
     adoptedCaChecksum: shape.adoptedCaChecksum.catch(undefined),
+    // An invalid or unknown text still counts as given.
+    additionalTrustedCAs: z.string().optional().catch(""),
     replicas: shape.replicas.catch(1),
     values: (z.object(Object.fromEntries(knownValues)) as unknown as z.ZodType<RancherChartValues>).catch({}),
     additionalValues: shape.additionalValues.catch({}),
@@ -89,6 +93,7 @@ export function reportRelease(settings: unknown, context: z.core.$RefinementCtx,
 
 // The password has a schema of its own. In a common schema, all other values would become secret too.
 export const givenPasswordSchema = z.strictObject({ bootstrapPassword: passwordSchema });
+export const additionalCasSchema = z.strictObject({ additionalTrustedCAs: caCertificatesSchema });
 export const releaseSchema = z
     .strictObject(shape)
     .superRefine((settings, context) => reportRelease(settings, context), whenKnown(knownSchema));

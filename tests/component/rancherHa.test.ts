@@ -276,6 +276,12 @@ describe("other ways", () => {
         expect(recording.one("kubernetes:core/v1:Secret").inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
     });
 
+    test("additional CAs of Rancher: their Secret waits for the namespace", async () => {
+        const recording = await build({ rancher: { ...args.rancher, additionalTrustedCAs: root.certificate } });
+        const object = recording.one("kubernetes:core/v1:Secret", "-additional-cas");
+        expect(object.dependencies).toContain(recording.one("kubernetes:core/v1:Namespace").urn);
+    });
+
     test("a CA that a user marked as a secret: the text of nextSteps is none", async () => {
         const files = { certificateChain: "/etc/acme/fullchain.pem", privateKey: "/etc/acme/key.pem" };
         const { outputs } = await build({ certificateOnHost: { ...files, caCertificate: pulumi.secret(root.certificate) } });

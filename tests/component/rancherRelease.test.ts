@@ -2,8 +2,10 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { stringify } from "yaml";
+import { caChecksum } from "../../components/certificates/pem";
 import { AgentTlsMode } from "../../components/rancher/helmValues";
 import { RancherRelease, RancherReleaseArgs } from "../../components/rancher/rancherRelease";
+import { issue } from "../../lab/certificates";
 import { said } from "../probes";
 import { record, RecordOptions, secret, unknown } from "./recorder";
 import { findingOf, isLatch } from "./stackMocks";
@@ -83,6 +85,27 @@ test("takes a password, a chart on disk and a cluster's own choice of replicas",
     expect(recording.outputs.bootstrapPassword).toEqual(secret("chosen-by-people"));
 });
 
+test("additional CAs become the Secret that the chart mounts, before the pods start", async () => {
+    const ca = issue({ name: "Proxy CA", ca: true });
+    const recording = await record(build({ additionalTrustedCAs: `of the proxy\r\n${ca.certificate.replace(/\n/g, "\r\n")}` }), { mock });
+    const object = recording.one("kubernetes:core/v1:Secret");
+    expect(object).toMatchObject({
+        name: "rancher-additional-cas",
+        parent: recording.one("pulumi-rancher-ha:index:RancherRelease").urn,
+        deletedWith: recording.one("pulumi:providers:kubernetes").urn,
+        inputs: {
+            metadata: { name: "tls-ca-additional", namespace: "cattle-system" },
+            stringData: secret({ "ca-additional.pem": ca.certificate }),
+        },
+    });
+    const release = recording.one("kubernetes:helm.sh/v3:Release");
+    expect(release.dependencies).toContain(object.urn);
+    expect(release.inputs.values.extraEnv).toContainEqual({
+        name: "PULUMI_RANCHER_HA_ADDITIONAL_CAS_SHA256",
+        value: caChecksum(ca.certificate),
+    });
+});
+
 test("a secret among the values stays one", async () => {
     const values = { proxy: pulumi.secret("http://user:word@proxy.example.com") };
     const recording = await record(build({ values }), { mock });
@@ -141,7 +164,13 @@ test("what is not known yet is no fault, what is known is checked", async () => 
             () => {
                 const later = new tls.PrivateKey("other", { algorithm: "ECDSA" }).publicKeyPem;
                 const values = { values: { proxy: later }, additionalValues: { new: { key: later } } };
-                const others = { kubernetesVersion: later, caChecksum: later, agentTlsMode: AgentTlsMode.Strict, ...values };
+                const others = {
+                    kubernetesVersion: later,
+                    additionalTrustedCAs: later,
+                    caChecksum: later,
+                    agentTlsMode: AgentTlsMode.Strict,
+                    ...values,
+                };
                 return build({ ...others, ...changed })();
             },
             { preview: true },
@@ -174,6 +203,11 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
     [
         { additionalValues: { tls: "ingress" } },
         /additionalValues\.tls: expected a value that nothing else sets\. The load balancer ends TLS\. \[RHA configuration\]$/,
+    ],
+    [{ additionalTrustedCAs: "true" }, /additionalTrustedCAs: expected PEM text .*, found no PEM block/],
+    [
+        { values: { additionalTrustedCAs: true } },
+        /values\.additionalTrustedCAs: expected the certificates .* rancher\.additionalTrustedCAs/,
     ],
     [{ values: { hostname: "x" } }, /values\.hostname: no such key/],
 ])("refuses %j", async (changed, message) => {

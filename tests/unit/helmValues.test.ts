@@ -1,5 +1,6 @@
 import { rancherChartValuesSchema } from "../../components/rancher/chartValuesSchema";
 import { AgentTlsMode, checkValues, helmValues, HelmValuesInput } from "../../components/rancher/helmValues";
+import { issue } from "../../lab/certificates";
 
 const checksum = "ab".repeat(32);
 const input: HelmValuesInput = { hostname: "rancher.example.com", replicas: 3, caChecksum: checksum, values: {}, additionalValues: {} };
@@ -35,6 +36,18 @@ test("the CA of an adopted release leaves its pods as they are; another CA resta
     expect(helmValues(adopted).extraEnv).toBeUndefined();
     const replaced = "cd".repeat(32);
     expect(helmValues({ ...adopted, caChecksum: replaced }).extraEnv).toEqual([{ name: "PULUMI_RANCHER_HA_CA_SHA256", value: replaced }]);
+});
+
+test("additional CAs are mounted, and others change the pods", () => {
+    const mounted = (name: string) => helmValues({ ...input, additionalTrustedCAs: issue({ name, ca: true }).certificate });
+    expect(mounted("Proxy CA")).toMatchObject({
+        additionalTrustedCAs: true,
+        extraEnv: [
+            { name: "PULUMI_RANCHER_HA_CA_SHA256", value: checksum },
+            { name: "PULUMI_RANCHER_HA_ADDITIONAL_CAS_SHA256", value: expect.stringMatching(/^[0-9a-f]{64}$/) },
+        ],
+    });
+    expect(mounted("Other CA").extraEnv).not.toEqual(mounted("Proxy CA").extraEnv);
 });
 
 test("further values are passed through, beside those of the stack", () => {
@@ -79,6 +92,10 @@ describe("refused", () => {
 
     test.each<[object, string]>([
         [{ tls: "ingress" }, "additionalValues.tls: expected a value that nothing else sets. The load balancer ends TLS."],
+        [
+            { additionalTrustedCAs: true },
+            "additionalValues.additionalTrustedCAs: expected a value that nothing else sets. Use additionalTrustedCAs.",
+        ],
         [{ hostname: "x" }, "additionalValues.hostname: expected a value that nothing else sets. Use hostname."],
         [{ privateCA: false }, "additionalValues.privateCA: expected a value that nothing else sets. It follows from caChecksum."],
         [{ bootstrapPassword: "x" }, "additionalValues.bootstrapPassword: expected a value that nothing else sets. Use bootstrapPassword."],

@@ -2,6 +2,7 @@ import { RancherHa } from "../../components/rancherHa";
 import { rancherHaSchema } from "../../components/schema";
 import { issueLines } from "../../components/validation";
 import { record } from "../component/recorder";
+import { issue } from "../../lab/certificates";
 import { call, mock } from "../component/stackMocks";
 import { changeAt, pair, validConfiguration, valuesOf } from "../configuration";
 
@@ -633,6 +634,23 @@ const rows: Row[] = [
     ...at("rancher.chartPath", "Too small", { empty: "" }),
     ...at("rancher.replicas", /expected |Too (big|small)/, { zero: 0, "not a number": NaN, huge: 1000, "a fraction": 1.5 }),
     ...at("rancher.agentTlsMode", "expected one of", { "another word": "loose" }),
+    ...at("rancher.additionalTrustedCAs", /expected (PEM text|certificates only|CA certificates)|has expired/, {
+        empty: "",
+        "a switch as text": "true",
+        "a private key": issue({ name: "CA", ca: true }).privateKey,
+        "a server's certificate": issue({ name: "leaf", by: issue({ name: "CA", ca: true }) }).certificate,
+        "an expired CA": issue({ name: "CA", ca: true, days: -1 }).certificate,
+    }),
+    ...at("rancher.values.additionalTrustedCAs", "rancher.additionalTrustedCAs", { "without the certificates": true }),
+    [
+        "a mount of additional CAs switched off beside the certificates",
+        [
+            ["rancher.additionalTrustedCAs", issue({ name: "CA", ca: true }).certificate],
+            ["rancher.values.additionalTrustedCAs", false],
+        ],
+        "rancher.values.additionalTrustedCAs",
+        "expected nothing beside rancher.additionalTrustedCAs",
+    ],
     ...at("rancher.bootstrapPassword", "expected at least 12 characters", { short: "hunter2", empty: "" }),
     [
         "an audit log that is off in this chart",
@@ -670,12 +688,12 @@ const rows: Row[] = [
         `${values}.extraEnv[0].name`,
         "expected a name of letters",
     ]),
-    [
-        "the variable of the stack",
-        [[values, { extraEnv: [{ name: "PULUMI_RANCHER_HA_CA_SHA256" }] }]],
+    ...["PULUMI_RANCHER_HA_CA_SHA256", "PULUMI_RANCHER_HA_ADDITIONAL_CAS_SHA256"].map((name): Row => [
+        `the stack's variable ${name}`,
+        [[values, { extraEnv: [{ name }] }]],
         `${values}.extraEnv[0].name`,
         "expected another name",
-    ],
+    ]),
     ...at(`${values}.features`, "expected features", {
         "no value": "fleet",
         "another value": "fleet=no",
