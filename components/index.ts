@@ -30,6 +30,6 @@ export { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";
-export { LiveCheck } from "./rancher/schema";
+export { LiveCheck, Telemetry } from "./rancher/schema";
 export { Verification, VerificationArgs } from "./rancher/verification";
 export { CertificateOnHostArgs, RancherHa, RancherHaArgs } from "./rancherHa";

@@ -111,6 +111,7 @@ export const validConfiguration = (): Record<string, unknown> => ({
         chartVersion: "2.11.3",
         replicas: 3,
         agentTlsMode: "strict",
+        eulaAgreed: "2025-06-30T12:00:00Z",
         bootstrapPassword: "generated-password",
         values: {
             antiAffinity: "preferred",

@@ -51,7 +51,7 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
     }
     for (const [path, since] of Object.entries(valueSince)) {
         const keys = path.split(".");
-        if (at(input.values, keys) !== undefined && minor(input.chartVersion) < minor(since)) {
+        if (at(input.values, keys) !== undefined && !isSince(input.chartVersion, since)) {
             problems.push({
                 path: ["values", ...keys],
                 message:
@@ -61,7 +61,7 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
         }
     }
     const { enabled, level = 0 } = input.values.auditLog ?? {};
-    if (level > 0 && enabled === undefined && minor(input.chartVersion) >= minor(valueSince["auditLog.enabled"])) {
+    if (level > 0 && enabled === undefined && isSince(input.chartVersion, valueSince["auditLog.enabled"])) {
         const message =
             "expected true, because charts since Rancher 2.12 write no audit log at any level without it. Set true, or false to keep it off.";
         problems.push({ path: ["values", "auditLog", "enabled"], message });
@@ -149,6 +149,11 @@ function isMap(value: unknown): value is Record<string, any> {
 
 function startsWith(path: string[], start: string[]): boolean {
     return start.every((key, index) => path[index] === key);
+}
+
+/** Reports whether a chart is of a Rancher minor version or later. */
+export function isSince(chartVersion: string, minorVersion: string): boolean {
+    return minor(chartVersion) >= minor(minorVersion);
 }
 
 function minor(version: string): number {

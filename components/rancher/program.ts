@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { ApiAccess } from "../cluster/kubeconfig";
 import { nodeProgram } from "../remote/programs";
 import { caVariable } from "./chartValues";
-import type { verificationSchema } from "./schema";
+import type { releaseSchema, verificationSchema } from "./schema";
 
 /** Name and namespace of the release. Rancher looks up its own release by them. */
 export const identity = { name: "rancher", namespace: "cattle-system" };
@@ -42,6 +42,25 @@ export function apiProgram(file: string, access: ApiAccess, wanted: WantedReleas
         epoch,
     });
 }
+
+/** Input of runner/applySettings.js. The keys of `once` and `always` are names of Rancher's settings. */
+export interface SettingsInput {
+    access: ApiAccess;
+    /** Values for settings without a value. A setting that has one keeps it. */
+    once: Record<string, string>;
+    /** Values that replace others. */
+    always: Record<string, string>;
+}
+
+/** Returns the program that sets Rancher's settings. */
+export function settingsProgram(access: ApiAccess, { hostname, telemetry, eulaAgreed }: RancherSettings): string {
+    return nodeProgram<SettingsInput>(join(__dirname, "runner", "applySettings.js"), {
+        access,
+        once: { "server-url": `https://${hostname}` },
+        always: { ...(telemetry && { "telemetry-opt": telemetry }), ...(eulaAgreed && { "eula-agreed": eulaAgreed }) },
+    });
+}
+type RancherSettings = Pick<z.output<typeof releaseSchema>, "hostname" | "telemetry" | "eulaAgreed">;
 
 /** Input of runner/probeCa.js. */
 export interface CaInput {

@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import type { z } from "zod";
 import { Distribution, untried } from "../cluster/compatibility";
 import { apiAccess, noAccess } from "../cluster/kubeconfig";
 import { observe, runnerProgram } from "../remote/commands";
@@ -12,8 +13,8 @@ import { RancherChartValuesArgs } from "./chartValues";
 import { chartFault } from "./chartFile";
 import { pemSecret } from "./caSecret";
 import { AgentTlsMode, helmValues } from "./helmValues";
-import { apiProgram, identity, WantedRelease } from "./program";
-import { additionalCasSchema, givenPasswordSchema, releaseSchema } from "./schema";
+import { apiProgram, identity, settingsProgram, WantedRelease } from "./program";
+import { additionalCasSchema, givenPasswordSchema, releaseSchema, Telemetry } from "./schema";
 
 /** Settings of Rancher that do not come from other resources of the stack. */
 export interface RancherSettingsArgs {
@@ -46,6 +47,18 @@ export interface RancherSettingsArgs {
      * @default none
      */
     additionalTrustedCAs?: pulumi.Input<string>;
+    /**
+     * Choice whether Rancher sends anonymous usage statistics, the setting `telemetry-opt`. Rancher before 2.11 alone has it, and with a
+     * newer `chartVersion` it is refused. A later choice in Rancher's own pages stays until this argument changes.
+     * @default the first administrator chooses
+     */
+    telemetry?: pulumi.Input<Telemetry>;
+    /**
+     * Time in UTC at which somebody agreed to the end user license agreement, for example `2025-06-30T12:00:00Z`: the setting
+     * `eula-agreed`. Without it, the first administrator is asked.
+     * @default not agreed
+     */
+    eulaAgreed?: pulumi.Input<string>;
     /**
      * Number of Rancher pods, from -100 to 100, without 0. With a negative number, Rancher chooses between 1 and the absolute value, by the
      * number of nodes.
@@ -97,7 +110,7 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
     ingressAnnotations?: pulumi.Input<{ [annotation: string]: pulumi.Input<string> }>;
     /**
      * Kubeconfig of the provider's cluster, with certificates or a token in it. It is kept as a secret. Without a kubeconfig, the release
-     * is not checked for drift.
+     * is not checked for drift, and Rancher's settings stay as they are.
      */
     kubeconfig?: pulumi.Input<string>;
 }
@@ -170,6 +183,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                 protect: args.deletionProtection ?? true,
             },
         );
+        if (kubeconfig !== undefined) this.applySettings(name, kubeconfig, settings, release);
         warnOfSetBack(`${name}-drift`, mode, outdated, release.status);
         const found = inState(release.status);
         this.version = found.apply(({ version }) => version);
@@ -210,6 +224,23 @@ export class RancherRelease extends pulumi.ComponentResource {
             const warning = untried(...versions);
             if (warning) void pulumi.log.warn(`RancherRelease ${name}: ${warning}`, this);
         });
+    }
+
+    /**
+     * Sets the settings of Rancher that agents and the first login need. Imports of clusters wait for `server-url`, which Rancher otherwise
+     * takes from the first login. A variable of the pods would set it too, but a new variable restarts all pods.
+     */
+    private applySettings(
+        name: string,
+        kubeconfig: pulumi.Input<string>,
+        settings: pulumi.Output<z.output<typeof releaseSchema>>,
+        release: pulumi.Resource,
+    ): void {
+        const program = pulumi.all([pulumi.output(kubeconfig).apply(apiAccess), settings]).apply(([access, known]) => {
+            return access ? settingsProgram(access, known) : "";
+        });
+        const opts = { parent: this, dependsOn: release };
+        runnerProgram(`${name}-settings`, { program, timeoutSeconds: 300, readsLastResult: true }, opts);
     }
 
     /** Probes the chart's objects and Helm's records. In `enforce` mode it also frees the release from an interrupted run of Helm. */

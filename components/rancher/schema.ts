@@ -6,7 +6,18 @@ import { addressSchema, dnsNameSchema } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { RancherChartValues, rancherChartValuesSchema } from "./chartValuesSchema";
-import { AgentTlsMode, checkValues } from "./helmValues";
+import { AgentTlsMode, checkValues, isSince } from "./helmValues";
+
+/** Choices whether Rancher sends anonymous usage statistics. */
+export const Telemetry = {
+    /** Sends them. */
+    In: "in",
+    /** Sends none. */
+    Out: "out",
+    /** Lets the first administrator choose. */
+    Prompt: "prompt",
+} as const;
+export type Telemetry = (typeof Telemetry)[keyof typeof Telemetry];
 
 const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
 
@@ -26,6 +37,8 @@ const settingsShape = {
         .regex(/^[0-9a-f]{64}$/, "expected a SHA-256 checksum in hex, as npm run adopt writes it")
         .optional(),
     additionalTrustedCAs: caCertificatesSchema.optional(),
+    telemetry: z.enum(Telemetry).optional(),
+    eulaAgreed: z.iso.datetime("expected a time in UTC such as 2025-06-30T12:00:00Z").optional(),
     replicas: z
         .number()
         .int()
@@ -71,6 +84,7 @@ const knownSchema = z.object({
     adoptedCaChecksum: shape.adoptedCaChecksum.catch(undefined),
     // An invalid or unknown text still counts as given.
     additionalTrustedCAs: z.string().optional().catch(""),
+    telemetry: shape.telemetry.catch(undefined),
     replicas: shape.replicas.catch(1),
     values: (z.object(Object.fromEntries(knownValues)) as unknown as z.ZodType<RancherChartValues>).catch({}),
     additionalValues: shape.additionalValues.catch({}),
@@ -87,6 +101,10 @@ export function reportRelease(settings: unknown, context: z.core.$RefinementCtx,
     if (release.chartVersion !== "" && release.kubernetesVersion) {
         const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
         if (found) problem(["chartVersion"], found, { errorCode: "versions" });
+    }
+    if (release.telemetry !== undefined && isSince(release.chartVersion, "2.11")) {
+        const found = `expected no choice for Rancher ${release.chartVersion}: since 2.11 Rancher has no setting telemetry-opt, and would remove it`;
+        problem(["telemetry"], `${found}. Leave it out.`);
     }
     checkValues(release).forEach(({ path, message }) => problem(path, message));
 }

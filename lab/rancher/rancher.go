@@ -51,6 +51,9 @@ func startRancher(ctx context.Context, n *node, pod *corev1.Pod, client kubernet
 	if err := keepFinalizers(ctx, client); err != nil {
 		return nil, err
 	}
+	if err := keepSettings(ctx, client); err != nil {
+		return nil, err
+	}
 	return []server{{address: fmt.Sprintf("%s:%d", n.ip, podPort(pod.UID, 80)), handler: rancher.handler(), probe: "/healthz"}}, nil
 }
 

@@ -49,6 +49,7 @@ test("the identities of all resources stay", () => {
         "pulumi-rancher-ha:index:RancherHa$pulumi:providers:kubernetes::rancher-kubernetes",
         "pulumi-rancher-ha:index:RancherRelease$command:local:Command::rancher-release-drift",
         "pulumi-rancher-ha:index:RancherRelease$command:local:Command::rancher-release-free",
+        "pulumi-rancher-ha:index:RancherRelease$command:local:Command::rancher-release-settings",
         "pulumi-rancher-ha:index:RancherRelease$kubernetes:helm.sh/v3:Release::rancher-release-release",
         "pulumi-rancher-ha:index:RancherRelease$random:index/randomPassword:RandomPassword::rancher-release-bootstrap-password",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-drift",

@@ -6,6 +6,7 @@ import { caChecksum } from "../../components/certificates/pem";
 import { AgentTlsMode } from "../../components/rancher/helmValues";
 import { RancherRelease, RancherReleaseArgs } from "../../components/rancher/rancherRelease";
 import { issue } from "../../lab/certificates";
+import { Telemetry } from "../../components/rancher/schema";
 import { said } from "../probes";
 import { record, RecordOptions, secret, unknown } from "./recorder";
 import { findingOf, isLatch } from "./stackMocks";
@@ -132,6 +133,18 @@ test("objects changed behind Pulumi's back make Helm run again", async () => {
     expect(JSON.stringify(recording.resources, visible)).not.toContain("token-of-an-administrator");
     // The command `-free` clears an interrupted run of Helm before Helm runs again.
     expect(recording.one("kubernetes:helm.sh/v3:Release").dependencies).toContain(recording.one("command:local:Command", "-free").urn);
+});
+
+test("Rancher's settings are set after the release, and only with a kubeconfig", async () => {
+    const telemetry = Telemetry.Out;
+    const older = { chartVersion: "2.10.9", telemetry, eulaAgreed: "2025-06-30T12:00:00Z", kubeconfig };
+    const recording = await record(build(older), { mock, call: () => ({ stdout: said("in sync") }) });
+    const { inputs, dependencies } = recording.one("command:local:Command", "-settings");
+    expect(dependencies).toContain(recording.one("kubernetes:helm.sh/v3:Release").urn);
+    expect(inputs.stdin.secret).toContain('"once":{"server-url":"https://rancher.example.com"}');
+    expect(inputs.stdin.secret).toContain('"always":{"telemetry-opt":"out","eula-agreed":"2025-06-30T12:00:00Z"}');
+    const without = await record(build(), { mock });
+    expect(without.resources.filter(({ name }) => name.endsWith("-settings"))).toEqual([]);
 });
 
 test.each([

@@ -265,6 +265,66 @@ describe("before Helm runs", () => {
     });
 });
 
+describe("settings of Rancher", () => {
+    const path = "/apis/management.cattle.io/v3/settings";
+    /** Runs the program against settings with these values. Somebody else is faster as often as `conflicts` says. */
+    async function set(found: Record<string, string>, always: Record<string, string> = {}, conflicts = 0) {
+        const values = { ...found };
+        const patched: string[] = [];
+        const settings = createServer({ cert: api.certificate, key: api.privateKey }, async (asked, answer) => {
+            const { pathname } = new URL(asked.url!, "https://localhost");
+            const name = pathname.slice(path.length + 1);
+            const { value, metadata } = JSON.parse((await text(asked)) || "{}");
+            if (values[name] === undefined) return void answer.writeHead(404).end("{}");
+            if (asked.method === "PATCH") {
+                expect([asked.headers["content-type"], metadata]).toEqual(["application/merge-patch+json", { resourceVersion: "7" }]);
+                if (conflicts-- > 0) {
+                    values[name] = "https://set-at-the-same-time.example.com";
+                    return void answer.writeHead(409).end("{}");
+                }
+                patched.push(`${name} ${(values[name] = value)}`);
+            }
+            answer.end(JSON.stringify({ value: values[name], metadata: { resourceVersion: "7" } }));
+        });
+        await once(settings.listen(0, "127.0.0.1"), "listening");
+        const endpoint = `https://127.0.0.1:${(settings.address() as AddressInfo).port}`;
+        const input = {
+            access: { endpoint, ca: ca.certificate, token: "token" },
+            once: { "server-url": "https://rancher.example.com" },
+            always,
+        };
+        const entry = join(__dirname, "..", "..", "components", "rancher", "runner", "applySettings.js");
+        const finished = spawn("node", ["-", "apply"], { env: { ...process.env, PULUMI_COMMAND_STDOUT: "" } });
+        finished.stdin.end(nodeProgram(entry, input));
+        const [stderr, [code]] = await Promise.all([text(finished.stderr), once(finished, "close")]);
+        settings.closeAllConnections();
+        settings.close();
+        return { code, stderr, patched };
+    }
+
+    test("server-url is set where there is none", async () =>
+        expect(await set({ "server-url": "" })).toEqual({ code: 0, stderr: "", patched: ["server-url https://rancher.example.com"] }));
+
+    test("another server-url stays, and is told", async () =>
+        expect(await set({ "server-url": "https://other.example.com" })).toEqual({
+            code: 0,
+            stderr: "expected server-url https://rancher.example.com, found server-url https://other.example.com, which Rancher keeps\n",
+            patched: [],
+        }));
+
+    test("a server-url that somebody sets at the same time stays", async () => {
+        const { code, stderr, patched } = await set({ "server-url": "" }, {}, 1);
+        expect([code, patched]).toEqual([0, []]);
+        expect(stderr).toContain("found server-url https://set-at-the-same-time.example.com, which Rancher keeps");
+    });
+
+    test("what is given replaces another choice, and is not written twice", async () => {
+        const found = { "server-url": "https://rancher.example.com", "telemetry-opt": "in", "eula-agreed": "2025-06-30T12:00:00Z" };
+        const { code, stderr, patched } = await set(found, { "telemetry-opt": "out", "eula-agreed": "2025-06-30T12:00:00Z" });
+        expect([code, stderr, patched]).toEqual([0, "", ["telemetry-opt out"]]);
+    });
+});
+
 describe("a Rancher whose agents trust another CA is refused, so that a stack without its state makes no new one", () => {
     const another = sha256("another CA");
     const tlsCa = (text: string) => ({ [`${secrets}/tls-ca`]: { data: { "cacerts.pem": Buffer.from(text).toString("base64") } } });

@@ -5,7 +5,7 @@ import * as ts from "typescript";
 import { clusterProgram } from "../../components/cluster/rke/program";
 import { rkeClusterSchema } from "../../components/cluster/rke/schema";
 import { RkeState } from "../../components/cluster/rke/state";
-import { apiProgram } from "../../components/rancher/program";
+import { apiProgram, settingsProgram } from "../../components/rancher/program";
 import { expectCommitted } from "../committed";
 import { hostKey, sshKey } from "../ssh";
 
@@ -36,6 +36,7 @@ const programs: Record<string, string> = {
         { desiredState: { certificatesBundle } } as unknown as RkeState,
         0,
     ),
+    "rancher/runner/applySettings.js": settingsProgram({ endpoint: "https://192.0.2.31:6443" }, { hostname: "rancher.example.com" }),
     "rancher/runner/freeRelease.js": apiProgram("freeRelease.js", { endpoint: "https://192.0.2.31:6443" }, wanted, 0),
 };
 /** Scripts that run on nodes. They count as text of the program, not as its data. */

@@ -724,6 +724,14 @@ const rows: Row[] = [
             "expected a value that nothing else sets",
         ],
     ),
+    ...at("rancher.telemetry", "expected one of", { "another word": "yes" }),
+    [
+        "telemetry for a Rancher that has none",
+        [["rancher.telemetry", "out"]],
+        "rancher.telemetry",
+        /expected no choice for Rancher 2\.11\.3: .* Leave it out/,
+    ],
+    ...at("rancher.eulaAgreed", "expected a time in UTC", { "no time": "yes", "a local time": "2025-06-30T12:00:00+02:00" }),
     ...at("liveCheck", "expected one of", { "another word": "enforce" }),
 
     ...["caValidityHours", "certificateValidityHours", "renewBeforeHours"].flatMap(key =>

@@ -71,6 +71,11 @@ describe("up", () => {
             expect(checks).toMatch(new RegExp(`^ok ${check} at `, "m"));
     });
 
+    test("set Rancher's server-url, so that clusters can be imported before anybody logs in", async () => {
+        const path = "jsonpath={.value}";
+        expect(await main.kubectl(["get", "settings.management.cattle.io", "server-url", "--output", path])).toBe(outputs.url);
+    });
+
     test("with --target touches that resource and what it needs alone", async () => {
         const edit = ({ loadBalancer }: { loadBalancer: any }) => (loadBalancer.readTimeoutSeconds = 3600);
         await lab.host("lb1").sh("systemctl stop nginx");
