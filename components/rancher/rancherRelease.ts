@@ -150,6 +150,7 @@ export class RancherRelease extends pulumi.ComponentResource {
             owner: `${stackName()}/${name}`,
         }));
         const mode = args.drift ?? DriftMode.Enforce;
+        const protect = args.deletionProtection ?? true;
         const { epoch, freed, outdated } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, wanted, mode);
         const additionalCas = this.additionalCas(name, args, opts);
         const release = new k8s.helm.v3.Release(
@@ -176,12 +177,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                 cleanupOnFail: true,
                 maxHistory: 10,
             },
-            {
-                parent: this,
-                deletedWith: opts?.deletedWith,
-                dependsOn: [...freed, ...additionalCas],
-                protect: args.deletionProtection ?? true,
-            },
+            { parent: this, deletedWith: opts?.deletedWith, dependsOn: [...freed, ...additionalCas], protect },
         );
         if (kubeconfig !== undefined) this.applySettings(name, kubeconfig, settings, release);
         warnOfSetBack(`${name}-drift`, mode, outdated, release.status);
