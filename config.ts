@@ -40,7 +40,7 @@ export function readConfig(): RancherHaArgs {
  * Groups that can hold a secret anywhere. Pulumi only reports that something in a group of the configuration is encrypted. All of these
  * groups are then treated as secret.
  */
-const freeForm = /^(values|additionalValues|repository|extraDirectives|extraConfig|extraEnv|ingressOptions|labels)$/;
+const freeForm = /^(values|additionalValues|repository|proxy|extraDirectives|extraConfig|extraEnv|ingressOptions|labels)$/;
 
 /** Returns the arguments of `RancherHa` from raw configuration. One error names every wrong key. */
 export function parseConfig(
@@ -107,6 +107,7 @@ export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) =>
     const marked = (value: unknown, key: string, encrypted: boolean): unknown => {
         if (/^(privateKey|bootstrapPassword|kubeconfig|password|rkeState)$/.test(key) || (encrypted && freeForm.test(key)))
             return value === undefined ? undefined : pulumi.secret(value);
+        if (holdsLogin(value)) return pulumi.secret(value);
         if (Array.isArray(value)) return value.map(item => marked(item, "", encrypted));
         if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name, encrypted)]));
         return value;
@@ -116,6 +117,9 @@ export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) =>
     const entries = Object.entries(others).map(([name, value]) => [name, marked(value, name, isEncrypted(name))]);
     return { ...Object.fromEntries(entries), certificateOnHost } as unknown as RancherHaArgs;
 }
+
+/** Reports whether a value is a URL with a user or a password. */
+const holdsLogin = (value: unknown): boolean => typeof value === "string" && /^[a-z]+:\/\/[^\s/]*@/i.test(value);
 
 function decode(text: string): unknown {
     if (!/^\s*[[{]/.test(text)) return text;

@@ -28,12 +28,15 @@ export function readHelmValues(text: string): Reading<RancherConfig> {
         },
     };
     for (const [name, value] of Object.entries(values)) {
-        if (own.includes(name)) continue;
+        if (own.includes(name) || holdsLogin(name, value)) continue;
         const isTyped = rancherChartValuesSchema.safeParse({ [name]: value }).success;
         (settings.rancher[isTyped ? "values" : "additionalValues"] ??= {})[name] = value;
     }
     return { settings, notes: notesOf(text) };
 }
+
+/** Reports a proxy with a password. A secret is never written to a file. */
+const holdsLogin = (name: string, value: unknown): boolean => name === "proxy" && String(value).includes("@");
 
 function notesOf(text: string): Note[] {
     return yamlLeaves(text).flatMap(({ path, value, line }) => {
@@ -41,6 +44,10 @@ function notesOf(text: string): Note[] {
             return [
                 { line, what: path, advice: `is ${value}. The stack sets external, because NGINX ends TLS. The preview shows the change` },
             ];
+        if (holdsLogin(path, value)) {
+            const command = "pulumi config set --secret --path 'pulumi-rancher-ha:rancher.values.proxy'";
+            return [{ line, what: path, advice: `is a secret, and is not kept: ${command}` }];
+        }
         if (path === "bootstrapPassword")
             return [{ line, what: path, advice: "is a secret, and is in no file that this program writes. Set it with the command below" }];
         return [];

@@ -9,6 +9,7 @@ import { KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeClusterSettingsArgs } from "./cluster/rke/args";
 import { ingressNodes } from "./cluster/rke/ingressNodes";
 import { controlPlaneNodes } from "./cluster/rke/nodes";
+import { insideCluster } from "./cluster/rke/network";
 import { innerAddresses, RkeCluster } from "./cluster/rke/rkeCluster";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs } from "./loadBalancer/args";
 import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchema } from "./loadBalancer/limits";
@@ -226,7 +227,7 @@ export class RancherHa extends pulumi.ComponentResource {
 
     private release(
         name: string,
-        { rancher, hostname, loadBalancer, existingCluster }: RancherHaArgs,
+        { rancher, hostname, loadBalancer, cluster, existingCluster }: RancherHaArgs,
         { kubernetesVersion, distribution, kubeconfig }: KubernetesCluster,
         caSecret: CaSecret | undefined,
         opts: pulumi.ComponentResourceOptions,
@@ -234,9 +235,19 @@ export class RancherHa extends pulumi.ComponentResource {
         const fromCluster = { kubernetesVersion, distribution, kubeconfig };
         // RKE writes the limits into the ConfigMap of its ingress controller.
         const annotations = existingCluster && this.limits(name, loadBalancer).apply(ingressAnnotations);
+        const { ingressAddresses = [], controlPlaneAddresses = [] } = existingCluster ?? {};
+        // Of nodes, network and services, only SSH keys and environment variables are secret.
+        const rkeCluster = cluster && { nodes: cluster.nodes, network: cluster.network, services: cluster.services };
+        const inside = pulumi
+            .unsecret(pulumi.all([rkeCluster, ingressAddresses, controlPlaneAddresses]))
+            .apply(([rke, ingress, controlPlane]) => [...(rke ? insideCluster(rke) : []), ...ingress, ...controlPlane]);
+        const noProxy =
+            rancher.proxy === undefined
+                ? rancher.noProxy
+                : pulumi.all([inside, rancher.noProxy]).apply(([own, further = []]) => [...own, ...further]);
         return new RancherRelease(
             `${name}-release`,
-            { ...rancher, hostname, ...fromCluster, caChecksum: caSecret?.checksum, ingressAnnotations: annotations },
+            { ...rancher, noProxy, hostname, ...fromCluster, caChecksum: caSecret?.checksum, ingressAnnotations: annotations },
             opts,
         );
     }

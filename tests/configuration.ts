@@ -113,6 +113,8 @@ export const validConfiguration = (): Record<string, unknown> => ({
         agentTlsMode: "strict",
         eulaAgreed: "2025-06-30T12:00:00Z",
         bootstrapPassword: "generated-password",
+        proxy: "http://proxy.example.com:3128",
+        noProxy: ["203.0.113.0/24", ".example.com"],
         values: {
             antiAffinity: "preferred",
             debug: false,
@@ -120,7 +122,6 @@ export const validConfiguration = (): Record<string, unknown> => ({
             features: "fleet=false",
             imagePullSecrets: [{ name: "registry" }],
             ingress: { ingressClassName: "nginx", path: "/" },
-            noProxy: "127.0.0.0/8",
             priorityClassName: "rancher-critical",
             resources: { limits: { memory: "4Gi" }, requests: { cpu: "500m" } },
             service: { type: "ClusterIP" },

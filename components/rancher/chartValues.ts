@@ -191,7 +191,7 @@ export interface RancherChartValuesArgs {
     preUpgrade?: pulumi.Input<ChartPreUpgradeArgs>;
     /** Priority class of the pods. @default rancher-critical */
     priorityClassName?: pulumi.Input<string>;
-    /** Proxy for Rancher's own requests, as a URL. With credentials use `extraEnv` and `secretKeyRef` instead. */
+    /** Proxy for Rancher's own requests, as an adopted release has it. The argument `proxy` computes `noProxy` too. Refused beside it. */
     proxy?: pulumi.Input<string>;
     /** Repository of Rancher's image. Deprecated since Rancher 2.12. @default rancher/rancher */
     rancherImage?: pulumi.Input<string>;

@@ -1,6 +1,7 @@
 import { caChecksum as checksumOf } from "../certificates/pem";
 import { additionalCasVariable, caVariable } from "./chartValues";
 import { RancherChartValues, valueSince } from "./chartValuesSchema";
+import { noProxyValue } from "./proxy";
 
 /** Modes in which Rancher's agents decide whether to trust the server. */
 export const AgentTlsMode = {
@@ -22,11 +23,13 @@ export interface HelmValuesInput {
     additionalTrustedCAs?: string;
     ingressAnnotations?: Record<string, string>;
     agentTlsMode?: AgentTlsMode;
+    /** Targets that Rancher reaches without its proxy. Undefined without a proxy. */
+    noProxy?: string[];
     values: RancherChartValues;
     additionalValues: Record<string, any>;
 }
 
-/** Returns the values for the chart, without the bootstrap password. */
+/** Returns the values for the chart, without the bootstrap password and the proxy, which can be secret. */
 export function helmValues(input: HelmValuesInput): Record<string, any> {
     return merge(input.additionalValues, typedValues(input));
 }
@@ -66,6 +69,13 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
             "expected true, because charts since Rancher 2.12 write no audit log at any level without it. Set true, or false to keep it off.";
         problems.push({ path: ["values", "auditLog", "enabled"], message });
     }
+    for (const key of ["proxy", "noProxy"] as const) {
+        if (input.noProxy === undefined || input.values[key] === undefined) continue;
+        problems.push({
+            path: ["values", key],
+            message: `expected nothing beside the argument proxy, which sets this value. Use the argument ${key}.`,
+        });
+    }
     const taken = [...owned, ...leaves(typedValues(input))];
     for (const path of leaves(input.additionalValues)) {
         const other = taken.find(keys => startsWith(keys, path) || startsWith(path, keys));
@@ -88,7 +98,9 @@ const elsewhere: Record<string, string> = {
     "ingress.servicePort": "The load balancer ends TLS and talks HTTP to port 80",
     "ingress.tls": "The load balancer ends TLS, the Ingress has none",
     nameOverride: "Rancher needs the default",
+    noProxy: "Use noProxy",
     privateCA: "It follows from caChecksum",
+    proxy: "Use proxy",
     replicas: "Use replicas",
     "service.disableHTTP": "The load balancer ends TLS and talks HTTP to port 80",
     tls: "The load balancer ends TLS",
@@ -96,7 +108,8 @@ const elsewhere: Record<string, string> = {
 const owned = Object.keys(elsewhere).map(path => path.split("."));
 
 function typedValues(input: HelmValuesInput): Record<string, any> {
-    const { hostname, replicas, caChecksum, adoptedCaChecksum, additionalTrustedCAs, agentTlsMode, ingressAnnotations, values } = input;
+    const { hostname, replicas, caChecksum, adoptedCaChecksum, additionalTrustedCAs, agentTlsMode, ingressAnnotations, noProxy, values } =
+        input;
     const privateCa = caChecksum !== "";
     // Rancher's own default is `strict`, and strict agents need a CA from Rancher.
     const mode = agentTlsMode ?? (privateCa ? undefined : AgentTlsMode.SystemStore);
@@ -117,6 +130,7 @@ function typedValues(input: HelmValuesInput): Record<string, any> {
         privateCA: privateCa,
         ...(mode ? { agentTLSMode: mode } : {}),
         ...(extraEnv.length > 0 ? { extraEnv } : {}),
+        ...(noProxy && { noProxy: noProxyValue(hostname, noProxy) }),
         ingress: {
             // Charts since 2.14 no longer set these timeouts, and ingress-nginx would close idle WebSockets after one minute.
             includeDefaultExtraAnnotations: true,

@@ -14,6 +14,7 @@ import { chartFault } from "./chartFile";
 import { pemSecret } from "./caSecret";
 import { AgentTlsMode, helmValues } from "./helmValues";
 import { apiProgram, identity, settingsProgram, WantedRelease } from "./program";
+import { proxySchema } from "./proxy";
 import { additionalCasSchema, givenPasswordSchema, releaseSchema, Telemetry } from "./schema";
 
 /** Settings of Rancher that do not come from other resources of the stack. */
@@ -71,6 +72,19 @@ export interface RancherSettingsArgs {
      * @default 24 random letters and digits
      */
     bootstrapPassword?: pulumi.Input<string>;
+    /**
+     * HTTP proxy for requests of Rancher's pods to the outside, as an http or https URL without a path. Give a URL with a password as a
+     * secret. The chart writes the URL into the environment of the pods, readable for those who may read Rancher's Deployment.
+     * @default no proxy
+     */
+    proxy?: pulumi.Input<string>;
+    /**
+     * Further targets without the proxy, each an address, a range or a DNS name, where `.example.com` means all names below. The chart's
+     * own ones stay: the private ranges, `.svc` and `.cluster.local`. The stack adds its host name, its nodes, and the ranges and domain of
+     * its cluster. Refused without `proxy`.
+     * @default []
+     */
+    noProxy?: pulumi.Input<pulumi.Input<string>[]>;
     /** Further values of the chart. @default {} */
     values?: pulumi.Input<RancherChartValuesArgs>;
     /**
@@ -134,8 +148,10 @@ export class RancherRelease extends pulumi.ComponentResource {
     constructor(name: string, args: RancherReleaseArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherRelease", name, {}, opts);
         refuseOutputs(this, `RancherRelease ${name}`, { drift: args.drift, deletionProtection: args.deletionProtection });
-        const { bootstrapPassword, kubeconfig, ...others } = args;
-        const settings = validated(this, `RancherRelease ${name}`, releaseSchema, others);
+        const { bootstrapPassword, kubeconfig, proxy: url, ...others } = args;
+        const proxy = this.proxy(name, args);
+        const noProxy = url === undefined ? undefined : (args.noProxy ?? []);
+        const settings = validated(this, `RancherRelease ${name}`, releaseSchema, { ...others, noProxy });
         this.bootstrapPassword = pulumi.secret(
             bootstrapPassword === undefined
                 ? inState(new random.RandomPassword(`${name}-bootstrap-password`, { length: 24, special: false }, { parent: this }).result)
@@ -143,9 +159,9 @@ export class RancherRelease extends pulumi.ComponentResource {
         );
 
         this.warnOfUntried(name, args);
-        const wanted = settings.apply(known => ({
+        const wanted = pulumi.all([settings, proxy]).apply(([known, withProxy]): WantedRelease => ({
             chartVersion: known.chartVersion,
-            values: helmValues(known),
+            values: { ...helmValues(known), ...withProxy },
             timeoutSeconds: known.timeoutSeconds,
             owner: `${stackName()}/${name}`,
         }));
@@ -163,8 +179,12 @@ export class RancherRelease extends pulumi.ComponentResource {
                 repositoryOpts: settings.apply(({ chartPath, repository: repo = stableRepository }) =>
                     chartPath || isOci(repo) ? {} : { repo },
                 ),
-                // The password stays an output inside the values. So only the password is secret, and a preview shows changes of the rest.
-                values: settings.apply(known => ({ ...helmValues(known), bootstrapPassword: this.bootstrapPassword })),
+                // Password and proxy stay outputs inside the values. So only they are secret, and a preview shows changes of the rest.
+                values: settings.apply(known => ({
+                    ...helmValues(known),
+                    ...(url !== undefined && { proxy: proxy.proxy }),
+                    bootstrapPassword: this.bootstrapPassword,
+                })),
                 // A higher epoch makes Helm run again. A probe recognises this stack's runs by this text (runner/helmRecords.js).
                 description: secretAs(
                     [args.chartVersion, args.hostname],
@@ -187,6 +207,12 @@ export class RancherRelease extends pulumi.ComponentResource {
         this.status = found.apply(({ status }) => status);
         const { version, revision, status } = this;
         this.registerOutputs({ version, revision, status, bootstrapPassword: this.bootstrapPassword });
+    }
+
+    /** Returns the chart's value `proxy`, or no value. It is apart from the other settings, because it can be secret. */
+    private proxy(name: string, { proxy, noProxy }: RancherReleaseArgs): pulumi.Output<{ proxy?: string }> {
+        const settings = validated(this, `RancherRelease ${name}`, proxySchema, { proxy, noProxy });
+        return settings.apply(({ proxy: url }) => (url === undefined ? {} : { proxy: url }));
     }
 
     /** Returns the chart by the raw arguments, because all validated settings are unknown until the cluster's version is known. */

@@ -7,6 +7,7 @@ import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { RancherChartValues, rancherChartValuesSchema } from "./chartValuesSchema";
 import { AgentTlsMode, checkValues, isSince } from "./helmValues";
+import { proxyShape, reportNoProxyAlone } from "./proxy";
 
 /** Choices whether Rancher sends anonymous usage statistics. */
 export const Telemetry = {
@@ -46,6 +47,7 @@ const settingsShape = {
         .max(100)
         .refine(replicas => replicas !== 0, "expected at least 1, or a negative number to let Rancher choose")
         .default(3),
+    noProxy: proxyShape.noProxy,
     values: rancherChartValuesSchema.default({}),
     additionalValues: z.record(z.string(), z.any()).default({}),
     timeoutSeconds: z.number().int().min(60).max(86_400).default(900),
@@ -86,6 +88,8 @@ const knownSchema = z.object({
     additionalTrustedCAs: z.string().optional().catch(""),
     telemetry: shape.telemetry.catch(undefined),
     replicas: shape.replicas.catch(1),
+    proxy: z.unknown().optional(),
+    noProxy: shape.noProxy.catch(undefined),
     values: (z.object(Object.fromEntries(knownValues)) as unknown as z.ZodType<RancherChartValues>).catch({}),
     additionalValues: shape.additionalValues.catch({}),
     ingressAnnotations: shape.ingressAnnotations.catch(undefined),
@@ -106,7 +110,8 @@ export function reportRelease(settings: unknown, context: z.core.$RefinementCtx,
         const found = `expected no choice for Rancher ${release.chartVersion}: since 2.11 Rancher has no setting telemetry-opt, and would remove it`;
         problem(["telemetry"], `${found}. Leave it out.`);
     }
-    checkValues(release).forEach(({ path, message }) => problem(path, message));
+    const noProxy = release.noProxy ?? (release.proxy === undefined ? undefined : []);
+    checkValues({ ...release, noProxy }).forEach(({ path, message }) => problem(path, message));
 }
 
 // The password has a schema of its own. In a common schema, all other values would become secret too.
@@ -117,7 +122,9 @@ export const releaseSchema = z
     .superRefine((settings, context) => reportRelease(settings, context), whenKnown(knownSchema));
 
 /** Schema of `RancherSettingsArgs`. */
-export const rancherSettingsSchema = z.strictObject({ ...settingsShape, bootstrapPassword: passwordSchema.optional() });
+export const rancherSettingsSchema = z
+    .strictObject({ ...settingsShape, proxy: proxyShape.proxy, bootstrapPassword: passwordSchema.optional() })
+    .superRefine(reportNoProxyAlone, whenKnown(z.looseObject({})));
 
 /** Modes of the live check, which asks Rancher through the load balancer when nothing was changed. */
 export const LiveCheck = {

@@ -202,6 +202,29 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         );
     });
 
+    describe("a proxy of Rancher leaves out", () => {
+        const proxy = "http://proxy.example.com:3128";
+        const given = { ...args.rancher, proxy, noProxy: [".corp.example.com"] };
+        const noProxy = (recording: Recording) => recording.one("kubernetes:helm.sh/v3:Release").inputs.values.noProxy.split(",").slice(6);
+
+        test("the ranges and the nodes of the cluster", async () => {
+            const addresses = args.cluster!.nodes as { address: string }[];
+            expect(noProxy(await build({ rancher: given }))).toEqual([
+                "localhost",
+                args.hostname,
+                "10.42.0.0/16",
+                "10.43.0.0/16",
+                ...addresses.map(({ address }) => address),
+                ".corp.example.com",
+            ]);
+        });
+
+        test("the nodes that an existing cluster names", async () => {
+            const recording = await build({ cluster: undefined, existingCluster, rancher: given });
+            expect(noProxy(recording)).toEqual(["localhost", args.hostname, ...existingCluster.ingressAddresses, ".corp.example.com"]);
+        });
+    });
+
     test("the verification: the load balancer and the release", async () => {
         const checks = whole.one("command:local:Command", "-checks");
         waits(checks, whole.one("command:remote:Command"), whole.one("kubernetes:helm.sh/v3:Release"));

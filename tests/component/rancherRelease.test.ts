@@ -107,6 +107,36 @@ test("additional CAs become the Secret that the chart mounts, before the pods st
     });
 });
 
+test("a proxy is the only further secret, and only when it is given as one", async () => {
+    const proxy = "http://user:word@proxy.example.com:3128";
+    const noProxy = expect.stringMatching(/^127\.0\.0\.0\/8,.*,rancher\.example\.com,192\.0\.2\.31$/);
+    for (const [given, seen] of [
+        [pulumi.secret(proxy), secret(proxy)],
+        ["http://proxy.example.com:3128", "http://proxy.example.com:3128"],
+    ] as const) {
+        const recording = await record(build({ proxy: given, noProxy: ["192.0.2.31"] }), { mock });
+        const { values } = recording.one("kubernetes:helm.sh/v3:Release").inputs;
+        expect(values).toMatchObject({ hostname: "rancher.example.com", replicas: 3, proxy: seen, noProxy });
+    }
+});
+
+test("a proxy is compared with that of Helm's record, and a secret one is not shown", async () => {
+    const call = jest.fn(() => ({ stdout: said("in sync") }));
+    const proxy = pulumi.secret("http://user:word@proxy.example.com:3128");
+    const recording = await record(build({ kubeconfig, proxy }), { mock, call });
+    expect(JSON.stringify(call.mock.calls)).toContain("user:word");
+    const visible = (_: string, value: any) => (value?.secret ? "secret" : value);
+    expect(JSON.stringify(recording.resources, visible)).not.toContain("user:word");
+});
+
+test.each([
+    [{ noProxy: ["192.0.2.31"] }, "proxy: expected a proxy beside noProxy"],
+    [{ proxy: "proxy.example.com:3128" }, "proxy: expected an http or https URL"],
+    [{ proxy: "http://proxy.example.com", values: { noProxy: ".svc" } }, "values.noProxy: .* Use the argument noProxy"],
+])("refuses a proxy that Rancher cannot use: %j", (changed, words) =>
+    expect(record(build(changed), { mock })).rejects.toThrow(new RegExp(words)),
+);
+
 test("a secret among the values stays one", async () => {
     const values = { proxy: pulumi.secret("http://user:word@proxy.example.com") };
     const recording = await record(build({ values }), { mock });

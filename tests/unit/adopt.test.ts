@@ -202,6 +202,17 @@ test("values of the release become typed values, additional ones, and never a pa
     expect(notes.map(({ what }) => what)).toEqual(["tls", "bootstrapPassword"]);
 });
 
+test("a proxy is kept as it is, and one with a password is in no file", () => {
+    const read = (proxy: string) => readHelmValues(stringify({ proxy, noProxy: ".svc" }));
+    const plain = "http://proxy.example.com:3128";
+    expect(read(plain)).toMatchObject({ settings: { rancher: { values: { proxy: plain, noProxy: ".svc" } } }, notes: [] });
+    const { settings, notes } = read("http://user:word@proxy.example.com:3128");
+    expect(settings.rancher).toEqual({ values: { noProxy: ".svc" } });
+    expect(notes).toEqual([
+        { line: 1, what: "proxy", advice: expect.stringMatching(/^is a secret, and is not kept: .* --secret .*rancher\.values\.proxy'$/) },
+    ]);
+});
+
 describe("an installation as the manual left it", () => {
     const nodes = ["31", "32", "33"].map(last => ({ address: `192.0.2.${last}`, user: "rke", role: ["controlplane", "etcd", "worker"] }));
     const ca = issue({ name: "CA", ca: true });

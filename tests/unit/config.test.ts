@@ -496,6 +496,15 @@ test("in a group in which something is encrypted, all that may hold a secret is 
     expect(args.rancher.chartVersion).toBe(config.rancher.chartVersion);
 });
 
+test("a URL with a login is a secret, wherever it stands and encrypted or not", async () => {
+    const rancher = { proxy: "http://user:word@proxy.example.com:3128", repository: "https://user:word@charts.example.com" };
+    const args: any = withSecrets({ hostname: "rancher.example.com", rancher } as any, () => false);
+    expect(await Promise.all([args.rancher.proxy, args.rancher.repository].map(pulumi.isSecret))).toEqual([true, true]);
+    expect(args.hostname).toBe("rancher.example.com");
+    const plain: any = withSecrets({ rancher: { proxy: "http://proxy.example.com:3128" } } as any, () => false);
+    expect(plain.rancher.proxy).toBe("http://proxy.example.com:3128");
+});
+
 test("a path to a key is no secret: a preview shows what it changes", () => {
     const args: any = withSecrets(
         { certificateOnHost: { certificateChain: "/a.pem", privateKey: "/a.key" }, certificate: { privateKey: "text" } } as any,

@@ -70,6 +70,13 @@ test("cluster.yml of three nodes", () => {
 });
 
 test("Helm values with a private CA", () => {
-    const input = { hostname: loadBalancer.hostname, replicas: 3, caChecksum: "ab".repeat(32), values: {}, additionalValues: {} };
+    const input = {
+        hostname: loadBalancer.hostname,
+        replicas: 3,
+        caChecksum: "ab".repeat(32),
+        noProxy: ["192.0.2.31"],
+        values: {},
+        additionalValues: {},
+    };
     golden("helm-values.yaml", stringify(helmValues(input)));
 });

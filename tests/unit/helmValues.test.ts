@@ -1,3 +1,4 @@
+import { insideCluster } from "../../components/cluster/rke/network";
 import { rancherChartValuesSchema } from "../../components/rancher/chartValuesSchema";
 import { AgentTlsMode, checkValues, helmValues, HelmValuesInput } from "../../components/rancher/helmValues";
 import { issue } from "../../lab/certificates";
@@ -131,5 +132,30 @@ describe("refused", () => {
         };
         const issues = rancherChartValuesSchema.safeParse(wrong).error?.issues.map(issue => `${issue.path.join(".")} ${issue.code}`);
         expect(issues).toEqual(["auditLog.destination invalid_value", "extraEnv.0.name custom", " unrecognized_keys"]);
+    });
+});
+
+describe("with a proxy, its exceptions are", () => {
+    const chartDefault = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,.svc,.cluster.local";
+
+    test("the chart's own, the host name and further ones, each once", () =>
+        expect(helmValues({ ...input, noProxy: ["192.0.2.31", "10.0.0.0/8", ".corp.example.com"] }).noProxy).toBe(
+            `${chartDefault},localhost,rancher.example.com,192.0.2.31,.corp.example.com`,
+        ));
+
+    test("none without a proxy", () => expect(helmValues(input)).not.toHaveProperty("noProxy"));
+
+    test.each([
+        ["the default ranges", {}, ["10.42.0.0/16", "10.43.0.0/16"], []],
+        ["other ranges", { network: { clusterCidr: "172.31.0.0/16" } }, ["172.31.0.0/16", "10.43.0.0/16"], []],
+        [
+            "a domain of the cluster",
+            { services: { kubelet: { clusterDomain: "c.example" } } },
+            ["10.42.0.0/16", "10.43.0.0/16"],
+            [".c.example"],
+        ],
+    ])("the nodes of a cluster, and %s", (_, changes, ranges, domains) => {
+        const nodes = [{ address: "node1.example.com", internalAddress: "10.0.0.31" }, { address: "192.0.2.32" }];
+        expect(insideCluster({ nodes, ...changes })).toEqual([...ranges, "node1.example.com", "10.0.0.31", "192.0.2.32", ...domains]);
     });
 });

@@ -65,6 +65,18 @@ const rangesSchema = z
     })
     .catch({ clusterCidr: "", serviceClusterIpRange: "" });
 
+/** Returns what a pod of the cluster reaches without a proxy: the ranges of pods and services, the nodes, and a domain of its own. */
+export function insideCluster(cluster: {
+    nodes: { address: string; internalAddress?: string }[];
+    network?: object;
+    services?: { kubelet?: { clusterDomain?: string } };
+}): string[] {
+    const nodes = cluster.nodes.flatMap(({ address, internalAddress }) => [address, internalAddress]);
+    const domain = cluster.services?.kubelet?.clusterDomain;
+    const targets = [...Object.values(rangesSchema.parse(cluster.network ?? {})), ...nodes, domain && `.${domain}`];
+    return targets.flatMap(target => target || []);
+}
+
 /** Returns the ranges of pods and services that hold an address, each as its key and its value. No host can have such an address. */
 export function rangesAround(address: unknown, network: unknown = {}): string[] {
     if (!z.ipv4().safeParse(address).success) return [];

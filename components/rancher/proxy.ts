@@ -1,0 +1,36 @@
+import { z } from "zod";
+import { isAddressOrName } from "../remote/addresses";
+
+/** Targets of the chart's own `noProxy`. Source: the chart's values.yaml, Rancher 2.9 to 2.15. */
+const chartDefault = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", ".svc", ".cluster.local"];
+
+/** Reports whether a text is the URL of a proxy. The chart writes the URL into YAML without quotes. */
+function isProxy(text: string): boolean {
+    if (!/^https?:\/\/\S*[^\s:]$/.test(text) || !URL.canParse(text)) return false;
+    const { pathname, search, hash } = new URL(text);
+    return pathname === "/" && search === "" && hash === "";
+}
+
+// Source of the forms: golang.org/x/net/http/httpproxy, which Rancher reads NO_PROXY with.
+const rangeSchema = z.union([z.cidrv4(), z.cidrv6()]);
+const isTarget = (text: string) => rangeSchema.safeParse(text).success || isAddressOrName(text.replace(/^\*?\./, "").replace(/:\d+$/, ""));
+
+export const proxyShape = {
+    proxy: z.string().refine(isProxy, "expected an http or https URL without a path, such as http://proxy.example.com:3128").optional(),
+    noProxy: z
+        .array(z.string().refine(isTarget, "expected one address, range or DNS name, such as 192.0.2.0/24 or .example.com"))
+        .optional(),
+};
+
+/** Reports exceptions without a proxy. */
+export function reportNoProxyAlone({ proxy, noProxy }: { proxy?: unknown; noProxy?: unknown }, context: z.core.$RefinementCtx): void {
+    if (noProxy === undefined || proxy !== undefined) return;
+    context.addIssue({ code: "custom", path: ["proxy"], message: "expected a proxy beside noProxy. Set it, or remove noProxy." });
+}
+
+/** Schema of the proxy alone. In a common schema, a secret proxy would make all other values secret. */
+export const proxySchema = z.strictObject(proxyShape).superRefine(reportNoProxyAlone);
+
+/** Returns the chart's `noProxy`: its default, the stack's own name, and further targets. */
+export const noProxyValue = (hostname: string, further: string[]): string =>
+    [...new Set([...chartDefault, "localhost", hostname, ...further])].join(",");
