@@ -1,0 +1,92 @@
+import { spawnSync } from "child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
+import { stringify } from "yaml";
+import { repository } from "../../lab/inventory";
+import { ensureTools, toolFolder } from "../../lab/tools";
+
+const secure = { secure: "v1:AAAA" };
+const chartPath = join(repository, "lab", "rancher", "chart");
+const configuration = {
+    hostname: "rancher.example.com",
+    ssh: { privateKey: secure },
+    cluster: {
+        kubernetesVersion: "v1.30.14-rancher1-1",
+        nodes: [{ address: "192.0.2.31", roles: ["controlplane", "etcd", "worker"] }],
+        privateRegistries: [{ url: "registry.example.com:5000", user: "puller", password: secure, isDefault: true }],
+        systemImages: { coredns: "registry.example.com:5000/own/coredns:1", metricsServer: "quay.io/own/metrics-server:2" },
+    },
+    rancher: {
+        chartVersion: "2.11.3",
+        chartPath,
+        bootstrapPassword: secure,
+        values: { systemDefaultRegistry: "registry.example.com:5000" },
+    },
+};
+
+let folder: string;
+beforeAll(async () => {
+    await ensureTools("rke", "helm");
+    folder = mkdtempSync(join(tmpdir(), "images-"));
+}, 600_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** Runs the program on a configuration, with the real rke and helm. */
+function images(changes: object, PATH = [toolFolder("rke"), toolFolder("helm"), process.env.PATH].join(":")) {
+    const config = Object.entries({ ...configuration, ...changes }).map(([key, value]) => [`pulumi-rancher-ha:${key}`, value]);
+    writeFileSync(join(folder, "Pulumi.production.yaml"), stringify({ config: Object.fromEntries(config) }));
+    const program = [join(repository, "node_modules", ".bin", "tsx"), join(repository, "images", "index.ts"), "--stack", "production"];
+    const { status, stdout, stderr } = spawnSync(process.execPath, program, {
+        cwd: folder,
+        encoding: "utf8",
+        env: { ...process.env, PATH },
+    });
+    return { status, lines: stdout.trim().split("\n"), stderr };
+}
+
+test("the list holds the images of rke for this plugin and those of the chart, by their public names", () => {
+    const { status, lines, stderr } = images({});
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(lines.slice(-2)).toEqual([
+        `# chart: rancher 2.11.3 from ${chartPath}`,
+        expect.stringMatching(/^# Rancher pulls further images later, .*\/v2\.11\.3\/rancher-images\.txt$/),
+    ]);
+    expect(lines).toEqual(
+        expect.arrayContaining([
+            "rancher/hyperkube:v1.30.14-rancher1",
+            "rancher/mirrored-coreos-etcd:v3.5.12",
+            "rancher/mirrored-flannel-flannel:v0.25.1",
+            "rancher/mirrored-calico-node:v3.28.1",
+            "quay.io/own/metrics-server:2",
+            expect.stringMatching(/^rancher\/rancher:/),
+        ]),
+    );
+    const text = lines.slice(0, -2).join("\n");
+    expect(text).not.toMatch(/registry\.example\.com|metrics-server:v|coredns-coredns|noiro|weave|v1:AAAA/);
+}, 120_000);
+
+test("another plugin has its own images", () => {
+    const { lines } = images({ cluster: { ...configuration.cluster, network: { plugin: "flannel" } } });
+    expect(lines.join("\n")).toMatch(/flannel-cni/);
+    expect(lines.join("\n")).not.toMatch(/calico/);
+}, 120_000);
+
+test("an existing cluster needs the images of the chart alone", () => {
+    const { lines } = images({ cluster: undefined, existingCluster: { kubeconfig: secure, ingressAddresses: ["192.0.2.41"] } });
+    expect(lines.slice(0, -2).every(line => /^rancher\/(rancher|shell)/.test(line))).toBe(true);
+}, 120_000);
+
+test("a wrong configuration and a missing program are named", () => {
+    const wrong = images({ rancher: { ...configuration.rancher, chartVersion: "latest" } });
+    expect(wrong).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/^Pulumi\.production\.yaml: rancher\.chartVersion: expected one/),
+    });
+    expect(images({}, toolFolder("rke"))).toMatchObject({
+        status: 1,
+        stderr: expect.stringMatching(/^helm: expected the program on PATH/),
+    });
+    const unknown = images({ cluster: { ...configuration.cluster, kubernetesVersion: "v1.30.99-rancher1-1" } });
+    expect(unknown).toMatchObject({ status: 1, stderr: expect.stringMatching(/^rke up ended with 1: .*v1\.30\.99/s) });
+}, 120_000);
