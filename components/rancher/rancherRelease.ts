@@ -152,12 +152,7 @@ export class RancherRelease extends pulumi.ComponentResource {
         const proxy = this.proxy(name, args);
         const noProxy = url === undefined ? undefined : (args.noProxy ?? []);
         const settings = validated(this, `RancherRelease ${name}`, releaseSchema, { ...others, noProxy });
-        this.bootstrapPassword = pulumi.secret(
-            bootstrapPassword === undefined
-                ? inState(new random.RandomPassword(`${name}-bootstrap-password`, { length: 24, special: false }, { parent: this }).result)
-                : validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword }).bootstrapPassword,
-        );
-
+        this.bootstrapPassword = pulumi.secret(this.password(name, bootstrapPassword));
         this.warnOfUntried(name, args);
         const wanted = pulumi.all([settings, proxy]).apply(([known, withProxy]): WantedRelease => ({
             chartVersion: known.chartVersion,
@@ -207,6 +202,15 @@ export class RancherRelease extends pulumi.ComponentResource {
         this.status = found.apply(({ status }) => status);
         const { version, revision, status } = this;
         this.registerOutputs({ version, revision, status, bootstrapPassword: this.bootstrapPassword });
+    }
+
+    /** Returns the given password, or a random one. */
+    private password(name: string, given: RancherReleaseArgs["bootstrapPassword"]): pulumi.Output<string> {
+        if (given === undefined)
+            return inState(
+                new random.RandomPassword(`${name}-bootstrap-password`, { length: 24, special: false }, { parent: this }).result,
+            );
+        return validated(this, `RancherRelease ${name}`, givenPasswordSchema, { bootstrapPassword: given }).bootstrapPassword;
     }
 
     /** Returns the chart's value `proxy`, or no value. It is apart from the other settings, because it can be secret. */
