@@ -31,5 +31,5 @@ export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";
 export { LiveCheck, Telemetry } from "./rancher/schema";
-export { Verification, VerificationArgs } from "./rancher/verification";
+export { Verification, VerificationArgs, VerificationSettingsArgs } from "./rancher/verification";
 export { CertificateOnHostArgs, RancherHa, RancherHaArgs } from "./rancherHa";

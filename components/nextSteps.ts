@@ -5,12 +5,14 @@ export interface Finished {
     addresses: string[];
     /** Whether clients must trust a private CA first. */
     hasPrivateCa: boolean;
+    /** Whether Rancher was asked through the load balancer. */
+    isVerified: boolean;
     rancherVersion: string;
     kubernetesVersion: string;
 }
 
 /** Returns the steps for a person after the first `pulumi up`. The commands read the outputs under the names that RancherHa gives them. */
-export function nextSteps({ hostname, addresses, hasPrivateCa, rancherVersion, kubernetesVersion }: Finished): string {
+export function nextSteps({ hostname, addresses, hasPrivateCa, isVerified, rancherVersion, kubernetesVersion }: Finished): string {
     const url = `https://${hostname}`;
     const steps = [
         ["Let the DNS name lead to the load balancer:", ...addresses.map(address => `${hostname}.  ${recordType(address)}  ${address}`)],
@@ -34,7 +36,10 @@ export function nextSteps({ hostname, addresses, hasPrivateCa, rancherVersion, k
         ["Read docs/operations.md: how to upgrade, renew, replace and delete."],
     ];
     return [
-        `Rancher ${rancherVersion} is up${kubernetesVersion && ` on Kubernetes ${kubernetesVersion}`}: ${url}`,
+        `Rancher ${rancherVersion} is ${isVerified ? "up" : "installed"}${kubernetesVersion && ` on Kubernetes ${kubernetesVersion}`}: ${url}`,
+        ...(isVerified
+            ? []
+            : ["Nothing was checked through the load balancer, because verification.enabled is false. Step 2 is the first check."]),
         "",
         ...steps.flatMap(([what, ...lines], index) => [`${index + 1}. ${what}`, ...lines.map(line => `     ${line}`)]),
     ].join("\n");

@@ -21,7 +21,7 @@ import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { ownerAnnotation } from "./rancher/program";
 import { RancherRelease, RancherSettingsArgs } from "./rancher/rancherRelease";
 import { LiveCheck } from "./rancher/schema";
-import { Verification } from "./rancher/verification";
+import { Verification, VerificationSettingsArgs } from "./rancher/verification";
 import { nextSteps } from "./nextSteps";
 import { SshArgs } from "./remote/connection";
 import { rancherHaSchema } from "./schema";
@@ -52,6 +52,8 @@ export interface RancherHaArgs {
     privateCa?: PrivateCaSettingsArgs;
     /** Rancher itself. */
     rancher: RancherSettingsArgs;
+    /** The check through the load balancer at the end of an update. */
+    verification?: VerificationSettingsArgs;
     /**
      * Reaction when Rancher does not answer through the load balancer although nothing was changed: `off`, `warn` or `fail`.
      * @default warn
@@ -89,6 +91,7 @@ export class RancherHa extends pulumi.ComponentResource {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
         const { hostname } = args;
         refuseOutputs(this, `RancherHa ${name}`, { ...args, hostname: undefined, ssh: undefined });
+        refuseOutputs(this, `RancherHa ${name}`, { "verification.enabled": args.verification?.enabled });
         refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
 
         const { existingCluster } = args;
@@ -101,18 +104,22 @@ export class RancherHa extends pulumi.ComponentResource {
         const namespace = this.namespace(name, cluster, inCluster);
         const caSecret = this.caSecret(name, args, { caCertificate, namespace: inState(namespace.metadata).name }, inCluster);
         const release = this.release(name, args, cluster, caSecret, { ...inCluster, dependsOn: namespace });
-        new Verification(
-            `${name}-verification`,
-            {
-                hostname,
-                addresses: loadBalancer.servingAddresses,
-                caCertificate,
-                bootstrapPassword: release.bootstrapPassword,
-                liveCheck: args.liveCheck,
-                after: [loadBalancer.fingerprint, pulumi.interpolate`revision ${release.revision}`],
-            },
-            { parent: this },
-        );
+        const { enabled: isVerified = true, timeoutSeconds } = args.verification ?? {};
+        if (isVerified) {
+            new Verification(
+                `${name}-verification`,
+                {
+                    hostname,
+                    addresses: loadBalancer.servingAddresses,
+                    caCertificate,
+                    bootstrapPassword: release.bootstrapPassword,
+                    liveCheck: args.liveCheck,
+                    timeoutSeconds,
+                    after: [loadBalancer.fingerprint, pulumi.interpolate`revision ${release.revision}`],
+                },
+                { parent: this },
+            );
+        }
 
         this.url = pulumi.all([hostname, loadBalancer.addresses]).apply(([dnsName]) => `https://${dnsName}`);
         this.kubeconfig = cluster.kubeconfig;
@@ -123,7 +130,7 @@ export class RancherHa extends pulumi.ComponentResource {
         this.kubernetesVersion = cluster.kubernetesVersion;
         const hasPrivateCa = pulumi.unsecret(caCertificate).apply(pem => pem !== "");
         const { rancherVersion, kubernetesVersion } = this;
-        const finished = { hostname, addresses: loadBalancer.addresses, hasPrivateCa, rancherVersion, kubernetesVersion };
+        const finished = { hostname, addresses: loadBalancer.addresses, hasPrivateCa, isVerified, rancherVersion, kubernetesVersion };
         this.nextSteps = pulumi.output(finished).apply(nextSteps);
         this.registerOutputs({
             url: this.url,

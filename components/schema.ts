@@ -8,7 +8,7 @@ import { NodeRole, reportUnreachedNodes } from "./cluster/rke/nodes";
 import { rkeClusterSettingsSchema } from "./cluster/rke/schema";
 import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
 import { certificateOnHostSchema, loadBalancerSettingsSchema, passesApi } from "./loadBalancer/schema";
-import { LiveCheck, rancherSettingsSchema, reportRelease } from "./rancher/schema";
+import { LiveCheck, rancherSettingsSchema, reportRelease, verificationSettingsSchema } from "./rancher/schema";
 import { dnsNameSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/connection";
 import { whenKnown } from "./validation";
 
@@ -24,7 +24,9 @@ export const rancherHaSchema = z
         certificateOnHost: certificateOnHostSchema.optional(),
         privateCa: privateCaSettingsSchema.optional(),
         rancher: rancherSettingsSchema,
-        liveCheck: z.enum(LiveCheck).default(LiveCheck.Warn),
+        verification: verificationSettingsSchema.optional(),
+        // Without a default, so that the rule below sees only what a user wrote. `Verification` has the default.
+        liveCheck: z.enum(LiveCheck).optional(),
     })
     .superRefine(reportBetweenGroups, whenKnown(z.looseObject({})));
 
@@ -49,6 +51,8 @@ const groupsSchema = z.looseObject({
     certificate: group({}),
     certificateOnHost: group({}),
     privateCa: group({}),
+    verification: group({ enabled: z.unknown().optional() }),
+    liveCheck: z.unknown().optional(),
     rancher: group({ values: group({ ingress: group({ configurationSnippet: text, extraAnnotations: group({}) }) }) }),
 });
 type Groups = z.output<typeof groupsSchema>;
@@ -72,7 +76,7 @@ function reportBetweenGroups(args: unknown, context: z.core.$RefinementCtx): voi
     if (rancher) reportRelease({ ...rancher, hostname, kubernetesVersion, distribution }, context, ["rancher"]);
 }
 
-/** Reports groups of which only one may be given. */
+/** Reports arguments that exclude each other. */
 function reportAlternatives(groups: Groups, context: z.core.$RefinementCtx): void {
     const report = (path: string, message: string) => context.addIssue({ code: "custom", path: [path], message });
     if (!groups.cluster === !groups.existingCluster) {
@@ -82,6 +86,8 @@ function reportAlternatives(groups: Groups, context: z.core.$RefinementCtx): voi
     const kinds = ["certificate", "certificateOnHost", "privateCa"] as const;
     const [first, ...others] = kinds.filter(kind => groups[kind]);
     others.forEach(kind => report(kind, `expected nothing beside ${first}, found both. Remove one.`));
+    if (groups.verification?.enabled === false && (groups.liveCheck === LiveCheck.Warn || groups.liveCheck === LiveCheck.Fail))
+        report("liveCheck", "expected off beside verification.enabled: false, which makes no check. Remove one.");
 }
 
 /** Reports options of the ingress controller that arguments of the load balancer set. */

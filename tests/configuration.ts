@@ -131,6 +131,7 @@ export const validConfiguration = (): Record<string, unknown> => ({
         deletionProtection: true,
         drift: "enforce",
     },
+    verification: { enabled: true, timeoutSeconds: 300 },
     liveCheck: "warn",
 });
 

@@ -137,6 +137,11 @@ export const LiveCheck = {
 } as const;
 export type LiveCheck = (typeof LiveCheck)[keyof typeof LiveCheck];
 
+const timeoutSeconds = z.number().int().min(0).max(3000).default(300);
+
+/** Schema of `VerificationSettingsArgs`. */
+export const verificationSettingsSchema = z.strictObject({ enabled: z.boolean().default(true), timeoutSeconds });
+
 export const verificationSchema = z.strictObject({
     hostname: dnsNameSchema,
     addresses: z.array(addressSchema).min(1, "expected at least one address"),
@@ -144,5 +149,5 @@ export const verificationSchema = z.strictObject({
     bootstrapPassword: z.string().optional(),
     after: z.array(z.string()).default([]),
     liveCheck: z.enum(LiveCheck).default(LiveCheck.Warn),
-    timeoutSeconds: z.number().int().min(0).max(3000).default(300),
+    timeoutSeconds,
 });

@@ -25,6 +25,18 @@ export interface VerificationArgs {
     timeoutSeconds?: pulumi.Input<number>;
 }
 
+/** Settings of the verification in `RancherHa`. */
+export interface VerificationSettingsArgs {
+    /**
+     * Checks Rancher through the load balancer at the end of an update. With false, `liveCheck` is off too: for a machine that cannot
+     * reach the load balancer. `nextSteps` then says that nothing was checked.
+     * @default true
+     */
+    enabled?: boolean;
+    /** Seconds until a check that does not succeed counts as failed, at most 3000. A new Rancher answers late. @default 300 */
+    timeoutSeconds?: pulumi.Input<number>;
+}
+
 /**
  * Checks Rancher through the load balancer, as browsers and agents use it. The checks are: certificate, `/ping`, redirect to HTTPS, the
  * CA for agents, HTTP/2, no redirect loop, and a WebSocket.

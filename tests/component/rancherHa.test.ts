@@ -300,6 +300,24 @@ describe("other ways", () => {
         expect(recording.one("kubernetes:core/v1:Secret").inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
     });
 
+    test("a runner that cannot reach the load balancer: nothing is checked, and nextSteps says so", async () => {
+        const asked = jest.fn((_inputs: unknown) => call());
+        const recording = await build({ verification: { enabled: false } }, { call: asked });
+        expect(identities(recording).filter(urn => urn.includes("verification"))).toEqual([]);
+        expect(JSON.stringify(asked.mock.calls)).not.toContain("asWord");
+        expect(recording.outputs.nextSteps).toContain("Nothing was checked through the load balancer");
+    });
+
+    test("a slow Rancher: the verification has the given time", async () => {
+        const checks = (await build({ verification: { timeoutSeconds: 1800 } })).one("command:local:Command", "-verification-checks");
+        expect(checks.inputs.stdin.secret).toContain('"timeoutSeconds":1800');
+    });
+
+    test("a choice of the verification that is an output is refused: the number of resources depends on it", async () => {
+        const verification = { enabled: pulumi.output(true) as never };
+        await expect(build({ verification })).rejects.toThrow(/verification\.enabled: expected a plain value, found an output as a whole/);
+    });
+
     test("additional CAs of Rancher: their Secret waits for the namespace", async () => {
         const recording = await build({ rancher: { ...args.rancher, additionalTrustedCAs: root.certificate } });
         const object = recording.one("kubernetes:core/v1:Secret", "-additional-cas");

@@ -5,6 +5,7 @@ const text = (changes: Partial<Finished> = {}) =>
         hostname: "rancher.example.com",
         addresses: ["192.0.2.21"],
         hasPrivateCa: true,
+        isVerified: true,
         rancherVersion: "2.11.3",
         kubernetesVersion: "v1.30.14",
         ...changes,
@@ -26,6 +27,12 @@ Rancher 2.11.3 is up on Kubernetes v1.30.14: https://rancher.example.com
      (umask 077 && pulumi stack output kubeconfig --show-secrets > kubeconfig)
      kubectl --kubeconfig kubeconfig get pods --all-namespaces
 6. Read docs/operations.md: how to upgrade, renew, replace and delete.`));
+
+test("without the verification, the first line does not say that Rancher answers", () => {
+    const [first, second] = text({ isVerified: false }).split("\n");
+    expect(first).toBe("Rancher 2.11.3 is installed on Kubernetes v1.30.14: https://rancher.example.com");
+    expect(second).toMatch(/^Nothing was checked through the load balancer, because verification\.enabled is false\./);
+});
 
 test("with a publicly trusted certificate there is no CA to fetch", () => {
     expect(text({ hasPrivateCa: false })).toContain("certificate. This answers pong:\n     curl https://rancher.example.com/ping\n");

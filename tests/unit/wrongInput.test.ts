@@ -767,6 +767,17 @@ const rows: Row[] = [
         /expected no choice for Rancher 2\.11\.3: .* Leave it out/,
     ],
     ...at("rancher.eulaAgreed", "expected a time in UTC", { "no time": "yes", "a local time": "2025-06-30T12:00:00+02:00" }),
+    ...at("verification.enabled", "expected boolean", { "another word": "off" }),
+    ...at("verification.timeoutSeconds", /Too (big|small)|expected (int|number)/, { "an hour": 3600, ...notANumber }),
+    ...["warn", "fail"].map((liveCheck): Row => [
+        `the live check ${liveCheck} without the verification`,
+        [
+            ["verification", { enabled: false }],
+            ["liveCheck", liveCheck],
+        ],
+        "liveCheck",
+        "expected off beside verification.enabled: false",
+    ]),
     ...at("liveCheck", "expected one of", { "another word": "enforce" }),
 
     ...["caValidityHours", "certificateValidityHours", "renewBeforeHours"].flatMap(key =>
