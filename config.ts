@@ -105,7 +105,10 @@ function withFiles(written: Group, readFile: (path: string) => string) {
 /** Marks secret values, whether they are encrypted, come from a file, or were not encrypted by mistake. */
 export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) => boolean): RancherHaArgs {
     const marked = (value: unknown, key: string, encrypted: boolean): unknown => {
-        if (/^(privateKey|bootstrapPassword|kubeconfig|password|rkeState)$/.test(key) || (encrypted && freeForm.test(key)))
+        if (
+            /^(privateKey|bootstrapPassword|kubeconfig|password|rkeState|accessKey|secretKey)$/.test(key) ||
+            (encrypted && freeForm.test(key))
+        )
             return value === undefined ? undefined : pulumi.secret(value);
         if (holdsLogin(value)) return pulumi.secret(value);
         if (Array.isArray(value)) return value.map(item => marked(item, "", encrypted));

@@ -12,6 +12,7 @@ export { NodeRole, TaintEffect } from "./cluster/rke/nodes";
 export { RkePrivateRegistryArgs } from "./cluster/rke/registries";
 export { AuditLogFormat, RkeAuditLogArgs, RkeKubeApiArgs, RkeKubeletArgs, RkeServiceArgs, RkeServicesArgs } from "./cluster/rke/services";
 export { RkeNodeDrainArgs, RkeUpgradeStrategyArgs } from "./cluster/rke/upgradeStrategy";
+export { RkeS3Args } from "./cluster/rke/s3";
 export { BastionArgs, HostArgs, SshArgs } from "./remote/connection";
 export { DriftMode } from "./remote/drift";
 export {

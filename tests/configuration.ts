@@ -47,7 +47,19 @@ export const validConfiguration = (): Record<string, unknown> => ({
             taints: [{ key: "example.com/dedicated", value: "rancher", effect: "PreferNoSchedule" }],
         })),
         network: { plugin: "canal", mtu: 0, interface: "eth1", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" },
-        etcdBackup: { enabled: true, intervalHours: 6, retention: 28 },
+        etcdBackup: {
+            enabled: true,
+            intervalHours: 6,
+            retention: 28,
+            s3: {
+                endpoint: "s3.example.com:9000",
+                bucket: "etcd",
+                folder: "rancher",
+                region: "eu-central-1",
+                accessKey: "a",
+                secretKey: "s",
+            },
+        },
         ingressOptions: { "proxy-read-timeout": "60" },
         ingressNodeSelector: { zone: "a" },
         services: {

@@ -74,6 +74,15 @@ test("a preview asks a node while the endpoint does not answer, and an update th
     expect([await server(true), await server(false)]).toEqual(["https://192.0.2.32:6443", apiEndpoint]);
 });
 
+test("the keys of the S3 bucket reach RKE and no preview", async () => {
+    const s3 = { bucket: "etcd", accessKey: pulumi.secret("the-access-key"), secretKey: pulumi.secret("the-secret-key") };
+    const recording = await build({ etcdBackup: { s3 } });
+    expect(input(recording, "-rke").clusterYml).toMatch(/access_key: the-access-key\n *secret_key: the-secret-key\n/);
+    expect(latch(recording).inputs.environment["cluster.yml"]).toContain("bucket_name: etcd");
+    for (const { inputs } of recording.resources)
+        expect(JSON.stringify({ ...inputs, stdin: undefined })).not.toMatch(/the-(access|secret)-key/);
+});
+
 test("what a user marked as a secret is none of what a preview shows", async () => {
     const ingressOptions = pulumi.secret({ "hide-headers": "marked" });
     const [shown, hidden] = [await build(), await build({ ingressOptions })].map(each => latch(each).inputs.environment);

@@ -184,7 +184,11 @@ describe("with the real rke", () => {
         network: { plugin: "calico", clusterCidr: "10.52.0.0/16", serviceClusterIpRange: "10.53.0.0/16" },
         apiServerSans: ["api.example.com"],
         ingressOptions: { "proxy-body-size": "64m" },
-        etcdBackup: { intervalHours: 3, retention: 5 },
+        etcdBackup: {
+            intervalHours: 3,
+            retention: 5,
+            s3: { endpoint: "s3.example.com:9000", bucket: "etcd", folder: "a/b", region: "eu-central-1", accessKey: "a", secretKey: "s" },
+        },
     };
 
     function init(cluster: RkeClusterSettings) {
@@ -225,7 +229,19 @@ describe("with the real rke", () => {
                 options: { "use-forwarded-headers": "true", "proxy-body-size": "64m" },
             },
         });
-        expect(read.services.etcd.backupConfig).toMatchObject({ enabled: true, intervalHours: 3, retention: 5 });
+        expect(read.services.etcd.backupConfig).toMatchObject({
+            enabled: true,
+            intervalHours: 3,
+            retention: 5,
+            s3BackupConfig: {
+                endpoint: "s3.example.com:9000",
+                bucketName: "etcd",
+                folder: "a/b",
+                region: "eu-central-1",
+                accessKey: "a",
+                secretKey: "s",
+            },
+        });
         expect(read.services.kubeApi.serviceClusterIpRange).toBe("10.53.0.0/16");
         expect(read.services.kubeController).toMatchObject({ clusterCidr: "10.52.0.0/16", serviceClusterIpRange: "10.53.0.0/16" });
         expect(read.services.kubelet.clusterDnsServer).toBe("10.53.0.10");

@@ -51,12 +51,12 @@ const asked = (name: string, changes: object = {}) => ({
     ...changes,
 });
 /** Returns the note that RKE leaves in the cluster after a run for these nodes. */
-const note = (names: string[]) => {
+const note = (names: string[], certificatesBundle = {}) => {
     const node = { role: [...roles].reverse(), labels: { zone: "a" }, taints: [dedicated] };
     const nodes = names.map(name => ({ ...node, address: addressOf(name), hostnameOverride: name }));
     const ingress = { options: { "use-forwarded-headers": "true", "proxy-body-size": "50m" } };
     const rkeConfig = { kubernetesVersion: "v1.30.14-rancher1-1", nodes, network, ingress, services: { kubeController: network } };
-    const state = { currentState: { rkeConfig } };
+    const state = { currentState: { rkeConfig, certificatesBundle } };
     return { data: { "full-cluster-state": Buffer.from(JSON.stringify(state)).toString("base64") } };
 };
 
@@ -149,6 +149,18 @@ test.each<[string, Live[], string]>([
     ["a label changed", [well[0], { name: "node2", labels: { zone: "b" } }], "node node2: label zone was changed"],
     ["a label like a role of another tool", [well[0], { name: "node2", roles: [...roles, "monitoring"] }], "in sync"],
 ])("%s is named", async (_what, live, found) => expect(await probe(live)).toBe(found));
+
+test("certificates of the cluster that end within 60 days are warned of, and are no drift", async () => {
+    const bundle = Object.fromEntries(
+        [59, 61].map(days => [`kube-${days}`, { certificatePEM: issue({ name: "kube", ca: true, days }).certificate }]),
+    );
+    const known = note(["node1", "node2"], { ...bundle, "kube-service-account-token": {} });
+    const found = await look(well, { known });
+    expect([found.state, ...found.warnings]).toEqual([
+        "in sync",
+        expect.stringMatching(/^certificates of the cluster end within 60 days: kube-59 in 5[89] days\. `rke cert rotate` renews /),
+    ]);
+});
 
 test("a cordon and a foreign taint are told to a person, and are no drift", async () => {
     const system = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };

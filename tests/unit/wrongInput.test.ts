@@ -437,6 +437,31 @@ const rows: Row[] = [
     ...["intervalHours", "retention"].flatMap(key =>
         at(`cluster.etcdBackup.${key}`, /expected |Too (big|small)/, { ...notANumber, zero: 0 }),
     ),
+    ...at("cluster.etcdBackup.s3", /expected /, { "a text": "etcd" }),
+    [
+        "a CA of S3 that is cut off",
+        [["cluster.etcdBackup", { s3: { bucket: "etcd", caCertificate: "-----BEGIN CERTIFICATE-----\nMII" } }]],
+        "cluster.etcdBackup.s3.caCertificate",
+        "expected a certificate as PEM text",
+    ],
+    [
+        "an S3 key alone",
+        [["cluster.etcdBackup", { s3: { bucket: "etcd", accessKey: "a" } }]],
+        "cluster.etcdBackup.s3.secretKey",
+        "expected a value beside accessKey",
+    ],
+    [
+        "a URL for S3",
+        [["cluster.etcdBackup", { s3: { bucket: "etcd", endpoint: "https://s3.example.com" } }]],
+        "cluster.etcdBackup.s3.endpoint",
+        "without https://",
+    ],
+    [
+        "a bucket that S3 does not allow",
+        [["cluster.etcdBackup", { s3: { bucket: "Etcd" } }]],
+        "cluster.etcdBackup.s3.bucket",
+        "expected the name of a bucket",
+    ],
     ...at("cluster.ingressOptions", "expected use-forwarded-headers", { "no forwarded headers": { "use-forwarded-headers": "false" } }),
     ...at("cluster.ingressOptions", "expected names of options", {
         "a blank in a name": { "proxy body": "1m" },

@@ -4,6 +4,7 @@ import { DriftMode } from "../../remote/drift";
 import { NetworkPlugin } from "./network";
 import { NodeRole, TaintEffect } from "./nodes";
 import { RkePrivateRegistryArgs } from "./registries";
+import { RkeS3Args } from "./s3";
 import { RkeServicesArgs } from "./services";
 import { RkeUpgradeStrategyArgs } from "./upgradeStrategy";
 
@@ -78,6 +79,8 @@ export interface RkeEtcdBackupArgs {
     intervalHours?: pulumi.Input<number>;
     /** Number of snapshots that are kept, at most 10000. @default 28 */
     retention?: pulumi.Input<number>;
+    /** S3 bucket that gets each snapshot, too. @default none: snapshots are only on the etcd nodes */
+    s3?: pulumi.Input<RkeS3Args>;
 }
 
 /** Settings of the cluster, without the SSH access to its nodes. */

@@ -4,6 +4,7 @@ import { interfaceYml } from "./network";
 import { registriesYml } from "./registries";
 import { nodeName, RkeClusterSettings } from "./schema";
 import { servicesYml } from "./services";
+import { s3BackupConfig, withoutS3Keys } from "./s3";
 import { upgradeStrategyYml } from "./upgradeStrategy";
 
 /**
@@ -14,13 +15,13 @@ export function clusterYml(cluster: RkeClusterSettings): string {
     return stringify(withExtraConfig(ownKeys(cluster), cluster.extraConfig), { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
-/** Returns `cluster.yml` as a preview shows it: without the passwords of registries. */
+/** Returns `cluster.yml` as a preview shows it: without the passwords of registries and the keys of S3. */
 export function shownClusterYml(cluster: RkeClusterSettings): string {
     const privateRegistries = cluster.privateRegistries.map(registry => ({
         ...registry,
         ...(registry.password !== undefined && { password: "(not shown)" }),
     }));
-    return clusterYml({ ...cluster, privateRegistries });
+    return clusterYml({ ...withoutS3Keys(cluster), privateRegistries });
 }
 
 function ownKeys(cluster: RkeClusterSettings): Record<string, unknown> {
@@ -78,6 +79,7 @@ function services(cluster: RkeClusterSettings): Record<string, object> {
                 enabled: cluster.etcdBackup.enabled,
                 interval_hours: cluster.etcdBackup.intervalHours,
                 retention: cluster.etcdBackup.retention,
+                ...(cluster.etcdBackup.s3 && { s3backupconfig: s3BackupConfig(cluster.etcdBackup.s3) }),
             },
             ...etcd,
         },

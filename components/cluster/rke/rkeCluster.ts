@@ -14,6 +14,7 @@ import { innerAddress } from "./nodes";
 import { clusterProgram, endpoint, pkiProgram, probeProgram } from "./program";
 import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
+import { shownBackup } from "./s3";
 import { RkeState, unpackState } from "./state";
 
 /** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
@@ -134,9 +135,10 @@ const setBack = ({ state, outdated }: Probe) =>
 const caDigest = ({ desiredState }: RkeState) =>
     createHash("sha256").update(desiredState.certificatesBundle["kube-ca"].certificatePEM).digest("hex");
 
-/** Returns the arguments without the SSH keys, a given RKE state and passwords, because a preview shows `cluster.yml` without them. */
+/** Returns the arguments without SSH keys, a given RKE state, passwords and S3 keys: a preview shows `cluster.yml` without them. */
 const withoutKeys = ({ nodes, privateRegistries, ...args }: RkeClusterArgs) => ({
     ...args,
+    etcdBackup: shownBackup(args.etcdBackup),
     ssh: undefined,
     rkeState: undefined,
     nodes: withoutKey(nodes, "privateKey"),

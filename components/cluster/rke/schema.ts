@@ -11,6 +11,7 @@ import { networkSchema, rangesAround } from "./network";
 import { anyNodes, nodesSchema, reportUnreachedNodes } from "./nodes";
 import { privateRegistriesSchema, reportKubernetesImage, systemImagesSchema } from "./registries";
 import { servicesSchema } from "./services";
+import { s3Schema } from "./s3";
 import { completeState } from "./state";
 import { upgradeStrategySchema } from "./upgradeStrategy";
 
@@ -37,6 +38,7 @@ const settingsSchema = z.strictObject({
             enabled: z.boolean().default(true),
             intervalHours: z.number().int().min(1).max(168).default(6),
             retention: z.number().int().min(1).max(10_000).default(28),
+            s3: s3Schema.optional(),
         })
         .prefault({}),
     ingressOptions: z

@@ -28,7 +28,7 @@ export interface Taint {
 export interface RkeState {
     desiredState: { rkeConfig: RkeConfig; certificatesBundle: Record<string, { certificatePEM: string; keyPEM: string }> };
     /** Missing until RKE has built the cluster. */
-    currentState?: { rkeConfig?: RkeConfig };
+    currentState?: { rkeConfig?: RkeConfig; certificatesBundle?: Record<string, { certificatePEM?: string }> };
 }
 
 /** Unpacks a state that the runner packed. The runner uses brotli, because the window of gzip is too small for repeated certificates. */

@@ -5,6 +5,7 @@ const { otherNodes } = require("./adoptCluster");
 const { impossibleChanges } = require("./builtCluster");
 const { refusedKeys } = require("./extraConfig");
 const { answersAt, controlPlaneFaults, etcdFault } = require("./controlPlane");
+const { expiryWarnings } = require("./expiry");
 const { bullets } = require("./findings");
 const { kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");
@@ -134,8 +135,8 @@ async function compare(get, wanted) {
         get("/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller").catch(unless404({})),
     ]);
     const state = Buffer.from(note.data["full-cluster-state"] ?? "", "base64").toString("utf8") || "{}";
-    /** @type {import("../state").RkeConfig | undefined} */
-    const rkeConfig = JSON.parse(state).currentState?.rkeConfig;
+    /** @type {Partial<NonNullable<import("../state").RkeState["currentState"]>>} */
+    const { rkeConfig, certificatesBundle = {} } = JSON.parse(state).currentState ?? {};
     if (!rkeConfig) return { finding: ["RKE's state in the cluster (kube-system/full-cluster-state): missing"] };
     const refused = impossibleChanges(rkeConfig, wanted);
     if (refused.length > 0) return { refused: withCode("change-not-possible", refused.join("\n")) };
@@ -147,7 +148,7 @@ async function compare(get, wanted) {
         finding: [...nodeDifferences(items, nodes, kubelet), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
         outdated: otherRun({ kubernetesVersion: rkeConfig.kubernetesVersion, nodes }, wanted),
         newNodes: wanted.nodes.filter(({ address }) => !nodes.some(node => node.address === address)),
-        warning: nodeWarnings(items, nodes),
+        warning: [...nodeWarnings(items, nodes), ...expiryWarnings(certificatesBundle)],
     };
 }
 
