@@ -60,8 +60,7 @@ export function rkeImages(state: string, { network, privateRegistries }: Cluster
 
 /** Returns the values with which the chart names its images by their public names, as YAML. */
 export function imageValues({ hostname, rancher: { values, ...settings } }: ImageSettings): string {
-    const { systemDefaultRegistry: _, ...others } = values;
-    return stringify(helmValues({ ...settings, values: others, hostname, caChecksum: "" }));
+    return stringify(helmValues({ ...settings, values: { ...values, systemDefaultRegistry: undefined }, hostname, caChecksum: "" }));
 }
 
 /** Returns the arguments of `helm template`, which reads the values from standard input. */
