@@ -34,6 +34,6 @@ apt-get -q clean
 # The image holds the packages that every load balancer host installs. apt still runs, and downloads only newer versions.
 if [ "$kind" != node ]; then
     apt-get -q update
-    apt-get -q -y --no-install-recommends --download-only install nginx keepalived logrotate
+    apt-get -q -y --no-install-recommends --download-only install nginx libnginx-mod-stream keepalived logrotate
 fi
 rm -rf /opt/common /opt/node /opt/newer
