@@ -442,6 +442,7 @@ describe("the run of rke", () => {
             clusterYml = "nodes: []\n",
             temporary = tmpdir(),
             snapshot = 'level=info msg="Finished saving/uploading snapshot [$4] on all etcd hosts"',
+            ssh = "exit 255",
         } = {},
     ) {
         const path = mkdtempSync(join(folder, "path-"));
@@ -458,6 +459,8 @@ exit; fi
 cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`,
         );
         chmodSync(join(path, "rke"), 0o755);
+        writeFileSync(join(path, "ssh"), `#!/bin/sh\necho "ssh $*" >>${path}/calls\n${ssh}\n`);
+        chmodSync(join(path, "ssh"), 0o755);
         const input = {
             task,
             epoch,
@@ -472,8 +475,8 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             apiEndpoints,
             timeoutSeconds: 30,
             preflightProgram: "",
-            removePodsProgram: "",
-            leftoverProgram: "",
+            removePodsProgram: "echo removing >&2",
+            leftoverProgram: "echo 'container kube-proxy'",
         };
         const env = {
             ...process.env,
@@ -559,6 +562,38 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const { stderr } = run("cluster", "apply", [...lines, line("fatal", "the reason")], { code: 1 });
         expect(stderr.length).toBeLessThan(62_000);
         expect(stderr).toMatch(/not shown, apart from the end\nrke up did not finish the cluster \(exit code 1\)[^]* - the reason\n$/);
+    });
+
+    describe("a node that left the configuration", () => {
+        const node = JSON.stringify({ address: "192.0.2.34", hostnameOverride: "node4" });
+        const built = pack(state("the CA", network).replaceAll('"nodes":[]', `"nodes":[${node}]`));
+        const recorded = JSON.stringify([{ name: "node4", connection: { address: "192.0.2.34", port: 22, user: "rke", hostKey } }]);
+        const previous = `${built}\n${recorded}\nprogram version 1, data ${"0".repeat(64)}`;
+
+        test("is cleaned after RKE has run, by the record of the last run, and what is left there is said", () => {
+            const { status, stdout, stderr, calls } = run("cluster", "apply", [done], { previous, ssh: "exec sh" });
+            expect([status, stdout.split("\n")[1]]).toEqual([0, "[]"]);
+            expect(calls().map(call => call.split(" ")[0])).toEqual(["up", "ssh", "ssh"]);
+            expect(calls()[1]).toMatch(/ -l rke -- 192\.0\.2\.34 timeout -k 5 60 sh -s probe$/);
+            expect(stderr).toContain("node that left: node4 (192.0.2.34): container kube-proxy\n");
+        });
+
+        test("is cleaned after a run of RKE that failed, too", () => {
+            const { status, calls } = run("cluster", "apply", [line("fatal", "the reason")], { previous, ssh: "exec sh", code: 1 });
+            expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([1, "up", "ssh", "ssh"]);
+        });
+
+        test("that SSH does not reach fails nothing", () => {
+            const { status, stderr } = run("cluster", "apply", [done], { previous });
+            expect(status).toBe(0);
+            expect(stderr.match(/node that left: node4: rke@192\.0\.2\.34:22: no SSH connection/g)).toHaveLength(1);
+        });
+
+        test("and that no run recorded is named, with the place of the command for its host", () => {
+            const { status, stderr, calls } = run("cluster", "apply", [done], { previous: built });
+            expect([status, ...calls()]).toEqual([0, expect.stringMatching(/^up /)]);
+            expect(stderr).toMatch(/node node4: .* at 192\.0\.2\.34, because no run recorded its host key: docs\/operations\.md/);
+        });
     });
 
     describe("before an upgrade of Kubernetes", () => {

@@ -4,6 +4,7 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { firstAnswer } = require("../../runner/kubernetesApi");
+const { cleanHosts, movePods, recordOf } = require("./leavingNodes");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
@@ -79,7 +80,7 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
 }
 
 /**
- * Runs RKE and returns its state, packed.
+ * Runs RKE. Returns its state, packed, and the record of the nodes.
  *
  * @param {ClusterInput} input
  * @param {string} lastResult
@@ -91,9 +92,11 @@ async function apply(input, lastResult) {
         const state = await newestState(input, lastResult);
         refuseImpossibleChange(state, input);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
-        removedNodes(state, input).forEach(address => say(`node ${address} will be removed from the cluster`));
+        const leaving = removedNodes(state, input);
+        leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
         await snapshotBeforeUpgrade(state, input, folder, env);
+        await movePods(leaving, state, input);
         const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
             folder,
             env,
@@ -101,6 +104,7 @@ async function apply(input, lastResult) {
             timeoutSeconds: input.timeoutSeconds,
             isFirstBuild: !JSON.parse(state).currentState?.rkeConfig,
         });
+        await cleanHosts(env, leaving, input, lastResult);
         const serious = result.warnings.filter(text => seriousWarning.test(text));
         if (result.code !== 0 || !result.done || serious.length > 0) {
             throw rkeFailure(
@@ -109,15 +113,15 @@ async function apply(input, lastResult) {
             );
         }
         await setIngressOptions(state, input);
-        const packed = pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"));
-        if (packed.length > 120_000) {
+        const kept = `${pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"))}\n${recordOf(input.nodes)}`;
+        if (kept.length > 120_000) {
             throw new CodedError(
                 "cluster-state",
-                `the cluster is up, but its state takes ${packed.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
+                `the cluster is up, but its state takes ${kept.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
                     "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
             );
         }
-        return packed;
+        return kept;
     });
 }
 

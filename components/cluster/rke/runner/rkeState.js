@@ -71,7 +71,7 @@ async function newestState(input, lastResult) {
     /** @type {[string, string | undefined][]} */
     const candidates = [
         ["the cluster itself", await stateInCluster(input.apiEndpoints, pki)],
-        ["the last run", input.task === "cluster" && lastResult ? unpack(lastResult) : undefined],
+        ["the last run", input.task === "cluster" && lastResult ? unpack(lastResult.split("\n")[0]) : undefined],
         ["the cluster's PKI", pki],
     ];
     const found = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));
@@ -89,7 +89,9 @@ async function newestState(input, lastResult) {
 function removedNodes(state, input) {
     const wanted = new Set(input.nodes.map(node => node.connection.address));
     const known = parsed(state).currentState?.rkeConfig?.nodes ?? [];
-    return known.map(node => node.address).filter(address => !wanted.has(address));
+    return known
+        .map(({ address, hostnameOverride }) => ({ name: (hostnameOverride || address).toLowerCase(), address }))
+        .filter(({ address }) => !wanted.has(address));
 }
 
 module.exports = { caOf, clusterApi, newestState, pack, removedNodes, stateInCluster, unpack };

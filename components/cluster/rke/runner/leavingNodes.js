@@ -1,0 +1,182 @@
+// Moves the pods of nodes that leave the cluster before RKE removes the nodes, and cleans their hosts afterwards.
+const { CodedError } = require("../../../remote/runner/codedError");
+const { firstAnswer, unless404 } = require("../../runner/kubernetesApi");
+const { bullets, findings } = require("./findings");
+const { say } = require("./progress");
+const { clusterApi } = require("./rkeState");
+
+/** @import { KubernetesApi } from "../../runner/kubernetesApi" */
+/** @import { ClusterInput, ReachedNode } from "../program" */
+/** @import { KubernetesObject } from "./controlPlane" */
+
+/** A node in RKE's state that the configuration no longer contains. @typedef {{ name: string, address: string }} LeavingNode */
+
+/** Pods get this time to end, and PodDisruptionBudgets to allow that. Rancher's own pods end within 30 s. */
+const patienceSeconds = 180;
+
+/**
+ * Returns the record of the nodes for the run in which one of them leaves: the configuration then no longer says how SSH reaches that node.
+ *
+ * @param {ReachedNode[]} nodes
+ */
+const recordOf = nodes =>
+    JSON.stringify(
+        nodes.map(({ name, connection: { bastion, ...connection } }) => ({
+            name,
+            connection: { ...withoutKey(connection), bastion: bastion && withoutKey(bastion) },
+        })),
+    );
+
+/**
+ * @template {{ privateKey?: string }} Login
+ * @param {Login} login
+ */
+const withoutKey = ({ privateKey, ...login }) => login;
+
+/**
+ * Returns the nodes that the last run recorded. Earlier versions of this library recorded none.
+ *
+ * @param {string} lastResult
+ * @returns {ReachedNode[]}
+ */
+const recordedNodes = lastResult => JSON.parse(lastResult.split("\n")[1] || "[]");
+
+/**
+ * Moves the pods of the leaving nodes. RKE would remove the nodes under their pods.
+ *
+ * @param {LeavingNode[]} leaving
+ * @param {string} state
+ * @param {ClusterInput} input
+ */
+async function movePods(leaving, state, { apiEndpoints }) {
+    if (leaving.length === 0) return;
+    const questions = apiEndpoints.map(endpoint => async () => {
+        const asked = clusterApi(endpoint, state);
+        await asked("/version");
+        return asked;
+    });
+    const api = await firstAnswer(questions, 1).catch(() => undefined);
+    if (!api) return say("no API server answers, so no pod is moved from the nodes that leave");
+    await evictPods(api, leaving);
+}
+
+/**
+ * Cordons nodes and evicts their pods. Refuses when a PodDisruptionBudget keeps a pod on a node that runs.
+ *
+ * @param {KubernetesApi} api
+ * @param {LeavingNode[]} leaving
+ */
+async function evictPods(api, leaving, { seconds = patienceSeconds, pauseSeconds = 2 } = {}) {
+    const found = await Promise.all(leaving.map(({ name }) => api(`/api/v1/nodes/${name}`).catch(unless404(undefined))));
+    /** @type {KubernetesObject[]} */
+    const nodes = found.filter(Boolean);
+    const open = nodes.filter(({ spec }) => !spec.unschedulable);
+    await Promise.all(open.map(node => cordon(api, node, true)));
+    const kept = await Promise.all(nodes.map(node => keptPods(api, node, Date.now() + seconds * 1000, pauseSeconds)));
+    if (kept.flat().length === 0) return;
+    await Promise.all(open.map(node => cordon(api, node, false)));
+    throw new CodedError(
+        "change-not-possible",
+        `RKE was not started and no node was removed, because these pods could not be evicted within ${seconds} s:\n${bullets(kept.flat())}\n` +
+            "The node takes pods again. Let another node run them, for example with one more replica, and run pulumi up again",
+    );
+}
+
+/**
+ * @param {KubernetesApi} api
+ * @param {KubernetesObject} node
+ * @param {boolean} unschedulable
+ */
+function cordon(api, { metadata: { name } }, unschedulable) {
+    const body = JSON.stringify({ spec: { unschedulable } });
+    return api(`/api/v1/nodes/${name}`, { method: "PATCH", type: "application/merge-patch+json", body });
+}
+
+/**
+ * Evicts the pods of a node until none is left, or until the deadline. Returns the refused evictions. Nobody ends the pods of a node that
+ * is not ready, so they are evicted once.
+ *
+ * @param {KubernetesApi} api
+ * @param {KubernetesObject} node
+ * @param {number} deadline
+ * @param {number} pauseSeconds
+ * @returns {Promise<string[]>}
+ */
+async function keptPods(api, { metadata: { name }, status }, deadline, pauseSeconds) {
+    const isReady = status.conditions.some((/** @type {any} */ condition) => condition.type === "Ready" && condition.status === "True");
+    say(`evicting the pods of node ${name}${isReady ? "" : ", which is not ready: nothing waits for their end"}`);
+    for (;;) {
+        const { items, problem } = await api(`/api/v1/pods?fieldSelector=spec.nodeName%3D${name}`).catch(error => ({
+            items: [],
+            problem: error.message,
+        }));
+        /** @type {KubernetesObject[]} */
+        const pods = items.filter(isMovable);
+        const refused = await Promise.all(pods.filter(({ metadata }) => !metadata.deletionTimestamp).map(pod => refusal(api, pod)));
+        if (!isReady || (pods.length === 0 && !problem)) return [];
+        if (Date.now() >= deadline) {
+            const ending = pods.filter(({ metadata }) => metadata.deletionTimestamp).map(nameOf);
+            if (ending.length > 0) say(`node ${name} leaves although these pods have not ended yet: ${ending.join(", ")}`);
+            return problem ? [problem] : refused.flat();
+        }
+        await new Promise(resolve => setTimeout(resolve, pauseSeconds * 1000));
+    }
+}
+
+/**
+ * Reports whether a pod must move. Pods of a DaemonSet and of the kubelet itself belong to their node, and a finished pod does nothing.
+ *
+ * @param {KubernetesObject} pod
+ */
+const isMovable = ({ metadata: { ownerReferences = [], annotations = {} }, status: { phase } }) =>
+    !ownerReferences.some((/** @type {any} */ { kind }) => kind === "DaemonSet") &&
+    annotations["kubernetes.io/config.mirror"] === undefined &&
+    phase !== "Succeeded" &&
+    phase !== "Failed";
+
+/** @param {KubernetesObject} pod */
+const nameOf = ({ metadata: { namespace, name } }) => `${namespace}/${name}`;
+
+/**
+ * Asks for the eviction of a pod. Returns the reason of a refusal.
+ *
+ * @param {KubernetesApi} api
+ * @param {KubernetesObject} pod
+ */
+async function refusal(api, pod) {
+    const { namespace, name } = pod.metadata;
+    const body = JSON.stringify({ apiVersion: "policy/v1", kind: "Eviction", metadata: { namespace, name } });
+    try {
+        await api(`/api/v1/namespaces/${namespace}/pods/${name}/eviction`, { method: "POST", type: "application/json", body });
+        return [];
+    } catch (/** @type {any} */ error) {
+        if (error.status === 404) return [];
+        return [`${nameOf(pod)}: ${error.status === 429 ? "its PodDisruptionBudget allows no disruption" : error.message}`];
+    }
+}
+
+/**
+ * Ends the containers of pods on the hosts that left, which RKE leaves running, and says what is left of the cluster there. A host that
+ * cannot be reached fails nothing: it may be lost.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {LeavingNode[]} left
+ * @param {ClusterInput} input
+ * @param {string} lastResult
+ */
+async function cleanHosts(env, left, { removePodsProgram, leftoverProgram }, lastResult) {
+    if (left.length === 0) return;
+    const byHand = 'docs/operations.md, "Add or remove a node", has the command for that host';
+    const recorded = recordedNodes(lastResult);
+    const reached = left.flatMap(({ name, address }) => {
+        const node = recorded.find(({ connection }) => connection.address === address);
+        if (!node) say(`node ${name}: containers of its pods may run on at ${address}, because no run recorded its host key: ${byHand}`);
+        return node ?? [];
+    });
+    const ended = await findings(env, reached, removePodsProgram);
+    const found = new Set([...ended, ...(await findings(env, reached, leftoverProgram))]);
+    found.forEach(finding => say(`the cluster is not fully removed from a node that left: ${finding}`));
+    if (found.size > 0) say(byHand);
+}
+
+module.exports = { cleanHosts, evictPods, movePods, recordOf };
