@@ -5,6 +5,7 @@ import { clusterTargets, importFile } from "../../../adopt/importFile";
 import { sealed } from "../../../adopt/seal";
 import { Finished } from "../../../lab/pulumi";
 import { digestOf, disposable, testLab } from "../fixtures";
+import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack } from "./mainStack";
 
 // These tests follow the nodes of a cluster that has one node at first: an upgrade, a lost control plane, a worker that joins and leaves,
@@ -159,12 +160,44 @@ describe("a further worker", () => {
         expect([refusing.code, unreachable.code]).not.toContain(0);
     });
 
-    test("joins, and becomes an upstream; it leaves, and its host is clean", async () => {
+    const onWorker = () =>
+        main.kubectl([
+            "get",
+            "pods",
+            "--selector=app=rancher",
+            "--field-selector=spec.nodeName=node4",
+            "-o",
+            "jsonpath={.items[*].metadata.name}",
+        ]);
+
+    test("joins, and becomes an upstream; it leaves, no request is lost, and its host is clean", async () => {
         expect((await main.preview({ edit: withWorker })).output).not.toContain("not as configured");
         await main.succeeds("up", { edit: withWorker });
         expect(await upstreams()).toBe("2");
         await main.isInSync(withWorker);
-        await main.succeeds("up", { edit: oneNode });
+        // The scheduler puts the pod in its place on the node without one.
+        const [pod] = (await main.kubectl(["get", "pods", "--selector=app=rancher", "-o", "name"])).split("\n");
+        await main.kubectl(["delete", pod]);
+        await main.kubectl(["rollout", "status", "deployment/rancher"]);
+        expect(await onWorker()).toMatch(/^rancher-/);
+        // In the lab no kubelet runs containers. This one looks like one of a pod.
+        const ofPod = ["--name", "k8s_rancher_rancher-0_cattle-system_1_0", "--label", "io.kubernetes.pod.uid=1"];
+        await lab.host("node4").exec(["docker", "create", ...ofPod, "rancher/rke-tools:v0.1.114", "true"]);
+
+        const client = new Client(lab.host("lb1").address, "rancher.lab.internal", (await main.authorities())[1]);
+        const answers: (number | string)[] = [];
+        let over = false;
+        const asking = (async () => {
+            while (!over) {
+                answers.push(await client.status("/ping").catch(String));
+                await new Promise(resolve => setTimeout(resolve, 50));
+            }
+        })();
+        const { output } = await main.succeeds("up", { edit: oneNode }).finally(() => (over = true));
+        await asking;
+        expect(output).toContain("evicting the pods of node node4");
+        expect(answers.filter(answer => answer !== 200)).toEqual([]);
+        expect(answers.length).toBeGreaterThan(100);
         expect(await upstreams()).toBe("1");
         await main.isClean("node4");
         await main.isInSync(oneNode);
