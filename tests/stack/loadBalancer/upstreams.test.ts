@@ -2,7 +2,8 @@ import { HostName } from "../../../lab/inventory";
 import { until } from "../../../lab/process";
 import { Traffic } from "../../../lab/traffic";
 import { disposable, testLab } from "../fixtures";
-import { Answer, Asked } from "./client";
+import { issue } from "../../../lab/certificates";
+import { Answer, Asked, Client } from "./client";
 import { Changes, LoadBalancerHost } from "./loadBalancerHost";
 
 jest.setTimeout(10 * 60_000);
@@ -145,4 +146,21 @@ test("a node that leaves the upstreams and comes back costs no request", async (
     over = true;
     await asking;
     expect(found.filter(status => status !== 200)).toEqual([]);
+});
+
+test("connections to the Kubernetes API reach its API server past a silent and a refusing one, and the TLS is its own", async () => {
+    const [silent, , answering] = nodes.map(node => lab.host(node));
+    const { certificate, privateKey } = issue({ name: "kube-apiserver", by: lb.ca, names: ["DNS:kubernetes"], usage: "serverAuth" });
+    await answering.write("/run/api.pem", `${certificate}\n${privateKey}`, "600");
+    await answering.sh("systemd-run -q --unit=lab-api openssl s_server -quiet -www -accept 6443 -cert /run/api.pem -key /run/api.pem");
+    await silent.sh("iptables --append INPUT --protocol tcp --dport 6443 --jump DROP");
+    await lb.apply(settings({ kubernetesApi: true, controlPlane: nodes.map(addressOf), connectTimeoutSeconds: 1 }));
+    const client = new Client(lb.host.address, "kubernetes", lb.ca.certificate);
+    client.tls.port = 6443;
+    const found: (number | string)[] = [];
+    for (let asked = 0; asked < 12; asked++) found.push(await client.status("/").catch(String));
+    expect(found).toEqual(Array(12).fill(200));
+    const log = await lb.sh("cat /var/log/nginx/error.log");
+    expect(log).toMatch(new RegExp(`upstream timed out .*"${silent.address}:6443"`));
+    expect(log).toMatch(new RegExp(`Connection refused.*"${addressOf("upstream2")}:6443"`));
 });
