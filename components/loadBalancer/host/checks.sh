@@ -60,6 +60,7 @@ port_numbers() { echo "$ports" | grep -o '[0-9]*'; }
 # Lists listeners of other processes on the ports of the load balancer.
 foreign_listeners() {
     local listener process
+    # A line break in the filter is an error for ss.
     ss -Hltnp "$(port_numbers | sed 's/^/sport = :/; $!s/$/ or/' | tr '\n' ' ')" | sed 's/ \+/ /g' | while read -r listener; do
         for process in $(echo "$listener" | grep -o 'pid=[0-9]*' | cut -d= -f2); do
             is_of_nginx "$process" || { echo "$listener"; break; }

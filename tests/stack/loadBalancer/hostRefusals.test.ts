@@ -19,6 +19,13 @@ describe("a host that cannot become a load balancer is refused untouched", () =>
     test("port 443 taken by another process, which is named", () =>
         lb.broken(listener(443), noListener, () => lb.refuses({}, /ports 80 and 443 must be free for NGINX[^]*:443 [^]*"perl",pid=/)));
 
+    test("port 6443 taken by another process, when the Kubernetes API passes through", () => {
+        const passing = { kubernetesApi: true, controlPlane: ["192.0.2.31"] };
+        return lb.broken(listener(6443), noListener, () =>
+            lb.refuses(passing, /ports 80, 443 and 6443 must be free for NGINX[^]*:6443 [^]*"perl",pid=/),
+        );
+    });
+
     test.each([
         ["a binary", "/usr/local/sbin/nginx"],
         ["a unit", "/etc/systemd/system/nginx.service"],
