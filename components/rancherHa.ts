@@ -65,6 +65,17 @@ export interface RancherHaArgs {
 const sharedEndpoint = ({ virtualIp, ...settings }: LoadBalancerSettingsArgs) =>
     virtualIp && passesApi(settings) ? pulumi.interpolate`https://${virtualIp.address}:${apiPort}` : undefined;
 
+/** Addresses that the load balancer passes requests to. */
+interface Upstreams {
+    ingressAddresses: pulumi.Input<string[]>;
+    controlPlane?: pulumi.Input<pulumi.Input<string>[]>;
+}
+
+const upstreamsOf = ({ ingressAddresses }: ExistingCluster, { existingCluster }: RancherHaArgs): Upstreams => ({
+    ingressAddresses,
+    controlPlane: existingCluster!.controlPlaneAddresses,
+});
+
 /**
  * Rancher, highly available behind a layer-7 NGINX that ends TLS. Its parts are cluster, load balancer, certificate, CA secret, Helm
  * release, and a verification through the load balancer. Each part waits for the parts that it needs.
@@ -98,8 +109,9 @@ export class RancherHa extends pulumi.ComponentResource {
         const existing = existingCluster && new ExistingCluster(`${name}-cluster`, existingCluster, { parent: this });
         const certificate = this.certificate(name, args, existing);
         const caCertificate = certificate?.caCertificate ?? pulumi.output(args.certificateOnHost?.caCertificate ?? "").apply(normalizePem);
-        const loadBalancer = this.loadBalancer(name, args, existing, certificate);
-        const cluster = existing ?? this.rkeCluster(name, args, loadBalancer);
+        const { cluster, loadBalancer } = existing
+            ? { cluster: existing, loadBalancer: this.loadBalancer(name, args, upstreamsOf(existing, args), certificate) }
+            : this.rkeCluster(name, args, upstreams => this.loadBalancer(name, args, upstreams, certificate));
         const inCluster = this.inCluster(name, cluster);
         const namespace = this.namespace(name, cluster, inCluster);
         const caSecret = this.caSecret(name, args, { caCertificate, namespace: inState(namespace.metadata).name }, inCluster);
@@ -151,14 +163,26 @@ export class RancherHa extends pulumi.ComponentResource {
     }
 
     /**
-     * RKE waits for the load balancer, so that a node is out of rotation before RKE removes it. In the state, the cluster does not depend on
-     * the load balancer: a lost host can be taken out of the state alone.
+     * Makes the load balancer when the nodes are checked, and RKE waits for it: a node is out of rotation before RKE removes it. In the
+     * state, neither depends on the other: a lost host can be taken out of the state alone.
      */
-    private rkeCluster(name: string, { ssh, loadBalancer, cluster }: RancherHaArgs, before: NginxLoadBalancer): KubernetesCluster {
-        const waited = pulumi.all([cluster!.ingressOptions, this.limits(name, loadBalancer), settled(before.fingerprint)]);
-        const ingressOptions = waited.apply(([own, limits]) => ({ ...own, ...limitOptions(limits) }));
-        const apiEndpoint = cluster!.apiEndpoint ?? sharedEndpoint(loadBalancer);
-        return new RkeCluster(`${name}-cluster`, { ...cluster!, apiEndpoint, ingressOptions, ssh }, { parent: this });
+    private rkeCluster(name: string, args: RancherHaArgs, makeLoadBalancer: (nodes: Upstreams) => NginxLoadBalancer) {
+        const { ssh, cluster } = args;
+        const ingressOptions = pulumi
+            .all([cluster!.ingressOptions, this.limits(name, args.loadBalancer)])
+            .apply(([own, limits]) => ({ ...own, ...limitOptions(limits) }));
+        const apiEndpoint = cluster!.apiEndpoint ?? sharedEndpoint(args.loadBalancer);
+        let loadBalancer!: NginxLoadBalancer;
+        class ClusterBehindLoadBalancer extends RkeCluster {
+            protected override beforeRke(checked: pulumi.Output<unknown>): pulumi.Output<unknown> {
+                const addresses = innerAddresses(cluster!, ingressNodes);
+                const ingressAddresses = pulumi.all([addresses, settled(checked)]).apply(([known]) => known);
+                loadBalancer = makeLoadBalancer({ ingressAddresses, controlPlane: innerAddresses(cluster!, controlPlaneNodes) });
+                return settled(loadBalancer.fingerprint);
+            }
+        }
+        const settings = { ...cluster!, apiEndpoint, ingressOptions, ssh };
+        return { cluster: new ClusterBehindLoadBalancer(`${name}-cluster`, settings, { parent: this }), loadBalancer };
     }
 
     /** Returns undefined for a certificate that another tool keeps on the hosts. */
@@ -175,8 +199,8 @@ export class RancherHa extends pulumi.ComponentResource {
 
     private loadBalancer(
         name: string,
-        { loadBalancer, ssh, hostname, certificateOnHost, cluster, existingCluster }: RancherHaArgs,
-        existing: ExistingCluster | undefined,
+        { loadBalancer, ssh, hostname, certificateOnHost }: RancherHaArgs,
+        { ingressAddresses: upstreams, controlPlane }: Upstreams,
         certificate: ServerCertificate | undefined,
     ): NginxLoadBalancer {
         return new NginxLoadBalancer(
@@ -185,8 +209,8 @@ export class RancherHa extends pulumi.ComponentResource {
                 ...loadBalancer,
                 ssh,
                 hostname,
-                upstreams: existing?.ingressAddresses ?? innerAddresses(cluster!, ingressNodes),
-                controlPlane: existingCluster ? existingCluster.controlPlaneAddresses : innerAddresses(cluster!, controlPlaneNodes),
+                upstreams,
+                controlPlane,
                 certificateChain: certificate?.certificateChain,
                 privateKey: certificate?.privateKey,
                 secondCertificate: certificate?.secondCertificate,

@@ -105,7 +105,7 @@ describe("each part gets from the others what it needs, and waits for it", () =>
     const waits = (from: Recorded, ...to: Recorded[]) =>
         expect(from.dependencies).toEqual(expect.arrayContaining(to.map(({ urn }) => urn)));
 
-    test("the load balancer: the certificate; RKE: the load balancer, so that a node is out of rotation before RKE removes it", () => {
+    test("the load balancer: certificate and checked nodes; RKE: the load balancer, so that a node is out of rotation before", () => {
         const host = whole.one("command:remote:Command");
         waits(
             host,
@@ -114,7 +114,7 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         );
         const order = whole.resources.map(({ name }) => name);
         expect(order.indexOf("rancher-cluster-rke")).toBeGreaterThan(order.indexOf("rancher-lb-host-1"));
-        expect(order.indexOf("rancher-cluster-pki")).toBeGreaterThan(order.indexOf("rancher-lb-host-1"));
+        expect(order.indexOf("rancher-lb-host-1")).toBeGreaterThan(order.indexOf("rancher-cluster-nodes"));
         // A lost host can be taken out of the state without the cluster.
         expect(whole.one("command:local:Command", "-rke").dependencies).not.toContain(host.urn);
         expect(host.dependencies.filter(urn => urn.includes("RkeCluster"))).toEqual([]);

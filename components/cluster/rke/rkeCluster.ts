@@ -65,7 +65,9 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         );
         const rke = rkeProgram(
             `${name}-rke`,
-            pulumi.all([cluster, packed, state, epoch]).apply(parts => clusterProgram("cluster", ...parts)),
+            pulumi
+                .all([cluster, packed, state, epoch, this.beforeRke(nodes.stdout)])
+                .apply(([settings, pkiText, known, repairs]) => clusterProgram("cluster", settings, pkiText, known, repairs)),
             { ...kept, dependsOn: nodes },
         );
         const outdated = found?.apply(setBack) ?? [];
@@ -90,6 +92,11 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             apiEndpoint: this.apiEndpoint,
             kubernetesVersion: this.kubernetesVersion,
         });
+    }
+
+    /** Returns what RKE waits for, in time only, once its nodes are checked. RancherHa changes its load balancer in between. */
+    protected beforeRke(_checked: pulumi.Output<unknown>): pulumi.Output<unknown> {
+        return pulumi.output(undefined);
     }
 
     /** Creates the cluster's PKI once. A second run would create a second CA. */
