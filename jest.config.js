@@ -12,7 +12,8 @@ module.exports = {
     transform: { "^.+\\.ts$": transpile },
     // As users write it.
     moduleNameMapper: { "^pulumi-rancher-ha$": "<rootDir>/components" },
-    testTimeout: 30_000,
+    // The start of a program with the SDK takes seconds, and on a busy machine over half a minute.
+    testTimeout: 120_000,
     testMatch: ["<rootDir>/tests/**/*.test.ts"],
     testSequencer: "<rootDir>/tests/longestFirst.js",
     reporters: ["default", "<rootDir>/tests/reporter.js"],
