@@ -59,6 +59,8 @@ pulumi-rancher-ha:existingCluster:
     ingressAddresses: [192.0.2.31, 192.0.2.32, 192.0.2.33]
     apiEndpoint: https://192.0.2.31:6443
     kubernetesVersion: v1.31.4`,
+    verification: `pulumi-rancher-ha:verification:
+    timeoutSeconds: 900`,
     certificate: `# The key: pulumi config set --secret --path certificate.privateKey < rancher.example.com.key
 pulumi-rancher-ha:certificate:
     certificateChain: |
