@@ -1,10 +1,11 @@
-import { mkdirSync, readFileSync, writeFileSync } from "fs";
+import { mkdirSync, writeFileSync } from "fs";
 import { randomBytes } from "crypto";
 import { join } from "path";
 import { stringify } from "yaml";
 import { issue } from "./certificates";
 import { hostsOfTheStack, repository } from "./inventory";
 import { Lab } from "./lab";
+import { manualConf } from "./manualConf";
 import { longStep, run } from "./process";
 import { Stack } from "./pulumi";
 
@@ -80,12 +81,8 @@ async function installNginx(lab: Lab, certificate: string, privateKey: string): 
     );
     await host.write("/certs/fullchain.pem", certificate);
     await host.write("/certs/privkey.pem", privateKey, "600");
-    const conf = readFileSync(join(repository, "bench", "loadBalancer", "manual.conf"), "utf8")
-        .replace("@open_files@", "16384")
-        .replace("@servers@", nodes.map(name => `        server ${lab.host(name).address}:80;`).join("\n"))
-        .replaceAll("@hostname@", hostname)
-        .replaceAll("/bench/", "/certs/");
-    await host.write("/etc/nginx/nginx.conf", conf);
+    const servers = nodes.map(name => `${lab.host(name).address}:80`);
+    await host.write("/etc/nginx/nginx.conf", manualConf({ openFiles: 16_384, servers, hostname, certificates: "/certs/" }));
     await host.sh("nginx -t && systemctl restart nginx");
 }
 

@@ -113,7 +113,7 @@ export class LabHost {
     exec(argv: string[], options: ExecOptions = {}): Promise<RunResult> {
         const namespaces = ["mount", "uts", "ipc", "net", "pid", "cgroup"].map(name => `--${name}`);
         const entry = ["nsenter", `--target=${this.process()}`, ...namespaces];
-        return run("prlimit", [...Object.entries(limits).map(([name, limit]) => `--${name}=${limit}:${limit}`), ...entry, ...argv], {
+        return run("prlimit", [...limits.map(limit => `--${limit}`), ...entry, ...argv], {
             timeoutSeconds: 300,
             ...options,
             env: { ...environment, PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root" },
@@ -171,7 +171,7 @@ export class LabHost {
         const repeated = [
             ["label", `${labLabel}=${this.lab.name}`],
             ["label", `${checkoutLabel}=${repository}`],
-            ...Object.entries(limits).map(([name, limit]) => ["ulimit", `${name}=${limit}:${limit}`]),
+            ...limits.map(limit => ["ulimit", limit]),
             ...Object.entries(environment).map(([name, value]) => ["env", `${name}=${value}`]),
             ["tmpfs", "/run:rw,mode=755"],
             ["tmpfs", "/run/lock:rw"],

@@ -6,7 +6,7 @@ import { longStep, progress, run } from "./process";
 import { cacheFolder, digest, digestOfFolder, keep, newFolder } from "./tools";
 
 /** Podman's default limits exceed the hard limits of some machines, where no container would start. */
-export const limits = { nofile: 19000, nproc: 20000 };
+export const limits = ["nofile=19000:19000", "nproc=20000:20000"];
 
 const sources = join(__dirname, "hosts");
 const built = new Map<HostKind, Promise<string>>();
@@ -65,7 +65,7 @@ async function importImages(): Promise<string> {
         "--privileged",
         "--cgroupns=private",
         "--network=none",
-        ...Object.entries(limits).map(([name, limit]) => `--ulimit=${name}=${limit}:${limit}`),
+        ...limits.map(limit => `--ulimit=${limit}`),
         `--volume=${draft}:/var/lib/docker`,
     ];
     await longStep("images of RKE", "importing", 15, () =>

@@ -9,6 +9,7 @@ import { sysctlConf } from "../../components/loadBalancer/sysctlConf";
 import { HostName } from "../../lab/inventory";
 import { Lab } from "../../lab/lab";
 import { finishNginxConf } from "../../lab/loadBalancer/hostFunctions";
+import { manualConf } from "../../lab/manualConf";
 import { run, until } from "../../lab/process";
 import { Traffic } from "../../lab/traffic";
 import { issue, KeyKind } from "../../lab/certificates";
@@ -124,11 +125,12 @@ export async function place(
     if (variant.haproxy) return placeHaproxy(host, folder, known);
     const text = variant.ours
         ? await lab.host(host).sh(finishNginxConf(limitOfShell), { input: nginxConf(known, "bench") })
-        : readFileSync(join(__dirname, "manual.conf"), "utf8")
-              .replace("@open_files@", String(Math.min(40_000, await openFiles(host))))
-              .replace("@servers@", known.upstreams.map(each => `        server ${each}:${known.upstreamPort};`).join("\n"))
-              .replaceAll("@hostname@", hostname)
-              .replaceAll("/bench/", `${folder}/rancher-ha/`);
+        : manualConf({
+              openFiles: Math.min(40_000, await openFiles(host)),
+              servers: known.upstreams.map(each => `${each}:${known.upstreamPort}`),
+              hostname,
+              certificates: `${folder}/rancher-ha/`,
+          });
     const files = { ...releaseFor(known).files, "nginx.conf": text };
     await sh(host, `mkdir -p ${folder}/rancher-ha`);
     for (const [name, content] of Object.entries(files)) {

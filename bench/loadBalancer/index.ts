@@ -30,8 +30,9 @@ async function main(): Promise<void> {
     try {
         introduction = `# The load balancer, measured
 
-Written by \`make bench\`: NGINX with the configuration of the manual (bench/loadBalancer/manual.conf) against ours with its
-defaults, on the same hosts in one run for each part, and HAProxy (bench/loadBalancer/haproxy.cfg) with our certificate and job in some, on ${availableParallelism()} cores; for throughput, latency and handshakes NGINX has one and
+Written by \`make bench\`: NGINX with the configuration of the manual (lab/manual.conf) against ours with its
+defaults, on the same hosts in one run for each part. Some parts also measure HAProxy (bench/loadBalancer/haproxy.cfg) with our certificate and
+job. There are ${availableParallelism()} cores. For throughput, latency and handshakes NGINX has one and
 clients and upstreams the other, elsewhere they share them. NGINX ${await nginxVersion("lb1")} (Debian 12)
 where nothing else is said, ${await nginxVersion("lb3")} where a newer one is. TCP's congestion control is ${await congestionControl("lb1")}, not BBR, which paces what
 is sent. "manual again" is the same configuration a second time: a difference as small as its ratio is none. Medians, in

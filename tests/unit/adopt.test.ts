@@ -15,10 +15,7 @@ import { parseConfig } from "../../config";
 import { issue } from "../../lab/certificates";
 import { hostKey, sshKey } from "../component/stackMocks";
 
-const manualNginx = readFileSync(join(__dirname, "..", "..", "bench", "loadBalancer", "manual.conf"), "utf8").replace(
-    "@servers@",
-    "server 192.0.2.31:80;",
-);
+const manualNginx = readFileSync(join(__dirname, "..", "..", "lab", "manual.conf"), "utf8").replace("@servers@", "server 192.0.2.31:80;");
 
 const written = `nodes:
   - address: 192.0.2.31
