@@ -11,7 +11,7 @@ import { ingressNodes } from "./cluster/rke/ingressNodes";
 import { controlPlaneNodes } from "./cluster/rke/nodes";
 import { insideCluster } from "./cluster/rke/network";
 import { innerAddresses, RkeCluster } from "./cluster/rke/rkeCluster";
-import { CertificatePathsArgs, LoadBalancerSettingsArgs } from "./loadBalancer/args";
+import { CertificatePathsArgs, LoadBalancerSettingsArgs, NginxLoadBalancerArgs } from "./loadBalancer/args";
 import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchema } from "./loadBalancer/limits";
 import { apiPort, passesApi } from "./loadBalancer/schema";
 import { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
@@ -66,13 +66,10 @@ const sharedEndpoint = ({ virtualIp, ...settings }: LoadBalancerSettingsArgs) =>
     virtualIp && passesApi(settings) ? pulumi.interpolate`https://${virtualIp.address}:${apiPort}` : undefined;
 
 /** Addresses that the load balancer passes requests to. */
-interface Upstreams {
-    ingressAddresses: pulumi.Input<string[]>;
-    controlPlane?: pulumi.Input<pulumi.Input<string>[]>;
-}
+type Upstreams = Pick<NginxLoadBalancerArgs, "upstreams" | "controlPlane">;
 
-const upstreamsOf = ({ ingressAddresses }: ExistingCluster, { existingCluster }: RancherHaArgs): Upstreams => ({
-    ingressAddresses,
+const upstreamsOf = ({ ingressAddresses: upstreams }: ExistingCluster, { existingCluster }: RancherHaArgs): Upstreams => ({
+    upstreams,
     controlPlane: existingCluster!.controlPlaneAddresses,
 });
 
@@ -176,8 +173,8 @@ export class RancherHa extends pulumi.ComponentResource {
         class ClusterBehindLoadBalancer extends RkeCluster {
             protected override beforeRke(checked: pulumi.Output<unknown>): pulumi.Output<unknown> {
                 const addresses = innerAddresses(cluster!, ingressNodes);
-                const ingressAddresses = pulumi.all([addresses, settled(checked)]).apply(([known]) => known);
-                loadBalancer = makeLoadBalancer({ ingressAddresses, controlPlane: innerAddresses(cluster!, controlPlaneNodes) });
+                const upstreams = pulumi.all([addresses, settled(checked)]).apply(([known]) => known);
+                loadBalancer = makeLoadBalancer({ upstreams, controlPlane: innerAddresses(cluster!, controlPlaneNodes) });
                 return settled(loadBalancer.fingerprint);
             }
         }
@@ -200,7 +197,7 @@ export class RancherHa extends pulumi.ComponentResource {
     private loadBalancer(
         name: string,
         { loadBalancer, ssh, hostname, certificateOnHost }: RancherHaArgs,
-        { ingressAddresses: upstreams, controlPlane }: Upstreams,
+        upstreams: Upstreams,
         certificate: ServerCertificate | undefined,
     ): NginxLoadBalancer {
         return new NginxLoadBalancer(
@@ -209,8 +206,7 @@ export class RancherHa extends pulumi.ComponentResource {
                 ...loadBalancer,
                 ssh,
                 hostname,
-                upstreams,
-                controlPlane,
+                ...upstreams,
                 certificateChain: certificate?.certificateChain,
                 privateKey: certificate?.privateKey,
                 secondCertificate: certificate?.secondCertificate,

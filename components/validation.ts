@@ -61,6 +61,9 @@ export function refuseOutputs(component: pulumi.Resource, what: string, plainArg
     if (issues.length > 0) throw new Refusal("program", `${what}: ${describeIssues(issues, plainArgs)}`, component);
 }
 
+/** Reports whether no value occurs twice. */
+export const isUnique = (values: unknown[]): boolean => new Set(values).size === values.length;
+
 /** Returns the value, or undefined in a preview that does not know it yet. */
 export function ifKnown<T>(output: pulumi.Output<T>): pulumi.Output<T | undefined> {
     return settled(output).apply(known => (known ? output : undefined)) as pulumi.Output<T | undefined>;

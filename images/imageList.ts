@@ -1,9 +1,10 @@
 import { parseAllDocuments, stringify } from "yaml";
 import { z } from "zod";
+import { upstreamVersion } from "../components/cluster/compatibility";
 import { registriesYml, systemImagesSchema } from "../components/cluster/rke/registries";
 import { networkSchema } from "../components/cluster/rke/network";
 import { helmValues } from "../components/rancher/helmValues";
-import { stableRepository } from "../components/rancher/rancherRelease";
+import { isOci, stableRepository } from "../components/rancher/chartFile";
 import { rancherSettingsSchema } from "../components/rancher/schema";
 
 const clusterSchema = z.looseObject({
@@ -66,14 +67,13 @@ export function imageValues({ hostname, rancher: { values, ...settings } }: Imag
 /** Returns the arguments of `helm template`, which reads the values from standard input. */
 export function helmArguments({ rancher, cluster, existingCluster }: ImageSettings): string[] {
     const { chartPath, chartVersion, repository = stableRepository } = rancher;
-    const isOci = repository.startsWith("oci://");
-    const chart = chartPath ? [chartPath] : [isOci ? repository : "rancher", "--version", chartVersion];
-    const version = (cluster ?? existingCluster)?.kubernetesVersion?.replace(/-rancher.*$/, "");
+    const chart = chartPath ? [chartPath] : [isOci(repository) ? repository : "rancher", "--version", chartVersion];
+    const version = upstreamVersion((cluster ?? existingCluster)?.kubernetesVersion ?? "");
     return [
         "template",
         "rancher",
         ...chart,
-        ...(chartPath || isOci ? [] : ["--repo", repository]),
+        ...(chartPath || isOci(repository) ? [] : ["--repo", repository]),
         ...(version ? ["--kube-version", version] : []),
         "--namespace=cattle-system",
         "--values=-",

@@ -30,7 +30,7 @@ with this line:
 \`\`\`
 
 When you encrypt any value below \`rancher\`, \`loadBalancer\` or \`cluster\`, the free-form keys of that group count as secrets too: \`values\`,
-\`additionalValues\`, \`repository\`, \`extraDirectives\`, \`extraConfig\`, \`extraEnv\`, \`ingressOptions\`, \`labels\`. Previews hide how they change.
+\`additionalValues\`, \`repository\`, \`proxy\`, \`extraDirectives\`, \`extraConfig\`, \`extraEnv\`, \`ingressOptions\`, \`labels\`. Previews hide how they change.
 `;
 
 /** An example for each group, below \`config\`. */

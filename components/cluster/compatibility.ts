@@ -37,6 +37,9 @@ export function acceptedDocker(kubernetesVersion: string): string[] {
 }
 
 const minorNumber = (version: string) => Number(minorOf(version).split(".")[1]);
+/** Returns the Kubernetes version without the suffix of RKE. */
+export const upstreamVersion = (kubernetesVersion: string): string => kubernetesVersion.replace(/-rancher.*$/, "");
+
 const newestRancher = Math.max(...Object.keys(rancher).map(minorNumber));
 const newestKubernetes = Math.max(...Object.values(rancher).map(({ newest }) => newest));
 

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { ipAddressSchema, isOfAHost } from "../remote/addresses";
+import { nodeAddressesSchema } from "../remote/addresses";
 import { observe } from "../remote/commands";
 import { needsAttention } from "../attention";
 import { validated, whenKnown } from "../validation";
@@ -32,10 +32,7 @@ export interface ExistingClusterArgs {
     kubernetesVersion?: pulumi.Input<string>;
 }
 
-const nodeAddressesSchema = z
-    .array(ipAddressSchema.refine(isOfAHost, "expected the address of a node, not a loopback, link-local, multicast or unspecified one"))
-    .min(1, "expected at least one address")
-    .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once");
+const someAddressesSchema = nodeAddressesSchema.min(1, "expected at least one address");
 
 const shapeSchema = z.strictObject({
     kubeconfig: z
@@ -44,8 +41,8 @@ const shapeSchema = z.strictObject({
             text => Array.isArray(readYaml(text)?.clusters),
             "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
         ),
-    ingressAddresses: nodeAddressesSchema,
-    controlPlaneAddresses: nodeAddressesSchema.optional(),
+    ingressAddresses: someAddressesSchema,
+    controlPlaneAddresses: someAddressesSchema.optional(),
     apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }).optional(),
     kubernetesVersion: z
         .string()

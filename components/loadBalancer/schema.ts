@@ -13,7 +13,7 @@ import {
     SshSettings,
     sshSchema,
 } from "../remote/connection";
-import { ipAddressSchema, isOfAHost } from "../remote/addresses";
+import { isOfAHost, nodeAddressesSchema } from "../remote/addresses";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { extraDirectivesSchema } from "./directives";
@@ -181,11 +181,6 @@ export const certificateOnHostSchema = certificatePathsSchema
     );
 
 const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: z.string() });
-
-const nodeAddressesSchema = z
-    // A DNS name that does not resolve would make NGINX refuse its whole configuration.
-    .array(ipAddressSchema.refine(isOfAHost, "expected the address of a node, not a loopback, link-local, multicast or unspecified one"))
-    .refine(addresses => new Set(addresses).size === addresses.length, "expected each address once");
 
 const settingsSchema = withPairRules(
     z.strictObject({

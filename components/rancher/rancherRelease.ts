@@ -10,7 +10,7 @@ import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
 import { inState, refuseOutputs, Refusal, validated } from "../validation";
 import { RancherChartValuesArgs } from "./chartValues";
-import { chartFault } from "./chartFile";
+import { chartFault, isOci, stableRepository } from "./chartFile";
 import { pemSecret } from "./caSecret";
 import { AgentTlsMode, helmValues } from "./helmValues";
 import { apiProgram, identity, settingsProgram, WantedRelease } from "./program";
@@ -130,9 +130,6 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
 }
 
 /** Reports whether a repository is an OCI registry. Helm gets an OCI chart by its whole reference, without a repository. */
-const isOci = (repository?: string): repository is string => repository?.startsWith("oci://") ?? false;
-
-export const stableRepository = "https://releases.rancher.com/server-charts/stable";
 
 /** Rancher, installed from its Helm chart for a load balancer that ends TLS. */
 export class RancherRelease extends pulumi.ComponentResource {

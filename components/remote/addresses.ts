@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { isUnique } from "../validation";
 
 export const ipAddressSchema = z.union([z.ipv4(), z.ipv6()], "expected an IP address");
 
@@ -13,6 +14,11 @@ export function isOfAHost(address: string): boolean {
     if (isIpv4(address)) return !["0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3"].some(range => overlap(`${address}/32`, range));
     return !isIpv6(address) || !/^\[(::1?\]|ff[0-9a-f]{2}:|fe[89ab][0-9a-f]:)/.test(new URL(`http://[${address}]`).hostname);
 }
+
+/** Schema of the addresses of nodes. A DNS name that does not resolve would make NGINX refuse its whole configuration. */
+export const nodeAddressesSchema = z
+    .array(ipAddressSchema.refine(isOfAHost, "expected the address of a node, not a loopback, link-local, multicast or unspecified one"))
+    .refine(isUnique, "expected each address once");
 
 const dnsLabel = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
 const dnsName = new RegExp(`^(?=.{1,253}$)(${dnsLabel}\\.)*(?!\\d+$)${dnsLabel}$`, "i");

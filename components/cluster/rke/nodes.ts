@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ipAddressSchema } from "../../remote/addresses";
 import { hostAddressSchema, hostSchema, Reached, reportUnreached } from "../../remote/connection";
-import { whenKnown } from "../../validation";
+import { isUnique, whenKnown } from "../../validation";
 import { labelsSchema, labelValueSchema, nodeNameSchema, qualifiedNameSchema } from "../kubernetesNames";
 
 /** Roles of a node in an RKE cluster. */
@@ -113,7 +113,3 @@ export const controlPlaneNodes = <N extends { roles: NodeRole[] }>({ nodes }: { 
     nodes.filter(hasRole(NodeRole.ControlPlane));
 
 export const hasRole = (role: NodeRole) => (node: { roles: NodeRole[] }) => node.roles.includes(role);
-
-function isUnique(values: unknown[]): boolean {
-    return new Set(values).size === values.length;
-}

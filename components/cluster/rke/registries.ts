@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { isAddressOrName } from "../../remote/addresses";
+import { upstreamVersion } from "../compatibility";
 import { whenKnown } from "../../validation";
 
 /** A registry from which nodes pull images. RKE keeps its password in its state and in the Docker configuration of the kubelets. */
@@ -113,7 +114,7 @@ export function reportKubernetesImage(
     context: z.core.$RefinementCtx,
 ): void {
     const tag = /:(\w[-.\w]*)$/.exec(String(systemImages?.kubernetes ?? ""))?.[1];
-    const version = kubernetesVersion.replace(/-rancher.*$/, "");
+    const version = upstreamVersion(kubernetesVersion);
     if (tag === undefined || tag === version || tag.startsWith(`${version}-`)) return;
     const message = `expected an image with a tag of ${version}, the version in kubernetesVersion`;
     context.addIssue({ code: "custom", path: ["systemImages", "kubernetes"], message });

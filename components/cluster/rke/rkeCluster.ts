@@ -8,7 +8,7 @@ import { ifKnown, inState, refuseOutputs, validated } from "../../validation";
 import { RkeClusterArgs, RkeClusterSettingsArgs, RkeNodeArgs } from "./args";
 import { shownClusterYml } from "./clusterYml";
 import { ingressNodes } from "./ingressNodes";
-import { Distribution } from "../compatibility";
+import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
 import { clusterProgram, endpoint, pkiProgram, probeProgram } from "./program";
@@ -85,7 +85,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             pulumi.all([cluster, state, asked, rke.id]).apply(([settings, known, at]) => kubeconfig(known, settings.clusterName, at)),
         );
         this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
-        this.kubernetesVersion = built(settings => settings.kubernetesVersion.replace(/-rancher.*$/, ""));
+        this.kubernetesVersion = built(settings => upstreamVersion(settings.kubernetesVersion));
         this.registerOutputs({
             kubeconfig: this.kubeconfig,
             ingressAddresses: this.ingressAddresses,

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { whenKnown } from "../../validation";
+import { isUnique, whenKnown } from "../../validation";
 import { objectNameSchema } from "../kubernetesNames";
 
 /** Additions to the container of a Kubernetes service. A change restarts the service on every node that runs it. */
@@ -174,7 +174,7 @@ const serviceShape = (service: Service) => ({
         .default([]),
     extraEnv: z
         .array(oneLine.regex(variable, "expected NAME=value"))
-        .refine(variables => new Set(namesOf(variables)).size === variables.length, "expected each name once.")
+        .refine(variables => isUnique(namesOf(variables)), "expected each name once.")
         .default([]),
 });
 const serviceSchema = (service: Service) => z.strictObject(serviceShape(service)).prefault({});

@@ -12,6 +12,7 @@ const { preflight, withAgentFor } = require("./nodes");
 
 /** @import { Fitness, NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
 /** @import { RkeNode, Taint } from "../state" */
+/** @import { KubernetesObject } from "./controlPlane" */
 /** @import { Coded } from "../../../remote/runner/codedError" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
 
@@ -20,9 +21,6 @@ const { preflight, withAgentFor } = require("./nodes");
  *
  * @typedef {{ newNodes?: WantedNode[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded,
  *     absent?: string, unreachable?: string, facts?: Record<string, string> }} Found
- *
- * An object of the Kubernetes API, its status included.
- * @typedef {any} KubernetesObject
  *
  * @typedef {{ address: string, name: string, roles: string[], labels: Record<string, string>, taints: string[] }} ComparableNode
  */
