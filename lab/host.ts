@@ -56,8 +56,8 @@ export class LabHost {
 
     private async boot(image: string): Promise<void> {
         await this.create(image);
-        const services = this.kind === "node" ? "ssh docker" : "ssh";
-        await until(`${this.name}: services`, 180, () => this.succeeds(`systemctl is-active ${services}`));
+        const services = this.kind === "node" ? ["ssh", "docker"] : ["ssh"];
+        await until(`${this.name}: services`, 180, () => this.isActive(...services));
         await this.authorize();
         await until(`${this.name}: SSH from this machine`, 120, () => reachable(this.address, 22));
         // This file comes last, so that a half prepared host does not count as healthy.
@@ -137,6 +137,11 @@ export class LabHost {
     /** Reports whether a shell script succeeds. */
     async succeeds(script: string): Promise<boolean> {
         return (await this.exec(["sh", "-c", script], { tolerate: true })).code === 0;
+    }
+
+    /** Reports whether every unit is active. `systemctl is-active` with several units succeeds if one of them is. */
+    isActive(...units: string[]): Promise<boolean> {
+        return this.succeeds(units.map(unit => `systemctl -q is-active ${unit}`).join(" && "));
     }
 
     async write(path: string, content: string | Buffer, mode = "644"): Promise<void> {

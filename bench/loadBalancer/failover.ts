@@ -64,7 +64,7 @@ async function holder(): Promise<HostName> {
     return (await holders())[0];
 }
 
-const isRunning = (host: HostName) => lab.host(host).succeeds("systemctl is-active -q nginx keepalived");
+const isRunning = (host: HostName) => lab.host(host).isActive("nginx", "keepalived");
 
 const events: { name: string; limit: number; harm: (host: HostName) => Promise<unknown>; mend: (host: HostName) => Promise<unknown> }[] = [
     {

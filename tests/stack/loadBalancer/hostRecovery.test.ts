@@ -61,7 +61,7 @@ test.each([
     expect(ran).toMatchObject({ code: 255, stdout: "" });
     await lost;
     await lb.host.revive();
-    await until("the host", 240, () => lb.host.succeeds("systemctl is-active ssh nginx"));
+    await until("the host", 240, () => lb.host.isActive("ssh", "nginx"));
     expect(await noted()).toBe(before);
     await lb.served();
     await lb.apply({ readTimeoutSeconds: 2000 });

@@ -14,10 +14,10 @@ beforeAll(async () => {
 });
 afterAll(() => Pair.stop(pair));
 
-const isActive = (name: HostName, unit: string) => until(unit, 240, () => lab.host(name).succeeds(`systemctl is-active ${unit}`));
+const becomesActive = (name: HostName, unit: string) => until(unit, 240, () => lab.host(name).isActive(unit));
 
 test.each<[string, (active: HostName) => Promise<unknown>, (active: HostName) => Promise<unknown>]>([
-    ["NGINX is killed", name => lab.host(name).sh("kill -9 $(cat /run/nginx.pid)"), name => isActive(name, "nginx")],
+    ["NGINX is killed", name => lab.host(name).sh("kill -9 $(cat /run/nginx.pid)"), name => becomesActive(name, "nginx")],
     [
         "NGINX hangs",
         name => lab.host(name).sh("kill -STOP $(pgrep -P $(cat /run/nginx.pid))"),
@@ -60,7 +60,7 @@ test("keepalived is restarted as packages do it: no request and no WebSocket is 
 test("keepalived is killed: it comes back by itself, with one host that is active", async () => {
     const active = await pair.active();
     await lab.host(active).sh("systemctl kill --signal=KILL keepalived");
-    await isActive(active, "keepalived");
+    await becomesActive(active, "keepalived");
     await pair.active();
     await pair.answers();
     await pair.noChanges();

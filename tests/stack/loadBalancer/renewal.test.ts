@@ -117,7 +117,7 @@ describe("files that another tool keeps on the host", () => {
             async () => Number(await lb.sh("systemctl show -p NRestarts --value nginx")) > 6,
         );
         await lb.sh(`mv ${live}.late ${live}`);
-        await until("NGINX", 240, () => lb.host.succeeds("systemctl is-active nginx"));
+        await until("NGINX", 240, () => lb.host.isActive("nginx"));
         await lb.servedSoon(lb.provided);
         expect(await lb.probe()).toBe("in sync");
     });

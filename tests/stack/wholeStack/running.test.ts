@@ -84,7 +84,7 @@ describe("up", () => {
         await lab.host("lb1").sh("systemctl stop nginx");
         const urn = (await main.stack.resources()).find(({ urn: each }) => each.endsWith("::rancher-ca-secret-secret")).urn;
         expect(changed(await main.succeeds("up", { env, edit, flags: ["--target", urn] }))).toEqual([]);
-        expect(await lab.host("lb1").succeeds("systemctl is-active nginx")).toBe(false);
+        expect(await lab.host("lb1").isActive("nginx")).toBe(false);
         await main.succeeds("up", { env });
         await main.isInSync();
     });
