@@ -15,6 +15,8 @@ export class RancherClient {
                 {
                     method,
                     path,
+                    // NGINX ends idle connections at a reload. Node does not repeat a request that meets this moment, as browsers do.
+                    agent: false,
                     ca: this.ca,
                     host: this.address,
                     servername: this.hostname,
