@@ -13,6 +13,13 @@ beforeAll(async () => {
 });
 afterAll(() => LoadBalancerHost.stop(lb));
 
+test("the lab waits for every unit that a test names, not for one of them", async () => {
+    expect(await lb.host.isActive("ssh", "nginx")).toBe(true);
+    await lb.sh("systemctl stop rancher-ha-logs.timer");
+    expect(await lb.host.isActive("ssh", "rancher-ha-logs.timer")).toBe(false);
+    await lb.sh("systemctl start rancher-ha-logs.timer");
+});
+
 test.each([
     ["the SSH connection is lost", async (client: ChildProcess) => client.kill("SIGKILL")],
     ["the run on the host is killed", () => lb.kill()],
