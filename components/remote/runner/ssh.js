@@ -1,5 +1,6 @@
 // This module runs where Pulumi runs, inside a program on standard input. It needs the OpenSSH client and nothing else.
 const { spawn } = require("child_process");
+const { createHash } = require("crypto");
 const fs = require("fs");
 const os = require("os");
 const path = require("path");
@@ -151,11 +152,12 @@ function proxyCommand(bastion) {
 function sshReason({ bastion, ...host }, stderr) {
     // The host's own ssh names no port when the bastion's ssh ends early.
     const isBastions = bastion && /UNKNOWN port/.test(stderr) && !/stdio forwarding failed/.test(stderr);
-    const { user, address, port } = isBastions ? bastion : host;
+    const { user, address, port, hostKey } = isBastions ? bastion : host;
     const at = `${user}@${address}:${port}${isBastions ? " (the bastion)" : bastion ? ` through the bastion ${bastion.address}` : ""}`;
     if (otherHostKey.test(stderr)) {
         return (
-            `${at}: the host shows another host key than the one configured. If the host was rebuilt, put its new key ` +
+            `${at}: the host shows another host key than the one configured (expected ${fingerprint(hostKey)}, found ` +
+            `${shownFingerprint(stderr)}). If the host was rebuilt, put its new key ` +
             "(/etc/ssh/ssh_host_*_key.pub) into the configuration; if not, somebody else may be answering"
         );
     }
@@ -165,6 +167,26 @@ function sshReason({ bastion, ...host }, stderr) {
     const lines = stderr.trim().split("\n");
     const last = lines.filter(line => !/UNKNOWN port|stdio forwarding failed/.test(line)).pop() ?? lines.pop();
     return `${at}: no SSH connection (${last || "no answer in time"}). Check address, port, firewall and that sshd runs`;
+}
+
+/**
+ * Returns the fingerprint of a host key as `ssh-keygen -l` prints it.
+ *
+ * @param {string} hostKey
+ */
+function fingerprint(hostKey) {
+    const digest = createHash("sha256").update(Buffer.from(hostKey.split(" ")[1], "base64"));
+    return `SHA256:${digest.digest("base64").replace(/=+$/, "")}`;
+}
+
+/**
+ * Returns the fingerprint that ssh reports of the key that a host shows.
+ *
+ * @param {string} stderr
+ */
+function shownFingerprint(stderr) {
+    const offer = /Their offer: (\S+)/.exec(stderr);
+    return /SHA256:[A-Za-z0-9+/]{43}/.exec(stderr)?.[0] ?? (offer ? `only keys of type ${offer[1]}` : "no fingerprint");
 }
 
 /** @param {string} hostKey */

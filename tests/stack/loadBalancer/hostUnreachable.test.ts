@@ -39,7 +39,7 @@ test.each([
     [
         "another host key",
         async () => ({ hostKey: (await otherKey()).publicKey }),
-        /shows another host key than the one configured/,
+        /shows another host key than the one configured \(expected (SHA256:\S{43}), found (?!\1)SHA256:\S{43}\)/,
         /host key mismatch/,
     ],
     [
