@@ -20,7 +20,8 @@ export class Refusal extends pulumi.ResourceError {
 
 /**
  * Checks arguments against a schema and returns them with defaults applied. A value that is known now is checked now, so a wrong literal
- * stops the program before anything is registered. A value from another resource is checked when it is known.
+ * stops the program before anything is registered. A value from another resource is checked when it is known. A preview that does not know
+ * one argument yet shows the others.
  */
 export function validated<S extends z.ZodType>(
     component: pulumi.Resource,
@@ -29,7 +30,8 @@ export function validated<S extends z.ZodType>(
     args: unknown,
 ): pulumi.Output<z.output<S>> {
     refuseLiterals(component, what, schema, args);
-    return (pulumi.output(args) as pulumi.Output<unknown>).apply(async value => {
+    return applyWithUnknowns(pulumi.output(args), async value => {
+        if (pulumi.containsUnknowns(value)) return knownArgs(schema, value);
         const { success, data, error } = schema.safeParse(value);
         if (success) return data;
         const secrets: PropertyKey[][] = [];
@@ -39,6 +41,27 @@ export function validated<S extends z.ZodType>(
         }
         throw new Refusal("configuration", `${what}: ${describeIssues(error.issues, value, path => secrets.includes(path))}`, component);
     });
+}
+
+/** Like `apply`, and calls back in a preview, too, with `pulumi.unknown` in the place of each unknown value. */
+function applyWithUnknowns<T>(output: pulumi.Output<unknown>, callback: (value: unknown) => Promise<T>): pulumi.Output<T> {
+    // The types of the SDK omit the second parameter.
+    type Apply = (callback: (value: unknown) => Promise<T>, withUnknowns: boolean) => pulumi.Output<T>;
+    return (output as unknown as { apply: Apply }).apply(callback, true);
+}
+
+/**
+ * Returns the arguments that are known and right, with defaults applied. All others are unknown, and so is everything that a schema makes
+ * of all its keys together.
+ */
+function knownArgs<S extends z.ZodType>(schema: S, args: unknown): z.output<S> {
+    if (pulumi.isUnknown(args) || !(schema instanceof z.ZodObject)) return pulumi.unknown as unknown as z.output<S>;
+    const known = Object.entries(schema.shape as Record<string, z.ZodType>).map(([key, argument]) => {
+        const value = valueAt(args, [key]);
+        const parsed = pulumi.containsUnknowns(value) ? undefined : argument.safeParse(value);
+        return [key, parsed?.success ? parsed.data : pulumi.unknown];
+    });
+    return Object.fromEntries(known) as z.output<S>;
 }
 
 /** Refuses arguments with a wrong value that is known at once. Values from other resources are skipped here. */

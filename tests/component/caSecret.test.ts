@@ -36,10 +36,11 @@ test("what takes the checksum waits for the Secret", async () => {
     expect(taker.dependencies).toContain(recording.one("kubernetes:core/v1:Secret").urn);
 });
 
-test("a CA that does not exist yet is unknown in a preview, and nothing is refused", async () => {
-    const build = () => inCluster({ caCertificate: new tls.SelfSignedCert("root", { allowedUses: [], validityPeriodHours: 1 }).certPem });
-    const recording = await record(build, { preview: true });
-    expect(recording.one("kubernetes:core/v1:Secret").inputs.stringData).toBe(unknown);
+test("a CA that does not exist yet is unknown in a preview, the other arguments are shown, and nothing is refused", async () => {
+    const caCertificate = () => new tls.SelfSignedCert("root", { allowedUses: [], validityPeriodHours: 1 }).certPem;
+    const recording = await record(() => inCluster({ caCertificate: caCertificate() }), { preview: true });
+    const { metadata, stringData } = recording.one("kubernetes:core/v1:Secret").inputs;
+    expect([metadata, stringData]).toEqual([expect.objectContaining({ namespace: "cattle-system" }), unknown]);
 });
 
 test.each([
