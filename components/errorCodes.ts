@@ -101,7 +101,7 @@ export const errorCodes = {
     "drift-unknown": {
         title: "Drift is not known",
         changed: "nothing",
-        remedy: "Make the host or the API server reachable.",
+        remedy: "Make the host or the API server reachable, or correct what its answer names.",
     },
     program: {
         title: "A program gives an output where a value is needed, or no provider",

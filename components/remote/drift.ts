@@ -38,7 +38,8 @@ export function driftEpoch(name: string, args: DriftArgs, opts: pulumi.CustomRes
     if (args.mode === DriftMode.Off || !args.found) return pulumi.output(0);
     const finding = args.found.apply((found): pulumi.Output<string> => {
         const finding = findingOf(found);
-        if (found.state === "unreachable") needsAttention(withCode("drift-unknown", `${name}: drift is not known: ${found.reason}`));
+        if (found.state === "unreachable" || found.state === "unknown")
+            needsAttention(withCode("drift-unknown", `${name}: drift is not known: ${found.reason}`));
         else if (args.mode === DriftMode.Enforce) {
             const further = pulumi.output((found.state !== "absent" && args.outdated?.(found)) || []);
             return further.apply(more => {

@@ -2,7 +2,8 @@
  * The result of a probe, a read-only look at the live system. Each line that a probe prints begins with one of these words:
  *
  *     refused TEXT      the system cannot take the configuration, or belongs to another stack: nothing may be changed
- *     unreachable TEXT  why the probe failed
+ *     unreachable TEXT  why the system gave no answer
+ *     unknown TEXT      why the answer of the system does not tell its state
  *     absent TEXT       the system does not exist yet, or exists no longer
  *     fact NAME VALUE   a value that other parts of the program need
  *     finding TEXT      a difference between the configuration and the live system
@@ -13,9 +14,12 @@
  * A text of several lines becomes several lines with the same word. runner/ssh.js drops the text that a login shell prints before.
  */
 export interface Probe {
-    /** The first of refused, unreachable and absent that the probe reported. Otherwise `changed` with findings, and `in sync` without. */
-    state: "in sync" | "changed" | "absent" | "unreachable" | "refused";
-    /** Why the system is refused, unreachable or absent. */
+    /**
+     * The first of refused, unreachable, unknown and absent that the probe reported. Otherwise `changed` with findings, and `in sync`
+     * without.
+     */
+    state: "in sync" | "changed" | "absent" | "unknown" | "unreachable" | "refused";
+    /** Why the system is refused, unreachable, unknown or absent. */
     reason: string;
     facts: Record<string, string>;
     findings: string[];
@@ -34,13 +38,14 @@ export function parseProbe(text: string): Probe {
     };
     const isWhole = lines[lines.length - 1] === "end";
     const cutOff = text.trim() === "" ? "the probe said nothing" : "what the probe said was cut off";
-    const reasons = { refused: of("refused"), unreachable: isWhole ? of("unreachable") : [cutOff], absent: of("absent") };
-    for (const state of ["refused", "unreachable", "absent"] as const)
+    const unreachable = isWhole ? of("unreachable") : [cutOff];
+    const reasons = { refused: of("refused"), unreachable, unknown: of("unknown"), absent: of("absent") };
+    for (const state of ["refused", "unreachable", "unknown", "absent"] as const)
         if (reasons[state].length > 0) return { state, reason: reasons[state].join("\n"), ...told };
     return { state: told.findings.length > 0 ? "changed" : "in sync", reason: "", ...told };
 }
 
-/** Returns the finding of a probe as one text: `in sync`, `absent: …`, `unreachable: …`, `refused: …`, or one line per difference. */
+/** Returns the finding of a probe as one text: `in sync`, a state with its reason, or one line per difference. */
 export function findingOf({ state, reason, findings }: Probe): string {
     if (state === "in sync") return state;
     return state === "changed" ? findings.join("\n") : `${state}: ${reason}`;

@@ -97,6 +97,7 @@ test("a changed file is an update, before drift and after a repair", async () =>
 
 test.each<[DriftMode, string]>([
     [DriftMode.Enforce, "unreachable: no SSH connection"],
+    [DriftMode.Enforce, "unknown: https://192.0.2.31:6443 answers 403"],
     [DriftMode.Enforce, ""],
     [DriftMode.Warn, "unreachable: no SSH connection"],
     [DriftMode.Warn, "nginx: not running"],

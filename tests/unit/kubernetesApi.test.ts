@@ -4,7 +4,7 @@ import { AddressInfo } from "net";
 import { stringify } from "yaml";
 import { existingClusterSchema } from "../../components/cluster/existingCluster";
 import { apiAccess, serverOf, withServer } from "../../components/cluster/kubeconfig";
-import { firstAnswer, kubernetesApi } from "../../components/cluster/runner/kubernetesApi";
+import { failureOf, firstAnswer, kubernetesApi } from "../../components/cluster/runner/kubernetesApi";
 import { issue } from "../../lab/certificates";
 
 /** A kubeconfig as RKE2 writes it, with changes of its cluster. */
@@ -32,6 +32,64 @@ test.each<[string, object, string]>([
     server.closeAllConnections();
     server.close();
     expect(JSON.stringify(answer)).toContain(found);
+});
+
+describe("the error of an API", () => {
+    /** Asks a server that answers like this. */
+    async function failure(status: number, body: unknown, options = {}) {
+        const { certificate: cert, privateKey: key } = issue({ name: "kubernetes" });
+        const text = typeof body === "string" ? body : JSON.stringify(body);
+        const server = createServer({ cert, key }, (_asked, answer) => answer.writeHead(status).end(text)).listen(0, "127.0.0.1");
+        await once(server, "listening");
+        const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+        const error = await kubernetesApi({ endpoint, isInsecure: true })("/api", options).catch(failed => failed);
+        server.closeAllConnections();
+        server.close();
+        return { ...failureOf(error), status: error.status, said: error.message.replace(`${endpoint} answers ${status}`, "") };
+    }
+    const refused = (message: string) => ({ kind: "Status", status: "Failure", message, reason: "Forbidden" });
+    const secrets = 'secrets is forbidden: User "viewer" cannot list resource "secrets" in the namespace "cattle-system"';
+
+    test.each<[string, number, unknown, string]>([
+        ["a missing permission", 403, refused(secrets), `: ${secrets}`],
+        [
+            "a webhook that refuses",
+            400,
+            refused('admission webhook "policy.example.com" denied the request:\n  no\tlatest tag'),
+            ': admission webhook "policy.example.com" denied the request: no latest tag',
+        ],
+        ["etcd without a leader", 503, { health: "false", reason: "RAFT NO LEADER" }, ": RAFT NO LEADER"],
+        ["a page of a proxy", 502, "<html>password</html>", ""],
+        ["no text", 500, { message: "" }, ""],
+        ["no object", 500, "null", ""],
+    ])("%s: its message is passed on", async (_what, status, body, said) => {
+        const found = await failure(status, body);
+        expect(found).toMatchObject({ status, said });
+        expect(Object.keys(found)[0]).toBe("unknown");
+    });
+
+    // Messages of Kubernetes 1.20 to 1.30 that quote the request.
+    test.each<[string, string]>([
+        [
+            'Deployment.apps "rancher" is invalid: spec.template.spec.containers[0].name: Invalid value: "hunter2": a name must consist of',
+            'Deployment.apps "rancher" is invalid: spec.template.spec.containers[0].name: Invalid value: …',
+        ],
+        [
+            "failed to create typed patch object (a/b; /v1, Kind=Secret): .stringData.password: expected string, got &{hunter2}",
+            "failed to create typed patch object (a/b; /v1, Kind=Secret): .stringData.password: expected string, got …",
+        ],
+        [
+            'v1.Secret.Data: ReadString: expects " or n, but found 1, error found in #10 byte of ...|"password":hunter2}|...',
+            'v1.Secret.Data: ReadString: expects " or n, but found 1, error found in …',
+        ],
+    ])("%s: the quoted value is left out", async (message, said) =>
+        expect(await failure(422, refused(message), { method: "PATCH", body: "{}" })).toMatchObject({ said: `: ${said}` }),
+    );
+
+    test("that gives no answer is another one", async () => {
+        const error = await kubernetesApi({ endpoint: "https://127.0.0.1:1" })("/api").catch((failed: unknown) => failed);
+        expect(failureOf(error)).toEqual({ unreachable: "https://127.0.0.1:1: ECONNREFUSED" });
+    });
 });
 
 describe("a kubeconfig that names the node itself", () => {

@@ -21,6 +21,8 @@ test.each<[object, string]>([
     [{ warning: "look at it" }, "in sync"],
     [{ absent: "no API server runs", finding: "a difference" }, "absent: no API server runs"],
     [{ unreachable: "no answer", absent: "not there" }, "unreachable: no answer"],
+    [{ unreachable: "no answer", unknown: "answers 403" }, "unreachable: no answer"],
+    [{ unknown: "answers 403", absent: "not there" }, "unknown: answers 403"],
     [{ refused: "a\nb", unreachable: "no answer" }, "refused: a\nb"],
 ])("of %j the finding is %j", (told, finding) => expect(findingOf(parseProbe(probeText(told)))).toBe(finding));
 

@@ -75,10 +75,11 @@ let answers: Record<string, unknown>;
 beforeAll(async () => {
     const options = { cert: api.certificate, key: api.privateKey, ca: ca.certificate, requestCert: true, rejectUnauthorized: true };
     server = createServer(options, (asked, answer) => {
-        const found = answers[asked.url!.split("/").pop()!];
+        const found = answers[asked.url!.split("/").pop()!] ?? 404;
+        const refused = { kind: "Status", message: "refused for a test" };
         answer
-            .writeHead(found === undefined ? 404 : typeof found === "number" ? found : 200)
-            .end(typeof found === "string" ? found : JSON.stringify(found ?? {}));
+            .writeHead(typeof found === "number" ? found : 200)
+            .end(typeof found === "string" ? found : JSON.stringify(typeof found === "number" ? refused : found));
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
 });
@@ -86,6 +87,7 @@ afterAll(() => void server.close());
 
 interface Asked {
     known?: unknown;
+    /** Ports of the API servers. 0 is that of the server of this test. */
     ports?: number[];
     etcdPort?: number;
     wanted?: object;
@@ -106,9 +108,9 @@ async function look(
         ...answer,
     };
     const input = {
-        controlPlane: (ports ?? [(server.address() as AddressInfo).port]).map((port, index) => ({
+        controlPlane: (ports ?? [0]).map((port, index) => ({
             node: `node${index + 1}`,
-            endpoint: `https://127.0.0.1:${port}`,
+            endpoint: `https://127.0.0.1:${port || (server.address() as AddressInfo).port}`,
         })),
         apiEndpoint: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
         etcd: [{ node: "node1", endpoint: `https://127.0.0.1:${etcdPort ?? (server.address() as AddressInfo).port}` }],
@@ -180,6 +182,7 @@ test.each<[string, Record<string, unknown>, string]>([
         "node node1: scheduler is not healthy",
     ],
     ["an etcd member that is not healthy", { health: { health: "false" } }, "node node1: its etcd member is not healthy"],
+    ["an etcd member that does not show its health", { health: 403 }, "in sync"],
     ["an etcd member behind a firewall is not told", { health: "<html>" }, "in sync"],
     [
         "forwarded headers that are no longer trusted",
@@ -198,6 +201,11 @@ test("a taint that was removed is told to a person: RKE would not set it again",
     const words = "node node2 lacks the taint dedicated=rancher:NoSchedule: kubectl taint node node2 dedicated=rancher:NoSchedule";
     expect([found.state, ...found.warnings]).toEqual(["in sync", words]);
 });
+
+test("an etcd member that answers as etcd does when it has no leader is named with etcd's reason", async () =>
+    expect(await probe(well, { answer: { health: 503 } })).toMatch(
+        /^node node1: its etcd member is not healthy: https:\/\/127\.0\.0\.1:\d+ answers 503: refused for a test$/,
+    ));
 
 test("an etcd member that does not run is named", async () =>
     expect(await probe(well, { etcdPort: 1 })).toBe("node node1: its etcd member does not run"));
@@ -327,9 +335,19 @@ test("a network that cannot be changed any more is refused", async () =>
     ));
 
 test("an answer that is no JSON is not taken for a change", async () =>
-    expect(await probe(well, { known: "<html>" })).toMatch(/^unreachable: .* answers something else than the Kubernetes API/));
+    expect(await probe(well, { known: "<html>" })).toMatch(/^unknown: .* answers something else than the Kubernetes API/));
 
 test.each<[string, Asked, RegExp]>([
-    ["an API server that refuses", { known: 403 }, /^unreachable: https:\/\/127\.0\.0\.1:\d+ answers 403$/],
+    ["an API server that refuses", { known: 403 }, /^unknown: https:\/\/127\.0\.0\.1:\d+ answers 403: refused for a test$/],
+    [
+        "an API server that refuses the first question",
+        { answer: { componentstatuses: 401 } },
+        /^unknown: https:\/\/127\.0\.0\.1:\d+ answers 401: refused for a test$/,
+    ],
+    [
+        "an API server that refuses, beside one that does not run,",
+        { ports: [1, 0], answer: { componentstatuses: 500 } },
+        /^unknown: https:\/\/127\.0\.0\.1:1: ECONNREFUSED; \S+ answers 500: refused for a test$/,
+    ],
     ["no API server", { ports: [1] }, /^absent: no cluster runs on node1\. If it is not built yet, the next pulumi up builds it$/],
 ])("%s is told", async (_what, asked, words) => expect(await probe(well, asked)).toMatch(words));

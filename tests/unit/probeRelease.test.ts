@@ -78,6 +78,14 @@ const binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/rancher"
 const object = (spec: object, resourceVersion = "1") => ({ metadata: { name: "rancher", resourceVersion, managedFields: [] }, spec });
 const well = { replicas: 3, containers: [{ name: "rancher", args: ["-v"], env: [{ name: "KEY", value: "s3cret" }] }] };
 
+/** An error of the API. */
+class Failure {
+    constructor(
+        readonly status: number,
+        readonly message: string,
+    ) {}
+}
+
 let server: Server;
 let live: Record<string, unknown>;
 let refused: string[];
@@ -93,7 +101,8 @@ beforeAll(async () => {
         if (asked.headers.authorization !== "Bearer token" || (asked.method !== "GET" && !isDryRun)) refused.push(asked.url!);
         const known: Record<string, unknown> = { ...resources, ...live };
         const found = isDryRun ? (known[`applied ${pathname}`] ?? known[pathname]) : known[pathname];
-        answer.writeHead(found === undefined ? 404 : 200).end(JSON.stringify(found ?? {}));
+        const { status, ...body } = found instanceof Failure ? found : { ...(found ?? {}), status: found === undefined ? 404 : 200 };
+        answer.writeHead(status).end(JSON.stringify(body));
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
 });
@@ -135,8 +144,20 @@ test("objects that an apply would not change are in sync", async () => {
 
 test("a manifest that cannot be read is not quoted", async () =>
     expect(await probe(inPlace, releases({ manifest: 'kind: "s3cret' }))).toBe(
-        "unreachable: the manifest of the newest Helm revision is not YAML [RHA helm]",
+        "unknown: the manifest of the newest Helm revision is not YAML [RHA helm]",
     ));
+
+test("an object that the API refuses to compare is named with the API's message", async () => {
+    const message = 'failed to convert new object to smd typed: .spec.containers[name="rancher"].env: duplicate entries for key [name="A"]';
+    expect(await probe({ ...inPlace, [`applied ${deployment}`]: new Failure(500, message) })).toMatch(
+        /^unknown: Deployment rancher cannot be compared: https:\/\/127\.0\.0\.1:\d+ answers 500: failed to .* duplicate entries for key/,
+    );
+});
+
+test.each(["probeRelease.js", "probeCa.js"])("%s passes on why the API does not show Helm's records", async file => {
+    const { stdout } = await runProgram(file, { [secrets]: new Failure(403, "secrets is forbidden") });
+    expect(findingOf(parseProbe(stdout))).toMatch(/^unknown: https:\S+ answers 403: secrets is forbidden$/);
+});
 
 test("each difference is one line, without the text of a value", async () => {
     const changed = { replicas: 1, containers: [{ name: "rancher", env: [{ name: "KEY", value: "other" }] }] };

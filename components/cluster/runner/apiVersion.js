@@ -1,6 +1,6 @@
 // Asks a cluster for its Kubernetes version. Runs where Pulumi runs, as part of a program on standard input.
 const { probeText } = require("../../remote/runner/probe");
-const { kubernetesApi } = require("./kubernetesApi");
+const { failureOf, kubernetesApi } = require("./kubernetesApi");
 
 /** @param {{ access: import("../kubeconfig").ApiAccess }} input */
 async function main({ access }) {
@@ -8,7 +8,7 @@ async function main({ access }) {
         const { gitVersion } = await kubernetesApi(access)("/version");
         process.stdout.write(probeText({ facts: { kubernetes: gitVersion } }));
     } catch (/** @type {any} */ error) {
-        process.stdout.write(probeText({ unreachable: error.message }));
+        process.stdout.write(probeText(failureOf(error)));
     }
 }
 

@@ -1,6 +1,6 @@
 // Asks a cluster for the CA that its Rancher gave to agents. Runs where Pulumi runs, as part of a program on standard input.
 const { createHash } = require("crypto");
-const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
+const { failureOf, kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
 const { withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
 const { caOf, helmRecords, newestDeployed } = require("./helmRecords");
@@ -12,7 +12,7 @@ async function main({ access, ...input }) {
     try {
         process.stdout.write(probeText({ refused: await otherCa(kubernetesApi(access), input) }));
     } catch (/** @type {any} */ error) {
-        process.stdout.write(probeText({ unreachable: error.message }));
+        process.stdout.write(probeText(failureOf(error)));
     }
 }
 

@@ -1,7 +1,7 @@
 // Finds drift in a release by a server-side apply of its manifest. The apply is a dry run and writes nothing.
 const { createHash } = require("crypto");
 const { parse } = require("yaml");
-const { kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
+const { failureOf, kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
 const { CodedError, withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
 const { versionStep } = require("../../remote/runner/version");
@@ -17,7 +17,7 @@ async function main({ access, ...input }) {
     try {
         process.stdout.write(probeText(await look(kubernetesApi(access), input)));
     } catch (/** @type {any} */ error) {
-        process.stdout.write(probeText({ unreachable: error.message }));
+        process.stdout.write(probeText(failureOf(error)));
     }
 }
 
@@ -205,10 +205,10 @@ function objectsOf(manifest) {
 async function changes(api, { what, path }, text) {
     const live = await api(path).catch(unless404(undefined));
     if (!live) return [`${what}: missing`];
-    const applied = await api(`${path}?dryRun=All&force=true&fieldManager=pulumi-rancher-ha-probe`, {
-        method: "PATCH",
-        type: "application/apply-patch+yaml",
-        body: text,
+    const dryRun = { method: "PATCH", type: "application/apply-patch+yaml", body: text };
+    const applied = await api(`${path}?dryRun=All&force=true&fieldManager=pulumi-rancher-ha-probe`, dryRun).catch(error => {
+        error.message = `${what} cannot be compared: ${error.message}`;
+        throw error;
     });
     for (const object of [live, applied]) {
         delete object.status;

@@ -8,6 +8,7 @@
  *     facts?: Record<string, string>,
  *     refused?: Coded | Coded[],
  *     unreachable?: Texts,
+ *     unknown?: Texts,
  *     absent?: Texts,
  *     finding?: Texts,
  *     outdated?: Texts,
@@ -17,7 +18,7 @@
  */
 function probeText({ facts = {}, ...texts }) {
     const lines = Object.entries(facts).map(([name, value]) => `fact ${name} ${value}`);
-    for (const word of /** @type {const} */ (["refused", "unreachable", "absent", "finding", "outdated", "warning"]))
+    for (const word of /** @type {const} */ (["refused", "unreachable", "unknown", "absent", "finding", "outdated", "warning"]))
         for (const text of [texts[word] ?? []].flat()) lines.push(...text.split("\n").map(line => `${word} ${line}`));
     return [...lines, "end"].join("\n");
 }

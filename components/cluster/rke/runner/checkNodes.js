@@ -20,7 +20,7 @@ async function refuseUnknownRemoval(env, input, removed) {
     throw new CodedError(
         "cluster-state",
         `${removed.join(", ")} is to be removed, but the cluster's current state is not at hand: RKE would report success and leave the node in the cluster. ` +
-            `Expected one of ${input.apiEndpoints.join(", ")} to answer. Bring the API back, or put the node back into the configuration`,
+            `Expected one of ${input.apiEndpoints.join(", ")} to give it. Bring the API back, or put the node back into the configuration`,
     );
 }
 

@@ -32,19 +32,21 @@ async function etcdFault({ node, endpoint }, access) {
         const { health } = await kubernetesApi({ endpoint, ...access, patienceSeconds: 2 })("/health");
         return health === "true" ? [] : [`node ${node}: its etcd member is not healthy`];
     } catch (/** @type {any} */ error) {
+        // An etcd member that is not healthy answers 503 with its reason.
+        if (error.status === 503) return [`node ${node}: its etcd member is not healthy: ${error.message}`];
         return error.message.endsWith("ECONNREFUSED") ? [`node ${node}: its etcd member does not run`] : [];
     }
 }
 
 /**
- * Lists API servers that do not answer. Also lists the unhealthy schedulers and controller managers of the others.
+ * Lists API servers that give no answer, or an error. Also lists the unhealthy schedulers and controller managers of the others.
  *
- * @param {{ node: string, problem: string, items: KubernetesObject[] }[]} servers
+ * @param {{ node: string, problem?: any, items: KubernetesObject[] }[]} servers
  * @returns {string[]}
  */
 function controlPlaneFaults(servers) {
     return servers.flatMap(({ node, problem, items }) => {
-        if (problem) return [`node ${node}: its API server does not answer: ${problem}`];
+        if (problem) return [`node ${node}: its API server ${problem.isUnreachable ? "does not answer" : "fails"}: ${problem.message}`];
         // An API server reports etcd healthy when any member answers.
         const beside = items.filter(({ metadata: { name } }) => !name.startsWith("etcd"));
         return beside.flatMap(({ metadata: { name }, conditions = [] }) => {

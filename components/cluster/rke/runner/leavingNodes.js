@@ -55,9 +55,15 @@ async function movePods(leaving, state, { apiEndpoints }) {
         await asked("/version");
         return asked;
     });
-    const api = await firstAnswer(questions, 1).catch(() => undefined);
-    if (!api) return say("no API server answers, so no pod is moved from the nodes that leave");
-    await evictPods(api, leaving);
+    /** @type {KubernetesApi | undefined} */
+    let api;
+    try {
+        api = await firstAnswer(questions, 1);
+    } catch (/** @type {any} */ error) {
+        const reasons = error.message.replace(/\n/g, "; ");
+        return say(`no API server can be used, so no pod is moved from the nodes that leave: ${reasons}`);
+    }
+    if (api) await evictPods(api, leaving);
 }
 
 /**

@@ -7,7 +7,7 @@ const { refusedKeys } = require("./extraConfig");
 const { answersAt, controlPlaneFaults, etcdFault } = require("./controlPlane");
 const { expiryWarnings } = require("./expiry");
 const { bullets } = require("./findings");
-const { kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
+const { failureOf, kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");
 
 /** @import { Fitness, NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
@@ -20,7 +20,7 @@ const { preflight, withAgentFor } = require("./nodes");
  * The findings of a probe, in lists, and the nodes that no run of RKE has included yet.
  *
  * @typedef {{ newNodes?: WantedNode[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded,
- *     absent?: string, unreachable?: string, facts?: Record<string, string> }} Found
+ *     absent?: string, unreachable?: string, unknown?: string, facts?: Record<string, string> }} Found
  *
  * @typedef {{ address: string, name: string, roles: string[], labels: Record<string, string>, taints: string[] }} ComparableNode
  */
@@ -91,16 +91,17 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, api
         controlPlane.map(async ({ node, endpoint }) => {
             const api = kubernetesApi({ endpoint, ...access });
             return api("/api/v1/componentstatuses").then(
-                ({ items }) => ({ node, api, items, problem: "" }),
-                error => ({ node, api: undefined, items: [], problem: /** @type {string} */ (error.message) }),
+                ({ items }) => ({ node, api, items, problem: undefined }),
+                problem => ({ node, api: undefined, items: [], problem }),
             );
         }),
     );
     const answering = servers.flatMap(({ api }) => api ?? []);
     if (answering.length === 0) {
         const problems = servers.map(({ problem }) => problem);
-        const isAbsent = problems.every(problem => problem.endsWith("ECONNREFUSED"));
-        if (!isAbsent) return { unreachable: problems.join("; ") };
+        const isAbsent = problems.every(({ message }) => message.endsWith("ECONNREFUSED"));
+        const isUnreachable = problems.every(problem => problem.isUnreachable);
+        if (!isAbsent) return failureOf({ isUnreachable, message: problems.map(({ message }) => message).join("; ") });
         // Either nothing is built yet or the whole cluster is down. In both cases all nodes are checked before RKE runs.
         const names = controlPlane.map(({ node }) => node).join(", ");
         return { absent: `no cluster runs on ${names}. If it is not built yet, the next pulumi up builds it`, newNodes: nodes };
@@ -114,7 +115,7 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, api
             finding: [...(found.finding ?? []), ...controlPlaneFaults(servers), ...(await members).flat()],
         };
     } catch (/** @type {any} */ error) {
-        return { unreachable: error.message };
+        return failureOf(error);
     }
 }
 

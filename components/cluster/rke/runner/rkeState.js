@@ -44,7 +44,7 @@ function clusterApi(endpoint, state) {
 }
 
 /**
- * Returns the state that RKE keeps in the cluster, or undefined when the API does not answer.
+ * Returns the state that RKE keeps in the cluster, or undefined when the API does not give it.
  *
  * @param {string[]} apiEndpoints
  * @param {string} pki
@@ -57,7 +57,10 @@ async function stateInCluster(apiEndpoints, pki) {
         return state;
     });
     // One round is enough, because before the first build no API server answers.
-    return firstAnswer(questions, 1).catch(() => undefined);
+    return firstAnswer(questions, 1).catch(({ isUnreachable, message }) => {
+        if (!isUnreachable) say(`the state of RKE in the cluster cannot be read: ${message.replace(/\n/g, "; ")}`);
+        return undefined;
+    });
 }
 
 /**
