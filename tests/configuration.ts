@@ -29,7 +29,7 @@ export const validConfiguration = (): Record<string, unknown> => ({
         minTlsVersion: "1.2",
         hstsMaxAgeSeconds: 0,
         trustedProxies: ["10.0.0.0/8", "fd00::/8", "192.0.2.9"],
-        statusPort: 10280,
+        statusPort: 280,
         extraDirectives: { http: "gzip_vary on;", server: 'add_header X-A "b";', location: "limit_rate 1m;" },
     },
     cluster: {

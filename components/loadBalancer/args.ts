@@ -118,7 +118,11 @@ export interface NginxTuningArgs {
      * @default []
      */
     trustedProxies?: pulumi.Input<pulumi.Input<string>[]>;
-    /** Port of `/healthz`, `/status` and `/release` on 127.0.0.1, for the host itself only. @default 10280 */
+    /**
+     * Port of `/healthz`, `/status` and `/release` on 127.0.0.1, for the host itself only. Only root can open a port below 1024. Any user of
+     * the host can take a higher one while NGINX is stopped: NGINX then does not start. 80, 443 and 6443 are refused.
+     * @default 280
+     */
     statusPort?: pulumi.Input<number>;
     /** Directives that the other arguments do not cover. */
     extraDirectives?: ExtraDirectivesArgs;

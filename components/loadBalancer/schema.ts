@@ -68,7 +68,13 @@ const nginxTuningSchema = z.strictObject({
                 .refine(isOfProxies, "expected no larger network than /8, or /7 for IPv6: any client in it could forge its address"),
         )
         .default([]),
-    statusPort: z.number().int().min(1024).max(65535).default(10280),
+    statusPort: z
+        .number()
+        .int()
+        .min(1)
+        .max(65535)
+        .refine(port => ![80, 443, apiPort].includes(port), `expected another port than 80, 443 and ${apiPort}, which are for clients`)
+        .default(280),
     extraDirectives: extraDirectivesSchema.prefault({}),
 });
 

@@ -44,7 +44,7 @@ const call = (file: string, text: string) =>
     run("sh", `hostname=${hostname}\n${readFileSync(join(scripts, `${file}.sh`), "utf8")}\n${text}`);
 
 /** Returns the files for the first host of a pair with a certificate on the host. */
-function pairRelease(statusPort = 10280) {
+function pairRelease(statusPort = 280) {
     const hosts = ["192.0.2.21", "192.0.2.22"].map(address => ({
         address,
         hostKey,

@@ -142,7 +142,7 @@ test("every port for users is open over IPv6 too, unless the host has none", () 
 test("the status server listens on the loopback address only", () => {
     const status = servers(render()).filter(each => each.includes("stub_status"));
     expect(status).toHaveLength(1);
-    expect(status[0].match(/listen [^;]+;/g)).toEqual(["listen 127.0.0.1:10280;"]);
+    expect(status[0].match(/listen [^;]+;/g)).toEqual(["listen 127.0.0.1:280;"]);
 });
 
 test("the token in the path of an import is not logged", () => {

@@ -60,7 +60,7 @@ const loadBalancer = fc
                     fc.tuple(fc.ipV4(), whole(8, 32)).map(parts => parts.join("/")),
                 ),
             ),
-            statusPort: whole(1024, 65535),
+            statusPort: fc.oneof(whole(81, 442), whole(1024, 6442)),
             extraDirectives: partial({
                 http: fc.constantFrom("", "gzip_vary on;", "map $arg_a $b { default 1; }\n# a comment"),
                 server: fc.constantFrom("", 'if ($arg_a ~ "^a{2}$") { return 403; }', "proxy_set_header X-Own a;"),

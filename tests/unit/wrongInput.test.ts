@@ -242,7 +242,8 @@ const rows: Row[] = [
         "statusPort",
     ].flatMap(key => at(`loadBalancer.${key}`, /expected |Too (big|small)/, notANumber)),
     ...at("loadBalancer.readTimeoutSeconds", "expected at least 900", { "too short": 899 }),
-    ...at("loadBalancer.statusPort", "Too small", { "a port of the load balancer": 443 }),
+    ...at("loadBalancer.statusPort", "expected another port", { "a port of the load balancer": 443, "that of the API": 6443 }),
+    ...at("loadBalancer.statusPort", /Too (big|small)/, { zero: 0, "above the last": 65536 }),
     ...at("loadBalancer.maxBodySize", "expected a size", {
         empty: "",
         "without a unit": "256",

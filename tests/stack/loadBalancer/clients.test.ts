@@ -227,9 +227,14 @@ describe("clients", () => {
 
     test("do not reach what is for the host alone", async () => {
         for (const path of ["/status", "/healthz", "/release"]) expect((await lb.ask(path)).body).toBe(`${hostname} https`);
-        await expect(fetch(`http://${lb.host.address}:10280/healthz`)).rejects.toThrow();
-        expect(await lb.sh("curl -s http://127.0.0.1:10280/healthz")).toBe("ok\n");
-        expect(await lb.sh("curl -s http://127.0.0.1:10280/status")).toMatch(/Active connections: \d+/);
+        await expect(fetch(`http://${lb.host.address}:280/healthz`)).rejects.toThrow();
+        expect(await lb.sh("curl -s http://127.0.0.1:280/healthz")).toBe("ok\n");
+        expect(await lb.sh("curl -s http://127.0.0.1:280/status")).toMatch(/Active connections: \d+/);
+    });
+
+    test("no local user can hold the port that is for the host alone, and keep NGINX from starting", async () => {
+        const listen = `IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:280") or print "$!\\n"`;
+        expect(await lb.sh(`runuser -u nobody -- perl -MIO::Socket::INET -e '${listen}'`)).toBe("Permission denied\n");
     });
 });
 

@@ -18,7 +18,7 @@ const conf = "/etc/nginx/nginx.conf";
 test("workers of another release than the files are noticed", async () => {
     await lb.sh(`cp -p ${conf} /run/nginx.conf; sed -i --follow-symlinks 's/return 200 "[0-9a-f]* /return 200 "another /' ${conf}
         systemctl reload nginx
-        for n in $(seq 300); do curl -s http://127.0.0.1:10280/release | grep -q ^another && break; sleep 0.2; done
+        for n in $(seq 300); do curl -s http://127.0.0.1:280/release | grep -q ^another && break; sleep 0.2; done
         cat /run/nginx.conf >${conf}`);
     expect(await lb.probe()).toMatch(/^running workers: release another, expected \w{12}$/);
     await lb.apply();

@@ -26,8 +26,8 @@ describe("a first apply that fails leaves the host as it was", () => {
     });
 
     test("a port of the configuration is taken", () =>
-        lb.broken(listener(10280), noListener, () =>
-            lb.refuses({}, /nginx\.service does not start: [^]*127\.0\.0\.1:10280 failed[^]*the host was put back as it was/),
+        lb.broken(listener(280), noListener, () =>
+            lb.refuses({}, /nginx\.service does not start: [^]*127\.0\.0\.1:280 failed[^]*the host was put back as it was/),
         ));
 });
 

@@ -119,7 +119,7 @@ test("a node that dies fails the POSTs that it began with, and no GET", async ()
     const known = new Set(await begun());
     const begunNow = async (node: HostName) => (await begunAt(node)).filter(id => !known.has(id));
     const gets = nodes.flatMap(() => [ask("GET", work), ask("GET", work)]);
-    const status = "curl -s http://127.0.0.1:10280/status";
+    const status = "curl -s http://127.0.0.1:280/status";
     await until("six GETs on their way", 9, async () => Number(/Writing: (\d+)/.exec(await lb.sh(status))?.[1]) > 6);
     const posts = nodes.flatMap(() => [ask("POST", work), ask("POST", work)]);
     await until("six POSTs on their way", 9, async () => (await Promise.all(nodes.map(begunNow))).flat().length === 6);
