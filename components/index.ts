@@ -27,10 +27,11 @@ export {
 export { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 export { TlsVersion } from "./loadBalancer/schema";
 export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAliases";
+export { ChartRepositoryOptsArgs, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/args";
 export { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
-export { RancherRelease, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/rancherRelease";
+export { RancherRelease } from "./rancher/rancherRelease";
 export { LiveCheck, Telemetry } from "./rancher/schema";
 export { Verification, VerificationArgs, VerificationSettingsArgs } from "./rancher/verification";
 export { CertificateOnHostArgs, RancherHa, RancherHaArgs } from "./rancherHa";

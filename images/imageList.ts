@@ -4,7 +4,7 @@ import { upstreamVersion } from "../components/cluster/compatibility";
 import { registriesYml, systemImagesSchema } from "../components/cluster/rke/registries";
 import { networkSchema } from "../components/cluster/rke/network";
 import { helmValues } from "../components/rancher/helmValues";
-import { isOci, stableRepository } from "../components/rancher/chartFile";
+import { isOci, stableRepository } from "../components/rancher/chartRepository";
 import { rancherSettingsSchema } from "../components/rancher/schema";
 
 const clusterSchema = z.looseObject({
@@ -64,9 +64,14 @@ export function imageValues({ hostname, rancher: { values, ...settings } }: Imag
     return stringify(helmValues({ ...settings, values: { ...values, systemDefaultRegistry: undefined }, hostname, caChecksum: "" }));
 }
 
+/** Returns the settings with the chart in a folder or an archive, in place of the one that the configuration names. */
+export function withChart({ rancher, ...settings }: ImageSettings, chartPath: string): ImageSettings {
+    return { ...settings, rancher: { ...rancher, repository: undefined, repositoryOpts: undefined, chartPath } };
+}
+
 /** Returns the arguments of `helm template`, which reads the values from standard input. */
 export function helmArguments({ rancher, cluster, existingCluster }: ImageSettings): string[] {
-    const { chartPath, chartVersion, repository = stableRepository } = rancher;
+    const { chartPath, chartVersion, repository = stableRepository, repositoryOpts } = rancher;
     const chart = chartPath ? [chartPath] : [isOci(repository) ? repository : "rancher", "--version", chartVersion];
     const version = upstreamVersion((cluster ?? existingCluster)?.kubernetesVersion ?? "");
     return [
@@ -74,6 +79,7 @@ export function helmArguments({ rancher, cluster, existingCluster }: ImageSettin
         "rancher",
         ...chart,
         ...(chartPath || isOci(repository) ? [] : ["--repo", repository]),
+        ...(repositoryOpts?.caFile ? ["--ca-file", repositoryOpts.caFile] : []),
         ...(version ? ["--kube-version", version] : []),
         "--namespace=cattle-system",
         "--values=-",

@@ -121,6 +121,8 @@ export const validConfiguration = (): Record<string, unknown> => ({
     },
     rancher: {
         chartVersion: "2.11.3",
+        repository: "https://charts.example.com/rancher",
+        repositoryOpts: { username: "puller", password: "repository-password" },
         replicas: 3,
         agentTlsMode: "strict",
         eulaAgreed: "2025-06-30T12:00:00Z",

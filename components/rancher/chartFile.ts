@@ -32,9 +32,3 @@ function chartYamlIn(archive: Buffer): string {
     }
     throw new Error("it holds no Chart.yaml");
 }
-
-/** Repository of the charts that Rancher calls stable. */
-export const stableRepository = "https://releases.rancher.com/server-charts/stable";
-
-/** Reports whether charts come from an OCI registry. */
-export const isOci = (repository?: string): repository is string => repository?.startsWith("oci://") ?? false;

@@ -7,6 +7,7 @@ import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
 import { RancherChartValues, rancherChartValuesSchema } from "./chartValuesSchema";
 import { AgentTlsMode, checkValues, isSince } from "./helmValues";
+import { repositoryFaults, repositoryShape } from "./chartRepository";
 import { proxyShape, reportNoProxyAlone } from "./proxy";
 
 /** Choices whether Rancher sends anonymous usage statistics. */
@@ -30,8 +31,7 @@ const settingsShape = {
             /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/,
             "expected one exact version such as 2.11.3, without v: a range would upgrade Rancher unasked",
         ),
-    repository: z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" }).optional(),
-    chartPath: z.string().min(1).optional(),
+    ...repositoryShape,
     agentTlsMode: z.enum(AgentTlsMode).optional(),
     adoptedCaChecksum: z
         .string()
@@ -79,8 +79,6 @@ const knownSchema = z.object({
     chartVersion: z.string().catch(""),
     kubernetesVersion: knownText,
     distribution: shape.distribution.catch(Distribution.Other),
-    repository: knownText,
-    chartPath: knownText,
     caChecksum: z.string().catch("not known"),
     agentTlsMode: shape.agentTlsMode.catch(undefined),
     adoptedCaChecksum: shape.adoptedCaChecksum.catch(undefined),
@@ -100,8 +98,7 @@ export function reportRelease(settings: unknown, context: z.core.$RefinementCtx,
     const release = knownSchema.parse(settings);
     const problem = (path: string[], message: string, params?: { errorCode: ErrorCode }) =>
         context.addIssue({ code: "custom", path: [...at, ...path], message, params });
-    if (release.repository !== undefined && release.chartPath !== undefined)
-        problem(["chartPath"], "expected either repository or chartPath, not both");
+    repositoryFaults(settings).forEach(({ path, message }) => problem(path, message));
     if (release.chartVersion !== "" && release.kubernetesVersion) {
         const found = checkRancherOnKubernetes(release.chartVersion, release.kubernetesVersion, release.distribution);
         if (found) problem(["chartVersion"], found, { errorCode: "versions" });

@@ -1,10 +1,14 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import { mkdtempSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
 import { stringify } from "yaml";
 import { caChecksum } from "../../components/certificates/pem";
 import { AgentTlsMode } from "../../components/rancher/helmValues";
-import { RancherRelease, RancherReleaseArgs } from "../../components/rancher/rancherRelease";
+import { RancherReleaseArgs } from "../../components/rancher/args";
+import { RancherRelease } from "../../components/rancher/rancherRelease";
 import { issue } from "../../lab/certificates";
 import { Telemetry } from "../../components/rancher/schema";
 import { said } from "../probes";
@@ -84,6 +88,39 @@ test("takes a password, a chart on disk and a cluster's own choice of replicas",
     });
     expect(recording.resources.map(resource => resource.type)).not.toContain("random:index/randomPassword:RandomPassword");
     expect(recording.outputs.bootstrapPassword).toEqual(secret("chosen-by-people"));
+});
+
+const folder = mkdtempSync(join(tmpdir(), "rancher-release-"));
+const caFile = join(folder, "ca.pem");
+beforeAll(() => writeFileSync(caFile, issue({ name: "Repository CA", ca: true }).certificate));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test.each<[string, Partial<RancherReleaseArgs>, object]>([
+    [
+        "an OCI registry",
+        { repository: "oci://registry.example.com/charts/rancher" },
+        { chart: "oci://registry.example.com/charts/rancher" },
+    ],
+    [
+        "a repository with a login and a CA, of which the login is secret",
+        {
+            repository: "https://charts.example.com",
+            repositoryOpts: { username: "puller", password: "s3cret", caFile },
+        },
+        {
+            chart: "rancher",
+            repositoryOpts: {
+                repo: "https://charts.example.com",
+                username: secret("puller"),
+                password: secret("s3cret"),
+                caFile,
+            },
+        },
+    ],
+])("takes the chart from %s", async (_what, changed, found) => {
+    const recording = await record(build(changed), { mock });
+    const { chart, repositoryOpts, version } = recording.one("kubernetes:helm.sh/v3:Release").inputs;
+    expect({ chart, repositoryOpts, version }).toEqual({ repositoryOpts: {}, version: "2.11.3", ...found });
 });
 
 test("additional CAs become the Secret that the chart mounts, before the pods start", async () => {
@@ -241,6 +278,19 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
         /bootstrapPassword: expected at least 12 characters, as Rancher wants, found a value that is not shown/,
     ],
     [{ repository: "stable" }, /repository: expected the URL of a chart repository/],
+    [
+        { repository: "https://charts.example.com", repositoryOpts: { caFile: "/nowhere/ca.pem" } },
+        /repositoryOpts\.caFile: expected a file with a CA certificate as PEM in \/nowhere\/ca\.pem, found ENOENT\. \[RHA configuration\]/,
+    ],
+    [
+        { repository: "https://charts.example.com", repositoryOpts: { caFile: __filename } },
+        /repositoryOpts\.caFile: expected a file with a CA certificate as PEM in .*, found no certificate/,
+    ],
+    [
+        { repository: "oci://registry.example.com/rancher", repositoryOpts: { username: "puller", password: "short" } },
+        /repositoryOpts: .* run helm registry login registry\.example\.com on the machine/,
+    ],
+    [{ repository: "https://charts.example.com", repositoryOpts: { username: "puller" } }, /repositoryOpts\.password: expected both/],
     [{ repository: "https://charts.example.com", chartPath: "x.tgz" }, /chartPath: expected either repository or chartPath, not both/],
     [{ caChecksum: "", agentTlsMode: AgentTlsMode.Strict }, /agentTlsMode: expected system-store for a publicly trusted CA/],
     [

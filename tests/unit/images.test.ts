@@ -33,11 +33,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** Runs the program on a configuration, with the real rke and helm. */
-function images(changes: object, PATH = [toolFolder("rke"), toolFolder("helm"), process.env.PATH].join(":")) {
+function images(changes: object, PATH = [toolFolder("rke"), toolFolder("helm"), process.env.PATH].join(":"), args: string[] = []) {
     const config = Object.entries({ ...configuration, ...changes }).map(([key, value]) => [`pulumi-rancher-ha:${key}`, value]);
     writeFileSync(join(folder, "Pulumi.production.yaml"), stringify({ config: Object.fromEntries(config) }));
     const program = [join(repository, "node_modules", ".bin", "tsx"), join(repository, "images", "index.ts"), "--stack", "production"];
-    const { status, stdout, stderr } = spawnSync(process.execPath, program, {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...args], {
         cwd: folder,
         encoding: "utf8",
         env: { ...process.env, PATH },
@@ -76,6 +76,27 @@ test("an existing cluster needs the images of the chart alone", () => {
     const { lines } = images({ cluster: undefined, existingCluster: { kubeconfig: secure, ingressAddresses: ["192.0.2.41"] } });
     expect(lines.slice(0, -2).every(line => /^rancher\/(rancher|shell)/.test(line))).toBe(true);
 }, 120_000);
+
+describe("a chart in a repository with a login", () => {
+    const repositoryOpts = { username: "puller", password: secure };
+    const rancher = { chartVersion: "2.11.3", repository: "https://charts.example.com", repositoryOpts };
+    const cluster = { cluster: undefined, existingCluster: { kubeconfig: secure, ingressAddresses: ["192.0.2.41"] } };
+
+    test("is to be given as a file, because its password is encrypted", () => {
+        expect(images({ ...cluster, rancher })).toMatchObject({
+            status: 1,
+            stderr: expect.stringMatching(/rancher\.repositoryOpts: expected --chart .*helm pull NAME\/rancher --version 2\.11\.3/),
+        });
+    });
+
+    test("is read from that file, whose version is compared", () => {
+        const { lines } = images({ ...cluster, rancher }, undefined, ["--chart", chartPath]);
+        expect(lines).toContain(`# chart: rancher 2.11.3 from ${chartPath}`);
+        expect(lines).toEqual(expect.arrayContaining([expect.stringMatching(/^rancher\/rancher:/)]));
+        const another = images({ ...cluster, rancher: { ...rancher, chartVersion: "2.11.4" } }, undefined, ["--chart", chartPath]);
+        expect(another).toMatchObject({ status: 1, stderr: expect.stringMatching(/^--chart: expected the chart of version 2\.11\.4 in /) });
+    });
+});
 
 test("a wrong configuration and a missing program are named", () => {
     const wrong = images({ rancher: { ...configuration.rancher, chartVersion: "latest" } });

@@ -658,6 +658,58 @@ const rows: Row[] = [
         "expected either repository or chartPath",
     ],
     ...at("rancher.chartPath", "Too small", { empty: "" }),
+    ...at("rancher.repository", "expected the whole reference of the chart, such as oci://", {
+        "a folder of charts": "oci://registry.example.com/charts",
+        "a version": "oci://registry.example.com/charts/rancher:2.11.3",
+        "a slash at the end": "oci://registry.example.com/charts/rancher/",
+        "no path": "oci://registry.example.com",
+        "a login in an OCI reference": "oci://puller:hunter2@registry.example.com/rancher",
+    }),
+    [
+        "a CA of no repository",
+        [
+            ["rancher.repository", undefined],
+            ["rancher.repositoryOpts", { caFile: "ca.pem" }],
+        ],
+        "rancher.repositoryOpts",
+        "expected an https URL as repository beside them",
+    ],
+    [
+        "a login in clear text",
+        [
+            ["rancher.repository", "http://charts.example.com"],
+            ["rancher.repositoryOpts", { username: "puller", password: "hunter2" }],
+        ],
+        "rancher.repositoryOpts",
+        "expected an https URL as repository beside them",
+    ],
+    [
+        "a login that the provider would ignore",
+        [
+            ["rancher.repository", "oci://registry.example.com:5000/charts/rancher"],
+            ["rancher.repositoryOpts", { username: "puller", password: "hunter2" }],
+        ],
+        "rancher.repositoryOpts",
+        "provider ignores them .* helm registry login registry\\.example\\.com:5000 on the machine that runs Pulumi",
+    ],
+    ...["username", "password", "caFile"].map((key): Row => [
+        `an empty ${key} of a repository`,
+        [
+            ["rancher.repository", "https://charts.example.com"],
+            ["rancher.repositoryOpts", { username: "puller", password: "hunter2", [key]: "" }],
+        ],
+        `rancher.repositoryOpts.${key}`,
+        "Too small",
+    ]),
+    ...["username", "password"].map((key): Row => [
+        `a repository's login without ${key}`,
+        [
+            ["rancher.repository", "https://charts.example.com"],
+            ["rancher.repositoryOpts", { username: "puller", password: "hunter2", [key]: undefined }],
+        ],
+        `rancher.repositoryOpts.${key}`,
+        "expected both username and password",
+    ]),
     ...at("rancher.replicas", /expected |Too (big|small)/, { zero: 0, "not a number": NaN, huge: 1000, "a fraction": 1.5 }),
     ...at("rancher.agentTlsMode", "expected one of", { "another word": "loose" }),
     ...at("rancher.additionalTrustedCAs", /expected (PEM text|certificates only|CA certificates)|has expired/, {
@@ -936,6 +988,7 @@ test.each<[string, unknown]>([
     ["cluster.apiEndpoint", "https://user:hunter2@192.0.2.40"],
     ["rancher.values.extraEnv", [{ name: "PASSWORD", value: 4711815 }]],
     ["rancher.bootstrapPassword", 4711815],
+    ["rancher.repositoryOpts.password", 4711815],
     ["cluster.privateRegistries[0].password", 4711815],
     ["cluster.privateRegistries[0].url", "https://user:hunter2@registry.example.com"],
     ["ssh.privateKey", ["hunter2"]],

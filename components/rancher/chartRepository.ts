@@ -1,0 +1,83 @@
+import { readFileSync } from "fs";
+import { z } from "zod";
+import { whenKnown } from "../validation";
+
+/** Repository of the charts that Rancher calls stable. */
+export const stableRepository = "https://releases.rancher.com/server-charts/stable";
+
+/** Reports whether the chart comes from an OCI registry. Helm takes its whole reference as the chart, and no repository. */
+export const isOci = (repository?: string): repository is string => repository?.startsWith("oci://") ?? false;
+
+const isReference = (url: string) => /^oci:\/\/[^/@?#\s]+\/([^/@?#\s]+\/)*rancher$/.test(url);
+
+export const repositoryShape = {
+    repository: z
+        .url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })
+        .refine(
+            url => !isOci(url) || isReference(url),
+            "expected the whole reference of the chart, such as oci://registry.example.com/charts/rancher, without a version and a login",
+        )
+        .optional(),
+    repositoryOpts: z
+        .strictObject({ username: z.string().min(1), password: z.string().min(1), caFile: z.string().min(1) })
+        .partial()
+        .optional(),
+    chartPath: z.string().min(1).optional(),
+};
+
+// An invalid or unknown text still counts as given.
+const text = z.string().optional().catch("");
+const knownRepositorySchema = z.looseObject({
+    repository: text,
+    repositoryOpts: z.looseObject({}).optional().catch(undefined),
+    chartPath: text,
+});
+
+/** Lists settings of the repository that contradict each other. */
+export function repositoryFaults(settings: unknown): { path: string[]; message: string }[] {
+    const { repository, repositoryOpts, chartPath } = knownRepositorySchema.parse(settings);
+    const faults: { path: string[]; message: string }[] = [];
+    if (repository !== undefined && chartPath !== undefined)
+        faults.push({ path: ["chartPath"], message: "expected either repository or chartPath, not both" });
+    if (repositoryOpts === undefined) return faults;
+    const path = ["repositoryOpts"];
+    if (repository === undefined || repository.startsWith("http:")) {
+        const message = "expected an https URL as repository beside them. Set one, or remove repositoryOpts.";
+        faults.push({ path, message });
+    } else if (isOci(repository)) {
+        const host = /^oci:\/\/(?:[^/]*@)?([^/]*)/.exec(repository)![1];
+        // Source: pulumi-kubernetes 4, provider/pkg/provider/helm_release.go, which makes its registry client without them.
+        const message =
+            "expected none beside an OCI registry, because Pulumi's Kubernetes provider ignores them there. Remove them, and run " +
+            `helm registry login ${host} on the machine that runs Pulumi. Let that machine trust a private CA.`;
+        faults.push({ path, message });
+    }
+    const { username, password } = repositoryOpts;
+    if ((username === undefined) !== (password === undefined))
+        faults.push({ path: [...path, username === undefined ? "username" : "password"], message: "expected both username and password" });
+    return faults;
+}
+
+/**
+ * Schema of the repository alone. In a common schema, its password would make all other values secret. A CA file without a certificate
+ * is refused, because Helm would read the file only in an update.
+ */
+export const repositorySchema = z.strictObject(repositoryShape).superRefine(
+    (settings, context) => {
+        repositoryFaults(settings).forEach(fault => context.addIssue({ code: "custom", ...fault }));
+        const caFile: unknown = knownRepositorySchema.parse(settings).repositoryOpts?.caFile;
+        const fault = typeof caFile === "string" ? caFileFault(caFile) : undefined;
+        if (fault) context.addIssue({ code: "custom", path: ["repositoryOpts", "caFile"], message: `${fault}.` });
+    },
+    whenKnown(z.looseObject({})),
+);
+
+function caFileFault(path: string): string | undefined {
+    let found = "no certificate";
+    try {
+        if (readFileSync(path, "utf8").includes("-----BEGIN CERTIFICATE-----")) return undefined;
+    } catch (error) {
+        found = (error as NodeJS.ErrnoException).code ?? "no readable file";
+    }
+    return `expected a file with a CA certificate as PEM in ${path}, found ${found}`;
+}
