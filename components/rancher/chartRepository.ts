@@ -60,7 +60,7 @@ export function repositoryFaults(settings: unknown): { path: string[]; message: 
 
 /**
  * Schema of the repository alone. In a common schema, its password would make all other values secret. A CA file without a certificate
- * is refused, because Helm would read the file only in an update.
+ * is refused here, because Helm reads the file in no first preview.
  */
 export const repositorySchema = z.strictObject(repositoryShape).superRefine(
     (settings, context) => {
