@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
-import { X509Certificate } from "crypto";
-import { z } from "zod";
+import type { z } from "zod";
+import { s3Schema } from "../../s3";
 
 /** An S3 bucket to which each snapshot of etcd is uploaded, and from which a restore reads first. */
 export interface RkeS3Args {
@@ -19,46 +19,6 @@ export interface RkeS3Args {
     /** PEM certificate of the CA that signed the S3 server's certificate. Other text is refused. @default the CAs that rke-tools trusts */
     caCertificate?: pulumi.Input<string>;
 }
-
-/** Reports whether OpenSSL reads a certificate in the text. */
-function isCertificate(text: string): boolean {
-    try {
-        new X509Certificate(text);
-        return true;
-    } catch {
-        return false;
-    }
-}
-
-export const s3Schema = z
-    .strictObject({
-        endpoint: z
-            .string()
-            .regex(
-                /^[A-Za-z0-9][-A-Za-z0-9.]*(:\d{1,5})?$/,
-                "expected a host such as s3.example.com or s3.example.com:9000, without https://",
-            )
-            .default("s3.amazonaws.com"),
-        bucket: z
-            .string()
-            .regex(/^[a-z0-9][-a-z0-9.]{1,61}[a-z0-9]$/, "expected the name of a bucket: 3 to 63 lower-case letters, digits, - and ."),
-        folder: z
-            .string()
-            .regex(/^[-\w.]+(\/[-\w.]+)*$/, "expected a folder such as rancher/etcd, without a slash at its ends")
-            .optional(),
-        region: z
-            .string()
-            .regex(/^[-a-z0-9]+$/, "expected a region such as eu-central-1")
-            .optional(),
-        accessKey: z.string().min(1).optional(),
-        secretKey: z.string().min(1).optional(),
-        caCertificate: z.string().refine(isCertificate, "expected a certificate as PEM text.").optional(),
-    })
-    .superRefine(({ accessKey, secretKey }, context) => {
-        if ((accessKey === undefined) === (secretKey === undefined)) return;
-        const [path, other] = accessKey === undefined ? ["accessKey", "secretKey"] : ["secretKey", "accessKey"];
-        context.addIssue({ code: "custom", path: [path], message: `expected a value beside ${other}, or neither for an IAM role.` });
-    });
 
 /** Returns the S3 settings for `cluster.yml`, in RKE's words. */
 export const s3BackupConfig = ({ endpoint, bucket, folder, region, accessKey, secretKey, caCertificate }: z.output<typeof s3Schema>) => ({

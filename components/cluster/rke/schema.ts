@@ -2,6 +2,7 @@ import { z } from "zod";
 import { size } from "../../remote/addresses";
 import { addressSchema, connectionOf, reachedSchema, sshSchema } from "../../remote/connection";
 import { DriftMode } from "../../remote/drift";
+import { s3Schema } from "../../s3";
 import { whenKnown } from "../../validation";
 import { checkKubernetesVersion } from "../compatibility";
 import { objectNameSchema } from "../kubernetesNames";
@@ -11,7 +12,6 @@ import { networkSchema, rangesAround } from "./network";
 import { anyNodes, nodesSchema, reportUnreachedNodes } from "./nodes";
 import { privateRegistriesSchema, reportKubernetesImage, systemImagesSchema } from "./registries";
 import { servicesSchema } from "./services";
-import { s3Schema } from "./s3";
 import { completeState } from "./state";
 import { upgradeStrategySchema } from "./upgradeStrategy";
 

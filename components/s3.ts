@@ -1,0 +1,43 @@
+import { X509Certificate } from "crypto";
+import { z } from "zod";
+
+/** Reports whether OpenSSL reads a certificate in the text. */
+function isCertificate(text: string): boolean {
+    try {
+        new X509Certificate(text);
+        return true;
+    } catch {
+        return false;
+    }
+}
+
+/** Schema of an S3 bucket that gets backups. */
+export const s3Schema = z
+    .strictObject({
+        endpoint: z
+            .string()
+            .regex(
+                /^[A-Za-z0-9][-A-Za-z0-9.]*(:\d{1,5})?$/,
+                "expected a host such as s3.example.com or s3.example.com:9000, without https://",
+            )
+            .default("s3.amazonaws.com"),
+        bucket: z
+            .string()
+            .regex(/^[a-z0-9][-a-z0-9.]{1,61}[a-z0-9]$/, "expected the name of a bucket: 3 to 63 lower-case letters, digits, - and ."),
+        folder: z
+            .string()
+            .regex(/^[-\w.]+(\/[-\w.]+)*$/, "expected a folder such as rancher/etcd, without a slash at its ends")
+            .optional(),
+        region: z
+            .string()
+            .regex(/^[-a-z0-9]+$/, "expected a region such as eu-central-1")
+            .optional(),
+        accessKey: z.string().min(1).optional(),
+        secretKey: z.string().min(1).optional(),
+        caCertificate: z.string().refine(isCertificate, "expected a certificate as PEM text.").optional(),
+    })
+    .superRefine(({ accessKey, secretKey }, context) => {
+        if ((accessKey === undefined) === (secretKey === undefined)) return;
+        const [path, other] = accessKey === undefined ? ["accessKey", "secretKey"] : ["secretKey", "accessKey"];
+        context.addIssue({ code: "custom", path: [path], message: `expected a value beside ${other}, or neither for an IAM role.` });
+    });
