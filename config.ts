@@ -106,7 +106,7 @@ function withFiles(written: Group, readFile: (path: string) => string) {
 export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) => boolean): RancherHaArgs {
     const marked = (value: unknown, key: string, encrypted: boolean): unknown => {
         if (
-            /^(privateKey|bootstrapPassword|kubeconfig|password|rkeState|accessKey|secretKey)$/.test(key) ||
+            /^(privateKey|bootstrapPassword|kubeconfig|password|rkeState|accessKey|secretKey|encryptionKey)$/.test(key) ||
             (encrypted && freeForm.test(key))
         )
             return value === undefined ? undefined : pulumi.secret(value);

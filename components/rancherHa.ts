@@ -19,7 +19,7 @@ import { stackName } from "./owner";
 import { heldForAgents } from "./rancher/agentsCa";
 import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { ownerAnnotation } from "./rancher/program";
-import { RancherSettingsArgs } from "./rancher/args";
+import { RancherBackup, RancherWithBackupArgs } from "./rancher/rancherBackup";
 import { RancherRelease } from "./rancher/rancherRelease";
 import { LiveCheck } from "./rancher/schema";
 import { Verification, VerificationSettingsArgs } from "./rancher/verification";
@@ -52,7 +52,7 @@ export interface RancherHaArgs {
     /** Settings of the stack's own CA. Refused beside `certificate` and `certificateOnHost`. */
     privateCa?: PrivateCaSettingsArgs;
     /** Rancher itself. */
-    rancher: RancherSettingsArgs;
+    rancher: RancherWithBackupArgs;
     /** The check through the load balancer at the end of an update. */
     verification?: VerificationSettingsArgs;
     /**
@@ -98,9 +98,9 @@ export class RancherHa extends pulumi.ComponentResource {
 
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
-        const { hostname } = args;
+        const { hostname, rancher, verification } = args;
         refuseOutputs(this, `RancherHa ${name}`, { ...args, hostname: undefined, ssh: undefined });
-        refuseOutputs(this, `RancherHa ${name}`, { "verification.enabled": args.verification?.enabled });
+        refuseOutputs(this, `RancherHa ${name}`, { "verification.enabled": verification?.enabled, "rancher.backup": rancher.backup });
         refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
 
         const { existingCluster } = args;
@@ -114,7 +114,8 @@ export class RancherHa extends pulumi.ComponentResource {
         const namespace = this.namespace(name, cluster, inCluster);
         const caSecret = this.caSecret(name, args, { caCertificate, namespace: inState(namespace.metadata).name }, inCluster);
         const release = this.release(name, args, cluster, caSecret, { ...inCluster, dependsOn: namespace });
-        const { enabled: isVerified = true, timeoutSeconds } = args.verification ?? {};
+        this.backup(name, args, { ...inCluster, dependsOn: [release] });
+        const { enabled: isVerified = true, timeoutSeconds } = verification ?? {};
         if (isVerified) {
             new Verification(
                 `${name}-verification`,
@@ -253,9 +254,19 @@ export class RancherHa extends pulumi.ComponentResource {
         return new CaSecret(`${name}-ca-secret`, args, inCluster);
     }
 
+    private backup(
+        name: string,
+        { rancher: { backup, chartVersion, values } }: RancherHaArgs,
+        opts: pulumi.ComponentResourceOptions,
+    ): void {
+        if (backup === undefined) return;
+        const systemDefaultRegistry = pulumi.output(values).apply(known => known?.systemDefaultRegistry ?? "");
+        new RancherBackup(`${name}-backup`, { ...backup, rancherVersion: chartVersion, systemDefaultRegistry }, opts);
+    }
+
     private release(
         name: string,
-        { rancher, hostname, loadBalancer, cluster, existingCluster }: RancherHaArgs,
+        { rancher: { backup: _backup, ...rancher }, hostname, loadBalancer, cluster, existingCluster }: RancherHaArgs,
         { kubernetesVersion, distribution, kubeconfig }: KubernetesCluster,
         caSecret: CaSecret | undefined,
         opts: pulumi.ComponentResourceOptions,

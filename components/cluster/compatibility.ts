@@ -16,6 +16,12 @@ const rancher: Record<string, { oldest: number; newest: number; onRke: boolean }
     "2.15": { oldest: 34, newest: 36, onRke: false },
 };
 
+/**
+ * First number of the backup charts' versions for each Rancher minor. The operator's own first number is smaller by 99. Source: annotation
+ * `catalog.cattle.io/rancher-version` of the chart rancher-backup.
+ */
+const backupCharts: Record<string, number> = { "2.9": 104, "2.10": 105, "2.11": 106, "2.12": 107, "2.13": 108, "2.14": 109, "2.15": 110 };
+
 /** Kubernetes distributions that Rancher's documentation treats differently. */
 export const Distribution = { Rke: "rke", Other: "other" } as const;
 export type Distribution = (typeof Distribution)[keyof typeof Distribution];
@@ -79,6 +85,13 @@ export function checkRancherOnKubernetes(chartVersion: string, kubernetesVersion
         return `expected a Rancher that is documented on a cluster built with RKE 1; that ends with 2.11. ${advice}`;
     }
     return `expected a Rancher for Kubernetes ${minorOf(kubernetesVersion)}; ${minorOf(chartVersion)} works on 1.${known.oldest} to 1.${known.newest}. ${advice}`;
+}
+
+/** Returns the reason why a version of the backup charts does not fit a Rancher, or undefined. A Rancher newer than the table has no rule. */
+export function checkBackupChart(chartVersion: string, rancherVersion: string): string | undefined {
+    const wanted = backupCharts[minorOf(rancherVersion)];
+    if (wanted === undefined || Number(chartVersion.split(".")[0]) === wanted) return undefined;
+    return `expected a version ${wanted}.x.y+up${wanted - 99}.x.y of the backup charts, which is for Rancher ${minorOf(rancherVersion)}`;
 }
 
 function minorOf(version: string): string {

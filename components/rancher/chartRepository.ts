@@ -5,6 +5,9 @@ import { whenKnown } from "../validation";
 /** Repository of the charts that Rancher calls stable. */
 export const stableRepository = "https://releases.rancher.com/server-charts/stable";
 
+/** Repository of the charts that Rancher's pages offer. */
+export const rancherCharts = "https://charts.rancher.io";
+
 /** Reports whether the chart comes from an OCI registry. Helm takes its whole reference as the chart, and no repository. */
 export const isOci = (repository?: string): repository is string => repository?.startsWith("oci://") ?? false;
 

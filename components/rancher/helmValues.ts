@@ -142,7 +142,8 @@ function typedValues(input: HelmValuesInput): Record<string, any> {
     };
 }
 
-function merge(below: any, above: any): any {
+/** Returns both values as one. Where both are no objects, the second one stays. */
+export function merge(below: any, above: any): any {
     if (!isMap(below) || !isMap(above)) return above;
     const merged = Object.entries(above).map(([key, value]) => [key, key in below ? merge(below[key], value) : value]);
     return { ...below, ...Object.fromEntries(merged) };

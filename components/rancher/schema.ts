@@ -5,6 +5,7 @@ import { ErrorCode } from "../errorCodes";
 import { addressSchema, dnsNameSchema } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { whenKnown } from "../validation";
+import { rancherBackupSettingsSchema, reportBackup } from "./backupSchema";
 import { RancherChartValues, rancherChartValuesSchema } from "./chartValuesSchema";
 import { AgentTlsMode, checkValues, isSince } from "./helmValues";
 import { repositoryFaults, repositoryShape } from "./chartRepository";
@@ -120,8 +121,19 @@ export const releaseSchema = z
 
 /** Schema of `RancherSettingsArgs`. */
 export const rancherSettingsSchema = z
-    .strictObject({ ...settingsShape, proxy: proxyShape.proxy, bootstrapPassword: passwordSchema.optional() })
-    .superRefine(reportNoProxyAlone, whenKnown(z.looseObject({})));
+    .strictObject({
+        ...settingsShape,
+        proxy: proxyShape.proxy,
+        bootstrapPassword: passwordSchema.optional(),
+        backup: rancherBackupSettingsSchema.optional(),
+    })
+    .superRefine(reportNoProxyAlone, whenKnown(z.looseObject({})))
+    .superRefine(
+        ({ backup, chartVersion }, context) => {
+            reportBackup({ ...backup, rancherVersion: chartVersion }, context, ["backup"]);
+        },
+        whenKnown(z.looseObject({ backup: z.looseObject({}) })),
+    );
 
 /** Modes of the live check, which asks Rancher through the load balancer when nothing was changed. */
 export const LiveCheck = {

@@ -1,0 +1,185 @@
+import * as k8s from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import { stringify } from "yaml";
+import { secretAs } from "../secrecy";
+import { inState, refuseOutputs, Refusal, validated } from "../validation";
+import { backupNamespace, backupSpec, backupValues, credentialsName, encryptionConfiguration, encryptionName } from "./backupObjects";
+import { RancherBackupInputs, rancherBackupSchema } from "./backupSchema";
+import { RancherSettingsArgs } from "./args";
+import { chartFault } from "./chartFile";
+import { isOci, rancherCharts } from "./chartRepository";
+
+/** The S3 bucket that gets the backups. */
+export interface RancherBackupS3Args {
+    /** Host of the S3 server, with a port if it is not 443. A URL is refused, because the operator always uses HTTPS. @default s3.amazonaws.com */
+    endpoint?: pulumi.Input<string>;
+    /** Name of the bucket, which must exist. A name that S3 does not allow is refused. */
+    bucket: pulumi.Input<string>;
+    /** Folder in the bucket. @default the top of the bucket */
+    folder?: pulumi.Input<string>;
+    /** Region of the bucket. @default the server's own */
+    region?: pulumi.Input<string>;
+    /** Access key, a secret. One key without the other is refused. @default the IAM role of the nodes */
+    accessKey?: pulumi.Input<string>;
+    /** Secret key, a secret. Both keys become a Secret beside the operator. @default the IAM role of the nodes */
+    secretKey?: pulumi.Input<string>;
+    /** PEM certificate of the CA that signed the S3 server's certificate. Other text is refused. @default the CAs of the operator's image */
+    caCertificate?: pulumi.Input<string>;
+}
+
+/** A volume of the cluster that gets the backups. */
+export interface RancherBackupVolumeArgs {
+    /**
+     * Name of a PersistentVolume that exists, and that the operator's claim gets as its name, too. Its reclaim policy should be `Retain`.
+     * Without a name, the chart would claim a new, empty volume at each upgrade. Source: the chart's `backupRestore.pvcName`.
+     */
+    name: pulumi.Input<string>;
+    /** Size that is claimed, at most the volume's own, for example `10Gi`. */
+    size: pulumi.Input<string>;
+    /** Storage class of the volume. @default none */
+    storageClass?: pulumi.Input<string>;
+}
+
+/** Settings of backups that do not come from other resources of the stack. */
+export interface RancherBackupSettingsArgs {
+    /**
+     * Exact version of the charts `rancher-backup-crd` and `rancher-backup`, for example `106.0.2+up7.0.2`. A version for another minor
+     * version of Rancher is refused. Source: annotation `catalog.cattle.io/rancher-version` of the charts.
+     */
+    chartVersion: pulumi.Input<string>;
+    /** URL of the chart repository, or `oci://` with the folder of both charts. @default `https://charts.rancher.io` */
+    repository?: pulumi.Input<string>;
+    /** Folder or archive of the chart `rancher-backup`, instead of `repository`. Refused without `crdChartPath`. */
+    chartPath?: pulumi.Input<string>;
+    /** Folder or archive of the chart `rancher-backup-crd`, instead of `repository`. Refused without `chartPath`. */
+    crdChartPath?: pulumi.Input<string>;
+    /**
+     * Schedule in UTC: five fields of cron, or a word such as `@daily` or `@every 12h`. The first backup is made at once. A time zone, and a
+     * day that never occurs, is refused.
+     * @default @daily
+     */
+    schedule?: pulumi.Input<string>;
+    /** Number of backups that are kept. The operator deletes older ones. @default 10 */
+    retentionCount?: pulumi.Input<number>;
+    /**
+     * Key that encrypts the Secrets in each backup: 32 random bytes in base64, as `openssl rand -base64 32` prints them. Secret. Keep a copy
+     * outside of the cluster: a backup cannot be restored without its key. A new key is for new backups alone.
+     */
+    encryptionKey: pulumi.Input<string>;
+    /** S3 bucket that gets the backups. Give either this or `volume`. */
+    s3?: RancherBackupS3Args;
+    /** Volume that gets the backups. Give either this or `s3`. */
+    volume?: RancherBackupVolumeArgs;
+    /** Further values of the chart `rancher-backup`, for example `proxy` or `nodeSelector`. `s3` and `persistence` are refused. @default {} */
+    values?: pulumi.Input<{ [key: string]: any }>;
+    /** Seconds to wait until the operator is ready, at most a day. @default 600 */
+    timeoutSeconds?: pulumi.Input<number>;
+}
+
+/** Settings of Rancher and of its backups. */
+export interface RancherWithBackupArgs extends RancherSettingsArgs {
+    /** Backups of Rancher by its backup operator. @default none */
+    backup?: RancherBackupSettingsArgs;
+}
+
+export interface RancherBackupArgs extends RancherBackupSettingsArgs {
+    /** Version of Rancher, for example `2.11.3`. */
+    rancherVersion: pulumi.Input<string>;
+    /** Registry host that the operator's images come from. @default none */
+    systemDefaultRegistry?: pulumi.Input<string>;
+}
+
+/**
+ * Rancher's backup operator, and a schedule of backups. The option `dependsOn` delays the schedule alone: the operator can restore a
+ * backup before Rancher is there.
+ */
+export class RancherBackup extends pulumi.ComponentResource {
+    /** Name of the `Backup` object, with which the names of the backup files begin. */
+    readonly backupName: pulumi.Output<string>;
+
+    constructor(name: string, args: RancherBackupArgs, opts: pulumi.ComponentResourceOptions = {}) {
+        super("pulumi-rancher-ha:index:RancherBackup", name, {}, opts);
+        const { s3, volume } = args;
+        refuseOutputs(this, `RancherBackup ${name}`, { s3, volume });
+        const checked = validated(this, `RancherBackup ${name}`, rancherBackupSchema, args);
+        // Without the keys, so that a preview shows changes of the rest.
+        const shown = { ...args, encryptionKey: undefined, s3: s3 && { ...s3, accessKey: undefined, secretKey: undefined } };
+        const settings = secretAs(shown, checked);
+        const child = { parent: this, deletedWith: opts.deletedWith };
+        const namespace = new k8s.core.v1.Namespace(
+            `${name}-namespace`,
+            { metadata: { name: backupNamespace } },
+            // Only Rancher removes its finalizers, and a deletion would take the claim of a volume along.
+            { ...child, retainOnDelete: true },
+        );
+        // The claim belongs to the operator's release, and its deletion can delete the backups on the volume.
+        const kept = { ...child, retainOnDelete: volume !== undefined };
+        const crds = new k8s.helm.v3.Release(`${name}-crd`, this.chart("rancher-backup-crd", args.crdChartPath, args, settings), {
+            ...kept,
+            dependsOn: namespace,
+        });
+        const operator = new k8s.helm.v3.Release(
+            `${name}-operator`,
+            { ...this.chart("rancher-backup", args.chartPath, args, settings), values: settings.apply(backupValues) },
+            { ...kept, dependsOn: [crds, ...this.secrets(name, args, checked, { ...child, dependsOn: namespace })] },
+        );
+        const before = pulumi.output(opts.dependsOn as pulumi.Input<pulumi.Resource[]> | undefined);
+        const backup = new k8s.apiextensions.CustomResource(
+            `${name}-backup`,
+            { apiVersion: "resources.cattle.io/v1", kind: "Backup", metadata: { name: "rancher" }, spec: settings.apply(backupSpec) },
+            { ...child, dependsOn: before.apply(resources => [operator, ...(resources ?? [])]) },
+        );
+        this.backupName = inState(backup.metadata).name;
+        this.registerOutputs({ backupName: this.backupName });
+    }
+
+    /** Makes the Secrets that the operator reads at each backup: the encryption key, and the S3 keys if there are any. */
+    private secrets(
+        name: string,
+        { s3 }: RancherBackupArgs,
+        checked: pulumi.Output<RancherBackupInputs>,
+        opts: pulumi.CustomResourceOptions,
+    ): pulumi.Resource[] {
+        const secret = (suffix: string, objectName: string, data: (known: RancherBackupInputs) => Record<string, string>) =>
+            new k8s.core.v1.Secret(
+                `${name}-${suffix}`,
+                {
+                    // The annotation reclaims a field that kubectl changed.
+                    metadata: { name: objectName, namespace: backupNamespace, annotations: { "pulumi.com/patchForce": "true" } },
+                    type: "Opaque",
+                    stringData: pulumi.secret(checked.apply(data)),
+                },
+                opts,
+            );
+        const encryption = secret("encryption", encryptionName, ({ encryptionKey }) => ({
+            "encryption-provider-config.yaml": stringify(encryptionConfiguration(encryptionKey)),
+        }));
+        if (s3?.accessKey === undefined) return [encryption];
+        const keys = secret("s3", credentialsName, known => ({ accessKey: known.s3!.accessKey!, secretKey: known.s3!.secretKey! }));
+        return [encryption, keys];
+    }
+
+    /** Returns the arguments that the releases of both charts have in common. */
+    private chart(
+        chartName: string,
+        path: pulumi.Input<string> | undefined,
+        { chartVersion, repository }: RancherBackupArgs,
+        settings: pulumi.Output<RancherBackupInputs>,
+    ) {
+        const chart = pulumi.all([path, chartVersion, repository]).apply(([file, version, from]) => {
+            const fault = file === undefined ? undefined : chartFault(file, version);
+            if (fault) throw new Refusal("versions", `RancherBackup: ${chartName}: ${fault}`, this);
+            return file ?? (isOci(from) ? `${from}/${chartName}` : chartName);
+        });
+        return {
+            name: chartName,
+            namespace: backupNamespace,
+            chart,
+            version: secretAs(chartVersion, settings.chartVersion),
+            repositoryOpts: settings.apply(({ chartPath, repository: repo = rancherCharts }) => (chartPath || isOci(repo) ? {} : { repo })),
+            timeout: settings.timeoutSeconds,
+            cleanupOnFail: true,
+            maxHistory: 10,
+        };
+    }
+}
