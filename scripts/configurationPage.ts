@@ -76,7 +76,11 @@ pulumi-rancher-ha:certificate:
     rancher: `pulumi-rancher-ha:rancher:
     chartVersion: 2.11.3
     values:
-        auditLog: { level: 1 }`,
+        auditLog: { level: 1 }
+    # The keys: pulumi config set --secret --path rancher.backup.encryptionKey < key; the same for backup.s3.accessKey and secretKey
+    backup:
+        chartVersion: 106.0.2+up7.0.2
+        s3: { endpoint: s3.example.com, bucket: rancher-backups }`,
 };
 
 export interface ConfigKey {

@@ -3,6 +3,7 @@ import { checkBackupChart } from "../cluster/compatibility";
 import { objectNameSchema } from "../cluster/kubernetesNames";
 import { s3Schema } from "../s3";
 import { whenKnown } from "../validation";
+import { chartFault } from "./chartFile";
 import { scheduleFault } from "./cron";
 
 /** Schema of a claim of a volume. */
@@ -72,8 +73,18 @@ export function reportBackup(settings: unknown, context: z.core.$RefinementCtx, 
 /** Schema of `RancherBackupSettingsArgs`. `rancherSettingsSchema` checks it with Rancher's version. */
 export const rancherBackupSettingsSchema = z.strictObject(shape);
 
+/** Reports charts on disk that are not of the wanted version. */
+function reportCharts({ chartVersion, ...paths }: z.output<typeof chartsSchema>, context: z.core.$RefinementCtx): void {
+    for (const key of ["chartPath", "crdChartPath"] as const) {
+        const message = paths[key] && chartFault(paths[key], chartVersion);
+        if (message) context.addIssue({ code: "custom", path: [key], message: `${message}.`, params: { errorCode: "versions" } });
+    }
+}
+const chartsSchema = z.looseObject({ chartVersion: z.string(), chartPath: z.string().optional(), crdChartPath: z.string().optional() });
+
 /** Schema of `RancherBackupArgs`. */
 export const rancherBackupSchema = z
     .strictObject({ ...shape, rancherVersion: z.string(), systemDefaultRegistry: z.string().optional() })
-    .superRefine((settings, context) => reportBackup(settings, context), whenKnown(z.looseObject({})));
+    .superRefine((settings, context) => reportBackup(settings, context), whenKnown(z.looseObject({})))
+    .superRefine((settings, context) => reportCharts(settings, context), whenKnown(chartsSchema));
 export type RancherBackupInputs = z.output<typeof rancherBackupSchema>;

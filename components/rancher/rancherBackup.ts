@@ -2,11 +2,10 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
 import { secretAs } from "../secrecy";
-import { inState, refuseOutputs, Refusal, validated } from "../validation";
+import { inState, refuseOutputs, validated } from "../validation";
 import { backupNamespace, backupSpec, backupValues, credentialsName, encryptionConfiguration, encryptionName } from "./backupObjects";
 import { RancherBackupInputs, rancherBackupSchema } from "./backupSchema";
 import { RancherSettingsArgs } from "./args";
-import { chartFault } from "./chartFile";
 import { isOci, rancherCharts } from "./chartRepository";
 
 /** The S3 bucket that gets the backups. */
@@ -166,11 +165,7 @@ export class RancherBackup extends pulumi.ComponentResource {
         { chartVersion, repository }: RancherBackupArgs,
         settings: pulumi.Output<RancherBackupInputs>,
     ) {
-        const chart = pulumi.all([path, chartVersion, repository]).apply(([file, version, from]) => {
-            const fault = file === undefined ? undefined : chartFault(file, version);
-            if (fault) throw new Refusal("versions", `RancherBackup: ${chartName}: ${fault}`, this);
-            return file ?? (isOci(from) ? `${from}/${chartName}` : chartName);
-        });
+        const chart = pulumi.all([path, repository]).apply(([file, from]) => file ?? (isOci(from) ? `${from}/${chartName}` : chartName));
         return {
             name: chartName,
             namespace: backupNamespace,
