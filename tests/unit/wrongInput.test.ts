@@ -846,7 +846,7 @@ const rows: Row[] = [
     ],
     ...at("rancher.eulaAgreed", "expected a time in UTC", { "no time": "yes", "a local time": "2025-06-30T12:00:00+02:00" }),
     ...at("rancher.backup.chartVersion", "expected one exact version", { "a range": "106.x", "the operator's own version": "7.0.2" }),
-    ...at("rancher.backup.chartVersion", "expected a version 106.x.y+up7.x.y of the backup charts", {
+    ...at("rancher.backup.chartVersion", "expected a version 106.x.y\\+up7.x.y of the backup charts", {
         "for an older Rancher": "105.0.1+up6.0.1",
         "for a newer Rancher": "107.0.0+up8.0.0",
     }),
@@ -964,14 +964,14 @@ const ofAnotherType = (value: unknown) => (typeof value === "string" || Array.is
 
 /** One row for each key of `validConfiguration`, with a value of a wrong type. */
 const typeRows: Row[] = valuesOf(validConfiguration())
-    .filter(([path]) => !/\.(additionalValues|extraConfig|policy)\./.test(path))
+    .filter(([path]) => !/\.(additionalValues|extraConfig|policy|backup\.values)\./.test(path))
     .map(([path, value]) => [`a wrong type: ${path}`, [[path, ofAnotherType(value)]], path, "expected"]);
 
 /** One row for each object, with a key that no schema knows. */
 const unknownKeyRows: Row[] = ["", ...valuesOf(validConfiguration()).flatMap(([path, value]) => (isGroup(value) ? [path] : []))]
     .filter(
         path =>
-            !/\.(labels|ingressOptions|ingressNodeSelector|extraArgs|systemImages|policy([.[].*)?|extraConfig(\..*)?|additionalValues(\..*)?|limits|requests)$/.test(
+            !/\.(labels|ingressOptions|ingressNodeSelector|extraArgs|systemImages|policy([.[].*)?|extraConfig(\..*)?|(additionalValues|backup\.values)(\..*)?|limits|requests)$/.test(
                 path,
             ),
     )
