@@ -29,14 +29,8 @@ export { TlsVersion } from "./loadBalancer/schema";
 export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAliases";
 export { ChartRepositoryOptsArgs, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/args";
 export { CaSecret, CaSecretArgs } from "./rancher/caSecret";
-export {
-    RancherBackup,
-    RancherBackupArgs,
-    RancherBackupS3Args,
-    RancherBackupSettingsArgs,
-    RancherBackupVolumeArgs,
-    RancherWithBackupArgs,
-} from "./rancher/rancherBackup";
+export { RancherBackup, RancherBackupArgs, RancherBackupSettingsArgs } from "./rancher/rancherBackup";
+export { RancherBackupS3Args, RancherBackupVolumeArgs, RancherWithBackupArgs } from "./rancher/rancherBackup";
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease } from "./rancher/rancherRelease";
