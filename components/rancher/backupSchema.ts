@@ -28,7 +28,7 @@ const shape = {
             const message = scheduleFault(schedule);
             if (message) context.addIssue({ code: "custom", message });
         })
-        .default("@daily"),
+        .default("0 2 * * *"),
     retentionCount: z.number().int().min(1).max(10_000).default(10),
     encryptionKey: z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "expected 32 random bytes in base64, as openssl rand -base64 32 prints them."),
     s3: s3Schema.optional(),

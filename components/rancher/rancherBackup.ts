@@ -53,9 +53,9 @@ export interface RancherBackupSettingsArgs {
     /** Folder or archive of the chart `rancher-backup-crd`, instead of `repository`. Refused without `chartPath`. */
     crdChartPath?: pulumi.Input<string>;
     /**
-     * Schedule in UTC: five fields of cron, or a word such as `@daily` or `@every 12h`. The first backup is made at once. A time zone, and a
+     * Schedule in UTC: five fields of cron, or a word of cron such as `@daily`. The first backup is made at once. A time zone, and a
      * day that never occurs, is refused.
-     * @default @daily
+     * @default "0 2 * * *"
      */
     schedule?: pulumi.Input<string>;
     /** Number of backups that are kept. The operator deletes older ones. @default 10 */

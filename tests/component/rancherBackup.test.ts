@@ -49,7 +49,7 @@ test("the CRDs come first, then the operator, then the schedule", async () => {
         spec: {
             resourceSetName: "rancher-resource-set-full",
             encryptionConfigSecretName: "rancher-backup-encryption",
-            schedule: "@daily",
+            schedule: "0 2 * * *",
             retentionCount: 10,
         },
     });

@@ -225,6 +225,20 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         });
     });
 
+    test("backups: the schedule waits for Rancher, and the operator does not, so that it can restore before", async () => {
+        const encryptionKey = pulumi.secret(Buffer.alloc(32, 7).toString("base64"));
+        const backup = { chartVersion: "106.0.2+up7.0.2", encryptionKey, s3: { bucket: "backups" } };
+        const values = { systemDefaultRegistry: "registry.example.com" };
+        const recording = await build({ rancher: { ...args.rancher, values, backup } });
+        const rancher = recording.one("kubernetes:helm.sh/v3:Release", "rancher-release-release");
+        const operator = recording.one("kubernetes:helm.sh/v3:Release", "rancher-backup-operator");
+        waits(recording.one("kubernetes:resources.cattle.io/v1:Backup"), rancher, operator);
+        expect(operator.dependencies).not.toContain(rancher.urn);
+        expect(operator.inputs.values.global).toEqual({ cattle: values });
+        for (const object of recording.resources.filter(({ name }) => name.startsWith("rancher-backup-")).filter(inCluster))
+            expect(object.deletedWith).toBe(recording.one("command:local:Command", "-rke").urn);
+    });
+
     test("the verification: the load balancer and the release", async () => {
         const checks = whole.one("command:local:Command", "-checks");
         waits(checks, whole.one("command:remote:Command"), whole.one("kubernetes:helm.sh/v3:Release"));

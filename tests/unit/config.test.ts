@@ -559,6 +559,7 @@ describe("docs/configuration.md", () => {
                 ...(isExisting && { cluster: undefined }),
                 [group]: isExisting ? { ...example, kubeconfig } : example,
             };
+            if (example.backup) example.backup.encryptionKey = Buffer.alloc(32, 7).toString("base64");
             expect(problems(config, () => sshKey)).toEqual([]);
         },
     );
