@@ -24,7 +24,7 @@ jest.setTimeout(5 * 60_000);
 const lab = disposable(testLab());
 
 const repository = join(__dirname, "..", "..");
-const inClone = ["components", "scripts", "config.ts", "index.ts", "package.json", "PulumiPlugin.yaml", "README.md"];
+const inClone = ["components", "scripts", "config.ts", "index.ts", "package.json", "package-lock.json", "PulumiPlugin.yaml", "README.md"];
 const configs = ["tsconfig.json", "tsconfig.build.json", "tsconfig.strict.json"];
 /** Returns arguments of `RancherHa` with the given value as SSH key of each load balancer host. */
 const withKey = (privateKey: unknown) => {

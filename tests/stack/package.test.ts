@@ -15,6 +15,7 @@ jest.setTimeout(600_000);
 
 const repository = join(__dirname, "..", "..");
 const manifest = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
+const locked: Record<string, { dependencies?: object }> = JSON.parse(readFileSync(join(repository, "package-lock.json"), "utf8")).packages;
 const installed = (name: string) => join(repository, "node_modules", name);
 let folder: string;
 let consumer: string;
@@ -30,6 +31,13 @@ async function run(file: string, args: string[], cwd: string): Promise<string> {
     }
 }
 
+/** Returns these packages and all that they depend on. */
+function withDependencies(names: string[]): Set<string> {
+    const all = new Set(names);
+    for (const name of all) Object.keys(locked[`node_modules/${name}`].dependencies ?? {}).forEach(needed => all.add(needed));
+    return all;
+}
+
 beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "package-"));
     consumer = join(folder, "consumer");
@@ -41,7 +49,7 @@ beforeAll(async () => {
 
     writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", version: "1.0.0", private: true }));
     // No registry is used: installed dependencies are copied, and installed peers are linked.
-    const dependencies = Object.keys(manifest.dependencies).map(installed);
+    const dependencies = [...withDependencies(Object.keys(manifest.dependencies))].map(installed);
     const offline = ["--offline", "--install-links", "--legacy-peer-deps", "--ignore-scripts", "--no-audit", "--no-fund"];
     await run("npm", ["install", ...offline, join(folder, filename), ...dependencies], consumer);
     for (const scope of ["@pulumi", "@types"]) symlinkSync(installed(scope), join(consumer, "node_modules", scope));
