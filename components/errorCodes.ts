@@ -83,6 +83,11 @@ export const errorCodes = {
         changed: "see the message",
         remedy: "Bring an API server back, or use fewer nodes.",
     },
+    "snapshot-missing": {
+        title: "A snapshot of etcd is missing",
+        changed: "nothing: etcd runs on",
+        remedy: "Name a snapshot that exists, or copy its file to an etcd node.",
+    },
     "cluster-not-removed": {
         title: "The cluster is not fully removed",
         changed: "the cluster is partly removed",

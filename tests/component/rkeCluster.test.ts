@@ -255,3 +255,43 @@ test.each<[string, Partial<RkeClusterArgs>, RegExp]>([
 ])("refuses %s before anything is registered below it", async (_what, changes, words) => {
     await expect(build(changes)).rejects.toThrow(words);
 });
+
+describe("the verbs that run once", () => {
+    const verbs = ["-restore", "-snapshot", "-certificates"];
+    const tokens = { restore: { snapshot: "2026-11-28T09:56:57Z_etcd" }, snapshot: { name: "before" }, rotateCertificates: "2026-11" };
+
+    test("hold no data without a token, so that no other change makes them run", async () => {
+        const [one, other] = [await build(), await build({ timeoutSeconds: 900, etcdBackup: { retention: 3 } })];
+        for (const verb of verbs) {
+            const program = one.one(commandType, verb).inputs.stdin.secret;
+            expect(program).toBe("// No token is set.\n");
+            expect(other.one(commandType, verb).inputs.stdin.secret).toBe(program);
+        }
+    });
+
+    test("get their token and the PKI on standard input only, and their results are secret", async () => {
+        const recording = await build(tokens);
+        expect(verbs.map(verb => input(recording, verb))).toMatchObject([
+            { task: "restore", token: tokens.restore.snapshot, pki: packedState, hasBucket: false },
+            { task: "snapshot", token: "before", pki: packedState },
+            { task: "certificates", token: "2026-11", pki: packedState },
+        ]);
+        for (const { inputs, additionalSecretOutputs } of verbs.map(verb => recording.one(commandType, verb))) {
+            expect([additionalSecretOutputs, inputs.delete]).toEqual([["stdout"], undefined]);
+            for (const text of secretTexts) expect(JSON.stringify({ ...inputs, stdin: undefined })).not.toContain(text);
+        }
+    });
+
+    test("are ordered: restore, RKE, snapshot, certificates; a token changes no other program", async () => {
+        const [recording, without] = [await build(tokens), await build()];
+        const chain = ["-nodes", "-restore", "-rke", "-snapshot", "-certificates"].map(name => recording.one(commandType, name));
+        chain.slice(1).forEach((resource, index) => expect(resource.dependencies).toContain(chain[index].urn));
+        expect(input(recording, "-rke")).toEqual(input(without, "-rke"));
+        expect(latch(recording).inputs).toEqual(latch(without).inputs);
+    });
+
+    test("a preview says what a restore loses, and a restore in the update that creates the cluster is refused", async () => {
+        const { logs } = await build(tokens, { preview: true });
+        expect(JSON.stringify(logs)).toMatch(/restores the etcd snapshot .*All objects made after the snapshot are lost/);
+    });
+});

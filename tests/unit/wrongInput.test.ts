@@ -439,6 +439,21 @@ const rows: Row[] = [
         at(`cluster.etcdBackup.${key}`, /expected |Too (big|small)/, { ...notANumber, zero: 0 }),
     ),
     ...at("cluster.etcdBackup.s3", /expected /, { "a text": "etcd" }),
+    ...["snapshot.name", "restore.snapshot", "rotateCertificates"].flatMap(key =>
+        at(`cluster.${key}`, /expected /, {
+            empty: "",
+            "a number": 2026,
+            "a path": "../etcd",
+            "an option": "--config",
+            "a blank": "before upgrade",
+            "a line break": "before\n",
+            "101 characters": long(101),
+        }),
+    ),
+    ...["snapshot.name", "restore.snapshot"].flatMap(key =>
+        at(`cluster.${key}`, "without .zip", { "the name of a file": "before-upgrade.zip" }),
+    ),
+    ...at("cluster.snapshot", /expected /, { "a text": "before-upgrade" }),
     [
         "a CA of S3 that is cut off",
         [["cluster.etcdBackup", { s3: { bucket: "etcd", caCertificate: "-----BEGIN CERTIFICATE-----\nMII" } }]],

@@ -6,6 +6,7 @@ import { NodeRole, TaintEffect } from "./nodes";
 import { RkePrivateRegistryArgs } from "./registries";
 import { RkeS3Args } from "./s3";
 import { RkeServicesArgs } from "./services";
+import { RkeRestoreArgs, RkeSnapshotArgs } from "./tokens";
 import { RkeUpgradeStrategyArgs } from "./upgradeStrategy";
 
 /** A taint that a node is registered with. */
@@ -105,6 +106,16 @@ export interface RkeClusterSettingsArgs {
     rkeState?: pulumi.Input<string>;
     /** Recurring etcd snapshots. */
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
+    /** Saves a snapshot of etcd now. An update with an upgrade saves it after the upgrade, which saves one of its own before. */
+    snapshot?: pulumi.Input<RkeSnapshotArgs>;
+    /** Restores a snapshot of etcd. Nothing else of the cluster is changed before. */
+    restore?: pulumi.Input<RkeRestoreArgs>;
+    /**
+     * Renews the certificates of the cluster, once for each new value, for example `2026-11`. The CA and the kubeconfig stay. Each component
+     * of the control plane restarts. Letters, digits, `.`, `_`, `:` and `-` are allowed, at most 100 characters.
+     * @default never
+     */
+    rotateCertificates?: pulumi.Input<string>;
     /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true": another value is refused. @default {} */
     ingressOptions?: pulumi.Input<Record<string, pulumi.Input<string>>>;
     /**

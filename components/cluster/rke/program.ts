@@ -64,6 +64,20 @@ export interface ClusterInput extends Fitness, WantedCluster {
     leftoverProgram: string;
 }
 
+/** The verbs of RKE that run once for each token. */
+export type OnceTask = "snapshot" | "restore" | "certificates";
+
+/** Input of runner/once.js. */
+export interface OnceInput extends Fitness, Pick<ClusterInput, "rkeVersion" | "clusterYml" | "pki" | "timeoutSeconds" | "apiEndpoints"> {
+    task: OnceTask;
+    /** The name of a snapshot, or any text for the certificates. */
+    token: string;
+    etcdNodes: ReachedNode[];
+    listProgram: string;
+    /** Snapshots are also in an S3 bucket. */
+    hasBucket: boolean;
+}
+
 /** A node as the configuration wants it in Kubernetes. */
 export type WantedNode = Pick<RkeNodeSettings, "address" | "roles" | "labels" | "taints"> & { name: string };
 
@@ -140,6 +154,27 @@ export function clusterProgram(
         startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
         removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
         leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
+    });
+}
+
+/** Returns the program of a verb. Without a token it holds no data, so that no other change makes the command run. */
+export function onceProgram(task: OnceTask, asked?: { token: string; cluster: RkeClusterSettings; pki: string; state: RkeState }): string {
+    if (!asked) return "// No token is set.\n";
+    const { token, cluster, pki, state } = asked;
+    const { nodes, preflightProgram } = fitness(cluster, state);
+    return nodeProgram<OnceInput>(runner("once.js"), {
+        task,
+        token,
+        rkeVersion,
+        clusterYml: clusterYml(cluster),
+        pki,
+        timeoutSeconds: cluster.timeoutSeconds,
+        apiEndpoints: nodeEndpoints(cluster),
+        nodes,
+        etcdNodes: nodes.filter((_, index) => hasRole(NodeRole.Etcd)(cluster.nodes[index])),
+        preflightProgram,
+        listProgram: shellProgram([join(__dirname, "listSnapshots.sh")], {}),
+        hasBucket: cluster.etcdBackup.s3 !== undefined,
     });
 }
 

@@ -3,19 +3,20 @@ import { createHash } from "crypto";
 import { observe, runnerProgram } from "../../remote/commands";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../../remote/drift";
 import { Probe } from "../../remote/probe";
+import { needsAttention } from "../../attention";
 import { secretAs } from "../../secrecy";
-import { ifKnown, inState, refuseOutputs, validated } from "../../validation";
+import { ifKnown, inState, Refusal, refuseOutputs, validated } from "../../validation";
 import { RkeClusterArgs, RkeClusterSettingsArgs, RkeNodeArgs } from "./args";
 import { shownClusterYml } from "./clusterYml";
 import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
-import { clusterProgram, endpoint, pkiProgram, probeProgram } from "./program";
+import { clusterProgram, endpoint, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
 import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
-import { RkeState, unpackState } from "./state";
+import { isNew, RkeState, unpackState } from "./state";
 
 /** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
 export function innerAddresses(
@@ -63,26 +64,32 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             pulumi.all([cluster, packed, state]).apply(parts => clusterProgram("nodes", ...parts)),
             kept,
         );
+        const once = (task: OnceTask, after: pulumi.Resource) => this.once(name, task, { cluster, packed, state }, after);
+        // RKE would make an empty etcd where etcd is lost, so a restore comes first.
+        const restore = once("restore", nodes);
         const rke = rkeProgram(
             `${name}-rke`,
             pulumi
                 .all([cluster, packed, state, epoch, this.beforeRke(nodes.stdout)])
                 .apply(([settings, pkiText, known, repairs]) => clusterProgram("cluster", settings, pkiText, known, repairs)),
-            { ...kept, dependsOn: nodes },
+            { ...kept, dependsOn: [nodes, restore] },
         );
         const outdated = found?.apply(setBack) ?? [];
         warnOfSetBack(`${name}-drift`, mode, outdated, rke.stdout);
 
-        this.ready = rke;
+        this.ready = once("certificates", once("snapshot", rke));
         this.identity = pulumi.unsecret(state).apply(caDigest);
         // The command's id is known in every preview once the cluster exists. The result of a pending run is not known.
+        // The URN is always known, and what depends on it waits for the last verb.
         // Among the settings, only SSH keys, passwords and a given RKE state are secret.
         const built = <T>(value: (settings: RkeClusterSettings) => T) =>
-            pulumi.unsecret(pulumi.all([cluster, rke.id]).apply(([settings]) => value(settings)));
+            pulumi.unsecret(pulumi.all([cluster, rke.id, this.ready.urn]).apply(([settings]) => value(settings)));
         this.apiEndpoint = built(endpoint);
         const asked = pulumi.all([cluster, this.answeringApi(found)]).apply(([settings, other]) => other ?? endpoint(settings));
         this.kubeconfig = pulumi.secret(
-            pulumi.all([cluster, state, asked, rke.id]).apply(([settings, known, at]) => kubeconfig(known, settings.clusterName, at)),
+            pulumi
+                .all([cluster, state, asked, rke.id, this.ready.urn])
+                .apply(([settings, known, at]) => kubeconfig(known, settings.clusterName, at)),
         );
         this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
         this.kubernetesVersion = built(settings => upstreamVersion(settings.kubernetesVersion));
@@ -109,6 +116,31 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         );
     }
 
+    /** Creates the command of a verb, which runs once for each token. */
+    private once(name: string, task: OnceTask, { cluster, packed, state }: Built, after: pulumi.Resource) {
+        const program = pulumi.all([cluster, ifKnown(state)]).apply(([settings, known]) => {
+            const token = tokenOf[task](settings);
+            if (task === "restore" && token !== undefined && (!known || isNew(known))) {
+                const message = "RkeCluster: restore.snapshot: expected none in the update that creates or adopts the cluster";
+                throw new Refusal("change-not-possible", `${message}, found ${token}. Remove restore, and run pulumi up`, this);
+            }
+            return token === undefined
+                ? pulumi.output(onceProgram(task))
+                : pulumi.all([packed, state]).apply(([pki, built]) => onceProgram(task, { token, cluster: settings, pki, state: built }));
+        });
+        const args = { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, readsLastResult: true };
+        const command = runnerProgram(`${name}-${task}`, args, { parent: this, dependsOn: after });
+        if (task === "restore" && pulumi.runtime.isDryRun()) {
+            // A preview knows the result only if the command will not run.
+            pulumi.all([cluster, ifKnown(command.stdout)]).apply(([{ restore }, result]) => {
+                if (!restore || result !== undefined) return;
+                const what = `${name}-restore: pulumi up restores the etcd snapshot ${restore.snapshot}, unless it was restored before`;
+                needsAttention(`${what}. All objects made after the snapshot are lost, and Kubernetes is down meanwhile`, this);
+            });
+        }
+        return command;
+    }
+
     /**
      * Returns the API server that a preview asks while the endpoint does not answer: a load balancer that is down, or an endpoint that this
      * update sets up. An update asks the endpoint itself, because the load balancer and RKE are done before.
@@ -129,6 +161,20 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         return observe(program, `RkeCluster ${name}`, this);
     }
 }
+
+/** What a verb needs to know of the cluster. */
+interface Built {
+    cluster: pulumi.Output<RkeClusterSettings>;
+    packed: pulumi.Output<string>;
+    state: pulumi.Output<RkeState>;
+}
+
+/** The token of each verb. A new one runs the verb. */
+const tokenOf: Record<OnceTask, (cluster: RkeClusterSettings) => string | undefined> = {
+    snapshot: ({ snapshot }) => snapshot?.name,
+    restore: ({ restore }) => restore?.snapshot,
+    certificates: ({ rotateCertificates }) => rotateCertificates,
+};
 
 /** Creates a command that runs a step of RKE. Deleting the command also cleans the nodes. */
 const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.CustomResourceOptions) =>

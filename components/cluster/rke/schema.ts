@@ -13,6 +13,7 @@ import { anyNodes, nodesSchema, reportUnreachedNodes } from "./nodes";
 import { privateRegistriesSchema, reportKubernetesImage, systemImagesSchema } from "./registries";
 import { servicesSchema } from "./services";
 import { completeState } from "./state";
+import { tokenSchemas } from "./tokens";
 import { upgradeStrategySchema } from "./upgradeStrategy";
 
 const forwardedHeaders = "use-forwarded-headers";
@@ -41,6 +42,7 @@ const settingsSchema = z.strictObject({
             s3: s3Schema.optional(),
         })
         .prefault({}),
+    ...tokenSchemas,
     ingressOptions: z
         .record(z.string(), z.string())
         .default({})

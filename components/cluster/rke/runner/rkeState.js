@@ -66,7 +66,7 @@ async function stateInCluster(apiEndpoints, pki) {
 /**
  * Returns the newest state of this cluster: from the cluster, else from the last run, else the PKI with nothing built yet.
  *
- * @param {ClusterInput} input
+ * @param {Pick<ClusterInput, "apiEndpoints" | "pki"> & { task: string }} input
  * @param {string} lastResult
  */
 async function newestState(input, lastResult) {

@@ -1,0 +1,100 @@
+// Runs a verb of RKE once for each token. The result is the token and, where RKE made a new state, that state.
+const fs = require("fs");
+const path = require("path");
+const { CodedError } = require("../../../remote/runner/codedError");
+const { printResult } = require("../../../remote/runner/result");
+const { bullets, findings, refuseUnfitNodes } = require("./findings");
+const { withAgentFor } = require("./nodes");
+const { say } = require("./progress");
+const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
+const { newestState, pack } = require("./rkeState");
+
+/** @import { OnceInput } from "../program" */
+
+/** The arguments of rke, the line of its log that tells success, and the message of a failure. */
+const verbs = {
+    snapshot: {
+        /** @param {string} name */
+        args: name => ["etcd", "snapshot-save", "--name", name],
+        /** @param {string} name */
+        marker: name => `Finished saving/uploading snapshot [${name}]`,
+        failure: "cluster.snapshot: the snapshot is not on every etcd node. The cluster runs on",
+        changesState: false,
+    },
+    restore: {
+        /** @param {string} name */
+        args: name => ["etcd", "snapshot-restore", "--name", name],
+        /** @param {string} name */
+        marker: name => `Finished restoring snapshot [${name}]`,
+        failure: "cluster.restore: the snapshot is not restored, and the cluster may be down. The snapshots stay on the nodes",
+        changesState: true,
+    },
+    certificates: {
+        args: () => ["cert", "rotate"],
+        marker: () => "Successfully restarted Worker Plane",
+        failure: "cluster.rotateCertificates: the certificates are not renewed on every node. The CA is the same",
+        changesState: true,
+    },
+};
+
+/**
+ * Refuses a snapshot that no etcd node has, because RKE stops etcd before it looks. With a bucket, RKE looks there first.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {OnceInput} input
+ */
+async function refuseMissingSnapshot(env, { token, etcdNodes, listProgram, hasBucket }) {
+    const found = await findings(env, etcdNodes, listProgram);
+    const holders = found.filter(line => [`: ${token}`, `: ${token}.zip`].some(end => line.endsWith(end)));
+    holders.forEach(line => say(`snapshot on ${line}`));
+    if (holders.length > 0) return;
+    if (hasBucket) return say(`no etcd node has the snapshot ${token}: RKE takes it from the bucket`);
+    const shown = found.sort().slice(-30);
+    throw new CodedError(
+        "snapshot-missing",
+        `cluster.restore.snapshot: expected ${token}.zip in /opt/rke/etcd-snapshots of an etcd node, found ` +
+            `${shown.length > 0 ? `only:\n${bullets(shown)}\n` : "no snapshot on any. "}etcd was not stopped. Name one that exists, or copy the file to an etcd node`,
+    );
+}
+
+/**
+ * @param {OnceInput} input
+ * @param {string} lastResult
+ */
+async function once(input, lastResult) {
+    const { task, token, nodes, timeoutSeconds } = input;
+    if (lastResult.split("\n")[0] === token) {
+        say(`nothing is done: ${token} was done before`);
+        return lastResult.trim();
+    }
+    await checkRkeVersion(input.rkeVersion);
+    return withAgentFor(nodes, async env => {
+        await refuseUnfitNodes(env, input);
+        if (task === "restore") await refuseMissingSnapshot(env, input);
+        const { args, marker, failure, changesState } = verbs[task];
+        const state = await newestState(input, "");
+        if (task === "certificates" && !JSON.parse(state).currentState?.certificatesBundle) {
+            const asked = input.apiEndpoints.join(", ");
+            throw new CodedError(
+                "cluster-state",
+                `cluster.rotateCertificates: expected RKE's state from one of ${asked}, found none that answers. No certificate was changed. Bring an API server back and run pulumi up again`,
+            );
+        }
+        const folder = workFolder(input.clusterYml, state);
+        const result = await runRke([...args(token), "--config", "cluster.yml", "--ssh-agent-auth"], {
+            folder,
+            env,
+            marker: marker(token),
+            timeoutSeconds,
+        });
+        const serious = result.warnings.filter(text => seriousWarning.test(text));
+        if (result.code !== 0 || !result.done || serious.length > 0)
+            throw rkeFailure(`${failure}. Correct the cause and run pulumi up again`, result);
+        return changesState ? `${token}\n${pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"))}` : token;
+    });
+}
+
+/** @param {OnceInput} input */
+const main = input => printResult(once(input, process.env.PULUMI_COMMAND_STDOUT ?? ""));
+
+module.exports = { main };
