@@ -52,10 +52,13 @@ test("the identities of all resources stay", () => {
         "pulumi-rancher-ha:index:RancherRelease$command:local:Command::rancher-release-settings",
         "pulumi-rancher-ha:index:RancherRelease$kubernetes:helm.sh/v3:Release::rancher-release-release",
         "pulumi-rancher-ha:index:RancherRelease$random:index/randomPassword:RandomPassword::rancher-release-bootstrap-password",
+        "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-certificates",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-drift",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-nodes",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-pki",
+        "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-restore",
         "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-rke",
+        "pulumi-rancher-ha:index:RkeCluster$command:local:Command::rancher-cluster-snapshot",
         "pulumi-rancher-ha:index:Verification$command:local:Command::rancher-verification-checks",
         "pulumi:pulumi:Stack$pulumi-rancher-ha:index:RancherHa::rancher",
     ]);

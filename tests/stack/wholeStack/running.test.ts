@@ -57,15 +57,15 @@ describe("up", () => {
         const expected = {
             "rancher-lb-host-1": ["rancher-ca-server", "rancher-ca-server-key"],
             "rancher-cluster-rke": ["rancher-cluster-nodes"],
-            "rancher-kubernetes": ["rancher-cluster-pki", "rancher-cluster-rke"],
+            "rancher-kubernetes": ["rancher-cluster-pki", "rancher-cluster-rke", "rancher-cluster-certificates"],
             "rancher-ca-secret-secret": ["rancher-ca-root", "rancher-namespace"],
-            "rancher-release-release": ["rancher-ca-secret-secret", "rancher-cluster-rke"],
+            "rancher-release-release": ["rancher-ca-secret-secret", "rancher-cluster-certificates"],
             "rancher-verification-checks": ["rancher-lb-host-1", "rancher-release-release"],
         };
         for (const [name, needed] of Object.entries(expected)) expect([name, ...takes(name)]).toEqual(expect.arrayContaining(needed));
         // RKE waits for the load balancer in time only, so that a lost host can be taken out of the state alone.
         expect([takes("rancher-cluster-rke"), takes("rancher-lb-host-1")].flat().join()).not.toMatch(/-lb-host|-rke/);
-        expect(one("rancher-release-release").deletedWith).toMatch(/::rancher-cluster-rke$/);
+        expect(one("rancher-release-release").deletedWith).toMatch(/::rancher-cluster-certificates$/);
     });
 
     test("verified Rancher through the load balancer", async () => {
