@@ -99,7 +99,7 @@ test("what is in the cluster uses the cluster's provider, and goes with the clus
     for (const child of children) {
         expect(child).toMatchObject({
             provider: `${provider.urn}::rancher-kubernetes-id`,
-            deletedWith: whole.one("command:local:Command", "-rke").urn,
+            deletedWith: whole.one("command:local:Command", "-certificates").urn,
         });
     }
 });
