@@ -1,0 +1,87 @@
+import { disposable, testLab } from "../fixtures";
+import { changed, Edit, MainStack, nodes } from "./mainStack";
+
+// These tests follow the verbs of RKE on a cluster of three nodes: a snapshot, its restore after etcd is lost, renewed certificates.
+jest.setTimeout(15 * 60_000);
+
+const lab = disposable(testLab());
+const tokens =
+    (values: object): Edit =>
+    ({ cluster }) =>
+        Object.assign(cluster, values);
+// A recurring snapshot has such a name.
+const name = "2026-11-28T09:56:57Z_etcd";
+let main: MainStack;
+
+const onNodes = (script: string) => Promise.all(nodes.map(async node => (await lab.host(node).sh(script)).trim()));
+const etcdStarts = () => onNodes("docker inspect --format '{{.State.StartedAt}} {{.State.Running}}' etcd");
+const settings = () => main.kubectl(["get", "configmaps", "-o", "name"]);
+
+beforeAll(async () => {
+    main = await MainStack.start(lab);
+    await main.succeeds("up");
+}, 15 * 60_000);
+
+afterAll(async () => {
+    for (const secret of await main.secrets()) expect(main.printed.join("\n")).not.toContain(secret);
+});
+
+test("a snapshot is saved on every etcd node, once, and nothing else changes", async () => {
+    const edit = tokens({ snapshot: { name } });
+    expect(changed(await main.succeeds("up", { edit }))).toEqual(["rancher-cluster-snapshot"]);
+    expect(await onNodes(`ls /opt/rke/etcd-snapshots | grep -xF ${name}.zip`)).toEqual(nodes.map(() => `${name}.zip`));
+    await main.isInSync(edit);
+    expect(changed(await main.succeeds("up"))).toEqual(["rancher-cluster-snapshot"]);
+});
+
+test("a restore of a missing snapshot is announced, and refused before etcd stops", async () => {
+    const edit = tokens({ restore: { snapshot: "never-saved" } });
+    const starts = await etcdStarts();
+    const preview = await main.succeeds("preview", { edit });
+    expect(preview.output.replace(/\s+/g, " ")).toContain("All objects made after the snapshot are lost");
+    const { code, output } = await main.up({ edit });
+    expect(output.replace(/\s+/g, " ")).toMatch(/expected never-saved\.zip in \S+ of an etcd node, found only: .*2026-11-28T09:56:57Z_etcd/);
+    expect(output).toContain("[RHA snapshot-missing]");
+    expect(code).not.toBe(0);
+    expect(await etcdStarts()).toEqual(starts);
+});
+
+test("an etcd that is lost on all nodes is restored by one up, with Rancher, and without what was made later", async () => {
+    const edit = tokens({ restore: { snapshot: name } });
+    await main.kubectl(["create", "configmap", "made-later"]);
+    expect(await settings()).toContain("made-later");
+    await onNodes("docker rm --force etcd && rm -rf /var/lib/etcd/member");
+    const preview = await main.preview({ edit });
+    await main.succeeds("up", { edit });
+    expect(await settings()).not.toContain("made-later");
+    await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
+    expect(await main.kubectl(["get", "nodes", "-o", "name"])).toBe(nodes.map(node => `node/${node}\n`).join(""));
+    expect(await etcdStarts()).toEqual(nodes.map(() => expect.stringMatching(/ true$/)));
+    await main.isInSync(edit);
+    expect([preview.code, preview.output.replace(/\s+/g, " ")]).toEqual([0, expect.stringContaining(`restores the etcd snapshot ${name}`)]);
+});
+
+test("certificates are renewed: CA and kubeconfig stay, and the next up of RKE keeps the new ones", async () => {
+    const edit = tokens({ rotateCertificates: "2026-11" });
+    const serials = (file: string) => onNodes(`openssl x509 -noout -serial -in /etc/kubernetes/ssl/${file}.pem`);
+    const [authority, server, kubeconfig] = [await serials("kube-ca"), await serials("kube-apiserver"), await clusterKubeconfig()];
+    // The key of the restore is removed. Its removal runs nothing.
+    await main.succeeds("up");
+    expect(changed(await main.succeeds("up", { edit }))).toEqual(["rancher-cluster-certificates"]);
+    const renewed = await serials("kube-apiserver");
+    renewed.forEach((serial, index) => expect(serial).not.toBe(server[index]));
+    expect([await serials("kube-ca"), await clusterKubeconfig()]).toEqual([authority, kubeconfig]);
+    // The client of the tests has the kubeconfig of before.
+    await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
+    await main.isInSync(edit);
+
+    const later: Edit = config => {
+        edit(config);
+        config.cluster.etcdBackup = { retention: 7 };
+    };
+    await main.succeeds("up", { edit: later });
+    expect(await serials("kube-apiserver")).toEqual(renewed);
+    await main.isInSync(later);
+});
+
+const clusterKubeconfig = async () => (await main.resource("rancher-kubernetes")).inputs.kubeconfig;
