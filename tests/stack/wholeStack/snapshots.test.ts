@@ -40,7 +40,9 @@ test("a restore of a missing snapshot is announced, and refused before etcd stop
     const preview = await main.succeeds("preview", { edit });
     expect(preview.output.replace(/\s+/g, " ")).toContain("All objects made after the snapshot are lost");
     const { code, output } = await main.up({ edit });
-    expect(output.replace(/\s+/g, " ")).toMatch(/expected never-saved\.zip in \S+ of an etcd node, found only: .*2026-11-28T09:56:57Z_etcd/);
+    expect(output.replace(/\s+/g, " ")).toMatch(
+        /expected never-saved\.zip in \S+ of an etcd node, found only: .*2026-11-28T09:56:57Z_etcd/,
+    );
     expect(output).toContain("[RHA snapshot-missing]");
     expect(code).not.toBe(0);
     expect(await etcdStarts()).toEqual(starts);
