@@ -288,4 +288,24 @@ describe("the verbs that run once", () => {
         expect(input(recording, "-rke")).toEqual(input(without, "-rke"));
         expect(latch(recording).inputs).toEqual(latch(without).inputs);
     });
+
+    test("a restore is refused in the preview that creates the cluster", async () => {
+        const restore = { snapshot: "before-upgrade" };
+        await expect(build({ restore }, { preview: true, mock: () => ({}) })).rejects.toThrow(
+            /restore\.snapshot: expected none .*found before-upgrade/,
+        );
+    });
+
+    test("a preview warns of a restore that will run, and of none that was done", async () => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const restore = { snapshot: "before-upgrade" };
+        const pending: RecordOptions["mock"] = request => (request.name.endsWith("-restore") ? {} : mock(request));
+        const done: RecordOptions["mock"] = request => (request.name.endsWith("-restore") ? { stdout: "before-upgrade" } : mock(request));
+        await build({ restore }, { preview: true, mock: done });
+        expect(warn).not.toHaveBeenCalled();
+        const recording = await build({ restore }, { preview: true, mock: pending });
+        expect(warn.mock.calls.map(([text]) => text)).toEqual([expect.stringContaining("All objects made after the snapshot are lost")]);
+        expect(input(recording, "-restore")).toMatchObject({ task: "restore", token: "before-upgrade", etcdNodes: [{}, {}, {}] });
+        warn.mockRestore();
+    });
 });
