@@ -1,6 +1,7 @@
 import { LabHost } from "../../lab/host";
 import { LabName } from "../../lab/inventory";
 import { Lab } from "../../lab/lab";
+import { newSshKey } from "../ssh";
 
 /** Returns the lab of this jest worker, or the one that the environment variable LAB names. */
 export function testLab(): Lab {
@@ -35,6 +36,14 @@ export function digestOf(host: LabHost): Promise<string> {
             { path = $0; sub(/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ /, "", path); print of[path] " " $0 }' read new >>digests
         mv digests known
         awk '{ hash = $1; sub(/^[^ ]+ [^ ]+ [^ ]+ [^ ]+ [^ ]+ /, ""); print hash "  " $0 }' known | sort -k2`);
+}
+
+/** Makes a host a bastion: a user without a shell, who logs in with a key that no other host accepts. Returns `ssh.bastion`. */
+export async function bastionAt(host: LabHost) {
+    const { privateKey, publicKey } = newSshKey();
+    await host.sh(`useradd --create-home --shell /usr/sbin/nologin jump
+        install -d -o jump -g jump -m 700 /home/jump/.ssh; echo '${publicKey}' >/home/jump/.ssh/authorized_keys`);
+    return { address: host.address, hostKey: host.hostKey, user: "jump", privateKey };
 }
 
 /** Returns shell text that makes a process listen on a port of a host. */

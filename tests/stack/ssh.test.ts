@@ -1,14 +1,11 @@
-import { execFileSync, spawn } from "child_process";
+import { execFileSync } from "child_process";
 import { readFileSync, writeFileSync } from "fs";
 import { join } from "path";
-import { clusterYml } from "../../components/cluster/rke/clusterYml";
-import { rkeClusterSchema } from "../../components/cluster/rke/schema";
 import { nodeProgram } from "../../components/remote/programs";
 import { LabHost } from "../../lab/host";
 import { repository } from "../../lab/inventory";
 import { hostArgs } from "../../lab/loadBalancer/runLoadBalancer";
-import { until } from "../../lab/process";
-import { disposable, testLab } from "./fixtures";
+import { bastionAt, disposable, testLab } from "./fixtures";
 import { LoadBalancerHost } from "./loadBalancer/loadBalancerHost";
 import { LoadBalancerStack } from "./loadBalancer/loadBalancerStack";
 import { newSshKey } from "../ssh";
@@ -22,14 +19,13 @@ const sshd = (host: LabHost, line: string) => host.sh(`echo '${line}' >/etc/ssh/
 
 describe("a load balancer host behind a bastion", () => {
     const jump = lab.host("lb4");
-    const bastion = () => ({ address: jump.address, hostKey: jump.hostKey, user: "jump" });
+    let bastion: Awaited<ReturnType<typeof bastionAt>>;
     let lb: LoadBalancerHost;
     let stack: LoadBalancerStack;
     beforeAll(async () => {
         lb = await LoadBalancerHost.start(lab);
         await lab.startAnew("lb4");
-        await jump.sh(`useradd --create-home --shell /usr/sbin/nologin jump
-            cp -r /root/.ssh /home/jump/ && chown -R jump: /home/jump/.ssh`);
+        bastion = await bastionAt(jump);
         await sshd(lb.host, `AllowUsers root@${jump.address}`);
         const host = hostArgs(lb.host);
         stack = new LoadBalancerStack(lab, { hosts: [host], upstreams: [lb.upstream.address], upstreamPort: lb.upstream.port });
@@ -37,7 +33,7 @@ describe("a load balancer host behind a bastion", () => {
     afterAll(() => LoadBalancerHost.stop(lb));
 
     const ssh = (changes: object = {}) => ({
-        ssh: { privateKey: readFileSync(lab.privateKeyFile, "utf8"), waitSeconds: 1, bastion: { ...bastion(), ...changes } },
+        ssh: { privateKey: readFileSync(lab.privateKeyFile, "utf8"), waitSeconds: 1, bastion: { ...bastion, ...changes } },
     });
 
     test("is reached through it alone: by the probe, up, the next preview and destroy", async () => {
@@ -90,42 +86,4 @@ describe("a node", () => {
         await sshd(node, "AllowTcpForwarding yes");
         expect(preflight()).toEqual([]);
     });
-});
-
-test("rke reaches Docker of a node through the bastion alone, with a key of its own for each", async () => {
-    const [node, jump] = [lab.host("node1"), lab.host("lb4")];
-    await lab.startAnew("node1", "lb4");
-    const { privateKey, publicKey } = newSshKey();
-    await jump.sh(`useradd --create-home --shell /usr/sbin/nologin jump
-        install -d -o jump -g jump -m 700 /home/jump/.ssh; echo '${publicKey}' >/home/jump/.ssh/authorized_keys`);
-    await sshd(node, `AllowUsers rke@${jump.address}`);
-    const cluster = rkeClusterSchema.parse({
-        kubernetesVersion: "v1.30.14-rancher1-1",
-        ssh: { bastion: { address: jump.address, hostKey: jump.hostKey, user: "jump", privateKey } },
-        nodes: [{ ...hostArgs(node), user: "rke", roles: ["controlplane", "etcd", "worker"] }],
-    });
-    const runner = join(repository, "components", "cluster", "rke", "runner");
-    const source = join(lab.folder, "rke.js");
-    writeFileSync(
-        source,
-        `const { withAgentFor } = require("${runner}/nodes");
-        const { runRke, workFolder } = require("${runner}/rkeCommand");
-        const main = ({ yml, nodes }) => withAgentFor(nodes, async env => {
-            const options = { folder: workFolder(yml, ""), env, marker: "", timeoutSeconds: 300 };
-            await runRke(["up", "--init", "--config", "cluster.yml"], options);
-            await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], options);
-        });
-        module.exports = { main };`,
-    );
-    const input = { yml: clusterYml(cluster), nodes: [{ name: "node1", connection: cluster.nodes[0] }] };
-    const env = { ...process.env, PATH: `${await lab.tools()}:${process.env.PATH}` };
-    const rke = spawn("node", ["-"], { env, stdio: ["pipe", "ignore", "inherit"] });
-    rke.stdin.end(nodeProgram(source, input));
-    try {
-        await until("a container of RKE on the node", 300, () => node.succeeds("docker ps -a --format '{{.Names}}' | grep -q ."));
-    } finally {
-        rke.kill();
-    }
-    const logins = await node.sh("journalctl -u ssh -o cat | grep -o 'Accepted publickey for .* from [^ ]*' | sort -u");
-    expect(logins).toBe(`Accepted publickey for rke from ${jump.address}\n`);
 });

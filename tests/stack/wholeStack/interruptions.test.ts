@@ -1,23 +1,32 @@
 import { spawnSync } from "child_process";
-import { mkdtempSync, readdirSync, rmSync } from "fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { until } from "../../../lab/process";
+import { HostName } from "../../../lab/inventory";
+import { run, until } from "../../../lab/process";
 import { Finished } from "../../../lab/pulumi";
 import { disposable, testLab } from "../fixtures";
-import { changed, MainStack, nodes } from "./mainStack";
+import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
-// These tests end runs half-way, in the order of the steps. Completed work is kept, and the next run finishes the rest.
+// These tests end runs half-way, in the order of the steps. Completed work is kept, and the next run finishes the rest. Behind a pair of
+// load balancer hosts, the runs reach the Kubernetes API at the virtual IP.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
+const members = ["lb1", "lb2"] as const;
+const virtualIp = lab.addressAt(20);
+const pair: Edit = ({ loadBalancer }) =>
+    Object.assign(loadBalancer, {
+        hosts: members.map(name => ({ address: lab.host(name).address })),
+        virtualIp: { address: virtualIp, advertIntervalSeconds: 1 },
+    });
 /** Folder for the temporary files of the runs. */
 const temporary = mkdtempSync(join(tmpdir(), "interruptions-"));
 const env = { TMPDIR: temporary };
 let main: MainStack;
 let authorities: string[];
 
-beforeAll(async () => void (main = await MainStack.start(lab)), 10 * 60_000);
+beforeAll(async () => void (main = await MainStack.start(lab, [...hosts, "lb2"], pair)), 10 * 60_000);
 afterAll(() => rmSync(temporary, { recursive: true }));
 
 /** Runs an update, and ends it by SIGKILL after a matching line and `moment`. */
@@ -110,6 +119,19 @@ test("the next up finishes, with the same CAs, and the preview after it is empty
     await main.isInSync();
 });
 
+/** Runs kubectl with the kubeconfig that users get. */
+async function kubectlOfUsers(...args: string[]): Promise<string> {
+    const file = join(temporary, "kubeconfig");
+    if (!existsSync(file)) writeFileSync(file, (await main.stack.outputs()).kubeconfig, { mode: 0o600 });
+    return (await run(main.tool("kubectl"), [`--kubeconfig=${file}`, ...args])).stdout;
+}
+
+test("the kubeconfig leads to the virtual IP, and the API server's certificate covers it", async () => {
+    expect(await kubectlOfUsers("config", "view", "--output=jsonpath={.clusters[*].cluster.server}")).toBe(`https://${virtualIp}:6443`);
+    // kubectl verifies the certificate.
+    expect(await kubectlOfUsers("get", "nodes", "--output=jsonpath={.items[*].metadata.name}")).toBe(nodes.join(" "));
+});
+
 test("two updates at once: the second is refused, the first finishes", async () => {
     let second: Promise<Finished> | undefined;
     const edit = (config: any) => (config.loadBalancer.readTimeoutSeconds = 3600);
@@ -134,4 +156,77 @@ test("Ctrl-C in an update: the lock is released, and the next update finishes", 
     const { steps } = await main.succeeds("up");
     expect(changed({ steps } as Finished)).toEqual(expect.not.arrayContaining(["rancher-cluster-rke"]));
     await main.isInSync();
+});
+
+describe("a host dies while Helm upgrades Rancher", () => {
+    const upgraded =
+        (value: string): Edit =>
+        config => {
+            config.rancher.values = { extraEnv: [{ name: "LAB_RUN", value }] };
+            Object.assign(config, { verification: { timeoutSeconds: 60 } });
+        };
+
+    /** Returns the member that holds the virtual IP. */
+    async function active(): Promise<HostName> {
+        const holds = (name: HostName) => lab.host(name).succeeds(`ip -o -4 address show to ${virtualIp} | grep -q .`);
+        for (const name of members) if (await holds(name)) return name;
+        throw new Error(`expected a member that holds ${virtualIp}, found none`);
+    }
+
+    /** Returns the control plane node to which the active member passes most connections. */
+    async function busiestNode(): Promise<HostName> {
+        const connections = await lab.host(await active()).sh("ss -Htn state established '( dport = :6443 )'");
+        const count = (name: HostName) => connections.split(`${lab.host(name).address}:6443`).length;
+        return [...nodes].sort((one, other) => count(other) - count(one))[0];
+    }
+
+    /** Upgrades Rancher, and kills a host while Helm waits for the new pods. They get no node until then. */
+    async function killedMeanwhile(edit: Edit, choose: () => Promise<HostName>): Promise<{ finished: Finished; killed: HostName }> {
+        await kubectlOfUsers("cordon", ...nodes);
+        const kill = async () => {
+            const pending = ["get", "pods", "--namespace=cattle-system", "--field-selector=status.phase=Pending", "--output=name"];
+            await until("Helm to wait for pods", 120, async () => (await kubectlOfUsers(...pending)) !== "");
+            const name = await choose();
+            await lab.host(name).kill();
+            const left = nodes.filter(node => node !== name);
+            await until("the API at the virtual IP", 120, () =>
+                kubectlOfUsers("uncordon", ...left).then(
+                    () => true,
+                    () => false,
+                ),
+            );
+            return name;
+        };
+        let killing: Promise<HostName> | undefined;
+        const finished = await main.up({
+            edit,
+            onLine: line => void (/rancher-release-release .*updat/.test(line) && (killing ??= kill())),
+        });
+        return { finished, killed: await killing! };
+    }
+
+    test("a control plane node: the upgrade ends well, and nothing is left to do when the node is back", async () => {
+        const edit = upgraded("1");
+        const { finished, killed } = await killedMeanwhile(edit, busiestNode);
+        expect({ code: finished.code, tail: finished.code === 0 ? "" : finished.output.slice(-3000) }).toEqual({ code: 0, tail: "" });
+        await lab.host(killed).revive();
+        await until("the node's API server", 120, () => answersAt(killed));
+        await kubectlOfUsers("uncordon", killed);
+        await main.isInSync(edit);
+    });
+
+    test("the active load balancer host: the next up finishes without the host, and so it is when the host is back", async () => {
+        const edit = upgraded("2");
+        const { finished, killed } = await killedMeanwhile(edit, active);
+        expect(finished.code).not.toBe(0);
+        expect(finished.output).toMatch(new RegExp(`certificate at ${lab.host(killed).address}: no usable connection`));
+        await main.succeeds("up", { edit });
+        await lab.host(killed).revive();
+        await until("SSH", 120, () => lab.host(killed).isActive("ssh", "nginx", "keepalived"));
+        await main.succeeds("up", { edit });
+        await main.isInSync(edit);
+    });
+
+    /** Reports whether the API server of a node answers. */
+    const answersAt = (name: HostName) => lab.host(name).succeeds("curl -sk https://127.0.0.1:6443/version | grep -q gitVersion");
 });

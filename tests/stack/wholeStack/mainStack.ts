@@ -13,6 +13,7 @@ import { signature } from "../../component/wire";
 export type Edit = (config: Config) => void;
 interface Config {
     hostname: string;
+    ssh: any;
     cluster: any;
     rancher: any;
     loadBalancer: any;
@@ -34,14 +35,17 @@ export class MainStack {
     private readonly kubeconfigFile: string;
     private tools = "";
 
-    private constructor(readonly lab: Lab) {
+    private constructor(
+        readonly lab: Lab,
+        private readonly base: Edit,
+    ) {
         this.stack = new Stack(lab);
         this.kubeconfigFile = join(lab.folder, "kubeconfig");
     }
 
-    /** Starts the stack's hosts anew, or only those that a test needs. */
-    static async start(lab: Lab, names: HostName[] = [...hosts]): Promise<MainStack> {
-        const started = new MainStack(lab);
+    /** Starts the stack's hosts anew, or only those that a test needs. `base` changes the configuration of every run. */
+    static async start(lab: Lab, names: HostName[] = [...hosts], base: Edit = () => undefined): Promise<MainStack> {
+        const started = new MainStack(lab, base);
         started.tools = await lab.tools();
         await lab.start(...names);
         return started;
@@ -94,6 +98,7 @@ export class MainStack {
     private configure(edit?: Edit): void {
         const config = configOf(this.lab);
         const short = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.split(":")[1], value])) as unknown as Config;
+        this.base(short);
         edit?.(short);
         this.stack.configure(Object.fromEntries(Object.entries(short).map(([key, value]) => [`pulumi-rancher-ha:${key}`, value])));
     }

@@ -3,13 +3,14 @@ import { join } from "path";
 import { issue } from "../../../lab/certificates";
 import { clusterTargets, importFile } from "../../../adopt/importFile";
 import { sealed } from "../../../adopt/seal";
+import { HostName } from "../../../lab/inventory";
 import { Finished } from "../../../lab/pulumi";
-import { digestOf, disposable, testLab } from "../fixtures";
+import { bastionAt, digestOf, disposable, testLab } from "../fixtures";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack } from "./mainStack";
 
 // These tests follow the nodes of a cluster that has one node at first: an upgrade, a lost control plane, a worker that joins and leaves,
-// the end.
+// the end. Its hosts accept SSH from a bastion alone.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
@@ -17,8 +18,14 @@ const oneNode: Edit = ({ cluster }) => cluster.nodes.splice(1);
 let main: MainStack;
 let pristine: string;
 
+/** Makes a host refuse SSH from this machine. A packet filter forgets its rules when the host starts again. */
+const refuseDirectSsh = (name: HostName) => lab.host(name).sh(`iptables -A INPUT -s ${lab.gateway} -p tcp --dport 22 -j REJECT`);
+
 beforeAll(async () => {
-    main = await MainStack.start(lab, ["lb1", "node1"]);
+    await lab.start("lb4");
+    const bastion = await bastionAt(lab.host("lb4"));
+    main = await MainStack.start(lab, ["lb1", "node1"], ({ ssh }) => Object.assign(ssh, { bastion }));
+    await Promise.all([refuseDirectSsh("lb1"), refuseDirectSsh("node1")]);
     pristine = await digestOf(lab.host("lb1"));
     const older: Edit = config => {
         oneNode(config);
@@ -38,6 +45,14 @@ test("an upgrade of Kubernetes saves a snapshot of etcd first, with RKE's state 
         .sh(`docker run --rm -v /opt/rke/etcd-snapshots:/s rancher/rke-tools:v0.1.114 unzip -l /s/${name}.zip | grep -v ^Archive`);
     expect(listed.match(/v1\.30\.5\S+/g)!.sort()).toEqual([name, `${name}.rkestate`]);
     await main.isInSync(oneNode);
+});
+
+test("SSH came from the bastion alone: that of Pulumi, of its probes and of RKE", async () => {
+    const logins = (name: HostName) => lab.host(name).sh("journalctl -u ssh -o cat | grep -o 'Accepted .* from [^ ]*' | sort -u");
+    const from = lab.host("lb4").address;
+    expect(await Promise.all([logins("lb1"), logins("node1")])).toEqual(
+        ["root", "rke"].map(user => `Accepted publickey for ${user} from ${from}\n`),
+    );
 });
 
 describe("a stack whose state is lost", () => {
@@ -144,7 +159,10 @@ describe("a further worker", () => {
         config.cluster.nodes.push({ address, hostname: "node4", user: "rke", roles: ["worker"], hostKey });
     };
     const upstreams = async () => (await lab.host("lb1").sh("grep -c 'server 10.*:80 .*fail_timeout' /etc/nginx/nginx.conf")).trim();
-    beforeAll(() => lab.start("node4"), 5 * 60_000);
+    beforeAll(async () => {
+        await lab.start("node4");
+        await refuseDirectSsh("node4");
+    }, 5 * 60_000);
 
     test("that refuses the SSH key or is unreachable is named before RKE runs", async () => {
         const node = lab.host("node4");
