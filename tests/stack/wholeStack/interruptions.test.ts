@@ -1,5 +1,5 @@
 import { spawnSync } from "child_process";
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 import { HostName } from "../../../lab/inventory";
@@ -29,25 +29,14 @@ let authorities: string[];
 beforeAll(async () => void (main = await MainStack.start(lab, [...hosts, "lb2"], pair)), 10 * 60_000);
 afterAll(() => rmSync(temporary, { recursive: true }));
 
-/** Runs an update, and ends it by SIGKILL after a matching line and `moment`. */
-async function killedAfter(line: RegExp, moment: () => Promise<unknown>): Promise<Finished> {
-    let killing: Promise<unknown> | undefined;
-    const finished = await main.up({
-        env,
-        onLine: (said, { kill }) => {
-            if (line.test(said)) killing ??= moment().then(kill);
-        },
-    });
-    if (!killing) throw new Error(`expected a line like ${line}, found:\n${finished.output.slice(-3000)}`);
-    await killing;
-    return finished;
-}
+const killedInsideRke = () => main.killedInsideRke(/rke: \[etcd\] Building up etcd plane/, temporary);
 
-async function killedInsideRke(): Promise<void> {
-    await killedAfter(/rke: \[etcd\] Building up etcd plane/, () => new Promise(resolve => setTimeout(resolve, 3000)));
-    const left = () => readdirSync(temporary).filter(name => name.startsWith("rancher-ha-"));
-    await until("the runner to end with RKE, because nobody listens any more", 60, async () => left().length === 0);
-}
+/** Reports whether some work succeeds. */
+const works = (work: Promise<unknown>) =>
+    work.then(
+        () => true,
+        () => false,
+    );
 
 /** Expects the next update to be refused by the lock of the killed one, and releases this lock. A preview needs no lock. */
 async function unlocked(): Promise<void> {
@@ -90,15 +79,10 @@ test("killed inside Helm: what was done is kept, and a preview names what Helm l
     // Rancher's pods get no node, so Helm waits for them.
     const records = async () => main.kubectl(["get", "secrets", "--selector=owner=helm,status=pending-install", "--output=name"]);
     const cordoned = async () => {
-        await until("the API", 300, async () =>
-            main.kubectl(["cordon", ...nodes]).then(
-                () => true,
-                () => false,
-            ),
-        );
+        await until("the API", 300, () => works(main.kubectl(["cordon", ...nodes])));
         await until("Helm's record", 300, async () => (await records().catch(() => "")) !== "");
     };
-    await killedAfter(/rancher-namespace .*creat/, cordoned);
+    await main.killedAfter(/rancher-namespace .*creat/, cordoned, { env });
     await main.kubectl(["uncordon", ...nodes]);
     expect(await records()).not.toBe("");
     await main.stack.cancel();
@@ -189,12 +173,7 @@ describe("a host dies while Helm upgrades Rancher", () => {
             const name = await choose();
             await lab.host(name).kill();
             const left = nodes.filter(node => node !== name);
-            await until("the API at the virtual IP", 120, () =>
-                kubectlOfUsers("uncordon", ...left).then(
-                    () => true,
-                    () => false,
-                ),
-            );
+            await until("the API at the virtual IP", 120, () => works(kubectlOfUsers("uncordon", ...left)));
             return name;
         };
         let killing: Promise<HostName> | undefined;
@@ -210,7 +189,8 @@ describe("a host dies while Helm upgrades Rancher", () => {
         const { finished, killed } = await killedMeanwhile(edit, busiestNode);
         expect({ code: finished.code, tail: finished.code === 0 ? "" : finished.output.slice(-3000) }).toEqual({ code: 0, tail: "" });
         await lab.host(killed).revive();
-        await until("the node's API server", 120, () => answersAt(killed));
+        const server = `--server=https://${lab.host(killed).address}:6443`;
+        await until("the node's API server", 120, () => works(kubectlOfUsers(server, "get", "--raw=/readyz")));
         await kubectlOfUsers("uncordon", killed);
         await main.isInSync(edit);
     });
@@ -222,11 +202,8 @@ describe("a host dies while Helm upgrades Rancher", () => {
         expect(finished.output).toMatch(new RegExp(`certificate at ${lab.host(killed).address}: no usable connection`));
         await main.succeeds("up", { edit });
         await lab.host(killed).revive();
-        await until("SSH", 120, () => lab.host(killed).isActive("ssh", "nginx", "keepalived"));
+        await until("the services of the host", 120, () => lab.host(killed).isActive("ssh", "nginx", "keepalived"));
         await main.succeeds("up", { edit });
         await main.isInSync(edit);
     });
-
-    /** Reports whether the API server of a node answers. */
-    const answersAt = (name: HostName) => lab.host(name).succeeds("curl -sk https://127.0.0.1:6443/version | grep -q gitVersion");
 });

@@ -1,11 +1,12 @@
 import { execFileSync } from "child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { isIP } from "net";
 import { join } from "path";
 import { kubeconfig } from "../../../components/cluster/rke/kubeconfig";
 import { unpackState } from "../../../components/cluster/rke/state";
 import { HostName } from "../../../lab/inventory";
 import { Lab } from "../../../lab/lab";
+import { until } from "../../../lab/process";
 import { configOf, Finished, RunOptions, Stack } from "../../../lab/pulumi";
 import { signature } from "../../component/wire";
 
@@ -73,6 +74,29 @@ export class MainStack {
     /** Runs `destroy` as a person does, with its preview. A protected resource ends the run in that preview. */
     destroyWithPreview(options: MainRunOptions = {}): Promise<Finished> {
         return this.kept(options, (flags = [], more) => this.stack.run("destroy", ["--yes", ...flags], more));
+    }
+
+    /** Runs an update, and ends it by SIGKILL after a matching line and `moment`. */
+    async killedAfter(line: RegExp, moment: () => Promise<unknown>, options: MainRunOptions): Promise<Finished> {
+        let killing: Promise<unknown> | undefined;
+        const finished = await this.up({
+            ...options,
+            onLine: (said, { kill }) => {
+                if (line.test(said)) killing ??= moment().then(kill);
+            },
+        });
+        if (!killing) throw new Error(`expected a line like ${line}, found:\n${finished.output.slice(-3000)}`);
+        await killing;
+        return finished;
+    }
+
+    /** Runs an update, and ends it by SIGKILL 3 s after a line of RKE. Waits until RKE has ended, and what it left in `temporary` is gone. */
+    async killedInsideRke(line: RegExp, temporary: string, edit?: Edit): Promise<Finished> {
+        const moment = () => new Promise(resolve => setTimeout(resolve, 3000));
+        const finished = await this.killedAfter(line, moment, { edit, env: { TMPDIR: temporary } });
+        const left = () => readdirSync(temporary).filter(name => name.startsWith("rancher-ha-"));
+        await until("the runner to end with RKE, because nobody listens any more", 60, async () => left().length === 0);
+        return finished;
     }
 
     /** Runs a verb, and expects success. */

@@ -1,4 +1,5 @@
-import { writeFileSync } from "fs";
+import { mkdtempSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
 import { join } from "path";
 import { issue } from "../../../lab/certificates";
 import { clusterTargets, importFile } from "../../../adopt/importFile";
@@ -33,6 +34,26 @@ beforeAll(async () => {
     };
     await main.succeeds("up", { edit: older });
 }, 15 * 60_000);
+
+const runs = async (image: string) =>
+    expect(await lab.host("node1").sh("docker inspect --format '{{.Config.Image}}' kube-apiserver kubelet | sort -u")).toMatch(image);
+
+test("an upgrade is not begun while a node has no space for the snapshot", async () => {
+    const node = lab.host("node1");
+    await node.sh("mount -t tmpfs -o size=64k none /opt/rke/etcd-snapshots");
+    const { code, output } = await main.up({ edit: oneNode });
+    await node.sh("umount /opt/rke/etcd-snapshots");
+    expect(output).toMatch(/Kubernetes was not upgraded, because no snapshot of etcd could be saved before.*:[^]*no space left on device/);
+    expect(code).not.toBe(0);
+    await runs("hyperkube:v1.30.5");
+});
+
+test("an upgrade that is killed inside RKE has a snapshot, and the next up can finish it", async () => {
+    const temporary = mkdtempSync(join(tmpdir(), "upgrade-"));
+    await main.killedInsideRke(/rke: Upgrading controlplane components/, temporary, oneNode);
+    rmSync(temporary, { recursive: true });
+    await main.stack.cancel();
+});
 
 test("an upgrade of Kubernetes saves a snapshot of etcd first, with RKE's state in it", async () => {
     const { output } = await main.succeeds("up", { edit: oneNode });
