@@ -239,7 +239,7 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         expect(operator.dependencies).not.toContain(rancher.urn);
         expect(operator.inputs.values.global).toEqual({ cattle: values });
         for (const object of recording.resources.filter(({ name }) => name.startsWith("rancher-backup-")).filter(inCluster))
-            expect(object.deletedWith).toBe(recording.one("command:local:Command", "-rke").urn);
+            expect(object.deletedWith).toBe(recording.one("command:local:Command", "-certificates").urn);
     });
 
     test("the verification: the load balancer and the release", async () => {
