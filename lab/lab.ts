@@ -130,6 +130,9 @@ export class Lab {
         }
         if ((await run("podman", ["network", "exists", this.network], { tolerate: true })).code === 0) return;
         const subnet = `${this.addressAt(0)}/24`;
+        // A killed run can leave the bridge of a network that podman has forgotten. Podman then refuses the subnet.
+        const { stdout: orphan } = await run("ip", ["-4", "-brief", "address", "show", "to", `${this.gateway}/32`]);
+        if (orphan) await run("ip", ["link", "delete", "dev", orphan.split(" ")[0], "type", "bridge"]);
         await run("podman", ["network", "create", "--label", `${labLabel}=${this.name}`, "--subnet", subnet, this.network]);
         progress("network", `created ${subnet}`);
     }
