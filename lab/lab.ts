@@ -13,8 +13,8 @@ export class Lab {
     /** File of the SSH key that every host accepts. */
     readonly privateKeyFile: string;
     readonly knownHostsFile: string;
-    /** Name of the lab's network. */
-    readonly network: string;
+    /** Name of the lab's network. Each network has a name of its own: by the name, podman keeps the addresses that a killed run has taken. */
+    network = "";
     private readonly hosts = new Map<HostName, LabHost>();
     private prepared?: Promise<void>;
 
@@ -22,7 +22,6 @@ export class Lab {
         this.folder = join(repository, ".lab", name);
         this.privateKeyFile = join(this.folder, "ssh", "id_ed25519");
         this.knownHostsFile = join(this.folder, "ssh", "known_hosts");
-        this.network = `rancher-ha-${name}`;
     }
 
     static of(name: LabName): Lab {
@@ -98,7 +97,7 @@ export class Lab {
         const found = await containers();
         if (found.length > 0) await run("podman", ["rm", "--force", "--time", "2", ...found], { tolerate: true, timeoutSeconds: 120 });
         if (volumes.length > 0) await run("podman", ["volume", "rm", "--force", ...volumes], { tolerate: true });
-        await run("podman", ["network", "rm", "--force", this.network], { tolerate: true });
+        for (const network of await this.networks()) await run("podman", ["network", "rm", "--force", network], { tolerate: true });
         this.prepared = undefined;
         rmSync(this.folder, { recursive: true, force: true });
         const left = await containers();
@@ -128,18 +127,25 @@ export class Lab {
             mkdirSync(dirname(this.privateKeyFile), { recursive: true, mode: 0o700 });
             await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `lab ${this.name}`, "-f", this.privateKeyFile]);
         }
-        if ((await run("podman", ["network", "exists", this.network], { tolerate: true })).code === 0) return;
-        const subnet = `${this.addressAt(0)}/24`;
-        // A killed run can leave the bridge of a network that podman has forgotten. Podman then refuses the subnet.
+        const [found] = await this.networks();
+        this.network = found ?? `rancher-ha-${this.name}-${Date.now().toString(36)}`;
+        if (found) return;
+        // A run that is killed while podman removes the network leaves the bridge. Podman then refuses the subnet.
         const { stdout: orphan } = await run("ip", ["-4", "-brief", "address", "show", "to", `${this.gateway}/32`]);
         if (orphan) await run("ip", ["link", "delete", "dev", orphan.split(" ")[0], "type", "bridge"]);
+        const subnet = `${this.addressAt(0)}/24`;
         await run("podman", ["network", "create", "--label", `${labLabel}=${this.name}`, "--subnet", subnet, this.network]);
         progress("network", `created ${subnet}`);
     }
 
+    private async networks(): Promise<string[]> {
+        const ofTheLab = ["--filter", `label=${labLabel}=${this.name}`, "--format", "{{.Name}}"];
+        return (await run("podman", ["network", "ls", ...ofTheLab])).stdout.split("\n").filter(Boolean);
+    }
+
     /** Fixes the bridge's hardware address. Otherwise it changes with the hosts on the bridge, and other hosts keep the old address. */
     async fixGatewayAddress(): Promise<void> {
-        const { stdout } = await run("podman", ["network", "inspect", "--format", "{{.NetworkInterface}}", this.network]);
+        const { stdout } = await run("podman", ["network", "inspect", "--format", "{{.NetworkInterface}}", ...(await this.networks())]);
         await run("ip", ["link", "set", "dev", stdout.trim(), "address", hardwareAddress(this.gateway)]);
     }
 
