@@ -90,9 +90,3 @@ test("a load balancer host that is unfit is refused in the preview, before there
     expect(output).toMatch(/NginxLoadBalancer rancher-lb: lb1: ports 80 and 443 must be free for NGINX, found another process on them:/);
     expect(code).not.toBe(0);
 });
-
-test("a restore is refused in the preview that creates the cluster", async () => {
-    const { code, output } = await main.preview({ edit: ({ cluster }) => (cluster.restore = { snapshot: "before-upgrade" }) });
-    expect(output).toMatch(/restore\.snapshot: expected none in the update that creates or adopts the cluster, found before-upgrade/);
-    expect(code).not.toBe(0);
-});
