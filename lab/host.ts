@@ -168,7 +168,7 @@ export class LabHost {
             systemd: "false",
             cgroupns: "private",
             "stop-signal": "SIGRTMIN+3",
-            network: this.lab.network,
+            network: (await this.lab.network())!,
             ip: this.address,
             "mac-address": hardwareAddress(this.address),
             pidfile: this.pidFile,

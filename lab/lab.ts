@@ -13,8 +13,6 @@ export class Lab {
     /** File of the SSH key that every host accepts. */
     readonly privateKeyFile: string;
     readonly knownHostsFile: string;
-    /** Name of the lab's network. Each network has a name of its own: by the name, podman keeps the addresses that a killed run has taken. */
-    network = "";
     private readonly hosts = new Map<HostName, LabHost>();
     private prepared?: Promise<void>;
 
@@ -97,7 +95,8 @@ export class Lab {
         const found = await containers();
         if (found.length > 0) await run("podman", ["rm", "--force", "--time", "2", ...found], { tolerate: true, timeoutSeconds: 120 });
         if (volumes.length > 0) await run("podman", ["volume", "rm", "--force", ...volumes], { tolerate: true });
-        for (const network of await this.networks()) await run("podman", ["network", "rm", "--force", network], { tolerate: true });
+        const network = await this.network();
+        if (network) await run("podman", ["network", "rm", "--force", network], { tolerate: true });
         this.prepared = undefined;
         rmSync(this.folder, { recursive: true, force: true });
         const left = await containers();
@@ -127,25 +126,26 @@ export class Lab {
             mkdirSync(dirname(this.privateKeyFile), { recursive: true, mode: 0o700 });
             await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", `lab ${this.name}`, "-f", this.privateKeyFile]);
         }
-        const [found] = await this.networks();
-        this.network = found ?? `rancher-ha-${this.name}-${Date.now().toString(36)}`;
-        if (found) return;
+        if (await this.network()) return;
         // A run that is killed while podman removes the network leaves the bridge. Podman then refuses the subnet.
         const { stdout: orphan } = await run("ip", ["-4", "-brief", "address", "show", "to", `${this.gateway}/32`]);
         if (orphan) await run("ip", ["link", "delete", "dev", orphan.split(" ")[0], "type", "bridge"]);
         const subnet = `${this.addressAt(0)}/24`;
-        await run("podman", ["network", "create", "--label", `${labLabel}=${this.name}`, "--subnet", subnet, this.network]);
+        // By the name of a network, podman keeps the addresses that a killed run has taken. So each network has a name of its own.
+        const name = `rancher-ha-${this.name}-${Date.now().toString(36)}`;
+        await run("podman", ["network", "create", "--label", `${labLabel}=${this.name}`, "--subnet", subnet, name]);
         progress("network", `created ${subnet}`);
     }
 
-    private async networks(): Promise<string[]> {
+    /** Returns the name of the lab's network, or undefined before it is made. */
+    async network(): Promise<string | undefined> {
         const ofTheLab = ["--filter", `label=${labLabel}=${this.name}`, "--format", "{{.Name}}"];
-        return (await run("podman", ["network", "ls", ...ofTheLab])).stdout.split("\n").filter(Boolean);
+        return (await run("podman", ["network", "ls", ...ofTheLab])).stdout.split("\n").find(Boolean);
     }
 
     /** Fixes the bridge's hardware address. Otherwise it changes with the hosts on the bridge, and other hosts keep the old address. */
     async fixGatewayAddress(): Promise<void> {
-        const { stdout } = await run("podman", ["network", "inspect", "--format", "{{.NetworkInterface}}", ...(await this.networks())]);
+        const { stdout } = await run("podman", ["network", "inspect", "--format", "{{.NetworkInterface}}", (await this.network())!]);
         await run("ip", ["link", "set", "dev", stdout.trim(), "address", hardwareAddress(this.gateway)]);
     }
 
