@@ -1,5 +1,18 @@
+import * as pulumi from "@pulumi/pulumi";
 import { X509Certificate } from "crypto";
 import { z } from "zod";
+
+/** Where backups go in S3. */
+export interface S3PlaceArgs {
+    /** Host of the S3 server, with a port if it is not 443. A URL is refused, because the upload always uses HTTPS. @default s3.amazonaws.com */
+    endpoint?: pulumi.Input<string>;
+    /** Name of the bucket, which must exist. A name that S3 does not allow is refused. */
+    bucket: pulumi.Input<string>;
+    /** Folder in the bucket. @default the top of the bucket */
+    folder?: pulumi.Input<string>;
+    /** Region of the bucket. @default the server's own */
+    region?: pulumi.Input<string>;
+}
 
 /** Reports whether OpenSSL reads a certificate in the text. */
 function isCertificate(text: string): boolean {

@@ -1,6 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
+import { S3PlaceArgs } from "../s3";
 import { secretAs } from "../secrecy";
 import { inState, refuseOutputs, validated } from "../validation";
 import { backupNamespace, backupSpec, backupValues, credentialsName, encryptionConfiguration, encryptionName } from "./backupObjects";
@@ -9,15 +10,7 @@ import { RancherSettingsArgs } from "./args";
 import { isOci, rancherCharts } from "./chartRepository";
 
 /** The S3 bucket that gets the backups. */
-export interface RancherBackupS3Args {
-    /** Host of the S3 server, with a port if it is not 443. A URL is refused, because the operator always uses HTTPS. @default s3.amazonaws.com */
-    endpoint?: pulumi.Input<string>;
-    /** Name of the bucket, which must exist. A name that S3 does not allow is refused. */
-    bucket: pulumi.Input<string>;
-    /** Folder in the bucket. @default the top of the bucket */
-    folder?: pulumi.Input<string>;
-    /** Region of the bucket. @default the server's own */
-    region?: pulumi.Input<string>;
+export interface RancherBackupS3Args extends S3PlaceArgs {
     /** Access key, a secret. One key without the other is refused. @default the IAM role of the nodes */
     accessKey?: pulumi.Input<string>;
     /** Secret key, a secret. Both keys become a Secret beside the operator. @default the IAM role of the nodes */

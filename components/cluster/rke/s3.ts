@@ -1,17 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
-import { s3Schema } from "../../s3";
+import type { S3PlaceArgs, s3Schema } from "../../s3";
 
 /** An S3 bucket to which each snapshot of etcd is uploaded, and from which a restore reads first. */
-export interface RkeS3Args {
-    /** Host of the S3 server, with a port if it is not 443. A URL is refused, because the upload always uses HTTPS. @default s3.amazonaws.com */
-    endpoint?: pulumi.Input<string>;
-    /** Name of the bucket, which must exist. A name that S3 does not allow is refused. */
-    bucket: pulumi.Input<string>;
-    /** Folder in the bucket. @default the top of the bucket */
-    folder?: pulumi.Input<string>;
-    /** Region of the bucket. @default the server's own */
-    region?: pulumi.Input<string>;
+export interface RkeS3Args extends S3PlaceArgs {
     /** Access key, a secret. One key without the other is refused. @default the IAM role of the etcd nodes */
     accessKey?: pulumi.Input<string>;
     /** Secret key, a secret. RKE keeps both keys in its state, which is a Secret in the cluster. @default the IAM role of the etcd nodes */
