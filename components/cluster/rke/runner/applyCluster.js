@@ -7,7 +7,7 @@ const { firstAnswer } = require("../../runner/kubernetesApi");
 const { cleanHosts, movePods, recordOf } = require("./leavingNodes");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
+const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { clusterApi, newestState, pack, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
@@ -45,12 +45,8 @@ async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds 
     const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
     const name = `${installed}-to-${kubernetesVersion}-${time}`;
     say(`Kubernetes ${installed} becomes ${kubernetesVersion}: saving an etcd snapshot first, /opt/rke/etcd-snapshots/${name}.zip`);
-    const result = await runRke(["etcd", "snapshot-save", "--name", name, "--config", "cluster.yml", "--ssh-agent-auth"], {
-        folder,
-        env,
-        marker: `Finished saving/uploading snapshot [${name}]`,
-        timeoutSeconds,
-    });
+    const { args, marker } = snapshotSave(name);
+    const result = await runRke([...args, "--config", "cluster.yml", "--ssh-agent-auth"], { folder, env, marker, timeoutSeconds });
     if (result.code !== 0 || !result.done) {
         throw rkeFailure(
             "Kubernetes was not upgraded, because no snapshot of etcd could be saved before. Correct the cause and run pulumi up again",

@@ -55,14 +55,11 @@ async function movePods(leaving, state, { apiEndpoints }) {
         await asked("/version");
         return asked;
     });
-    /** @type {KubernetesApi | undefined} */
-    let api;
-    try {
-        api = await firstAnswer(questions, 1);
-    } catch (/** @type {any} */ error) {
-        const reasons = error.message.replace(/\n/g, "; ");
-        return say(`no API server can be used, so no pod is moved from the nodes that leave: ${reasons}`);
-    }
+    const api = await firstAnswer(questions, 1).catch(({ message }) => {
+        const reasons = message.replace(/\n/g, "; ");
+        say(`no API server can be used, so no pod is moved from the nodes that leave: ${reasons}`);
+        return undefined;
+    });
     if (api) await evictPods(api, leaving);
 }
 

@@ -6,32 +6,29 @@ const { printResult } = require("../../../remote/runner/result");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
+const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { newestState, pack } = require("./rkeState");
 
 /** @import { OnceInput } from "../program" */
 
-/** The arguments of rke, the line of its log that tells success, and the message of a failure. */
+/** The arguments of rke and the line of its log that tells success, for a token. The message of a failure. */
 const verbs = {
     snapshot: {
-        /** @param {string} name */
-        args: name => ["etcd", "snapshot-save", "--name", name],
-        /** @param {string} name */
-        marker: name => `Finished saving/uploading snapshot [${name}]`,
+        command: snapshotSave,
         failure: "cluster.snapshot: the snapshot is not on every etcd node. The cluster runs on",
         changesState: false,
     },
     restore: {
         /** @param {string} name */
-        args: name => ["etcd", "snapshot-restore", "--name", name],
-        /** @param {string} name */
-        marker: name => `Finished restoring snapshot [${name}]`,
+        command: name => ({
+            args: ["etcd", "snapshot-restore", "--name", name],
+            marker: `Finished restoring snapshot [${name}]`,
+        }),
         failure: "cluster.restore: the snapshot is not restored, and the cluster may be down. The snapshots stay on the nodes",
         changesState: true,
     },
     certificates: {
-        args: () => ["cert", "rotate"],
-        marker: () => "Successfully restarted Worker Plane",
+        command: () => ({ args: ["cert", "rotate"], marker: "Successfully restarted Worker Plane" }),
         failure: "cluster.rotateCertificates: the certificates are not renewed on every node. The CA is the same",
         changesState: true,
     },
@@ -71,7 +68,7 @@ async function once(input, lastResult) {
     return withAgentFor(nodes, async env => {
         await refuseUnfitNodes(env, input);
         if (task === "restore") await refuseMissingSnapshot(env, input);
-        const { args, marker, failure, changesState } = verbs[task];
+        const { command, failure, changesState } = verbs[task];
         const state = await newestState(input, "");
         if (task === "certificates" && !JSON.parse(state).currentState?.certificatesBundle) {
             const asked = input.apiEndpoints.join(", ");
@@ -81,12 +78,8 @@ async function once(input, lastResult) {
             );
         }
         const folder = workFolder(input.clusterYml, state);
-        const result = await runRke([...args(token), "--config", "cluster.yml", "--ssh-agent-auth"], {
-            folder,
-            env,
-            marker: marker(token),
-            timeoutSeconds,
-        });
+        const { args, marker } = command(token);
+        const result = await runRke([...args, "--config", "cluster.yml", "--ssh-agent-auth"], { folder, env, marker, timeoutSeconds });
         const serious = result.warnings.filter(text => seriousWarning.test(text));
         if (result.code !== 0 || !result.done || serious.length > 0)
             throw rkeFailure(`${failure}. Correct the cause and run pulumi up again`, result);

@@ -181,4 +181,14 @@ function rkeFailure(what, result) {
     return new CodedError("rke-failed", `${what}${reasons.length ? `:\n${reasons.join("\n")}` : ""}`);
 }
 
-module.exports = { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder };
+/**
+ * Returns how RKE saves a snapshot of etcd: its arguments, and the line of its log that tells success.
+ *
+ * @param {string} name
+ */
+const snapshotSave = name => ({
+    args: ["etcd", "snapshot-save", "--name", name],
+    marker: `Finished saving/uploading snapshot [${name}]`,
+});
+
+module.exports = { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder };
