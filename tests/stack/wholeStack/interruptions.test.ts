@@ -49,7 +49,9 @@ async function unlocked(): Promise<void> {
 
 test("killed inside RKE: no key stays where Pulumi runs, and destroy leaves the hosts clean", async () => {
     await killedInsideRke();
-    expect(spawnSync("pgrep", ["-af", `ssh-agent -a ${temporary}/`]).stdout.toString()).toBe("");
+    const agents = () => spawnSync("pgrep", ["-af", `ssh-agent -a ${temporary}/`]).stdout.toString();
+    // The agent ends when the runner's end of its pipe is closed.
+    await until("the SSH agent to end", 60, async () => agents() === "");
     expect(await lab.host("node1").sh("docker ps --all --quiet")).not.toBe("");
     await unlocked();
     await main.succeeds("destroy");
