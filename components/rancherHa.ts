@@ -9,7 +9,6 @@ import { KubernetesCluster } from "./cluster/kubernetesCluster";
 import { RkeClusterSettingsArgs } from "./cluster/rke/args";
 import { ingressNodes } from "./cluster/rke/ingressNodes";
 import { controlPlaneNodes } from "./cluster/rke/nodes";
-import { insideCluster } from "./cluster/rke/network";
 import { innerAddresses, RkeCluster } from "./cluster/rke/rkeCluster";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs, NginxLoadBalancerArgs } from "./loadBalancer/args";
 import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchema } from "./loadBalancer/limits";
@@ -19,6 +18,7 @@ import { stackName } from "./owner";
 import { heldForAgents } from "./rancher/agentsCa";
 import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { ownerAnnotation } from "./rancher/program";
+import { directTargets, noProxyValue } from "./rancher/proxy";
 import { RancherBackup, RancherWithBackupArgs } from "./rancher/rancherBackup";
 import { RancherRelease } from "./rancher/rancherRelease";
 import { LiveCheck } from "./rancher/schema";
@@ -254,36 +254,30 @@ export class RancherHa extends pulumi.ComponentResource {
         return new CaSecret(`${name}-ca-secret`, args, inCluster);
     }
 
-    private backup(
-        name: string,
-        { rancher: { backup, chartVersion, values } }: RancherHaArgs,
-        opts: pulumi.ComponentResourceOptions,
-    ): void {
+    private backup(name: string, args: RancherHaArgs, opts: pulumi.ComponentResourceOptions): void {
+        const { backup, chartVersion, proxy, values: ofRancher } = args.rancher;
         if (backup === undefined) return;
-        const systemDefaultRegistry = pulumi.output(values).apply(known => known?.systemDefaultRegistry ?? "");
-        new RancherBackup(`${name}-backup`, { ...backup, rancherVersion: chartVersion, systemDefaultRegistry }, opts);
+        const systemDefaultRegistry = pulumi.output(ofRancher).apply(known => known?.systemDefaultRegistry ?? "");
+        // The operator reaches an S3 server as Rancher reaches the outside.
+        const proxied = pulumi
+            .all([proxy, args.hostname, directTargets(args), backup.values])
+            .apply(([url, hostname, targets, given]) => ({ proxy: url, noProxy: noProxyValue(hostname, targets), ...given }));
+        const settings = { ...backup, values: proxy === undefined ? backup.values : proxied };
+        new RancherBackup(`${name}-backup`, { ...settings, rancherVersion: chartVersion, systemDefaultRegistry }, opts);
     }
 
     private release(
         name: string,
-        { rancher: { backup: _backup, ...rancher }, hostname, loadBalancer, cluster, existingCluster }: RancherHaArgs,
+        { rancher: { backup: _backup, ...rancher }, ...args }: RancherHaArgs,
         { kubernetesVersion, distribution, kubeconfig }: KubernetesCluster,
         caSecret: CaSecret | undefined,
         opts: pulumi.ComponentResourceOptions,
     ): RancherRelease {
+        const { hostname, loadBalancer, existingCluster } = args;
         const fromCluster = { kubernetesVersion, distribution, kubeconfig };
         // RKE writes the limits into the ConfigMap of its ingress controller.
         const annotations = existingCluster && this.limits(name, loadBalancer).apply(ingressAnnotations);
-        const { ingressAddresses = [], controlPlaneAddresses = [] } = existingCluster ?? {};
-        // Of nodes, network and services, only SSH keys and environment variables are secret.
-        const rkeCluster = cluster && { nodes: cluster.nodes, network: cluster.network, services: cluster.services };
-        const inside = pulumi
-            .unsecret(pulumi.all([rkeCluster, ingressAddresses, controlPlaneAddresses]))
-            .apply(([rke, ingress, controlPlane]) => [...(rke ? insideCluster(rke) : []), ...ingress, ...controlPlane]);
-        const noProxy =
-            rancher.proxy === undefined
-                ? rancher.noProxy
-                : pulumi.all([inside, rancher.noProxy]).apply(([own, further = []]) => [...own, ...further]);
+        const noProxy = rancher.proxy === undefined ? rancher.noProxy : directTargets({ ...args, rancher });
         return new RancherRelease(
             `${name}-release`,
             { ...rancher, noProxy, hostname, ...fromCluster, caChecksum: caSecret?.checksum, ingressAnnotations: annotations },

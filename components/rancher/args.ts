@@ -80,8 +80,8 @@ export interface RancherSettingsArgs {
      */
     bootstrapPassword?: pulumi.Input<string>;
     /**
-     * HTTP proxy for requests of Rancher's pods to the outside, as an http or https URL without a path. Give a URL with a password as a
-     * secret. The chart writes the URL into the environment of the pods, readable for those who may read Rancher's Deployment.
+     * HTTP proxy for requests of Rancher's pods and its backup operator to the outside, as an http or https URL without a path. Give a
+     * URL with a password as a secret. The chart writes the URL into the environment of the pods, readable for those who may read Rancher's Deployment.
      * @default no proxy
      */
     proxy?: pulumi.Input<string>;

@@ -1,4 +1,8 @@
+import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { ExistingClusterArgs } from "../cluster/existingCluster";
+import { RkeClusterSettingsArgs } from "../cluster/rke/args";
+import { insideCluster } from "../cluster/rke/network";
 import { isAddressOrName } from "../remote/addresses";
 
 /** Targets of the chart's own `noProxy`. Source: the chart's values.yaml, Rancher 2.9 to 2.15. */
@@ -34,3 +38,23 @@ export const proxySchema = z.strictObject(proxyShape).superRefine(reportNoProxyA
 /** Returns the chart's `noProxy`: its default, the stack's own name, and further targets. */
 export const noProxyValue = (hostname: string, further: string[]): string =>
     [...new Set([...chartDefault, "localhost", hostname, ...further])].join(",");
+
+/** Returns the targets that pods reach without a proxy: the cluster's own, and those of the configuration. */
+export function directTargets(args: {
+    cluster?: RkeClusterSettingsArgs;
+    existingCluster?: ExistingClusterArgs;
+    rancher: { noProxy?: pulumi.Input<pulumi.Input<string>[]> };
+}): pulumi.Output<string[]> {
+    const { nodes, network, services } = args.cluster ?? {};
+    const { ingressAddresses = [], controlPlaneAddresses = [] } = args.existingCluster ?? {};
+    // Of nodes, network and services, only SSH keys and environment variables are secret.
+    const cluster = pulumi.unsecret(pulumi.all([nodes && { nodes, network, services }, ingressAddresses, controlPlaneAddresses]));
+    return pulumi
+        .all([cluster, args.rancher.noProxy])
+        .apply(([[rke, ingress, controlPlane], further = []]) => [
+            ...(rke ? insideCluster(rke) : []),
+            ...ingress,
+            ...controlPlane,
+            ...further,
+        ]);
+}

@@ -62,7 +62,10 @@ export interface RancherBackupSettingsArgs {
     s3?: RancherBackupS3Args;
     /** Volume that gets the backups. Give either this or `s3`. */
     volume?: RancherBackupVolumeArgs;
-    /** Further values of the chart `rancher-backup`, for example `proxy` or `nodeSelector`. `s3` and `persistence` are refused. @default {} */
+    /**
+     * Further values of the chart `rancher-backup`, for example `nodeSelector`. `s3` and `persistence` are refused. In a `RancherHa`,
+     * `proxy` and `noProxy` are those of Rancher unless they stand here. @default {}
+     */
     values?: pulumi.Input<{ [key: string]: any }>;
     /** Seconds to wait until the operator is ready, at most a day. @default 600 */
     timeoutSeconds?: pulumi.Input<number>;

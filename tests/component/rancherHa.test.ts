@@ -208,7 +208,8 @@ describe("each part gets from the others what it needs, and waits for it", () =>
     describe("a proxy of Rancher leaves out", () => {
         const proxy = "http://proxy.example.com:3128";
         const given = { ...args.rancher, proxy, noProxy: [".corp.example.com"] };
-        const noProxy = (recording: Recording) => recording.one("kubernetes:helm.sh/v3:Release").inputs.values.noProxy.split(",").slice(6);
+        const values = (recording: Recording, name: string) => recording.one("kubernetes:helm.sh/v3:Release", name).inputs.values;
+        const noProxy = (recording: Recording) => values(recording, "rancher-release-release").noProxy.split(",").slice(6);
 
         test("the ranges and the nodes of the cluster", async () => {
             const addresses = args.cluster!.nodes as { address: string }[];
@@ -225,6 +226,19 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         test("the nodes that an existing cluster names", async () => {
             const recording = await build({ cluster: undefined, existingCluster, rancher: given });
             expect(noProxy(recording)).toEqual(["localhost", args.hostname, ...existingCluster.ingressAddresses, ".corp.example.com"]);
+        });
+
+        test("the same for the operator of the backups, whose own values come first", async () => {
+            const backup = {
+                chartVersion: "106.0.2+up7.0.2",
+                encryptionKey: Buffer.alloc(32, 7).toString("base64"),
+                s3: { bucket: "backups" },
+            };
+            const same = await build({ rancher: { ...given, backup } });
+            const { noProxy: targets } = values(same, "rancher-release-release");
+            expect(values(same, "rancher-backup-operator")).toMatchObject({ proxy, noProxy: targets });
+            const other = { ...backup, values: { proxy: "http://other.example.com:3128" } };
+            expect(values(await build({ rancher: { ...given, backup: other } }), "rancher-backup-operator")).toMatchObject(other.values);
         });
     });
 
