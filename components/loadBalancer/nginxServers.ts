@@ -78,7 +78,10 @@ ${paragraphs(
 )}
     }`;
 
-/** Size of the buffers of a tunnel. */
+/**
+ * Size of the buffers of a tunnel. With 2k, an idle tunnel takes 3 kB less memory, but bulk data through it is a quarter slower. The other
+ * way to less memory is `ssl_buffer_size 8k`: 5 kB less, but a fifth more CPU for an answer of 64 kB over HTTP/2. Source: `make bench`.
+ */
 const tunnelBuffer = "4k";
 
 const proxying = ({ connectTimeoutSeconds, readTimeoutSeconds, upstreams, maxResponseHeaderSize }: NginxSettings) => `
