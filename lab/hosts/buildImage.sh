@@ -7,7 +7,7 @@ case $kind in
 node) packages=$packages,docker.io,busybox-static,zip ;;
 lb-newer) suite=trixie ;;
 esac
-mmdebstrap --quiet --variant=minbase --include="$packages" --skip=cleanup/apt/cache \
+mmdebstrap --quiet --variant=minbase --include="$packages" --skip=cleanup/apt \
     --customize-hook="copy-in $sources/common /opt" \
     --customize-hook="copy-in $sources/node /opt" \
     --customize-hook="copy-in $sources/newer /opt" \

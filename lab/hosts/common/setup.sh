@@ -5,6 +5,10 @@ kind=$1
 systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer 2>/dev/null || true
 systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-networkd-wait-online.service getty.target console-getty.service 2>/dev/null || true
 
+# As in Debian's images for containers: no translations, and no wait for the disk after each file.
+echo 'Acquire::Languages "none";' >/etc/apt/apt.conf.d/no-languages
+echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/unsafe-io
+
 # Every host makes its own host keys at its first boot.
 rm -f /etc/ssh/ssh_host_*
 install -D -m 644 /opt/common/host-keys.conf /etc/systemd/system/ssh.service.d/host-keys.conf
@@ -31,8 +35,11 @@ if [ "$kind" = lb-newer ]; then
     apt-get -q -y --no-install-recommends install libpcre2-8-0
 fi
 apt-get -q clean
-# The image holds the packages that every load balancer host installs. apt still runs, and downloads only newer versions.
-if [ "$kind" != node ]; then
+# The image holds the lists of packages, and the packages that every load balancer host installs. apt still runs, and downloads only newer
+# ones.
+if [ "$kind" = node ]; then
+    rm -rf /var/lib/apt/lists/*
+else
     apt-get -q update
     apt-get -q -y --no-install-recommends --download-only install nginx libnginx-mod-stream keepalived logrotate
 fi
