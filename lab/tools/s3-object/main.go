@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path"
@@ -119,8 +120,22 @@ func (b *bucket) get(ctx context.Context, name string) error {
 			return object.Err
 		}
 		if strings.TrimSuffix(object.Key, path.Ext(object.Key)) == wanted {
-			return b.FGetObject(ctx, b.name, object.Key, path.Join(folder, path.Base(object.Key)), minio.GetObjectOptions{})
+			return b.download(ctx, object.Key)
 		}
 	}
 	return fmt.Errorf("failed to download s3 backup: no backups found")
+}
+
+func (b *bucket) download(ctx context.Context, key string) error {
+	object, err := b.GetObject(ctx, b.name, key, minio.GetObjectOptions{})
+	if err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path.Join(folder, path.Base(key)), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	_, err = io.Copy(file, object)
+	return err
 }
