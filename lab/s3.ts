@@ -29,7 +29,7 @@ export class S3Server {
     async start(...buckets: string[]): Promise<void> {
         const { certificate, privateKey } = issue({ name: "s3", names: [`IP:${this.host.address}`], usage: "serverAuth", by: this.ca });
         await this.host.write("/usr/local/bin/versitygw", readFileSync(join(this.tools, "versitygw")), "755");
-        await this.host.sh(`mkdir -p /srv/s3 /srv/s3-attributes; cd /srv/s3 && mkdir -p ${buckets.join(" ")}`);
+        await this.host.sh(`mkdir -p /srv/buckets /srv/attributes; cd /srv/buckets && mkdir -p ${buckets.join(" ")}`);
         await this.host.write("/srv/s3.crt", certificate);
         await this.host.write("/srv/s3.key", privateKey, "600");
         await this.host.write("/srv/s3.env", `ROOT_ACCESS_KEY=${this.accessKey}\nROOT_SECRET_KEY=${this.secretKey}\n`, "600");
@@ -44,14 +44,14 @@ export class S3Server {
     /** Starts a stopped server again. */
     async resume(): Promise<void> {
         const flags = `--quiet --port :${port} --cert /srv/s3.crt --key /srv/s3.key`;
-        const server = `versitygw ${flags} posix --sidecar /srv/s3-attributes /srv/s3`;
-        await this.host.sh(`systemd-run -q --unit=s3 --property=EnvironmentFile=/srv/s3.env ${server}`);
+        const server = `versitygw ${flags} posix --sidecar /srv/attributes /srv/buckets`;
+        await this.host.sh(`systemd-run -q --collect --unit=s3 --property=EnvironmentFile=/srv/s3.env ${server}`);
         await until("S3", 30, () => this.host.succeeds(`ss -Hltn 'sport = :${port}' | grep -q .`));
     }
 
     /** Lists the objects of a bucket. */
     async objects(bucket: string): Promise<string[]> {
-        return (await this.host.sh(`cd /srv/s3/${bucket} && find . -type f -printf '%P\\n' | sort`)).split("\n").filter(Boolean);
+        return (await this.host.sh(`cd /srv/buckets/${bucket} && find . -type f -printf '%P\\n' | sort`)).split("\n").filter(Boolean);
     }
 
     /** Gives a node's image of rke-tools the program that moves snapshots between the node and S3. */

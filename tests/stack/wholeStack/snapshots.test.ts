@@ -1,10 +1,12 @@
+import { randomBytes } from "crypto";
+import { gunzipSync } from "zlib";
 import { issue } from "../../../lab/certificates";
 import { S3Server } from "../../../lab/s3";
 import { disposable, testLab } from "../fixtures";
 import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
 // These tests follow the verbs of RKE on a cluster of three nodes: a snapshot on the nodes and in S3, its restore after etcd is lost,
-// renewed certificates.
+// renewed certificates. The same S3 server is the place of Rancher's own backups.
 jest.setTimeout(15 * 60_000);
 
 const lab = disposable(testLab());
@@ -23,6 +25,16 @@ const bucket = () => {
     const { endpoint, accessKey, secretKey, caCertificate } = s3;
     return { endpoint, bucket: "etcd", folder, accessKey, secretKey, caCertificate };
 };
+const encryptionKey = randomBytes(32).toString("base64");
+/** Backups of Rancher, in another bucket. */
+const backup = () => ({
+    chartVersion: "106.0.2+up7.0.2",
+    chartPath: "lab/rancher/backup",
+    crdChartPath: "lab/rancher/backup-crd",
+    encryptionKey,
+    s3: { ...bucket(), bucket: "rancher", folder: undefined },
+});
+
 /** Changes keys of the bucket. */
 const bucketWith =
     (changes: object, more: Edit = () => undefined): Edit =>
@@ -35,11 +47,50 @@ const etcdStarts = () => onNodes("docker inspect --format '{{.State.StartedAt}} 
 const settings = () => main.kubectl(["get", "configmaps", "-o", "name"]);
 
 beforeAll(async () => {
-    main = await MainStack.start(lab, [...hosts], config => bucketWith({})(config));
+    main = await MainStack.start(lab, [...hosts], config => {
+        bucketWith({})(config);
+        config.rancher.backup = backup();
+    });
     s3 = new S3Server(lab.host("lb1"), await lab.tools());
-    await Promise.all([s3.start("etcd"), ...nodes.map(node => s3.connect(lab.host(node)))]);
+    await Promise.all([s3.start("etcd", "rancher"), ...nodes.map(node => s3.connect(lab.host(node)))]);
     await main.succeeds("up");
 }, 15 * 60_000);
+
+const ofBackups = ["namespace", "encryption", "s3", "crd", "operator", "backup"].map(suffix => `rancher-backup-${suffix}`);
+const operators = async (...args: string[]) =>
+    JSON.parse(await main.kubectl(["get", ...args, "--namespace=cattle-resources-system", "--output=json"]));
+
+test("Rancher's backup operator comes up with its schedule and the bucket, and Helm's record has no key", async () => {
+    expect(await main.names()).toEqual(expect.arrayContaining(ofBackups));
+    await main.isInSync();
+    expect((await operators("deployment", "rancher-backup")).status).toMatchObject({ readyReplicas: 1 });
+    expect((await operators("backups.resources.cattle.io", "rancher")).spec).toEqual({
+        resourceSetName: "rancher-resource-set-full",
+        encryptionConfigSecretName: "rancher-backup-encryption",
+        schedule: "0 2 * * *",
+        retentionCount: 10,
+    });
+    const secrets: { metadata: any; data: Record<string, string> }[] = (await operators("secrets")).items;
+    const plain = (text: string) => Buffer.from(text, "base64").toString();
+    const dataOf = (name: string) => Object.entries(secrets.find(({ metadata }) => metadata.name === name)!.data);
+    const read = Object.fromEntries(
+        ["rancher-backup-s3", "rancher-backup-s3-credentials"].flatMap(dataOf).map(([key, text]) => [key, plain(text)]),
+    );
+    expect(read).toEqual({
+        credentialSecretName: "rancher-backup-s3-credentials",
+        credentialSecretNamespace: "cattle-resources-system",
+        bucketName: "rancher",
+        endpoint: s3.endpoint,
+        endpointCA: Buffer.from(s3.caCertificate).toString("base64"),
+        accessKey: s3.accessKey,
+        secretKey: s3.secretKey,
+    });
+    const records = secrets.filter(({ metadata }) => metadata.labels?.owner === "helm");
+    expect(records).toHaveLength(2);
+    const recorded = records.map(({ data }) => gunzipSync(Buffer.from(plain(data.release), "base64")).toString()).join("");
+    expect(recorded).toContain(s3.endpoint);
+    expect([s3.secretKey, s3.accessKey, encryptionKey].filter(key => recorded.includes(key))).toEqual([]);
+});
 
 const flat = (output: string) => output.replace(/\s+/g, " ");
 
@@ -142,8 +193,19 @@ test("certificates are renewed, CA and kubeconfig stay, and the next up of RKE k
     await main.isInSync(later);
 });
 
+test("without rancher.backup, its objects go, and the namespace stays", async () => {
+    const edit: Edit = config => void (config.rancher.backup = undefined);
+    const { steps } = await main.succeeds("up", { edit });
+    const removed = steps.filter(({ op }) => op.startsWith("delete")).map(({ name }) => name);
+    expect(removed.sort()).toEqual([...ofBackups, "rancher-backup"].sort());
+    expect(await main.kubectl(["get", "namespace", "cattle-resources-system", "--output=name"])).toBe(
+        "namespace/cattle-resources-system\n",
+    );
+    await main.isInSync(edit);
+});
+
 test("no secret was printed, and the keys of S3 are encrypted in the state", async () => {
-    const keys = [s3.accessKey, s3.secretKey].flatMap(key => [key, Buffer.from(key).toString("base64")]);
+    const keys = [s3.accessKey, s3.secretKey, encryptionKey].flatMap(key => [key, Buffer.from(key).toString("base64")]);
     const secrets = [...(await main.secrets()), ...keys];
     expect(secrets.length).toBeGreaterThan(6);
     expect(secrets.filter(secret => main.printed.join("\n").includes(secret))).toEqual([]);
