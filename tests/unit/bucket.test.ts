@@ -117,3 +117,24 @@ describe("a bucket, asked through nodes,", () => {
         expect([faults, isUnreachable]).toEqual([[expect.stringMatching(/^node1 \(192\.0\.2\.31\): /)], true]);
     });
 });
+
+test("the access key that RKE and rke-tools log is not shown", async () => {
+    const { runRke } = jest.requireActual("../../components/cluster/rke/runner/rkeCommand.js");
+    const folder = mkdtempSync(join(tmpdir(), "rke-"));
+    const base64 = Buffer.from(keys.accessKey).toString("base64");
+    const lines = [
+        `time="2026-11-28" level=info msg="Snapshots configured to S3 compatible backend at [s3] to bucket [etcd] using accesskey [${keys.accessKey}]"`,
+        `time="2026-11-28" level=fatal msg="exit code [1]: msg=\\"failed to set s3 server\\" s3-accessKey=\\"${base64}\\" s3-bucketName=etcd"`,
+    ];
+    writeFileSync(join(folder, "rke"), `#!/bin/sh\ncat <<'END'\n${lines.join("\n")}\nEND\nexit 1\n`, { mode: 0o755 });
+    writeFileSync(join(folder, "cluster.yml"), "");
+    let said = "";
+    const stderr = jest.spyOn(process.stderr, "write").mockImplementation(chunk => ((said += chunk), true));
+    const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter) };
+    const { fatal } = await runRke([], { folder, env, marker: "done", timeoutSeconds: 60 });
+    stderr.mockRestore();
+    rmSync(folder, { recursive: true });
+    expect(said).toContain("to bucket [etcd] using accesskey [(not shown)]");
+    expect(fatal).toMatch(/s3-accessKey=\(not shown\) s3-bucketName=etcd/);
+    for (const key of [keys.accessKey, base64]) expect(`${said}${fatal}`).not.toContain(key);
+});
