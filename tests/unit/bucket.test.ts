@@ -80,6 +80,15 @@ describe("a bucket, asked through nodes,", () => {
         answers = [moved, [200, listOf("x.zip")]];
         expect((await ask()).objects).toHaveLength(1);
         expect(asked[1].authorization).toContain("/eu-west-1/s3/aws4_request");
+        const place = '<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">cn-north-1</LocationConstraint>';
+        answers = [
+            [403, "<Error><Code>SignatureDoesNotMatch</Code></Error>"],
+            [200, place],
+            [200, listOf("x.zip")],
+        ];
+        expect((await ask()).objects).toHaveLength(1);
+        expect(asked[3].url).toBe("/etcd?location=");
+        expect(asked[4].authorization).toContain("/cn-north-1/s3/aws4_request");
         answers = [moved];
         expect((await ask({ region: "eu-central-1" })).faults).toEqual(["node1 (192.0.2.31): 301 PermanentRedirect"]);
     });

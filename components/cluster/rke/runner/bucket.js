@@ -134,7 +134,7 @@ async function request(env, connection, { endpoint, bucket, accessKey, secretKey
  * @param {string} xml
  * @param {string} name
  */
-const textOf = (xml, name) => new RegExp(`<${name}>([^<]*)</${name}>`).exec(xml)?.[1];
+const textOf = (xml, name) => new RegExp(`<${name}(?: [^>]*)?>([^<]*)</${name}>`).exec(xml)?.[1];
 
 /**
  * Lists the objects of a bucket whose keys begin with a prefix, without those of deeper folders, as one node reaches it.
@@ -148,9 +148,12 @@ async function list(env, connection, bucket, prefix) {
     const query = `delimiter=%2F&list-type=2&prefix=${encodeURIComponent(prefix)}`;
     const region = bucket.region ?? "us-east-1";
     let answer = await request(env, connection, bucket, region, query);
-    // Without a region in the configuration, the server names its own, as for rke-tools.
-    if (answer.status !== 200 && !bucket.region && answer.region && answer.region !== region)
-        answer = await request(env, connection, bucket, answer.region, query);
+    if (answer.status !== 200 && !bucket.region) {
+        // Without a region in the configuration, the server names its own: in the error, or when it is asked as rke-tools asks.
+        const { text } = answer.region ? answer : await request(env, connection, bucket, region, "location=");
+        const own = answer.region ?? textOf(text, "LocationConstraint");
+        if (own && own !== region) answer = await request(env, connection, bucket, own, query);
+    }
     if (answer.status !== 200) {
         const said = [textOf(answer.text, "Code"), textOf(answer.text, "Message")].filter(Boolean).join(": ");
         throw new BucketFault(`${answer.status}${said && ` ${said}`}`.slice(0, 300));
