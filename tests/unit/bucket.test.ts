@@ -97,8 +97,8 @@ describe("a bucket, asked through nodes,", () => {
         [
             "a wrong key",
             {},
-            [403, "<Error><Code>SignatureDoesNotMatch</Code><Message>It differs.</Message></Error>"],
-            /403 SignatureDoesNotMatch: It differs\.$/,
+            [403, "<Error><Code>SignatureDoesNotMatch</Code><Message>It &#34;differs&#34;.</Message></Error>"],
+            /403 SignatureDoesNotMatch: It 'differs'\.$/,
             /Check accessKey and secretKey/,
         ],
         ["a missing bucket", {}, [404, "<Error><Code>NoSuchBucket</Code></Error>"], /404 NoSuchBucket$/, /Check bucket$/],

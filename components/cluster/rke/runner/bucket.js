@@ -156,7 +156,7 @@ async function list(env, connection, bucket, prefix) {
     }
     if (answer.status !== 200) {
         const said = [textOf(answer.text, "Code"), textOf(answer.text, "Message")].filter(Boolean).join(": ");
-        throw new BucketFault(`${answer.status}${said && ` ${said}`}`.slice(0, 300));
+        throw new BucketFault(`${answer.status}${said && ` ${said.replace(/&(#34|quot|#39|apos);/g, "'")}`}`.slice(0, 300));
     }
     const objects = answer.text.split("<Contents>").slice(1);
     return objects.map(object => ({
@@ -197,7 +197,7 @@ async function askBucket(env, { nodes, access }, name = "") {
 /** The key of the configuration that an answer makes suspect. */
 const suspects = /** @type {[RegExp, string][]} */ ([
     [/NoSuchBucket/, "bucket"],
-    [/InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied/, "accessKey and secretKey, which must allow to list, read and write"],
+    [/InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|access key/i, "accessKey and secretKey, which must allow to list, read and write"],
     [/CERT|SELF_SIGNED|UNABLE_TO/, "caCertificate and endpoint"],
     [/region/i, "region"],
 ]);
