@@ -197,7 +197,10 @@ async function askBucket(env, { nodes, access }, name = "") {
 /** The key of the configuration that an answer makes suspect. */
 const suspects = /** @type {[RegExp, string][]} */ ([
     [/NoSuchBucket/, "bucket"],
-    [/InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|access key/i, "accessKey and secretKey, which must allow to list, read and write"],
+    [
+        /InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|access key/i,
+        "accessKey and secretKey, which must allow to list, read and write",
+    ],
     [/CERT|SELF_SIGNED|UNABLE_TO/, "caCertificate and endpoint"],
     [/region/i, "region"],
 ]);
