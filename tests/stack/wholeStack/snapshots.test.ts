@@ -1,4 +1,5 @@
 import { randomBytes } from "crypto";
+import { readFileSync } from "fs";
 import { gunzipSync } from "zlib";
 import { issue } from "../../../lab/certificates";
 import { S3Server } from "../../../lab/s3";
@@ -8,6 +9,9 @@ import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 // These tests follow the verbs of RKE on a cluster of three nodes: a snapshot on the nodes and in S3, its restore after etcd is lost,
 // renewed certificates. The same S3 server is the place of Rancher's own backups.
 jest.setTimeout(15 * 60_000);
+
+const { askBucket } = jest.requireActual("../../../components/cluster/rke/runner/bucket.js");
+const { withAgentFor } = jest.requireActual("../../../components/cluster/rke/runner/nodes.js");
 
 const lab = disposable(testLab());
 const tokens =
@@ -103,12 +107,26 @@ async function isRefused(edit: Edit, ...words: (string | RegExp)[]): Promise<voi
     expect(await etcdStarts()).toEqual(starts);
 }
 
+test("a bucket with a wrong key is refused before RKE starts", async () => {
+    const words = /403 SignatureDoesNotMatch: .* Check accessKey and secretKey/;
+    await isRefused(bucketWith({ secretKey: s3.accessKey }), "[RHA bucket-not-usable]", words, "RKE was not started");
+});
+
 test.each<[string, () => object, RegExp]>([
-    ["with a wrong key", () => ({ secretKey: s3.accessKey }), /403 SignatureDoesNotMatch: .* Check accessKey and secretKey/],
-    ["that is missing", () => ({ bucket: "missing" }), /404 NoSuchBucket: .* Check bucket\./],
-    ["behind another CA", () => ({ caCertificate: issue({ name: "other", ca: true }).certificate }), / Check caCertificate and endpoint\./],
-])("a bucket %s is refused before RKE starts", async (_what, changes, words) => {
-    await isRefused(bucketWith(changes()), "[RHA bucket-not-usable]", words, "RKE was not started");
+    ["that is right", () => ({}), /^$/],
+    ["with an unknown key", () => ({ accessKey: "unknown" }), /: No user exists with the provided access key/],
+    ["that is missing", () => ({ bucket: "missing" }), /404 NoSuchBucket: /],
+    ["behind another CA", () => ({ caCertificate: issue({ name: "other", ca: true }).certificate }), /: UNABLE_TO_VERIFY_LEAF_SIGNATURE: /],
+    ["in another region", () => ({ region: "eu-central-1" }), /400 AuthorizationHeaderMalformed: .* expecting 'us-east-1'/],
+])("each node says of a bucket %s what is wrong", async (_what, changes, words) => {
+    const reached = nodes.map(name => {
+        const { address, hostKey } = lab.host(name);
+        const privateKey = readFileSync(lab.privateKeyFile, "utf8");
+        return { name, connection: { address, port: 22, user: "rke", hostKey, privateKey, waitSeconds: 0 } };
+    });
+    const asked = { nodes: reached, access: { ...bucket(), ...changes() } };
+    const { faults } = await withAgentFor(reached, (env: NodeJS.ProcessEnv) => askBucket(env, asked));
+    expect(nodes.map((_, index) => faults[index] ?? "")).toEqual(nodes.map(() => expect.stringMatching(words)));
 });
 
 test("a snapshot is saved on every etcd node and in the bucket, once, and nothing else changes", async () => {
