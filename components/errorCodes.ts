@@ -88,6 +88,11 @@ export const errorCodes = {
         changed: "nothing: etcd runs on",
         remedy: "Name a snapshot that exists, or copy its file to an etcd node.",
     },
+    "bucket-not-usable": {
+        title: "The bucket of snapshots cannot be used",
+        changed: "nothing: RKE was not started",
+        remedy: "Correct the key of `cluster.etcdBackup.s3` that the message names.",
+    },
     "cluster-not-removed": {
         title: "The cluster is not fully removed",
         changed: "the cluster is partly removed",

@@ -18,8 +18,9 @@ export function exampleConfig(file: string, secretOf: (path: string) => unknown)
     const config = Object.fromEntries(entries.map(([key, value]) => [key.replace("pulumi-rancher-ha:", ""), value]));
     const [head] = text.split("\nconfig:\n");
     for (const [, path] of head.matchAll(/^# {3}pulumi config set --secret --path (\S+) </gm)) {
-        const [group, key] = path.split(".");
-        config[group] = { ...config[group], [key]: secretOf(path) };
+        const groups = path.split(".");
+        const key = groups.pop()!;
+        groups.reduce((group, name) => (group[name] ??= {}), config)[key] = secretOf(path);
     }
     return config;
 }

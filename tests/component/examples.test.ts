@@ -20,6 +20,11 @@ const secrets: Record<string, string> = {
     "ssh.privateKey": sshKey,
     "certificate.privateKey": server.privateKey,
     "existingCluster.kubeconfig": kubeconfig,
+    "cluster.etcdBackup.s3.accessKey": "made-up",
+    "cluster.etcdBackup.s3.secretKey": "made-up",
+    "rancher.backup.encryptionKey": Buffer.alloc(32).toString("base64"),
+    "rancher.backup.s3.accessKey": "made-up",
+    "rancher.backup.s3.secretKey": "made-up",
 };
 
 /** Returns the configuration of a file, with a real certificate in place of an invented one. */
@@ -66,6 +71,8 @@ describe("configurations", () => {
         ["provided-certificate", { hosts: 1, ownCa: 0, caSecrets: 1, kubernetesVersion: "v1.30.14" }],
         ["certificate-on-hosts", { hosts: 1, ownCa: 0, caSecrets: 0, kubernetesVersion: "v1.30.14" }],
         ["no-way-out", { hosts: 1, ownCa: 1, caSecrets: 1, kubernetesVersion: "v1.30.14" }],
+        // With the encryption key and the S3 keys of Rancher's backups.
+        ["backups", { hosts: 1, ownCa: 1, caSecrets: 3, kubernetesVersion: "v1.30.14" }],
         ["existing-cluster", { hosts: 1, ownCa: 1, caSecrets: 1, kubernetesVersion: "v1.33.1+rke2r1" }],
     ])("%s.yaml is previewed", async (name, expected) => {
         const recording = await previewed(configOf(`examples/${name}.yaml`));
@@ -81,7 +88,7 @@ describe("configurations", () => {
         pulumi.runtime.setAllConfig(given, Object.keys(given));
         const encrypted = await record(() => new RancherHa("rancher", readConfig()), options);
         expect(encrypted.resources.map(({ urn }) => urn)).toEqual(plain.resources.map(({ urn }) => urn));
-        expect(JSON.stringify(encrypted.one("kubernetes:helm.sh/v3:Release").inputs.values)).toMatch(/"secret":[^]*"made-up"/);
+        expect(JSON.stringify(encrypted.one("kubernetes:helm.sh/v3:Release", "-release").inputs.values)).toMatch(/"secret":[^]*"made-up"/);
     });
 
     test.each(exampleFiles)("%s with a wrong key is refused", file => {

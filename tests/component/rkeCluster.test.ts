@@ -282,6 +282,19 @@ describe("the verbs that run once", () => {
         }
     });
 
+    test("get the bucket and its keys, so that it is asked first; without keys only the nodes can ask", async () => {
+        const keys = { accessKey: "AKIAIOSFODNN7EXAMPLE", secretKey: "wJalrXUtnFEMI" };
+        const bucketOf = async (s3: object) => {
+            const recording = await build({ ...tokens, etcdBackup: { s3: { bucket: "etcd", ...s3 } } });
+            for (const { inputs } of ["-nodes", "-snapshot"].map(name => recording.one(commandType, name)))
+                for (const key of Object.values(keys)) expect(JSON.stringify({ ...inputs, stdin: undefined })).not.toContain(key);
+            return ["-nodes", "-rke", "-snapshot"].map(name => input(recording, name).bucket);
+        };
+        const asked = { access: { endpoint: "s3.amazonaws.com", bucket: "etcd", ...keys }, nodes: [{}, {}, {}] };
+        expect(await bucketOf(keys)).toMatchObject([asked, undefined, asked]);
+        expect(await bucketOf({})).toEqual([undefined, undefined, undefined]);
+    });
+
     test("are ordered: restore, RKE, snapshot, certificates; a token changes no other program", async () => {
         const [recording, without] = [await build(tokens), await build()];
         const chain = ["-nodes", "-restore", "-rke", "-snapshot", "-certificates"].map(name => recording.one(commandType, name));

@@ -20,6 +20,15 @@ export interface Fitness {
     preflightProgram: string;
 }
 
+/** An S3 bucket for snapshots, with the keys to ask it. */
+export type BucketAccess = NonNullable<RkeClusterSettings["etcdBackup"]["s3"]>;
+
+/** A bucket that is asked through the etcd nodes, because they use it. */
+export interface AskedBucket {
+    access: BucketAccess;
+    nodes: ReachedNode[];
+}
+
 /** Input of runner/createPki.js. */
 export interface PkiInput {
     rkeVersion: string;
@@ -54,6 +63,8 @@ export interface ClusterInput extends Fitness, WantedCluster {
     clusterYml: string;
     /** Keys of cluster.yml that the configuration adds. Every one must be a key that RKE reads. */
     extraConfig?: object;
+    /** The bucket of snapshots, which must be usable. Undefined without keys, which only the nodes have then. */
+    bucket?: AskedBucket;
     /** Packed state of RKE with the cluster's certificates. */
     pki: string;
     timeoutSeconds: number;
@@ -76,6 +87,8 @@ export interface OnceInput extends Fitness, Pick<ClusterInput, "rkeVersion" | "c
     listProgram: string;
     /** Snapshots are also in an S3 bucket. */
     hasBucket: boolean;
+    /** The same bucket, to be asked before. Undefined without keys, which only the nodes have then. */
+    bucket?: AskedBucket;
 }
 
 /** A node as the configuration wants it in Kubernetes. */
@@ -144,6 +157,7 @@ export function clusterProgram(
         rkeVersion,
         clusterYml: clusterYml(cluster),
         extraConfig: task === "nodes" ? given(cluster.extraConfig) : undefined,
+        bucket: task === "nodes" ? askedBucket(cluster, fitness(cluster).nodes) : undefined,
         pki,
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
@@ -171,11 +185,20 @@ export function onceProgram(task: OnceTask, asked?: { token: string; cluster: Rk
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
         nodes,
-        etcdNodes: nodes.filter((_, index) => hasRole(NodeRole.Etcd)(cluster.nodes[index])),
+        etcdNodes: etcdNodes(cluster, nodes),
         preflightProgram,
         listProgram: shellProgram([join(__dirname, "listSnapshots.sh")], {}),
         hasBucket: cluster.etcdBackup.s3 !== undefined,
+        bucket: askedBucket(cluster, nodes),
     });
+}
+
+const etcdNodes = (cluster: RkeClusterSettings, nodes: ReachedNode[]) =>
+    nodes.filter((_, index) => hasRole(NodeRole.Etcd)(cluster.nodes[index]));
+
+function askedBucket(cluster: RkeClusterSettings, nodes: ReachedNode[]): AskedBucket | undefined {
+    const access = cluster.etcdBackup.s3;
+    return access?.accessKey === undefined ? undefined : { access, nodes: etcdNodes(cluster, nodes) };
 }
 
 /** Returns undefined for an object without keys, so that a program's data is the same as without the argument. */

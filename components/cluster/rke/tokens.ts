@@ -4,8 +4,9 @@ import { z } from "zod";
 /** A snapshot of etcd that an update makes. */
 export interface RkeSnapshotArgs {
     /**
-     * Name of the snapshot, for example `before-rancher-2.11.3`. A new name saves a snapshot on every etcd node, once. Letters, digits, `.`,
-     * `_`, `:` and `-` are allowed, at most 100 characters. A name that ends with `.zip` is refused, because RKE adds the ending.
+     * Name of the snapshot, for example `before-rancher-2.11.3`. A new name saves a snapshot on every etcd node and in the bucket of
+     * `etcdBackup.s3`, once. Letters, digits, `.`, `_`, `:` and `-` are allowed, at most 100 characters. A name that ends with `.zip` is
+     * refused, because RKE adds the ending. So is a name that the bucket already has, because RKE would keep the older snapshot.
      */
     name: pulumi.Input<string>;
 }
@@ -14,8 +15,9 @@ export interface RkeSnapshotArgs {
 export interface RkeRestoreArgs {
     /**
      * Name of the snapshot, without `.zip`. A new name restores the snapshot, once: all objects made after it are lost. Letters, digits, `.`,
-     * `_`, `:` and `-` are allowed, at most 100 characters. A snapshot that no etcd node has is refused before etcd stops, unless
-     * `etcdBackup.s3` is set: then RKE looks in the bucket first. Refused in the update that creates or adopts the cluster.
+     * `_`, `:` and `-` are allowed, at most 100 characters. A snapshot that neither an etcd node nor the bucket of
+     * `etcdBackup.s3` has is refused before etcd stops. RKE takes that of the bucket first. A bucket without keys is not asked. Refused in
+     * the update that creates or adopts the cluster.
      */
     snapshot: pulumi.Input<string>;
 }

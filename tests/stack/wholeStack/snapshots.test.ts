@@ -1,8 +1,17 @@
+import { randomBytes } from "crypto";
+import { readFileSync } from "fs";
+import { gunzipSync } from "zlib";
+import { issue } from "../../../lab/certificates";
+import { S3Server } from "../../../lab/s3";
 import { disposable, testLab } from "../fixtures";
-import { changed, Edit, MainStack, nodes } from "./mainStack";
+import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
-// These tests follow the verbs of RKE on a cluster of three nodes: a snapshot, its restore after etcd is lost, renewed certificates.
+// These tests follow the verbs of RKE on a cluster of three nodes: a snapshot on the nodes and in S3, its restore after etcd is lost,
+// renewed certificates. The same S3 server is the place of Rancher's own backups.
 jest.setTimeout(15 * 60_000);
+
+const { askBucket } = jest.requireActual("../../../components/cluster/rke/runner/bucket.js");
+const { withAgentFor } = jest.requireActual("../../../components/cluster/rke/runner/nodes.js");
 
 const lab = disposable(testLab());
 const tokens =
@@ -12,55 +21,171 @@ const tokens =
 // A recurring snapshot has such a name.
 const name = "2026-11-28T09:56:57Z_etcd";
 const savedFile = `ls /opt/rke/etcd-snapshots | grep -xF ${name}.zip`;
+const folder = "rancher/etcd";
 let main: MainStack;
+let s3: S3Server;
 
+const bucket = () => {
+    const { endpoint, accessKey, secretKey, caCertificate } = s3;
+    return { endpoint, bucket: "etcd", folder, accessKey, secretKey, caCertificate };
+};
+const encryptionKey = randomBytes(32).toString("base64");
+/** Backups of Rancher, in another bucket. */
+const backup = () => ({
+    chartVersion: "106.0.2+up7.0.2",
+    chartPath: "lab/rancher/backup",
+    crdChartPath: "lab/rancher/backup-crd",
+    encryptionKey,
+    s3: { ...bucket(), bucket: "rancher", folder: undefined },
+});
+
+/** Changes keys of the bucket. */
+const bucketWith =
+    (changes: object, more: Edit = () => undefined): Edit =>
+    config => {
+        config.cluster.etcdBackup = { s3: { ...bucket(), ...changes } };
+        more(config);
+    };
 const onNodes = (script: string) => Promise.all(nodes.map(async node => (await lab.host(node).sh(script)).trim()));
 const etcdStarts = () => onNodes("docker inspect --format '{{.State.StartedAt}} {{.State.Running}}' etcd");
 const settings = () => main.kubectl(["get", "configmaps", "-o", "name"]);
 
 beforeAll(async () => {
-    main = await MainStack.start(lab);
+    main = await MainStack.start(lab, [...hosts], config => {
+        bucketWith({})(config);
+        config.rancher.backup = backup();
+    });
+    s3 = new S3Server(lab.host("lb1"), await lab.tools());
+    await Promise.all([s3.start("etcd", "rancher"), ...nodes.map(node => s3.connect(lab.host(node)))]);
     await main.succeeds("up");
 }, 15 * 60_000);
 
-test("a snapshot is saved on every etcd node, once, and nothing else changes", async () => {
+const ofBackups = ["namespace", "encryption", "s3", "crd", "operator", "backup"].map(suffix => `rancher-backup-${suffix}`);
+const operators = async (...args: string[]) =>
+    JSON.parse(await main.kubectl(["get", ...args, "--namespace=cattle-resources-system", "--output=json"]));
+
+test("Rancher's backup operator comes up with its schedule and the bucket, and Helm's record has no key", async () => {
+    expect(await main.names()).toEqual(expect.arrayContaining(ofBackups));
+    await main.isInSync();
+    expect((await operators("deployment", "rancher-backup")).status).toMatchObject({ readyReplicas: 1 });
+    expect((await operators("backups.resources.cattle.io", "rancher")).spec).toEqual({
+        resourceSetName: "rancher-resource-set-full",
+        encryptionConfigSecretName: "rancher-backup-encryption",
+        schedule: "0 2 * * *",
+        retentionCount: 10,
+    });
+    const secrets: { metadata: any; data: Record<string, string> }[] = (await operators("secrets")).items;
+    const plain = (text: string) => Buffer.from(text, "base64").toString();
+    const dataOf = (name: string) => Object.entries(secrets.find(({ metadata }) => metadata.name === name)!.data);
+    const read = Object.fromEntries(
+        ["rancher-backup-s3", "rancher-backup-s3-credentials"].flatMap(dataOf).map(([key, text]) => [key, plain(text)]),
+    );
+    expect(read).toEqual({
+        credentialSecretName: "rancher-backup-s3-credentials",
+        credentialSecretNamespace: "cattle-resources-system",
+        bucketName: "rancher",
+        endpoint: s3.endpoint,
+        endpointCA: Buffer.from(s3.caCertificate).toString("base64"),
+        accessKey: s3.accessKey,
+        secretKey: s3.secretKey,
+    });
+    const records = secrets.filter(({ metadata }) => metadata.labels?.owner === "helm");
+    expect(records).toHaveLength(2);
+    const recorded = records.map(({ data }) => gunzipSync(Buffer.from(plain(data.release), "base64")).toString()).join("");
+    expect(recorded).toContain(s3.endpoint);
+    expect([s3.secretKey, s3.accessKey, encryptionKey].filter(key => recorded.includes(key))).toEqual([]);
+});
+
+const flat = (output: string) => output.replace(/\s+/g, " ");
+
+/** Expects an update to be refused with these words, while etcd runs on. */
+async function isRefused(edit: Edit, ...words: (string | RegExp)[]): Promise<void> {
+    const starts = await etcdStarts();
+    const { code, output } = await main.up({ edit });
+    words.forEach(word => expect(flat(output)).toMatch(word));
+    expect(code).not.toBe(0);
+    expect(await etcdStarts()).toEqual(starts);
+}
+
+test("a bucket with a wrong key is refused before RKE starts", async () => {
+    const words = /403 SignatureDoesNotMatch: .* Check accessKey and secretKey/;
+    await isRefused(bucketWith({ secretKey: s3.accessKey }), "[RHA bucket-not-usable]", words, "RKE was not started");
+});
+
+test.each<[string, () => object, RegExp]>([
+    ["that is right", () => ({}), /^$/],
+    ["with an unknown key", () => ({ accessKey: "unknown" }), /: No user exists with the provided access key/],
+    ["that is missing", () => ({ bucket: "missing" }), /404 NoSuchBucket: /],
+    ["behind another CA", () => ({ caCertificate: issue({ name: "other", ca: true }).certificate }), /: UNABLE_TO_VERIFY_LEAF_SIGNATURE: /],
+    ["in another region", () => ({ region: "eu-central-1" }), /400 AuthorizationHeaderMalformed: .* expecting 'us-east-1'/],
+])("each node says of a bucket %s what is wrong", async (_what, changes, words) => {
+    const reached = nodes.map(name => {
+        const { address, hostKey } = lab.host(name);
+        const privateKey = readFileSync(lab.privateKeyFile, "utf8");
+        return { name, connection: { address, port: 22, user: "rke", hostKey, privateKey, waitSeconds: 0 } };
+    });
+    const asked = { nodes: reached, access: { ...bucket(), ...changes() } };
+    const { faults } = await withAgentFor(reached, (env: NodeJS.ProcessEnv) => askBucket(env, asked));
+    expect(nodes.map((_, index) => faults[index] ?? "")).toEqual(nodes.map(() => expect.stringMatching(words)));
+});
+
+test("a snapshot is saved on every etcd node and in the bucket, once, and nothing else changes", async () => {
     const edit = tokens({ snapshot: { name } });
     expect(changed(await main.succeeds("up", { edit }))).toEqual(["rancher-cluster-snapshot"]);
     expect(await onNodes(savedFile)).toEqual(nodes.map(() => `${name}.zip`));
+    expect(await s3.objects("etcd")).toEqual([`${folder}/${name}.zip`]);
     await main.isInSync(edit);
     expect(changed(await main.succeeds("up"))).toEqual(["rancher-cluster-snapshot"]);
+    // RKE would save it on the nodes only.
+    await isRefused(edit, "[RHA change-not-possible]", `found the bucket etcd at ${s3.endpoint}: ${folder}/${name}.zip, `);
 });
 
 test("a restore of a missing snapshot is announced, and refused before etcd stops", async () => {
     const edit = tokens({ restore: { snapshot: "never-saved" } });
-    const starts = await etcdStarts();
     const preview = await main.succeeds("preview", { edit });
-    expect(preview.output.replace(/\s+/g, " ")).toContain("All objects made after the snapshot are lost");
-    const { code, output } = await main.up({ edit });
-    expect(output.replace(/\s+/g, " ")).toMatch(
-        /expected never-saved\.zip in \S+ of an etcd node, found only: .*2026-11-28T09:56:57Z_etcd/,
+    expect(flat(preview.output)).toContain("All objects made after the snapshot are lost");
+    const found = `- the bucket etcd at ${s3.endpoint}: ${folder}/${name}.zip`;
+    await isRefused(
+        edit,
+        "[RHA snapshot-missing]",
+        /expected never-saved\.zip in \S+ of an etcd node or in the bucket etcd .*, found only: /,
+        found,
     );
-    expect(output).toContain("[RHA snapshot-missing]");
-    expect(code).not.toBe(0);
-    expect(await etcdStarts()).toEqual(starts);
 });
 
-test("a lost etcd is restored by one up from a snapshot of one node, without later objects", async () => {
-    const edit = tokens({ restore: { snapshot: name } });
+/** Loses etcd on every node, restores a snapshot by one update, and expects the cluster of then. */
+async function restoresLostEtcd(edit: Edit): Promise<string> {
     await main.kubectl(["create", "configmap", "made-later"]);
     expect(await settings()).toContain("made-later");
     await onNodes("docker rm --force etcd && rm -rf /var/lib/etcd/member");
-    // Only the last node still has its snapshots.
-    for (const node of ["node1", "node2"] as const) await lab.host(node).sh("rm -r /opt/rke/etcd-snapshots");
     const preview = await main.preview({ edit });
-    await main.succeeds("up", { edit });
+    const { output } = await main.succeeds("up", { edit });
     expect(await settings()).not.toContain("made-later");
     await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
     expect(await onNodes(savedFile)).toEqual(nodes.map(() => `${name}.zip`));
     expect(await main.kubectl(["get", "nodes", "-o", "name"])).toBe(nodes.map(node => `node/${node}\n`).join(""));
     expect(await etcdStarts()).toEqual(nodes.map(() => expect.stringMatching(/ true$/)));
     await main.isInSync(edit);
-    expect([preview.code, preview.output.replace(/\s+/g, " ")]).toEqual([0, expect.stringContaining(`restores the etcd snapshot ${name}`)]);
+    expect([preview.code, flat(preview.output)]).toEqual([0, expect.stringContaining(`restores the etcd snapshot ${name}`)]);
+    return flat(output);
+}
+
+test("without snapshots on the nodes, a lost etcd is restored from the bucket, and not while S3 is down", async () => {
+    const edit = tokens({ restore: { snapshot: name } });
+    await onNodes("rm -r /opt/rke/etcd-snapshots");
+    await s3.stop();
+    await isRefused(edit, "[RHA bucket-not-usable]", "Connection refused", "etcd was not stopped");
+    await s3.resume();
+    expect(await restoresLostEtcd(edit)).toContain(`snapshot in the bucket etcd at ${s3.endpoint}: ${folder}/${name}.zip`);
+});
+
+test("while S3 is down, a lost etcd is restored from a snapshot of one node, without later objects", async () => {
+    await main.succeeds("up");
+    // Only the last node still has its snapshots.
+    for (const node of ["node1", "node2"] as const) await lab.host(node).sh("rm -r /opt/rke/etcd-snapshots");
+    await s3.stop();
+    expect(await restoresLostEtcd(tokens({ restore: { snapshot: name } }))).toContain("RKE takes the snapshot of a node");
+    await s3.resume();
 });
 
 test("certificates are renewed, CA and kubeconfig stay, and the next up of RKE keeps them", async () => {
@@ -79,17 +204,31 @@ test("certificates are renewed, CA and kubeconfig stay, and the next up of RKE k
 
     const later: Edit = config => {
         edit(config);
-        config.cluster.etcdBackup = { retention: 7 };
+        config.cluster.etcdBackup = { s3: bucket(), retention: 7 };
     };
     await main.succeeds("up", { edit: later });
     expect(await serials("kube-apiserver")).toEqual(renewed);
     await main.isInSync(later);
 });
 
-test("no secret was printed", async () => {
-    const secrets = await main.secrets();
+test("without rancher.backup, its objects go, and the namespace stays", async () => {
+    const edit: Edit = config => void (config.rancher.backup = undefined);
+    const { steps } = await main.succeeds("up", { edit });
+    const removed = steps.filter(({ op }) => op.startsWith("delete")).map(({ name }) => name);
+    expect(removed.sort()).toEqual([...ofBackups, "rancher-backup"].sort());
+    expect(await main.kubectl(["get", "namespace", "cattle-resources-system", "--output=name"])).toBe(
+        "namespace/cattle-resources-system\n",
+    );
+    await main.isInSync(edit);
+});
+
+test("no secret was printed, and the keys of S3 are encrypted in the state", async () => {
+    const keys = [s3.accessKey, s3.secretKey, encryptionKey].flatMap(key => [key, Buffer.from(key).toString("base64")]);
+    const secrets = [...(await main.secrets()), ...keys];
     expect(secrets.length).toBeGreaterThan(6);
     expect(secrets.filter(secret => main.printed.join("\n").includes(secret))).toEqual([]);
+    const state = JSON.stringify(await main.stack.exported());
+    expect(keys.filter(key => state.includes(key))).toEqual([]);
 });
 
 const clusterKubeconfig = async () => (await main.resource("rancher-kubernetes")).inputs.kubeconfig;

@@ -1,7 +1,9 @@
 const { CodedError } = require("../../../remote/runner/codedError");
+const { askBucket, describeFaults } = require("./bucket");
 const { refuseUnreadKeys } = require("./extraConfig");
 const { findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
+const { say } = require("./progress");
 const { stateInCluster, unpack } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
@@ -25,6 +27,22 @@ async function refuseUnknownRemoval(env, input, removed) {
 }
 
 /**
+ * Refuses a bucket that answers with an error, because RKE uploads the first snapshot hours later, and reports no failure. A bucket that
+ * does not answer is no reason to leave the cluster as it is.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ClusterInput} input
+ */
+async function refuseWrongBucket(env, { bucket }) {
+    if (!bucket) return;
+    const { faults, isUnreachable } = await askBucket(env, bucket);
+    if (faults.length === 0) return;
+    const fault = describeFaults(bucket, faults);
+    if (isUnreachable) return say(`warning: ${fault}. Until it answers, snapshots of etcd are only on the nodes`);
+    throw new CodedError("bucket-not-usable", `${fault}. RKE was not started. Correct it and run pulumi up again`);
+}
+
+/**
  * Checks the nodes, changes nothing, and returns their addresses. The stack's state then names the nodes even when RKE fails later.
  *
  * @param {ClusterInput} input
@@ -37,6 +55,7 @@ async function check(input, lastResult) {
     await withAgentFor(input.nodes, async env => {
         await refuseUnfitNodes(env, input);
         await refuseUnknownRemoval(env, input, removed);
+        await refuseWrongBucket(env, input);
     });
     return addresses.join("\n");
 }

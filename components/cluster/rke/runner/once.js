@@ -3,13 +3,14 @@ const fs = require("fs");
 const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { printResult } = require("../../../remote/runner/result");
+const { askBucket, describeFaults } = require("./bucket");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { newestState, pack } = require("./rkeState");
 
-/** @import { OnceInput } from "../program" */
+/** @import { AskedBucket, OnceInput } from "../program" */
 
 /** The arguments of rke and the line of its log that tells success, for a token. The message of a failure. */
 const verbs = {
@@ -35,21 +36,73 @@ const verbs = {
 };
 
 /**
- * Refuses a snapshot that no etcd node has, because RKE stops etcd before it looks. With a bucket, RKE looks there first.
+ * Lists where a bucket has a snapshot: with its ending, and without as of an old version of RKE.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {AskedBucket} bucket
+ * @param {string} name
+ */
+async function snapshotInBucket(env, bucket, name) {
+    const { objects, ...answer } = await askBucket(env, bucket, name);
+    const held = objects.filter(({ key }) => [name, `${name}.zip`].includes(key.split("/").pop() ?? ""));
+    return { ...answer, held: held.map(({ key, size, time }) => `${placeOf(bucket)}: ${key}, ${size} bytes of ${time}`) };
+}
+
+/** @param {AskedBucket} bucket */
+const placeOf = ({ access }) => `the bucket ${access.bucket} at ${access.endpoint}`;
+
+/**
+ * Refuses a snapshot that the bucket cannot get: rke-tools saves it on the nodes first and fails then, or keeps an older one of this name.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {OnceInput} input
  */
-async function refuseMissingSnapshot(env, { token, etcdNodes, listProgram, hasBucket }) {
+async function refuseLostUpload(env, { token, bucket }) {
+    if (!bucket) return;
+    const { faults, held } = await snapshotInBucket(env, bucket, token);
+    if (faults.length > 0)
+        throw new CodedError(
+            "bucket-not-usable",
+            `${describeFaults(bucket, faults)}. No snapshot was saved. Correct it and run pulumi up again`,
+        );
+    if (held.length === 0) return;
+    throw new CodedError(
+        "change-not-possible",
+        `cluster.snapshot.name: expected a name that the bucket does not have, found ${held.join("; ")}. RKE would keep that one. ` +
+            "No snapshot was saved. Choose another name",
+    );
+}
+
+/**
+ * Refuses a snapshot that neither an etcd node nor the bucket has, because RKE stops etcd before it looks. RKE takes that of the bucket
+ * first, and one of a node when the bucket does not give it.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {OnceInput} input
+ */
+async function refuseMissingSnapshot(env, { token, etcdNodes, listProgram, hasBucket, bucket }) {
     const found = await findings(env, etcdNodes, listProgram);
     const holders = found.filter(line => [`: ${token}`, `: ${token}.zip`].some(end => line.endsWith(end)));
     holders.forEach(line => say(`snapshot on ${line}`));
-    if (holders.length > 0) return;
-    if (hasBucket) return say(`no etcd node has the snapshot ${token}: RKE takes it from the bucket`);
-    const shown = found.sort().slice(-30);
+    const { held, faults } = bucket ? await snapshotInBucket(env, bucket, token) : { held: [], faults: [] };
+    held.forEach(line => say(`snapshot in ${line}`));
+    if (bucket && faults.length > 0) {
+        const fault = describeFaults(bucket, faults);
+        if (holders.length === 0)
+            throw new CodedError(
+                "bucket-not-usable",
+                `${fault}. No etcd node has ${token}.zip. etcd was not stopped. Correct it and run pulumi up again`,
+            );
+        say(`warning: ${fault}. RKE takes the snapshot of a node`);
+    }
+    if (holders.length > 0 || held.length > 0) return;
+    // The role of the nodes signs their requests, and only they have it.
+    if (hasBucket && !bucket) return say(`no etcd node has the snapshot ${token}: RKE takes it from the bucket`);
+    const others = bucket ? (await askBucket(env, bucket)).objects.map(({ key }) => `${placeOf(bucket)}: ${key}`) : [];
+    const shown = [...found.sort().slice(-30), ...others.slice(-30)];
     throw new CodedError(
         "snapshot-missing",
-        `cluster.restore.snapshot: expected ${token}.zip in /opt/rke/etcd-snapshots of an etcd node, found ` +
+        `cluster.restore.snapshot: expected ${token}.zip in /opt/rke/etcd-snapshots of an etcd node${bucket ? ` or in ${placeOf(bucket)}` : ""}, found ` +
             `${shown.length > 0 ? `only:\n${bullets(shown)}\n` : "no snapshot on any. "}etcd was not stopped. Name one that exists, or copy the file to an etcd node`,
     );
 }
@@ -68,6 +121,7 @@ async function once(input, lastResult) {
     return withAgentFor(nodes, async env => {
         await refuseUnfitNodes(env, input);
         if (task === "restore") await refuseMissingSnapshot(env, input);
+        if (task === "snapshot") await refuseLostUpload(env, input);
         const { command, failure, changesState } = verbs[task];
         const state = await newestState(input, "");
         if (task === "certificates" && !JSON.parse(state).currentState?.certificatesBundle) {

@@ -19,11 +19,11 @@ const version = 1;
 
 /**
  * Returns the input without login keys and waiting times, which may change at any time, and without the programs for nodes, which
- * `version` represents. cluster.yml names the bastion.
+ * `version` represents. cluster.yml names the bastion and the bucket.
  *
  * @param {ClusterInput} input
  */
-function compared({ preflightProgram, startProgram, removePodsProgram, leftoverProgram, ...data }) {
+function compared({ preflightProgram, startProgram, removePodsProgram, leftoverProgram, bucket, ...data }) {
     const nodes = data.nodes.map(({ name, connection: { privateKey, bastion, waitSeconds, ...connection } }) => ({ name, connection }));
     return { ...data, nodes };
 }

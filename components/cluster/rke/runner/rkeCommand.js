@@ -53,13 +53,18 @@ const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed lo
 /** Matches warnings about a cluster that does not answer. They are expected before the first build. */
 const noAnswer = /reachable Kubernetes API endpoint/;
 
+/** Matches the access key of S3 as RKE and rke-tools log it, plain or in base64. */
+const loggedAccessKey = /(?<=\baccesskey \[)[^\]]*|(?<=\bs3-accessKey=)("[^"]*"|[^\s"]+)/g;
+
 /**
- * Returns a line of RKE's log that is safe to show. RKE logs no secrets, but a line that looks like one is hidden.
+ * Returns a line of RKE's log that is safe to show. Of the secrets, RKE logs the access key of S3. A line that looks like another is hidden.
  *
- * @param {string} text
+ * @param {string} line
  */
-const showable = text =>
-    /BEGIN [A-Z ]*(KEY|CERTIFICATE)|[A-Za-z0-9+/]{80,}/.test(text) ? "(a line that is not shown)" : text.slice(0, 300);
+function showable(line) {
+    const text = line.replace(loggedAccessKey, "(not shown)");
+    return /BEGIN [A-Z ]*(KEY|CERTIFICATE)|[A-Za-z0-9+/]{80,}/.test(text) ? "(a line that is not shown)" : text.slice(0, 300);
+}
 
 /**
  * The result of a run of rke. `done` is true when rke logged its success marker.
