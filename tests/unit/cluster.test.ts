@@ -533,6 +533,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         "Failed to deploy addon execute job [rke-metrics-addon]: timeout",
         "Failed to deploy DNS addon execute job for provider coredns: timeout",
         "[etcd] etcd rolling snapshot container failed to start correctly",
+        "[etcd] Failed to take snapshot on %!s(int=1) etcd hosts",
     ])("a warning after which the cluster is not what was asked for is a failure: %s", warning => {
         const { status, stderr, stdout } = run("cluster", "apply", [line("warning", warning), done]);
         expect([status, stdout]).toEqual([1, ""]);
@@ -565,7 +566,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
     });
 
     describe("a node that left the configuration", () => {
-        const node = JSON.stringify({ address: "192.0.2.34", hostnameOverride: "node4" });
+        const node = JSON.stringify({ address: "192.0.2.34", hostnameOverride: "node4", role: ["worker"] });
         const built = pack(state("the CA", network).replaceAll('"nodes":[]', `"nodes":[${node}]`));
         const recorded = JSON.stringify([{ name: "node4", connection: { address: "192.0.2.34", port: 22, user: "rke", hostKey } }]);
         const previous = `${built}\n${recorded}\nprogram version 1, data ${"0".repeat(64)}`;
@@ -587,6 +588,15 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             const { status, stderr } = run("cluster", "apply", [done], { previous });
             expect(status).toBe(0);
             expect(stderr.match(/node that left: node4: rke@192\.0\.2\.34:22: no SSH connection/g)).toHaveLength(1);
+        });
+
+        // This is a message of RKE 1.8.14.
+        test("and whose host is lost ends well, and the run says to keep it off", () => {
+            const lost = (address: string) => line("warning", `[reconcile] Couldn't clean up worker node [${address}]: Not able to reach the host: EOF`);
+            const { status, stderr, calls } = run("cluster", "apply", [lost("192.0.2.34"), done], { previous });
+            expect([status, ...calls()]).toEqual([0, expect.stringMatching(/^up /)]);
+            expect(stderr).toContain("node node4 left the cluster. Its host 192.0.2.34 did not answer and was not cleaned: keep it switched off");
+            expect(run("cluster", "apply", [lost("192.0.2.35"), done], { previous }).status).toBe(1);
         });
 
         test("and that no run recorded is named, with the place of the command for its host", () => {

@@ -60,6 +60,8 @@ export interface ClusterInput extends Fitness, WantedCluster {
     apiEndpoints: string[];
     ingressOptions: Record<string, string>;
     startProgram: string;
+    noEtcdProgram: string;
+    removeMembersProgram: string;
     removePodsProgram: string;
     leftoverProgram: string;
 }
@@ -99,6 +101,7 @@ export interface ProbeNodesInput extends WantedCluster {
     key?: string;
     /** Nodes and program for the check of new nodes over SSH. Undefined when the probe makes no such check. */
     fitness?: Fitness;
+    noEtcdProgram?: string;
     /** Addresses of the nodes in the state of a cluster that this update would adopt. */
     adoptedNodes?: string[];
     /** Keys of cluster.yml that the configuration adds, with the whole file. Undefined when there are none, and outside previews. */
@@ -152,6 +155,8 @@ export function clusterProgram(
         ingressOptions: ingressOptions(cluster),
         ...fitness(cluster, state),
         startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
+        noEtcdProgram: noEtcdProgram(),
+        removeMembersProgram: shellProgram([join(__dirname, "removeMembers.sh")], { peers: "@peers@" }),
         removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
         leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
     });
@@ -177,6 +182,8 @@ export function onceProgram(task: OnceTask, asked?: { token: string; cluster: Rk
         hasBucket: cluster.etcdBackup.s3 !== undefined,
     });
 }
+
+const noEtcdProgram = () => shellProgram([join(__dirname, "noEtcd.sh")], {});
 
 /** Returns undefined for an object without keys, so that a program's data is the same as without the argument. */
 const given = (keys: object) => (Object.keys(keys).length > 0 ? keys : undefined);
@@ -232,6 +239,7 @@ export function probeProgram(cluster: RkeClusterSettings, known: RkeState | unde
         certificate: admin?.certificatePEM,
         key: admin?.keyPEM,
         fitness: inPreview ? fitness(cluster, state) : undefined,
+        noEtcdProgram: inPreview ? noEtcdProgram() : undefined,
         adoptedNodes: adoptedState && nodeAddresses(adoptedState),
         extra: inPreview && extraConfig ? { clusterYml: clusterYml(cluster), extraConfig } : undefined,
     });

@@ -23,7 +23,7 @@ const version = 1;
  *
  * @param {ClusterInput} input
  */
-function compared({ preflightProgram, startProgram, removePodsProgram, leftoverProgram, ...data }) {
+function compared({ preflightProgram, startProgram, noEtcdProgram, removeMembersProgram, removePodsProgram, leftoverProgram, ...data }) {
     const nodes = data.nodes.map(({ name, connection: { privateKey, bastion, waitSeconds, ...connection } }) => ({ name, connection }));
     return { ...data, nodes };
 }

@@ -45,7 +45,7 @@ function parseLine(line) {
 
 /** Matches warnings after which the cluster differs from the configuration, although RKE may end with success. */
 const seriousWarning =
-    /Failed to set up SSH tunneling|Removing host|Failed to deploy (DNS )?addon|Failed to delete etcd|Couldn't clean up|rolling snapshot container failed/i;
+    /Failed to set up SSH tunneling|Removing host|Failed to deploy (DNS )?addon|Failed to delete etcd|Couldn't clean up|rolling snapshot container failed|Failed to take snapshot/i;
 
 /** Matches lines about one container on one host. There are too many of them to show. */
 const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig|Deployed state file/;
