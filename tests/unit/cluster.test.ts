@@ -592,10 +592,13 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
 
         // This is a message of RKE 1.8.14.
         test("and whose host is lost ends well, and the run says to keep it off", () => {
-            const lost = (address: string) => line("warning", `[reconcile] Couldn't clean up worker node [${address}]: Not able to reach the host: EOF`);
+            const lost = (address: string) =>
+                line("warning", `[reconcile] Couldn't clean up worker node [${address}]: Not able to reach the host: EOF`);
             const { status, stderr, calls } = run("cluster", "apply", [lost("192.0.2.34"), done], { previous });
             expect([status, ...calls()]).toEqual([0, expect.stringMatching(/^up /)]);
-            expect(stderr).toContain("node node4 left the cluster. Its host 192.0.2.34 did not answer and was not cleaned: keep it switched off");
+            expect(stderr).toContain(
+                "node node4 left the cluster. Its host 192.0.2.34 did not answer and was not cleaned: keep it switched off",
+            );
             expect(run("cluster", "apply", [lost("192.0.2.35"), done], { previous }).status).toBe(1);
         });
 

@@ -118,7 +118,9 @@ async function apply(input, lastResult) {
             );
         }
         lost.forEach(({ name, address }) =>
-            say(`node ${name} left the cluster. Its host ${address} did not answer and was not cleaned: keep it switched off, it would join again`),
+            say(
+                `node ${name} left the cluster. Its host ${address} did not answer and was not cleaned: keep it switched off, it would join again`,
+            ),
         );
         await setIngressOptions(state, input);
         const kept = `${pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"))}\n${recordOf(input.nodes)}`;

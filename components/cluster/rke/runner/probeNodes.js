@@ -36,7 +36,12 @@ async function main({ fitness, noEtcdProgram = "", adoptedNodes, extra, ...input
     const unfit = fitness && unchecked.length > 0 ? await lookAtNew(unchecked, fitness) : {};
     const asked = fitness?.nodes.filter(({ name }) => faulty.includes(name)) ?? [];
     const known = unchecked.length === 0 ? fitness?.preflightProgram : undefined;
-    const rebuilt = await lookAtFaulty(asked, { preflightProgram: known, noEtcdProgram, etcdCount: input.etcd.length, isUp: Boolean(found.finding) });
+    const rebuilt = await lookAtFaulty(asked, {
+        preflightProgram: known,
+        noEtcdProgram,
+        etcdCount: input.etcd.length,
+        isUp: Boolean(found.finding),
+    });
     const state = adoptedNodes && foreignState(adoptedNodes, input.nodes);
     const unread = extra && (await refusedKeys(extra));
     const refused = [state, found.refused, unfit.refused, unread].filter(text => text !== undefined);

@@ -44,8 +44,11 @@ async function rebuiltNodes(env, state, { nodes, noEtcdProgram }) {
 }
 
 /** @param {string} state */
-const etcdNodes = state =>
-    (/** @type {RkeState} */ (JSON.parse(state)).currentState?.rkeConfig?.nodes ?? []).filter(({ role }) => role.includes("etcd"));
+function etcdNodes(state) {
+    /** @type {RkeState} */
+    const { currentState } = JSON.parse(state);
+    return (currentState?.rkeConfig?.nodes ?? []).filter(({ role }) => role.includes("etcd"));
+}
 
 /** @param {ReachedNode[]} nodes */
 const namesOf = nodes => nodes.map(({ name }) => name).join(", ");
