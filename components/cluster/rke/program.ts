@@ -28,6 +28,8 @@ export interface PkiInput {
     etcdCount: number;
     /** The cluster to adopt, if RKE built it before the stack. In that case no certificates are made. */
     adopted?: AdoptedCluster;
+    /** Why nothing is created, if the configuration asks for the restore of a snapshot. */
+    refusal?: string;
 }
 
 /** A cluster that RKE built before the stack. */
@@ -125,8 +127,13 @@ export function pkiProgram(cluster: RkeClusterSettings): string {
         nodeCount: cluster.nodes.length,
         etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
         adopted: adopted(cluster),
+        refusal: cluster.restore && noRestoreYet(cluster.restore.snapshot),
     });
 }
+
+/** Returns the refusal of a restore in the update that creates or adopts the cluster. */
+export const noRestoreYet = (snapshot: string) =>
+    `restore.snapshot: expected none in the update that creates or adopts the cluster, found ${snapshot}. Remove restore, and run pulumi up`;
 
 function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
     if (cluster.rkeState === undefined) return undefined;

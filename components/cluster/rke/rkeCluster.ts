@@ -12,11 +12,11 @@ import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
-import { clusterProgram, endpoint, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
+import { clusterProgram, endpoint, noRestoreYet, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
 import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
-import { isNew, RkeState, unpackState } from "./state";
+import { RkeState, unpackState } from "./state";
 
 /** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
 export function innerAddresses(
@@ -120,10 +120,9 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     private once(name: string, task: OnceTask, { cluster, packed, state }: Built, after: pulumi.Resource) {
         const program = pulumi.all([cluster, ifKnown(state)]).apply(([settings, known]) => {
             const token = tokenOf[task](settings);
-            if (task === "restore" && token !== undefined && (!known || isNew(known))) {
-                const message = "RkeCluster: restore.snapshot: expected none in the update that creates or adopts the cluster";
-                throw new Refusal("change-not-possible", `${message}, found ${token}. Remove restore, and run pulumi up`, this);
-            }
+            // A preview does not know the state before the cluster is created. An update without a preview is refused by the PKI's program.
+            if (task === "restore" && token !== undefined && !known)
+                throw new Refusal("change-not-possible", `RkeCluster: ${noRestoreYet(token)}`, this);
             return token === undefined
                 ? pulumi.output(onceProgram(task))
                 : pulumi.all([packed, state]).apply(([pki, built]) => onceProgram(task, { token, cluster: settings, pki, state: built }));
