@@ -456,7 +456,7 @@ if [ "$1" = etcd ]; then cat <<END
 ${snapshot}
 END
 exit; fi
-cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`,
+cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`,
         );
         chmodSync(join(path, "rke"), 0o755);
         writeFileSync(join(path, "ssh"), `#!/bin/sh\necho "ssh $*" >>${path}/calls\n${ssh}\n`);
@@ -490,7 +490,13 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             encoding: "utf8",
         });
         const calls = () => readFileSync(join(path, "calls"), "utf8").trimEnd().split("\n");
-        return { ...result, calls, seen: () => readFileSync(join(path, "seen"), "utf8") };
+        const got = (name: string) => readFileSync(join(path, name), "utf8");
+        return {
+            ...result,
+            calls,
+            seen: () => got("seen"),
+            order: () => parse(got("cluster.yml")).nodes.map(({ address }: any) => address),
+        };
     }
     const line = (level: string, message: string) => `time="2026-01-01T00:00:00Z" level=${level} msg="${message}"`;
     const done = line("info", "Finished building Kubernetes cluster successfully");
@@ -693,6 +699,15 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const later = state("the CA").replace('"nodes":[]', '"nodes":[],"later":true');
         expect(run("cluster", "apply", [done], { previous: pack(later) }).seen()).toBe(later);
         expect(run("cluster", "apply", [done], { previous: pack(state("another CA")) }).seen()).toBe(state("the CA"));
+    });
+
+    test("nodes that RKE built come first, as it built them: RKE would wait for etcd on a first node that is new", () => {
+        const nodes = ["192.0.2.33", "192.0.2.32"].map(address => ({ address, role: ["etcd"] }));
+        const previous = pack(state("the CA", network).replaceAll('"nodes":[]', `"nodes":${JSON.stringify(nodes)}`));
+        const asked = clusterYml(settings({ nodes: [node(4), node(2), node(3, { labels: { a: "b" } })] }));
+        const { order } = run("cluster", "apply", [done], { previous, clusterYml: asked });
+        expect(order()).toEqual(["192.0.2.33", "192.0.2.32", "192.0.2.34"]);
+        expect(run("cluster", "apply", [done], { clusterYml: asked }).order()).toEqual(["192.0.2.34", "192.0.2.32", "192.0.2.33"]);
     });
 
     test("another network than the one the cluster was built with is refused before RKE runs", () => {

@@ -76,6 +76,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         );
         const outdated = found?.apply(setBack) ?? [];
         warnOfSetBack(`${name}-drift`, mode, outdated, rke.stdout);
+        if (found) this.announce(`${name}-rke`, found, rke.stdout);
 
         this.ready = once("certificates", once("snapshot", rke));
         this.identity = pulumi.unsecret(state).apply(caDigest);
@@ -104,6 +105,15 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     /** Returns what RKE waits for, in time only, once its nodes are checked. RancherHa changes its load balancer in between. */
     protected beforeRke(_checked: pulumi.Output<unknown>): pulumi.Output<unknown> {
         return pulumi.output(undefined);
+    }
+
+    /** Says in a preview why RKE will run: other nodes, another version. A preview knows the result only if the command will not run. */
+    private announce(name: string, found: pulumi.Output<Probe>, result: pulumi.Output<unknown>): void {
+        if (!pulumi.runtime.isDryRun()) return;
+        pulumi.all([found, ifKnown(result)]).apply(([{ outdated }, known]) => {
+            if (outdated.length > 0 && known === undefined)
+                void pulumi.log.info(`${name}: pulumi up runs RKE on the whole cluster:\n${outdated.join("\n")}`, this);
+        });
     }
 
     /** Creates the cluster's PKI once. A second run would create a second CA. */

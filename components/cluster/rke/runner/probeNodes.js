@@ -120,12 +120,18 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, api
     }
     try {
         const found = await compare(answering[0], { network, kubernetesVersion, nodes });
+        // RKE has not run on a new node yet, so that nothing runs there.
+        const isNew = (/** @type {string} */ node) => found.newNodes?.some(({ name }) => name === node);
         const { endpoint } = /** @type {NodeEndpoint} */ (controlPlane.find((_, index) => servers[index].api));
         return {
             ...found,
-            faulty,
+            faulty: faulty.filter(node => !isNew(node)),
             ...(!(await isShared) && { facts: { "answering-api": endpoint } }),
-            finding: [...(found.finding ?? []), ...controlPlaneFaults(servers), ...members.flatMap(({ faults }) => faults)],
+            finding: [
+                ...(found.finding ?? []),
+                ...controlPlaneFaults(servers.filter(({ node }) => !isNew(node))),
+                ...members.flatMap(({ node, faults }) => (isNew(node) ? [] : faults)),
+            ],
         };
     } catch (/** @type {any} */ error) {
         return { faulty, ...failureOf(error) };
