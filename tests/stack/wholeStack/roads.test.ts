@@ -108,5 +108,10 @@ test("two of three etcd nodes are gone for good: up is refused, a restore finish
     await main.succeeds("up", { edit: restored });
     expect(await members("node2")).toEqual(["node2", "node3", "node4"]);
     expect(await inCluster("node2", "get", "configmaps", "-o", "name")).not.toContain("made-later");
+    // The snapshot is older than node4, and holds node1.
+    expect(await inCluster("node2", "get", "nodes", "-o", "name")).toBe("node/node2\nnode/node3\nnode/node4\n");
+    await inCluster("node2", "rollout", "status", "deployment/rancher", "--timeout=120s");
+    for (const node of ["node2", "node3", "node4"] as const)
+        expect(await lab.host(node).sh("ls /opt/rke/etcd-snapshots")).toContain(`${name}.zip\n`);
     await main.isInSync(restored);
 });
