@@ -83,6 +83,11 @@ export const errorCodes = {
         changed: "see the message",
         remedy: "Bring an API server back, or use fewer nodes.",
     },
+    "etcd-quorum": {
+        title: "etcd has no quorum",
+        changed: "nothing: RKE was not started",
+        remedy: "Bring the machines back with their disks, or restore a snapshot.",
+    },
     "snapshot-missing": {
         title: "A snapshot of etcd is missing",
         changed: "nothing: etcd runs on",

@@ -456,7 +456,7 @@ if [ "$1" = etcd ]; then cat <<END
 ${snapshot}
 END
 exit; fi
-cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`,
+cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`,
         );
         chmodSync(join(path, "rke"), 0o755);
         writeFileSync(join(path, "ssh"), `#!/bin/sh\necho "ssh $*" >>${path}/calls\n${ssh}\n`);
@@ -490,7 +490,13 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             encoding: "utf8",
         });
         const calls = () => readFileSync(join(path, "calls"), "utf8").trimEnd().split("\n");
-        return { ...result, calls, seen: () => readFileSync(join(path, "seen"), "utf8") };
+        const got = (name: string) => readFileSync(join(path, name), "utf8");
+        return {
+            ...result,
+            calls,
+            seen: () => got("seen"),
+            order: () => parse(got("cluster.yml")).nodes.map(({ address }: any) => address),
+        };
     }
     const line = (level: string, message: string) => `time="2026-01-01T00:00:00Z" level=${level} msg="${message}"`;
     const done = line("info", "Finished building Kubernetes cluster successfully");
@@ -533,6 +539,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         "Failed to deploy addon execute job [rke-metrics-addon]: timeout",
         "Failed to deploy DNS addon execute job for provider coredns: timeout",
         "[etcd] etcd rolling snapshot container failed to start correctly",
+        "[etcd] Failed to take snapshot on %!s(int=1) etcd hosts",
     ])("a warning after which the cluster is not what was asked for is a failure: %s", warning => {
         const { status, stderr, stdout } = run("cluster", "apply", [line("warning", warning), done]);
         expect([status, stdout]).toEqual([1, ""]);
@@ -565,7 +572,7 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
     });
 
     describe("a node that left the configuration", () => {
-        const node = JSON.stringify({ address: "192.0.2.34", hostnameOverride: "node4" });
+        const node = JSON.stringify({ address: "192.0.2.34", hostnameOverride: "node4", role: ["worker"] });
         const built = pack(state("the CA", network).replaceAll('"nodes":[]', `"nodes":[${node}]`));
         const recorded = JSON.stringify([{ name: "node4", connection: { address: "192.0.2.34", port: 22, user: "rke", hostKey } }]);
         const previous = `${built}\n${recorded}\nprogram version 1, data ${"0".repeat(64)}`;
@@ -587,6 +594,18 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
             const { status, stderr } = run("cluster", "apply", [done], { previous });
             expect(status).toBe(0);
             expect(stderr.match(/node that left: node4: rke@192\.0\.2\.34:22: no SSH connection/g)).toHaveLength(1);
+        });
+
+        // This is a message of RKE 1.8.14.
+        test("and whose host is lost ends well, and the run says to keep it off", () => {
+            const lost = (address: string) =>
+                line("warning", `[reconcile] Couldn't clean up worker node [${address}]: Not able to reach the host: EOF`);
+            const { status, stderr, calls } = run("cluster", "apply", [lost("192.0.2.34"), done], { previous });
+            expect([status, ...calls()]).toEqual([0, expect.stringMatching(/^up /)]);
+            expect(stderr).toContain(
+                "node node4 left the cluster. Its host 192.0.2.34 did not answer and was not cleaned: keep it switched off",
+            );
+            expect(run("cluster", "apply", [lost("192.0.2.35"), done], { previous }).status).toBe(1);
         });
 
         test("and that no run recorded is named, with the place of the command for its host", () => {
@@ -680,6 +699,15 @@ cat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`
         const later = state("the CA").replace('"nodes":[]', '"nodes":[],"later":true');
         expect(run("cluster", "apply", [done], { previous: pack(later) }).seen()).toBe(later);
         expect(run("cluster", "apply", [done], { previous: pack(state("another CA")) }).seen()).toBe(state("the CA"));
+    });
+
+    test("nodes that RKE built come first, as it built them: RKE would wait for etcd on a first node that is new", () => {
+        const nodes = ["192.0.2.33", "192.0.2.32"].map(address => ({ address, role: ["etcd"] }));
+        const previous = pack(state("the CA", network).replaceAll('"nodes":[]', `"nodes":${JSON.stringify(nodes)}`));
+        const asked = clusterYml(settings({ nodes: [node(4), node(2), node(3, { labels: { a: "b" } })] }));
+        const { order } = run("cluster", "apply", [done], { previous, clusterYml: asked });
+        expect(order()).toEqual(["192.0.2.33", "192.0.2.32", "192.0.2.34"]);
+        expect(run("cluster", "apply", [done], { clusterYml: asked }).order()).toEqual(["192.0.2.34", "192.0.2.32", "192.0.2.33"]);
     });
 
     test("another network than the one the cluster was built with is refused before RKE runs", () => {

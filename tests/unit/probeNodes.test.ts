@@ -207,6 +207,9 @@ test("an etcd member that answers as etcd does when it has no leader is named wi
         /^node node1: its etcd member is not healthy: https:\/\/127\.0\.0\.1:\d+ answers 503: refused for a test$/,
     ));
 
+test("a new control plane node, on which nothing runs yet, is no drift", async () =>
+    expect(await probe([well[0]], { known: note(["node1"]), ports: [0, 1] })).toBe("in sync"));
+
 test("an etcd member that does not run is named", async () =>
     expect(await probe(well, { etcdPort: 1 })).toBe("node node1: its etcd member does not run"));
 

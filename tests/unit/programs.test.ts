@@ -116,5 +116,5 @@ test("the programs for nodes are clean for shellcheck", () => {
     const scripts = readdirSync(cluster).filter(name => name.endsWith(".sh"));
     const { stdout, error } = spawnSync("shellcheck", scripts, { cwd: cluster, encoding: "utf8" });
     if (error) throw new Error("shellcheck is not installed: apt-get install shellcheck");
-    expect([scripts.length, stdout]).toEqual([5, ""]);
+    expect([scripts.length, stdout]).toEqual([7, ""]);
 });

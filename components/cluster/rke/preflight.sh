@@ -20,11 +20,13 @@ if [ "${offset#-}" -gt 30 ]; then
     echo "the clock is $offset s off: expected less than 30 s. Certificates and etcd need right clocks: run an NTP client"
 fi
 
-for folder in /var/lib /var/lib/docker; do
+for place in /var/lib:2048 /var/lib/docker:2048 /var/lib/etcd:256; do
+    folder=${place%:*}
+    needed=${place#*:}
     [ -d "$folder" ] || continue
     free=$(df -Pk "$folder" | awk 'NR == 2 { print int($4 / 1024) }')
-    if [ "$free" -lt 2048 ]; then
-        echo "$free MiB are free in $folder: expected at least 2048 MiB for images and etcd"
+    if [ "$free" -lt "$needed" ]; then
+        echo "$free MiB are free in $folder: expected at least $needed MiB for images and etcd"
         break
     fi
 done

@@ -37,6 +37,8 @@ export interface PkiInput {
     etcdCount: number;
     /** The cluster to adopt, if RKE built it before the stack. In that case no certificates are made. */
     adopted?: AdoptedCluster;
+    /** Why nothing is created, if the configuration asks for the restore of a snapshot. */
+    refusal?: string;
 }
 
 /** A cluster that RKE built before the stack. */
@@ -71,6 +73,8 @@ export interface ClusterInput extends Fitness, WantedCluster {
     apiEndpoints: string[];
     ingressOptions: Record<string, string>;
     startProgram: string;
+    noEtcdProgram: string;
+    removeMembersProgram: string;
     removePodsProgram: string;
     leftoverProgram: string;
 }
@@ -112,6 +116,7 @@ export interface ProbeNodesInput extends WantedCluster {
     key?: string;
     /** Nodes and program for the check of new nodes over SSH. Undefined when the probe makes no such check. */
     fitness?: Fitness;
+    noEtcdProgram?: string;
     /** Addresses of the nodes in the state of a cluster that this update would adopt. */
     adoptedNodes?: string[];
     /** Keys of cluster.yml that the configuration adds, with the whole file. Undefined when there are none, and outside previews. */
@@ -135,8 +140,13 @@ export function pkiProgram(cluster: RkeClusterSettings): string {
         nodeCount: cluster.nodes.length,
         etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
         adopted: adopted(cluster),
+        refusal: cluster.restore && noRestoreYet(cluster.restore.snapshot),
     });
 }
+
+/** Returns the refusal of a restore in the update that creates or adopts the cluster. */
+export const noRestoreYet = (snapshot: string) =>
+    `restore.snapshot: expected none in the update that creates or adopts the cluster, found ${snapshot}. Remove restore, and run pulumi up`;
 
 function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
     if (cluster.rkeState === undefined) return undefined;
@@ -166,6 +176,8 @@ export function clusterProgram(
         ingressOptions: ingressOptions(cluster),
         ...fitness(cluster, state),
         startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
+        noEtcdProgram: noEtcdProgram(),
+        removeMembersProgram: shellProgram([join(__dirname, "removeMembers.sh")], { peers: "@peers@" }),
         removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
         leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
     });
@@ -200,6 +212,8 @@ function askedBucket(cluster: RkeClusterSettings, nodes: ReachedNode[]): AskedBu
     const access = cluster.etcdBackup.s3;
     return access?.accessKey === undefined ? undefined : { access, nodes: etcdNodes(cluster, nodes) };
 }
+
+const noEtcdProgram = () => shellProgram([join(__dirname, "noEtcd.sh")], {});
 
 /** Returns undefined for an object without keys, so that a program's data is the same as without the argument. */
 const given = (keys: object) => (Object.keys(keys).length > 0 ? keys : undefined);
@@ -255,6 +269,7 @@ export function probeProgram(cluster: RkeClusterSettings, known: RkeState | unde
         certificate: admin?.certificatePEM,
         key: admin?.keyPEM,
         fitness: inPreview ? fitness(cluster, state) : undefined,
+        noEtcdProgram: inPreview ? noEtcdProgram() : undefined,
         adoptedNodes: adoptedState && nodeAddresses(adoptedState),
         extra: inPreview && extraConfig ? { clusterYml: clusterYml(cluster), extraConfig } : undefined,
     });

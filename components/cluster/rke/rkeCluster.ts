@@ -12,11 +12,11 @@ import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
-import { clusterProgram, endpoint, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
+import { clusterProgram, endpoint, noRestoreYet, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
 import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
-import { isNew, RkeState, unpackState } from "./state";
+import { RkeState, unpackState } from "./state";
 
 /** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
 export function innerAddresses(
@@ -76,6 +76,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         );
         const outdated = found?.apply(setBack) ?? [];
         warnOfSetBack(`${name}-drift`, mode, outdated, rke.stdout);
+        if (found) this.announce(`${name}-rke`, found, rke.stdout);
 
         this.ready = once("certificates", once("snapshot", rke));
         this.identity = pulumi.unsecret(state).apply(caDigest);
@@ -106,6 +107,15 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         return pulumi.output(undefined);
     }
 
+    /** Says in a preview why RKE will run: other nodes, another version. A preview knows the result only if the command will not run. */
+    private announce(name: string, found: pulumi.Output<Probe>, result: pulumi.Output<unknown>): void {
+        if (!pulumi.runtime.isDryRun()) return;
+        pulumi.all([found, ifKnown(result)]).apply(([{ outdated }, known]) => {
+            if (outdated.length > 0 && known === undefined)
+                void pulumi.log.info(`${name}: pulumi up runs RKE on the whole cluster:\n${outdated.join("\n")}`, this);
+        });
+    }
+
     /** Creates the cluster's PKI once. A second run would create a second CA. */
     private pki(name: string, cluster: pulumi.Output<RkeClusterSettings>, opts: pulumi.CustomResourceOptions) {
         const inputs = ["addPreviousOutputInEnv", "create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"];
@@ -120,10 +130,9 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     private once(name: string, task: OnceTask, { cluster, packed, state }: Built, after: pulumi.Resource) {
         const program = pulumi.all([cluster, ifKnown(state)]).apply(([settings, known]) => {
             const token = tokenOf[task](settings);
-            if (task === "restore" && token !== undefined && (!known || isNew(known))) {
-                const message = "RkeCluster: restore.snapshot: expected none in the update that creates or adopts the cluster";
-                throw new Refusal("change-not-possible", `${message}, found ${token}. Remove restore, and run pulumi up`, this);
-            }
+            // A preview does not know the state before the cluster is created. An update without a preview is refused by the PKI's program.
+            if (task === "restore" && token !== undefined && !known)
+                throw new Refusal("change-not-possible", `RkeCluster: ${noRestoreYet(token)}`, this);
             return token === undefined
                 ? pulumi.output(onceProgram(task))
                 : pulumi.all([packed, state]).apply(([pki, built]) => onceProgram(task, { token, cluster: settings, pki, state: built }));

@@ -12,6 +12,8 @@ export interface RkeConfig {
 
 export interface RkeNode {
     address: string;
+    /** Address that other nodes use. */
+    internalAddress?: string;
     hostnameOverride?: string;
     role: string[];
     labels?: Record<string, string>;

@@ -4,10 +4,11 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { firstAnswer } = require("../../runner/kubernetesApi");
-const { cleanHosts, movePods, recordOf } = require("./leavingNodes");
+const { cleanHosts, movePods, recordOf, saysLost } = require("./leavingNodes");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
+const { forgetMembers, rebuiltNodes } = require("./rebuiltNodes");
 const { clusterApi, newestState, pack, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
@@ -85,9 +86,11 @@ async function apply(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
     return withAgentFor(input.nodes, async env => {
         await refuseUnfitNodes(env, input);
-        const state = await newestState(input, lastResult);
-        refuseImpossibleChange(state, input);
+        const newest = await newestState(input, lastResult);
+        refuseImpossibleChange(newest, input);
+        const rebuilt = await rebuiltNodes(env, newest, input);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
+        const state = await forgetMembers(env, rebuilt, newest, input);
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
@@ -100,14 +103,25 @@ async function apply(input, lastResult) {
             timeoutSeconds: input.timeoutSeconds,
             isFirstBuild: !JSON.parse(state).currentState?.rkeConfig,
         });
-        await cleanHosts(env, leaving, input, lastResult);
-        const serious = result.warnings.filter(text => seriousWarning.test(text));
+        const lost = leaving.filter(node => result.warnings.some(saysLost(node)));
+        await cleanHosts(
+            env,
+            leaving.filter(node => !lost.includes(node)),
+            input,
+            lastResult,
+        );
+        const serious = result.warnings.filter(text => seriousWarning.test(text) && !lost.some(node => saysLost(node)(text)));
         if (result.code !== 0 || !result.done || serious.length > 0) {
             throw rkeFailure(
                 `rke up did not finish the cluster (exit code ${result.code}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
                 { ...result, warnings: serious },
             );
         }
+        lost.forEach(({ name, address }) =>
+            say(
+                `node ${name} left the cluster. Its host ${address} did not answer and was not cleaned: keep it switched off, it would join again`,
+            ),
+        );
         await setIngressOptions(state, input);
         const kept = `${pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"))}\n${recordOf(input.nodes)}`;
         if (kept.length > 120_000) {

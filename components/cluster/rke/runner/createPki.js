@@ -37,6 +37,12 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
 }
 
 /** @param {import("../program").PkiInput} input */
-const main = input => printResult(input.adopted ? adoptCluster(input.adopted) : createPki(input));
+async function create(input) {
+    if (input.refusal) throw new CodedError("change-not-possible", `cluster.${input.refusal}`);
+    return input.adopted ? adoptCluster(input.adopted) : createPki(input);
+}
+
+/** @param {import("../program").PkiInput} input */
+const main = input => printResult(create(input));
 
 module.exports = { main };

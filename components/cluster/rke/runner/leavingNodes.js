@@ -182,4 +182,15 @@ async function cleanHosts(env, left, { removePodsProgram, leftoverProgram }, las
     if (found.size > 0) say(byHand);
 }
 
-module.exports = { cleanHosts, evictPods, movePods, recordOf };
+/**
+ * Reports whether a warning of RKE says that a node that leaves was not cleaned, because its host did not answer. RKE has removed such a node
+ * from the cluster all the same.
+ *
+ * @param {LeavingNode} node
+ */
+const saysLost =
+    ({ address }) =>
+    (/** @type {string} */ text) =>
+        text.includes(`node [${address}]: Not able to reach the host`);
+
+module.exports = { cleanHosts, evictPods, movePods, recordOf, saysLost };

@@ -9,6 +9,7 @@ const { expiryWarnings } = require("./expiry");
 const { bullets } = require("./findings");
 const { failureOf, kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
 const { preflight, withAgentFor } = require("./nodes");
+const { lookAtFaulty } = require("./rebuiltNodes");
 
 /** @import { Fitness, NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
 /** @import { RkeNode, Taint } from "../state" */
@@ -17,27 +18,36 @@ const { preflight, withAgentFor } = require("./nodes");
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
 
 /**
- * The findings of a probe, in lists, and the nodes that no run of RKE has included yet.
+ * The findings of a probe, in lists, the nodes that no run of RKE has included yet, and those whose etcd member does not work.
  *
- * @typedef {{ newNodes?: WantedNode[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded,
+ * @typedef {{ newNodes?: WantedNode[], faulty?: string[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded,
  *     absent?: string, unreachable?: string, unknown?: string, facts?: Record<string, string> }} Found
  *
  * @typedef {{ address: string, name: string, roles: string[], labels: Record<string, string>, taints: string[] }} ComparableNode
  */
 
 /** @param {ProbeNodesInput} input */
-async function main({ fitness, adoptedNodes, extra, ...input }) {
+async function main({ fitness, noEtcdProgram = "", adoptedNodes, extra, ...input }) {
     /** @type {Found} */
     const nothingBuilt = { absent: "no cluster exists before the first pulumi up, so none was checked for drift", newNodes: input.nodes };
-    const { newNodes = [], ...found } = input.ca ? await look(input) : nothingBuilt;
+    const { newNodes = [], faulty = [], ...found } = input.ca ? await look(input) : nothingBuilt;
     const unchecked = adoptedNodes ? input.nodes : newNodes;
     /** @type {Found} */
     const unfit = fitness && unchecked.length > 0 ? await lookAtNew(unchecked, fitness) : {};
+    const asked = fitness?.nodes.filter(({ name }) => faulty.includes(name)) ?? [];
+    const known = unchecked.length === 0 ? fitness?.preflightProgram : undefined;
+    const rebuilt = await lookAtFaulty(asked, {
+        preflightProgram: known,
+        noEtcdProgram,
+        etcdCount: input.etcd.length,
+        isUp: Boolean(found.finding),
+    });
     const state = adoptedNodes && foreignState(adoptedNodes, input.nodes);
     const unread = extra && (await refusedKeys(extra));
     const refused = [state, found.refused, unfit.refused, unread].filter(text => text !== undefined);
-    const warning = [...(found.warning ?? []), ...(unfit.warning ?? [])];
-    process.stdout.write(probeText({ ...found, warning, ...(refused.length > 0 && { refused }) }));
+    const warning = [...(found.warning ?? []), ...(unfit.warning ?? []), ...rebuilt.warning];
+    const finding = [...(found.finding ?? []), ...rebuilt.finding];
+    process.stdout.write(probeText({ ...found, finding, warning, ...(refused.length > 0 && { refused }) }));
 }
 
 /**
@@ -86,7 +96,7 @@ async function lookAtNew(newNodes, { nodes, preflightProgram }) {
  */
 async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, apiEndpoint, ...access }) {
     const isShared = answersAt(apiEndpoint, access);
-    const members = Promise.all(etcd.map(member => etcdFault(member, access)));
+    const asked = Promise.all(etcd.map(async member => ({ node: member.node, faults: await etcdFault(member, access) })));
     const servers = await Promise.all(
         controlPlane.map(async ({ node, endpoint }) => {
             const api = kubernetesApi({ endpoint, ...access });
@@ -96,26 +106,35 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, api
             );
         }),
     );
+    const members = await asked;
+    const faulty = members.filter(({ faults }) => faults.length > 0).map(({ node }) => node);
     const answering = servers.flatMap(({ api }) => api ?? []);
     if (answering.length === 0) {
         const problems = servers.map(({ problem }) => problem);
         const isAbsent = problems.every(({ message }) => message.endsWith("ECONNREFUSED"));
         const isUnreachable = problems.every(problem => problem.isUnreachable);
-        if (!isAbsent) return failureOf({ isUnreachable, message: problems.map(({ message }) => message).join("; ") });
+        if (!isAbsent) return { faulty, ...failureOf({ isUnreachable, message: problems.map(({ message }) => message).join("; ") }) };
         // Either nothing is built yet or the whole cluster is down. In both cases all nodes are checked before RKE runs.
         const names = controlPlane.map(({ node }) => node).join(", ");
-        return { absent: `no cluster runs on ${names}. If it is not built yet, the next pulumi up builds it`, newNodes: nodes };
+        return { absent: `no cluster runs on ${names}. If it is not built yet, the next pulumi up builds it`, newNodes: nodes, faulty };
     }
     try {
         const found = await compare(answering[0], { network, kubernetesVersion, nodes });
+        // RKE has not run on a new node yet, so that nothing runs there.
+        const isNew = (/** @type {string} */ node) => found.newNodes?.some(({ name }) => name === node);
         const { endpoint } = /** @type {NodeEndpoint} */ (controlPlane.find((_, index) => servers[index].api));
         return {
             ...found,
+            faulty: faulty.filter(node => !isNew(node)),
             ...(!(await isShared) && { facts: { "answering-api": endpoint } }),
-            finding: [...(found.finding ?? []), ...controlPlaneFaults(servers), ...(await members).flat()],
+            finding: [
+                ...(found.finding ?? []),
+                ...controlPlaneFaults(servers.filter(({ node }) => !isNew(node))),
+                ...members.flatMap(({ node, faults }) => (isNew(node) ? [] : faults)),
+            ],
         };
     } catch (/** @type {any} */ error) {
-        return failureOf(error);
+        return { faulty, ...failureOf(error) };
     }
 }
 

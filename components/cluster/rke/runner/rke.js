@@ -23,7 +23,16 @@ const version = 1;
  *
  * @param {ClusterInput} input
  */
-function compared({ preflightProgram, startProgram, removePodsProgram, leftoverProgram, bucket, ...data }) {
+function compared({
+    preflightProgram,
+    startProgram,
+    noEtcdProgram,
+    removeMembersProgram,
+    removePodsProgram,
+    leftoverProgram,
+    bucket,
+    ...data
+}) {
     const nodes = data.nodes.map(({ name, connection: { privateKey, bastion, waitSeconds, ...connection } }) => ({ name, connection }));
     return { ...data, nodes };
 }

@@ -7,6 +7,30 @@ const { privateFolder, run } = require("../../../remote/runner/ssh");
 const { say, sayAlive, started } = require("./progress");
 
 /**
+ * Returns cluster.yml with the nodes that RKE built first, in the order in which it built them. RKE asks the first etcd node for the members of
+ * etcd, and waits without a limit for a new node. Another order would restart etcd and the API servers.
+ *
+ * @param {string} clusterYml
+ * @param {string} state
+ */
+function builtNodesFirst(clusterYml, state) {
+    /** @type {Partial<import("../state").RkeState>} */
+    const { currentState } = state ? JSON.parse(state) : {};
+    const built = (currentState?.rkeConfig?.nodes ?? []).map(({ address }) => address);
+    /** @param {string} node */
+    const place = node => {
+        const index = built.indexOf(/^ {2}- address: "?([^"\n]+)/.exec(node)?.[1] ?? "");
+        return index < 0 ? built.length : index;
+    };
+    return clusterYml.replace(/^nodes:\n((?: .*\n)+)/m, (_, nodes) => {
+        const sorted = nodes
+            .split(/^(?= {2}- )/m)
+            .sort((/** @type {string} */ one, /** @type {string} */ other) => place(one) - place(other));
+        return `nodes:\n${sorted.join("")}`;
+    });
+}
+
+/**
  * Creates a private folder with cluster.yml and the state file.
  *
  * @param {string} clusterYml
@@ -15,7 +39,7 @@ const { say, sayAlive, started } = require("./progress");
 function workFolder(clusterYml, state) {
     const folder = privateFolder();
     process.umask(0o077);
-    fs.writeFileSync(path.join(folder, "cluster.yml"), clusterYml);
+    fs.writeFileSync(path.join(folder, "cluster.yml"), builtNodesFirst(clusterYml, state));
     fs.writeFileSync(path.join(folder, "cluster.rkestate"), state, { mode: 0o600 });
     return folder;
 }
@@ -45,7 +69,7 @@ function parseLine(line) {
 
 /** Matches warnings after which the cluster differs from the configuration, although RKE may end with success. */
 const seriousWarning =
-    /Failed to set up SSH tunneling|Removing host|Failed to deploy (DNS )?addon|Failed to delete etcd|Couldn't clean up|rolling snapshot container failed/i;
+    /Failed to set up SSH tunneling|Removing host|Failed to deploy (DNS )?addon|Failed to delete etcd|Couldn't clean up|rolling snapshot container failed|Failed to take snapshot/i;
 
 /** Matches lines about one container on one host. There are too many of them to show. */
 const detail = /\b(on|to|for) (host|node) \[|^Image \[|^Container \[|Deployed local admin kubeconfig|Deployed state file/;

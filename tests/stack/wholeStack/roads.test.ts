@@ -1,0 +1,117 @@
+import { mkdtempSync, rmSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
+import { HostName } from "../../../lab/inventory";
+import { Finished } from "../../../lab/pulumi";
+import { disposable, testLab } from "../fixtures";
+import { changed, Edit, MainStack } from "./mainStack";
+
+// These tests walk the roads of docs/runbook.md on a cluster of three nodes: a full disk, a rebuilt node, a lost node, a lost quorum.
+jest.setTimeout(15 * 60_000);
+
+const lab = disposable(testLab());
+const name = "before-the-trouble";
+const saved: Edit = ({ cluster }) => Object.assign(cluster, { snapshot: { name } });
+let main: MainStack;
+
+/** Returns an output of Pulumi without the line breaks of a preview. */
+const unfolded = ({ output }: Finished) => output.replace(/\s+/g, " ");
+const inCluster = (server: HostName, ...args: string[]) => main.kubectl([`--server=https://${lab.host(server).address}:6443`, ...args]);
+/** Returns the started members of etcd, as one of them lists them. */
+const members = async (node: HostName) =>
+    (await lab.host(node).sh("docker exec etcd etcdctl member list"))
+        .split("\n")
+        .flatMap(line => /, started, etcd-(\w+),/.exec(line)?.[1] ?? [])
+        .sort();
+
+beforeAll(async () => {
+    main = await MainStack.start(lab);
+    // The data of this member has a small disk of its own.
+    await lab.host("node3").sh("mkdir -p /var/lib/etcd && mount -t tmpfs -o size=600m none /var/lib/etcd");
+}, 10 * 60_000);
+
+test("a restore is refused in the update that creates the cluster, and no host is changed", async () => {
+    const edit: Edit = ({ cluster }) => Object.assign(cluster, { restore: { snapshot: name } });
+    const refusal = /restore\.snapshot: expected none in the update that creates or adopts the cluster, found before-the-trouble/;
+    for (const refused of [await main.preview({ edit }), await main.up({ edit })]) {
+        expect(unfolded(refused)).toMatch(refusal);
+        expect(refused.code).not.toBe(0);
+    }
+    expect(await main.names()).not.toEqual(expect.arrayContaining([expect.stringMatching(/-pki$|-host-1$|-rke$/)]));
+    await main.succeeds("up");
+});
+
+test("a full disk is named before RKE runs, or after a snapshot that one node could not save; the next up finishes", async () => {
+    await lab.host("node3").sh("dd if=/dev/zero of=/var/lib/etcd/filler bs=1M 2>/dev/null || true");
+    const full = await main.up({ edit: saved });
+    await lab.host("node3").sh("rm /var/lib/etcd/filler");
+    expect(full.output).toMatch(/node3 .*: 0 MiB are free in \/var\/lib\/etcd: expected at least 256 MiB/);
+    await lab.host("node2").sh("mount -t tmpfs -o size=64k none /opt/rke/etcd-snapshots");
+    const partial = await main.up({ edit: saved });
+    await lab.host("node2").sh("umount /opt/rke/etcd-snapshots");
+    expect(partial.output).toMatch(/the snapshot is not on every etcd node\. The cluster runs on.*\[RHA rke-failed\]/);
+    expect([full.code, partial.code]).not.toContain(0);
+    expect(changed(await main.succeeds("up", { edit: saved }))).toEqual(["rancher-cluster-snapshot"]);
+    await main.isInSync(saved);
+});
+
+test("a node that is rebuilt at its own address is announced, and joins etcd anew by one up", async () => {
+    await lab.host("node3").startAnew();
+    const preview = await main.succeeds("preview", { edit: saved });
+    expect(unfolded(preview)).toContain("node3: neither the container nor the data of etcd. The next run of RKE removes the old member");
+    await main.succeeds("up", { edit: saved });
+    expect(await members("node1")).toEqual(["node1", "node2", "node3"]);
+    await main.isInSync(saved);
+});
+
+/** Replaces the first node of the list by another machine with another address. */
+const replaced: Edit = config => {
+    saved(config);
+    const { address, hostKey } = lab.host("node4");
+    Object.assign(config.cluster.nodes[0], { address, hostKey, hostname: "node4" });
+};
+
+test("the first control plane node is gone for good: another machine takes its place by one up", async () => {
+    await lab.start("node4");
+    // The address refuses connections, because RKE waits 36 s for each answer of an address without a host, and tries it three times.
+    await lab.host("node1").sh("systemctl stop docker.socket docker ssh");
+    // Kubernetes would miss the node after 40 s.
+    const notReady = JSON.stringify({ status: { conditions: [{ type: "Ready", status: "Unknown" }] } });
+    await inCluster("node2", "patch", "node", "node1", "--subresource=status", "--patch", notReady);
+    const preview = await main.succeeds("preview", { edit: replaced });
+    expect(unfolded(preview)).toContain("node node1: RKE was run for it, and it is not in the configuration");
+    expect(unfolded(preview)).not.toMatch(/node4: .*neither the container/);
+    const { output } = await main.succeeds("up", { edit: replaced });
+    expect(output).toContain("keep it switched off");
+    expect(await members("node2")).toEqual(["node2", "node3", "node4"]);
+    expect(await inCluster("node2", "get", "nodes", "-o", "name")).toBe("node/node2\nnode/node3\nnode/node4\n");
+    await main.isInSync(replaced);
+});
+
+test("two of three etcd nodes are gone for good: up is refused, a restore finishes although it was killed half-way", async () => {
+    const restored: Edit = config => {
+        replaced(config);
+        Object.assign(config.cluster, { restore: { snapshot: name } });
+    };
+    await inCluster("node2", "create", "configmap", "made-later");
+    await Promise.all([lab.host("node3").startAnew(), lab.host("node4").startAnew()]);
+    const preview = await main.preview({ edit: replaced });
+    expect(unfolded(preview)).toMatch(/neither the container nor the data of etcd, on 2 of 3 etcd nodes\./);
+    const refused = await main.up({ edit: replaced });
+    expect(refused.output).toMatch(/etcd has no quorum: .* on node4, node3\..*\[RHA etcd-quorum\]/);
+    expect(refused.code).not.toBe(0);
+
+    const temporary = mkdtempSync(join(tmpdir(), "restore-"));
+    await main.killedInsideRke(/rke: Cleaning old kubernetes cluster/, temporary, restored);
+    rmSync(temporary, { recursive: true });
+    await main.stack.cancel();
+    await main.succeeds("up", { edit: restored });
+    expect(await members("node2")).toEqual(["node2", "node3", "node4"]);
+    expect(await inCluster("node2", "get", "configmaps", "-o", "name")).not.toContain("made-later");
+    // The snapshot is older than node4, and holds node1.
+    expect(await inCluster("node2", "get", "nodes", "-o", "name")).toBe("node/node2\nnode/node3\nnode/node4\n");
+    await inCluster("node2", "rollout", "status", "deployment/rancher", "--timeout=120s");
+    for (const node of ["node2", "node3", "node4"] as const)
+        expect(await lab.host(node).sh("ls /opt/rke/etcd-snapshots")).toContain(`${name}.zip\n`);
+    await main.isInSync(restored);
+});
