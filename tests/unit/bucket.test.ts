@@ -119,6 +119,11 @@ describe("a bucket, asked through nodes,", () => {
         for (const key of Object.values(keys)) expect(said).not.toContain(key);
     });
 
+    test("names sshd where it forwards no connection to the server", () =>
+        expect(describeFaults({ access: bucket(), nodes: [] }, ["node1: administratively prohibited: open failed"])).toMatch(
+            /Check PermitOpen/,
+        ));
+
     test("is unreachable when nothing answers there", async () => {
         const { endpoint } = bucket();
         server.close();

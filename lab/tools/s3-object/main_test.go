@@ -171,7 +171,6 @@ func TestSnapshotsMoveAsWithRkeTools(t *testing.T) {
 	for name, program := range programs(t) {
 		for what, given := range cases {
 			t.Run(name+": "+what, func(t *testing.T) {
-				t.Parallel()
 				stored := &storage{objects: map[string][]byte{}}
 				server := httptest.NewTLSServer(stored)
 				defer server.Close()

@@ -118,7 +118,7 @@ test.each<[string, () => object, RegExp]>([
     ["that is missing", () => ({ bucket: "missing" }), /404 NoSuchBucket: /],
     ["behind another CA", () => ({ caCertificate: issue({ name: "other", ca: true }).certificate }), /: UNABLE_TO_VERIFY_LEAF_SIGNATURE: /],
     ["in another region", () => ({ region: "eu-central-1" }), /400 AuthorizationHeaderMalformed: .* expecting 'us-east-1'/],
-])("each node says of a bucket %s what is wrong", async (_what, changes, words) => {
+])("what each node says of a bucket %s", async (_what, changes, words) => {
     const reached = nodes.map(name => {
         const { address, hostKey } = lab.host(name);
         const privateKey = readFileSync(lab.privateKeyFile, "utf8");

@@ -197,6 +197,7 @@ async function askBucket(env, { nodes, access }, name = "") {
 /** The key of the configuration that an answer makes suspect. */
 const suspects = /** @type {[RegExp, string][]} */ ([
     [/NoSuchBucket/, "bucket"],
+    [/administratively prohibited/, "PermitOpen in the sshd_config of the nodes, which must allow the S3 server"],
     [
         /InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|access key/i,
         "accessKey and secretKey, which must allow to list, read and write",
