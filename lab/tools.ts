@@ -67,6 +67,7 @@ const tools = {
         seconds: 60,
         for: "tests",
     },
+    registry: { module: "tools/registry", package: ".", seconds: 40, for: "tests" },
     traffic: { module: "traffic", package: ".", seconds: 10, for: "tests" },
 } as const satisfies Record<string, Tool>;
 export type ToolName = keyof typeof tools;
