@@ -61,7 +61,9 @@ export function rkeImages(state: string, { network, privateRegistries }: Cluster
 
 /** Returns the values with which the chart names its images by their public names, as YAML. */
 export function imageValues({ hostname, rancher: { values, ...settings } }: ImageSettings): string {
-    return stringify(helmValues({ ...settings, values: { ...values, systemDefaultRegistry: undefined }, hostname, caChecksum: "" }));
+    const { systemDefaultRegistry, rancherImage, ...others } = values;
+    const publicName = systemDefaultRegistry ? rancherImage?.replace(`${systemDefaultRegistry}/`, "") : rancherImage;
+    return stringify(helmValues({ ...settings, values: { ...others, rancherImage: publicName }, hostname, caChecksum: "" }));
 }
 
 /** Returns the settings with the chart in a folder or an archive, in place of the one that the configuration names. */

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readlinkSync } from "fs";
 import { connect } from "net";
+import { endForgottenContainers } from "./forgotten";
 import { hardwareAddress, hosts, HostKind, HostName, repository } from "./inventory";
 import type { Lab } from "./lab";
 import { dockerFolder, hostImage, limits } from "./images";
@@ -72,6 +73,7 @@ export class LabHost {
     /** Removes the host with its disk. */
     async remove(): Promise<void> {
         await run("podman", ["rm", "--force", "--time", "2", "--ignore", this.container], { tolerate: true, timeoutSeconds: 60 });
+        await endForgottenContainers([this.container]);
         await run("podman", ["volume", "rm", "--force", this.dockerVolume], { tolerate: true });
     }
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync } from "fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "fs";
 import { join } from "path";
 import type { HostKind } from "./inventory";
 import { nodeImage, nodeImageNames } from "./nodeImage/nodeImage";
@@ -22,6 +22,14 @@ let docker: Promise<string> | undefined;
 /** Returns a folder /var/lib/docker that holds only RKE's images, and makes the folder if it is missing. */
 export function dockerFolder(): Promise<string> {
     return (docker ??= importImages());
+}
+
+/** Returns the configuration and the only layer of the image of RKE's containers: the layer's file and digest. */
+export async function nodeImageParts(): Promise<{ config: Buffer; layer: string; diffId: string }> {
+    const [folder, layer] = await Promise.all([dockerFolder(), nodeImage()]);
+    const configs = join(folder, "image", "overlay2", "imagedb", "content", "sha256");
+    const config = readFileSync(join(configs, readdirSync(configs)[0]));
+    return { config, layer, diffId: JSON.parse(config.toString()).rootfs.diff_ids[0] };
 }
 
 /** Builds every missing image, so that labs that start in parallel find them. */

@@ -1,7 +1,8 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { dirname, join } from "path";
+import { endForgottenContainers } from "./forgotten";
 import { labLabel, LabHost } from "./host";
-import { hardwareAddress, HostName, hostsOfTheStack, LabName, networkOf, repository } from "./inventory";
+import { hardwareAddress, HostName, hosts, hostsOfTheStack, LabName, networkOf, repository } from "./inventory";
 import { progress, run } from "./process";
 import { buildTools, installDebianPackages } from "./tools";
 
@@ -94,6 +95,7 @@ export class Lab {
         const volumes = await list("volume", "ls", "--quiet", "--filter", `name=^rancher-ha-${this.name}-`);
         const found = await containers();
         if (found.length > 0) await run("podman", ["rm", "--force", "--time", "2", ...found], { tolerate: true, timeoutSeconds: 120 });
+        await endForgottenContainers((Object.keys(hosts) as HostName[]).map(host => this.host(host).container));
         if (volumes.length > 0) await run("podman", ["volume", "rm", "--force", ...volumes], { tolerate: true });
         const network = await this.network();
         if (network) await run("podman", ["network", "rm", "--force", network], { tolerate: true });

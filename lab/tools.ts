@@ -69,6 +69,7 @@ const tools = {
     },
     versitygw: { module: "tools/versitygw", package: "github.com/versity/versitygw/cmd/versitygw", seconds: 100, for: "tests" },
     "s3-object": { module: "tools/s3-object", package: ".", seconds: 20, for: "tests" },
+    registry: { module: "tools/registry", package: ".", seconds: 40, for: "tests" },
     traffic: { module: "traffic", package: ".", seconds: 10, for: "tests" },
 } as const satisfies Record<string, Tool>;
 export type ToolName = keyof typeof tools;

@@ -209,7 +209,10 @@ export interface RancherChartValuesArgs {
     service?: pulumi.Input<ChartServiceArgs>;
     /** Startup probe: limits the time that a pod takes to start. Raise `failureThreshold` for slow nodes. */
     startupProbe?: pulumi.Input<ChartProbeArgs>;
-    /** Registry from which Rancher pulls the images of the charts that it installs. @default Docker Hub */
+    /**
+     * Registry from which Rancher pulls the images of the charts that it installs. Before Rancher 2.12, Rancher's own image needs
+     * `rancherImage`, too. @default Docker Hub
+     */
     systemDefaultRegistry?: pulumi.Input<string>;
     /** Uses `imagePullSecrets` for `systemDefaultRegistry` too. Rancher 2.15 and later. @default false */
     systemRegistryInheritsPullSecrets?: pulumi.Input<boolean>;

@@ -101,6 +101,66 @@ test("packages that nobody has end the run, with what apt-get said", () => {
     );
 });
 
+describe("a package in the state", () => {
+    const [works, onHost, isNone] = ["installed", "on the host", "none"];
+
+    test.each<[string, string]>([
+        ["installed", works],
+        ["triggers-pending", works],
+        ["triggers-awaited", works],
+        ["half-configured", onHost],
+        ["unpacked", onHost],
+        ["half-installed", onHost],
+        ["config-files", isNone],
+        ["not-installed", isNone],
+    ])("%s is %s", (state, found) => {
+        command("dpkg-query", `case $* in *Version*) echo 1.22.1 ;; *) echo ${state} ;; esac`);
+        const words = `if installed nginx; then echo ${works}; elif is_on_host nginx; then echo ${onHost}; else echo ${isNone}; fi`;
+        expect(host(`${words}; package_version nginx`).stdout).toBe(`${found}\n${found === isNone ? "" : "1.22.1\n"}`);
+    });
+
+    test("half-configured is configured by apt-get, and is not noted as new", () => {
+        command("dpkg-query", "case $* in *nginx) echo half-configured ;; *) echo installed ;; esac");
+        command("apt-get", 'echo "apt-get $*" >>calls; case $* in *--simulate*) echo "Conf nginx (1.22.1 Debian [amd64])" ;; esac');
+        expect(host("foreign_nginx() { :; }; install_packages").code).toBe(0);
+        expect(calls().pop()).toMatch(/install nginx$/);
+        expect(readFileSync(file("packages"), "utf8").trim()).toBe("");
+    });
+
+    test("half-configured, of the package nginx, is no foreign NGINX", () => {
+        command("dpkg-query", "echo half-configured");
+        command("nginx", "true");
+        expect(host("check_nginx_package")).toEqual({ code: 0, stdout: "", said: "" });
+    });
+
+    test("half-installed after destroy is told as one that could not be removed", () => {
+        command("dpkg-query", "echo half-installed");
+        command("dpkg", 'echo "dpkg: error processing package nginx (--purge):" >&2; exit 1');
+        const { code, said } = host("echo nginx >packages; remove_packages");
+        expect([code, said]).toEqual([1, expect.stringMatching(/cannot be removed: dpkg: error processing package nginx/)]);
+    });
+});
+
+test("a package that stays after destroy is told with the first one that needs it, however long dpkg's report is", () => {
+    command("dpkg-query", "echo installed");
+    const needs = ["libssl-extra depends on openssl-extra.", "ca-certificates depends on openssl; however:"];
+    const report = [...needs, ...Array(5000).fill("other depends on openssl (>= 1.1.1).")].map(line => ` ${line}\n`).join("");
+    writeFileSync(file("report"), report);
+    command("dpkg", `cat ${file("report")} >&2; exit 1`);
+    expect(host("echo openssl >packages; remove_packages")).toEqual({
+        code: 0,
+        stdout: "",
+        said: "lb1: removing packages\nlb1: the package openssl stays: ca-certificates depends on openssl; however:\n",
+    });
+});
+
+test("configuration of the package nginx that is missing or changed is named so", () => {
+    command("dpkg-query", "echo installed");
+    const lines = ["??5?????? c /etc/nginx/nginx.conf", "missing     c /etc/nginx/mime.types", "??5??????   /usr/share/nginx/html"];
+    command("dpkg", `[ "$2" != nginx ] || printf '%s\\n' ${lines.map(line => `'${line}'`).join(" ")}`);
+    expect(host("foreign_nginx").stdout).toBe("/etc/nginx/nginx.conf (changed)\n/etc/nginx/mime.types (missing)\n");
+});
+
 describe("new packages of an apply that failed", () => {
     const withdraw = "echo before >packages; echo nginx >>packages; installed_now=nginx; withdraw_packages";
 

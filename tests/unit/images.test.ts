@@ -21,7 +21,7 @@ const configuration = {
         chartVersion: "2.11.3",
         chartPath,
         bootstrapPassword: secure,
-        values: { systemDefaultRegistry: "registry.example.com:5000" },
+        values: { systemDefaultRegistry: "registry.example.com:5000", rancherImage: "registry.example.com:5000/rancher/rancher" },
     },
 };
 
@@ -63,6 +63,15 @@ test("the list holds the images of rke for this plugin and those of the chart, b
         ]),
     );
     const text = lines.slice(0, -2).join("\n");
+    // RKE's own list also has the images of other plugins, and the two that this configuration replaces.
+    const version = configuration.cluster.kubernetesVersion;
+    const { stdout } = spawnSync(join(toolFolder("rke"), "rke"), ["config", "--system-images", "--version", version], { encoding: "utf8" });
+    const known = stdout.split("\n").filter(line => line.startsWith("rancher/"));
+    expect(known.filter(image => !lines.includes(image)).map(image => image.split(":")[0])).toEqual([
+        "rancher/mirrored-coredns-coredns",
+        "rancher/flannel-cni",
+        "rancher/mirrored-metrics-server",
+    ]);
     expect(text).not.toMatch(/registry\.example\.com|metrics-server:v|coredns-coredns|noiro|weave|v1:AAAA/);
 }, 120_000);
 

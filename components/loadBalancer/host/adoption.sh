@@ -26,9 +26,10 @@ Choose another host, remove that configuration, or set takeOver: it is kept then
 
 foreign_nginx() {
     local package file
-    if installed nginx; then
+    if is_on_host nginx; then
         for package in nginx nginx-common; do
-            dpkg --verify "$package" 2>/dev/null | sed -n 's|.* \(/etc/.*\)|\1 (changed)|p'
+            dpkg --verify "$package" 2>/dev/null |
+                sed -n 's|^missing .* \(/etc/.*\)|\1 (missing)|p; t; s|.* \(/etc/.*\)|\1 (changed)|p'
         done
         find /etc/nginx/conf.d /etc/nginx/sites-enabled /etc/nginx/modules-enabled -mindepth 1 2>/dev/null |
             while read -r file; do

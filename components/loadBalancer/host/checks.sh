@@ -34,14 +34,14 @@ check_systemd() { [ -d /run/systemd/system ] || refuse host-not-fit "expected sy
 # Refuses an NGINX from outside the package `nginx`, because `destroy` could not restore it.
 check_nginx_package() {
     local other package
-    if installed nginx || brought nginx; then return; fi
+    if is_on_host nginx || brought nginx; then return; fi
     other=$(command -v nginx) || {
         other=$(systemctl show -p FragmentPath --value nginx)
         # A removed package that was not purged leaves its unit behind.
         ! dpkg -S "$other" >/dev/null 2>&1 || other=
     }
     [ -n "$other" ] || return 0
-    package=$(dpkg -S "$other" 2>/dev/null | cut -d: -f1 | grep . || echo "of no package")
+    package=$(dpkg -S "$other" 2>/dev/null | sed -n '/^diversion by /!s/:.*//p' | grep . || echo "of no package")
     refuse host-not-fit "expected no NGINX or that of the package nginx, found $other ($package). \
 Install the package nginx in its place, or choose another host"
 }

@@ -74,8 +74,16 @@ append() {
 same_folders() { diff -r --no-dereference "$1" "$2" >/dev/null 2>&1; }
 
 nginx_version() { nginx -v 2>&1 | sed 's|.*nginx/\([0-9.]*\).*|\1|'; }
-package_version() { dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
-installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+package_version() { ! is_on_host "$1" || dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
+
+# Prints dpkg's state of a package, which a hold does not change: PACKAGE.
+package_state() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true; }
+
+# Reports whether a package is ready for use. Open triggers only update caches: PACKAGE.
+installed() { case $(package_state "$1") in installed | triggers-*) ;; *) return 1 ;; esac; }
+
+# Reports whether a package is on the host, perhaps half-configured. A removed one leaves only configuration: PACKAGE.
+is_on_host() { case $(package_state "$1") in "" | not-installed | config-files) return 1 ;; esac; }
 active() { systemctl -q is-active "$1"; }
 
 # Prints the release that a running worker reports, and the process ID of this worker: PORT.

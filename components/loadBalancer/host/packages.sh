@@ -113,6 +113,14 @@ new_packages() { sed -n 's/^Inst \([^ ]*\) (.*/\1/p'; }
 # Reports whether the load balancer installed a package: PACKAGE.
 brought() { grep -qx "$1" "$state/packages" 2>/dev/null; }
 
+# Prints the first line of dpkg's report that names a package which needs this one. Reads the whole report, because the
+# shell reports an error when its reader ends early: PACKAGE.
+needed_by() {
+    awk -v words="depends on $1" '
+        { at = index($0, words) }
+        at && substr($0, at + length(words), 1) ~ /^[ .;]?$/ && !found++ { sub(/^ */, ""); print }'
+}
+
 remove_packages() {
     local service report package
     [ -s "$state/packages" ] || return 0
@@ -127,12 +135,12 @@ remove_packages() {
     # shellcheck disable=SC2046 # a list
     report=$(dpkg --purge $(sort -u "$state/packages") 2>&1 >/dev/null) || true
     sort -u "$state/packages" | while read -r package; do
-        installed "$package" || continue
+        is_on_host "$package" || continue
         case $package in
         nginx* | keepalived)
             fail packages "the packages that came with the load balancer cannot be removed: \
-$(echo "$report" | grep -v '^ ' | head -n 3)" ;;
-        *) say "the package $package stays: $(echo "$report" | grep -m 1 "depends on $package" | sed 's/^ *//')" ;;
+$(echo "$report" | awk '!/^ / && lines++ < 3')" ;;
+        *) say "the package $package stays: $(echo "$report" | needed_by "$package")" ;;
         esac
     done || exit 1
     ! brought nginx || rm -rf /etc/nginx /var/log/nginx /var/lib/nginx

@@ -119,7 +119,8 @@ export class MainStack {
         return finished;
     }
 
-    private configure(edit?: Edit): void {
+    /** Writes the configuration of a run with this change. */
+    configure(edit?: Edit): void {
         const config = configOf(this.lab);
         const short = Object.fromEntries(Object.entries(config).map(([key, value]) => [key.split(":")[1], value])) as unknown as Config;
         this.base(short);

@@ -1,7 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
 import { join } from "path";
+import { endForgottenContainers } from "../../../lab/forgotten";
+import { limits } from "../../../lab/images";
 import { repository } from "../../../lab/inventory";
-import { run, RunResult } from "../../../lab/process";
+import { run, RunResult, until } from "../../../lab/process";
 import { Stack } from "../../../lab/pulumi";
 import { disposable, testLab } from "../fixtures";
 import { secretTexts } from "./mainStack";
@@ -41,10 +44,46 @@ function leaveState(): void {
     writeFileSync(oldState, "");
 }
 
+/** Starts containers of these names by a podman with another store, so that the machine's podman does not list them. */
+async function withForgotten(names: string[], work: (isRunning: (name: string) => Promise<boolean>) => Promise<void>): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), "forgotten-"));
+    const stores = ["root", "runroot", "tmpdir"].map(store => `--${store}=${join(folder, store)}`);
+    const podman = (...args: string[]) => run("podman", ["--runtime=runc", ...stores, ...args], { tolerate: true });
+    const rootfs = join(folder, "rootfs");
+    mkdirSync(rootfs);
+    copyFileSync("/bin/busybox", join(rootfs, "busybox"));
+    const pidFile = (name: string) => join(folder, `${name}.pid`);
+    try {
+        for (const name of names) {
+            const flags = ["--detach", "--network=none", `--name=${name}`, `--conmon-pidfile=${pidFile(name)}`];
+            await podman("run", ...flags, ...limits.map(limit => `--ulimit=${limit}`), "--rootfs", rootfs, "/busybox", "sleep", "600");
+        }
+        // An ended process that nobody has waited for has no arguments.
+        await work(async name =>
+            (await run("ps", ["-o", "args=", readFileSync(pidFile(name), "utf8")], { tolerate: true })).stdout.includes(name),
+        );
+    } finally {
+        // Podman fails once for each container whose end it has not noticed, and leaves mounts.
+        await until("the store to be empty", 60, async () => (await podman("rm", "--all", "--force", "--time", "0")).code === 0);
+        await run("sh", ["-c", 'grep -o " $0[^ ]*" /proc/mounts | sort -r | xargs -r umount', folder]);
+        rmSync(folder, { recursive: true });
+    }
+}
+
 test("down when the hosts of the lab are gone: the state that is left is dropped", async () => {
     leaveState();
     expect((await make("down")).stderr).toContain("not destroyed but dropped with the lab: its hosts are gone, its state is not");
     expect(await traces()).toEqual([]);
+});
+
+test("a host that podman has forgotten is removed, and neither a listed one of this name nor one of another lab", async () => {
+    await lab.start("lb1");
+    const [own, foreign] = [lab.host("lb1").container, `${lab.host("lb1").container}-of-another-lab`];
+    await withForgotten([own, foreign], async isRunning => {
+        await endForgottenContainers([own]);
+        expect([await isRunning(own), await isRunning(foreign)]).toEqual([false, true]);
+        expect(await lab.host("lb1").state()).toBe("healthy");
+    });
 });
 
 test("up when a host has died: a new lab without the old state, checked, and how to use it", async () => {

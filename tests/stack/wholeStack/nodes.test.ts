@@ -1,43 +1,106 @@
 import { mkdtempSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
-import { join } from "path";
+import { dirname, join } from "path";
 import { issue } from "../../../lab/certificates";
 import { clusterTargets, importFile } from "../../../adopt/importFile";
 import { sealed } from "../../../adopt/seal";
-import { HostName } from "../../../lab/inventory";
+import { HostName, repository } from "../../../lab/inventory";
+import { run } from "../../../lab/process";
 import { Finished } from "../../../lab/pulumi";
+import { Registry } from "../../../lab/registry";
 import { bastionAt, digestOf, disposable, testLab } from "../fixtures";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack } from "./mainStack";
 
 // These tests follow the nodes of a cluster that has one node at first: an upgrade, a lost control plane, a worker that joins and leaves,
-// the end. Its hosts accept SSH from a bastion alone.
+// the end. Its hosts accept SSH from a bastion alone. All images and the chart come from a registry with a login, which runs on the bastion.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
 const oneNode: Edit = ({ cluster }) => cluster.nodes.splice(1);
+const chart = join(repository, "lab", "rancher", "chart");
 let main: MainStack;
+let registry: Registry;
 let pristine: string;
+/** The first run, on a machine that is not logged in to the registry. */
+let withoutLogin: Finished;
 
 /** Makes a host refuse SSH from this machine. A packet filter forgets its rules when the host starts again. */
 const refuseDirectSsh = (name: HostName) => lab.host(name).sh(`iptables -A INPUT -s ${lab.gateway} -p tcp --dport 22 -j REJECT`);
 
+const older: Edit = config => {
+    oneNode(config);
+    config.cluster.kubernetesVersion = "v1.30.5-rancher1-1";
+};
+
+/** Returns the lines of `npm run images` for this configuration. */
+async function listedImages(edit: Edit): Promise<string[]> {
+    main.configure(edit);
+    const program = ["--require", "tsx/cjs", join(repository, "images", "index.ts"), "--stack", lab.name];
+    const env = { ...process.env, PATH: `${dirname(main.tool("rke"))}:${process.env.PATH}` };
+    return (await run(process.execPath, program, { cwd: dirname(main.stack.configFile), env })).stdout.trim().split("\n");
+}
+
+const isImage = (line: string) => !line.startsWith("#");
+
 beforeAll(async () => {
     await lab.start("lb4");
     const bastion = await bastionAt(lab.host("lb4"));
-    main = await MainStack.start(lab, ["lb1", "node1"], ({ ssh }) => Object.assign(ssh, { bastion }));
+    registry = await Registry.start(lab.host("lb4"));
+    // All runs of these tests have this environment: that of a machine that is logged in.
+    Object.assign(process.env, registry.environment);
+    await registry.login();
+    const repositoryOfChart = await registry.pushChart(chart);
+    main = await MainStack.start(lab, ["lb1", "node1"], ({ ssh, cluster, rancher }) => {
+        Object.assign(ssh, { bastion });
+        const { url, user, password } = registry;
+        cluster.privateRegistries = [{ url, user, password, isDefault: true }];
+        delete rancher.chartPath;
+        rancher.repository = repositoryOfChart;
+        rancher.values = { systemDefaultRegistry: url, rancherImage: `${url}/rancher/rancher` };
+    });
+    await registry.mirror([...new Set([...(await listedImages(older)), ...(await listedImages(oneNode))])].filter(isImage));
+    await registry.trustedBy(lab.host("node1"));
     await Promise.all([refuseDirectSsh("lb1"), refuseDirectSsh("node1")]);
     pristine = await digestOf(lab.host("lb1"));
-    const older: Edit = config => {
-        oneNode(config);
-        config.cluster.kubernetesVersion = "v1.30.5-rancher1-1";
-    };
+    withoutLogin = await main.up({ edit: older, env: { HELM_CONFIG_HOME: join(lab.folder, "nobody") } });
     await main.succeeds("up", { edit: older });
 }, 15 * 60_000);
 
 /** Returns the versions of Kubernetes whose images run, a line each. */
 const running = () =>
     lab.host("node1").sh("docker inspect --format '{{.Config.Image}}' kube-apiserver kubelet | grep -o 'v1[^-]*' | sort -u");
+
+describe("a registry with a login", () => {
+    test("gives the nodes every image that RKE starts, to nobody without the login", async () => {
+        const started = await lab.host("node1").sh("docker ps --all --format '{{.Image}}' | sort -u");
+        expect(
+            started
+                .trim()
+                .split("\n")
+                .filter(image => !image.startsWith(`${registry.url}/rancher/`)),
+        ).toEqual([]);
+        const pull = await lab.host("node1").exec(["docker", "pull", started.split("\n")[0]], { tolerate: true });
+        expect([pull.code, pull.stderr]).toEqual([1, expect.stringContaining("no basic auth credentials")]);
+    });
+
+    test("has every image that a pod names, for the login that RKE gives the kubelets", async () => {
+        const images = "{range .items[*]}{range .spec['initContainers','containers'][*]}{.image}{'\\n'}{end}{end}";
+        const named = (await main.kubectl(["get", "pods", "--all-namespaces", "-o", `jsonpath=${images}`])).trim().split("\n");
+        expect(named.join(" ")).toMatch(/\/rancher\/rancher:v2\.11\.3 /);
+        for (const image of new Set(named)) {
+            expect(image).toContain(`${registry.url}/`);
+            await lab.host("node1").sh(`docker --config /var/lib/kubelet pull --quiet ${image}`);
+        }
+    });
+
+    test("gives the chart only to a machine that is logged in, which the next up is", () => {
+        expect(withoutLogin.code).not.toBe(0);
+        expect(withoutLogin.output).toMatch(
+            /rancher-release-release[^]* value \{oci:.*\/charts\/rancher\} has a problem: .*: basic credential not found/,
+        );
+    });
+});
 
 test("an upgrade is not begun while a node has no space for the snapshot", async () => {
     const node = lab.host("node1");
@@ -185,6 +248,9 @@ describe("a further worker", () => {
     beforeAll(async () => {
         await lab.start("node4");
         await refuseDirectSsh("node4");
+        await registry.trustedBy(lab.host("node4"));
+        // Without an image of its own, Docker pulls whole images.
+        await lab.host("node4").sh("docker image rm $(docker images --format '{{.Repository}}:{{.Tag}}')");
     }, 5 * 60_000);
 
     test("that refuses the SSH key or is unreachable is named before RKE runs", async () => {
@@ -223,7 +289,7 @@ describe("a further worker", () => {
         expect(await onWorker()).toMatch(/^rancher-/);
         // In the lab no kubelet runs containers. This one looks like one of a pod.
         const ofPod = ["--name", "k8s_rancher_rancher-0_cattle-system_1_0", "--label", "io.kubernetes.pod.uid=1"];
-        await lab.host("node4").exec(["docker", "create", ...ofPod, "rancher/rke-tools:v0.1.114", "true"]);
+        await lab.host("node4").exec(["docker", "create", ...ofPod, `${registry.url}/rancher/rke-tools:v0.1.114`, "true"]);
 
         const client = new Client(lab.host("lb1").address, "rancher.lab.internal", (await main.authorities())[1]);
         const answers: (number | string)[] = [];
