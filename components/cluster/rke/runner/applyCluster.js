@@ -8,6 +8,7 @@ const { cleanHosts, movePods, recordOf } = require("./leavingNodes");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
+const { withNewestCa } = require("./rotateCa");
 const { clusterApi, newestState, pack, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
@@ -85,9 +86,10 @@ async function apply(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
     return withAgentFor(input.nodes, async env => {
         await refuseUnfitNodes(env, input);
-        const state = await newestState(input, lastResult);
-        refuseImpossibleChange(state, input);
+        const found = await newestState(input, lastResult);
+        refuseImpossibleChange(found, input);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
+        const state = await withNewestCa(env, input, found);
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
