@@ -115,9 +115,19 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             const args = { program, timeoutSeconds: 180, secretResult: true, once: true };
             return inState(runnerProgram(`${name}-${suffix}`, args, { ...opts, ignoreChanges: inputs }).stdout);
         };
-        const all = [create("pki", cluster.apply(settings => pkiProgram(settings)))];
+        const all = [
+            create(
+                "pki",
+                cluster.apply(settings => pkiProgram(settings)),
+            ),
+        ];
         for (let rotation = 1; rotation <= rotations; rotation++)
-            all.unshift(create(`rotation-${rotation}`, pulumi.all([cluster, all[0]]).apply(parts => pkiProgram(...parts))));
+            all.unshift(
+                create(
+                    `rotation-${rotation}`,
+                    pulumi.all([cluster, all[0]]).apply(parts => pkiProgram(...parts)),
+                ),
+            );
         return all;
     }
 
@@ -145,7 +155,8 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const program = pulumi.all([cluster, known]).apply(([settings, [newest]]) => {
             const token = tokenOf[task](settings);
             if (task === "restore" && token !== undefined && (!newest || isNew(newest))) {
-                const message = "RkeCluster: restore.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA";
+                const message =
+                    "RkeCluster: restore.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA";
                 throw new Refusal("change-not-possible", `${message}, found ${token}. Remove restore, and run pulumi up`, this);
             }
             return token === undefined

@@ -1,7 +1,11 @@
+import { mkdtempSync } from "fs";
+import { join } from "path";
 import { disposable, testLab } from "../fixtures";
+import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack, nodes } from "./mainStack";
 
-// These tests follow the verbs of RKE on a cluster of three nodes: a snapshot, its restore after etcd is lost, renewed certificates.
+// These tests follow the verbs of RKE on a cluster of three nodes: a snapshot, its restore after etcd is lost, renewed
+// certificates, a rotated CA.
 jest.setTimeout(15 * 60_000);
 
 const lab = disposable(testLab());
@@ -63,13 +67,33 @@ test("a lost etcd is restored by one up from a snapshot of one node, without lat
     expect([preview.code, preview.output.replace(/\s+/g, " ")]).toEqual([0, expect.stringContaining(`restores the etcd snapshot ${name}`)]);
 });
 
+/** Returns the answers of Rancher to requests through the load balancer during some work, without those that are right. */
+async function lostRequests(work: () => Promise<unknown>): Promise<(number | string)[]> {
+    const client = new Client(lab.host("lb1").address, "rancher.lab.internal", (await main.authorities())[1]);
+    const answers: (number | string)[] = [];
+    let isOver = false;
+    const asking = (async () => {
+        while (!isOver) {
+            answers.push(await client.status("/ping").catch(String));
+            await new Promise(resolve => setTimeout(resolve, 50));
+        }
+    })();
+    await work().finally(() => (isOver = true));
+    await asking;
+    expect(answers.length).toBeGreaterThan(100);
+    return answers.filter(answer => answer !== 200);
+}
+
 test("certificates are renewed, CA and kubeconfig stay, and the next up of RKE keeps them", async () => {
     const edit = tokens({ rotateCertificates: "2026-11" });
     const serials = (file: string) => onNodes(`openssl x509 -noout -serial -in /etc/kubernetes/ssl/${file}.pem`);
     const [authority, server, kubeconfig] = [await serials("kube-ca"), await serials("kube-apiserver"), await clusterKubeconfig()];
     // The key of the restore is removed. Its removal runs nothing.
     await main.succeeds("up");
-    expect(changed(await main.succeeds("up", { edit }))).toEqual(["rancher-cluster-certificates"]);
+    const lost = await lostRequests(async () => {
+        expect(changed(await main.succeeds("up", { edit }))).toEqual(["rancher-cluster-certificates"]);
+    });
+    expect(lost).toEqual([]);
     const renewed = await serials("kube-apiserver");
     renewed.forEach((serial, index) => expect(serial).not.toBe(server[index]));
     expect([await serials("kube-ca"), await clusterKubeconfig()]).toEqual([authority, kubeconfig]);
@@ -84,6 +108,36 @@ test("certificates are renewed, CA and kubeconfig stay, and the next up of RKE k
     await main.succeeds("up", { edit: later });
     expect(await serials("kube-apiserver")).toEqual(renewed);
     await main.isInSync(later);
+});
+
+test("a rotation of the CA that was killed inside RKE is finished by the next up, and nothing is replaced", async () => {
+    const edit: Edit = config => {
+        tokens({ rotateCertificates: "2026-11", caRotations: 1 })(config);
+        config.cluster.etcdBackup = { retention: 7 };
+    };
+    const authority = () => onNodes("openssl x509 -noout -fingerprint -in /etc/kubernetes/ssl/kube-ca.pem");
+    const uids = () =>
+        main.kubectl(["get", "namespace/cattle-system", "secret/tls-ca", "deployment/rancher", "-o", "jsonpath={.items[*].metadata.uid}"]);
+    const [before, objects] = [await authority(), await uids()];
+    const preview = await main.succeeds("preview", { edit });
+    expect(preview.output.replace(/\s+/g, " ")).toContain(
+        "pulumi up rotates the CA of the cluster. etcd and the control plane restart on all nodes",
+    );
+    expect(changed(preview)).toEqual(["rancher-cluster-rotation-1", "rancher-cluster-nodes", "rancher-cluster-rke"]);
+
+    const killed = await main.killedInsideRke(/rke: .*Restarting up etcd plane/, mkdtempSync(join(lab.folder, "killed-")), edit);
+    expect(killed.code).not.toBe(0);
+    const { steps } = await main.succeeds("up", { edit });
+    const ops = steps.filter(({ op }) => op !== "same" && op !== "read").map(({ op, name }) => `${op} ${name}`);
+    expect(ops).toEqual(expect.arrayContaining(["update rancher-cluster-rke", "update rancher-kubernetes"]));
+    expect(ops.filter(op => !op.startsWith("update "))).toEqual([]);
+    const after = await authority();
+    after.forEach((fingerprint, index) => expect(fingerprint).not.toBe(before[index]));
+    expect(new Set(after).size).toBe(1);
+    main.forgetKubeconfig();
+    expect(await uids()).toBe(objects);
+    await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
+    await main.isInSync(edit);
 });
 
 test("no secret was printed", async () => {

@@ -125,10 +125,20 @@ async function answering(endpoints, pki, { seconds = 180, pauseSeconds = 2 } = {
     const apis = endpoints.map(endpoint => clusterApi(endpoint, pki));
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
-        const missing = (await Promise.all(apis.map(api => api(stateSecret).then(() => [], ({ message }) => [message])))).flat();
+        const missing = (
+            await Promise.all(
+                apis.map(api =>
+                    api(stateSecret).then(
+                        () => [],
+                        ({ message }) => [message],
+                    ),
+                ),
+            )
+        ).flat();
         if (missing.length === 0) missing.push(...(await behind(apis[0], caOf(pki) ?? "").catch(({ message }) => [message])));
         if (missing.length === 0) return apis[0];
-        if (Date.now() >= deadline) throw unfinished(`not ready after ${seconds} s:\n${bullets(missing)}\nSo`, { warnings: [], fatal: undefined });
+        if (Date.now() >= deadline)
+            throw unfinished(`not ready after ${seconds} s:\n${bullets(missing)}\nSo`, { warnings: [], fatal: undefined });
         await pause(pauseSeconds * 1000);
     }
 }
@@ -148,8 +158,12 @@ async function behind(api, ca) {
     const isReady = (/** @type {KubernetesObject} */ { status }) =>
         status.conditions?.some((/** @type {any} */ { type, status }) => type === "Ready" && status === "True");
     return [
-        ...old.map((/** @type {KubernetesObject} */ { metadata }) => `namespace ${metadata.namespace}: kube-root-ca.crt holds the earlier CA`),
-        ...nodes.items.filter((/** @type {KubernetesObject} */ node) => !isReady(node)).map((/** @type {KubernetesObject} */ { metadata }) => `node ${metadata.name}: not Ready`),
+        ...old.map(
+            (/** @type {KubernetesObject} */ { metadata }) => `namespace ${metadata.namespace}: kube-root-ca.crt holds the earlier CA`,
+        ),
+        ...nodes.items
+            .filter((/** @type {KubernetesObject} */ node) => !isReady(node))
+            .map((/** @type {KubernetesObject} */ { metadata }) => `node ${metadata.name}: not Ready`),
     ];
 }
 
