@@ -8,6 +8,9 @@ const { say } = require("./progress");
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
 /** @import { KubernetesObject } from "./controlPlane" */
 
+/** Annotation of pods: a digest of the CA for which they were restarted. */
+const annotation = "pulumi-rancher-ha/cluster-ca";
+
 const kinds = ["daemonsets", "deployments", "statefulsets"];
 
 /**
@@ -53,14 +56,14 @@ const shown = ({ kind, namespace, name }) => `${kind.slice(0, -1)} ${namespace}/
  */
 async function restartPods(api, ca, { seconds = 600, pauseSeconds = 2 } = {}) {
     const digest = createHash("sha256").update(ca).digest("hex").slice(0, 16);
-    const annotations = { "pulumi-rancher-ha/cluster-ca": digest };
+    const annotations = { [annotation]: digest };
     const body = JSON.stringify({ spec: { template: { metadata: { annotations } } } });
     const all = await workloads(api);
     /** @type {string[]} */
     let slow = [];
     for (const [index, isIn] of steps.entries()) {
-        const step = all.filter(workload => steps.findIndex(matches => matches(workload)) === index && isIn(workload));
-        const old = step.filter(({ object }) => object.spec.template.metadata?.annotations?.["pulumi-rancher-ha/cluster-ca"] !== digest);
+        const step = all.filter(workload => steps.find(matches => matches(workload)) === isIn);
+        const old = step.filter(({ object }) => object.spec.template.metadata?.annotations?.[annotation] !== digest);
         if (old.length > 0) say(`restarting the pods of ${old.map(shown).join(", ")}`);
         await Promise.all(old.map(workload => api(path(workload), { method: "PATCH", type: "application/merge-patch+json", body })));
         slow = await rolledOut(api, step, { seconds, pauseSeconds });

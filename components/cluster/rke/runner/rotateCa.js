@@ -4,7 +4,6 @@ const path = require("path");
 const { setTimeout: pause } = require("timers/promises");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { firstAnswer } = require("../../runner/kubernetesApi");
-const { bullets } = require("./findings");
 const { restartPods } = require("./restartPods");
 const { say } = require("./progress");
 const { rkeFailure, runRke, workFolder } = require("./rkeCommand");
@@ -138,7 +137,10 @@ async function answering(endpoints, pki, { seconds = 180, pauseSeconds = 2 } = {
         if (missing.length === 0) missing.push(...(await behind(apis[0], caOf(pki) ?? "").catch(({ message }) => [message])));
         if (missing.length === 0) return apis[0];
         if (Date.now() >= deadline)
-            throw unfinished(`not ready after ${seconds} s:\n${bullets(missing)}\nSo`, { warnings: [], fatal: undefined });
+            throw unfinished(`not everything is ready with the new CA within ${seconds} s`, {
+                warnings: [],
+                fatal: missing.join("\n  - "),
+            });
         await pause(pauseSeconds * 1000);
     }
 }
