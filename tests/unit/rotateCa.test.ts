@@ -120,7 +120,7 @@ async function apply({
         `#!/bin/sh
 [ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }
 echo "$*" >>${calls}
-if [ "$1" = cert ]; then cp cluster.rkestate ${folder}/rotated; cd ${folder}; ${rotation}; while [ -e restarted ]; do sleep 0.05; done; exit; fi
+if [ "$1" = cert ]; then cp cluster.rkestate ${folder}/rotated; work=$PWD; cd ${folder}; ${rotation}; while [ -e restarted ]; do sleep 0.05; done; exit; fi
 cp cluster.rkestate ${folder}/seen; echo 'level=info msg="Finished building Kubernetes cluster successfully"'\n`,
     );
     chmodSync(join(folder, "rke"), 0o755);
@@ -208,7 +208,7 @@ test("later runs of RKE rotate nothing, also while no API server answers", async
 
 test("RKE still sees the changes of the configuration", async () => {
     const { state } = await apply({
-        rotation: `sed -i s/canal/changed/ rotated; touch restarted; echo 'level=info msg="Successfully restarted Worker Plane"'`,
+        rotation: `sed -i s/canal/changed/g "$work/cluster.rkestate"; touch restarted; echo 'level=info msg="Successfully restarted Worker Plane"'`,
     });
     expect(state("seen").currentState.rkeConfig).toEqual(rkeConfig);
 });
