@@ -123,6 +123,7 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
 
     const killed = await main.killedInsideRke(/rke: .*Restarting up etcd plane/, mkdtempSync(join(lab.folder, "killed-")), edit);
     expect(killed.code).not.toBe(0);
+    await main.stack.cancel();
     const { steps, answers } = await underRequests(/restarting the pods of daemonset kube-system/, edit);
     // In the lab, the pods run inside the kubelets, which RKE restarts before. So only the restarts of pods can lose nothing.
     expect(answers.filter(answer => answer !== 200)).toEqual([]);
