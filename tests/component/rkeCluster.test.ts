@@ -1,4 +1,5 @@
 import { execFileSync } from "child_process";
+import { brotliCompressSync } from "zlib";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { DriftMode } from "../../components/remote/drift";
@@ -127,7 +128,7 @@ test("a preview looks at the nodes themselves, in the first one without the PKI;
         await build({}, { call: asked, ...options });
         return JSON.parse(/^main\((.*)\);$/m.exec(asked.mock.calls[0][0].inputs.stdin)![1]);
     };
-    const fitness = { nodes: [{ name: "192.0.2.31" }, {}, {}], preflightProgram: expect.stringContaining("ca_certificate=''") };
+    const fitness = { nodes: [{ name: "192.0.2.31" }, {}, {}], preflightProgram: expect.stringContaining("ca_certificates=''") };
     const first = await probed({ preview: true, mock: () => ({}) });
     expect(first).toMatchObject({ fitness });
     expect(first).not.toHaveProperty("ca");
@@ -254,6 +255,59 @@ test.each<[string, Partial<RkeClusterArgs>, RegExp]>([
     ["forwarded headers switched off", { ingressOptions: { "use-forwarded-headers": "false" } }, /ingressOptions/],
 ])("refuses %s before anything is registered below it", async (_what, changes, words) => {
     await expect(build(changes)).rejects.toThrow(words);
+});
+
+describe("a rotation of the CA", () => {
+    const [rotatedCa, rotatedAdmin] = [issue({ name: "kube-ca", ca: true }), issue({ name: "kube-admin" })];
+    const keys = ({ certificate, privateKey }: typeof rotatedCa) => ({ certificatePEM: certificate, keyPEM: privateKey });
+    const rotatedState = brotliCompressSync(
+        JSON.stringify({ desiredState: { certificatesBundle: { "kube-ca": keys(rotatedCa), "kube-admin": keys(rotatedAdmin) } } }),
+    ).toString("base64");
+    const rotated = (caRotations: number, known: object, options: RecordOptions = {}, changes: Partial<RkeClusterArgs> = {}) =>
+        build({ ...changes, caRotations }, { mock: request => (request.name.endsWith("-rotation-1") ? known : mock(request)), ...options });
+    const made = { stdout: pulumi.secret(rotatedState) };
+    const trusts = ({ outputs }: Recording, ca: string) => outputs.kubeconfig.secret.includes(Buffer.from(ca).toString("base64"));
+
+    test("makes a PKI after the first, once; RKE, its verbs and the kubeconfig get it, and the cluster stays the same", async () => {
+        const [recording, without] = [await rotated(1, made, {}, { snapshot: { name: "before" } }), await build()];
+        const next = recording.one(commandType, "-rotation-1");
+        expect(input(recording, "-rotation-1")).toMatchObject({ earlierPki: packedState, nodeCount: 3 });
+        expect([next.protect, next.ignoreChanges, next.additionalSecretOutputs]).toEqual([
+            true,
+            expect.arrayContaining(["stdin"]),
+            ["stdout"],
+        ]);
+        for (const name of ["-nodes", "-rke", "-snapshot"])
+            expect(input(recording, name)).toMatchObject({ pki: rotatedState, earlierPkis: [packedState] });
+        expect(trusts(recording, rotatedCa.certificate)).toBe(true);
+        expect(input(without, "-rke")).not.toHaveProperty("earlierPkis");
+    });
+
+    test("is announced in a preview, which opens the cluster by the PKI that the cluster still has", async () => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const preview = (known: object, facts: Record<string, string> = {}) =>
+            rotated(1, known, { preview: true, call: () => ({ stdout: said("in sync", facts) }) });
+        const announced = () =>
+            warn.mock.calls.splice(0).filter(([text]) => /rotates the CA .* the control plane restart/.test(String(text))).length;
+        // The PKI is not made yet. Then a run was killed before RKE rotated the CA. Then the rotation is done.
+        const found = [
+            await preview({}),
+            announced(),
+            await preview(made, { "earlier-pki": "1" }),
+            announced(),
+            await preview(made),
+            announced(),
+        ];
+        expect(found.map(each => (typeof each === "number" ? each : trusts(each, rotatedCa.certificate)))).toEqual([
+            false,
+            1,
+            false,
+            1,
+            true,
+            0,
+        ]);
+        warn.mockRestore();
+    });
 });
 
 describe("the verbs that run once", () => {

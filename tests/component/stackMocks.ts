@@ -41,7 +41,7 @@ export const findingOf = ({ inputs }: Recorded): string => inputs.stdin.replace(
 export const mock: NonNullable<RecordOptions["mock"]> = ({ type, name, inputs }) => {
     switch (type) {
         case "command:local:Command":
-            return { stdout: name.endsWith("-pki") ? pulumi.secret(packedState) : isLatch(name) ? "0" : "ok" };
+            return { stdout: /-(pki|rotation-\d+)$/.test(name) ? pulumi.secret(packedState) : isLatch(name) ? "0" : "ok" };
         case "command:remote:Command":
             return { stdout: "fingerprint" };
         case "tls:index/privateKey:PrivateKey":

@@ -369,16 +369,31 @@ describe("with the real rke", () => {
         });
     });
 
+    /** Returns the state that the runner makes for nodes, after an earlier PKI or as the first. */
+    function made(cluster: RkeClusterSettings, etcdCount: number, earlierPki?: string) {
+        const input = { clusterYml: clusterYml(cluster), rkeVersion: "1.8.14", nodeCount: cluster.nodes.length, etcdCount, earlierPki };
+        const program = nodeProgram(join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "createPki.js"), input);
+        const env = { ...process.env, PATH: [tools, process.env.PATH].join(delimiter) };
+        return unpackState(execFileSync("node", ["-"], { input: program, encoding: "utf8", env, stdio: "pipe" }));
+    }
+
     test("the PKI of etcd nodes with DNS names is whole", () => {
         const inside = (number: number) => ({ address: `node${number}.example.com`, internalAddress: `192.0.2.3${number}` });
         const etcd = [1, 2, 3].map(number => node(number, { address: `etcd${number}.example.com`, roles: ["etcd"] }));
         const others = [4, 5].map(number => node(number, { ...inside(number), roles: ["controlplane", "worker"] }));
-        const cluster = settings({ nodes: [...etcd, ...others] });
-        const input = { clusterYml: clusterYml(cluster), rkeVersion: "1.8.14", nodeCount: 5, etcdCount: 3 };
-        const program = nodeProgram(join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "createPki.js"), input);
-        const env = { ...process.env, PATH: [tools, process.env.PATH].join(delimiter) };
-        const state = unpackState(execFileSync("node", ["-"], { input: program, encoding: "utf8", env, stdio: "pipe" }));
+        const state = made(settings({ nodes: [...etcd, ...others] }), 3);
         expect(Object.keys(state.desiredState.certificatesBundle)).toContain("kube-etcd-etcd1-example-com");
+    });
+
+    test("the PKI of a rotation has other keys, except that of service account tokens", () => {
+        const cluster = settings();
+        const earlier = init(cluster);
+        const etcdCount = cluster.nodes.filter(({ roles }) => roles.includes("etcd")).length;
+        const next = made(cluster, etcdCount, brotliCompressSync(earlier).toString("base64")).desiredState.certificatesBundle;
+        const kept = Object.entries<{ keyPEM: string }>(JSON.parse(earlier).desiredState.certificatesBundle).filter(
+            ([name, { keyPEM }]) => next[name].keyPEM === keyPEM,
+        );
+        expect(kept.map(([name]) => name)).toEqual(["kube-service-account-token"]);
     });
 
     test("no key stands in cluster.yml", () => {

@@ -153,15 +153,27 @@ test.each<[string, Live[], string]>([
 ])("%s is named", async (_what, live, found) => expect(await probe(live)).toBe(found));
 
 test("certificates of the cluster that end within 60 days are warned of, and are no drift", async () => {
-    const bundle = Object.fromEntries(
-        [59, 61].map(days => [`kube-${days}`, { certificatePEM: issue({ name: "kube", ca: true, days }).certificate }]),
-    );
-    const known = note(["node1", "node2"], { ...bundle, "kube-service-account-token": {} });
+    const ending = (ca: boolean) =>
+        [59, 61].map(days => [`kube-${ca ? "ca-" : ""}${days}`, { certificatePEM: issue({ name: "kube", ca, days }).certificate }]);
+    const bundle = Object.fromEntries([...ending(false), ...ending(true)]);
+    // RKE never renews this one, and Kubernetes uses its key alone.
+    const known = note(["node1", "node2"], { ...bundle, "kube-node": {}, "kube-service-account-token": bundle["kube-59"] });
     const found = await look(well, { known });
     expect([found.state, ...found.warnings]).toEqual([
         "in sync",
-        expect.stringMatching(/^certificates of the cluster end within 60 days: kube-59 in 5[89] days\. `rke cert rotate` renews /),
+        expect.stringMatching(/^CAs of the cluster end within 60 days: kube-ca-59 in 5[89] days\. Raise cluster\.caRotations by one /),
+        expect.stringMatching(/^certificates of the cluster end within 60 days: kube-59 in 5[89] days\. Set cluster\.rotateCertificates /),
     ]);
+});
+
+test("a cluster whose CA is not rotated yet is compared by means of its earlier certificates", async () => {
+    const other = issue({ name: "kube-ca", ca: true });
+    const newest = { ca: other.certificate, certificate: admin.certificate, key: admin.privateKey };
+    const keys = { ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
+    const found = await look([well[0]], { wanted: { ...newest, earlierKeys: [newest, keys] } });
+    expect([findingOf(found), found.facts["earlier-pki"]]).toEqual(["node node2: missing in the cluster", "2"]);
+    expect((await look(well, { wanted: { earlierKeys: [newest] } })).facts).toEqual({});
+    expect((await look(well, { wanted: newest })).state).toBe("unreachable");
 });
 
 test("a cordon and a foreign taint are told to a person, and are no drift", async () => {

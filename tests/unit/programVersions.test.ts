@@ -27,15 +27,10 @@ const cluster = rkeClusterSchema.parse({
     ],
 });
 const wanted = { chartVersion: "2.11.3", values: { replicas: 3 }, timeoutSeconds: 900, owner: "organization/project/stack/rancher" };
+const state = { desiredState: { certificatesBundle } } as unknown as RkeState;
 /** Each program with a version, rendered with example data. */
 const programs: Record<string, string> = {
-    "cluster/rke/runner/rke.js": clusterProgram(
-        "cluster",
-        cluster,
-        "pki",
-        { desiredState: { certificatesBundle } } as unknown as RkeState,
-        0,
-    ),
+    "cluster/rke/runner/rke.js": clusterProgram("cluster", cluster, [{ packed: "pki", state }], 0),
     "rancher/runner/applySettings.js": settingsProgram({ endpoint: "https://192.0.2.31:6443" }, { hostname: "rancher.example.com" }),
     "rancher/runner/freeRelease.js": apiProgram("freeRelease.js", { endpoint: "https://192.0.2.31:6443" }, wanted, 0),
 };

@@ -439,6 +439,7 @@ const rows: Row[] = [
         at(`cluster.etcdBackup.${key}`, /expected |Too (big|small)/, { ...notANumber, zero: 0 }),
     ),
     ...at("cluster.etcdBackup.s3", /expected /, { "a text": "etcd" }),
+    ...at("cluster.caRotations", /expected |Too (big|small)/, { ...notANumber, "below zero": -1, "a half": 1.5, "more than 20": 21 }),
     ...["snapshot.name", "restore.snapshot", "rotateCertificates"].flatMap(key =>
         at(`cluster.${key}`, /expected /, {
             empty: "",

@@ -165,6 +165,14 @@ export interface RkeClusterSettingsArgs {
     deletionProtection?: boolean;
     /** Handling of drift on the nodes. A repair runs RKE on the whole cluster. @default warn */
     drift?: DriftMode;
+    /**
+     * Number of rotations of the cluster's CA since the stack built or adopted the cluster, from 0 to 20. One more rotates the CA: etcd and
+     * the control plane restart at once, then the pods of all workloads one after another. The kubeconfig changes, and nothing is replaced.
+     * A lower number is refused, because the cluster's PKI would be deleted. So is a new node in the same update. The CA of RKE 1 is valid
+     * for 10 years. docs/operations.md names what does not go on meanwhile.
+     * @default 0
+     */
+    caRotations?: number;
 }
 
 export interface RkeClusterArgs extends RkeClusterSettingsArgs {

@@ -6,7 +6,7 @@ import { acceptedDocker } from "../compatibility";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
 import { nodeName, RkeClusterSettings, RkeNodeSettings } from "./schema";
-import { completeState, isNew, nodeAddresses, RkeState } from "./state";
+import { caOf, completeState, isNew, nodeAddresses, Pki, RkeState } from "./state";
 
 /** A node as runner programs reach it over SSH. */
 export interface ReachedNode {
@@ -39,6 +39,8 @@ export interface PkiInput {
     adopted?: AdoptedCluster;
     /** Why nothing is created, if the configuration asks for the restore of a snapshot. */
     refusal?: string;
+    /** The packed PKI before this one. Undefined for the first. */
+    earlierPki?: string;
 }
 
 /** A cluster that RKE built before the stack. */
@@ -67,8 +69,10 @@ export interface ClusterInput extends Fitness, WantedCluster {
     extraConfig?: object;
     /** The bucket of snapshots, which must be usable. Undefined without keys, which only the nodes have then. */
     bucket?: AskedBucket;
-    /** Packed state of RKE with the cluster's certificates. */
+    /** Packed state of RKE with the cluster's newest certificates. */
     pki: string;
+    /** Packed states from before each rotation of the CA, the newest first. Undefined without a rotation. */
+    earlierPkis?: string[];
     timeoutSeconds: number;
     apiEndpoints: string[];
     ingressOptions: Record<string, string>;
@@ -79,11 +83,14 @@ export interface ClusterInput extends Fitness, WantedCluster {
     leftoverProgram: string;
 }
 
+/** What a rotation of the CA needs to know of the cluster. */
+export type RotatedCluster = Pick<ClusterInput, "nodes" | "clusterYml" | "pki" | "earlierPkis" | "timeoutSeconds" | "apiEndpoints">;
+
 /** The verbs of RKE that run once for each token. */
 export type OnceTask = "snapshot" | "restore" | "certificates";
 
 /** Input of runner/once.js. */
-export interface OnceInput extends Fitness, Pick<ClusterInput, "rkeVersion" | "clusterYml" | "pki" | "timeoutSeconds" | "apiEndpoints"> {
+export interface OnceInput extends Fitness, RotatedCluster, Pick<ClusterInput, "rkeVersion"> {
     task: OnceTask;
     /** The name of a snapshot, or any text for the certificates. */
     token: string;
@@ -104,16 +111,22 @@ export interface NodeEndpoint {
     endpoint: string;
 }
 
+/** The certificates with which a client and a cluster know each other. */
+export interface ClusterKeys {
+    ca: string;
+    certificate: string;
+    key: string;
+}
+
 /** Input of runner/probeNodes.js. The certificates are missing as long as nothing is built. */
-export interface ProbeNodesInput extends WantedCluster {
+export interface ProbeNodesInput extends WantedCluster, Partial<ClusterKeys> {
+    /** Certificates from before each rotation of the CA, the newest first. Undefined without a rotation. */
+    earlierKeys?: ClusterKeys[];
     controlPlane: NodeEndpoint[];
     etcd: NodeEndpoint[];
     /** URL of the Kubernetes API in the kubeconfig. */
     apiEndpoint: string;
     nodes: WantedNode[];
-    ca?: string;
-    certificate?: string;
-    key?: string;
     /** Nodes and program for the check of new nodes over SSH. Undefined when the probe makes no such check. */
     fitness?: Fitness;
     noEtcdProgram?: string;
@@ -133,48 +146,45 @@ function nodeEndpoints(cluster: RkeClusterSettings): string[] {
     return cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(({ address }) => `https://${address}:6443`);
 }
 
-export function pkiProgram(cluster: RkeClusterSettings): string {
+/** Returns the program that makes a PKI: the first one, or the one after an earlier one. */
+export function pkiProgram(cluster: RkeClusterSettings, earlierPki?: string): string {
     return nodeProgram<PkiInput>(runner("createPki.js"), {
         rkeVersion,
         clusterYml: clusterYml(cluster),
         nodeCount: cluster.nodes.length,
         etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
-        adopted: adopted(cluster),
-        refusal: cluster.restore && noRestoreYet(cluster.restore.snapshot),
+        adopted: earlierPki === undefined ? adopted(cluster) : undefined,
+        earlierPki,
+        refusal: cluster.restore && earlierPki === undefined ? noRestoreYet(cluster.restore.snapshot) : undefined,
     });
 }
 
 /** Returns the refusal of a restore in the update that creates or adopts the cluster. */
 export const noRestoreYet = (snapshot: string) =>
-    `restore.snapshot: expected none in the update that creates or adopts the cluster, found ${snapshot}. Remove restore, and run pulumi up`;
+    `restore.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA, found ${snapshot}. Remove restore, and run pulumi up`;
 
 function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
     if (cluster.rkeState === undefined) return undefined;
     const state = completeState(cluster.rkeState)!;
-    return { state: cluster.rkeState, builtNodes: nodeAddresses(state), ...fitness(cluster, state) };
+    return { state: cluster.rkeState, builtNodes: nodeAddresses(state), ...fitness(cluster, [state]) };
 }
 
-export function clusterProgram(
-    task: ClusterInput["task"],
-    cluster: RkeClusterSettings,
-    pki: string,
-    state: RkeState,
-    epoch?: number,
-): string {
+/** Returns the program that checks the nodes or builds the cluster. The newest PKI comes first. */
+export function clusterProgram(task: ClusterInput["task"], cluster: RkeClusterSettings, pkis: Pki[], epoch?: number): string {
     return nodeProgram<ClusterInput>(runner("rke.js"), {
         task,
         epoch,
         rkeVersion,
         clusterYml: clusterYml(cluster),
         extraConfig: task === "nodes" ? given(cluster.extraConfig) : undefined,
-        bucket: task === "nodes" ? askedBucket(cluster, fitness(cluster).nodes) : undefined,
-        pki,
+        bucket: task === "nodes" ? askedBucket(cluster, fitness(cluster, []).nodes) : undefined,
+        ...packedOf(pkis),
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
         ingressOptions: ingressOptions(cluster),
-        ...fitness(cluster, state),
+        ...fitness(cluster, statesOf(pkis)),
         startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
         noEtcdProgram: noEtcdProgram(),
         removeMembersProgram: shellProgram([join(__dirname, "removeMembers.sh")], { peers: "@peers@" }),
@@ -184,16 +194,16 @@ export function clusterProgram(
 }
 
 /** Returns the program of a verb. Without a token it holds no data, so that no other change makes the command run. */
-export function onceProgram(task: OnceTask, asked?: { token: string; cluster: RkeClusterSettings; pki: string; state: RkeState }): string {
+export function onceProgram(task: OnceTask, asked?: { token: string; cluster: RkeClusterSettings; pkis: Pki[] }): string {
     if (!asked) return "// No token is set.\n";
-    const { token, cluster, pki, state } = asked;
-    const { nodes, preflightProgram } = fitness(cluster, state);
+    const { token, cluster, pkis } = asked;
+    const { nodes, preflightProgram } = fitness(cluster, statesOf(pkis));
     return nodeProgram<OnceInput>(runner("once.js"), {
         task,
         token,
         rkeVersion,
         clusterYml: clusterYml(cluster),
-        pki,
+        ...packedOf(pkis),
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
         nodes,
@@ -218,7 +228,15 @@ const noEtcdProgram = () => shellProgram([join(__dirname, "noEtcd.sh")], {});
 /** Returns undefined for an object without keys, so that a program's data is the same as without the argument. */
 const given = (keys: object) => (Object.keys(keys).length > 0 ? keys : undefined);
 
-function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
+const statesOf = (pkis: Pki[]) => pkis.map(({ state }) => state);
+
+/** Returns the packed PKIs. Without a rotation, the data of a program is the same as before rotations were known. */
+function packedOf([{ packed }, ...earlier]: Pki[]): Pick<ClusterInput, "pki" | "earlierPkis"> {
+    return { pki: packed, earlierPkis: earlier.length > 0 ? earlier.map(pki => pki.packed) : undefined };
+}
+
+/** `states` hold the CAs that a node of this cluster can have. */
+function fitness(cluster: RkeClusterSettings, states: RkeState[]): Fitness {
     return {
         nodes: cluster.nodes.map(node => ({
             name: nodeName(node),
@@ -235,21 +253,25 @@ function fitness(cluster: RkeClusterSettings, state?: RkeState): Fitness {
         preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
             docker_versions: cluster.ignoreDockerVersion ? "" : acceptedDocker(cluster.kubernetesVersion).join(" "),
             now: "@now@",
-            ca_certificate: state?.desiredState.certificatesBundle["kube-ca"].certificatePEM ?? "",
+            ca_certificates: states.map(caOf).join("\n"),
         }),
     };
 }
+
+const keysOf = ({ desiredState: { certificatesBundle } }: RkeState): ClusterKeys => {
+    const { "kube-ca": ca, "kube-admin": admin } = certificatesBundle;
+    return { ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM };
+};
 
 /**
  * Returns the probe program. Nothing is built without a state, or with a state that this update made. A preview also checks new nodes.
  * Before a cluster is adopted, its state is only in the configuration, and all of its nodes are new to the stack.
  */
-export function probeProgram(cluster: RkeClusterSettings, known: RkeState | undefined, inPreview: boolean): string {
-    const adoptedState = inPreview && !known && cluster.rkeState ? completeState(cluster.rkeState) : undefined;
-    const state = known ?? adoptedState;
+export function probeProgram(cluster: RkeClusterSettings, known: RkeState[], inPreview: boolean): string {
+    const adoptedState = inPreview && known.length === 0 && cluster.rkeState ? completeState(cluster.rkeState) : undefined;
+    const states = adoptedState ? [adoptedState] : known;
     const extraConfig = given(cluster.extraConfig);
-    const built = inPreview || (state && !isNew(state)) ? state : undefined;
-    const { "kube-ca": ca, "kube-admin": admin } = built?.desiredState.certificatesBundle ?? {};
+    const [keys, ...earlierKeys] = states.filter(state => inPreview || !isNew(state)).map(keysOf);
     const having = (role: NodeRole, port: number) =>
         cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
     return nodeProgram<ProbeNodesInput>(runner("probeNodes.js"), {
@@ -265,10 +287,9 @@ export function probeProgram(cluster: RkeClusterSettings, known: RkeState | unde
             labels: node.labels,
             taints: node.taints,
         })),
-        ca: ca?.certificatePEM,
-        certificate: admin?.certificatePEM,
-        key: admin?.keyPEM,
-        fitness: inPreview ? fitness(cluster, state) : undefined,
+        ...keys,
+        earlierKeys: earlierKeys.length > 0 ? earlierKeys : undefined,
+        fitness: inPreview ? fitness(cluster, states) : undefined,
         noEtcdProgram: inPreview ? noEtcdProgram() : undefined,
         adoptedNodes: adoptedState && nodeAddresses(adoptedState),
         extra: inPreview && extraConfig ? { clusterYml: clusterYml(cluster), extraConfig } : undefined,

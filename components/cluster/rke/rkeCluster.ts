@@ -16,7 +16,7 @@ import { clusterProgram, endpoint, noRestoreYet, OnceTask, onceProgram, pkiProgr
 import { rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
-import { RkeState, unpackState } from "./state";
+import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
 
 /** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
 export function innerAddresses(
@@ -46,32 +46,33 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 
     constructor(name: string, args: RkeClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RkeCluster", name, {}, opts);
-        const { drift, deletionProtection = true } = args;
-        refuseOutputs(this, `RkeCluster ${name}`, { drift, deletionProtection });
+        const { drift, deletionProtection = true, caRotations = 0 } = args;
+        refuseOutputs(this, `RkeCluster ${name}`, { drift, deletionProtection, caRotations });
         const cluster = validated(this, `RkeCluster ${name}`, rkeClusterSchema, args);
         const kept = { parent: this, protect: deletionProtection };
         const mode = drift ?? DriftMode.Warn;
 
-        const pki = this.pki(name, cluster, kept);
-        const packed = inState(pki.stdout);
-        const state = packed.apply(unpackState);
-        const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, state);
+        const packed = this.pkis(name, cluster, caRotations, kept);
+        const states = packed.map(pki => pki.apply(unpackState));
+        const known = pulumi.all(states.map(ifKnown));
+        const pkis = pulumi.all(packed.map(pki => pki.apply(text => ({ packed: text, state: unpackState(text) }))));
+        const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, known);
         const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(shownClusterYml)) };
         const epoch = driftEpoch(`${name}-drift`, { mode, found, desired }, { parent: this });
         // A failed `rke up` never reaches the state. This command records the nodes first, so that `destroy` can clean them.
         const nodes = rkeProgram(
             `${name}-nodes`,
-            pulumi.all([cluster, packed, state]).apply(parts => clusterProgram("nodes", ...parts)),
+            pulumi.all([cluster, pkis]).apply(parts => clusterProgram("nodes", ...parts)),
             kept,
         );
-        const once = (task: OnceTask, after: pulumi.Resource) => this.once(name, task, { cluster, packed, state }, after);
+        const once = (task: OnceTask, after: pulumi.Resource) => this.once(name, task, { cluster, pkis, known }, after);
         // RKE would make an empty etcd where etcd is lost, so a restore comes first.
         const restore = once("restore", nodes);
         const rke = rkeProgram(
             `${name}-rke`,
             pulumi
-                .all([cluster, packed, state, epoch, this.beforeRke(nodes.stdout)])
-                .apply(([settings, pkiText, known, repairs]) => clusterProgram("cluster", settings, pkiText, known, repairs)),
+                .all([cluster, pkis, epoch, this.beforeRke(nodes.stdout)])
+                .apply(([settings, all, repairs]) => clusterProgram("cluster", settings, all, repairs)),
             { ...kept, dependsOn: [nodes, restore] },
         );
         const outdated = found?.apply(setBack) ?? [];
@@ -79,7 +80,8 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         if (found) this.announce(`${name}-rke`, found, rke.stdout);
 
         this.ready = once("certificates", once("snapshot", rke));
-        this.identity = pulumi.unsecret(state).apply(caDigest);
+        // A rotated CA is another one for the same cluster, so the first one identifies the cluster.
+        this.identity = pulumi.unsecret(states[states.length - 1]).apply(caDigest);
         // The command's id is known in every preview once the cluster exists. The result of a pending run is not known.
         // The URN is always known, and what depends on it waits for the last verb.
         // Among the settings, only SSH keys, passwords and a given RKE state are secret.
@@ -89,8 +91,8 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const asked = pulumi.all([cluster, this.answeringApi(found)]).apply(([settings, other]) => other ?? endpoint(settings));
         this.kubeconfig = pulumi.secret(
             pulumi
-                .all([cluster, state, asked, rke.id, this.ready.urn])
-                .apply(([settings, known, at]) => kubeconfig(known, settings.clusterName, at)),
+                .all([cluster, this.usedState(name, states, known, found), asked, rke.id, this.ready.urn])
+                .apply(([settings, state, at]) => kubeconfig(state, settings.clusterName, at)),
         );
         this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
         this.kubernetesVersion = built(settings => upstreamVersion(settings.kubernetesVersion));
@@ -116,26 +118,58 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         });
     }
 
-    /** Creates the cluster's PKI once. A second run would create a second CA. */
-    private pki(name: string, cluster: pulumi.Output<RkeClusterSettings>, opts: pulumi.CustomResourceOptions) {
+    /** Creates the cluster's PKIs, each once: the first, and one for each rotation of the CA. Returns them packed, the newest first. */
+    private pkis(name: string, cluster: pulumi.Output<RkeClusterSettings>, rotations: number, opts: pulumi.CustomResourceOptions) {
         const inputs = ["addPreviousOutputInEnv", "create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"];
-        return runnerProgram(
-            `${name}-pki`,
-            { program: cluster.apply(pkiProgram), timeoutSeconds: 180, secretResult: true, once: true },
-            { ...opts, ignoreChanges: inputs },
-        );
+        const create = (suffix: string, program: pulumi.Output<string>) => {
+            const args = { program, timeoutSeconds: 180, secretResult: true, once: true };
+            return inState(runnerProgram(`${name}-${suffix}`, args, { ...opts, ignoreChanges: inputs }).stdout);
+        };
+        const all = [
+            create(
+                "pki",
+                cluster.apply(settings => pkiProgram(settings)),
+            ),
+        ];
+        for (let rotation = 1; rotation <= rotations; rotation++)
+            all.unshift(
+                create(
+                    `rotation-${rotation}`,
+                    pulumi.all([cluster, all[0]]).apply(parts => pkiProgram(...parts)),
+                ),
+            );
+        return all;
+    }
+
+    /**
+     * Returns the state whose PKI opens the cluster: in an update the newest, because RKE has rotated the CA before. A preview takes the PKI
+     * that the cluster still has, because every resource in the cluster would be unknown otherwise. It announces the rotation.
+     */
+    private usedState(
+        name: string,
+        states: pulumi.Output<RkeState>[],
+        known: pulumi.Output<(RkeState | undefined)[]>,
+        found?: pulumi.Output<Probe>,
+    ): pulumi.Output<RkeState> {
+        if (states.length === 1 || !pulumi.runtime.isDryRun()) return states[0];
+        return pulumi.all([known, found]).apply(([all, probe]) => {
+            const offset = all.findIndex(state => state !== undefined);
+            const used = offset + Number(probe?.facts["earlier-pki"] ?? 0);
+            if (used > 0) needsAttention(`${name}: ${rotationWarning}`, this);
+            return states[Math.max(used, 0)];
+        });
     }
 
     /** Creates the command of a verb, which runs once for each token. */
-    private once(name: string, task: OnceTask, { cluster, packed, state }: Built, after: pulumi.Resource) {
-        const program = pulumi.all([cluster, ifKnown(state)]).apply(([settings, known]) => {
+    private once(name: string, task: OnceTask, { cluster, pkis, known }: Built, after: pulumi.Resource) {
+        const program = pulumi.all([cluster, known]).apply(([settings, [newest]]) => {
             const token = tokenOf[task](settings);
             // A preview does not know the state before the cluster is created. An update without a preview is refused by the PKI's program.
-            if (task === "restore" && token !== undefined && !known)
+            if (task === "restore" && token !== undefined && (!newest || isNew(newest)))
                 throw new Refusal("change-not-possible", `RkeCluster: ${noRestoreYet(token)}`, this);
             return token === undefined
                 ? pulumi.output(onceProgram(task))
-                : pulumi.all([packed, state]).apply(([pki, built]) => onceProgram(task, { token, cluster: settings, pki, state: built }));
+                : pkis.apply(all => onceProgram(task, { token, cluster: settings, pkis: all }));
         });
         const args = { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, readsLastResult: true };
         const command = runnerProgram(`${name}-${task}`, args, { parent: this, dependsOn: after });
@@ -163,10 +197,11 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     }
 
     /** Probes the cluster. A preview also checks new nodes; in an update, the command that runs RKE checks them. */
-    private look(name: string, cluster: pulumi.Output<RkeClusterSettings>, state: pulumi.Output<RkeState>): pulumi.Output<Probe> {
-        const program = pulumi
-            .all([cluster, ifKnown(state)])
-            .apply(([settings, known]) => probeProgram(settings, known, pulumi.runtime.isDryRun()));
+    private look(name: string, cluster: pulumi.Output<RkeClusterSettings>, known: pulumi.Output<(RkeState | undefined)[]>) {
+        const program = pulumi.all([cluster, known]).apply(([settings, all]) => {
+            const states = all.filter(state => state !== undefined);
+            return probeProgram(settings, states, pulumi.runtime.isDryRun());
+        });
         return observe(program, `RkeCluster ${name}`, this);
     }
 }
@@ -174,9 +209,16 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 /** What a verb needs to know of the cluster. */
 interface Built {
     cluster: pulumi.Output<RkeClusterSettings>;
-    packed: pulumi.Output<string>;
-    state: pulumi.Output<RkeState>;
+    /** The newest comes first. */
+    pkis: pulumi.Output<Pki[]>;
+    /** The states of the PKIs. A preview does not know a new one. */
+    known: pulumi.Output<(RkeState | undefined)[]>;
 }
+
+const rotationWarning =
+    "pulumi up rotates the CA of the cluster. etcd and the control plane restart on all nodes at once. Then the pods of all workloads " +
+    "restart, one after another. Until its restart, a pod cannot use the Kubernetes API. The kubeconfig changes, and the Kubernetes " +
+    "provider is updated in place. Nothing in the cluster is replaced";
 
 /** The token of each verb. A new one runs the verb. */
 const tokenOf: Record<OnceTask, (cluster: RkeClusterSettings) => string | undefined> = {
@@ -193,9 +235,8 @@ const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.C
 const setBack = ({ state, outdated }: Probe) =>
     state === "absent" ? ["RKE built the cluster, and none of its API servers runs. With drift: enforce, pulumi up starts them"] : outdated;
 
-/** Returns the digest of the cluster's CA. A different digest means a different cluster. */
-const caDigest = ({ desiredState }: RkeState) =>
-    createHash("sha256").update(desiredState.certificatesBundle["kube-ca"].certificatePEM).digest("hex");
+/** Returns the digest of a CA. */
+const caDigest = (state: RkeState) => createHash("sha256").update(caOf(state)).digest("hex");
 
 /** Returns the arguments without SSH keys, a given RKE state, passwords and S3 keys: a preview shows `cluster.yml` without them. */
 const withoutKeys = ({ nodes, privateRegistries, ...args }: RkeClusterArgs) => ({

@@ -67,6 +67,7 @@ const settingsSchema = z.strictObject({
     addonJobTimeoutSeconds: z.number().int().min(30).max(86_400).default(180),
     timeoutSeconds: z.number().int().min(60).max(86_400).default(3600),
     deletionProtection: z.boolean().default(true),
+    caRotations: z.number().int().min(0).max(20).default(0),
     drift: z.enum(DriftMode).default(DriftMode.Warn),
 });
 

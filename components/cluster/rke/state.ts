@@ -33,6 +33,12 @@ export interface RkeState {
     currentState?: { rkeConfig?: RkeConfig; certificatesBundle?: Record<string, { certificatePEM?: string }> };
 }
 
+/** A PKI of the cluster: RKE's state with nothing built, as the runner packed it and unpacked. */
+export interface Pki {
+    packed: string;
+    state: RkeState;
+}
+
 /** Unpacks a state that the runner packed. The runner uses brotli, because the window of gzip is too small for repeated certificates. */
 export function unpackState(packed: string): RkeState {
     return JSON.parse(brotliDecompressSync(Buffer.from(packed.trim(), "base64")).toString("utf8")) as RkeState;
@@ -55,6 +61,9 @@ export function completeState(text: string): RkeState | undefined {
     }
 }
 
+/** Returns the certificate of the CA in a state. */
+export const caOf = ({ desiredState }: RkeState): string => desiredState.certificatesBundle["kube-ca"].certificatePEM;
+
 /** Returns the addresses of the nodes that RKE built, or was about to build. */
 export const nodeAddresses = ({ currentState, desiredState }: RkeState): string[] =>
     (currentState?.rkeConfig ?? desiredState.rkeConfig).nodes.map(({ address }) => address);
@@ -63,7 +72,7 @@ const programStart = Date.now();
 
 /** Reports whether the PKI was created after this program started. Nothing is built with such a PKI yet. */
 export function isNew(state: RkeState, since = programStart): boolean {
-    const { validFrom } = new X509Certificate(state.desiredState.certificatesBundle["kube-ca"].certificatePEM);
+    const { validFrom } = new X509Certificate(caOf(state));
     // The dates in a certificate have no fraction of a second.
     return Date.parse(validFrom) >= Math.floor(since / 1000) * 1000;
 }

@@ -67,7 +67,7 @@ export class MainStack {
     }
 
     destroy(options: MainRunOptions = {}): Promise<Finished> {
-        rmSync(this.kubeconfigFile, { force: true });
+        this.forgetKubeconfig();
         return this.kept(options, this.stack.destroy);
     }
 
@@ -139,9 +139,15 @@ export class MainStack {
         return (await this.stack.resources()).map(({ urn }) => urn.split("::").pop());
     }
 
-    /** Returns RKE's state as the stack keeps it. */
+    /** Returns RKE's state with the newest PKI, as the stack keeps it. */
     async rkeState(): Promise<ReturnType<typeof unpackState>> {
-        return unpackState((await this.resource("rancher-cluster-pki")).outputs.stdout);
+        const rotations = (await this.names()).filter(name => name.startsWith("rancher-cluster-rotation-"));
+        return unpackState((await this.resource(rotations.sort().pop() ?? "rancher-cluster-pki")).outputs.stdout);
+    }
+
+    /** Makes the next call of kubectl use the newest PKI. */
+    forgetKubeconfig(): void {
+        rmSync(this.kubeconfigFile, { force: true });
     }
 
     /** Returns the CA of the cluster and the CA of Rancher. */
@@ -152,7 +158,7 @@ export class MainStack {
 
     /** Runs kubectl in Rancher's namespace. */
     async kubectl(args: string[], input = ""): Promise<string> {
-        // The kubeconfig is kept until the cluster is destroyed. Its PKI never changes, and an export of the state takes a second of CPU.
+        // The kubeconfig is kept until a test forgets it or the cluster is destroyed. An export of the state takes a second of CPU.
         if (!existsSync(this.kubeconfigFile)) {
             const api = `https://${this.lab.host("node1").address}:6443`;
             writeFileSync(this.kubeconfigFile, kubeconfig(await this.rkeState(), "rancher", api), { mode: 0o600 });

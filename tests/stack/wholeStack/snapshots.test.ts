@@ -1,13 +1,15 @@
 import { randomBytes } from "crypto";
-import { readFileSync } from "fs";
+import { mkdtempSync, readFileSync } from "fs";
+import { join } from "path";
 import { gunzipSync } from "zlib";
 import { issue } from "../../../lab/certificates";
 import { S3Server } from "../../../lab/s3";
 import { disposable, testLab } from "../fixtures";
+import { Client } from "../loadBalancer/client";
 import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
 // These tests follow the verbs of RKE on a cluster of three nodes: a snapshot on the nodes and in S3, its restore after etcd is lost,
-// renewed certificates. The same S3 server is the place of Rancher's own backups.
+// renewed certificates, a rotated CA. The same S3 server is the place of Rancher's own backups.
 jest.setTimeout(15 * 60_000);
 
 const { askBucket } = jest.requireActual("../../../components/cluster/rke/runner/bucket.js");
@@ -209,6 +211,56 @@ test("certificates are renewed, CA and kubeconfig stay, and the next up of RKE k
     await main.succeeds("up", { edit: later });
     expect(await serials("kube-apiserver")).toEqual(renewed);
     await main.isInSync(later);
+});
+
+/** Brings the stack up, and returns the answers of Rancher to requests through the load balancer since a line of the output. */
+async function underRequests(line: RegExp, edit: Edit) {
+    const client = new Client(lab.host("lb1").address, "rancher.lab.internal", (await main.authorities())[1]);
+    const answers: (number | string)[] = [];
+    let [isMeant, isOver] = [false, false];
+    const onLine = (said: string) => void (isMeant ||= line.test(said));
+    const asking = (async () => {
+        while (!isOver) {
+            if (isMeant) answers.push(await client.status("/ping").catch(String));
+            await new Promise(resolve => setTimeout(resolve, 50));
+        }
+    })();
+    const finished = await main.succeeds("up", { edit, onLine }).finally(() => (isOver = true));
+    await asking;
+    return { ...finished, answers };
+}
+
+test("a rotation of the CA that was killed inside RKE is finished by the next up, and nothing is replaced", async () => {
+    const edit = tokens({ caRotations: 1 });
+    const authority = () => onNodes("openssl x509 -noout -fingerprint -in /etc/kubernetes/ssl/kube-ca.pem");
+    const uids = () =>
+        main.kubectl(["get", "namespace/cattle-system", "secret/tls-ca", "deployment/rancher", "-o", "jsonpath={.items[*].metadata.uid}"]);
+    const [before, objects] = [await authority(), await uids()];
+    const preview = await main.succeeds("preview", { edit });
+    expect(preview.output.replace(/\s+/g, " ")).toContain(
+        "pulumi up rotates the CA of the cluster. etcd and the control plane restart on all nodes",
+    );
+    expect(changed(preview)).toEqual(
+        expect.arrayContaining(["rancher-cluster-rotation-1", "rancher-cluster-nodes", "rancher-cluster-rke"]),
+    );
+
+    const killed = await main.killedInsideRke(/rke: .*Restarting up etcd plane/, mkdtempSync(join(lab.folder, "killed-")), edit);
+    expect(killed.code).not.toBe(0);
+    await main.stack.cancel();
+    const { steps, answers } = await underRequests(/restarting the pods of daemonset kube-system/, edit);
+    // In the lab, the pods run inside the kubelets, which RKE restarts before. So only the restarts of pods can lose nothing.
+    expect(answers.filter(answer => answer !== 200)).toEqual([]);
+    expect(answers.length).toBeGreaterThan(100);
+    const ops = steps.filter(({ op }) => op !== "same" && op !== "read").map(({ op, name }) => `${op} ${name}`);
+    expect(ops).toEqual(expect.arrayContaining(["update rancher-cluster-rke", "update rancher-kubernetes"]));
+    expect(ops.filter(op => !op.startsWith("update "))).toEqual([]);
+    const after = await authority();
+    after.forEach((fingerprint, index) => expect(fingerprint).not.toBe(before[index]));
+    expect(new Set(after).size).toBe(1);
+    main.forgetKubeconfig();
+    expect(await uids()).toBe(objects);
+    await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
+    await main.isInSync(edit);
 });
 
 test("without rancher.backup, its objects go, and the namespace stays", async () => {

@@ -9,6 +9,7 @@ const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { forgetMembers, rebuiltNodes } = require("./rebuiltNodes");
+const { withNewestCa } = require("./rotateCa");
 const { clusterApi, newestState, pack, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
@@ -90,7 +91,7 @@ async function apply(input, lastResult) {
         refuseImpossibleChange(newest, input);
         const rebuilt = await rebuiltNodes(env, newest, input);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
-        const state = await forgetMembers(env, rebuilt, newest, input);
+        const state = await withNewestCa(env, input, await forgetMembers(env, rebuilt, newest, input));
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);

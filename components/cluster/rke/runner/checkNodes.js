@@ -4,7 +4,7 @@ const { refuseUnreadKeys } = require("./extraConfig");
 const { findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { stateInCluster, unpack } = require("./rkeState");
+const { stateInCluster } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
 
@@ -16,7 +16,7 @@ const { stateInCluster, unpack } = require("./rkeState");
  * @param {string[]} removed
  */
 async function refuseUnknownRemoval(env, input, removed) {
-    if (removed.length === 0 || (await stateInCluster(input.apiEndpoints, unpack(input.pki)))) return;
+    if (removed.length === 0 || (await stateInCluster(input))) return;
     // RKE may have failed before it built anything.
     if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return;
     throw new CodedError(

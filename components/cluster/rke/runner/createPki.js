@@ -5,14 +5,17 @@ const { printResult } = require("../../../remote/runner/result");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
 const { adoptCluster } = require("./adoptCluster");
-const { caOf, pack } = require("./rkeState");
+const { caOf, pack, unpack } = require("./rkeState");
+
+const tokenKey = "kube-service-account-token";
 
 /**
- * Creates the cluster's certificates and contacts no host. It runs `rke up --init` beside a state file of 0 bytes.
+ * Creates the cluster's certificates and contacts no host. It runs `rke up --init` beside a state file of 0 bytes. A PKI that follows
+ * another keeps the key of service account tokens, because all tokens of pods would end with the key.
  *
  * @param {import("../program").PkiInput} input
  */
-async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
+async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount, earlierPki }) {
     await checkRkeVersion(rkeVersion);
     const folder = workFolder(clusterYml, "");
     say("creating the cluster's certificates (no host is contacted)");
@@ -33,7 +36,10 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount }) {
                 `${desired?.rkeConfig.nodes?.length ?? 0} and ${etcd ?? 0}. Nothing was kept; run again`,
         );
     }
-    return pack(state);
+    if (!earlierPki) return pack(state);
+    const { certificatesBundle } = JSON.parse(unpack(earlierPki)).desiredState;
+    const kept = { [tokenKey]: certificatesBundle[tokenKey] };
+    return pack(JSON.stringify({ desiredState: { ...desired, certificatesBundle: { ...desired.certificatesBundle, ...kept } } }));
 }
 
 /** @param {import("../program").PkiInput} input */

@@ -8,6 +8,7 @@ const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
+const { withNewestCa } = require("./rotateCa");
 const { newestState, pack } = require("./rkeState");
 
 /** @import { AskedBucket, OnceInput } from "../program" */
@@ -137,7 +138,9 @@ async function once(input, lastResult) {
         const serious = result.warnings.filter(text => seriousWarning.test(text));
         if (result.code !== 0 || !result.done || serious.length > 0)
             throw rkeFailure(`${failure}. Correct the cause and run pulumi up again`, result);
-        return changesState ? `${token}\n${pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"))}` : token;
+        if (!changesState) return token;
+        // A snapshot holds the CA of its time. RKE restores that, too.
+        return `${token}\n${pack(await withNewestCa(env, input, fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8")))}`;
     });
 }
 

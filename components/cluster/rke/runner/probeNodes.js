@@ -27,10 +27,10 @@ const { lookAtFaulty } = require("./rebuiltNodes");
  */
 
 /** @param {ProbeNodesInput} input */
-async function main({ fitness, noEtcdProgram = "", adoptedNodes, extra, ...input }) {
+async function main({ fitness, noEtcdProgram = "", adoptedNodes, extra, earlierKeys = [], ...input }) {
     /** @type {Found} */
     const nothingBuilt = { absent: "no cluster exists before the first pulumi up, so none was checked for drift", newNodes: input.nodes };
-    const { newNodes = [], faulty = [], ...found } = input.ca ? await look(input) : nothingBuilt;
+    const { newNodes = [], faulty = [], ...found } = input.ca ? await lookWith(earlierKeys, input) : nothingBuilt;
     const unchecked = adoptedNodes ? input.nodes : newNodes;
     /** @type {Found} */
     const unfit = fitness && unchecked.length > 0 ? await lookAtNew(unchecked, fitness) : {};
@@ -89,9 +89,28 @@ async function lookAtNew(newNodes, { nodes, preflightProgram }) {
 }
 
 /**
+ * Looks at the cluster with the newest certificates, and with earlier ones while its CA is not rotated. The fact `earlier-pki` counts how
+ * many PKIs are newer than the one in use.
+ *
+ * @param {import("../program").ClusterKeys[]} earlierKeys
+ * @param {LookInput} input
+ */
+async function lookWith(earlierKeys, input) {
+    const newest = await look(input);
+    if (!newest.unreachable && !newest.unknown) return newest;
+    for (const [index, keys] of earlierKeys.entries()) {
+        const { facts, ...found } = await look({ ...input, ...keys });
+        if (!found.unreachable && !found.unknown) return { ...found, facts: { ...facts, "earlier-pki": String(index + 1) } };
+    }
+    return newest;
+}
+
+/** @typedef {Omit<ProbeNodesInput, "fitness" | "adoptedNodes" | "extra" | "earlierKeys">} LookInput */
+
+/**
  * Asks the API server of each control plane node. An API server also reports on the scheduler, the controller manager and etcd.
  *
- * @param {Omit<ProbeNodesInput, "fitness">} input
+ * @param {LookInput} input
  * @returns {Promise<Found>}
  */
 async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, apiEndpoint, ...access }) {

@@ -43,15 +43,25 @@ function clusterApi(endpoint, state) {
     return kubernetesApi({ endpoint, ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM });
 }
 
+/** Path of RKE's state in the Kubernetes API. */
+const stateSecret = "/api/v1/namespaces/kube-system/secrets/full-cluster-state";
+
+/**
+ * Returns the PKIs of the cluster, the newest first. A cluster whose CA is not rotated yet has one of the others.
+ *
+ * @param {Pick<ClusterInput, "pki" | "earlierPkis">} input
+ */
+const pkisOf = ({ pki, earlierPkis = [] }) => [pki, ...earlierPkis].map(unpack);
+
 /**
  * Returns the state that RKE keeps in the cluster, or undefined when the API does not give it.
  *
- * @param {string[]} apiEndpoints
- * @param {string} pki
+ * @param {Pick<ClusterInput, "apiEndpoints" | "pki" | "earlierPkis">} input
  */
-async function stateInCluster(apiEndpoints, pki) {
-    const questions = apiEndpoints.map(endpoint => async () => {
-        const secret = await clusterApi(endpoint, pki)("/api/v1/namespaces/kube-system/secrets/full-cluster-state");
+async function stateInCluster({ apiEndpoints, ...keys }) {
+    const combinations = pkisOf(keys).flatMap(pki => apiEndpoints.map(endpoint => ({ endpoint, pki })));
+    const questions = combinations.map(({ endpoint, pki }) => async () => {
+        const secret = await clusterApi(endpoint, pki)(stateSecret);
         const state = Buffer.from(secret.data["full-cluster-state"], "base64").toString("utf8");
         if (!caOf(state)) throw new CodedError("rke-failed", `${endpoint} holds no complete state of RKE`);
         return state;
@@ -66,18 +76,19 @@ async function stateInCluster(apiEndpoints, pki) {
 /**
  * Returns the newest state of this cluster: from the cluster, else from the last run, else the PKI with nothing built yet.
  *
- * @param {Pick<ClusterInput, "apiEndpoints" | "pki"> & { task: string }} input
+ * @param {Pick<ClusterInput, "apiEndpoints" | "pki" | "earlierPkis"> & { task: string }} input
  * @param {string} lastResult
  */
 async function newestState(input, lastResult) {
-    const pki = unpack(input.pki);
+    const pkis = pkisOf(input);
+    const authorities = pkis.map(caOf);
     /** @type {[string, string | undefined][]} */
     const candidates = [
-        ["the cluster itself", await stateInCluster(input.apiEndpoints, pki)],
+        ["the cluster itself", await stateInCluster(input)],
         ["the last run", input.task === "cluster" && lastResult ? unpack(lastResult.split("\n")[0]) : undefined],
-        ["the cluster's PKI", pki],
+        ["the cluster's PKI", pkis[0]],
     ];
-    const found = candidates.find(([, candidate]) => candidate && caOf(candidate) === caOf(pki));
+    const found = candidates.find(([, candidate]) => candidate && authorities.includes(caOf(candidate)));
     const [source, state] = /** @type {[string, string]} */ (found);
     say(`state from ${source}`);
     return state;
@@ -97,4 +108,4 @@ function removedNodes(state, input) {
         .filter(({ address }) => !wanted.has(address));
 }
 
-module.exports = { caOf, clusterApi, newestState, pack, removedNodes, stateInCluster, unpack };
+module.exports = { caOf, clusterApi, newestState, pack, pkisOf, removedNodes, stateInCluster, stateSecret, unpack };

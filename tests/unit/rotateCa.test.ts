@@ -1,0 +1,214 @@
+import { once } from "events";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { createServer, Server } from "https";
+import { AddressInfo } from "net";
+import { tmpdir } from "os";
+import { delimiter, join } from "path";
+import { brotliCompressSync } from "zlib";
+import { unpackState } from "../../components/cluster/rke/state";
+import { nodeProgram } from "../../components/remote/programs";
+import { issue, Issued } from "../../lab/certificates";
+import { run } from "../../lab/process";
+
+// The program runs with a stand-in for rke, and with an API server whose certificates change when that stand-in restarts it.
+const [earlier, newest] = [1, 2].map(() => {
+    const ca = issue({ name: "kube-ca", ca: true });
+    const names = ["IP:127.0.0.1"];
+    return {
+        ca,
+        admin: issue({ name: "kube-admin", by: ca, usage: "clientAuth" }),
+        server: issue({ name: "kube-apiserver", by: ca, names }),
+    };
+});
+const pem = ({ certificate, privateKey }: Issued) => ({ certificatePEM: certificate, keyPEM: privateKey });
+const bundle = ({ ca, admin }: typeof newest) => ({ "kube-ca": pem(ca), "kube-admin": pem(admin) });
+const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
+const kubernetesVersion = "v1.30.14-rancher1-1";
+const rkeConfig = { nodes: [], kubernetesVersion, network: { plugin: "canal" }, services: { kubeController: network } };
+const built = (keys: typeof newest, config: object = rkeConfig) => ({
+    desiredState: { rkeConfig: config, certificatesBundle: bundle(keys), encryptionConfig: "the encryption of Secrets" },
+    currentState: { rkeConfig: config, certificatesBundle: bundle(keys) },
+});
+const pack = (state: object) => brotliCompressSync(JSON.stringify(state)).toString("base64");
+const pki = (keys: typeof newest) => pack({ desiredState: { rkeConfig, certificatesBundle: bundle(keys) } });
+
+let folder: string;
+let server: Server;
+/** What the API server holds, and the changes that it got. */
+let live: { state: object; isMarked: boolean; workloads: Map<string, any>; changes: string[] };
+
+beforeAll(async () => {
+    server = createServer({ requestCert: true, rejectUnauthorized: true }, (asked, answer) => {
+        let body = "";
+        asked.on("data", chunk => (body += chunk));
+        asked.on("end", () => {
+            const found = respond(asked.method!, asked.url!, body && JSON.parse(body));
+            answer.writeHead(found ? 200 : 404).end(JSON.stringify(found ?? {}));
+        });
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+});
+beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "rotate-"));
+    const names = [
+        "cattle-system/deployments/rancher",
+        "ingress-nginx/daemonsets/controller",
+        "kube-system/daemonsets/canal",
+        "other/statefulsets/db",
+    ];
+    live = { state: built(earlier), isMarked: false, workloads: new Map(names.map(name => [name, workload(name)])), changes: [] };
+    serve(earlier);
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+afterAll(() => void server.close());
+
+const serve = (keys: typeof newest) => {
+    server.closeAllConnections();
+    server.setSecureContext({ cert: keys.server.certificate, key: keys.server.privateKey, ca: keys.ca.certificate });
+    authority = keys.ca.certificate;
+};
+let authority: string;
+
+function workload(path: string) {
+    const [namespace, , name] = path.split("/");
+    const counts = [
+        "replicas",
+        "updatedReplicas",
+        "availableReplicas",
+        "desiredNumberScheduled",
+        "updatedNumberScheduled",
+        "numberAvailable",
+    ];
+    const status = Object.fromEntries(counts.map(key => [key, 1]));
+    return { metadata: { namespace, name, generation: 1 }, spec: { template: {} as any }, status: { ...status, observedGeneration: 1 } };
+}
+
+function respond(method: string, url: string, body: any): object | undefined {
+    const all = [...live.workloads];
+    if (url.endsWith("/full-cluster-state")) {
+        if (method === "PATCH") {
+            live.isMarked = body.metadata.annotations["pulumi-rancher-ha/ca-rotation"] !== null;
+            if (body.data) live.state = JSON.parse(Buffer.from(body.data["full-cluster-state"], "base64").toString());
+            live.changes.push(body.data ? "record" : "mark");
+        }
+        const annotations = live.isMarked ? { "pulumi-rancher-ha/ca-rotation": "not finished" } : {};
+        return { metadata: { annotations }, data: { "full-cluster-state": Buffer.from(JSON.stringify(live.state)).toString("base64") } };
+    }
+    if (url.startsWith("/api/v1/configmaps?")) return { items: [{ metadata: { namespace: "default" }, data: { "ca.crt": authority } }] };
+    if (url === "/api/v1/nodes")
+        return { items: [{ metadata: { name: "node1" }, status: { conditions: [{ type: "Ready", status: "True" }] } }] };
+    const kind = /^\/apis\/apps\/v1\/(\w+)$/.exec(url)?.[1];
+    if (kind) return { items: all.filter(([path]) => path.includes(`/${kind}/`)).map(([, item]) => item) };
+    const path = /^\/apis\/apps\/v1\/namespaces\/(.*)$/.exec(url)?.[1] ?? "";
+    const item = live.workloads.get(path);
+    if (item && method === "PATCH") {
+        live.changes.push(path);
+        item.spec.template.metadata = body.spec.template.metadata;
+    }
+    return item ?? {};
+}
+
+/** Runs the program. `rotation` is what the stand-in for rke does in `rke cert rotate`; the API server follows it when it names a restart. */
+async function apply({
+    rotation = "touch restarted; echo 'level=info msg=\"Successfully restarted Worker Plane\"'",
+    epoch = 0,
+    previous = "",
+} = {}) {
+    const calls = join(folder, "calls");
+    writeFileSync(
+        join(folder, "rke"),
+        `#!/bin/sh
+[ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }
+echo "$*" >>${calls}
+if [ "$1" = cert ]; then cp cluster.rkestate ${folder}/rotated; work=$PWD; cd ${folder}; ${rotation}; while [ -e restarted ]; do sleep 0.05; done; exit; fi
+cp cluster.rkestate ${folder}/seen; echo 'level=info msg="Finished building Kubernetes cluster successfully"'\n`,
+    );
+    chmodSync(join(folder, "rke"), 0o755);
+    const restarts = setInterval(() => {
+        if (!existsSync(join(folder, "restarted"))) return;
+        serve(newest);
+        rmSync(join(folder, "restarted"));
+    }, 50);
+    const input = {
+        ...{ task: "cluster", epoch, rkeVersion: "1.8.14", clusterYml: "nodes: []\n", pki: pki(newest), earlierPkis: [pki(earlier)] },
+        ...{ nodes: [], network, kubernetesVersion, ingressOptions: {}, timeoutSeconds: 30 },
+        ...{ preflightProgram: "", startProgram: "", removePodsProgram: "", leftoverProgram: "" },
+        apiEndpoints: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`],
+    };
+    const entry = join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "rke.js");
+    const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter), PULUMI_COMMAND_STDOUT: previous };
+    const finished = await run("node", ["-", "apply"], { input: nodeProgram(entry, input), env, tolerate: true, timeoutSeconds: 30 });
+    clearInterval(restarts);
+    const read = (name: string) => readFileSync(join(folder, name), "utf8");
+    return {
+        ...finished,
+        calls: () =>
+            read("calls")
+                .trimEnd()
+                .split("\n")
+                .map(call => call.split(" --")[0]),
+        state: (name: string) => JSON.parse(read(name)),
+    };
+}
+
+const restarts = [
+    "kube-system/daemonsets/canal",
+    "ingress-nginx/daemonsets/controller",
+    "cattle-system/deployments/rancher",
+    "other/statefulsets/db",
+];
+
+test("the CA is rotated before RKE runs: with the PKI of the stack, then pod by pod, and recorded in the cluster", async () => {
+    const { code, stderr, stdout, calls, state } = await apply();
+    expect([code, stderr.match(/rotating the cluster's CA|the cluster's CA is rotated/g)]).toEqual([
+        0,
+        ["rotating the cluster's CA", "the cluster's CA is rotated"],
+    ]);
+    expect(calls()).toEqual(["cert rotate", "up"]);
+    // RKE takes the CA from the current state, and what it must not lose from both.
+    for (const part of ["desiredState", "currentState"])
+        expect(state("rotated")[part]).toMatchObject({ rkeConfig, certificatesBundle: bundle(newest) });
+    expect(state("rotated").desiredState.encryptionConfig).toBe("the encryption of Secrets");
+    expect(live.changes).toEqual(["mark", ...restarts, "record"]);
+    expect([live.isMarked, live.state]).toEqual([false, state("seen")]);
+    expect(unpackState(stdout.split("\n")[0]).currentState!.certificatesBundle).toEqual(bundle(newest));
+});
+
+test.each([
+    ["before it changes a node", "exit 1", earlier],
+    ["after the control plane has the new CA", "touch restarted; while [ -e restarted ]; do sleep 0.05; done; exit 1", newest],
+])("a rotation that was ended %s is finished by the next run", async (_moment, rotation, answering) => {
+    const failed = await apply({ rotation });
+    expect([failed.code, failed.stdout, failed.calls()]).toEqual([1, "", ["cert rotate"]]);
+    expect(failed.stderr).toMatch(
+        /cluster\.caRotations: not every node has the new CA, .* The new CA is safe in the stack\. .* run pulumi up again/,
+    );
+    expect([live.isMarked, authority]).toEqual([true, answering.ca.certificate]);
+    const { code, calls } = await apply();
+    expect([code, calls().slice(1)]).toEqual([0, ["cert rotate", "up"]]);
+    expect([live.isMarked, live.state]).toEqual([false, built(newest)]);
+});
+
+test("a rotation whose pods did not all restart is finished, and no pod restarts twice", async () => {
+    await apply();
+    [live.isMarked, live.changes] = [true, []];
+    live.workloads.get("other/statefulsets/db").spec.template = {};
+    expect((await apply()).calls().slice(2)).toEqual(["cert rotate", "up"]);
+    expect(live.changes).toEqual(["mark", "other/statefulsets/db", "record"]);
+});
+
+test("later runs of RKE rotate nothing, also while no API server answers", async () => {
+    const { stdout } = await apply();
+    live.changes = [];
+    expect((await apply()).calls().slice(2)).toEqual(["up"]);
+    expect(live.changes).toEqual([]);
+    server.setSecureContext({});
+    expect((await apply({ epoch: 1, previous: stdout })).calls().slice(3)).toEqual(["up"]);
+});
+
+test("RKE still sees the changes of the configuration", async () => {
+    const { state } = await apply({
+        rotation: `sed -i s/canal/changed/g "$work/cluster.rkestate"; touch restarted; echo 'level=info msg="Successfully restarted Worker Plane"'`,
+    });
+    expect(state("seen").currentState.rkeConfig).toEqual(rkeConfig);
+});
