@@ -1,4 +1,5 @@
 import { execFileSync } from "child_process";
+import { X509Certificate } from "crypto";
 import { brotliCompressSync } from "zlib";
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
@@ -306,6 +307,7 @@ describe("a rotation of the CA", () => {
             true,
             0,
         ]);
+        validFrom.mockRestore();
         warn.mockRestore();
     });
 });
@@ -358,6 +360,8 @@ describe("the verbs that run once", () => {
 
     test("a preview warns of a restore that will run, and of none that was done", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        // The PKI of the mocks is as new as this test.
+        const validFrom = jest.spyOn(X509Certificate.prototype, "validFrom", "get").mockReturnValue("Jan  1 00:00:00 2026 GMT");
         const plan = (result: object) =>
             build(
                 { restore: { snapshot: "before-upgrade" } },
@@ -368,6 +372,7 @@ describe("the verbs that run once", () => {
         const pending = await plan({});
         expect(warn.mock.calls.map(([text]) => text)).toEqual([expect.stringContaining("All objects made after the snapshot are lost")]);
         expect(input(pending, "-restore")).toMatchObject({ task: "restore", token: "before-upgrade", etcdNodes: [{}, {}, {}] });
+        validFrom.mockRestore();
         warn.mockRestore();
     });
 });
