@@ -34,11 +34,15 @@ describe("a bucket, asked through nodes,", () => {
     beforeAll(() => {
         folder = mkdtempSync(join(tmpdir(), "bucket-"));
         // Connects as sshd of a node would, whose arguments are -W [HOST]:PORT.
+        connectBy('exec busybox nc "$host" "$port" 2>/dev/null || exit 1');
+    });
+    /** Writes an ssh that runs this command with the host and the port of its arguments. */
+    function connectBy(command: string) {
         const script = `for word; do case $word in "["*) target=$word ;; esac; done
-            host=\${target%]:*}; exec busybox nc "\${host#[}" "\${target##*:}" 2>/dev/null || exit 1`;
+            host=\${target%]:*}; host=\${host#[}; port=\${target##*:}; ${command}`;
         writeFileSync(join(folder, "ssh"), `#!/bin/sh\n${script}\n`);
         chmodSync(join(folder, "ssh"), 0o755);
-    });
+    }
     afterAll(() => rmSync(folder, { recursive: true }));
     beforeEach(async () => {
         [answers, asked] = [[], []];
@@ -123,6 +127,27 @@ describe("a bucket, asked through nodes,", () => {
         expect(describeFaults({ access: bucket(), nodes: [] }, ["node1: administratively prohibited: open failed"])).toMatch(
             /Check PermitOpen/,
         ));
+
+    test("is understood when ssh ends while its last output is not read yet", async () => {
+        const late = join(folder, "late.js");
+        // A process that outlives this one writes the answer.
+        writeFileSync(
+            late,
+            `const server = require("net").connect(process.argv[3], process.argv[2]);
+            const [sent, held] = [[], []];
+            process.stdin.on("data", data => { sent.push(data); server.write(data); });
+            server.on("data", data => (sent.length < 2 ? process.stdout.write(data) : held.push(data)));
+            server.on("end", () => {
+                require("fs").writeFileSync(__filename + ".answer", Buffer.concat(held));
+                const stdio = ["ignore", "inherit", "inherit"];
+                require("child_process").spawn("sh", ["-c", 'sleep 0.3; cat "$0"', __filename + ".answer"], { detached: true, stdio });
+                process.exit();
+            });`,
+        );
+        connectBy(`exec node ${late} "$host" "$port"`);
+        answers = [[404, "<Error><Code>NoSuchBucket</Code></Error>", { connection: "close" }]];
+        expect((await ask()).faults).toEqual(["node1 (192.0.2.31): 404 NoSuchBucket"]);
+    });
 
     test("is unreachable when nothing answers there", async () => {
         const { endpoint } = bucket();

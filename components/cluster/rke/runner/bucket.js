@@ -51,8 +51,14 @@ function throughNode(env, connection, host, port) {
     const child = spawn("timeout", [String(2 * patienceSeconds), ...ssh], { env, stdio: ["pipe", "pipe", "pipe"] });
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
-    const stream = Duplex.from({ readable: child.stdout, writable: child.stdin });
-    stream.on("error", () => undefined);
+    // Node closes the input of ssh when ssh ends, maybe before its last output is read. `Duplex.from` would drop that output.
+    const stream = new Duplex({
+        read: () => void child.stdout.resume(),
+        write: (data, _encoding, done) => void child.stdin.write(data, () => done()),
+        final: done => void child.stdin.end(() => done()),
+    });
+    child.stdin.on("error", () => undefined);
+    child.stdout.on("data", data => stream.push(data) || child.stdout.pause()).on("end", () => stream.push(null));
     const ended = new Promise(resolve => child.on("close", resolve).on("error", resolve));
     /** Ends ssh. Resolves to the reason why it made no connection. */
     const end = async () => {
