@@ -307,7 +307,6 @@ describe("a rotation of the CA", () => {
             true,
             0,
         ]);
-        validFrom.mockRestore();
         warn.mockRestore();
     });
 });

@@ -32,7 +32,8 @@ beforeAll(async () => {
 
 test("a restore is refused in the update that creates the cluster, and no host is changed", async () => {
     const edit: Edit = ({ cluster }) => Object.assign(cluster, { restore: { snapshot: name } });
-    const refusal = /restore\.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA, found before-the-trouble/;
+    const refusal =
+        /restore\.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA, found before-the-trouble/;
     for (const refused of [await main.preview({ edit }), await main.up({ edit })]) {
         expect(unfolded(refused)).toMatch(refusal);
         expect(refused.code).not.toBe(0);

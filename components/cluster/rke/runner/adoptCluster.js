@@ -1,5 +1,5 @@
 // Adopts the state of a cluster that RKE built before the stack. Reads the nodes, and changes nothing on them.
-const { CodedError } = require("../../../remote/runner/codedError");
+const { CodedError, withCode } = require("../../../remote/runner/codedError");
 const { bullets, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
@@ -25,6 +25,20 @@ function otherNodes(builtNodes, addresses) {
 }
 
 /**
+ * Refuses a state of RKE that belongs to other nodes.
+ *
+ * @param {string[]} builtNodes
+ * @param {import("../program").WantedNode[]} nodes
+ */
+function foreignState(builtNodes, nodes) {
+    const faults = otherNodes(
+        builtNodes,
+        nodes.map(({ address }) => address),
+    );
+    return faults.length > 0 ? withCode("change-not-possible", faults.join("\n")) : undefined;
+}
+
+/**
  * Returns the given state, packed, after it has checked that SSH reaches every node and that none belongs to another cluster.
  *
  * @param {import("../program").AdoptedCluster} adopted
@@ -39,4 +53,4 @@ async function adoptCluster({ state, builtNodes, ...fitness }) {
     return pack(state);
 }
 
-module.exports = { adoptCluster, otherNodes };
+module.exports = { adoptCluster, foreignState };

@@ -1,7 +1,7 @@
 // Compares the live cluster with the configuration of RKE's last run. The probe is read-only and takes a few seconds.
 const { withCode } = require("../../../remote/runner/codedError");
 const { probeText } = require("../../../remote/runner/probe");
-const { otherNodes } = require("./adoptCluster");
+const { foreignState } = require("./adoptCluster");
 const { impossibleChanges } = require("./builtCluster");
 const { refusedKeys } = require("./extraConfig");
 const { answersAt, controlPlaneFaults, etcdFault } = require("./controlPlane");
@@ -48,20 +48,6 @@ async function main({ fitness, noEtcdProgram = "", adoptedNodes, extra, earlierK
     const warning = [...(found.warning ?? []), ...(unfit.warning ?? []), ...rebuilt.warning];
     const finding = [...(found.finding ?? []), ...rebuilt.finding];
     process.stdout.write(probeText({ ...found, finding, warning, ...(refused.length > 0 && { refused }) }));
-}
-
-/**
- * Refuses a state of RKE that belongs to other nodes.
- *
- * @param {string[]} builtNodes
- * @param {WantedNode[]} nodes
- */
-function foreignState(builtNodes, nodes) {
-    const faults = otherNodes(
-        builtNodes,
-        nodes.map(({ address }) => address),
-    );
-    return faults.length > 0 ? withCode("change-not-possible", faults.join("\n")) : undefined;
 }
 
 /**
