@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "crypto";
 import { createReadStream, mkdirSync, readFileSync, statSync, writeFileSync } from "fs";
 import { IncomingMessage } from "http";
 import { request } from "https";
-import { join } from "path";
+import { basename, join } from "path";
 import { Readable } from "stream";
 import { text } from "stream/consumers";
 import { stringify } from "yaml";
@@ -97,10 +97,7 @@ export class Registry {
         const packed = await this.runHelm(["package", chart, "--destination", this.folder]);
         const file = packed.trim().split(" ").pop()!;
         await this.runHelm(["push", file, `oci://${this.url}/charts`]);
-        return `oci://${this.url}/charts/${file
-            .split("/")
-            .pop()!
-            .replace(/-[^-]*$/, "")}`;
+        return `oci://${this.url}/charts/${basename(file).replace(/-[^-]*$/, "")}`;
     }
 
     private async runHelm(args: string[], input?: string): Promise<string> {

@@ -171,20 +171,21 @@ function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
 
 /** Returns the program that checks the nodes or builds the cluster. The newest PKI comes first. */
 export function clusterProgram(task: ClusterInput["task"], cluster: RkeClusterSettings, pkis: Pki[], epoch?: number): string {
+    const fit = fitness(cluster, statesOf(pkis));
     return nodeProgram<ClusterInput>(runner("rke.js"), {
         task,
         epoch,
         rkeVersion,
         clusterYml: clusterYml(cluster),
         extraConfig: task === "nodes" ? given(cluster.extraConfig) : undefined,
-        bucket: task === "nodes" ? askedBucket(cluster, fitness(cluster, []).nodes) : undefined,
+        bucket: task === "nodes" ? askedBucket(cluster, fit.nodes) : undefined,
         ...packedOf(pkis),
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
         ingressOptions: ingressOptions(cluster),
-        ...fitness(cluster, statesOf(pkis)),
+        ...fit,
         startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
         noEtcdProgram: noEtcdProgram(),
         removeMembersProgram: shellProgram([join(__dirname, "removeMembers.sh")], { peers: "@peers@" }),

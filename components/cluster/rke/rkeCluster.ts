@@ -53,9 +53,10 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const mode = drift ?? DriftMode.Warn;
 
         const packed = this.pkis(name, cluster, caRotations, kept);
-        const states = packed.map(pki => pki.apply(unpackState));
+        const unpacked = packed.map(pki => pki.apply((text): Pki => ({ packed: text, state: unpackState(text) })));
+        const states = unpacked.map(pki => pki.apply(({ state }) => state));
         const known = pulumi.all(states.map(ifKnown));
-        const pkis = pulumi.all(packed.map(pki => pki.apply(text => ({ packed: text, state: unpackState(text) }))));
+        const pkis = pulumi.all(unpacked);
         const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, known);
         const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(shownClusterYml)) };
         const epoch = driftEpoch(`${name}-drift`, { mode, found, desired }, { parent: this });

@@ -114,4 +114,11 @@ async function firstAnswer(questions, rounds = 3) {
     return undefined;
 }
 
-module.exports = { failureOf, firstAnswer, kubernetesApi, unless404 };
+/**
+ * Returns the options of a request that changes these fields of an object.
+ *
+ * @param {object} fields
+ */
+const mergePatch = fields => ({ method: "PATCH", type: "application/merge-patch+json", body: JSON.stringify(fields) });
+
+module.exports = { failureOf, firstAnswer, kubernetesApi, mergePatch, unless404 };

@@ -1,5 +1,5 @@
 // Sets settings of Rancher through the Kubernetes API, so that Rancher works before anybody logs in.
-const { firstAnswer, kubernetesApi } = require("../../cluster/runner/kubernetesApi");
+const { firstAnswer, kubernetesApi, mergePatch } = require("../../cluster/runner/kubernetesApi");
 const { CodedError } = require("../../remote/runner/codedError");
 
 /** @import { SettingsInput } from "../program" */
@@ -18,8 +18,8 @@ async function main({ access, once, always }) {
         const path = `/apis/management.cattle.io/v3/settings/${name}`;
         const { value, metadata } = await api(path);
         if (value === wanted || (keeps && value)) return `${name} ${value}`;
-        const body = JSON.stringify({ metadata: { resourceVersion: metadata.resourceVersion }, value: wanted });
-        await api(`${path}?fieldManager=pulumi-rancher-ha`, { method: "PATCH", body, type: "application/merge-patch+json" });
+        const patch = mergePatch({ metadata: { resourceVersion: metadata.resourceVersion }, value: wanted });
+        await api(`${path}?fieldManager=pulumi-rancher-ha`, patch);
         return `${name} ${wanted}`;
     };
     const lines = [];

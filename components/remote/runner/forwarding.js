@@ -1,9 +1,8 @@
 // This module tries whether sshd of a host forwards connections to a Unix socket.
-const { spawn } = require("child_process");
 const net = require("net");
 const path = require("path");
 const { CodedError } = require("./codedError");
-const { privateFolder, sshArguments, sshReason } = require("./ssh");
+const { privateFolder, sshReason, startSsh } = require("./ssh");
 
 /** @import { Login } from "../connection" */
 
@@ -17,18 +16,10 @@ const { privateFolder, sshArguments, sshReason } = require("./ssh");
 async function isForwarded(env, host, remoteSocket) {
     const socket = path.join(privateFolder(), `f${++forwardCount}`);
     const forward = `${socket.replace(/%/g, "%%")}:${remoteSocket}`;
-    // `timeout` ends ssh when this process is killed.
-    const child = spawn("timeout", ["60", "ssh", ...sshArguments(host, ["-N", "-L", forward])], {
-        env,
-        stdio: ["ignore", "ignore", "pipe"],
-    });
-    let stderr = "";
-    child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
-    const ended = new Promise(resolve => child.on("close", resolve).on("error", resolve));
+    const { child, stop } = startSsh(env, host, ["-N", "-L", forward], 60);
     const hasAnswered = await answers(socket, () => child.exitCode === null);
     const hasFailed = child.exitCode !== null;
-    child.kill();
-    await ended;
+    const stderr = await stop();
     if (hasFailed) throw new CodedError("ssh", sshReason(host, stderr));
     return hasAnswered;
 }

@@ -133,6 +133,28 @@ function sshArguments({ address, port, user, hostKey, bastion }, flags) {
 }
 
 /**
+ * Starts ssh beside this program, for some seconds at most. `stop` ends it, and resolves to what it said on standard error.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {Login & { bastion?: Login }} login
+ * @param {string[]} flags
+ * @param {number} timeoutSeconds
+ */
+function startSsh(env, login, flags, timeoutSeconds) {
+    // `timeout` ends ssh when this process is killed.
+    const child = spawn("timeout", [String(timeoutSeconds), "ssh", ...sshArguments(login, flags)], { env });
+    let stderr = "";
+    child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
+    const ended = new Promise(resolve => child.on("close", resolve).on("error", resolve));
+    const stop = async () => {
+        child.kill();
+        await ended;
+        return stderr;
+    };
+    return { child, stop };
+}
+
+/**
  * Returns the command by which ssh reaches a host through a bastion. `ProxyJump` would verify the bastion by files of the user.
  *
  * @param {Login} bastion
@@ -255,4 +277,4 @@ function run(file, args, { env, input, timeoutSeconds } = {}) {
     });
 }
 
-module.exports = { privateFolder, run, sshArguments, sshProgram, sshReason, withSshAgent };
+module.exports = { privateFolder, run, sshProgram, sshReason, startSsh, withSshAgent };

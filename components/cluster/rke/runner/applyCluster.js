@@ -3,23 +3,16 @@ const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
-const { firstAnswer } = require("../../runner/kubernetesApi");
+const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { cleanHosts, movePods, recordOf, saysLost } = require("./leavingNodes");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { forgetMembers, rebuiltNodes } = require("./rebuiltNodes");
 const { withNewestCa } = require("./rotateCa");
-const { clusterApi, newestState, pack, removedNodes } = require("./rkeState");
+const { builtConfig, clusterApi, newestState, pack, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
-/** @import { RkeState } from "../state" */
-
-/**
- * @param {string} state
- * @returns {import("../state").RkeConfig | undefined}
- */
-const builtConfig = state => /** @type {RkeState} */ (JSON.parse(state)).currentState?.rkeConfig;
 
 /**
  * @param {string} state
@@ -64,7 +57,7 @@ async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds 
  * @param {ClusterInput} input
  */
 async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
-    const patch = { method: "PATCH", type: "application/merge-patch+json", body: JSON.stringify({ data: ingressOptions }) };
+    const patch = mergePatch({ data: ingressOptions });
     const path = "/api/v1/namespaces/ingress-nginx/configmaps/ingress-nginx-controller";
     try {
         await firstAnswer(apiEndpoints.map(endpoint => () => clusterApi(endpoint, state)(path, patch)));
@@ -102,7 +95,7 @@ async function apply(input, lastResult) {
             env,
             marker: "Finished building Kubernetes cluster successfully",
             timeoutSeconds: input.timeoutSeconds,
-            isFirstBuild: !JSON.parse(state).currentState?.rkeConfig,
+            isFirstBuild: !builtConfig(state),
         });
         const lost = leaving.filter(node => result.warnings.some(saysLost(node)));
         await cleanHosts(

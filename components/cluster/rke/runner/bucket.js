@@ -1,11 +1,10 @@
 // Asks an S3 bucket for snapshots of etcd through the SSH connections of nodes, so each answer is the one that RKE gets on that node.
-const { spawn } = require("child_process");
 const { createHash, createHmac } = require("crypto");
 const https = require("https");
 const net = require("net");
 const { Duplex } = require("stream");
 const tls = require("tls");
-const { sshArguments, sshReason } = require("../../../remote/runner/ssh");
+const { sshReason, startSsh } = require("../../../remote/runner/ssh");
 
 /** @import { AskedBucket, BucketAccess } from "../program" */
 
@@ -46,11 +45,7 @@ const patienceSeconds = 20;
  * @param {string} port
  */
 function throughNode(env, connection, host, port) {
-    // `timeout` ends ssh when this process is killed.
-    const ssh = ["ssh", ...sshArguments(connection, ["-W", `[${host}]:${port}`])];
-    const child = spawn("timeout", [String(2 * patienceSeconds), ...ssh], { env, stdio: ["pipe", "pipe", "pipe"] });
-    let stderr = "";
-    child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
+    const { child, stop } = startSsh(env, connection, ["-W", `[${host}]:${port}`], 2 * patienceSeconds);
     // Node closes the input of ssh when ssh ends, maybe before its last output is read. `Duplex.from` would drop that output.
     const stream = new Duplex({
         read: () => void child.stdout.resume(),
@@ -59,12 +54,10 @@ function throughNode(env, connection, host, port) {
     });
     child.stdin.on("error", () => undefined);
     child.stdout.on("data", data => stream.push(data) || child.stdout.pause()).on("end", () => stream.push(null));
-    const ended = new Promise(resolve => child.on("close", resolve).on("error", resolve));
     /** Ends ssh. Resolves to the reason why it made no connection. */
     const end = async () => {
         stream.destroy();
-        child.kill();
-        await ended;
+        const stderr = await stop();
         if (!stderr.includes("open failed")) return child.exitCode === 255 ? sshReason(connection, stderr) : undefined;
         return /open failed: (?:connect failed: )?(.*)/.exec(stderr)?.[1].trim();
     };

@@ -56,4 +56,8 @@ function controlPlaneFaults(servers) {
     });
 }
 
-module.exports = { answersAt, controlPlaneFaults, etcdFault };
+/** @param {KubernetesObject} node */
+const isReady = ({ status: { conditions = [] } }) =>
+    conditions.some((/** @type {any} */ { type, status }) => type === "Ready" && status === "True");
+
+module.exports = { answersAt, controlPlaneFaults, etcdFault, isReady };

@@ -1,6 +1,7 @@
 // Moves the pods of nodes that leave the cluster before RKE removes the nodes, and cleans their hosts afterwards.
 const { CodedError } = require("../../../remote/runner/codedError");
-const { firstAnswer, unless404 } = require("../../runner/kubernetesApi");
+const { firstAnswer, mergePatch, unless404 } = require("../../runner/kubernetesApi");
+const { isReady } = require("./controlPlane");
 const { bullets, findings } = require("./findings");
 const { say } = require("./progress");
 const { clusterApi } = require("./rkeState");
@@ -91,8 +92,7 @@ async function evictPods(api, leaving, { seconds = patienceSeconds, pauseSeconds
  * @param {boolean} unschedulable
  */
 function cordon(api, { metadata: { name } }, unschedulable) {
-    const body = JSON.stringify({ spec: { unschedulable } });
-    return api(`/api/v1/nodes/${name}`, { method: "PATCH", type: "application/merge-patch+json", body });
+    return api(`/api/v1/nodes/${name}`, mergePatch({ spec: { unschedulable } }));
 }
 
 /**
@@ -105,9 +105,10 @@ function cordon(api, { metadata: { name } }, unschedulable) {
  * @param {number} pauseSeconds
  * @returns {Promise<string[]>}
  */
-async function keptPods(api, { metadata: { name }, status }, deadline, pauseSeconds) {
-    const isReady = status.conditions.some((/** @type {any} */ condition) => condition.type === "Ready" && condition.status === "True");
-    say(`evicting the pods of node ${name}${isReady ? "" : ", which is not ready: nothing waits for their end"}`);
+async function keptPods(api, node, deadline, pauseSeconds) {
+    const { name } = node.metadata;
+    const runs = isReady(node);
+    say(`evicting the pods of node ${name}${runs ? "" : ", which is not ready: nothing waits for their end"}`);
     for (;;) {
         const { items, problem } = await api(`/api/v1/pods?fieldSelector=spec.nodeName%3D${name}`).catch(error => ({
             items: [],
@@ -116,7 +117,7 @@ async function keptPods(api, { metadata: { name }, status }, deadline, pauseSeco
         /** @type {KubernetesObject[]} */
         const pods = items.filter(isMovable);
         const refused = await Promise.all(pods.filter(({ metadata }) => !metadata.deletionTimestamp).map(pod => refusal(api, pod)));
-        if (!isReady || (pods.length === 0 && !problem)) return [];
+        if (!runs || (pods.length === 0 && !problem)) return [];
         if (Date.now() >= deadline) {
             const ending = pods.filter(({ metadata }) => metadata.deletionTimestamp).map(nameOf);
             if (ending.length > 0) say(`node ${name} leaves although these pods have not ended yet: ${ending.join(", ")}`);

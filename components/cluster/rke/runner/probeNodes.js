@@ -4,7 +4,7 @@ const { probeText } = require("../../../remote/runner/probe");
 const { foreignState } = require("./adoptCluster");
 const { impossibleChanges } = require("./builtCluster");
 const { refusedKeys } = require("./extraConfig");
-const { answersAt, controlPlaneFaults, etcdFault } = require("./controlPlane");
+const { answersAt, controlPlaneFaults, etcdFault, isReady } = require("./controlPlane");
 const { expiryWarnings } = require("./expiry");
 const { bullets } = require("./findings");
 const { failureOf, kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
@@ -247,8 +247,7 @@ function nodeDifferences(found, wanted, kubeletVersion) {
         if (roles.join() !== node.roles.join()) lines.push(`node ${node.name}: roles ${roles.join(",")}, expected ${node.roles.join(",")}`);
         for (const [key, value] of Object.entries(node.labels))
             if (labels[key] !== value) lines.push(`node ${node.name}: label ${key} ${key in labels ? "was changed" : "is missing"}`);
-        const ready = live.status.conditions?.find((/** @type {any} */ condition) => condition.type === "Ready")?.status;
-        if (ready !== "True") lines.push(`node ${node.name}: not Ready`);
+        if (!isReady(live)) lines.push(`node ${node.name}: not Ready`);
         const version = live.status.nodeInfo.kubeletVersion;
         if (version !== kubeletVersion) lines.push(`node ${node.name}: kubelet ${version}, expected ${kubeletVersion}`);
     }

@@ -4,6 +4,7 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { bullets, findings } = require("./findings");
 const { onEach, preflight, withAgentFor } = require("./nodes");
 const { say } = require("./progress");
+const { builtNodes } = require("./rkeState");
 
 /** @import { ClusterInput, ReachedNode } from "../program" */
 /** @import { RkeState } from "../state" */
@@ -44,11 +45,7 @@ async function rebuiltNodes(env, state, { nodes, noEtcdProgram }) {
 }
 
 /** @param {string} state */
-function etcdNodes(state) {
-    /** @type {RkeState} */
-    const { currentState } = JSON.parse(state);
-    return (currentState?.rkeConfig?.nodes ?? []).filter(({ role }) => role.includes("etcd"));
-}
+const etcdNodes = state => builtNodes(state).filter(({ role }) => role.includes("etcd"));
 
 /** @param {ReachedNode[]} nodes */
 const namesOf = nodes => nodes.map(({ name }) => name).join(", ");

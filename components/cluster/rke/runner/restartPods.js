@@ -2,6 +2,7 @@
 const { createHash } = require("crypto");
 const { setTimeout: pause } = require("timers/promises");
 const { CodedError } = require("../../../remote/runner/codedError");
+const { mergePatch } = require("../../runner/kubernetesApi");
 const { bullets } = require("./findings");
 const { say } = require("./progress");
 
@@ -57,7 +58,7 @@ const shown = ({ kind, namespace, name }) => `${kind.slice(0, -1)} ${namespace}/
 async function restartPods(api, ca, { seconds = 600, pauseSeconds = 2 } = {}) {
     const digest = createHash("sha256").update(ca).digest("hex").slice(0, 16);
     const annotations = { [annotation]: digest };
-    const body = JSON.stringify({ spec: { template: { metadata: { annotations } } } });
+    const patch = mergePatch({ spec: { template: { metadata: { annotations } } } });
     const all = await workloads(api);
     /** @type {string[]} */
     let slow = [];
@@ -65,7 +66,7 @@ async function restartPods(api, ca, { seconds = 600, pauseSeconds = 2 } = {}) {
         const step = all.filter(workload => steps.find(matches => matches(workload)) === isIn);
         const old = step.filter(({ object }) => object.spec.template.metadata?.annotations?.[annotation] !== digest);
         if (old.length > 0) say(`restarting the pods of ${old.map(shown).join(", ")}`);
-        await Promise.all(old.map(workload => api(path(workload), { method: "PATCH", type: "application/merge-patch+json", body })));
+        await Promise.all(old.map(workload => api(path(workload), patch)));
         slow = await rolledOut(api, step, { seconds, pauseSeconds });
         if (slow.length > 0 && index < steps.length - 1) {
             throw new CodedError(

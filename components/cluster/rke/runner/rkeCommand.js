@@ -5,6 +5,7 @@ const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { privateFolder, run } = require("../../../remote/runner/ssh");
 const { say, sayAlive, started } = require("./progress");
+const { builtNodes } = require("./rkeState");
 
 /**
  * Returns cluster.yml with the nodes that RKE built first, in the order in which it built them. RKE asks the first etcd node for the members of
@@ -14,9 +15,7 @@ const { say, sayAlive, started } = require("./progress");
  * @param {string} state
  */
 function builtNodesFirst(clusterYml, state) {
-    /** @type {Partial<import("../state").RkeState>} */
-    const { currentState } = state ? JSON.parse(state) : {};
-    const built = (currentState?.rkeConfig?.nodes ?? []).map(({ address }) => address);
+    const built = state ? builtNodes(state).map(({ address }) => address) : [];
     /** @param {string} node */
     const place = node => {
         const index = built.indexOf(/^ {2}- address: "?([^"\n]+)/.exec(node)?.[1] ?? "");

@@ -95,6 +95,15 @@ async function newestState(input, lastResult) {
 }
 
 /**
+ * Returns the configuration with which RKE built the cluster last, or undefined before it built anything.
+ *
+ * @param {string} state
+ */
+const builtConfig = state => parsed(state).currentState?.rkeConfig;
+/** @param {string} state */
+const builtNodes = state => builtConfig(state)?.nodes ?? [];
+
+/**
  * Lists nodes in RKE's state that the configuration no longer contains.
  *
  * @param {string} state
@@ -102,10 +111,21 @@ async function newestState(input, lastResult) {
  */
 function removedNodes(state, input) {
     const wanted = new Set(input.nodes.map(node => node.connection.address));
-    const known = parsed(state).currentState?.rkeConfig?.nodes ?? [];
-    return known
+    return builtNodes(state)
         .map(({ address, hostnameOverride }) => ({ name: (hostnameOverride || address).toLowerCase(), address }))
         .filter(({ address }) => !wanted.has(address));
 }
 
-module.exports = { caOf, clusterApi, newestState, pack, pkisOf, removedNodes, stateInCluster, stateSecret, unpack };
+module.exports = {
+    builtConfig,
+    builtNodes,
+    caOf,
+    clusterApi,
+    newestState,
+    pack,
+    pkisOf,
+    removedNodes,
+    stateInCluster,
+    stateSecret,
+    unpack,
+};

@@ -3,11 +3,12 @@ const fs = require("fs");
 const path = require("path");
 const { setTimeout: pause } = require("timers/promises");
 const { CodedError } = require("../../../remote/runner/codedError");
-const { firstAnswer } = require("../../runner/kubernetesApi");
+const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
+const { isReady } = require("./controlPlane");
 const { restartPods } = require("./restartPods");
 const { say } = require("./progress");
 const { rkeFailure, runRke, workFolder } = require("./rkeCommand");
-const { caOf, clusterApi, pkisOf, stateSecret, unpack } = require("./rkeState");
+const { builtNodes, caOf, clusterApi, pkisOf, stateSecret, unpack } = require("./rkeState");
 
 /** @import { RotatedCluster } from "../program" */
 /** @import { RkeState } from "../state" */
@@ -52,7 +53,7 @@ async function rotateCa(env, input, state) {
     const pki = unpack(input.pki);
     /** @type {RkeState} */
     const built = JSON.parse(state);
-    refuseNewNodes(built, input);
+    refuseNewNodes(state, input);
     say("rotating the cluster's CA: etcd and the control plane restart on all nodes, then the pods of all workloads, one after another");
     await firstAnswer(
         pkisOf(input).flatMap(known => input.apiEndpoints.map(endpoint => () => note(clusterApi(endpoint, known)))),
@@ -89,11 +90,11 @@ async function rotateCa(env, input, state) {
 /**
  * Refuses new nodes, because RKE restarts containers that they do not have yet.
  *
- * @param {RkeState} state
+ * @param {string} state
  * @param {RotatedCluster} input
  */
-function refuseNewNodes({ currentState }, { nodes }) {
-    const known = currentState?.rkeConfig?.nodes.map(({ address }) => address) ?? [];
+function refuseNewNodes(state, { nodes }) {
+    const known = builtNodes(state).map(({ address }) => address);
     const added = nodes.filter(({ connection }) => !known.includes(connection.address)).map(({ name }) => name);
     if (added.length === 0) return;
     throw new CodedError(
@@ -157,8 +158,6 @@ async function behind(api, ca) {
         api("/api/v1/nodes"),
     ]);
     const old = published.items.filter((/** @type {KubernetesObject} */ { data }) => data["ca.crt"].trim() !== ca.trim());
-    const isReady = (/** @type {KubernetesObject} */ { status }) =>
-        status.conditions?.some((/** @type {any} */ { type, status }) => type === "Ready" && status === "True");
     return [
         ...old.map(
             (/** @type {KubernetesObject} */ { metadata }) => `namespace ${metadata.namespace}: kube-root-ca.crt holds the earlier CA`,
@@ -169,11 +168,8 @@ async function behind(api, ca) {
     ];
 }
 
-/** @param {object} patch */
-const merge = patch => ({ method: "PATCH", type: "application/merge-patch+json", body: JSON.stringify(patch) });
-
 /** @param {KubernetesApi} api */
-const note = api => api(stateSecret, merge({ metadata: { annotations: { [mark]: "not finished" } } }));
+const note = api => api(stateSecret, mergePatch({ metadata: { annotations: { [mark]: "not finished" } } }));
 
 /**
  * Records the state with the new CA in the cluster, where RKE could not record it, and removes the mark.
@@ -184,7 +180,7 @@ const note = api => api(stateSecret, merge({ metadata: { annotations: { [mark]: 
 const record = (api, state) =>
     api(
         stateSecret,
-        merge({
+        mergePatch({
             metadata: { annotations: { [mark]: null } },
             data: { "full-cluster-state": Buffer.from(state).toString("base64") },
         }),
