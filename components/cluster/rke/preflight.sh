@@ -39,7 +39,7 @@ if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
     case $(echo "$ca_certificates" | tr -d '[:space:]') in
     *"$found"*) ;;
     *)
-        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one. When it is this one, adopt it with cluster.rkeState, or bring a lost state of the stack back from a backup (pulumi stack import): with another CA every node and agent is cut off. When the node serves another cluster, take it out of the configuration. Only when that cluster is known to be gone: rke remove, with its own cluster.yml"
+        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one. If cluster.caRotations is lower than before, set it back. When it is this one, adopt it with cluster.rkeState, or bring a lost state of the stack back from a backup (pulumi stack import): with another CA every node and agent is cut off. When the node serves another cluster, take it out of the configuration. Only when that cluster is known to be gone: rke remove, with its own cluster.yml"
         ;;
     esac
 fi

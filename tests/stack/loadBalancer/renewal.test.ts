@@ -42,7 +42,9 @@ describe("files that another tool keeps on the host", () => {
         await lb.sh(`mkdir -p ${live} ${folder}/archive`);
         await putBoth(lb.provided);
         await lb.apply(elsewhere);
-        await lb.servedSoon(lb.provided);
+        // The service that reloads NGINX looks at the files once more after it has reloaded.
+        await until("no reload to be left", 240, async () => !(await lb.host.isActive("rancher-ha-certificate")));
+        await lb.served();
     });
     afterAll(() => lb.sh(`rm -rf ${folder}`));
 

@@ -230,9 +230,11 @@ async function underRequests(line: RegExp, edit: Edit) {
     return { ...finished, answers };
 }
 
+const rotated = tokens({ caRotations: 1 });
+const authority = () => onNodes("openssl x509 -noout -fingerprint -in /etc/kubernetes/ssl/kube-ca.pem");
+
 test("a rotation of the CA that was killed inside RKE is finished by the next up, and nothing is replaced", async () => {
-    const edit = tokens({ caRotations: 1 });
-    const authority = () => onNodes("openssl x509 -noout -fingerprint -in /etc/kubernetes/ssl/kube-ca.pem");
+    const edit = rotated;
     const uids = () =>
         main.kubectl(["get", "namespace/cattle-system", "secret/tls-ca", "deployment/rancher", "-o", "jsonpath={.items[*].metadata.uid}"]);
     const [before, objects] = [await authority(), await uids()];
@@ -263,8 +265,20 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
     await main.isInSync(edit);
 });
 
+test("a rotation that is no longer in the configuration is refused, and the nodes keep their CA", async () => {
+    const before = await authority();
+    const { code, output } = await main.up();
+    expect(code).not.toBe(0);
+    expect(output.replace(/\s+/g, " ")).toContain("If cluster.caRotations is lower than before, set it back");
+    expect(await authority()).toEqual(before);
+    await main.isInSync(rotated);
+});
+
 test("without rancher.backup, its objects go, and the namespace stays", async () => {
-    const edit: Edit = config => void (config.rancher.backup = undefined);
+    const edit: Edit = config => {
+        rotated(config);
+        config.rancher.backup = undefined;
+    };
     const { steps } = await main.succeeds("up", { edit });
     const removed = steps.filter(({ op }) => op.startsWith("delete")).map(({ name }) => name);
     expect(removed.sort()).toEqual([...ofBackups, "rancher-backup"].sort());
