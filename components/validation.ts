@@ -7,6 +7,9 @@ import { ErrorCode, withCode } from "./errorCodes";
 export class Refusal extends pulumi.ResourceError {
     constructor(code: ErrorCode, message: string, component: pulumi.Resource) {
         super(withCode(code, message), component, true);
+        // Where a refusal ends an argument of a resource, Pulumi would begin the message with `error serializing property "…"`.
+        const text = this.message;
+        Object.defineProperty(this, "message", { get: () => text, set: () => undefined });
     }
 
     /**

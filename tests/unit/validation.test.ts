@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { hostsSchema } from "../../components/loadBalancer/schema";
 import { connectionOf, hostSchema } from "../../components/remote/connection";
-import { describeIssues, validated } from "../../components/validation";
+import { describeIssues, Refusal, validated } from "../../components/validation";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 
 const connection = {
@@ -52,6 +52,13 @@ test("every wrong value is named at once, with what is allowed and what was foun
             "  - drift: no such key. Remove it or correct its spelling",
         ].join("\n"),
     );
+});
+
+test("a refusal keeps its words where it ends an argument of a resource, whose name Pulumi puts before other errors", async () => {
+    const sent = pulumi.runtime.serializeProperties("Command it", {
+        stdin: Promise.reject(new Refusal("program", "Thing it: no", resource)),
+    });
+    await expect(sent).rejects.toThrow(/^Thing it: no \[RHA program\]$/);
 });
 
 test("a wrong secret is refused without being shown", () => {
