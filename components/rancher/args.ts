@@ -29,6 +29,7 @@ export interface RancherSettingsArgs {
     /**
      * URL of the chart repository. In an OCI registry, the whole reference of the chart, for example
      * `oci://registry.example.com/charts/rancher`. For a private registry, run `helm registry login HOST` on the machine that runs Pulumi.
+     * The first preview asks a repository for `chartVersion` and refuses one without it. It asks no OCI registry, and nothing behind a proxy.
      * @default the stable repository, `https://releases.rancher.com/server-charts/stable`
      */
     repository?: pulumi.Input<string>;

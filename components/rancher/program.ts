@@ -76,6 +76,23 @@ export function caProgram(access: ApiAccess, checksum: string): string {
     return nodeProgram<CaInput>(join(__dirname, "runner", "probeCa.js"), { access, release: identity, caVariable, checksum });
 }
 
+/** Input of runner/probeRepository.js. */
+export interface RepositoryInput {
+    /** URL of the repository. */
+    repo: string;
+    chart: string;
+    version: string;
+    username?: string;
+    password?: string;
+    /** PEM: the CAs of the repository. Without them, those of Node. */
+    ca?: string;
+}
+
+/** Returns the program that refuses a chart repository without this version of the chart. */
+export function repositoryProgram(input: RepositoryInput): string {
+    return nodeProgram<RepositoryInput>(join(__dirname, "runner", "probeRepository.js"), input);
+}
+
 const verification = join(__dirname, "runner", "verification.js");
 type VerificationSettings = Omit<z.output<typeof verificationSchema>, "liveCheck">;
 

@@ -7,6 +7,7 @@ import { inState, refuseOutputs, validated } from "../validation";
 import { backupNamespace, backupSpec, backupValues, credentialsName, encryptionConfiguration, encryptionName } from "./backupObjects";
 import { RancherBackupInputs, rancherBackupSchema } from "./backupSchema";
 import { RancherSettingsArgs } from "./args";
+import { askRepository } from "./askRepository";
 import { isOci, rancherCharts } from "./chartRepository";
 
 /** The S3 bucket that gets the backups. */
@@ -109,15 +110,15 @@ export class RancherBackup extends pulumi.ComponentResource {
         );
         // The claim belongs to the operator's release, and its deletion can delete the backups on the volume.
         const kept = { ...child, retainOnDelete: volume !== undefined };
-        const crds = new k8s.helm.v3.Release(`${name}-crd`, this.chart("rancher-backup-crd", args.crdChartPath, args, settings), {
-            ...kept,
-            dependsOn: namespace,
-        });
+        const crdChart = this.chart("rancher-backup-crd", args.crdChartPath, args, settings);
+        const crds = new k8s.helm.v3.Release(`${name}-crd`, crdChart, { ...kept, dependsOn: namespace });
+        const chart = this.chart("rancher-backup", args.chartPath, args, settings);
         const operator = new k8s.helm.v3.Release(
             `${name}-operator`,
-            { ...this.chart("rancher-backup", args.chartPath, args, settings), values: settings.apply(backupValues) },
+            { ...chart, values: settings.apply(backupValues) },
             { ...kept, dependsOn: [crds, ...this.secrets(name, args, checked, { ...child, dependsOn: namespace })] },
         );
+        askRepository(`RancherBackup ${name}`, this, operator, chart);
         const before = pulumi.output(opts.dependsOn as pulumi.Input<pulumi.Resource[]> | undefined);
         const backup = new k8s.apiextensions.CustomResource(
             `${name}-backup`,

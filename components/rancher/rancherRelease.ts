@@ -12,6 +12,7 @@ import { inState, refuseOutputs, Refusal, validated } from "../validation";
 import { RancherReleaseArgs } from "./args";
 import { pemSecret } from "./caSecret";
 import { chartFault } from "./chartFile";
+import { askRepository } from "./askRepository";
 import { isOci, repositorySchema, stableRepository } from "./chartRepository";
 import { helmValues } from "./helmValues";
 import { apiProgram, identity, settingsProgram, WantedRelease } from "./program";
@@ -48,14 +49,14 @@ export class RancherRelease extends pulumi.ComponentResource {
         const protect = args.deletionProtection ?? true;
         const { epoch, freed, outdated } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, wanted, mode);
         const additionalCas = this.additionalCas(name, args, opts);
+        const source = { chart: this.chart(name, args), version: args.chartVersion, repositoryOpts: this.repositoryOpts(name, args) };
         const release = new k8s.helm.v3.Release(
             `${name}-release`,
             {
                 ...identity,
                 createNamespace: true,
-                chart: this.chart(name, args),
+                ...source,
                 version: secretAs(args.chartVersion, settings.chartVersion),
-                repositoryOpts: this.repositoryOpts(name, args),
                 // Password and proxy stay outputs inside the values. So only they are secret, and a preview shows changes of the rest.
                 values: settings.apply(known => ({
                     ...helmValues(known),
@@ -76,6 +77,7 @@ export class RancherRelease extends pulumi.ComponentResource {
             },
             { parent: this, deletedWith: opts?.deletedWith, dependsOn: [...freed, ...additionalCas], protect },
         );
+        askRepository(`RancherRelease ${name}`, this, release, source);
         if (kubeconfig !== undefined) this.applySettings(name, kubeconfig, settings, release);
         warnOfSetBack(`${name}-drift`, mode, outdated, release.status);
         const found = inState(release.status);

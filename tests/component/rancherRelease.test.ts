@@ -308,3 +308,28 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
     await expect(attempt).rejects.toThrow(message);
     await expect(attempt).rejects.not.toThrow(/short/);
 });
+
+test("the preview that creates the release asks the chart's repository, and no later run does", async () => {
+    const asked = async (options: RecordOptions, changes: Partial<RancherReleaseArgs> = {}) => {
+        const programs: string[] = [];
+        const call: RecordOptions["call"] = ({ inputs }) => (programs.push(inputs.stdin), { stdout: said("in sync") });
+        await record(build(changes), { mock, call, ...options });
+        return programs.map(program => JSON.parse(/\nmain\((.*)\);\n$/.exec(program)![1]));
+    };
+    const first: RecordOptions = { preview: true, isNew: ({ type }) => type === "kubernetes:helm.sh/v3:Release" };
+    const stable = { repo: "https://releases.rancher.com/server-charts/stable", chart: "rancher", version: "2.11.3" };
+    expect(await asked(first)).toEqual([stable]);
+    const folder = mkdtempSync(join(tmpdir(), "ca-"));
+    const caFile = join(folder, "ca.pem");
+    const { certificate } = issue({ name: "company CA", ca: true });
+    writeFileSync(caFile, certificate);
+    const place = { repository: "https://charts.example.com", repositoryOpts: { username: "operator", password: "s3cret", caFile } };
+    expect(await asked(first, place)).toEqual([
+        { ...stable, repo: place.repository, username: "operator", password: "s3cret", ca: certificate },
+    ]);
+    rmSync(folder, { recursive: true });
+    expect(await asked({ preview: true })).toEqual([]);
+    expect(await asked({})).toEqual([]);
+    expect(await asked(first, { chartPath: "lab/rancher/chart" })).toEqual([]);
+    expect(await asked(first, { repository: "oci://registry.example.com/charts/rancher" })).toEqual([]);
+});

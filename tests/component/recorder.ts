@@ -33,6 +33,8 @@ export interface Recorded {
 export interface RecordOptions {
     /** Records a preview, in which outputs that `mock` does not give are unknown. */
     preview?: boolean;
+    /** Reports whether a preview creates a resource, whose id is then unknown. */
+    isNew?: (args: pulumi.runtime.MockResourceArgs) => boolean;
     /** State of a new resource beside its inputs. */
     mock?: (args: pulumi.runtime.MockResourceArgs) => Record<string, any>;
     /** Result of an invoke. */
@@ -84,10 +86,10 @@ export async function record(build: () => pulumi.Resource, options: RecordOption
     try {
         await pulumi.runtime.setMocks(
             {
-                newResource: args => ({
-                    id: args.custom ? args.id || `${args.name}-id` : undefined,
-                    state: { ...args.inputs, ...options.mock?.(args) },
-                }),
+                newResource: args => {
+                    const id = options.isNew?.(args) ? "" : args.id || `${args.name}-id`;
+                    return { id: args.custom ? id : undefined, state: { ...args.inputs, ...options.mock?.(args) } };
+                },
                 call: args => options.call?.(args) ?? {},
             },
             "project",

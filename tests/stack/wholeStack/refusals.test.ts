@@ -83,6 +83,18 @@ test("a chart of another version than the one that is asked for is refused in th
     expect(code).not.toBe(0);
 });
 
+test("a chart repository that gives no answer is a warning in the preview, before there is a cluster", async () => {
+    const { output } = await main.preview({
+        edit: ({ rancher }) => {
+            rancher.chartPath = undefined;
+            rancher.repository = "https://127.0.0.1:1";
+        },
+    });
+    expect(output.replace(/\s+/g, " ")).toMatch(
+        /needs attention: RancherRelease rancher-release: expected an index of charts at https:\/\/127\.0\.0\.1:1\/index\.yaml, found ECONNREFUSED/,
+    );
+});
+
 test("a load balancer host that is unfit is refused in the preview, before there is a cluster", async () => {
     await lab.host("lb1").sh(listener(443));
     const { code, output } = await main.preview();
