@@ -212,3 +212,21 @@ test("RKE still sees the changes of the configuration", async () => {
     });
     expect(state("seen").currentState.rkeConfig).toEqual(rkeConfig);
 });
+
+test("new and rebuilt nodes are refused in an update that rotates the CA, and in no other", async () => {
+    const { refuseNewNodes } = jest.requireActual("../../components/cluster/rke/runner/rotateCa.js");
+    const [kept, added] = ["192.0.2.31", "192.0.2.32"].map((address, index) => ({ name: `node${index + 1}`, connection: { address } }));
+    const nodes = [{ address: kept.connection.address, hostnameOverride: "node1", role: ["etcd"] }];
+    const apiEndpoints = [`https://127.0.0.1:${(server.address() as AddressInfo).port}`];
+    const look = (changes: object, rebuilt: object[] = [], keys = earlier) => {
+        const input = { pki: pki(newest), earlierPkis: [pki(earlier)], apiEndpoints, nodes: [kept], ...changes };
+        return refuseNewNodes(input, JSON.stringify(built(keys, { ...rkeConfig, nodes })), rebuilt);
+    };
+    await look({});
+    await expect(look({ nodes: [kept, added] })).rejects.toThrow(
+        /no new and no rebuilt node in the update that rotates the CA, found node2\./,
+    );
+    await expect(look({}, [kept])).rejects.toThrow(/found node1\. RKE was not started and no host was changed\. Take them out/);
+    await look({ earlierPkis: undefined, nodes: [kept, added] });
+    await look({ nodes: [kept, added] }, [kept], newest);
+});

@@ -9,7 +9,7 @@ const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { forgetMembers, rebuiltNodes } = require("./rebuiltNodes");
-const { withNewestCa } = require("./rotateCa");
+const { refuseNewNodes, withNewestCa } = require("./rotateCa");
 const { builtConfig, clusterApi, newestState, pack, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
@@ -83,6 +83,7 @@ async function apply(input, lastResult) {
         const newest = await newestState(input, lastResult);
         refuseImpossibleChange(newest, input);
         const rebuilt = await rebuiltNodes(env, newest, input);
+        await refuseNewNodes(input, newest, rebuilt);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
         const state = await withNewestCa(env, input, await forgetMembers(env, rebuilt, newest, input));
         const leaving = removedNodes(state, input);

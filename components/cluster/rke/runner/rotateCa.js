@@ -10,7 +10,7 @@ const { say } = require("./progress");
 const { rkeFailure, runRke, workFolder } = require("./rkeCommand");
 const { builtNodes, caOf, clusterApi, pkisOf, stateSecret, unpack } = require("./rkeState");
 
-/** @import { RotatedCluster } from "../program" */
+/** @import { ReachedNode, RotatedCluster } from "../program" */
 /** @import { RkeState } from "../state" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
 /** @import { KubernetesObject } from "./controlPlane" */
@@ -26,9 +26,33 @@ const mark = "pulumi-rancher-ha/ca-rotation";
  * @param {string} state
  */
 async function withNewestCa(env, input, state) {
-    if (!input.earlierPkis) return state;
-    const isRotated = caOf(state) === caOf(unpack(input.pki)) && !(await isMarked(input));
-    return isRotated ? state : rotateCa(env, input, state);
+    return (await isRotated(input, state)) ? state : rotateCa(env, input, state);
+}
+
+/**
+ * Reports whether every node, pod and certificate has the newest CA.
+ *
+ * @param {RotatedCluster} input
+ * @param {string} state
+ */
+const isRotated = async (input, state) => !input.earlierPkis || (caOf(state) === caOf(unpack(input.pki)) && !(await isMarked(input)));
+
+/**
+ * Refuses new nodes and rebuilt ones in a rotation, because RKE restarts containers that they do not have yet.
+ *
+ * @param {RotatedCluster} input
+ * @param {string} state
+ * @param {ReachedNode[]} rebuilt
+ */
+async function refuseNewNodes(input, state, rebuilt) {
+    const known = builtNodes(state).map(({ address }) => address);
+    const added = input.nodes.filter(node => rebuilt.includes(node) || !known.includes(node.connection.address));
+    if (added.length === 0 || (await isRotated(input, state))) return;
+    throw new CodedError(
+        "change-not-possible",
+        `cluster.caRotations: expected no new and no rebuilt node in the update that rotates the CA, found ${added.map(({ name }) => name).join(", ")}. ` +
+            "RKE was not started and no host was changed. Take them out of the configuration, and add them in a later update",
+    );
 }
 
 /** @param {RotatedCluster} input */
@@ -53,7 +77,6 @@ async function rotateCa(env, input, state) {
     const pki = unpack(input.pki);
     /** @type {RkeState} */
     const built = JSON.parse(state);
-    refuseNewNodes(state, input);
     say("rotating the cluster's CA: etcd and the control plane restart on all nodes, then the pods of all workloads, one after another");
     await firstAnswer(
         pkisOf(input).flatMap(known => input.apiEndpoints.map(endpoint => () => note(clusterApi(endpoint, known)))),
@@ -85,23 +108,6 @@ async function rotateCa(env, input, state) {
     await record(api, kept);
     say("the cluster's CA is rotated");
     return kept;
-}
-
-/**
- * Refuses new nodes, because RKE restarts containers that they do not have yet.
- *
- * @param {string} state
- * @param {RotatedCluster} input
- */
-function refuseNewNodes(state, { nodes }) {
-    const known = builtNodes(state).map(({ address }) => address);
-    const added = nodes.filter(({ connection }) => !known.includes(connection.address)).map(({ name }) => name);
-    if (added.length === 0) return;
-    throw new CodedError(
-        "change-not-possible",
-        `cluster.caRotations: expected no new node in the update that rotates the CA, found ${added.join(", ")}. RKE was not started. ` +
-            "Add it in a later update",
-    );
 }
 
 /**
@@ -186,4 +192,4 @@ const record = (api, state) =>
         }),
     );
 
-module.exports = { rotateCa, withNewestCa };
+module.exports = { refuseNewNodes, withNewestCa };
