@@ -265,8 +265,11 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
     await main.isInSync(edit);
 });
 
-test("a rotation that is no longer in the configuration is refused, and the nodes keep their CA", async () => {
+test("a restore beside a rotation is refused, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
     const before = await authority();
+    const both = await main.preview({ edit: tokens({ caRotations: 2, restore: { snapshot: name } }) });
+    expect(both.code).not.toBe(0);
+    expect(both.output).toMatch(/restore\.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA/);
     const { code, output } = await main.up();
     expect(code).not.toBe(0);
     expect(output.replace(/\s+/g, " ")).toContain("If cluster.caRotations is lower than before, set it back");
