@@ -26,6 +26,7 @@ const savedFile = `ls /opt/rke/etcd-snapshots | grep -xF ${name}.zip`;
 const folder = "rancher/etcd";
 let main: MainStack;
 let s3: S3Server;
+let withoutRancher: string[];
 
 const bucket = () => {
     const { endpoint, accessKey, secretKey, caCertificate } = s3;
@@ -59,12 +60,20 @@ beforeAll(async () => {
     });
     s3 = new S3Server(lab.host("lb1"), await lab.tools());
     await Promise.all([s3.start("etcd", "rancher"), ...nodes.map(node => s3.connect(lab.host(node)))]);
+    // A cluster to which Rancher moves comes up in two steps.
+    const [, flags] = /^ *pulumi up (--exclude .*)$/m.exec(readFileSync("docs/operations.md", "utf8"))!;
+    withoutRancher = await main.succeeds("up", { flags: flags.replace(/'/g, "").split(" ") }).then(() => main.names());
     await main.succeeds("up");
 }, 15 * 60_000);
 
 const ofBackups = ["namespace", "encryption", "s3", "crd", "operator", "backup"].map(suffix => `rancher-backup-${suffix}`);
 const operators = async (...args: string[]) =>
     JSON.parse(await main.kubectl(["get", ...args, "--namespace=cattle-resources-system", "--output=json"]));
+
+test("a cluster to which Rancher moves has the backup operator before it has Rancher and the schedule", () => {
+    expect(withoutRancher).toEqual(expect.arrayContaining(ofBackups.slice(0, -1)));
+    for (const later of ["rancher-release-release", "rancher-backup-backup"]) expect(withoutRancher).not.toContain(later);
+});
 
 test("Rancher's backup operator comes up with its schedule and the bucket, and Helm's record has no key", async () => {
     expect(await main.names()).toEqual(expect.arrayContaining(ofBackups));
