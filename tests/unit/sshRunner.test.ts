@@ -89,6 +89,16 @@ printf '=== pulumi-rancher-ha ===\\nend\\n'
     });
 });
 
+test("agents at the same time, and one after another, hold their own keys", async () => {
+    const { run, withSshAgent } = jest.requireActual(join(components, "remote", "runner", "ssh.js"));
+    const held = ({ privateKey }: HostConnection) =>
+        withSshAgent([{ ...connection, privateKey }], async (env: NodeJS.ProcessEnv) => (await run("ssh-add", ["-L"], { env })).stdout);
+    const own = await Promise.all([connection, bastion, connection].map(login => held(login as HostConnection)));
+    expect([new Set(own).size, own[2]]).toEqual([2, own[0]]);
+    for (const key of own) expect(key).toMatch(/^ssh-ed25519 \S+ ?.*\n$/);
+    for (let index = 0; index < 5; index++) expect(await held(connection)).toBe(own[0]);
+});
+
 describe("a probe that fails", () => {
     const fails = (code: number, ...lines: string[]) =>
         insteadOfSsh(`#!/bin/sh\ncat <<'END' >&2\n${lines.join("\n")}\nEND\nexit ${code}\n`);

@@ -27,7 +27,8 @@ async function withSshAgent(hosts, work) {
             "ssh.agent: expected an SSH agent at SSH_AUTH_SOCK, found none. Start ssh-agent, and load the key with ssh-add",
         );
     }
-    const socket = path.join(privateFolder(), "agent");
+    // An agent removes its socket some time after it has ended.
+    const socket = path.join(privateFolder(), `agent${(agents += 1)}`);
     const agent = outliving("ssh-agent", ["-a", socket, "sh", "-c", 'echo; cat; kill "$SSH_AGENT_PID"'], "pipe");
     const ended = new Promise(resolve => agent.on("close", resolve));
     try {
@@ -59,6 +60,8 @@ async function withSshAgent(hosts, work) {
         await ended;
     }
 }
+
+let agents = 0;
 
 /** First line of the program's output. Any text before it comes from a login shell. */
 const beginning = "=== pulumi-rancher-ha ===";
