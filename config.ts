@@ -127,10 +127,17 @@ const holdsLogin = (value: unknown): boolean => typeof value === "string" && /^[
 function decode(text: string): unknown {
     if (!/^\s*[[{]/.test(text)) return text;
     try {
-        return JSON.parse(text);
+        return withoutEmptyGroups(JSON.parse(text));
     } catch {
         return text;
     }
+}
+
+/** Leaves out each empty group, because `pulumi config rm --path` leaves one where it removed the last key. */
+function withoutEmptyGroups(value: unknown): unknown {
+    if (!isGroup(value)) return value;
+    const kept = Object.entries(value).filter(([key, below]) => freeForm.test(key) || !isGroup(below) || Object.keys(below).length > 0);
+    return Object.fromEntries(kept.map(([key, below]) => [key, freeForm.test(key) ? below : withoutEmptyGroups(below)]));
 }
 
 const isGroup = (value: unknown): value is Group =>

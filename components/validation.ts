@@ -174,8 +174,8 @@ function saysAll(issue: z.core.$ZodIssue): boolean {
 function found(value: unknown, issue: z.core.$ZodIssue): string {
     if (value === undefined) return "nothing";
     if (Array.isArray(value)) return `a list of ${value.length}`;
-    if (value !== null && typeof value === "object") return "a group of keys";
-    if (typeof value === "string" && issue.code === "invalid_type") return "a text";
+    if (value !== null && typeof value === "object") return "an object";
+    if (typeof value === "string" && issue.code === "invalid_type") return "a string";
     // A password of digits is a number in YAML.
     if (typeof value === "number" && issue.code === "invalid_type" && issue.expected === "string") return "a number";
     const name = String(issue.path[issue.path.length - 1]);

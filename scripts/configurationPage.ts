@@ -15,6 +15,8 @@ This page is for whoever writes \`Pulumi.<stack>.yaml\`. Every key is below \`co
 [examples](../examples/README.md). A wrong key or value is refused before anything is changed. One error
 names all of them.
 
+Where only \`npx pulumi\` is installed, run this once in each shell: \`alias pulumi='npx pulumi'\`.
+
 Keys, passwords and the kubeconfig are secrets, whether you encrypt them or not. Set them on standard input:
 
 \`\`\`sh

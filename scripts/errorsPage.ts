@@ -11,7 +11,9 @@ const end = "<!-- End of the written table. -->\n";
 
 /** Returns the heading of each code, without `## `. */
 export function headings(): string[] {
-    return Object.entries(errorCodes).map(([code, { title }]) => `RHA ${code}: ${title[0].toLowerCase()}${title.slice(1)}`);
+    return Object.entries(errorCodes).map(
+        ([code, { title }]) => `RHA ${code}: ${title.replace(/^(?!Helm|Rancher|[A-Z]{2})./, first => first.toLowerCase())}`,
+    );
 }
 
 /** Returns the page with its table written anew. */

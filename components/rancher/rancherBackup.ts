@@ -29,7 +29,7 @@ export interface RancherBackupVolumeArgs {
     name: pulumi.Input<string>;
     /** Size that is claimed, at most the volume's own, for example `10Gi`. */
     size: pulumi.Input<string>;
-    /** Storage class of the volume. @default none */
+    /** Storage class of the volume. @default no class */
     storageClass?: pulumi.Input<string>;
 }
 
@@ -74,14 +74,14 @@ export interface RancherBackupSettingsArgs {
 
 /** Settings of Rancher and of its backups. */
 export interface RancherWithBackupArgs extends RancherSettingsArgs {
-    /** Backups of Rancher by its backup operator. @default none */
+    /** Backups of Rancher by its backup operator. @default no backups */
     backup?: RancherBackupSettingsArgs;
 }
 
 export interface RancherBackupArgs extends RancherBackupSettingsArgs {
     /** Version of Rancher, for example `2.11.3`. */
     rancherVersion: pulumi.Input<string>;
-    /** Registry host that the operator's images come from. @default none */
+    /** Registry host that the operator's images come from. @default that of each image */
     systemDefaultRegistry?: pulumi.Input<string>;
 }
 
@@ -94,7 +94,8 @@ export class RancherBackup extends pulumi.ComponentResource {
     readonly backupName: pulumi.Output<string>;
 
     constructor(name: string, args: RancherBackupArgs, opts: pulumi.ComponentResourceOptions = {}) {
-        super("pulumi-rancher-ha:index:RancherBackup", name, {}, opts);
+        // A component that waits would make all of its children wait, too.
+        super("pulumi-rancher-ha:index:RancherBackup", name, {}, { ...opts, dependsOn: [] });
         const { s3, volume } = args;
         refuseOutputs(this, `RancherBackup ${name}`, { s3, volume });
         const checked = validated(this, `RancherBackup ${name}`, rancherBackupSchema, args);

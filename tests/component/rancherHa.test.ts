@@ -3,6 +3,7 @@ import { readFileSync } from "fs";
 import { join } from "path";
 import * as tls from "tls";
 import { parse } from "yaml";
+import * as library from "../../components";
 import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../../lab/certificates";
 import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./recorder";
@@ -87,6 +88,19 @@ test("the outputs, and which of them are secret", () => {
 test("every output is explained in docs/library.md", () => {
     const page = readFileSync(join(__dirname, "..", "..", "docs", "library.md"), "utf8");
     for (const name of Object.keys(whole.outputs)) expect(page).toMatch(new RegExp(`^\\| \`${name}\` \\| \\S`, "m"));
+});
+
+test("every value of an enum is explained in docs/library.md", () => {
+    const page = readFileSync(join(__dirname, "..", "..", "docs", "library.md"), "utf8").replace(/^\|.*$/gm, row =>
+        row.replace(/, in quotes/, ""),
+    );
+    const enums = Object.entries(library).filter(([, value]) => typeof value === "object");
+    expect(enums.length).toBeGreaterThan(8);
+    for (const [name, values] of enums) {
+        const [rows] = new RegExp(`^\\| \`${name}\` \\|.*\\n(\\| \\| \`.*\\n)*`, "m").exec(page) ?? [`no row of ${name}`];
+        for (const [member, value] of Object.entries(values))
+            expect(rows).toMatch(new RegExp(`\\| \`${member}\` \\| \`"?${value}"?\` \\| \\S`));
+    }
 });
 
 test("what is in the cluster uses the cluster's provider, and goes with the cluster", () => {

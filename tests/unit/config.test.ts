@@ -134,7 +134,7 @@ test("every wrong and missing key is named at once, with what is allowed and wha
         expect.stringMatching(
             /^cluster\.kubernetesVersion: expected a Kubernetes version that RKE 1\.8\.14 installs, of v1\.27\.6-rancher1-1 to v1\.32\.6-rancher1-1\. The nearest is v1\.30\.2-rancher1-1, found "v1\.30\.0" \[RHA versions\]$/,
         ),
-        "cluster.nodes[0].port: expected number, found a text",
+        "cluster.nodes[0].port: expected number, found a string",
         "cluster.nodes: expected at least one node with the role controlplane, found a list of 1",
         "cluster.nodes: expected at least one node with the role worker: that is where the ingress controller listens, found a list of 1",
         'cluster.network.plugin: expected one of "canal"|"flannel"|"calico"|"none", found "cilium"',
@@ -169,7 +169,7 @@ describe("what does not fit together is named beside a value of the wrong type i
                 Object.assign(third, { address: "node3.example.com", internalAddress: undefined, roles: ["worker"], port: "22" });
             },
             [
-                /^cluster\.nodes\[2\]\.port: expected number, found a text$/,
+                /^cluster\.nodes\[2\]\.port: expected number, found a string$/,
                 /^cluster\.nodes\[2\]\.address: expected an IP address, or an internalAddress that is one/,
                 /^cluster\.nodes\[1\]\.address: expected a value of its own, nodes\[0\]\.address is the same/,
                 /^cluster\.nodes: expected an odd number of nodes with the role etcd \(1, 3, 5\), 2 are given/,
@@ -209,8 +209,8 @@ describe("what does not fit together is named beside a value of the wrong type i
                     additionalValues: { tls: "ingress" },
                 }),
             [
-                /^rancher\.replicas: expected number, found a text$/,
-                /^rancher\.values\.debug: expected boolean, found a text$/,
+                /^rancher\.replicas: expected number, found a string$/,
+                /^rancher\.values\.debug: expected boolean, found a string$/,
                 /^rancher\.chartPath: expected either repository or chartPath, not both/,
                 /^rancher\.chartVersion: expected a Rancher chart of 2\.9, .*2\.15/,
                 /^rancher\.values\.image: expected a chart of Rancher 2\.12 or later/,
@@ -228,7 +228,7 @@ describe("what does not fit together is named beside a value of the wrong type i
         [
             "a certificate of a private CA that is not given",
             c => (c.certificate = { ...files, caCertificate: undefined, secondCertificate: "RSA" }),
-            [/^certificate\.secondCertificate: expected object, found a text$/, /^certificate\.certificateChain: .*give caCertificate/],
+            [/^certificate\.secondCertificate: expected object, found a string$/, /^certificate\.certificateChain: .*give caCertificate/],
         ],
         [
             "a key and a CA without a certificate",
@@ -265,7 +265,7 @@ describe("what does not fit together is named beside a value of the wrong type i
         [
             "a CA of which a number is missing: nothing is said of what it is compared with",
             c => (c.privateCa = { certificateValidityHours: "100", caValidityHours: 1 }),
-            [/^privateCa\.certificateValidityHours: expected number, found a text$/],
+            [/^privateCa\.certificateValidityHours: expected number, found a string$/],
         ],
     ])("%s", (_, change, messages) => {
         expect(problems(changed(change))).toEqual(messages.map(message => expect.stringMatching(message)));
@@ -432,6 +432,18 @@ describe("certificates", () => {
             "privateCa: expected nothing beside certificate, found both. Remove one.",
         ]);
     });
+});
+
+test("an empty group, which `pulumi config rm --path` leaves, is no group, except in values of the chart", () => {
+    const volumes = [{ name: "cache", emptyDir: {} }];
+    const { cluster, rancher } = read(
+        changed(c => {
+            Object.assign(c.cluster, { snapshot: {}, restore: {}, etcdBackup: { s3: {} } });
+            Object.assign(c.rancher, { backup: {}, additionalValues: { extraVolumes: volumes, podLabels: {} } });
+        }),
+    );
+    expect([cluster.snapshot, cluster.restore, cluster.etcdBackup, rancher.backup]).toEqual([undefined, undefined, {}, undefined]);
+    expect(rancher.additionalValues).toEqual({ extraVolumes: volumes, podLabels: {} });
 });
 
 describe("files", () => {

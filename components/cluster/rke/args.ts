@@ -113,7 +113,7 @@ export interface RkeClusterSettingsArgs {
     /**
      * Renews the certificates of the cluster, once for each new value, for example `2026-11`. The CA and the kubeconfig stay. Each component
      * of the control plane restarts. Letters, digits, `.`, `_`, `:` and `-` are allowed, at most 100 characters.
-     * @default never
+     * @default no renewal
      */
     rotateCertificates?: pulumi.Input<string>;
     /** Options of the ingress controller's ConfigMap. `use-forwarded-headers` is always "true": another value is refused. @default {} */
