@@ -12,6 +12,9 @@ export const KeyKind = {
     P384: ["ec", "-pkeyopt", "ec_paramgen_curve:P-384"],
     P521: ["ec", "-pkeyopt", "ec_paramgen_curve:P-521"],
     Secp256k1: ["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
+    P224: ["ec", "-pkeyopt", "ec_paramgen_curve:P-224"],
+    P192: ["ec", "-pkeyopt", "ec_paramgen_curve:P-192"],
+    Brainpool: ["ec", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"],
 };
 
 /** A certificate made for a test, with its private key. */

@@ -311,6 +311,8 @@ describe("other ways", () => {
         expect(identities(recording).filter(urn => /RkeCluster/.test(urn))).toEqual([]);
         // The cluster outlives the stack, so the stack must delete its own objects there.
         expect(recording.resources.filter(inCluster).map(({ deletedWith }) => deletedWith || undefined)).toEqual(Array(3).fill(undefined));
+        // Only Rancher removes the finalizers of its namespace, so a deletion would wait for ever.
+        expect(recording.one("kubernetes:core/v1:Namespace").retainOnDelete).toBe(true);
         expect(recording.one("command:remote:Command").inputs.stdin.secret).toContain("192.0.2.42:80");
         expect(recording.outputs).toMatchObject({ kubeconfig: secret(existingCluster.kubeconfig), kubernetesVersion: "v1.31.4" });
     });

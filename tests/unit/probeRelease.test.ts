@@ -108,14 +108,14 @@ beforeAll(async () => {
 });
 afterAll(() => void server.close());
 
-async function runProgram(file: string, objects: Record<string, unknown>, lastResult = "") {
+async function runProgram(file: string, objects: Record<string, unknown>, lastResult = "", trust: object = { ca: ca.certificate }) {
     live = objects;
     refused = [];
     deleted = [];
     const entry = join(__dirname, "..", "..", "components", "rancher", "runner", file);
     const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const release = { name: "rancher", namespace: "cattle-system" };
-    const access = { endpoint, ca: ca.certificate, token: "token" };
+    const access = { endpoint, token: "token", ...trust };
     const input = { access, release, wanted, caVariable: "CA", ownerAnnotation: "owner", checksum: sha256(caCertificate) };
     const finished = spawn("node", ["-", "apply"], { env: { ...process.env, PULUMI_COMMAND_STDOUT: lastResult } });
     finished.stdin.end(nodeProgram(entry, input));
@@ -278,6 +278,12 @@ describe("before Helm runs", () => {
         const { code, stderr } = await free(lastResult, {}, run);
         expect([code, deleted]).toEqual([1, []]);
         expect(stderr).toMatch(/^somebody's run of Helm is under way since \d s .*Nothing was changed \[RHA helm\]\n$/);
+    });
+
+    test("the certificate of the API server is not verified when the kubeconfig says so", async () => {
+        const { code, stdout } = await runProgram("freeRelease.js", { [secrets]: releases({}) }, "", { isInsecure: true });
+        expect([code, stdout]).toEqual([0, expect.stringMatching(/^2\n/)]);
+        expect((await runProgram("freeRelease.js", { [secrets]: releases({}) }, "", {})).code).toBe(1);
     });
 
     test("its revision is noted", async () => {
