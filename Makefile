@@ -37,7 +37,7 @@ fast-tests: $(installed)
 	@node_modules/.bin/jest --maxWorkers=100% tests/unit tests/component
 
 # A test of the stack mostly waits. So more tests than cores run side by side, each in its own lab.
-test: prepare ## Run every test layer, the whole stack included (half an hour)
+test: prepare ## Run every test layer, the whole stack included (50 minutes)
 	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --maxWorkers=4
 

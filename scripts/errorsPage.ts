@@ -11,9 +11,7 @@ const end = "<!-- End of the written table. -->\n";
 
 /** Returns the heading of each code, without `## `. */
 export function headings(): string[] {
-    return Object.entries(errorCodes).map(
-        ([code, { title }]) => `RHA ${code}: ${title.replace(/^(?!Helm|Rancher|[A-Z]{2})./, first => first.toLowerCase())}`,
-    );
+    return Object.entries(errorCodes).map(([code, { title }]) => `RHA ${code}: ${title}`);
 }
 
 /** Returns the page with its table written anew. */

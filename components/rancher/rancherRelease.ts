@@ -49,14 +49,17 @@ export class RancherRelease extends pulumi.ComponentResource {
         const protect = args.deletionProtection ?? true;
         const { epoch, freed, outdated } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, wanted, mode);
         const additionalCas = this.additionalCas(name, args, opts);
-        const source = { chart: this.chart(name, args), version: args.chartVersion, repositoryOpts: this.repositoryOpts(name, args) };
+        const source = {
+            chart: this.chart(name, args),
+            version: secretAs(args.chartVersion, settings.chartVersion),
+            repositoryOpts: this.repositoryOpts(name, args),
+        };
         const release = new k8s.helm.v3.Release(
             `${name}-release`,
             {
                 ...identity,
                 createNamespace: true,
                 ...source,
-                version: secretAs(args.chartVersion, settings.chartVersion),
                 // Password and proxy stay outputs inside the values. So only they are secret, and a preview shows changes of the rest.
                 values: settings.apply(known => ({
                     ...helmValues(known),

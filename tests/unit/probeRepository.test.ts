@@ -34,6 +34,7 @@ const answers: Record<string, Answer> = {
     "/moved/index.yaml": { status: 302, location: "/stable/index.yaml" },
     "/again/index.yaml": { status: 302, location: "/again/index.yaml" },
     "/page/index.yaml": { status: 200, body: "<html>\n  <p>: [</html>" },
+    "/odd/index.yaml": { status: 200, body: "entries:\n  rancher: {}\n" },
     "/down/index.yaml": { status: 503 },
 };
 
@@ -89,6 +90,7 @@ test.each([
     ["no login", "/private", {}, /found HTTP 401: is the login in repositoryOpts right\?/],
     ["another password", "/private", { ...login, password: "s3cret2" }, /found HTTP 401: is the login in repositoryOpts right\?/],
     ["a circle of redirects", "/again", {}, /expected an index of charts, found HTTP 302/],
+    ["an index of another shape", "/odd", {}, /expected an index of charts, found a page of another kind/],
     ["a page", "/page", {}, /expected an index of charts, found a page of another kind/],
 ])("%s is refused", async (_what, path, changes, words) => {
     expect(await look(at(path), changes)).toEqual({ state: "refused", reason: expect.stringMatching(words), warnings: [] });

@@ -57,10 +57,10 @@ const hintOf = status =>
  * @param {number} [redirects]
  * @returns {Promise<{ status: number, body: string }>}
  */
-async function ask(url, { username, password, ca, ...place }, redirects = 5) {
+async function ask(url, place, redirects = 5) {
     const isOwn = url.host === new URL(place.repo).host;
-    const auth = isOwn && username !== undefined ? `${username}:${password}` : undefined;
-    const options = { auth, ca, agent: false, signal: AbortSignal.timeout(answerSeconds * 1000) };
+    const auth = isOwn && place.username !== undefined ? `${place.username}:${place.password}` : undefined;
+    const options = { auth, ca: place.ca, agent: false, signal: AbortSignal.timeout(answerSeconds * 1000) };
     /** @type {http.IncomingMessage} */
     const response = await new Promise((resolve, reject) => {
         (url.protocol === "https:" ? https : http).get(url, options, resolve).on("error", reject);
@@ -68,7 +68,7 @@ async function ask(url, { username, password, ca, ...place }, redirects = 5) {
     const { statusCode = 0, headers } = response;
     const body = await text(response);
     if (statusCode >= 300 && statusCode < 400 && headers.location && redirects > 0)
-        return ask(new URL(headers.location, url), { username, password, ca, ...place }, redirects - 1);
+        return ask(new URL(headers.location, url), place, redirects - 1);
     return { status: statusCode, body };
 }
 
@@ -80,14 +80,14 @@ async function ask(url, { username, password, ca, ...place }, redirects = 5) {
  * @param {string} version
  */
 function chartFault(index, chart, version) {
-    /** @type {any} */
-    let entries;
+    /** @type {string[]} */
+    let versions;
     try {
-        entries = parse(index, { logLevel: "error" }).entries;
+        const { entries } = parse(index, { logLevel: "error" });
+        versions = (entries?.[chart] ?? []).map((/** @type {any} */ entry) => String(entry.version).replace(/^v/, ""));
     } catch {
         return "an index of charts, found a page of another kind";
     }
-    const versions = (entries?.[chart] ?? []).map((/** @type {any} */ entry) => String(entry.version).replace(/^v/, ""));
     if (versions.includes(version.replace(/^v/, ""))) return undefined;
     return `chart ${chart} in version ${version}, found ${versions.length === 0 ? "no such chart" : versions.slice(0, 5).join(", ")}`;
 }

@@ -243,11 +243,10 @@ const rotated = tokens({ caRotations: 1 });
 const authority = () => onNodes("openssl x509 -noout -fingerprint -in /etc/kubernetes/ssl/kube-ca.pem");
 
 test("a rotation of the CA that was killed inside RKE is finished by the next up, and nothing is replaced", async () => {
-    const edit = rotated;
     const uids = () =>
         main.kubectl(["get", "namespace/cattle-system", "secret/tls-ca", "deployment/rancher", "-o", "jsonpath={.items[*].metadata.uid}"]);
     const [before, objects] = [await authority(), await uids()];
-    const preview = await main.succeeds("preview", { edit });
+    const preview = await main.succeeds("preview", { edit: rotated });
     expect(preview.output.replace(/\s+/g, " ")).toContain(
         "pulumi up rotates the CA of the cluster. etcd and the control plane restart on all nodes",
     );
@@ -255,10 +254,10 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
         expect.arrayContaining(["rancher-cluster-rotation-1", "rancher-cluster-nodes", "rancher-cluster-rke"]),
     );
 
-    const killed = await main.killedInsideRke(/rke: .*Restarting up etcd plane/, mkdtempSync(join(lab.folder, "killed-")), edit);
+    const killed = await main.killedInsideRke(/rke: .*Restarting up etcd plane/, mkdtempSync(join(lab.folder, "killed-")), rotated);
     expect(killed.code).not.toBe(0);
     await main.stack.cancel();
-    const { steps, answers } = await underRequests(/restarting the pods of daemonset kube-system/, edit);
+    const { steps, answers } = await underRequests(/restarting the pods of daemonset kube-system/, rotated);
     // In the lab, the pods run inside the kubelets, which RKE restarts before. So only the restarts of pods can lose nothing.
     expect(answers.filter(answer => answer !== 200)).toEqual([]);
     expect(answers.length).toBeGreaterThan(100);
@@ -271,7 +270,7 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
     main.forgetKubeconfig();
     expect(await uids()).toBe(objects);
     await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
-    await main.isInSync(edit);
+    await main.isInSync(rotated);
 });
 
 test("a restore beside a rotation is refused, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
