@@ -5,7 +5,7 @@ import { homedir } from "os";
 import { RancherHaArgs, RkeClusterSettingsArgs, SshArgs } from "./components";
 import { withCode } from "./components/errorCodes";
 import { rancherHaSchema } from "./components/schema";
-import { issueLines, valueAt } from "./components/validation";
+import { check, issueLines, valueAt } from "./components/validation";
 
 /** SSH settings for hosts and nodes: the arguments of the library, and files that hold their values. */
 export interface SshConfig extends SshArgs {
@@ -53,7 +53,7 @@ export function parseConfig(
     const own = Object.entries(raw).filter(([key]) => key.startsWith(prefix));
     const written: Group = Object.fromEntries(own.map(([key, text]) => [key.slice(prefix.length), decode(text)]));
     const { args, writtenAs, problems } = withFiles(written, readFile);
-    const issues = (rancherHaSchema.safeParse(args).error?.issues ?? []).filter(({ path }) => valueAt(args, path) !== unread);
+    const issues = (check(rancherHaSchema, args).error?.issues ?? []).filter(({ path }) => valueAt(args, path) !== unread);
     const secret = ([group, ...path]: PropertyKey[]) => isEncrypted(String(group)) && path.some(part => freeForm.test(String(part)));
     const lines = [...problems.map(line => prefix + line), ...issueLines(issues, args, { prefix, secret, writtenAs })];
     if (lines.length > 0) {

@@ -35,7 +35,7 @@ export function validated<S extends z.ZodType>(
     refuseLiterals(component, what, schema, args);
     return applyWithUnknowns(pulumi.output(args), async value => {
         if (pulumi.containsUnknowns(value)) return knownArgs(schema, value);
-        const { success, data, error } = schema.safeParse(value);
+        const { success, data, error } = check(schema, value);
         if (success) return data;
         const secrets: PropertyKey[][] = [];
         for (const { path } of error.issues) {
@@ -69,7 +69,7 @@ function knownArgs<S extends z.ZodType>(schema: S, args: unknown): z.output<S> {
 
 /** Refuses arguments with a wrong value that is known at once. Values from other resources are skipped here. */
 export function refuseLiterals(component: pulumi.Resource, what: string, schema: z.ZodType, args: unknown): void {
-    const issues = schema.safeParse(args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
+    const issues = check(schema, args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
     if (issues.length > 0) throw new Refusal("configuration", `${what}: ${describeIssues(issues, args)}`, component);
 }
 
@@ -147,7 +147,7 @@ export function issueLines(
         if (issue.code === "unrecognized_keys")
             return issue.keys.map(key => `${pathOf([...issue.path, key])}: no such key. Remove it or correct its spelling`);
         const what = secret(issue.path) ? "a value that is not shown" : found(valueAt(root, issue.path), issue);
-        const line = `${pathOf(issue.path)}: ${allowed(issue)}${saysAll(issue) ? "" : `, found ${what}`}`;
+        const line = `${pathOf(issue.path)}: ${issue.message}${saysAll(issue) ? "" : `, found ${what}`}`;
         const code = issue.code === "custom" && (issue.params?.errorCode as ErrorCode | undefined);
         return [code ? withCode(code, line) : line];
     });
@@ -155,8 +155,33 @@ export function issueLines(
     return [...new Set(lines)];
 }
 
-function allowed(issue: z.core.$ZodIssue): string {
-    return issue.message.replace(/^Invalid (input|option): /, "").replace(/, received .*$/, "");
+/** Checks a value against a schema. An issue whose rule has no words of its own says what was expected. */
+export function check<S extends z.ZodType>(schema: S, value: unknown): z.ZodSafeParseResult<z.output<S>> {
+    return schema.safeParse(value, { error: expectation });
+}
+
+/** Names of zod's types that differ from those of YAML. */
+const typeNames: Partial<Record<string, string>> = { array: "list", record: "object", int: "whole number" };
+
+/** What the limits of a string or a list count. Limits of numbers have no unit. */
+const units: Partial<Record<string, string>> = { string: " character", array: " value" };
+
+/** Returns what a rule of zod expects, or undefined for a rule whose words from zod are kept. */
+function expectation(issue: z.core.$ZodRawIssue): string | undefined {
+    const counted = (limit: unknown) => {
+        const unit = units[String(issue.origin)];
+        return unit ? `${String(limit)}${unit}${limit === 1 ? "" : "s"}` : String(limit);
+    };
+    switch (issue.code) {
+        case "invalid_type":
+            return `expected ${typeNames[issue.expected] ?? issue.expected}`;
+        case "invalid_value":
+            return `expected ${issue.values.length > 1 ? "one of " : ""}${issue.values.map(value => JSON.stringify(value)).join(", ")}`;
+        case "too_small":
+            return `expected ${issue.inclusive ? "at least" : "more than"} ${counted(issue.minimum)}`;
+        case "too_big":
+            return `expected ${issue.inclusive ? "at most" : "less than"} ${counted(issue.maximum)}`;
+    }
 }
 
 /**

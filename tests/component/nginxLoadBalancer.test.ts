@@ -525,7 +525,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     ],
     ["another key", { privateKey: elsewhere.privateKey }, /privateKey: expected the key of "rancher\.example\.com"/],
     ["malformed PEM", { certificateChain: "MIIB", privateKey: server.privateKey }, /certificateChain: expected PEM text/],
-    ["a run that ends before it can undo anything", { timeoutSeconds: 30 }, /timeoutSeconds: .*>=120, found 30/],
+    ["a run that ends before it can undo anything", { timeoutSeconds: 30 }, /timeoutSeconds: .*at least 120, found 30/],
     ["a timeout that cuts shells off", { readTimeoutSeconds: 60 }, /readTimeoutSeconds: expected at least 900/],
 ])("refuses %s", async (_, changed, message) => {
     const attempt = build(changed as never);

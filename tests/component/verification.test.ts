@@ -33,7 +33,7 @@ test("runs again when something it comes after has changed, and only then", asyn
 
 test.each<[Partial<Record<keyof VerificationArgs, unknown>>, RegExp]>([
     [{ addresses: [] }, /addresses: expected at least one address/],
-    [{ timeoutSeconds: 4000 }, /timeoutSeconds: .*<=3000, found 4000/],
+    [{ timeoutSeconds: 4000 }, /timeoutSeconds: .*at most 3000, found 4000/],
     [{ hostname: "https://rancher.example.com" }, /hostname: expected a lower-case DNS name/],
 ])("refuses %j", async (changed, message) => {
     await expect(record(() => new Verification("check", { ...args, ...changed } as never))).rejects.toThrow(message);

@@ -47,7 +47,7 @@ test("every wrong value is named at once, with what is allowed and what was foun
         [
             "Thing it: 4 values are wrong [RHA configuration]",
             '  - hosts[0].address: expected an IP address or a DNS name, found "a b"',
-            "  - hosts[0].port: Too big: expected number to be <=65535, found 70000",
+            "  - hosts[0].port: expected at most 65535, found 70000",
             "  - hosts[0].prot: no such key. Remove it or correct its spelling",
             "  - drift: no such key. Remove it or correct its spelling",
         ].join("\n"),
