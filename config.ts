@@ -2,9 +2,11 @@ import * as pulumi from "@pulumi/pulumi";
 import * as runtimeConfig from "@pulumi/pulumi/runtime/config";
 import { readFileSync } from "fs";
 import { homedir } from "os";
+import { z } from "zod";
 import { RancherHaArgs, RkeClusterSettingsArgs, SshArgs } from "./components";
 import { withCode } from "./components/errorCodes";
 import { rancherHaSchema } from "./components/schema";
+import { isGroup, mayBeSecret, schemaAt, withSecrets } from "./components/secrecy";
 import { check, issueLines, valueAt } from "./components/validation";
 
 /** SSH settings for hosts and nodes: the arguments of the library, and files that hold their values. */
@@ -30,17 +32,17 @@ type Group = Record<string, unknown>;
 export function readConfig(): RancherHaArgs {
     const project = pulumi.getProject();
     const isEncrypted = (group: string) => isConfigSecret(`${project}:${group}`);
-    return withSecrets(
+    return withSecretGroups(
         parseConfig(pulumi.runtime.allConfig(), project, path => readFileSync(path, "utf8"), isEncrypted),
         isEncrypted,
     );
 }
 
-/**
- * Groups that can hold a secret anywhere. Pulumi only reports that something in a group of the configuration is encrypted. All of these
- * groups are then treated as secret.
- */
-const freeForm = /^(values|additionalValues|repository|proxy|extraDirectives|extraConfig|extraEnv|ingressOptions|labels)$/;
+/** Marks the secrets of every group. */
+export function withSecretGroups(args: RancherHaArgs, isEncrypted: (group: string) => boolean): RancherHaArgs {
+    const groups = Object.entries(args).map(([key, value]) => [key, withSecrets(value, schemaAt(rancherHaSchema, key), isEncrypted(key))]);
+    return Object.fromEntries(groups) as RancherHaArgs;
+}
 
 /** Returns the arguments of `RancherHa` from raw configuration. One error names every wrong key. */
 export function parseConfig(
@@ -51,10 +53,13 @@ export function parseConfig(
 ): RancherHaArgs {
     const prefix = `${project}:`;
     const own = Object.entries(raw).filter(([key]) => key.startsWith(prefix));
-    const written: Group = Object.fromEntries(own.map(([key, text]) => [key.slice(prefix.length), decode(text)]));
+    const values = own.map(([key, text]) => [key.slice(prefix.length), decode(text)] as const);
+    const written: Group = Object.fromEntries(
+        values.map(([key, value]) => [key, withoutEmptyGroups(value, schemaAt(rancherHaSchema, key))]),
+    );
     const { args, writtenAs, problems } = withFiles(written, readFile);
     const issues = (check(rancherHaSchema, args).error?.issues ?? []).filter(({ path }) => valueAt(args, path) !== unread);
-    const secret = ([group, ...path]: PropertyKey[]) => isEncrypted(String(group)) && path.some(part => freeForm.test(String(part)));
+    const secret = (path: PropertyKey[]) => isEncrypted(String(path[0])) && mayBeSecret(rancherHaSchema, path);
     const lines = [...problems.map(line => prefix + line), ...issueLines(issues, args, { prefix, secret, writtenAs })];
     if (lines.length > 0) {
         const list = lines.map(line => `  - ${line}`).join("\n");
@@ -102,43 +107,24 @@ function withFiles(written: Group, readFile: (path: string) => string) {
     return { args, writtenAs, problems };
 }
 
-/** Marks secret values, whether they are encrypted, come from a file, or were not encrypted by mistake. */
-export function withSecrets(args: RancherHaArgs, isEncrypted: (group: string) => boolean): RancherHaArgs {
-    const marked = (value: unknown, key: string, encrypted: boolean): unknown => {
-        if (
-            /^(privateKey|bootstrapPassword|kubeconfig|password|rkeState|accessKey|secretKey|encryptionKey)$/.test(key) ||
-            (encrypted && freeForm.test(key))
-        )
-            return value === undefined ? undefined : pulumi.secret(value);
-        if (holdsLogin(value)) return pulumi.secret(value);
-        if (Array.isArray(value)) return value.map(item => marked(item, "", encrypted));
-        if (isGroup(value)) return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, marked(item, name, encrypted)]));
-        return value;
-    };
-    // The `privateKey` of a certificate on the hosts is a path, and no secret.
-    const { certificateOnHost, ...others } = args;
-    const entries = Object.entries(others).map(([name, value]) => [name, marked(value, name, isEncrypted(name))]);
-    return { ...Object.fromEntries(entries), certificateOnHost } as unknown as RancherHaArgs;
-}
-
-/** Reports whether a value is a URL with a user or a password. */
-const holdsLogin = (value: unknown): boolean => typeof value === "string" && /^[a-z]+:\/\/[^\s/]*@/i.test(value);
-
 function decode(text: string): unknown {
     if (!/^\s*[[{]/.test(text)) return text;
     try {
-        return withoutEmptyGroups(JSON.parse(text));
+        return JSON.parse(text);
     } catch {
         return text;
     }
 }
 
-/** Leaves out each empty group, because `pulumi config rm --path` leaves one where it removed the last key. */
-function withoutEmptyGroups(value: unknown): unknown {
-    if (!isGroup(value)) return value;
-    const kept = Object.entries(value).filter(([key, below]) => freeForm.test(key) || !isGroup(below) || Object.keys(below).length > 0);
-    return Object.fromEntries(kept.map(([key, below]) => [key, freeForm.test(key) ? below : withoutEmptyGroups(below)]));
+/**
+ * Leaves out each empty group that the schema names, because `pulumi config rm --path` leaves one where it removed the last key. Keys that
+ * a user chooses, such as values of a chart, keep theirs.
+ */
+function withoutEmptyGroups(value: unknown, schema?: z.ZodType): unknown {
+    if (!isGroup(value) || !(schema instanceof z.ZodObject)) return value;
+    const isEmpty = (below: unknown, its?: z.ZodType) => its instanceof z.ZodObject && isGroup(below) && Object.keys(below).length === 0;
+    const entries = Object.entries(value).map(([key, below]) => [key, below, schemaAt(schema, key)] as const);
+    return Object.fromEntries(
+        entries.filter(([, ...rest]) => !isEmpty(...rest)).map(([key, ...rest]) => [key, withoutEmptyGroups(...rest)]),
+    );
 }
-
-const isGroup = (value: unknown): value is Group =>
-    value !== null && typeof value === "object" && !Array.isArray(value) && !pulumi.Output.isInstance(value);

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { X509Certificate } from "crypto";
 import { z } from "zod";
+import { secret } from "./secrecy";
 
 /** Where backups go in S3. */
 export interface S3PlaceArgs {
@@ -45,8 +46,8 @@ export const s3Schema = z
             .string()
             .regex(/^[-a-z0-9]+$/, "expected a region such as eu-central-1")
             .optional(),
-        accessKey: z.string().min(1).optional(),
-        secretKey: z.string().min(1).optional(),
+        accessKey: secret(z.string().min(1)).optional(),
+        secretKey: secret(z.string().min(1)).optional(),
         caCertificate: z.string().refine(isCertificate, "expected a certificate as PEM text.").optional(),
     })
     .superRefine(({ accessKey, secretKey }, context) => {

@@ -181,6 +181,8 @@ function expectation(issue: z.core.$ZodRawIssue): string | undefined {
             return `expected ${issue.inclusive ? "at least" : "more than"} ${counted(issue.minimum)}`;
         case "too_big":
             return `expected ${issue.inclusive ? "at most" : "less than"} ${counted(issue.maximum)}`;
+        default:
+            return undefined;
     }
 }
 

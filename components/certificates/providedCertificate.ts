@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { X509Certificate } from "crypto";
 import { z } from "zod";
 import { dnsNameSchema } from "../remote/connection";
+import { secret } from "../secrecy";
 import { needsAttention } from "../attention";
 import { validated, whenKnown } from "../validation";
 import { lifetimeWarning } from "./clientRules";
@@ -44,9 +45,9 @@ export interface ProvidedCertificateArgs extends ProvidedCertificateSettingsArgs
 /** Schema of `ProvidedCertificateSettingsArgs`, without the rules that need the name of Rancher. */
 export const providedCertificateSettingsSchema = z.strictObject({
     certificateChain: z.string(),
-    privateKey: z.string(),
+    privateKey: secret(z.string()),
     caCertificate: z.string().optional(),
-    secondCertificate: z.strictObject({ certificateChain: z.string(), privateKey: z.string() }).optional(),
+    secondCertificate: z.strictObject({ certificateChain: z.string(), privateKey: secret(z.string()) }).optional(),
 });
 
 /** Reports files that do not belong together or do not cover `hostname`. `at` is the path of the certificate. */

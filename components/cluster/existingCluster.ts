@@ -3,6 +3,7 @@ import { z } from "zod";
 import { nodeAddressesSchema } from "../remote/addresses";
 import { observe } from "../remote/commands";
 import { needsAttention } from "../attention";
+import { secret } from "../secrecy";
 import { validated, whenKnown } from "../validation";
 import { Distribution } from "./compatibility";
 import { apiAccess, isLoopback, noAccess, readYaml, serverOf, withServer } from "./kubeconfig";
@@ -35,12 +36,10 @@ export interface ExistingClusterArgs {
 const someAddressesSchema = nodeAddressesSchema.min(1, "expected at least one address");
 
 const shapeSchema = z.strictObject({
-    kubeconfig: z
-        .string()
-        .refine(
-            text => Array.isArray(readYaml(text)?.clusters),
-            "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
-        ),
+    kubeconfig: secret(z.string()).refine(
+        text => Array.isArray(readYaml(text)?.clusters),
+        "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
+    ),
     ingressAddresses: someAddressesSchema,
     controlPlaneAddresses: someAddressesSchema.optional(),
     apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }).optional(),

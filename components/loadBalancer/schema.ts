@@ -15,6 +15,7 @@ import {
 } from "../remote/connection";
 import { isOfAHost, nodeAddressesSchema } from "../remote/addresses";
 import { DriftMode } from "../remote/drift";
+import { maybeSecret, secret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { extraDirectivesSchema } from "./directives";
 import { limitsSchema } from "./limits";
@@ -75,7 +76,7 @@ const nginxTuningSchema = z.strictObject({
         .max(65535)
         .refine(port => ![80, 443, apiPort].includes(port), `expected another port than 80, 443 and ${apiPort}, which are for clients`)
         .default(280),
-    extraDirectives: extraDirectivesSchema.prefault({}),
+    extraDirectives: maybeSecret(extraDirectivesSchema).prefault({}),
 });
 
 const virtualIpSchema = z.strictObject({
@@ -186,7 +187,7 @@ export const certificateOnHostSchema = certificatePathsSchema
         whenKnown(z.looseObject({ caCertificate: z.string() })),
     );
 
-const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: z.string() });
+const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: secret(z.string()) });
 
 const settingsSchema = withPairRules(
     z.strictObject({

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { checkBackupChart } from "../cluster/compatibility";
 import { objectNameSchema } from "../cluster/kubernetesNames";
 import { s3Schema } from "../s3";
+import { maybeSecret, secret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { chartFault } from "./chartFile";
 import { scheduleFault } from "./cron";
@@ -19,7 +20,7 @@ const shape = {
     chartVersion: z
         .string()
         .regex(/^\d+\.\d+\.\d+\+up\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, "expected one exact version such as 106.0.2+up7.0.2, without v"),
-    repository: z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" }).optional(),
+    repository: maybeSecret(z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })).optional(),
     chartPath: z.string().min(1).optional(),
     crdChartPath: z.string().min(1).optional(),
     schedule: z
@@ -30,10 +31,12 @@ const shape = {
         })
         .default("0 2 * * *"),
     retentionCount: z.number().int().min(1).max(10_000).default(10),
-    encryptionKey: z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "expected 32 random bytes in base64, as openssl rand -base64 32 prints them."),
+    encryptionKey: secret(
+        z.string().regex(/^[A-Za-z0-9+/]{43}=$/, "expected 32 random bytes in base64, as openssl rand -base64 32 prints them."),
+    ),
     s3: s3Schema.optional(),
     volume: volumeSchema.optional(),
-    values: z.record(z.string(), z.any()).default({}),
+    values: maybeSecret(z.record(z.string(), z.any())).default({}),
     timeoutSeconds: z.number().int().min(60).max(86_400).default(600),
 };
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "fs";
 import { z } from "zod";
+import { maybeSecret, secret } from "../secrecy";
 import { whenKnown } from "../validation";
 
 /** Repository of the charts that Rancher calls stable. */
@@ -14,15 +15,16 @@ export const isOci = (repository?: string): repository is string => repository?.
 const isReference = (url: string) => /^oci:\/\/[^/@?#\s]+\/([^/@?#\s]+\/)*rancher$/.test(url);
 
 export const repositoryShape = {
-    repository: z
-        .url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })
-        .refine(
-            url => !isOci(url) || isReference(url),
-            "expected the whole reference of the chart, such as oci://registry.example.com/charts/rancher, without a version and a login",
-        )
-        .optional(),
+    repository: maybeSecret(
+        z
+            .url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })
+            .refine(
+                url => !isOci(url) || isReference(url),
+                "expected the whole reference of the chart, such as oci://registry.example.com/charts/rancher, without a version and a login",
+            ),
+    ).optional(),
     repositoryOpts: z
-        .strictObject({ username: z.string().min(1), password: z.string().min(1), caFile: z.string().min(1) })
+        .strictObject({ username: z.string().min(1), password: secret(z.string().min(1)), caFile: z.string().min(1) })
         .partial()
         .optional(),
     chartPath: z.string().min(1).optional(),

@@ -4,6 +4,7 @@ import { ExistingClusterArgs } from "../cluster/existingCluster";
 import { RkeClusterSettingsArgs } from "../cluster/rke/args";
 import { insideCluster } from "../cluster/rke/network";
 import { isAddressOrName } from "../remote/addresses";
+import { maybeSecret } from "../secrecy";
 
 /** Targets of the chart's own `noProxy`. Source: the chart's values.yaml, Rancher 2.9 to 2.15. */
 const chartDefault = ["127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", ".svc", ".cluster.local"];
@@ -20,7 +21,9 @@ const rangeSchema = z.union([z.cidrv4(), z.cidrv6()]);
 const isTarget = (text: string) => rangeSchema.safeParse(text).success || isAddressOrName(text.replace(/^\*?\./, "").replace(/:\d+$/, ""));
 
 export const proxyShape = {
-    proxy: z.string().refine(isProxy, "expected an http or https URL without a path, such as http://proxy.example.com:3128").optional(),
+    proxy: maybeSecret(
+        z.string().refine(isProxy, "expected an http or https URL without a path, such as http://proxy.example.com:3128"),
+    ).optional(),
     noProxy: z
         .array(z.string().refine(isTarget, "expected one address, range or DNS name, such as 192.0.2.0/24 or .example.com"))
         .optional(),

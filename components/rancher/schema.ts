@@ -4,6 +4,7 @@ import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility
 import { ErrorCode } from "../errorCodes";
 import { addressSchema, dnsNameSchema } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
+import { maybeSecret, secret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { rancherBackupSettingsSchema, reportBackup } from "./backupSchema";
 import { RancherChartValues, rancherChartValuesSchema } from "./chartValuesSchema";
@@ -22,7 +23,7 @@ export const Telemetry = {
 } as const;
 export type Telemetry = (typeof Telemetry)[keyof typeof Telemetry];
 
-const passwordSchema = z.string().min(12, "expected at least 12 characters, as Rancher wants");
+const passwordSchema = secret(z.string().min(12, "expected at least 12 characters, as Rancher wants"));
 
 /** Settings of Rancher that do not come from other resources of the stack. */
 const settingsShape = {
@@ -49,8 +50,8 @@ const settingsShape = {
         .refine(replicas => replicas !== 0, "expected at least 1, or a negative number to let Rancher choose")
         .default(3),
     noProxy: proxyShape.noProxy,
-    values: rancherChartValuesSchema.default({}),
-    additionalValues: z.record(z.string(), z.any()).default({}),
+    values: maybeSecret(rancherChartValuesSchema).default({}),
+    additionalValues: maybeSecret(z.record(z.string(), z.any())).default({}),
     timeoutSeconds: z.number().int().min(60).max(86_400).default(900),
     deletionProtection: z.boolean().default(true),
     drift: z.enum(DriftMode).default(DriftMode.Enforce),

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type * as command from "@pulumi/command";
 import { z } from "zod";
+import { secret } from "../secrecy";
 import { isAddressOrName, isOfAHost } from "./addresses";
 import { isPublicKey, knownHostLines, privateKeyType } from "./openssh";
 
@@ -47,7 +48,7 @@ export interface BastionArgs {
     port?: pulumi.Input<number>;
     /** User that logs in on the bastion. The user needs no other rights. @default `ssh.user`, or root */
     user?: pulumi.Input<string>;
-    /** Private key, with the rules of `ssh.privateKey`. It stays on the machine that runs Pulumi. @default `ssh.privateKey` */
+    /** Private key, with the rules of `ssh.privateKey`. It is kept as a secret, and stays on the machine that runs Pulumi. @default `ssh.privateKey` */
     privateKey?: pulumi.Input<string>;
     /** Host key of the bastion as one line. Every login but RKE's verifies this key. @default from `ssh.knownHosts` */
     hostKey?: pulumi.Input<string>;
@@ -169,7 +170,7 @@ export const hostSchema = z.strictObject({
     address: hostAddressSchema,
     port: portSchema.optional(),
     user: userSchema.optional(),
-    privateKey: sshKeySchema.optional(),
+    privateKey: secret(sshKeySchema).optional(),
     hostKey: hostKeySchema.optional(),
 });
 type HostSettings = z.output<typeof hostSchema>;
@@ -177,7 +178,7 @@ type HostSettings = z.output<typeof hostSchema>;
 export const sshSchema = z.strictObject({
     user: userSchema.optional(),
     port: portSchema.optional(),
-    privateKey: sshKeySchema.optional(),
+    privateKey: secret(sshKeySchema).optional(),
     knownHosts: z.string().optional(),
     agent: z.boolean().optional(),
     bastion: hostSchema.optional(),

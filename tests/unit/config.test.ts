@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from "util";
 import { parse } from "yaml";
 import { z } from "zod";
 import { rancherHaSchema } from "../../components/schema";
-import { parseConfig, withSecrets } from "../../config";
+import { parseConfig, withSecretGroups } from "../../config";
 import { configKeys, configurationPage, examples, renderedPage } from "../../scripts/configurationPage";
 import { issue } from "../../lab/certificates";
 import { hostKey, sshKey } from "../ssh";
@@ -503,22 +503,36 @@ test("in a group in which something is encrypted, all that may hold a secret is 
         "loadBalancer.extraDirectives.http: expected whole directives, with as many { as }, found a value that is not shown",
     ]);
     delete config.loadBalancer.extraDirectives;
-    const args: any = withSecrets(read(config, noFile, encrypted), encrypted);
+    const args: any = withSecretGroups(read(config, noFile, encrypted), encrypted);
     await expect(pulumi.isSecret(args.rancher.additionalValues)).resolves.toBe(true);
     expect(args.rancher.chartVersion).toBe(config.rancher.chartVersion);
 });
 
+test("exactly the values whose meaning says so are secrets, encrypted or not", () => {
+    const isMarked = (path: string) => {
+        const steps = path.replace(/\[\]/g, ".0").split(".");
+        const value = steps.reduceRight<unknown>((below, step) => (step === "0" ? [below] : { [step]: below }), "text");
+        let found: any = withSecretGroups(value as any, () => false);
+        for (const step of steps) if (!pulumi.Output.isInstance(found)) found = found[step];
+        return pulumi.Output.isInstance(found);
+    };
+    const keys = configKeys().filter(({ path }) => !path.endsWith("File"));
+    const said = keys.filter(({ meaning }) => /kept as a secret|, a secret\.|(^|\. )Secret\. /.test(`${meaning} `)).map(({ path }) => path);
+    expect(said.length).toBeGreaterThan(12);
+    expect(keys.map(({ path }) => path).filter(isMarked)).toEqual(said);
+});
+
 test("a URL with a login is a secret, wherever it stands and encrypted or not", async () => {
     const rancher = { proxy: "http://user:word@proxy.example.com:3128", repository: "https://user:word@charts.example.com" };
-    const args: any = withSecrets({ hostname: "rancher.example.com", rancher } as any, () => false);
+    const args: any = withSecretGroups({ hostname: "rancher.example.com", rancher } as any, () => false);
     expect(await Promise.all([args.rancher.proxy, args.rancher.repository].map(pulumi.isSecret))).toEqual([true, true]);
     expect(args.hostname).toBe("rancher.example.com");
-    const plain: any = withSecrets({ rancher: { proxy: "http://proxy.example.com:3128" } } as any, () => false);
+    const plain: any = withSecretGroups({ rancher: { proxy: "http://proxy.example.com:3128" } } as any, () => false);
     expect(plain.rancher.proxy).toBe("http://proxy.example.com:3128");
 });
 
 test("a path to a key is no secret: a preview shows what it changes", () => {
-    const args: any = withSecrets(
+    const args: any = withSecretGroups(
         { certificateOnHost: { certificateChain: "/a.pem", privateKey: "/a.key" }, certificate: { privateKey: "text" } } as any,
         () => false,
     );

@@ -435,9 +435,7 @@ const rows: Row[] = [
         "cluster.network.serviceClusterIpRange",
         "expected a range apart",
     ],
-    ...["intervalHours", "retention"].flatMap(key =>
-        at(`cluster.etcdBackup.${key}`, /expected /, { ...notANumber, zero: 0 }),
-    ),
+    ...["intervalHours", "retention"].flatMap(key => at(`cluster.etcdBackup.${key}`, /expected /, { ...notANumber, zero: 0 })),
     ...at("cluster.etcdBackup.s3", /expected /, { "a text": "etcd" }),
     ...at("cluster.caRotations", /expected /, { ...notANumber, "below zero": -1, "a half": 1.5, "more than 20": 21 }),
     ...["snapshot.name", "restore.snapshot", "rotateCertificates"].flatMap(key =>

@@ -100,7 +100,7 @@ export interface RkeClusterSettingsArgs {
     network?: pulumi.Input<RkeNetworkArgs>;
     /**
      * Text of the `cluster.rkestate` of a cluster that RKE built before the stack. The cluster is adopted: it keeps its CA, its nodes and
-     * its data. Only the first `up` reads the text, which is kept as a secret. A text that is cut off is refused. So is a state with other
+     * its data. Only the first `up` reads the text. It is kept as a secret. A text that is cut off is refused. So is a state with other
      * nodes than `nodes`, or a node that belongs to another cluster. See docs/coming-from-the-manual.md. @default a new cluster
      */
     rkeState?: pulumi.Input<string>;

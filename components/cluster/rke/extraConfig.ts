@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { maybeSecret } from "../../secrecy";
 import { serviceKeys } from "./services";
 
 /** An object of keys as they stand in cluster.yml. */
@@ -77,8 +78,7 @@ function paths(keys: Keys, above: string[] = []): string[][] {
 }
 
 /** Schema of further keys of cluster.yml. */
-export const extraConfigSchema = z
-    .record(z.string(), z.any())
+export const extraConfigSchema = maybeSecret(z.record(z.string(), z.any()))
     .superRefine((extra, context) => {
         for (const path of paths(extra)) {
             const advice = takenPath(path.join("."));

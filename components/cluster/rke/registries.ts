@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { isAddressOrName } from "../../remote/addresses";
+import { secret } from "../../secrecy";
 import { upstreamVersion } from "../compatibility";
 import { whenKnown } from "../../validation";
 
@@ -63,7 +64,7 @@ const registrySchema = z
     .strictObject({
         url: z.string().refine(isRegistry, "expected a registry without a scheme, such as registry.example.com:5000"),
         user: z.string().min(1).optional(),
-        password: z.string().min(1).optional(),
+        password: secret(z.string().min(1)).optional(),
         isDefault: z.boolean().default(false),
     })
     .refine(({ user, password }) => (user === undefined) === (password === undefined), {

@@ -3,6 +3,7 @@ import { size } from "../../remote/addresses";
 import { addressSchema, connectionOf, reachedSchema, sshSchema } from "../../remote/connection";
 import { DriftMode } from "../../remote/drift";
 import { s3Schema } from "../../s3";
+import { maybeSecret, secret } from "../../secrecy";
 import { whenKnown } from "../../validation";
 import { checkKubernetesVersion } from "../compatibility";
 import { objectNameSchema } from "../kubernetesNames";
@@ -26,8 +27,7 @@ const settingsSchema = z.strictObject({
     }),
     nodes: nodesSchema,
     network: networkSchema.prefault({}),
-    rkeState: z
-        .string()
+    rkeState: secret(z.string())
         .refine(text => completeState(text) !== undefined, {
             message:
                 "expected the whole text of a cluster.rkestate, with the cluster's certificates and nodes; found one that is cut off or holds none. " +
@@ -43,8 +43,7 @@ const settingsSchema = z.strictObject({
         })
         .prefault({}),
     ...tokenSchemas,
-    ingressOptions: z
-        .record(z.string(), z.string())
+    ingressOptions: maybeSecret(z.record(z.string(), z.string()))
         .default({})
         .refine(options => Object.keys(options).every(key => /^[-.\w]{1,253}$/.test(key)), {
             message: "expected names of options with letters, digits, -, _ and . only, as keys of a ConfigMap",

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { maybeSecret } from "../../secrecy";
 import { isUnique, whenKnown } from "../../validation";
 import { objectNameSchema } from "../kubernetesNames";
 
@@ -172,8 +173,7 @@ const serviceShape = (service: Service) => ({
                 .regex(/^\/[^:\s]*:\/[^:\s]*(:[a-zA-Z,]+)?$/, "expected /on/the/node:/in/the/container, with options such as :ro behind"),
         )
         .default([]),
-    extraEnv: z
-        .array(oneLine.regex(variable, "expected NAME=value"))
+    extraEnv: maybeSecret(z.array(oneLine.regex(variable, "expected NAME=value")))
         .refine(variables => isUnique(namesOf(variables)), "expected each name once.")
         .default([]),
 });
