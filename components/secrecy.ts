@@ -10,17 +10,26 @@ export function secretAs<T>(sources: unknown, value: pulumi.Output<T>): pulumi.O
     return pulumi.unsecret(value).apply(async known => ((await marked) ? pulumi.secret(known) : known)) as pulumi.Output<T>;
 }
 
+type Secrecy = "always" | "where a user encrypts";
+
 /**
  * Schemas of secrets. Pulumi reports only that something in a group of the configuration is encrypted. Then everything in the group that a
  * user may have encrypted is a secret, too.
  */
-const secrets = z.registry<{ secret: "always" | "where a user encrypts" }>();
+const secrets = z.registry<{ secret: Secrecy }>();
+
+const marked =
+    (secrecy: Secrecy) =>
+    <S extends z.ZodType>(schema: S): S => {
+        secrets.add(schema as z.ZodType, { secret: secrecy });
+        return schema;
+    };
 
 /** Marks the schema of a value that is always a secret. */
-export const secret = <S extends z.ZodType>(schema: S): S => schema.register(secrets, { secret: "always" });
+export const secret = marked("always");
 
 /** Marks the schema of a value that holds a secret where a user encrypts it, such as values of a chart. */
-export const maybeSecret = <S extends z.ZodType>(schema: S): S => schema.register(secrets, { secret: "where a user encrypts" });
+export const maybeSecret = marked("where a user encrypts");
 
 /** Returns the schema behind `optional`, `default`, `prefault` and `transform`. */
 function unwrapped(schema: z.ZodType | undefined): z.ZodType | undefined {
