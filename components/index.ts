@@ -1,6 +1,7 @@
 /** The public API of the library. */
 export { ProvidedCertificate, ProvidedCertificateArgs, ProvidedCertificateSettingsArgs } from "./certificates/providedCertificate";
-export { KeyAlgorithm, PrivateCa, PrivateCaArgs, PrivateCaSettingsArgs } from "./certificates/privateCa";
+export { PrivateCa, PrivateCaArgs, PrivateCaSettingsArgs } from "./certificates/privateCa";
+export { KeyAlgorithm } from "./certificates/schema";
 export { Certificate, CertificateArgs, ServerCertificate } from "./certificates/serverCertificate";
 export { Distribution } from "./cluster/compatibility";
 export { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";

@@ -1,13 +1,18 @@
 import { z } from "zod";
-import { providedCertificateSettingsSchema, reportFiles } from "./certificates/providedCertificate";
-import { privateCaSettingsSchema } from "./certificates/privateCa";
+import { privateCaSettingsSchema, providedCertificateSettingsSchema, reportFiles } from "./certificates/schema";
 import { Distribution } from "./cluster/compatibility";
-import { existingClusterSchema } from "./cluster/existingCluster";
+import { existingClusterSchema } from "./cluster/schema";
 import { rangesAround } from "./cluster/rke/network";
 import { NodeRole, reportUnreachedNodes } from "./cluster/rke/nodes";
 import { rkeClusterSettingsSchema } from "./cluster/rke/schema";
 import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
-import { certificateOnHostSchema, loadBalancerSettingsSchema, passesApi } from "./loadBalancer/schema";
+import {
+    certificateOnHostSchema,
+    loadBalancerSettingsSchema,
+    passesApi,
+    reportNoControlPlane,
+    reportNodeAddresses,
+} from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease, verificationSettingsSchema } from "./rancher/schema";
 import { dnsNameSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/connection";
 import { whenKnown } from "./validation";
@@ -102,28 +107,25 @@ function reportIngressLimits(options: Record<string, unknown>, context: z.core.$
 
 /** Reports addresses of the load balancer that belong to nodes. */
 function reportAddresses({ loadBalancer, cluster, existingCluster }: Groups, context: z.core.$RefinementCtx): void {
-    const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path: ["loadBalancer", ...path], message });
+    if (!loadBalancer) return;
+    const addressesOf = (nodes: NonNullable<typeof cluster>["nodes"]) => [
+        ...nodes.flatMap(node => [node?.address, node?.internalAddress]),
+        ...(existingCluster?.ingressAddresses ?? []),
+    ];
     const nodes = cluster?.nodes ?? [];
-    const isOneOf = (some: typeof nodes, address: unknown) =>
-        typeof address === "string" &&
-        [...some.flatMap(node => [node?.address, node?.internalAddress]), ...(existingCluster?.ingressAddresses ?? [])].includes(address);
-    if (isOneOf(nodes, loadBalancer?.virtualIp?.address))
-        report(["virtualIp", "address"], "expected an address that nothing else uses, not that of a node");
     const workers = nodes.filter(node => node?.roles.includes(NodeRole.Worker));
-    loadBalancer?.hosts.forEach((host, index) => {
-        const key = (["address", "internalAddress"] as const).find(each => isOneOf(workers, host?.[each]));
-        if (!key) return;
-        const message = "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443";
-        report(["hosts", index, key], message);
-    });
+    reportNodeAddresses(loadBalancer, { all: addressesOf(nodes), ingress: addressesOf(workers) }, context, ["loadBalancer"]);
 }
 
 /** Reports control plane nodes to which NGINX cannot pass the Kubernetes API on, and load balancer hosts whose port 6443 a node holds. */
 function reportControlPlane({ loadBalancer, cluster, existingCluster }: Groups, context: z.core.$RefinementCtx): void {
     if (!loadBalancer || !passesApi(loadBalancer)) return;
     const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
-    if (loadBalancer.kubernetesApi && existingCluster && !existingCluster.controlPlaneAddresses)
-        report(["existingCluster", "controlPlaneAddresses"], "expected the addresses of the control plane for loadBalancer.kubernetesApi");
+    if (existingCluster) {
+        const { kubernetesApi } = loadBalancer;
+        const settings = { kubernetesApi, controlPlane: existingCluster.controlPlaneAddresses };
+        reportNoControlPlane(settings, context, ["existingCluster", "controlPlaneAddresses"]);
+    }
     cluster?.nodes.forEach((node, index) => {
         if (!node?.roles.includes(NodeRole.ControlPlane)) return;
         const [key, address] = node.internalAddress ? ["internalAddress", node.internalAddress] : ["address", node.address];

@@ -1,21 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
-import { z } from "zod";
-import { ipAddressSchema } from "../remote/addresses";
 import { needsAttention } from "../attention";
-import { dnsNameSchema } from "../remote/connection";
-import { inState, refuseOutputs, validated, whenKnown } from "../validation";
+import { inState, refuseOutputs, validated } from "../validation";
 import { normalizePem, warnDaysOfCa } from "./pem";
+import { KeyAlgorithm, privateCaPlainSchema, privateCaSchema, PrivateCaSettings } from "./schema";
 import { ServerCertificate } from "./serverCertificate";
-
-/** Kinds of private keys. */
-export const KeyAlgorithm = {
-    /** P-256: every client since 2014 accepts this key, and it costs the server a fraction of RSA's CPU time. */
-    Ecdsa: "ecdsa",
-    /** 2048 bits, for clients that support only RSA. */
-    Rsa: "rsa",
-} as const;
-export type KeyAlgorithm = (typeof KeyAlgorithm)[keyof typeof KeyAlgorithm];
 
 /** Settings of a private CA, without the name of Rancher. */
 export interface PrivateCaSettingsArgs {
@@ -55,57 +44,6 @@ export interface PrivateCaArgs extends PrivateCaSettingsArgs {
     hostname: pulumi.Input<string>;
 }
 
-const label = z
-    .string()
-    .min(1)
-    .max(64, "expected at most 64 characters")
-    .regex(/^\P{Cc}*$/u, "expected one line, without control characters");
-/** Hours up to a hundred years. Go, in which the tls provider is written, counts time to 292 years. */
-const hours = z.number().int().min(1).max(876_000);
-
-/** Missing, invalid or unknown hours become NaN, so that no rule fires on them. */
-const knownHours = z.number().catch(NaN);
-const lifetimesSchema = z.object({ caValidityHours: knownHours, certificateValidityHours: knownHours, renewBeforeHours: knownHours });
-
-const settingsSchema = z.strictObject({
-    dnsNames: z.array(dnsNameSchema).default([]),
-    ipAddresses: z.array(ipAddressSchema).default([]),
-    algorithm: z.enum(KeyAlgorithm).default(KeyAlgorithm.Ecdsa),
-    commonName: label.default("Rancher CA"),
-    organization: label.default("Rancher"),
-    caValidityHours: hours.default(87600),
-    certificateValidityHours: hours
-        .max(9504, "expected at most 9504 hours (396 days): some clients refuse certificates that live longer")
-        .default(8760),
-    renewBeforeHours: hours.default(720),
-    deletionProtection: z.boolean().default(true),
-});
-
-/** Adds the rules between the lifetimes. */
-function withLifetimeRules<S extends z.ZodType>(schema: S): S {
-    return schema.superRefine((ca, context) => {
-        const { caValidityHours, certificateValidityHours, renewBeforeHours } = lifetimesSchema.parse(ca);
-        const problem = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
-        if (renewBeforeHours >= certificateValidityHours) {
-            problem(
-                "renewBeforeHours",
-                `expected less than certificateValidityHours (${certificateValidityHours}): every update would renew the certificate`,
-            );
-        }
-        if (caValidityHours < 2 * certificateValidityHours) {
-            problem(
-                "caValidityHours",
-                `expected at least twice certificateValidityHours (${certificateValidityHours}): the root must outlive what it signs`,
-            );
-        }
-    }, whenKnown(lifetimesSchema));
-}
-
-/** Schema of `PrivateCaSettingsArgs`. */
-export const privateCaSettingsSchema = withLifetimeRules(settingsSchema);
-
-export const privateCaSchema = withLifetimeRules(settingsSchema.extend({ hostname: dnsNameSchema }));
-
 /**
  * A CA that belongs to the stack, and a server certificate signed by this CA.
  *
@@ -123,9 +61,9 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
 
     constructor(name: string, args: PrivateCaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:PrivateCa", name, {}, opts);
-        const { deletionProtection = true } = args;
-        refuseOutputs(this, `PrivateCa ${name}`, { deletionProtection });
+        refuseOutputs(this, `PrivateCa ${name}`, { deletionProtection: args.deletionProtection });
         const ca = validated(this, `PrivateCa ${name}`, privateCaSchema, args);
+        const { deletionProtection } = privateCaPlainSchema.parse(args);
         const child = { parent: this };
         const kept = { ...child, protect: deletionProtection };
         const key = {
@@ -163,7 +101,7 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
 
     private serverCertificate(
         name: string,
-        ca: pulumi.Output<z.output<typeof privateCaSchema>>,
+        ca: pulumi.Output<PrivateCaSettings>,
         serverKey: tls.PrivateKey,
         rootKey: tls.PrivateKey,
         root: tls.SelfSignedCert,

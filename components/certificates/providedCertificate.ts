@@ -1,20 +1,11 @@
 import * as pulumi from "@pulumi/pulumi";
 import { X509Certificate } from "crypto";
-import { z } from "zod";
-import { dnsNameSchema } from "../remote/connection";
-import { secret } from "../secrecy";
 import { needsAttention } from "../attention";
-import { validated, whenKnown } from "../validation";
+import { validated } from "../validation";
 import { lifetimeWarning } from "./clientRules";
-import { checkPublicTrust, checkServerCertificate, endings, keyAlone, normalizePem, warnDays, warnDaysOfCa, withoutRoot } from "./pem";
-import {
-    Certificate,
-    CertificateArgs,
-    knownFilesSchema,
-    reportProblems,
-    reportSecondCertificate,
-    ServerCertificate,
-} from "./serverCertificate";
+import { endings, keyAlone, normalizePem, warnDays, warnDaysOfCa, withoutRoot } from "./pem";
+import { providedCertificateSchema } from "./schema";
+import { Certificate, CertificateArgs, ServerCertificate } from "./serverCertificate";
 
 /** Files of a provided certificate. */
 export interface ProvidedCertificateSettingsArgs {
@@ -41,29 +32,6 @@ export interface ProvidedCertificateArgs extends ProvidedCertificateSettingsArgs
     /** DNS name of Rancher, which the certificate must cover. */
     hostname: pulumi.Input<string>;
 }
-
-/** Schema of `ProvidedCertificateSettingsArgs`, without the rules that need the name of Rancher. */
-export const providedCertificateSettingsSchema = z.strictObject({
-    certificateChain: z.string(),
-    privateKey: secret(z.string()),
-    caCertificate: z.string().optional(),
-    secondCertificate: z.strictObject({ certificateChain: z.string(), privateKey: secret(z.string()) }).optional(),
-});
-
-/** Reports files that do not belong together or do not cover `hostname`. `at` is the path of the certificate. */
-export function reportFiles(files: Record<string, unknown>, context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
-    const known = knownFilesSchema.parse(files);
-    const second = knownFilesSchema.safeParse(files.secondCertificate).data;
-    if (second) reportSecondCertificate(known, second, context, at);
-    const problems = checkServerCertificate(known);
-    if (problems.length === 0 && known.certificateChain !== undefined && files.caCertificate === undefined)
-        problems.push(...checkPublicTrust(known.certificateChain));
-    reportProblems(problems, context, at);
-}
-
-export const providedCertificateSchema = z
-    .strictObject({ ...providedCertificateSettingsSchema.shape, hostname: dnsNameSchema })
-    .superRefine((files, context) => reportFiles(files, context), whenKnown(knownFilesSchema));
 
 /**
  * A provided certificate, which every preview checks. A warning appears 30 days before a certificate of a chain ends, and a year before

@@ -1,9 +1,4 @@
-import { X509Certificate } from "crypto";
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
-import { ErrorCode } from "../errorCodes";
-import { dnsNameSchema } from "../remote/connection";
-import { checkCaCertificate, checkServerCertificate, ServerCertificateFiles } from "./pem";
 
 /** PEM files of one certificate. */
 export interface CertificateArgs {
@@ -29,56 +24,4 @@ export interface ServerCertificate {
     readonly secondCertificate?: pulumi.Output<Certificate>;
     /** PEM: the private CA that clients must trust. Empty when the CA is publicly trusted. */
     readonly caCertificate: pulumi.Output<string>;
-}
-
-const knownText = z.string().optional().catch(undefined);
-
-/** The certificate files as far as they are usable: a missing, invalid or unknown field is dropped. */
-export const knownFilesSchema = z.object({
-    hostname: dnsNameSchema.optional().catch(undefined),
-    certificateChain: knownText,
-    privateKey: knownText,
-    caCertificate: knownText,
-});
-
-const params: { errorCode: ErrorCode } = { errorCode: "certificate-refused" };
-
-/** Reports problems of the form `field: sentence.` at their fields. */
-export function reportProblems(problems: string[], context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
-    for (const problem of problems) {
-        const [, field, message] = /^(\w+): ([\s\S]*)$/.exec(problem) ?? [];
-        context.addIssue({ code: "custom", path: [...at, field], message, params });
-    }
-}
-
-/** PEM text of one or more CAs, each of them valid today. */
-export const caCertificatesSchema = z.string().superRefine((text, context) => {
-    for (const problem of checkCaCertificate(text))
-        context.addIssue({ code: "custom", message: problem.replace(/^caCertificate: /, ""), params });
-});
-
-/** Reports a second certificate for another name or with the same type of key. NGINX keeps one certificate for each type. */
-export function reportSecondCertificate(
-    first: ServerCertificateFiles,
-    second: ServerCertificateFiles,
-    context: z.core.$RefinementCtx,
-    at: PropertyKey[] = [],
-): void {
-    const { hostname, caCertificate } = first;
-    const problems = checkServerCertificate({ ...second, hostname, caCertificate });
-    reportProblems(problems, context, [...at, "secondCertificate"]);
-    if (problems.length > 0) return;
-    const [one, other] = [first, second].map(({ certificateChain }) => keyType(certificateChain));
-    if (one && one === other) {
-        const message = `expected a key of another type than the first certificate's, found ${other} in both.`;
-        context.addIssue({ code: "custom", path: [...at, "secondCertificate", "privateKey"], message, params });
-    }
-}
-
-function keyType(certificateChain = ""): string | undefined {
-    try {
-        return new X509Certificate(certificateChain).publicKey.asymmetricKeyType;
-    } catch {
-        return undefined; // The check of the certificate itself reports an invalid one.
-    }
 }

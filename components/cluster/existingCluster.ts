@@ -1,14 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
-import { nodeAddressesSchema } from "../remote/addresses";
 import { observe } from "../remote/commands";
 import { needsAttention } from "../attention";
-import { secret } from "../secrecy";
-import { validated, whenKnown } from "../validation";
+import { validated } from "../validation";
 import { Distribution } from "./compatibility";
-import { apiAccess, isLoopback, noAccess, readYaml, serverOf, withServer } from "./kubeconfig";
+import { apiAccess, isLoopback, noAccess, serverOf, withServer } from "./kubeconfig";
 import { KubernetesCluster } from "./kubernetesCluster";
 import { versionProgram } from "./program";
+import { existingClusterSchema } from "./schema";
 
 export interface ExistingClusterArgs {
     /** Kubeconfig of an administrator of the cluster, as YAML text. It is kept as a secret. */
@@ -32,34 +30,6 @@ export interface ExistingClusterArgs {
      */
     kubernetesVersion?: pulumi.Input<string>;
 }
-
-const someAddressesSchema = nodeAddressesSchema.min(1, "expected at least one address");
-
-const shapeSchema = z.strictObject({
-    kubeconfig: secret(z.string()).refine(
-        text => Array.isArray(readYaml(text)?.clusters),
-        "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
-    ),
-    ingressAddresses: someAddressesSchema,
-    controlPlaneAddresses: someAddressesSchema.optional(),
-    apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }).optional(),
-    kubernetesVersion: z
-        .string()
-        .regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.31.4")
-        .optional(),
-});
-
-/** The same with the rule between the kubeconfig and the endpoint. */
-export const existingClusterSchema = shapeSchema.superRefine(
-    ({ kubeconfig, apiEndpoint }, context) => {
-        if (apiEndpoint !== undefined || !isLoopback(serverOf(kubeconfig))) return;
-        const message =
-            "expected the address of an API server as this machine reaches it, found a loopback address, which is that of the node. " +
-            "Replace it in the kubeconfig, or set apiEndpoint.";
-        context.addIssue({ code: "custom", path: ["kubeconfig"], message });
-    },
-    whenKnown(z.looseObject({ kubeconfig: z.string() })),
-);
 
 /**
  * A cluster that exists already (RKE2, K3s, a managed one). Its ingress controller must trust forwarded headers, or Rancher redirects

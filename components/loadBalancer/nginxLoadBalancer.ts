@@ -13,7 +13,7 @@ import { upgradeGains } from "./nginxVersions";
 import { activeHost, isLeftOut, otherApply, otherRelease, pairFault, virtualIpInUse } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFor } from "./release";
-import { HostsSettings, hostsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
+import { HostsSettings, hostsSchema, loadBalancerSettingsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
 
 /**
  * NGINX on one host or a pair, as the layer-7 load balancer that ends TLS for Rancher. The files of a host form a release. The host's
@@ -33,8 +33,8 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         super("pulumi-rancher-ha:index:NginxLoadBalancer", name, {}, opts);
         const { ssh, hosts, virtualIp, kubernetesApi, takeOver, drift } = args;
         refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts, virtualIp, kubernetesApi, drift });
-        const mode = drift ?? DriftMode.Enforce;
         const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
+        const mode = loadBalancerSettingsSchema.shape.drift.parse(drift);
         // These settings are known before the nodes are, so an unusable host is refused before a cluster is built.
         const reached = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, {
             ...{ ssh, hosts, virtualIp, kubernetesApi, takeOver },

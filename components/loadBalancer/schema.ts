@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
-import { knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/serverCertificate";
+import { certificateSchema, knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/schema";
 import {
     connectionOf,
     dnsNameSchema,
@@ -15,7 +15,7 @@ import {
 } from "../remote/connection";
 import { isOfAHost, nodeAddressesSchema } from "../remote/addresses";
 import { DriftMode } from "../remote/drift";
-import { maybeSecret, secret } from "../secrecy";
+import { maybeSecret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { extraDirectivesSchema } from "./directives";
 import { limitsSchema } from "./limits";
@@ -105,8 +105,6 @@ const pairSchema = z.looseObject({
     virtualIp: z.looseObject({ address: z.string() }).optional(),
 });
 
-const upstreamsSchema = z.looseObject({ upstreams: z.array(z.string()) });
-
 const isAddress = (address: string) => z.ipv4().safeParse(address).success;
 const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pair) => boolean }[] = [
     {
@@ -144,6 +142,42 @@ const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pai
 /** Adds the rules between the hosts and the virtual IP. */
 function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
     return pairRules.reduce((ruled, { holds, ...rule }) => ruled.refine(holds, { ...rule, ...whenKnown(pairSchema) }), schema);
+}
+
+/** Addresses of the load balancer, as far as they are known. */
+interface OwnAddresses {
+    virtualIp?: { address?: unknown };
+    hosts: ({ address?: unknown; internalAddress?: unknown } | undefined)[];
+}
+
+/** Reports addresses that belong to nodes: the virtual IP to any node, a host to one with an ingress controller. */
+export function reportNodeAddresses(
+    { virtualIp, hosts }: OwnAddresses,
+    nodes: { all: unknown[]; ingress: unknown[] },
+    context: z.core.$RefinementCtx,
+    at: PropertyKey[] = [],
+): void {
+    const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path: [...at, ...path], message });
+    const isOneOf = (some: unknown[], address: unknown) => typeof address === "string" && some.includes(address);
+    if (isOneOf(nodes.all, virtualIp?.address))
+        report(["virtualIp", "address"], "expected an address that nothing else uses, not that of a node");
+    hosts.forEach((host, index) => {
+        const key = (["address", "internalAddress"] as const).find(each => isOneOf(nodes.ingress, host?.[each]));
+        if (!key) return;
+        const message = "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443";
+        report(["hosts", index, key], message);
+    });
+}
+
+/** Reports that the Kubernetes API is to be passed on, and no control plane node is given at `path`. */
+export function reportNoControlPlane(
+    { kubernetesApi, controlPlane }: { kubernetesApi?: unknown; controlPlane?: unknown },
+    context: z.core.$RefinementCtx,
+    path: PropertyKey[],
+): void {
+    if (kubernetesApi !== true || controlPlane !== undefined) return;
+    const message = "expected the addresses of the control plane nodes, to which kubernetesApi passes the Kubernetes API on";
+    context.addIssue({ code: "custom", path, message });
 }
 
 const hostsShape = {
@@ -187,8 +221,6 @@ export const certificateOnHostSchema = certificatePathsSchema
         whenKnown(z.looseObject({ caCertificate: z.string() })),
     );
 
-const certificateSchema = z.strictObject({ certificateChain: z.string(), privateKey: secret(z.string()) });
-
 const settingsSchema = withPairRules(
     z.strictObject({
         ...loadBalancerSettingsSchema.shape,
@@ -202,26 +234,14 @@ const settingsSchema = withPairRules(
         certificateOnHost: certificatePathsSchema.optional(),
     }),
 )
-    .refine(({ virtualIp, upstreams }) => !upstreams.some(address => address === virtualIp?.address), {
-        path: ["virtualIp", "address"],
-        message: "expected an address that nothing else uses, not that of a node",
-        ...whenKnown(upstreamsSchema.extend({ virtualIp: pairSchema.shape.virtualIp })),
-    })
     .superRefine(
-        ({ hosts, upstreams }, context) =>
-            hosts.forEach((host, index) => {
-                const key = (["address", "internalAddress"] as const).find(each => upstreams.includes(host[each] ?? ""));
-                if (!key) return;
-                const message = "expected a host of its own, not one of upstreams: the ingress controller there holds ports 80 and 443";
-                context.addIssue({ code: "custom", path: ["hosts", index, key], message });
-            }),
-        whenKnown(upstreamsSchema.extend({ hosts: pairSchema.shape.hosts })),
+        ({ upstreams, ...loadBalancer }, context) => reportNodeAddresses(loadBalancer, { all: upstreams, ingress: upstreams }, context),
+        whenKnown(pairSchema.extend({ upstreams: z.array(z.string()) })),
     )
-    .refine(({ kubernetesApi, controlPlane }) => !kubernetesApi || controlPlane !== undefined, {
-        path: ["controlPlane"],
-        message: "expected the addresses of the control plane nodes, to which kubernetesApi passes the Kubernetes API on",
-        ...whenKnown(z.looseObject({ kubernetesApi: z.literal(true) })),
-    });
+    .superRefine(
+        ({ kubernetesApi, controlPlane }, context) => reportNoControlPlane({ kubernetesApi, controlPlane }, context, ["controlPlane"]),
+        whenKnown(z.looseObject({})),
+    );
 
 /** The settings that are rendered, with or without a certificate. */
 export const nginxSettingsSchema = reached(settingsSchema);

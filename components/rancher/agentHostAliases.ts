@@ -1,9 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
-import { ipAddressSchema } from "../remote/addresses";
-import { dnsNameSchema } from "../remote/connection";
 import { refuseOutputs, Refusal, validated } from "../validation";
+import { agentHostAliasesSchema } from "./schema";
 
 export interface AgentHostAliasesArgs {
     /** DNS name of Rancher, which the agents cannot look up. */
@@ -16,12 +14,6 @@ export interface AgentHostAliasesArgs {
      */
     nodeAgent?: boolean;
 }
-
-export const agentHostAliasesSchema = z.strictObject({
-    hostname: dnsNameSchema,
-    addresses: z.array(ipAddressSchema).min(1, "expected at least one address"),
-    nodeAgent: z.boolean().default(false),
-});
 
 const namespace = "cattle-system";
 

@@ -2,7 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { caChecksum, checkCaCertificate, normalizePem } from "../certificates/pem";
-import { reportProblems } from "../certificates/serverCertificate";
+import { reportProblems } from "../certificates/schema";
 import { validated } from "../validation";
 
 export interface CaSecretArgs {

@@ -17,7 +17,7 @@ import { isOci, repositorySchema, stableRepository } from "./chartRepository";
 import { helmValues } from "./helmValues";
 import { apiProgram, identity, settingsProgram, WantedRelease } from "./program";
 import { proxySchema } from "./proxy";
-import { additionalCasSchema, givenPasswordSchema, releaseSchema } from "./schema";
+import { additionalCasSchema, givenPasswordSchema, releasePlainSchema, releaseSchema } from "./schema";
 
 /** Rancher, installed from its Helm chart for a load balancer that ends TLS. */
 export class RancherRelease extends pulumi.ComponentResource {
@@ -45,8 +45,7 @@ export class RancherRelease extends pulumi.ComponentResource {
             timeoutSeconds: known.timeoutSeconds,
             owner: `${stackName()}/${name}`,
         }));
-        const mode = args.drift ?? DriftMode.Enforce;
-        const protect = args.deletionProtection ?? true;
+        const { drift: mode, deletionProtection: protect } = releasePlainSchema.parse(args);
         const { epoch, freed, outdated } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, wanted, mode);
         const additionalCas = this.additionalCas(name, args, opts);
         const source = {

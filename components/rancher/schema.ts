@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { caCertificatesSchema } from "../certificates/serverCertificate";
+import { caCertificatesSchema } from "../certificates/schema";
 import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
 import { ErrorCode } from "../errorCodes";
+import { ipAddressSchema } from "../remote/addresses";
 import { addressSchema, dnsNameSchema } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
 import { maybeSecret, secret } from "../secrecy";
@@ -116,6 +117,10 @@ export function reportRelease(settings: unknown, context: z.core.$RefinementCtx,
 // The password has a schema of its own. In a common schema, all other values would become secret too.
 export const givenPasswordSchema = z.strictObject({ bootstrapPassword: passwordSchema });
 export const additionalCasSchema = z.strictObject({ additionalTrustedCAs: caCertificatesSchema });
+/** The arguments of `RancherRelease` that the component needs as plain values. */
+export const releasePlainSchema = z.object({ drift: shape.drift, deletionProtection: shape.deletionProtection });
+
+/** Schema of `RancherReleaseArgs`, without password and proxy. */
 export const releaseSchema = z
     .strictObject(shape)
     .superRefine((settings, context) => reportRelease(settings, context), whenKnown(knownSchema));
@@ -160,4 +165,11 @@ export const verificationSchema = z.strictObject({
     after: z.array(z.string()).default([]),
     liveCheck: z.enum(LiveCheck).default(LiveCheck.Warn),
     timeoutSeconds,
+});
+
+/** Schema of `AgentHostAliasesArgs`. */
+export const agentHostAliasesSchema = z.strictObject({
+    hostname: dnsNameSchema,
+    addresses: z.array(ipAddressSchema).min(1, "expected at least one address"),
+    nodeAgent: z.boolean().default(false),
 });

@@ -58,7 +58,7 @@ export class Verification extends pulumi.ComponentResource {
             { parent: this },
         );
         const result = inState(command.stdout);
-        const { liveCheck = LiveCheck.Warn } = args;
+        const liveCheck = verificationSchema.shape.liveCheck.parse(args.liveCheck);
         const word = liveCheck === LiveCheck.Fail ? "refused" : "warning";
         // A preview knows the result unless the command is going to run. A command that runs verifies anyway.
         const look = () =>

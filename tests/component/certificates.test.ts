@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { ProvidedCertificate } from "../../components/certificates/providedCertificate";
-import { KeyAlgorithm, PrivateCa } from "../../components/certificates/privateCa";
+import { PrivateCa } from "../../components/certificates/privateCa";
+import { KeyAlgorithm } from "../../components/certificates/schema";
 import { issue, KeyKind } from "../../lab/certificates";
 import { record, RecordOptions, secret, unknown } from "./recorder";
 

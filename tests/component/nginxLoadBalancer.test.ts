@@ -467,7 +467,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     [
         "a host that is an upstream by its internal address",
         { hosts: [{ ...host, internalAddress: "192.0.2.31" }] },
-        /hosts\[0\]\.internalAddress: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.31" \[RHA configuration\]$/,
+        /hosts\[0\]\.internalAddress: expected a host of its own, not a worker node, .*, found "192\.0\.2\.31" \[RHA configuration\]$/,
     ],
     [
         "no certificate",
@@ -505,7 +505,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     [
         "a host that is an upstream",
         { ...pair, upstreams: ["192.0.2.31", "192.0.2.22"] },
-        /hosts\[1\]\.address: expected a host of its own, not one of upstreams: .*, found "192\.0\.2\.22" \[RHA configuration\]$/,
+        /hosts\[1\]\.address: expected a host of its own, not a worker node, .*, found "192\.0\.2\.22" \[RHA configuration\]$/,
     ],
     [
         "a host that is an upstream, beside a wrong type",

@@ -2,7 +2,7 @@ import { once } from "events";
 import { createServer } from "https";
 import { AddressInfo } from "net";
 import { stringify } from "yaml";
-import { existingClusterSchema } from "../../components/cluster/existingCluster";
+import { existingClusterSchema } from "../../components/cluster/schema";
 import { apiAccess, serverOf, withServer } from "../../components/cluster/kubeconfig";
 import { failureOf, firstAnswer, kubernetesApi } from "../../components/cluster/runner/kubernetesApi";
 import { issue } from "../../lab/certificates";

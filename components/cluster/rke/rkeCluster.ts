@@ -13,7 +13,7 @@ import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
 import { clusterProgram, endpoint, noRestoreYet, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
-import { rkeClusterSchema, RkeClusterSettings } from "./schema";
+import { rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
 import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
@@ -46,20 +46,20 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 
     constructor(name: string, args: RkeClusterArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RkeCluster", name, {}, opts);
-        const { drift, deletionProtection = true, caRotations = 0 } = args;
+        const { drift, deletionProtection, caRotations } = args;
         refuseOutputs(this, `RkeCluster ${name}`, { drift, deletionProtection, caRotations });
         const cluster = validated(this, `RkeCluster ${name}`, rkeClusterSchema, args);
-        const kept = { parent: this, protect: deletionProtection };
-        const mode = drift ?? DriftMode.Warn;
+        const plain = rkeClusterPlainSchema.parse(args);
+        const kept = { parent: this, protect: plain.deletionProtection };
 
-        const packed = this.pkis(name, cluster, caRotations, kept);
+        const packed = this.pkis(name, cluster, plain.caRotations, kept);
         const unpacked = packed.map(pki => pki.apply((text): Pki => ({ packed: text, state: unpackState(text) })));
         const states = unpacked.map(pki => pki.apply(({ state }) => state));
         const known = pulumi.all(states.map(ifKnown));
         const pkis = pulumi.all(unpacked);
-        const found = mode === DriftMode.Off ? undefined : this.look(name, cluster, known);
+        const found = plain.drift === DriftMode.Off ? undefined : this.look(name, cluster, known);
         const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(shownClusterYml)) };
-        const epoch = driftEpoch(`${name}-drift`, { mode, found, desired }, { parent: this });
+        const epoch = driftEpoch(`${name}-drift`, { mode: plain.drift, found, desired }, { parent: this });
         // A failed `rke up` never reaches the state. This command records the nodes first, so that `destroy` can clean them.
         const nodes = rkeProgram(
             `${name}-nodes`,
@@ -77,7 +77,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             { ...kept, dependsOn: [nodes, restore] },
         );
         const outdated = found?.apply(setBack) ?? [];
-        warnOfSetBack(`${name}-drift`, mode, outdated, rke.stdout);
+        warnOfSetBack(`${name}-drift`, plain.drift, outdated, rke.stdout);
         if (found) this.announce(`${name}-rke`, found, rke.stdout);
 
         this.ready = once("certificates", once("snapshot", rke));

@@ -106,6 +106,10 @@ function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
 /** The settings of the cluster, without `ssh`, which the stack shares with other components. */
 export const rkeClusterSettingsSchema = withNodeRules(settingsSchema);
 
+const { drift, deletionProtection, caRotations } = settingsSchema.shape;
+/** The arguments that the component needs as plain values. */
+export const rkeClusterPlainSchema = z.object({ drift, deletionProtection, caRotations });
+
 /** Schema of the arguments of `RkeCluster`. */
 export const rkeClusterSchema = withNodeRules(settingsSchema.extend({ ssh: sshSchema.optional() }))
     .superRefine(
