@@ -1,32 +1,31 @@
-import { readdirSync, readFileSync } from "fs";
+import { readFileSync } from "fs";
 import { join } from "path";
+import { repository } from "../lab/inventory";
+import { pages } from "./pages";
 
 /** Lists the sentences of the documents that have more than `maxWords` words, and fails when there is one. */
 
 const maxWords = 30;
-const repository = join(__dirname, "..");
-/** Pages that programs write, from docstrings and from measurements. */
-const generated = ["docs/benchmarks.md", "docs/configuration.md", "docs/soak.md"];
+/** Pages that programs write from measurements. */
+const generated = ["docs/benchmarks.md", "docs/soak.md"];
 
-/** Returns the sentences of a page, without code, tables and link targets. A heading, a list item and a table row end a sentence. */
+/** Returns the sentences of a page, without code and link targets. A heading, a list item and a table cell end a sentence. */
 function sentences(page: string): string[] {
     const prose = page
         .replace(/```[\s\S]*?```/g, "\n\n")
-        .replace(/^\|.*$/gm, "\n")
         .replace(/`[^`]*`/g, "code")
+        .replace(/^ *\|.*$/gm, row => row.replace(/\|/g, "\n\n"))
         .replace(/\]\([^)]*\)/g, "]")
         .replace(/^ *(#+|[-*]|\d+\.) /gm, "\n\n");
     return prose.split(/\n\s*\n|[.:;?!](?=\s)/).map(sentence => sentence.replace(/\s+/g, " ").trim());
 }
 
-const docs = readdirSync(join(repository, "docs")).filter(file => file.endsWith(".md"));
-const pages = ["README.md", "CONTRIBUTING.md", "lab/README.md", ...docs.map(file => `docs/${file}`)].filter(
-    page => !generated.includes(page),
-);
-const long = pages.flatMap(page =>
-    sentences(readFileSync(join(repository, page), "utf8"))
-        .filter(sentence => sentence.split(" ").length > maxWords)
-        .map(sentence => `${page}: ${sentence.split(" ").length} words, expected at most ${maxWords}: ${sentence}\n`),
-);
+const long = pages
+    .filter(page => !generated.includes(page))
+    .flatMap(page =>
+        sentences(readFileSync(join(repository, page), "utf8"))
+            .filter(sentence => sentence.split(" ").length > maxWords)
+            .map(sentence => `${page}: ${sentence.split(" ").length} words, expected at most ${maxWords}: ${sentence}\n`),
+    );
 process.stderr.write(long.join(""));
 process.exitCode = long.length > 0 ? 1 : 0;
