@@ -57,7 +57,7 @@ test("no module of the library imports itself, by whatever way", () => {
 
 describe("shell files", () => {
     const isShell = (path: string) => path.endsWith(".sh") || /^#!.*\b(ba)?sh\n/.test(readFileSync(path, "utf8"));
-    const files = ["components", "lab", ".ci"].flatMap(folder => sources(join(root, folder))).filter(isShell);
+    const files = ["components", "lab", "bench", ".ci"].flatMap(folder => sources(join(root, folder))).filter(isShell);
     const texts = files.map(path => [path.slice(root.length + 1), readFileSync(path, "utf8")] as const);
 
     test("are clean for shellcheck", () => {
