@@ -9,7 +9,7 @@ const transpile = ["@swc/jest", { jsc: { parser: { syntax: "typescript" }, targe
 /** @type {import("jest").Config} */
 module.exports = {
     testEnvironment: "node",
-    transform: { "^.+\\.ts$": transpile },
+    transform: { "^.+\\.ts$": transpile, "^.+\\.sh$": "<rootDir>/tests/shellText.js" },
     // As users write it.
     moduleNameMapper: { "^pulumi-rancher-ha$": "<rootDir>/components" },
     // The start of a program with the SDK takes seconds, and on a busy machine over half a minute.

@@ -3,7 +3,7 @@ import { randomBytes } from "crypto";
 import { join } from "path";
 import { stringify } from "yaml";
 import { issue } from "./certificates";
-import { hostsOfTheStack, repository } from "./inventory";
+import { hostsOfTheStack } from "./inventory";
 import { Lab } from "./lab";
 import { manualConf } from "./manualConf";
 import { longStep, run } from "./process";
@@ -47,12 +47,7 @@ export async function buildByHand(lab: Lab): Promise<ByHand> {
             "Rancher",
             "creating namespace and Secret, helm install",
             30,
-            () =>
-                sh(`kubectl create namespace cattle-system
-                    kubectl -n cattle-system create secret generic tls-ca --from-file=cacerts.pem
-                    helm install rancher ${join(repository, "lab", "rancher", "chart")} --namespace cattle-system \
-                        --set tls=external --set hostname=${hostname} --set privateCA=true --set-file bootstrapPassword=bootstrap-password
-                    kubectl -n cattle-system rollout status deployment/rancher --timeout=10m`),
+            () => sh(`sh ${join(__dirname, "byHand.sh")} ${join(__dirname, "rancher", "chart")} ${hostname}`),
         ],
     ];
     for (const [part, doing, seconds, work] of steps) await longStep(part, doing, seconds, work);

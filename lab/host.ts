@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, readlinkSync } from "fs";
 import { connect } from "net";
+import { join } from "path";
 import { endForgottenContainers } from "./forgotten";
 import { hardwareAddress, hosts, HostKind, HostName, repository } from "./inventory";
 import type { Lab } from "./lab";
@@ -136,6 +137,11 @@ export class LabHost {
         return (await this.exec(["sh", "-c", script], options)).stdout;
     }
 
+    /** Runs a script of this repository inside the host and returns its standard output. Standard input is free for data. */
+    async script(file: string, args: string[], options: ExecOptions = {}): Promise<string> {
+        return (await this.exec(["sh", "-c", readFileSync(file, "utf8"), file, ...args], options)).stdout;
+    }
+
     /** Reports whether a shell script succeeds. */
     async succeeds(script: string): Promise<boolean> {
         return (await this.exec(["sh", "-c", script], { tolerate: true })).code === 0;
@@ -195,16 +201,17 @@ export class LabHost {
         const folder = await dockerFolder();
         await run("podman", ["volume", "create", this.dockerVolume]);
         const { stdout } = await run("podman", ["volume", "inspect", "--format", "{{.Mountpoint}}", this.dockerVolume]);
-        const copy = 'cp -a "$0/image" "$1/" && { cp -al "$0/overlay2" "$1/" 2>/dev/null || cp -a "$0/overlay2" "$1/"; }';
-        await run("sh", ["-c", copy, folder, stdout.trim()]);
+        const copy = (name: string, flag: string, tolerate = false) => run("cp", [flag, join(folder, name), stdout.trim()], { tolerate });
+        await copy("image", "-a");
+        if ((await copy("overlay2", "-al", true)).code !== 0) await copy("overlay2", "-a");
     }
 
     /** Authorizes the lab's key, and records the host's own key. The host key is read inside the host and not over the network. */
     private async authorize(): Promise<void> {
         const user = this.kind === "node" ? "rke" : "root";
         const home = user === "root" ? "/root" : `/home/${user}`;
-        const script = `set -e; umask 077; mkdir -p ${home}/.ssh; cat >${home}/.ssh/authorized_keys; chown -R ${user}: ${home}/.ssh; cat /etc/ssh/ssh_host_ed25519_key.pub`;
-        const key = await this.sh(script, { inputFile: `${this.lab.privateKeyFile}.pub` });
+        const script = join(__dirname, "hosts", "authorize.sh");
+        const key = await this.script(script, [user, home], { inputFile: `${this.lab.privateKeyFile}.pub` });
         this.lab.noteHostKey(this.address, key.trim().split(" ").slice(0, 2).join(" "));
     }
 }

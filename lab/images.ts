@@ -60,13 +60,7 @@ async function importImages(): Promise<string> {
     const folder = join(cacheFolder, "images", `docker-${digest(archive + image)}`);
     if (existsSync(folder)) return folder;
     const draft = newFolder("docker");
-    const [first, ...others] = nodeImageNames;
-    const script = `set -eu
-        dockerd --bridge=none --iptables=false >/dev/null 2>&1 &
-        for second in $(seq 60); do ! docker version >/dev/null 2>&1 || break; sleep 1; done
-        docker import -c 'ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin' -c 'VOLUME /opt/rke-tools' -c 'CMD ["/bin/sh"]' - ${first}
-        for name in ${others.join(" ")}; do docker tag ${first} $name; done
-        kill $! && wait`;
+    const script = readFileSync(join(__dirname, "nodeImage", "importImage.sh"), "utf8");
     const flags = [
         "--rm",
         "--interactive",
@@ -77,7 +71,10 @@ async function importImages(): Promise<string> {
         `--volume=${draft}:/var/lib/docker`,
     ];
     await longStep("images of RKE", "importing", 15, () =>
-        run("podman", ["--runtime=runc", "run", ...flags, image, "sh", "-c", script], { inputFile: archive, timeoutSeconds: 300 }),
+        run("podman", ["--runtime=runc", "run", ...flags, image, "sh", "-c", script, "importImage.sh", ...nodeImageNames], {
+            inputFile: archive,
+            timeoutSeconds: 300,
+        }),
     );
     // The daemon's own files are removed, because each node's daemon makes them.
     for (const name of readdirSync(draft).filter(found => !["image", "overlay2"].includes(found)))

@@ -56,9 +56,7 @@ export class S3Server {
 
     /** Gives a node's image of rke-tools the program that moves snapshots between the node and S3. */
     async connect(node: LabHost): Promise<void> {
-        await node.write("/tmp/s3-object", readFileSync(join(this.tools, "s3-object")), "755");
-        await node.sh(`set -e; made=$(docker create ${toolsImage})
-            docker cp /tmp/s3-object "$made:/usr/bin/s3-object"
-            docker commit "$made" ${toolsImage}; docker rm "$made"; rm /tmp/s3-object`);
+        const script = join(__dirname, "nodeImage", "addS3Object.sh");
+        await node.script(script, [toolsImage], { input: readFileSync(join(this.tools, "s3-object")) });
     }
 }

@@ -55,16 +55,11 @@ export async function startBed(): Promise<void> {
     const all: HostName[] = [...balancers, "client", ...upstreams];
     await lab.start(...all);
     await traffic.install(await lab.tools(), all);
-    const packages = { client: "wrk nghttp2-client", balancer: "nginx openssl haproxy", upstream: "nginx" };
+    const packages = { client: ["wrk", "nghttp2-client"], balancer: ["nginx", "openssl", "haproxy"], upstream: ["nginx"] };
     await Promise.all(
         all.map(async host => {
             const kind = host === "client" ? "client" : host.startsWith("lb") ? "balancer" : "upstream";
-            await sh(
-                host,
-                `export DEBIAN_FRONTEND=noninteractive; systemctl -q mask --runtime nginx haproxy
-                { apt-get -qq update && apt-get -qq install --no-install-recommends ${packages[kind]}; } >/run/apt.log 2>&1 || { tail /run/apt.log; exit 1; }
-                systemctl -q unmask --runtime nginx; mkdir -p /bench`,
-            );
+            await lab.host(host).script(join(__dirname, "prepareHost.sh"), packages[kind]);
             if (kind === "upstream") await startUpstream(host);
             if (kind === "client") await sh(host, `echo "${address("lb1")} ${hostname}" >>/etc/hosts`);
         }),

@@ -33,6 +33,7 @@ const hostFiles = [
     { name: "reload-certificate", place: "/usr/local/sbin/rancher-ha-reload-certificate", mode: "755" },
     { name: "logs.timer", place: "/etc/systemd/system/rancher-ha-logs.timer", mode: "644" },
     { name: "logs.service", place: "/etc/systemd/system/rancher-ha-logs.service", mode: "644" },
+    { name: "large-logs", place: "/usr/local/sbin/rancher-ha-large-logs", mode: "755" },
     { name: "keepalived.conf", place: "/etc/keepalived/keepalived.conf", mode: "644" },
     { name: "keepalived.service.conf", place: "/etc/systemd/system/keepalived.service.d/rancher-ha.conf", mode: "644" },
     { name: "keepalived-service", place: "/usr/local/sbin/rancher-ha-keepalived", mode: "755" },
@@ -139,9 +140,10 @@ Description=Rotate large logs of NGINX
 
 [Service]
 Type=oneshot
-ExecCondition=/bin/sh -c 'find /var/log/nginx -name "*.log" -size +1G | grep -q .'
+ExecCondition=${placeOf("large-logs")}
 ExecStart=/usr/sbin/logrotate --force /etc/logrotate.d/nginx
 `,
+    "large-logs": script("sh", {}, "large-logs"),
 };
 
 function pairFiles({ hostname, statusPort }: NginxSettings, vrrp: Vrrp): Partial<ReleaseFiles> {

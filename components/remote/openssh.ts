@@ -1,5 +1,6 @@
-import { withCode } from "../errorCodes";
 import { spawnSync } from "child_process";
+import { join } from "path";
+import { withCode } from "../errorCodes";
 
 /** This file reads SSH's own formats with ssh-keygen, so that a key or a file means here what it means to SSH. It contacts no host. */
 
@@ -11,9 +12,8 @@ function sshKeygen(args: string[], text: string): { stdout: string; reason: stri
     const question = JSON.stringify([args, text]);
     const known = answers.get(question);
     if (known) return known;
-    // Node's own pipe is a socket, which ssh-keygen cannot open by the name /dev/stdin.
-    const piped = 'cat | exec ssh-keygen "$@" -f /dev/stdin';
-    const { stdout, stderr, status } = spawnSync("sh", ["-c", piped, "sh", ...args], { input: text, encoding: "utf8" });
+    const script = join(__dirname, "sshKeygen.sh");
+    const { stdout, stderr, status } = spawnSync("sh", [script, ...args], { input: text, encoding: "utf8" });
     if (status === 127 || status === null)
         throw new Error(withCode("ssh", "cannot run ssh-keygen: install the OpenSSH client on the machine that runs Pulumi"));
     const reason = stderr.trim().replace(/^Load key "\/dev\/stdin": /, "");

@@ -28,7 +28,7 @@ export function assignments(variables: Record<string, string>): string[] {
 
 /**
  * Returns a Node program for the machine that runs Pulumi. It holds a module with all required modules that Node does not have, and calls
- * `main(input)`. A module that exports a `version` keeps its last result for the same data (runner/result.js).
+ * `main(input)`. A required shell script (`.sh`) is a module that exports its text. A module that exports a `version` keeps its last result for the same data (runner/result.js).
  */
 export function nodeProgram<Input>(entry: string, input: Input): string {
     const modules = new Map<string, string>();
@@ -63,7 +63,11 @@ function addModule(modules: Map<string, string>, file: string): string {
     modules.set(name, "");
     const load = (call: string, path: string) =>
         isBuiltin(path) ? call : `load(${JSON.stringify(addModule(modules, createRequire(file).resolve(path)))})`;
-    modules.set(name, readFileSync(file, "utf8").replace(/\brequire\(["']([^"']+)["']\)/g, load));
+    const text = readFileSync(file, "utf8");
+    const code = file.endsWith(".sh")
+        ? `module.exports = ${JSON.stringify(text)};\n`
+        : text.replace(/\brequire\(["']([^"']+)["']\)/g, load);
+    modules.set(name, code);
     return name;
 }
 

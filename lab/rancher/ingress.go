@@ -19,6 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
+	corelisters "k8s.io/client-go/listers/core/v1"
+	discoverylisters "k8s.io/client-go/listers/discovery/v1"
+	networkinglisters "k8s.io/client-go/listers/networking/v1"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -103,7 +106,26 @@ func (i *ingressStandIn) watch(ctx context.Context, namespace string, client kub
 	classes, ingresses := cluster.Networking().V1().IngressClasses(), cluster.Networking().V1().Ingresses()
 	services, endpointSlices := cluster.Core().V1().Services(), cluster.Discovery().V1().EndpointSlices()
 	configs := own.Core().V1().ConfigMaps()
+	changed, synced, err := changesOf(
+		classes.Informer(), ingresses.Informer(), services.Informer(), endpointSlices.Informer(), configs.Informer())
+	if err != nil {
+		return err
+	}
+	cluster.Start(ctx.Done())
+	own.Start(ctx.Done())
+	if err := waitForSync(ctx, synced...); err != nil {
+		return err
+	}
+	seen := listers{classes.Lister(), ingresses.Lister(), services.Lister(), endpointSlices.Lister(), configs.Lister()}
+	if err := i.update(seen); err != nil {
+		return err
+	}
+	go i.follow(ctx, changed, seen)
+	return nil
+}
 
+// changesOf returns a channel that is full after a change of any object, and the functions that report whether the first objects are read.
+func changesOf(all ...cache.SharedIndexInformer) (<-chan struct{}, []cache.InformerSynced, error) {
 	changed := make(chan struct{}, 1)
 	notify := func(any) {
 		select {
@@ -113,56 +135,58 @@ func (i *ingressStandIn) watch(ctx context.Context, namespace string, client kub
 	}
 	handler := cache.ResourceEventHandlerFuncs{AddFunc: notify, UpdateFunc: func(_, object any) { notify(object) }, DeleteFunc: notify}
 	var synced []cache.InformerSynced
-	for _, informer := range []cache.SharedIndexInformer{
-		classes.Informer(), ingresses.Informer(), services.Informer(), endpointSlices.Informer(), configs.Informer(),
-	} {
+	for _, informer := range all {
 		if _, err := informer.AddEventHandler(handler); err != nil {
-			return err
+			return nil, nil, err
 		}
 		synced = append(synced, informer.HasSynced)
 	}
-	cluster.Start(ctx.Done())
-	own.Start(ctx.Done())
-	if err := waitForSync(ctx, synced...); err != nil {
-		return err
-	}
+	return changed, synced, nil
+}
 
-	update := func() error {
-		everyClass, err1 := classes.Lister().List(labels.Everything())
-		everyIngress, err2 := ingresses.Lister().List(labels.Everything())
-		everyService, err3 := services.Lister().List(labels.Everything())
-		everySlice, err4 := endpointSlices.Lister().List(labels.Everything())
-		everyConfig, err5 := configs.Lister().List(labels.Everything())
-		if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
-			return err
-		}
-		options := map[string]string{}
-		for _, config := range everyConfig {
-			options = config.Data
-		}
-		limits, err := limitsOf(options)
-		if err != nil {
-			return err // NGINX refuses such a configuration, and the controller keeps the last one
-		}
-		i.state.Store(&ingressState{routesOf(everyClass, everyIngress, everyService, everySlice, limits), forwardingOf(options), limits})
-		return nil
-	}
-	if err := update(); err != nil {
+// listers lists the objects from which the state is made.
+type listers struct {
+	classes        networkinglisters.IngressClassLister
+	ingresses      networkinglisters.IngressLister
+	services       corelisters.ServiceLister
+	endpointSlices discoverylisters.EndpointSliceLister
+	configs        corelisters.ConfigMapLister
+}
+
+// update replaces the state by the one that the present objects describe. The state stays when an object cannot be listed.
+func (i *ingressStandIn) update(seen listers) error {
+	classes, err1 := seen.classes.List(labels.Everything())
+	ingresses, err2 := seen.ingresses.List(labels.Everything())
+	services, err3 := seen.services.List(labels.Everything())
+	endpointSlices, err4 := seen.endpointSlices.List(labels.Everything())
+	configs, err5 := seen.configs.List(labels.Everything())
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return err
 	}
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-changed:
-				if err := update(); err != nil {
-					log.Printf("ingress: %v", err)
-				}
+	options := map[string]string{}
+	for _, config := range configs {
+		options = config.Data
+	}
+	limits, err := limitsOf(options)
+	if err != nil {
+		return err // NGINX refuses such a configuration, and the controller keeps the last one
+	}
+	i.state.Store(&ingressState{routesOf(classes, ingresses, services, endpointSlices, limits), forwardingOf(options), limits})
+	return nil
+}
+
+// follow updates the state after each change, until the context ends.
+func (i *ingressStandIn) follow(ctx context.Context, changed <-chan struct{}, seen listers) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+			if err := i.update(seen); err != nil {
+				log.Printf("ingress: %v", err)
 			}
 		}
-	}()
-	return nil
+	}
 }
 
 // waitForSync waits for at most 30 s, so that missing rights show in the pod's status.

@@ -6,14 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
-	"github.com/rancher/remotedialer"
 )
 
 // websocketsCommand opens WebSockets and holds them until standard input has a line. Then it counts the WebSockets that still answer.
@@ -56,75 +54,6 @@ func websocketsCommand(set *flag.FlagSet) func() (any, error) {
 			}
 		})
 		return map[string]any{"opened": opened, "held": held.Load()}, nil
-	}
-}
-
-// tunnelsCommand keeps tunnels until standard input has a line, as Rancher's cluster agents do. It uses their client library and their
-// pauses between tries: 5 s in the library and 5 s in the agent. It reports the number of lost tunnels and the time until their return.
-func tunnelsCommand(set *flag.FlagSet) func() (any, error) {
-	var to target
-	to.flags(set)
-	count := set.Int("count", 50, "number of tunnels")
-	limit := set.Duration("limit", 5*time.Minute, "duration after which the command ends without a line on standard input")
-	return func() (any, error) {
-		var lock sync.Mutex
-		connected := map[int]bool{}
-		var away []float64
-		lost := 0
-		for i := range *count {
-			go func() {
-				dialer := &websocket.Dialer{
-					HandshakeTimeout: remotedialer.HandshakeTimeOut, TLSClientConfig: to.tls("http/1.1"),
-					NetDial: func(network, _ string) (net.Conn, error) { return net.DialTimeout(network, to.address, 10*time.Second) },
-				}
-				headers := http.Header{"X-Agent": {fmt.Sprint("agent-", i)}}
-				refuse := func(string, string) bool { return false }
-				var since time.Time
-				onConnect := func(session context.Context, _ *remotedialer.Session) error {
-					lock.Lock()
-					connected[i] = true
-					if !since.IsZero() {
-						away = append(away, time.Since(since).Seconds())
-					}
-					lock.Unlock()
-					<-session.Done()
-					lock.Lock()
-					defer lock.Unlock()
-					connected[i] = false
-					lost++
-					since = time.Now()
-					return nil
-				}
-				for {
-					remotedialer.ClientConnect(background, "wss://"+to.host+"/v3/connect", headers, dialer, refuse, onConnect)
-					time.Sleep(5 * time.Second)
-				}
-			}()
-		}
-		now := func() int {
-			lock.Lock()
-			defer lock.Unlock()
-			n := 0
-			for _, up := range connected {
-				if up {
-					n++
-				}
-			}
-			return n
-		}
-		began := time.Now()
-		for now() < *count && time.Since(began) < 30*time.Second {
-			time.Sleep(50 * time.Millisecond)
-		}
-		fmt.Printf("{\"opened\":%d}\n", now())
-		waitForLine(*limit)
-		for began = time.Now(); now() < *count && time.Since(began) < 2*time.Minute; {
-			time.Sleep(50 * time.Millisecond)
-		}
-		connectedAtEnd := now()
-		lock.Lock()
-		defer lock.Unlock()
-		return map[string]any{"lost": lost, "awayMedian": percentile(away, .5), "awayLongest": percentile(away, 1), "connected": connectedAtEnd}, nil
 	}
 }
 

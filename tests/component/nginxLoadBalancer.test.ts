@@ -116,6 +116,7 @@ test("a preview shows configuration and certificate as text, and the key as its 
         "nginx.service.conf": expect.stringContaining("Restart=on-failure"),
         "nginx-service": expect.stringContaining("down_file=''"),
         "logs.timer": expect.stringContaining("OnCalendar=hourly"),
+        "large-logs": expect.stringContaining("-size +1G"),
         "logs.service": expect.stringContaining("logrotate --force"),
         "fullchain.pem": server.certificate,
         "privkey.pem, SHA-256": createHash("sha256").update(server.privateKey).digest("hex"),

@@ -1,5 +1,5 @@
-import { execFile, spawnSync } from "child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
+import { execFile } from "child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "fs";
 import { createServer } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
@@ -60,11 +60,6 @@ function pairRelease(statusPort = 280) {
     });
     return releaseFor(settings, vrrpOf(settings, 0, 51)).files;
 }
-
-test.each(readdirSync(scripts))("%s is clean for shellcheck", name => {
-    const { stdout, error } = spawnSync("shellcheck", [join(scripts, name)], { encoding: "utf8" });
-    expect([error, stdout]).toEqual([undefined, ""]);
-});
 
 test("files outside of a release's folder hold the mark by which a later release removes them", () => {
     const files = new Map(Object.entries(pairRelease()));
@@ -176,6 +171,16 @@ describe("keepalived's checks", () => {
         );
         expect((await run("sh", pairRelease()["reaches-a-node"]!)).code).toBe(code);
     });
+});
+
+test.each([
+    ["a log of 2 GB", "error.log", 2 ** 31, 0],
+    ["a log of 1 MB", "error.log", 2 ** 20, 1],
+    ["a rotated log of 2 GB", "error.log.1", 2 ** 31, 1],
+])("large-logs, for %s", async (_what, name, bytes, code) => {
+    writeFileSync(join(folder, name), "");
+    truncateSync(join(folder, name), bytes);
+    expect(await run("sh", pairRelease()["large-logs"]!.replace("/var/log/nginx", folder))).toEqual({ code, said: "" });
 });
 
 describe("reload-certificate", () => {

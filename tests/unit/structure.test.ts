@@ -55,6 +55,47 @@ test("no module of the library imports itself, by whatever way", () => {
     expect(files.map(file => circle(file, [])).find(found => found)).toBeUndefined();
 });
 
+describe("shell files", () => {
+    const isShell = (path: string) => path.endsWith(".sh") || /^#!.*\b(ba)?sh\n/.test(readFileSync(path, "utf8"));
+    const files = ["components", "lab", "bench", ".ci"].flatMap(folder => sources(join(root, folder))).filter(isShell);
+    const texts = files.map(path => [path.slice(root.length + 1), readFileSync(path, "utf8")] as const);
+
+    test("are clean for shellcheck", () => {
+        const { stdout, error } = spawnSync("shellcheck", files, { encoding: "utf8" });
+        if (error) throw new Error("shellcheck is not installed: apt-get install shellcheck");
+        expect(stdout).toBe("");
+    });
+
+    test("have lines of at most 140 columns", () => {
+        const long = texts.flatMap(([name, text]) =>
+            text.split("\n").flatMap((line, index) => (line.length > 140 ? [`${name}:${index + 1} has ${line.length} columns`] : [])),
+        );
+        expect(long).toEqual([]);
+    });
+
+    test("name the arguments of their functions with `local`", () => {
+        // Programs of awk, sed and Perl stand in single quotes, and have variables of their own.
+        const parts = /\\[^]|"(?:\\[^]|[^"\\])*"|'[^']*'|(?<=^|\s)#.*/gm;
+        const functions = /^( *)(\w+)\(\) \{(?:.*\}$|[^]*?^\1\})/gm;
+        const unnamed = texts.flatMap(([name, text]) =>
+            [...text.replace(parts, part => (/^['#]/.test(part) ? "" : part)).matchAll(functions)]
+                .filter(([body]) => /\$\{?[1-9]/.test(body.replace(/\blocal [^;\n]*/g, "")))
+                .map(([, , called]) => `${name}: ${called}`),
+        );
+        expect(unnamed).toEqual([]);
+    });
+});
+
+test("no Go function of the lab has more than 60 lines, as eslint checks for TypeScript", () => {
+    const files = sources(join(root, "lab")).filter(path => path.endsWith(".go") && !path.endsWith("_test.go"));
+    const long = files.flatMap(path =>
+        [...readFileSync(path, "utf8").matchAll(/^func (?:\(.*?\) )?(\w+).*[{(]\n[^]*?^\}/gm)]
+            .map(([body, name]) => ({ at: `${path.slice(root.length + 1)}: ${name}`, lines: body.split("\n").length }))
+            .filter(({ lines }) => lines > 60),
+    );
+    expect(long).toEqual([]);
+});
+
 test("make loads no Pulumi SDK, whose start takes 2.5 s", () => {
     const program = `
         process.on("exit", () => process.stdout.write(Object.keys(require.cache).join("\\n")));

@@ -1,11 +1,14 @@
 # shellcheck shell=sh disable=SC2154
 # Checks a node before RKE runs, as the user that RKE logs in as. Changes nothing, and prints one line for each problem.
-# Variables: docker_versions (accepted major.minor, separated by spaces; empty accepts every version), now (seconds since 1970 where Pulumi runs),
-# ca_certificates (PEM of this cluster's CA, also from before each rotation).
+# Variables:
+#   docker_versions   accepted major.minor, separated by spaces; empty accepts every version
+#   now               seconds since 1970 where Pulumi runs
+#   ca_certificates   PEM of this cluster's CA, also from before each rotation
 
 docker_version=$(docker version --format '{{.Server.Version}}' 2>/dev/null) || {
     reason=$(docker version 2>&1 >/dev/null | tail -n 1)
-    echo "Docker cannot be used by $(id -un): expected \`docker version\` to work without sudo, found: ${reason:-no docker}. Install Docker and add the user to the group docker"
+    echo "Docker cannot be used by $(id -un): expected \`docker version\` to work without sudo, found: ${reason:-no docker}." \
+        "Install Docker and add the user to the group docker"
 }
 if [ -n "$docker_version" ] && [ -n "$docker_versions" ]; then
     minor=$(echo "$docker_version" | cut -d. -f1,2)
@@ -35,11 +38,17 @@ done
 # may lack the permission.
 tools=$([ -z "$docker_version" ] || docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 '/rke-tools:')
 if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
-    found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null | tr -d '[:space:]')
+    found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null |
+        tr -d '[:space:]')
     case $(echo "$ca_certificates" | tr -d '[:space:]') in
     *"$found"*) ;;
     *)
-        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one. If cluster.caRotations is lower than before, set it back. When it is this one, adopt it with cluster.rkeState, or bring a lost state of the stack back from a backup (pulumi stack import): with another CA every node and agent is cut off. When the node serves another cluster, take it out of the configuration. Only when that cluster is known to be gone: rke remove, with its own cluster.yml"
+        echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one." \
+            "If cluster.caRotations is lower than before, set it back." \
+            "When it is this one, adopt it with cluster.rkeState, or bring a lost state of the stack back from a backup" \
+            "(pulumi stack import): with another CA every node and agent is cut off." \
+            "When the node serves another cluster, take it out of the configuration." \
+            "Only when that cluster is known to be gone: rke remove, with its own cluster.yml"
         ;;
     esac
 fi

@@ -1,5 +1,6 @@
 # shellcheck shell=sh disable=SC2154
-# Removes members of etcd, on a node whose own member works. A member that is not in the list was removed before. Prints a line for a failure.
+# Removes members of etcd, on a node whose own member works. A member that is not in the list was removed before. Prints a line for a
+# failure.
 # Variables: peers (URLs of the members for other members, separated by spaces).
 for peer in $peers; do
     tries=0

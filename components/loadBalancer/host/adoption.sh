@@ -95,7 +95,7 @@ keep_kernel_settings() {
     kernel_settings "$stage" | while read -r setting; do
         grep -qs "^$setting = " "$kept" && continue
         value=$(sysctl "$setting") && echo "$value" | append "$kept" || exit 1
-    done || abort host-storage "the kernel settings of before could not be kept. Check free space in $state"
+    done || abort host-storage "the present kernel settings could not be saved. Check free space in $state"
 }
 
 restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl"; }

@@ -86,7 +86,10 @@ $(echo "$report" | grep -m 1 '^error')"
 }
 
 # Reports whether the clock of this host is within the dates of a certificate: FILE.
-is_valid_now() { openssl verify -partial_chain -trusted "$1" "$1" >/dev/null 2>&1; }
+is_valid_now() {
+    local file="$1"
+    openssl verify -partial_chain -trusted "$file" "$file" >/dev/null 2>&1
+}
 
 # Prints the dates of a certificate as `from DATE to DATE`, with the time of this host: FILE.
 validity() {

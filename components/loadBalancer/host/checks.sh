@@ -102,8 +102,8 @@ answer_at_new_virtual_ip() {
 # Prints the hardware address that answers for an address on an interface: ADDRESS INTERFACE. A request without the
 # sender's address changes no neighbour's table (RFC 5227).
 arp_answer() {
-    local address="$1" card
-    card=$(ip -o link show dev "$2" 2>/dev/null | sed -n 's|^\([0-9]*\): .* link/ether \([0-9a-f:]*\) .*|\1 \2|p')
+    local address="$1" interface="$2" card
+    card=$(ip -o link show dev "$interface" 2>/dev/null | sed -n 's|^\([0-9]*\): .* link/ether \([0-9a-f:]*\) .*|\1 \2|p')
     # shellcheck disable=SC2016 # variables of Perl
     timeout 3 perl -MSocket -e '
         my ($address, $index, $own) = @ARGV;

@@ -63,7 +63,11 @@ only_updated() {
     esac
 }
 
-minor() { echo "$1" | sed 's/^[0-9]*://; s/^\([0-9]*\.[0-9]*\).*/\1/'; }
+# Prints the first two numbers of a package's version: VERSION.
+minor() {
+    local version="$1"
+    echo "$version" | sed 's/^[0-9]*://; s/^\([0-9]*\.[0-9]*\).*/\1/'
+}
 
 # Describes a difference: KEY BEFORE NOW.
 describe() {

@@ -57,7 +57,12 @@ announce() {
 
 is_restart() { systemctl list-jobs --no-legend keepalived.service | grep -q ' restart '; }
 on_lo() { ip -o -4 address show dev lo to "$virtual_ip" | grep -q .; }
-release() { ip address delete "$virtual_ip/32" dev "$1"; }
+
+# Takes the virtual IP from an interface: INTERFACE.
+release() {
+    local interface="$1"
+    ip address delete "$virtual_ip/32" dev "$interface"
+}
 
 # Prints the interface on which keepalived put the virtual IP, or nothing.
 card() { ip -o -4 address show to "$virtual_ip" | awk '$2 != "lo" { print $2; exit }'; }

@@ -33,17 +33,26 @@ unverified=$state/unverified
 now() { cut -d. -f1 /proc/uptime; }
 
 # Sets the time until which is_in_time succeeds: SECONDS.
-allow() { deadline=$(($(now) + $1)); }
+allow() {
+    local seconds="$1"
+    deadline=$(($(now) + seconds))
+}
 is_in_time() { [ "$(now)" -lt "$deadline" ]; }
 # The last 30 s of a run are for a message.
 allow "$((${timeout_seconds:-60} - 30))"
 
 # A lost connection must not end the program half-way. The program either finishes or rolls back.
 trap '' PIPE
-say() { echo "$(hostname): $1" >&2 || true; }
+say() {
+    local text="$1"
+    echo "$(hostname): $text" >&2 || true
+}
 
 # Prints an error with its code (errorCodes.ts) at the end of the first line: CODE TEXT.
-coded() { printf '%s\n' "$2" | sed "1s/\$/ [RHA $1]/"; }
+coded() {
+    local code="$1" text="$2"
+    printf '%s\n' "$text" | sed "1s/\$/ [RHA $code]/"
+}
 
 # Ends the program: CODE TEXT.
 fail() {
@@ -53,10 +62,16 @@ fail() {
 }
 
 # Ends the program before its first change: CODE TEXT.
-refuse() { fail "$1" "$2. Nothing was changed"; }
+refuse() {
+    local code="$1" text="$2"
+    fail "$code" "$text. Nothing was changed"
+}
 
 # Ends an apply before it switches to the new release. `finish` undoes its changes: CODE TEXT.
-abort() { fail "$1" "$2. The host was left as it was"; }
+abort() {
+    local code="$1" text="$2"
+    fail "$code" "$text. The host was left as it was"
+}
 
 # Writes standard input into a file, which gets its name once it is complete and on the disk: FILE [MODE].
 write() {
@@ -71,20 +86,42 @@ append() {
 }
 
 # Reports whether two folders hold the same files and links: FOLDER FOLDER.
-same_folders() { diff -r --no-dereference "$1" "$2" >/dev/null 2>&1; }
+same_folders() {
+    local folder="$1" other="$2"
+    diff -r --no-dereference "$folder" "$other" >/dev/null 2>&1
+}
 
 nginx_version() { nginx -v 2>&1 | sed 's|.*nginx/\([0-9.]*\).*|\1|'; }
-package_version() { ! is_on_host "$1" || dpkg-query -W -f '${Version}' "$1" 2>/dev/null || true; }
+
+# Prints the version of a package that is on the host: PACKAGE.
+package_version() {
+    local package="$1"
+    ! is_on_host "$package" || dpkg-query -W -f '${Version}' "$package" 2>/dev/null || true
+}
 
 # Prints dpkg's state of a package, which a hold does not change: PACKAGE.
-package_state() { dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null || true; }
+package_state() {
+    local package="$1"
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true
+}
 
 # Reports whether a package is ready for use. Open triggers only update caches: PACKAGE.
-installed() { case $(package_state "$1") in installed | triggers-*) ;; *) return 1 ;; esac; }
+installed() {
+    local package="$1"
+    case $(package_state "$package") in installed | triggers-*) ;; *) return 1 ;; esac
+}
 
 # Reports whether a package is on the host, perhaps half-configured. A removed one leaves only configuration: PACKAGE.
-is_on_host() { case $(package_state "$1") in "" | not-installed | config-files) return 1 ;; esac; }
-active() { systemctl -q is-active "$1"; }
+is_on_host() {
+    local package="$1"
+    case $(package_state "$package") in "" | not-installed | config-files) return 1 ;; esac
+}
+
+# Reports whether a unit runs: UNIT.
+active() {
+    local unit="$1"
+    systemctl -q is-active "$unit"
+}
 
 # Prints the release that a running worker reports, and the process ID of this worker: PORT.
 running_release() {
@@ -98,7 +135,10 @@ running_release() {
 }
 
 # Prints the absolute path of a file in nginx.conf. NGINX reads relative paths from the folder of nginx.conf: FILE.
-host_path() { case $1 in /*) echo "$1" ;; *) echo "/etc/nginx/$1" ;; esac; }
+host_path() {
+    local file="$1"
+    case $file in /*) echo "$file" ;; *) echo "/etc/nginx/$file" ;; esac
+}
 
 fingerprint() { openssl x509 -noout -fingerprint -sha256 2>/dev/null | cut -d= -f2; }
 
@@ -123,7 +163,10 @@ serves() {
 }
 
 # Prints the names of the sysctls that a release sets: FOLDER.
-kernel_settings() { sed -n 's/^\([^ #]*\) = .*/\1/p' "$1/sysctl.conf"; }
+kernel_settings() {
+    local folder="$1"
+    sed -n 's/^\([^ #]*\) = .*/\1/p' "$folder/sysctl.conf"
+}
 
 # Prints how many files NGINX may open on this host: the smaller limit of its unit and of the init process.
 open_files() {
@@ -153,7 +196,11 @@ has_filter() { nft list table ip "$vrrp_table" >/dev/null 2>&1; }
 # Deletes the packet filter of VRRP. The unit of keepalived cannot do this after its drop-in is removed.
 delete_filter() { nft delete table ip "$vrrp_table" 2>/dev/null || true; }
 
-holds_virtual_ip() { ip -o -4 address show to "$1" | grep -q .; }
+# Reports whether this host holds a virtual IP: ADDRESS.
+holds_virtual_ip() {
+    local address="$1"
+    ip -o -4 address show to "$address" | grep -q .
+}
 
 # Prints the recorded owner of this host.
 recorded_owner() { cat "$state/owner" 2>/dev/null || true; }

@@ -162,7 +162,10 @@ facts() {
 }
 
 # Turns each line into a line of a probe: WORD.
-tell() { sed "s/^/$1 /"; }
+tell() {
+    local word="$1"
+    sed "s/^/$word /"
+}
 
 current_virtual_ip() { sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf" 2>/dev/null || true; }
 

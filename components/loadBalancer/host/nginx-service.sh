@@ -37,7 +37,10 @@ ended() {
 }
 
 # Tells keepalived whether NGINX is down: 0 or 1. NGINX must start even when /run is full.
-report() { [ -z "$down_file" ] || echo "$1" >"$down_file" || true; }
+report() {
+    local is_down="$1"
+    [ -z "$down_file" ] || echo "$is_down" >"$down_file" || true
+}
 
 # Starts a new process beside the old one. Waits 5 s for the new one, and 5 s until the old one has answered its
 # requests. systemd then ends the old one, with its WebSockets.
@@ -59,11 +62,15 @@ within_5_s() {
 
 # Reports whether a new process has workers: OLD.
 has_heir() {
-    local heir
-    heir=$(cat "$pid_file" 2>/dev/null) && [ "$heir" != "$1" ] && [ -n "$(cat "/proc/$heir/task/$heir/children")" ]
+    local old="$1" heir
+    heir=$(cat "$pid_file" 2>/dev/null) && [ "$heir" != "$old" ] && [ -n "$(cat "/proc/$heir/task/$heir/children")" ]
 }
 
-has_ended() { ! kill -0 "$1" 2>/dev/null; }
+# Reports whether a process has ended: PID.
+has_ended() {
+    local process="$1"
+    ! kill -0 "$process" 2>/dev/null
+}
 
 # Prints the process that a restart left to be the main one, or fails.
 living_heir() {
@@ -73,8 +80,8 @@ living_heir() {
 
 # Ends all processes of NGINX: SIGNAL. After an upgrade on the fly, systemd knows the old main process only.
 end() {
-    local process
-    for process in $(pgrep -x nginx); do ! is_of_nginx "$process" || kill "-$1" "$process" 2>/dev/null; done
+    local signal="$1" process
+    for process in $(pgrep -x nginx); do ! is_of_nginx "$process" || kill "-$signal" "$process" 2>/dev/null; done
 }
 
 "$1"

@@ -49,11 +49,11 @@ apt() {
 
 # Ends an apply that cannot install packages: MISSING VERB (of apt-get).
 packages_failed() {
-    local missing="$1" log="$stage/$2.log" holder
+    local missing="$1" verb="$2" log="$stage/$2.log" holder
     holder=$(lock_holder)
     [ -z "$holder" ] || abort packages "packages could not be installed:$missing. Expected the lock of dpkg within \
 timeoutSeconds ($timeout_seconds), found it held by $holder. Run this again when that process has ended"
-    abort packages "packages could not be installed:$missing. The end of what apt-get $2 said:
+    abort packages "packages could not be installed:$missing. The end of what apt-get $verb said:
 $(grep -h '^[WE]: ' "$stage"/*.log 2>/dev/null; tail -n 8 "$log" 2>/dev/null)
 Check its package sources and network"
 }
@@ -111,12 +111,16 @@ withdraw_packages() {
 new_packages() { sed -n 's/^Inst \([^ ]*\) (.*/\1/p'; }
 
 # Reports whether the load balancer installed a package: PACKAGE.
-brought() { grep -qx "$1" "$state/packages" 2>/dev/null; }
+brought() {
+    local package="$1"
+    grep -qx "$package" "$state/packages" 2>/dev/null
+}
 
 # Prints the first line of dpkg's report that names a package which needs this one. Reads the whole report, because the
 # shell reports an error when its reader ends early: PACKAGE.
 needed_by() {
-    awk -v words="depends on $1" '
+    local package="$1"
+    awk -v words="depends on $package" '
         { at = index($0, words) }
         at && substr($0, at + length(words), 1) ~ /^[ .;]?$/ && !found++ { sub(/^ */, ""); print }'
 }

@@ -10,4 +10,7 @@ status_of_ping() {
 }
 
 # Reports whether a status comes from a node. NGINX itself answers 502 and 504 for unreachable nodes: STATUS.
-is_of_a_node() { case $1 in "" | 502 | 504) return 1 ;; esac }
+is_of_a_node() {
+    local status="$1"
+    case $status in "" | 502 | 504) return 1 ;; esac
+}

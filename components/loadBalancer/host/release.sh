@@ -82,7 +82,11 @@ check_certificates() {
     done || exit 1
 }
 
-staged() { case $1 in /*) echo "$1" ;; *) echo "$stage/$1" ;; esac; }
+# Prints the path of a certificate's file while the release is in the stage: FILE.
+staged() {
+    local file="$1"
+    case $file in /*) echo "$file" ;; *) echo "$stage/$file" ;; esac
+}
 
 check_configuration() {
     local report

@@ -4,7 +4,9 @@ const { createHash } = require("crypto");
 const fs = require("fs");
 const os = require("os");
 const path = require("path");
+const agentScript = require("./agent.sh");
 const { CodedError } = require("./codedError");
+const removeFolderScript = require("./removeFolder.sh");
 
 /** @import { Login } from "../connection" */
 
@@ -29,7 +31,7 @@ async function withSshAgent(hosts, work) {
     }
     // An agent removes its socket some time after it has ended.
     const socket = path.join(privateFolder(), `agent${(agents += 1)}`);
-    const agent = outliving("ssh-agent", ["-a", socket, "sh", "-c", 'echo; cat; kill "$SSH_AGENT_PID"'], "pipe");
+    const agent = outliving("ssh-agent", ["-a", socket, "sh", "-c", agentScript], "pipe");
     const ended = new Promise(resolve => agent.on("close", resolve));
     try {
         await new Promise((resolve, reject) => {
@@ -228,7 +230,7 @@ function privateFolder() {
     if (ownFolder) return ownFolder;
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "rancher-ha-"));
     ownFolder = folder;
-    const keeper = outliving("sh", ["-c", 'cat; rm -rf "$0"', folder], "ignore");
+    const keeper = outliving("sh", ["-c", removeFolderScript, "sh", folder], "ignore");
     keeper.unref();
     /** @type {import("net").Socket} */ (keeper.stdin).unref();
     process.on("exit", () => fs.rmSync(folder, { recursive: true, force: true }));

@@ -3,7 +3,8 @@
 set -eu
 kind=$1
 systemctl disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer fstrim.timer 2>/dev/null || true
-systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-networkd-wait-online.service getty.target console-getty.service 2>/dev/null || true
+systemctl mask systemd-udevd.service systemd-udev-trigger.service systemd-networkd-wait-online.service \
+    getty.target console-getty.service 2>/dev/null || true
 
 # As in Debian's images for containers: no translations, and no wait for the disk after each file.
 echo 'Acquire::Languages "none";' >/etc/apt/apt.conf.d/no-languages

@@ -28,7 +28,8 @@ async function destroy(input, lastResult) {
             throw new CodedError(
                 "cluster-not-removed",
                 `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +
-                    "Remove these on the hosts (or bring the hosts back), then destroy again. A host that is gone for good: pulumi state delete this resource, then destroy again",
+                    "Remove these on the hosts, or start a host that is unreachable. Then destroy again. " +
+                    "If a host no longer exists, delete this resource from the state (pulumi state delete), then destroy again",
             );
         }
         if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
