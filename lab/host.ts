@@ -3,7 +3,6 @@ import { connect } from "net";
 import { join } from "path";
 import { endForgottenContainers } from "./forgotten";
 import { hardwareAddress, hosts, HostKind, HostName, repository } from "./inventory";
-import type { Lab } from "./lab";
 import { dockerFolder, hostImage, limits } from "./images";
 import { longStep, progress, run, RunOptions, RunResult, timed, until } from "./process";
 
@@ -15,6 +14,20 @@ type ExecOptions = Pick<RunOptions, "input" | "inputFile" | "tolerate" | "onLine
 /** Environment of a host's processes. Newer versions of systemd run on cgroup v1 only with the second variable. */
 const environment = { container: "oci", SYSTEMD_PROC_CMDLINE: "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1" };
 
+/** What a host needs of its lab: the network, and the files that all hosts share. */
+interface Surroundings {
+    readonly name: string;
+    readonly folder: string;
+    readonly privateKeyFile: string;
+    readonly knownHostsFile: string;
+    addressAt(last: number): string;
+    prepare(): Promise<void>;
+    network(): Promise<string | undefined>;
+    fixGatewayAddress(): Promise<void>;
+    hostKeyOf(address: string): string;
+    noteHostKey(address: string, key: string): void;
+}
+
 /** One host of a lab: a container with systemd and sshd. */
 export class LabHost {
     readonly address: string;
@@ -25,7 +38,7 @@ export class LabHost {
     private readonly pidFile: string;
 
     constructor(
-        readonly lab: Lab,
+        readonly lab: Surroundings,
         readonly name: HostName,
     ) {
         this.kind = hosts[name].kind;

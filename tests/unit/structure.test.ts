@@ -35,11 +35,12 @@ test("components do not import the lab or the program", () => {
     expect(offenders(/from\s+"\.[^"]*\/(lab|tests|bench|config)(\/|")/, ["index.ts"])).toEqual([]);
 });
 
-test("no module of the library imports itself, by whatever way", () => {
-    const files = [...sources(join(root, "components")), join(root, "config.ts")].filter(path => /\.(ts|js)$/.test(path));
+test("no module imports itself, by whatever way, types included", () => {
+    const folders = ["components", "lab", "bench", "scripts", "examples", "tests"].flatMap(folder => sources(join(root, folder)));
+    const files = [...folders, join(root, "config.ts"), join(root, "index.ts")].filter(path => /\.(ts|js)$/.test(path));
     const imports = (path: string) =>
-        [...readFileSync(path, "utf8").matchAll(/(?:^import (?!type\b)[^;]*from |require\()"(\.[^"]+)"/gm)].flatMap(([, name]) =>
-            [".ts", ".js", "/index.ts"].map(ending => join(dirname(path), name + ending)).filter(file => files.includes(file)),
+        [...readFileSync(path, "utf8").matchAll(/(?:^(?:import|export) [^;]*?from |require\()"(\.[^"]+)"/gm)].flatMap(([, name]) =>
+            ["", ".ts", ".js", "/index.ts"].map(ending => join(dirname(path), name + ending)).filter(file => files.includes(file)),
         );
     const circle = (path: string, way: string[]): string[] | undefined => {
         if (way.includes(path)) return [...way.slice(way.indexOf(path)), path];
