@@ -5,24 +5,31 @@ import { join } from "path";
 
 const maxWords = 30;
 const repository = join(__dirname, "..");
-/** Pages that programs write, from docstrings and from measurements. */
-const generated = ["docs/benchmarks.md", "docs/configuration.md", "docs/soak.md"];
+/** Pages that programs write from measurements. */
+const generated = ["docs/benchmarks.md", "docs/soak.md"];
 
-/** Returns the sentences of a page, without code, tables and link targets. A heading, a list item and a table row end a sentence. */
+/** Returns the sentences of a page, without code and link targets. A heading, a list item and a table cell end a sentence. */
 function sentences(page: string): string[] {
     const prose = page
         .replace(/```[\s\S]*?```/g, "\n\n")
-        .replace(/^\|.*$/gm, "\n")
         .replace(/`[^`]*`/g, "code")
+        .replace(/^ *\|.*$/gm, row => row.replace(/\|/g, "\n\n"))
         .replace(/\]\([^)]*\)/g, "]")
         .replace(/^ *(#+|[-*]|\d+\.) /gm, "\n\n");
     return prose.split(/\n\s*\n|[.:;?!](?=\s)/).map(sentence => sentence.replace(/\s+/g, " ").trim());
 }
 
 const docs = readdirSync(join(repository, "docs")).filter(file => file.endsWith(".md"));
-const pages = ["README.md", "CONTRIBUTING.md", "lab/README.md", ...docs.map(file => `docs/${file}`)].filter(
-    page => !generated.includes(page),
-);
+const others = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    "lab/README.md",
+    "examples/README.md",
+    "docs/examples/README.md",
+];
+const pages = [...others, ...docs.map(file => `docs/${file}`)].filter(page => !generated.includes(page));
 const long = pages.flatMap(page =>
     sentences(readFileSync(join(repository, page), "utf8"))
         .filter(sentence => sentence.split(" ").length > maxWords)

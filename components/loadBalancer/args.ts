@@ -64,8 +64,8 @@ export interface NginxTuningArgs {
     failTimeoutSeconds?: pulumi.Input<number>;
     /**
      * Seconds until a connection to an unreachable node is closed and its pending request fails. The value sets TCP keep-alive for the
-     * whole host; Linux's default is two hours. Whatever the value is, a connection with unacknowledged data, to a node or a client, is
-     * closed after about 51 s, and an idle one of an unreachable client after 60 s.
+     * whole host; Linux's default is two hours. Whatever the value is, a connection with unacknowledged data is closed after about 51 s,
+     * to a node or a client. An idle connection of an unreachable client is closed after 60 s.
      * @default 15
      */
     deadPeerTimeoutSeconds?: pulumi.Input<number>;
