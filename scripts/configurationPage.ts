@@ -83,6 +83,13 @@ pulumi-rancher-ha:certificate:
     backup:
         chartVersion: 106.0.2+up7.0.2
         s3: { endpoint: s3.example.com, bucket: rancher-backups }`,
+    "rancher.values": `pulumi-rancher-ha:rancher:
+    chartVersion: 2.11.3
+    values:
+        resources:
+            requests: { cpu: "1", memory: 2Gi }
+        extraTolerations:
+            - { key: dedicated, operator: Exists }`,
 };
 
 export interface ConfigKey {
@@ -97,13 +104,11 @@ export interface ConfigKey {
 /** Interfaces of arguments, with the interface that the configuration has in its place. */
 const replaced: Record<string, string> = { SshArgs: "SshConfig", RkeClusterSettingsArgs: "RkeClusterConfig" };
 
-/** Interfaces whose keys the page does not list, with the text that it gives instead. */
-const folded: Record<string, string> = {
-    RancherChartValuesArgs: "Keys: [components/rancher/chartValues.ts](../components/rancher/chartValues.ts).",
-};
+/** Group with a section of its own, because its keys are as many as those of the group above it. */
+const chartValues = "rancher.values";
 
-/** Lists every key of the configuration, in the order of declaration. `unfold` adds the keys of the chart's values. */
-export function configKeys({ unfold = false } = {}): ConfigKey[] {
+/** Lists every key of the configuration, in the order of declaration. */
+export function configKeys(): ConfigKey[] {
     const { interfaces, choices } = declarations();
 
     const membersOf = (name: string): ts.PropertySignature[] => {
@@ -118,8 +123,7 @@ export function configKeys({ unfold = false } = {}): ConfigKey[] {
         membersOf(name).flatMap(member => {
             const path = prefix + member.name.getText();
             const { type, list } = unwrapped(member.type!);
-            const isFolded = folded[type] !== undefined && !unfold;
-            const below = interfaces.has(type) && !isFolded ? keysOf(replaced[type] ?? type, `${path}${list ? "[]" : ""}.`) : [];
+            const below = interfaces.has(type) ? keysOf(replaced[type] ?? type, `${path}${list ? "[]" : ""}.`) : [];
             const isSaid = choices.get(type)?.every(value => docOf(member).includes(value));
             const allowed =
                 choices.has(type) && !isSaid
@@ -128,7 +132,7 @@ export function configKeys({ unfold = false } = {}): ConfigKey[] {
                           .map(value => `\`${value}\``)
                           .join(", ")}.`
                     : "";
-            const meaning = [docOf(member), allowed, isFolded && folded[type]].filter(Boolean).join(" ");
+            const meaning = [docOf(member), allowed].filter(Boolean).join(" ");
             return [{ path, required: !member.questionToken, fallback: tagOf(member, "default"), meaning }, ...below];
         });
 
@@ -138,13 +142,14 @@ export function configKeys({ unfold = false } = {}): ConfigKey[] {
 /** Renders the page: the single keys first, then a section with an example for each group. */
 export function renderedPage(): string {
     const keys = configKeys();
-    const isTop = ({ path }: ConfigKey) => !path.includes(".");
-    const below = (group: ConfigKey) => keys.filter(({ path }) => path.startsWith(`${group.path}.`));
-    const single = keys.filter(key => isTop(key) && below(key).length === 0);
-    const groups = keys.filter(key => isTop(key) && below(key).length > 0);
+    const hasSection = ({ path }: ConfigKey) => !path.includes(".") || path === chartValues;
+    const sectionOf = ({ path }: ConfigKey) => (path.startsWith(`${chartValues}.`) ? chartValues : path.split(".")[0]);
+    const below = (group: ConfigKey) => keys.filter(key => key.path !== group.path && sectionOf(key) === group.path);
+    const single = keys.filter(key => hasSection(key) && below(key).length === 0);
+    const groups = keys.filter(key => hasSection(key) && below(key).length > 0);
     const sections = groups.map(
         group =>
-            `## ${group.path}\n\n${group.meaning}${group.required ? " Required." : ""}${group.fallback && ` Default: ${group.fallback}.`}\n\n\`\`\`yaml\n${examples[group.path]}\n\`\`\`\n\n${table(below(group))}`,
+            `## ${group.path}\n\n${group.meaning}${group.required ? " Required." : ""}${group.fallback && ` Default: ${shown(group.fallback)}.`}\n\n\`\`\`yaml\n${examples[group.path]}\n\`\`\`\n\n${table(below(group))}`,
     );
     return [introduction, `## Single keys\n\n${table(single)}`, ...sections].join("\n");
 }
@@ -152,7 +157,7 @@ export function renderedPage(): string {
 function table(keys: ConfigKey[]): string {
     const rows = keys.map(
         ({ path, required, fallback, meaning }) =>
-            `| \`${path}\` | ${required ? "yes" : ""} | ${shown(fallback)} | ${meaning.replace(/\|/g, "\\|")} |\n`,
+            `| \`${path}\` | ${required ? "yes" : ""} | ${shown(fallback)} | ${meaning.replace(/\|/g, "\\|")}${path === chartValues ? ` Keys: [${path}](#ranchervalues).` : ""} |\n`,
     );
     return ["| key | required | default | meaning |\n", "| --- | --- | --- | --- |\n", ...rows].join("");
 }

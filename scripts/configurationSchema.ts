@@ -33,7 +33,7 @@ const encrypted: Schema = {
 /** Renders the JSON Schema of a whole file, which accepts other programs' configuration and Pulumi's own keys. */
 export function renderedSchema(): string {
     const { $schema, properties = {}, required = [] } = z.toJSONSchema(configSchema, { io: "input", target: "draft-7", override: shorten });
-    const meanings = new Map(configKeys({ unfold: true }).map(({ path, meaning }) => [path, meaning]));
+    const meanings = new Map(configKeys().map(({ path, meaning }) => [path, meaning]));
     const groups = Object.entries(properties as Properties).map(([key, schema]) => [prefix + key, finished(schema, key, meanings)]);
     const config: Schema = {
         type: "object",

@@ -27,7 +27,7 @@ export interface ChartImageArgs {
     registry?: pulumi.Input<string>;
     /** Repository, for example `rancher/rancher`. */
     repository?: pulumi.Input<string>;
-    /** Tag. @default the tag in the chart */
+    /** Tag of the image. @default the tag in the chart */
     tag?: pulumi.Input<string>;
     /** Pull policy of the image. @default IfNotPresent */
     pullPolicy?: pulumi.Input<PullPolicy>;

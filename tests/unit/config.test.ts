@@ -554,15 +554,16 @@ describe("docs/configuration.md", () => {
     test("has an example for each group, whose keys are all known", () => {
         const known = configKeys().map(({ path }) => path.replace(/\[\]/g, ""));
         const groups = known.filter(path => !path.includes(".") && known.some(other => other.startsWith(`${path}.`)));
-        expect(Object.keys(examples).sort()).toEqual(groups.sort());
-        const freeForm = /^rancher\.values\./;
+        expect(Object.keys(examples).sort()).toEqual([...groups, "rancher.values"].sort());
+        const freeForm = /^rancher\.values\.(resources\.requests|extraTolerations)\./;
         const used = Object.values(examples).flatMap(text => pathsOf(parse(text.replace(/pulumi-rancher-ha:/g, ""))));
         expect(used.filter(path => !freeForm.test(path) && !known.includes(path))).toEqual([]);
     });
 
     test.each(Object.entries(examples).filter(([group]) => !group.startsWith("certificate")))(
         "its example of %s is accepted",
-        (group, text) => {
+        (section, text) => {
+            const [group] = section.split(".");
             const { [`pulumi-rancher-ha:${group}`]: example } = parse(text.replace(/ssh-ed25519 AAAA…/g, hostKey));
             const kubeconfig = "apiVersion: v1\nclusters: []\n";
             const isExisting = group === "existingCluster";
@@ -578,7 +579,7 @@ describe("docs/configuration.md", () => {
 
     test("has exactly the keys that are accepted, and says which are required", () => {
         const ofFiles = ["ssh.privateKeyFile", "ssh.knownHostsFile", "cluster.rkeStateFile"].map(key => [key, false] as const);
-        const accepted = [...keysOf(rancherHaSchema, "").filter(([key]) => !key.startsWith("rancher.values.")), ...ofFiles];
+        const accepted = [...keysOf(rancherHaSchema, ""), ...ofFiles];
         const said = ([key, required]: readonly [string, boolean]) => `${key}${required ? " (required)" : ""}`;
         const listed = configKeys().map(({ path, required }) => said([path, required]));
         const expected = accepted.map(said);
