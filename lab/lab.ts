@@ -84,7 +84,7 @@ export class Lab {
                 `lab ${this.name}: expected no other checkout to have it up, found that of ${owner}. Run make down there first`,
             );
         if (states.every(state => state === "healthy")) return existsSync(this.privateKeyFile) ? "up" : "left by another checkout";
-        if (states.every(state => state === "absent")) return existsSync(this.folder) ? "its hosts are gone, its state is not" : "absent";
+        if (states.every(state => state === "absent")) return existsSync(this.folder) ? "it has a state and no hosts" : "absent";
         return `half dead (${names.map((name, index) => `${name} ${states[index]}`).join(", ")})`;
     }
 

@@ -85,7 +85,7 @@ test("clients that send or read slowly are served, and others meanwhile", async 
     expectFigures({ "longest answer to ten others": [others.slowestSeconds, { atMost: 5, unit: "s" }] });
 });
 
-test("connections of clients and nodes that are silently gone are closed", async () => {
+test("connections of unreachable clients and nodes are closed", async () => {
     const open = async () => {
         const upgraded = once(lb.upstream.server, "upgrade") as Promise<[IncomingMessage]>;
         const client = await lb.client.openWebSocket();

@@ -231,7 +231,7 @@ const given = (keys: object) => (Object.keys(keys).length > 0 ? keys : undefined
 
 const statesOf = (pkis: Pki[]) => pkis.map(({ state }) => state);
 
-/** Returns the packed PKIs. Without a rotation, the data of a program is the same as before rotations were known. */
+/** Returns the packed PKIs. Without a rotation, `earlierPkis` is undefined, so that the data of older stacks stays the same. */
 function packedOf([{ packed }, ...earlier]: Pki[]): Pick<ClusterInput, "pki" | "earlierPkis"> {
     return { pki: packed, earlierPkis: earlier.length > 0 ? earlier.map(pki => pki.packed) : undefined };
 }

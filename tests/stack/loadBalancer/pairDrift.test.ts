@@ -121,7 +121,7 @@ test("a host that was set back, and what belongs to others", () => {
             words: "release <release>, expected <release>, which this configuration makes",
         },
         {
-            what: "a drop-in of somebody else for NGINX's unit",
+            what: "a foreign drop-in for NGINX's unit",
             make: on("lb1", `printf '[Service]\\nNice=5\\n' >${dropIn}; systemctl daemon-reload`),
             words: `needs attention: NginxLoadBalancer lb: lb1: nginx.service: the drop-in ${dropIn} is not of this stack`,
             undo: on("lb1", `rm ${dropIn}; systemctl daemon-reload`),

@@ -70,9 +70,9 @@ async function withForgotten(names: string[], work: (isRunning: (name: string) =
     }
 }
 
-test("down when the hosts of the lab are gone: the state that is left is dropped", async () => {
+test("down without hosts of the lab: their state is dropped", async () => {
     leaveState();
-    expect((await make("down")).stderr).toContain("not destroyed but dropped with the lab: its hosts are gone, its state is not");
+    expect((await make("down")).stderr).toContain("not destroyed but dropped with the lab: it has a state and no hosts");
     expect(await traces()).toEqual([]);
 });
 
