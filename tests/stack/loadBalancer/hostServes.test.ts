@@ -1,7 +1,10 @@
 import { once } from "events";
+import { readFileSync } from "fs";
 import { get } from "http";
 import { connect as connectHttp2 } from "http2";
+import { join } from "path";
 import { connect as connectTls } from "tls";
+import { repository } from "../../../lab/inventory";
 import { disposable, testLab } from "../fixtures";
 import { echo } from "./client";
 import { hostname, LoadBalancerHost, serving, stateFolder } from "./loadBalancerHost";
@@ -143,6 +146,22 @@ describe("a host that serves", () => {
         expect(kept.trim().split("\n")).toHaveLength(3);
         expect(await lb.sh(`find /var/lib/pulumi-rancher-ha -name 'privkey*' ! -perm 600; stat -c %a ${stateFolder}`)).toBe("700\n");
         await lb.apply();
+    });
+
+    test("is rolled back by hand with the commands of docs/load-balancer.md, until the next apply", async () => {
+        const page = readFileSync(join(repository, "docs", "load-balancer.md"), "utf8");
+        const section = page.split(/^## /m).find(text => text.startsWith("How is a release rolled back by hand?"))!;
+        const [list, rollBack] = [...section.matchAll(/```sh\n([^]*?)```/g)].map(([, commands]) => commands);
+        await lb.apply({ readTimeoutSeconds: 1004 });
+        await lb.apply();
+        const lines = (await lb.sh(list)).trim().split("\n");
+        const [newest, previous] = lines.flatMap(line => /\S+$/.exec(line.replace(/^total .*/, "")) ?? []);
+        expect(lines.at(-1)).toBe(`${stateFolder}/releases/${newest}`);
+        await lb.sh(rollBack.replace("RELEASE", previous));
+        expect(await lb.sh("nginx -T 2>/dev/null | grep -c 'proxy_read_timeout 1004s'")).not.toBe("0\n");
+        await lb.served();
+        await lb.apply();
+        expect(await lb.probe()).toBe("in sync");
     });
 });
 
