@@ -1,10 +1,11 @@
-import { readdirSync, readFileSync } from "fs";
+import { readFileSync } from "fs";
 import { join } from "path";
+import { repository } from "../lab/inventory";
+import { pages } from "./pages";
 
 /** Lists the sentences of the documents that have more than `maxWords` words, and fails when there is one. */
 
 const maxWords = 30;
-const repository = join(__dirname, "..");
 /** Pages that programs write from measurements. */
 const generated = ["docs/benchmarks.md", "docs/soak.md"];
 
@@ -19,21 +20,12 @@ function sentences(page: string): string[] {
     return prose.split(/\n\s*\n|[.:;?!](?=\s)/).map(sentence => sentence.replace(/\s+/g, " ").trim());
 }
 
-const docs = readdirSync(join(repository, "docs")).filter(file => file.endsWith(".md"));
-const others = [
-    "README.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "CHANGELOG.md",
-    "lab/README.md",
-    "examples/README.md",
-    "docs/examples/README.md",
-];
-const pages = [...others, ...docs.map(file => `docs/${file}`)].filter(page => !generated.includes(page));
-const long = pages.flatMap(page =>
-    sentences(readFileSync(join(repository, page), "utf8"))
-        .filter(sentence => sentence.split(" ").length > maxWords)
-        .map(sentence => `${page}: ${sentence.split(" ").length} words, expected at most ${maxWords}: ${sentence}\n`),
-);
+const long = pages
+    .filter(page => !generated.includes(page))
+    .flatMap(page =>
+        sentences(readFileSync(join(repository, page), "utf8"))
+            .filter(sentence => sentence.split(" ").length > maxWords)
+            .map(sentence => `${page}: ${sentence.split(" ").length} words, expected at most ${maxWords}: ${sentence}\n`),
+    );
 process.stderr.write(long.join(""));
 process.exitCode = long.length > 0 ? 1 : 0;

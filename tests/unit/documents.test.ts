@@ -1,14 +1,10 @@
-import { readdirSync, readFileSync } from "fs";
-import { join } from "path";
+import { existsSync, readFileSync } from "fs";
+import { dirname, join } from "path";
 import { parse } from "yaml";
 import { repository } from "../../lab/inventory";
+import { pages } from "../../scripts/pages";
 
 // The tests check what a reader copies from the pages.
-const pageNames = [
-    "README.md",
-    "examples/README.md",
-    ...readdirSync(join(repository, "docs")).flatMap(file => (file.endsWith(".md") ? [`docs/${file}`] : [])),
-];
 const textOf = (file: string) => readFileSync(join(repository, file), "utf8");
 const readme = textOf("README.md");
 
@@ -24,7 +20,31 @@ test("the configuration in the README is that of examples/minimal.yaml, with sho
 
 test("the README fits two screens", () => expect(readme.split("\n").length).toBeLessThanOrEqual(151));
 
-test.each(pageNames.filter(page => blocksOf(textOf(page), "sh").some(block => /(^|[|&;(] *)pulumi /m.test(block))))(
-    "%s says once how `pulumi` runs where only npx has it",
-    page => expect(textOf(page).split("alias pulumi='npx pulumi'")).toHaveLength(2),
-);
+test.each(
+    pages
+        .filter(page => page !== "README.md")
+        .filter(page => blocksOf(textOf(page), "sh").some(block => /(^|[|&;(]) *pulumi /m.test(block))),
+)("%s says once how `pulumi` runs where only npx has it", page => expect(textOf(page).split("alias pulumi='npx pulumi'")).toHaveLength(2));
+
+/** Returns the anchors of a page, as GitHub derives them from headings. */
+const anchorsOf = (page: string) =>
+    [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+        heading
+            .toLowerCase()
+            .replace(/[^\p{L}\p{N} _-]/gu, "")
+            .replace(/ /g, "-"),
+    );
+
+test.each(pages)("the links of %s lead to files and headings that exist", page => {
+    const links = [
+        ...textOf(page)
+            .replace(/```[^]*?```/g, "")
+            .matchAll(/\]\((?!https?:)([^)\s]+)\)/g),
+    ].map(([, link]) => link);
+    const broken = links.filter(link => {
+        const [file, anchor] = link.split("#");
+        const target = file ? join(dirname(page), file) : page;
+        return !existsSync(join(repository, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor));
+    });
+    expect(broken).toEqual([]);
+});
