@@ -28,7 +28,8 @@ export function assignments(variables: Record<string, string>): string[] {
 
 /**
  * Returns a Node program for the machine that runs Pulumi. It holds a module with all required modules that Node does not have, and calls
- * `main(input)`. A required shell script (`.sh`) is a module that exports its text. A module that exports a `version` keeps its last result for the same data (runner/result.js).
+ * `main(input)`. A required shell script (`.sh`) is a module that exports its text. A module that exports a `version` keeps its last result
+ * for the same data (runner/result.js).
  */
 export function nodeProgram<Input>(entry: string, input: Input): string {
     const modules = new Map<string, string>();
