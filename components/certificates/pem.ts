@@ -136,11 +136,10 @@ export function endings(certificates: string, days: number, now = new Date()): s
     return splitPem(certificates).flatMap(({ text }, index) => {
         const certificate = new X509Certificate(text);
         const left = Math.floor((Date.parse(certificate.validTo) - now.getTime()) / 86_400_000);
-        if (left >= days) return [];
-        const which = `certificate ${index + 1} ${nameOf(certificate)}`;
         // An ended certificate is refused, except above one that clients trust.
-        if (left < 0) return [`${which} ended on ${iso(certificate.validTo)}. Leave it out: clients trust a certificate below it.`];
-        return [`${which} ends in ${left} days, on ${iso(certificate.validTo)}. Give the stack a new one before.`];
+        const advice = left < 0 ? "Leave it out: clients trust a certificate below it" : "Give the stack a new one before";
+        const end = `${left < 0 ? "ended" : `ends in ${left} days,`} on ${iso(certificate.validTo)}`;
+        return left < days ? [`certificate ${index + 1} ${nameOf(certificate)} ${end}. ${advice}.`] : [];
     });
 }
 

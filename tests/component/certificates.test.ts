@@ -198,7 +198,9 @@ describe("ProvidedCertificate", () => {
             mockPublicRoots = [root.certificate];
             const { warnings } = await given(crossSigned(-1));
             expect(warnings).toEqual([
-                expect.stringMatching(/^needs attention: certificateChain: certificate 3 "New root" ended on .*\. Leave it out: clients trust/),
+                expect.stringMatching(
+                    /^needs attention: certificateChain: certificate 3 "New root" ended on .*\. Leave it out: clients trust/,
+                ),
             ]);
             expect(await errorsOf(crossSigned(-1), root.certificate)).toEqual(["none"]);
         });

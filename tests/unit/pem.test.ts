@@ -270,7 +270,9 @@ test("the root is not sent", () => {
 
 test("each certificate that ends soon is named, wherever it stands", () => {
     const short = issue({ name: "short", by: root, days: 10 });
-    const advice = expect.stringMatching(/^certificate 2 "short" ends in 9 days, on \d{4}-\d\d-\d\d.*\. Give the stack a new one before\.$/);
+    const advice = expect.stringMatching(
+        /^certificate 2 "short" ends in 9 days, on \d{4}-\d\d-\d\d.*\. Give the stack a new one before\.$/,
+    );
     expect(endings(chain(root, short), 30)).toEqual([advice]);
     expect(endings(chain(root, short), 9)).toEqual([]);
 });

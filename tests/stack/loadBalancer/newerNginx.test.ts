@@ -34,8 +34,8 @@ beforeAll(async () => {
         upstreamPort: upstream.port,
     });
     client = new Client(host.address, hostname, stack.ca.certificate);
+    await stack.up();
 });
-beforeEach(() => stack.up());
 afterAll(() => {
     client?.stop();
     upstream?.stop();
@@ -65,12 +65,11 @@ test("serves a client that offers nothing but the post-quantum key exchange", as
     expect(answer).toMatch(/^HTTP\/1\.1 200 /m);
 });
 
-test("NGINX restarted under open WebSockets is no drift: the next preview is empty, and so is the next update", async () => {
+test("an NGINX restarted under open WebSockets is neither refused nor changed by the next update", async () => {
     const sockets = await Promise.all([client.openWebSocket(), client.openWebSocket()]);
     const ended = Promise.all(sockets.map(socket => once(socket, "close")));
     await host.sh("systemctl restart nginx");
     await ended;
-    await stack.noChanges();
     expect(changed(await stack.up())).toEqual([]);
     expect(await client.status()).toBe(200);
 });
