@@ -78,6 +78,6 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
     }
 
     private warnOfEnds(path: string, ends: string[]): void {
-        for (const end of ends) needsAttention(`${path}: ${end}. Give the stack a new one before.`, this);
+        for (const end of ends) needsAttention(`${path}: ${end}`, this);
     }
 }

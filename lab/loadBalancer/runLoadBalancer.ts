@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from "fs";
 import { join } from "path";
 import { LabHost } from "../host";
 import { Lab } from "../lab";
-import { Finished, Stack } from "../pulumi";
+import { Finished, RunOptions, Stack } from "../pulumi";
 
 /** Returns the arguments by which the component reaches a host of a lab. */
 export const hostArgs = ({ address, hostKey, lab }: LabHost) => ({
@@ -12,8 +12,14 @@ export const hostArgs = ({ address, hostKey, lab }: LabHost) => ({
 });
 
 /** Runs the program beside this file, a load balancer alone, with these arguments. */
-export function runLoadBalancer(lab: Lab, verb: "preview" | "up" | "destroy", args: object, flags: string[] = []): Promise<Finished> {
+export function runLoadBalancer(
+    lab: Lab,
+    verb: "preview" | "up" | "destroy",
+    args: object,
+    flags: string[] = [],
+    options: RunOptions = {},
+): Promise<Finished> {
     const argumentsFile = join(lab.folder, "load-balancer.json");
     writeFileSync(argumentsFile, JSON.stringify(args), { mode: 0o600 });
-    return new Stack(lab, { program: __dirname, config: { "load-balancer:argumentsFile": argumentsFile } })[verb](flags);
+    return new Stack(lab, { program: __dirname, config: { "load-balancer:argumentsFile": argumentsFile } })[verb](flags, options);
 }

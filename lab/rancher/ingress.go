@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ import (
 )
 
 // ingressStandIn stands in for ingress-nginx. It serves the Ingress objects over HTTP, and keeps ingress-nginx's contract with proxies in
-// front of it and backends behind it. It has no HTTPS port. It knows only the annotations for sizes.
+// front of it and backends behind it. It has no HTTPS port. It knows only the annotations of limits.go.
 type ingressStandIn struct {
 	state atomic.Pointer[ingressState]
 	next  atomic.Uint64
@@ -219,6 +220,14 @@ func (i *ingressStandIn) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		if location.limits.body > 0 { // NGINX counts the received bytes of a body without a declared length.
 			r.Body = http.MaxBytesReader(w, r.Body, location.limits.body)
+		}
+		if location.limits.storesBodies {
+			body, err := io.ReadAll(r.Body)
+			if err != nil {
+				i.proxy.ErrorHandler(w, r, err)
+				return
+			}
+			r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 		}
 		first := int(i.next.Add(1) % uint64(len(location.endpoints)))
 		location.endpoints = slices.Concat(location.endpoints[first:], location.endpoints[:first])

@@ -13,13 +13,14 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 )
 
-// limits are the sizes in bytes that ingress-nginx gives to its NGINX.
+// limits are the sizes in bytes that ingress-nginx gives to its NGINX, and what it stores.
 type limits struct {
 	body          int64 // client_max_body_size; 0 means no limit
 	headerBuffer  int64 // client_header_buffer_size
 	largeBuffers  int64 // large_client_header_buffers: their number
 	largeBuffer   int64 // large_client_header_buffers: the size of one
 	responseStart int64 // proxy_buffer_size, which limits the header of an answer
+	storesBodies  bool  // proxy_request_buffering: a backend gets a request once its whole body is here
 }
 
 // defaultLimits holds the controller's defaults (NewDefault in internal/ingress/controller/config/config.go of
@@ -30,6 +31,9 @@ var defaultLimits = map[string]string{
 	"large-client-header-buffers": "4 8k",
 	"proxy-buffer-size":           "4k",
 }
+
+// requestBuffering names an option that the controller switches on by default.
+const requestBuffering = "proxy-request-buffering"
 
 // limitsOf reads the ConfigMap. The controller writes the values into nginx.conf, where NGINX refuses an invalid size.
 func limitsOf(config map[string]string) (limits, error) {
@@ -60,6 +64,7 @@ func limitsOf(config map[string]string) (limits, error) {
 		}
 		*option.target = value
 	}
+	l.storesBodies = config[requestBuffering] != "off"
 	return l, nil
 }
 
@@ -77,6 +82,9 @@ func (l limits) forIngress(ingress *networkingv1.Ingress) limits {
 			continue
 		}
 		*target = value
+	}
+	if text := ingress.Annotations["nginx.ingress.kubernetes.io/"+requestBuffering]; text == "on" || text == "off" {
+		l.storesBodies = text == "on"
 	}
 	return l
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -74,6 +75,63 @@ func TestLimits(t *testing.T) {
 	}
 }
 
+// TestStorageOfBodies checks whether a backend gets a request before the body has ended.
+func TestStorageOfBodies(t *testing.T) {
+	off := map[string]string{"proxy-request-buffering": "off"}
+	annotated := func(value string) map[string]string {
+		return map[string]string{"nginx.ingress.kubernetes.io/proxy-request-buffering": value}
+	}
+	for name, test := range map[string]struct {
+		config, annotations map[string]string
+		stores              bool
+	}{
+		"by default":                      {nil, nil, true},
+		"by the ConfigMap":                {off, nil, false},
+		"by the annotation":               {nil, annotated("off"), false},
+		"by the annotation of an Ingress": {off, annotated("on"), true},
+		"by an annotation of no sense":    {off, annotated("maybe"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			arrived := make(chan struct{})
+			ingress := startIngressOf(t, test.config, test.annotations, func(_ http.ResponseWriter, r *http.Request) {
+				close(arrived)
+				if body, _ := io.ReadAll(r.Body); string(body) != "begun, ended" {
+					t.Errorf("the backend got %q", body)
+				}
+			})
+			body, sender := io.Pipe()
+			answered := make(chan error)
+			go func() {
+				response, err := ingress.Client().Post(ingress.URL+"/", "text/plain", body)
+				if err == nil {
+					response.Body.Close()
+				}
+				answered <- err
+			}()
+			fmt.Fprint(sender, "begun")
+			wait := 10 * time.Second
+			if test.stores {
+				wait = 200 * time.Millisecond
+			}
+			select {
+			case <-arrived:
+				if test.stores {
+					t.Error("the backend got the request before the body had ended")
+				}
+			case <-time.After(wait):
+				if !test.stores {
+					t.Error("the backend did not get the request before the body had ended")
+				}
+			}
+			fmt.Fprint(sender, ", ended")
+			sender.Close()
+			if err := <-answered; err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 func TestManyHeaderLines(t *testing.T) {
 	defaults, err := limitsOf(nil)
 	if err != nil {
@@ -102,12 +160,16 @@ func TestLimitsThatNginxRefuses(t *testing.T) {
 
 // startTestIngress serves one Ingress. Its backend reads the body and answers with a header of the requested length.
 func startTestIngress(t *testing.T, config, annotations map[string]string) *httptest.Server {
-	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return startIngressOf(t, config, annotations, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		var length int
 		fmt.Sscanf(r.URL.RawQuery, "header=%d", &length)
 		w.Header().Set("Location", strings.Repeat("l", length))
-	}))
+	})
+}
+
+func startIngressOf(t *testing.T, config, annotations map[string]string, handler http.HandlerFunc) *httptest.Server {
+	backend := httptest.NewServer(handler)
 	t.Cleanup(backend.Close)
 	defaults, err := limitsOf(config)
 	if err != nil {

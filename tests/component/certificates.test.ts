@@ -1,10 +1,22 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
+import { once } from "events";
+import { AddressInfo } from "net";
+import { connect, createServer } from "tls";
 import { ProvidedCertificate } from "../../components/certificates/providedCertificate";
 import { PrivateCa } from "../../components/certificates/privateCa";
 import { KeyAlgorithm } from "../../components/certificates/schema";
 import { issue, KeyKind } from "../../lab/certificates";
 import { record, RecordOptions, secret, unknown } from "./recorder";
+
+/** Public roots of a test. They replace those of Node. */
+let mockPublicRoots: string[] = [];
+jest.mock("tls", () => ({
+    ...jest.requireActual("tls"),
+    get rootCertificates() {
+        return mockPublicRoots;
+    },
+}));
 
 const hostname = "rancher.example.com";
 const mock: RecordOptions["mock"] = args => {
@@ -137,6 +149,67 @@ describe("ProvidedCertificate", () => {
         const given = { ...args, certificateChain: windows(args.certificateChain), caCertificate: windows(args.caCertificate) };
         const { outputs } = await record(() => new ProvidedCertificate("it", given));
         expect(outputs).toEqual({ certificateChain: leaf.certificate, privateKey: secret(leaf.privateKey), caCertificate: ca.certificate });
+    });
+
+    describe("with a cross-signed root at its end", () => {
+        const [old, root] = ["Old root", "New root"].map(name => issue({ name, ca: true }));
+        const below = issue({ name: "Intermediate", ca: true, by: root });
+        const server = issue({ name: hostname, by: below, names: [`DNS:${hostname}`] });
+        const crossSigned = (days: number) => issue({ name: "New root", ca: true, by: old, of: root.privateKey, days }).certificate;
+        /** Returns the outputs and the warnings of a chain that ends with this certificate. */
+        async function given(cross: string, caCertificate?: string) {
+            const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+            const chain = [server.certificate, below.certificate, cross].join("");
+            const { outputs } = await record(
+                () => new ProvidedCertificate("it", { hostname, certificateChain: chain, privateKey: server.privateKey, caCertificate }),
+            );
+            const warnings = warn.mock.calls.map(([text]) => text);
+            warn.mockRestore();
+            expect(outputs.certificateChain).toBe(chain);
+            return { caCertificate: outputs.caCertificate, warnings };
+        }
+
+        /** Returns the errors of clients that trust one of these roots, in a handshake with a server that sends this chain. */
+        async function errorsOf(cross: string, ...roots: string[]): Promise<string[]> {
+            const chain = [server.certificate, below.certificate, cross].join("");
+            const listening = createServer({ cert: chain, key: server.privateKey }).listen(0, "127.0.0.1");
+            await once(listening, "listening");
+            const { port } = listening.address() as AddressInfo;
+            const errors = [];
+            for (const ca of roots) {
+                const client = connect({ host: "127.0.0.1", port, servername: hostname, ca, rejectUnauthorized: false });
+                await once(client, "secureConnect");
+                errors.push(String(client.authorizationError ?? "none"));
+                client.destroy();
+            }
+            listening.close();
+            return errors;
+        }
+
+        test.each([
+            ["the root that signs itself", () => root],
+            ["the older root alone", () => old],
+        ])("a public chain is sent whole, and Rancher gets no CA, when clients have %s", async (_what, known) => {
+            mockPublicRoots = [known().certificate];
+            expect(await given(crossSigned(100))).toEqual({ caCertificate: "", warnings: [] });
+            expect(await errorsOf(crossSigned(100), root.certificate, old.certificate)).toEqual(["none", "none"]);
+        });
+
+        test("a public chain is accepted after the end of what clients ignore, with the advice to leave it out", async () => {
+            mockPublicRoots = [root.certificate];
+            const { warnings } = await given(crossSigned(-1));
+            expect(warnings).toEqual([
+                expect.stringMatching(
+                    /^needs attention: certificateChain: certificate 3 "New root" ended on .*\. Leave it out: clients trust/,
+                ),
+            ]);
+            expect(await errorsOf(crossSigned(-1), root.certificate)).toEqual(["none"]);
+        });
+
+        test("the agents of a private CA get the root that signs itself", async () => {
+            mockPublicRoots = [];
+            expect(await given(crossSigned(100), root.certificate)).toEqual({ caCertificate: root.certificate, warnings: [] });
+        });
     });
 
     test("certificates stay readable when they come as secrets", async () => {

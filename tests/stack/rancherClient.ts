@@ -1,4 +1,8 @@
+import { ClientRequest, OutgoingHttpHeaders } from "http";
 import { request } from "https";
+
+/** Returns the header of a login. */
+export const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
 /** A client of Rancher through the load balancer at `address`. It trusts only the stack's CA. */
 export class RancherClient {
@@ -8,32 +12,32 @@ export class RancherClient {
         private readonly ca: string,
     ) {}
 
-    ask(method: string, path: string, options: { body?: object; token?: string } = {}): Promise<{ status: number; body: string }> {
+    /** Begins a request, whose body the caller sends. */
+    begin(method: string, path: string, headers: OutgoingHttpHeaders = {}): ClientRequest {
+        const { hostname, address, ca } = this;
+        // NGINX ends idle connections at a reload. Node does not repeat a request that meets this moment, as browsers do.
+        return request({ method, path, agent: false, ca, host: address, servername: hostname, headers: { host: hostname, ...headers } });
+    }
+
+    ask(
+        method: string,
+        path: string,
+        options: { body?: object; token?: string; headers?: OutgoingHttpHeaders } = {},
+    ): Promise<{ status: number; body: string }> {
         const body = options.body && JSON.stringify(options.body);
+        const headers = {
+            ...(body && { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
+            ...(options.token && bearer(options.token)),
+            ...options.headers,
+        };
         return new Promise((resolve, reject) => {
-            const asked = request(
-                {
-                    method,
-                    path,
-                    // NGINX ends idle connections at a reload. Node does not repeat a request that meets this moment, as browsers do.
-                    agent: false,
-                    ca: this.ca,
-                    host: this.address,
-                    servername: this.hostname,
-                    headers: {
-                        host: this.hostname,
-                        ...(body && { "content-type": "application/json", "content-length": Buffer.byteLength(body) }),
-                        ...(options.token && { authorization: `Bearer ${options.token}` }),
-                    },
-                },
-                answer => {
-                    let text = "";
-                    answer
-                        .setEncoding("utf8")
-                        .on("data", chunk => (text += chunk))
-                        .on("end", () => resolve({ status: answer.statusCode!, body: text }));
-                },
-            );
+            const asked = this.begin(method, path, headers).on("response", answer => {
+                let text = "";
+                answer
+                    .setEncoding("utf8")
+                    .on("data", chunk => (text += chunk))
+                    .on("end", () => resolve({ status: answer.statusCode!, body: text }));
+            });
             asked.on("error", reject);
             asked.end(body);
         });

@@ -17,20 +17,32 @@ const lab = disposable(testLab());
 /** Adds a line to sshd's configuration of a host. */
 const sshd = (host: LabHost, line: string) => host.sh(`echo '${line}' >/etc/ssh/sshd_config.d/00-test.conf; systemctl restart ssh`);
 
+let lb: LoadBalancerHost;
+let stack: LoadBalancerStack;
+beforeAll(async () => {
+    lb = await LoadBalancerHost.start(lab);
+    const host = hostArgs(lb.host);
+    stack = new LoadBalancerStack(lab, { hosts: [host], upstreams: [lb.upstream.address], upstreamPort: lb.upstream.port });
+});
+afterAll(() => LoadBalancerHost.stop(lb));
+
+test("a load balancer host that still boots is waited for, once `up` has met its closed port", async () => {
+    await lb.sh("systemctl stop ssh.socket ssh");
+    let booted: Promise<unknown> | undefined;
+    const { output } = await stack.up({}, { onLine: line => /Dial 3\/\d+ failed/.test(line) && (booted ??= lb.sh("systemctl start ssh")) });
+    expect(booted).toBeDefined();
+    expect(output).toMatch(/no SSH connection \(.*Connection refused/);
+    expect(await lb.host.isActive("nginx")).toBe(true);
+});
+
 describe("a load balancer host behind a bastion", () => {
     const jump = lab.host("lb4");
     let bastion: Awaited<ReturnType<typeof bastionAt>>;
-    let lb: LoadBalancerHost;
-    let stack: LoadBalancerStack;
     beforeAll(async () => {
-        lb = await LoadBalancerHost.start(lab);
         await lab.startAnew("lb4");
         bastion = await bastionAt(jump);
         await sshd(lb.host, `AllowUsers root@${jump.address}`);
-        const host = hostArgs(lb.host);
-        stack = new LoadBalancerStack(lab, { hosts: [host], upstreams: [lb.upstream.address], upstreamPort: lb.upstream.port });
     });
-    afterAll(() => LoadBalancerHost.stop(lb));
 
     const ssh = (changes: object = {}) => ({
         ssh: { privateKey: readFileSync(lab.privateKeyFile, "utf8"), waitSeconds: 1, bastion: { ...bastion, ...changes } },

@@ -56,6 +56,14 @@ test("packages are installed, and noted before", () => {
     expect(readFileSync(file("packages"), "utf8")).toBe("nginx\n");
 });
 
+test("needrestart restarts no foreign service meanwhile, because it is told to suspend itself", () => {
+    command("apt-get", aptGet('echo "$call: ${NEEDRESTART_SUSPEND:-runs}" >>needrestart'));
+    expect(host("install_packages").code).toBe(0);
+    const told = readFileSync(file("needrestart"), "utf8").trim().split("\n");
+    expect(told).toHaveLength(3);
+    expect(told.filter(line => !line.endsWith(": 1"))).toEqual([]);
+});
+
 test.each([
     ["dynamic", ["apt-get install libnginx-mod-stream"]],
     ["built in", []],
@@ -186,13 +194,20 @@ test("destroy waits for the lock before it takes anything down", () => {
     expect(refused.said).not.toContain("restored");
 });
 
-test("destroy says when a service does not run with the configuration that was there before", () => {
-    command("systemctl", '[ "$1" != reload-or-restart ]');
+test.each([
+    ["fails", '[ "$1" != reload-or-restart ]', "true"],
+    ["sends a signal to an NGINX that refuses it", "true", '[ "$1" != -t ]'],
+])("destroy says that NGINX does not run with the configuration of before when the reload %s", (_what, systemctl, nginx) => {
+    command("systemctl", systemctl);
+    command("nginx", nginx);
     mkdirSync(file("kept"));
     for (const name of ["enabled", "active"]) writeFileSync(join(file("kept"), name), `${name}\n`);
     expect(host("restore_service nginx kept")).toEqual({
         code: 0,
         stdout: "",
-        said: "lb1: nginx does not run with the configuration that was here before. Look at journalctl -u nginx\n",
+        said: "lb1: nginx does not run with the configuration that was here before. Look at nginx -t and journalctl -u nginx\n",
     });
+    command("systemctl", "true");
+    command("nginx", "true");
+    expect(host("restore_service nginx kept").said).toBe("");
 });

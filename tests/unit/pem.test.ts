@@ -254,6 +254,15 @@ test("a chain may go on above what clients trust, as with a cross-signed root", 
     ]);
 });
 
+test("a cross-signed root is no root that Rancher can give to its agents, the older root above it is", () => {
+    const old = issue({ name: "Old root", ca: true });
+    const cross = issue({ name: "Root", ca: true, by: old, of: root.privateKey });
+    expect(checkCaCertificate(cross.certificate)).toEqual([
+        expect.stringMatching(/expected the root, which signs itself, "Root" was issued by "Old root"\. .*: give it instead, or after/),
+    ]);
+    expect(checkCaCertificate(chain(cross, old))).toEqual([]);
+});
+
 test("the root is not sent", () => {
     expect(withoutRoot(chain(below, intermediate, root))).toBe(normalizePem(chain(below, intermediate)));
     expect(withoutRoot(root.certificate)).toBe(normalizePem(root.certificate));
@@ -261,7 +270,9 @@ test("the root is not sent", () => {
 
 test("each certificate that ends soon is named, wherever it stands", () => {
     const short = issue({ name: "short", by: root, days: 10 });
-    const phrase = expect.stringMatching(/^certificate 2 "short" ends in 9 days, on \d{4}-\d\d-\d\d/);
-    expect(endings(chain(root, short), 30)).toEqual([phrase]);
+    const advice = expect.stringMatching(
+        /^certificate 2 "short" ends in 9 days, on \d{4}-\d\d-\d\d.*\. Give the stack a new one before\.$/,
+    );
+    expect(endings(chain(root, short), 30)).toEqual([advice]);
     expect(endings(chain(root, short), 9)).toEqual([]);
 });

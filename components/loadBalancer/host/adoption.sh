@@ -125,9 +125,10 @@ restore_service() {
     [ "$(cat "$kept/enabled")" != enabled ] || action=enable
     systemctl -q "$action" "$product" 2>/dev/null || true
     if [ "$(cat "$kept/active")" = active ]; then
-        # A package of the product that was installed since may refuse this configuration.
-        systemctl reload-or-restart "$product" 2>/dev/null ||
-            say "$product does not run with the configuration that was here before. Look at journalctl -u $product"
+        # A package of the product that was installed since may refuse this configuration. The reload of nginx.org's package
+        # only sends a signal, which succeeds all the same.
+        { systemctl reload-or-restart "$product" && { [ "$product" != nginx ] || nginx -t -q; }; } 2>/dev/null ||
+            say "$product does not run with the configuration that was here before. Look at $product -t and journalctl -u $product"
     else
         systemctl stop "$product"
     fi

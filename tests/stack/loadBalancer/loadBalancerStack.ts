@@ -1,6 +1,6 @@
 import { readFileSync } from "fs";
 import { Lab } from "../../../lab/lab";
-import { Finished } from "../../../lab/pulumi";
+import { Finished, RunOptions } from "../../../lab/pulumi";
 import { issue, Issued } from "../../../lab/certificates";
 import { runLoadBalancer } from "../../../lab/loadBalancer/runLoadBalancer";
 import { hostname } from "./loadBalancerHost";
@@ -32,13 +32,13 @@ export class LoadBalancerStack {
     }
 
     /** Runs `up`, and accepts any result. */
-    tryUp(changes: object = {}): Promise<Finished> {
-        return this.run("up", changes);
+    tryUp(changes: object = {}, options: RunOptions = {}): Promise<Finished> {
+        return this.run("up", changes, [], options);
     }
 
     /** Runs `up`, and expects success. */
-    async up(changes: object = {}): Promise<Finished> {
-        return succeeded(await this.tryUp(changes));
+    async up(changes: object = {}, options: RunOptions = {}): Promise<Finished> {
+        return succeeded(await this.tryUp(changes, options));
     }
 
     /** Runs `destroy`, and expects success. */
@@ -54,9 +54,10 @@ export class LoadBalancerStack {
     }
 
     /** Runs a verb with these arguments, and expects no private key in the output. */
-    private async run(verb: "preview" | "up" | "destroy", changes: object, flags?: string[]): Promise<Finished> {
+    private async run(verb: "preview" | "up" | "destroy", changes: object, flags?: string[], options?: RunOptions): Promise<Finished> {
         const { certificate: certificateChain, privateKey } = this.provided;
-        const finished = await runLoadBalancer(this.lab, verb, { hostname, certificateChain, privateKey, ...this.args, ...changes }, flags);
+        const args = { hostname, certificateChain, privateKey, ...this.args, ...changes };
+        const finished = await runLoadBalancer(this.lab, verb, args, flags, options);
         const lines = this.keys.flatMap(key => key.trim().split("\n").slice(1, -1));
         expect(lines.filter(line => finished.output.includes(line))).toHaveLength(0);
         return finished;

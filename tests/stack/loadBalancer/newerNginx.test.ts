@@ -2,6 +2,8 @@ import { once } from "events";
 import { connect as connectHttp2 } from "http2";
 import { LabHost } from "../../../lab/host";
 import { disposable, digestOf, testLab } from "../fixtures";
+import { changed } from "../wholeStack/mainStack";
+import { Client } from "./client";
 import { hostname } from "./loadBalancerHost";
 import { hostArgs } from "../../../lab/loadBalancer/runLoadBalancer";
 import { LoadBalancerStack } from "./loadBalancerStack";
@@ -18,6 +20,7 @@ const lab = disposable(testLab());
 let host: LabHost;
 let stack: LoadBalancerStack;
 let upstream: Upstream;
+let client: Client;
 let pristine: string;
 
 beforeAll(async () => {
@@ -30,9 +33,13 @@ beforeAll(async () => {
         upstreams: [upstream.address],
         upstreamPort: upstream.port,
     });
+    client = new Client(host.address, hostname, stack.ca.certificate);
+    await stack.up();
 });
-beforeEach(() => stack.up());
-afterAll(() => upstream?.stop());
+afterAll(() => {
+    client?.stop();
+    upstream?.stop();
+});
 
 test("comes up with what this NGINX can, without a warning, and the next preview is empty", async () => {
     expect(await host.sh("nginx -v 2>&1")).toMatch(/nginx\/1\.(2[89]|[3-9]\d)/);
@@ -47,6 +54,24 @@ test("serves HTTP/2", async () => {
     const [headers] = await once(stream, "response");
     expect([headers[":status"], session.alpnProtocol]).toEqual([200, "h2"]);
     session.destroy();
+});
+
+test("serves a client that offers nothing but the post-quantum key exchange", async () => {
+    // The OpenSSL of this Debian has it. That of Node, and that of Debian 12, may lack it.
+    const handshake = `openssl s_client -connect 127.0.0.1:443 -servername ${hostname} -groups X25519MLKEM768`;
+    const request = `printf 'GET / HTTP/1.1\\r\\nHost: ${hostname}\\r\\nConnection: close\\r\\n\\r\\n'`;
+    const answer = await host.sh(`${request} | ${handshake} -ign_eof 2>&1`);
+    expect(answer).toMatch(/^Negotiated TLS1\.3 group: X25519MLKEM768$/m);
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /m);
+});
+
+test("an NGINX restarted under open WebSockets is neither refused nor changed by the next update", async () => {
+    const sockets = await Promise.all([client.openWebSocket(), client.openWebSocket()]);
+    const ended = Promise.all(sockets.map(socket => once(socket, "close")));
+    await host.sh("systemctl restart nginx");
+    await ended;
+    expect(changed(await stack.up())).toEqual([]);
+    expect(await client.status()).toBe(200);
 });
 
 test("destroy leaves the host as it was", async () => {

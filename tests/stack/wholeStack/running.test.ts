@@ -1,14 +1,15 @@
-import { spawn, spawnSync } from "child_process";
+import { ChildProcess, spawn, spawnSync } from "child_process";
 import { once } from "events";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "fs";
 import { createServer } from "http";
-import { AddressInfo } from "net";
+import { AddressInfo, LookupFunction } from "net";
 import { tmpdir } from "os";
 import { join } from "path";
+import WebSocket from "ws";
 import { caChecksum } from "../../../components/certificates/pem";
 import { run, until } from "../../../lab/process";
 import { Stack } from "../../../lab/pulumi";
-import { RancherClient } from "../rancherClient";
+import { bearer, RancherClient } from "../rancherClient";
 import { DriftTable } from "../driftTable";
 import { disposable, testLab } from "../fixtures";
 import { changed, hosts, MainStack, nodes } from "./mainStack";
@@ -90,33 +91,68 @@ describe("up", () => {
     });
 });
 
-test("a real agent connects through the load balancer, and a request travels back through its tunnel", async () => {
+describe("a real agent behind the load balancer", () => {
     const { address } = lab.host("lb1");
-    const rancher = new RancherClient("rancher.lab.internal", address, outputs.caCertificate);
-    const token = await rancher.login(outputs.bootstrapPassword);
-    const registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
-    const behindAgent = createServer((_request, response) => response.end("reached behind the agent")).listen(0, "127.0.0.1");
-    await once(behindAgent, "listening");
-    const { port } = behindAgent.address() as AddressInfo;
-    const resolve = `rancher.lab.internal:443:${address}`;
-    const flags = ["--server", outputs.url, "--id", "agent-1", "--resolve", resolve];
-    const checksum = { CATTLE_CA_CHECKSUM: caChecksum(outputs.caCertificate) };
-    const agent = spawn(main.tool("node-workloads"), ["agent", ...flags], { env: { ...process.env, ...checksum } });
-    agent.stdin.end(registration);
-    try {
+    /** The last request that came out of the tunnel. */
+    let reached: { header: number; bytes: number } | undefined;
+    const behindAgent = createServer({ maxHeaderSize: 65_536 }, (asked, answer) => {
+        const got = (reached = { header: String(asked.headers["x-large"]).length, bytes: 0 });
+        asked.on("data", chunk => (got.bytes += chunk.length)).on("end", () => answer.end("reached behind the agent"));
+    });
+    let rancher: RancherClient;
+    let token: string;
+    let registration: string;
+    let agent: ChildProcess | undefined;
+    let path: string;
+    beforeAll(async () => {
+        rancher = new RancherClient("rancher.lab.internal", address, outputs.caCertificate);
+        token = await rancher.login(outputs.bootstrapPassword);
+        registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+        await once(behindAgent.listen(0, "127.0.0.1"), "listening");
+        path = `/lab/tunnel/agent-1/http/127.0.0.1:${(behindAgent.address() as AddressInfo).port}/`;
+        const flags = ["--server", outputs.url, "--id", "agent-1", "--resolve", `rancher.lab.internal:443:${address}`];
+        const checksum = { CATTLE_CA_CHECKSUM: caChecksum(outputs.caCertificate) };
+        const started = spawn(main.tool("node-workloads"), ["agent", ...flags], { env: { ...process.env, ...checksum } });
+        agent = started;
+        started.stdin.end(registration);
         let said = "";
-        for (const stream of [agent.stdout, agent.stderr]) stream.on("data", chunk => (said += chunk));
+        for (const stream of [started.stdout, started.stderr]) stream.on("data", chunk => (said += chunk));
         await until("the agent to connect", 60, async () => said.includes("connected"));
-        let answer = { status: 0, body: "" };
-        await until("the tunnel known to every replica", 60, async () => {
-            answer = await rancher.ask("GET", `/lab/tunnel/agent-1/http/127.0.0.1:${port}/`, { token });
-            return answer.status === 200;
-        });
-        expect(answer.body).toBe("reached behind the agent");
-    } finally {
-        agent.kill();
+        await until("the tunnel known to every replica", 60, async () => (await rancher.ask("GET", path, { token })).status === 200);
+    });
+    afterAll(() => {
+        agent?.kill();
         behindAgent.close();
-    }
+    });
+
+    test("gets a request back through its tunnel", async () =>
+        expect(await rancher.ask("GET", path, { token })).toEqual({ status: 200, body: "reached behind the agent" }));
+
+    test("gets a body of 2 MB and a header of 12 kB, which both proxies refuse by default", async () => {
+        const body = { text: "x".repeat(2_000_000) };
+        const headers = { "x-large": "h".repeat(12_000) };
+        expect(await rancher.ask("POST", path, { token, body, headers })).toMatchObject({ status: 200 });
+        expect(reached).toEqual({ header: 12_000, bytes: JSON.stringify(body).length });
+    });
+
+    test("opens its tunnel with a header of 12 kB", async () => {
+        const description = JSON.stringify({ cluster: { name: "agent-2" }, more: "m".repeat(9_000) });
+        const params = Buffer.from(description).toString("base64");
+        expect(params.length).toBeGreaterThan(12_000);
+        const headers = { "x-api-tunnel-token": registration, "x-api-tunnel-params": params };
+        const lookup: LookupFunction = (_name, _options, found) => found(null, [{ address, family: 4 }]);
+        const socket = new WebSocket("wss://rancher.lab.internal/v3/connect", { ca: outputs.caCertificate, headers, lookup });
+        await once(socket, "open").finally(() => socket.terminate());
+    });
+
+    test("gets an upload that never ends while it comes in, because neither proxy stores it", async () => {
+        reached = undefined;
+        const sender = rancher.begin("POST", path, { ...bearer(token), "content-length": 50_000_000 }).on("error", () => undefined);
+        sender.write(Buffer.alloc(1_000_000, "x"));
+        await until("the begun upload to come out of the tunnel", 60, async () => reached?.bytes === 1_000_000).finally(() =>
+            sender.destroy(),
+        );
+    });
 });
 
 test("a network that the live cluster does not have is refused in the preview", async () => {
