@@ -17,6 +17,7 @@ const environment = { container: "oci", SYSTEMD_PROC_CMDLINE: "SYSTEMD_CGROUP_EN
 /** What a host needs of its lab: the network, and the files that all hosts share. */
 interface Surroundings {
     readonly name: string;
+    readonly gateway: string;
     readonly folder: string;
     readonly privateKeyFile: string;
     readonly knownHostsFile: string;

@@ -49,6 +49,11 @@ export class S3Server {
         await until("S3", 30, () => this.host.succeeds(`ss -Hltn 'sport = :${port}' | grep -q .`));
     }
 
+    /** Makes the host drop all packets to the server, or ends that. A client waits then, and gets no answer. */
+    async silence(isSilent = true): Promise<void> {
+        await this.host.sh(`iptables -${isSilent ? "A" : "D"} INPUT -p tcp --dport ${port} -j DROP`);
+    }
+
     /** Lists the objects of a bucket. */
     async objects(bucket: string): Promise<string[]> {
         return (await this.host.sh(`cd /srv/buckets/${bucket} && find . -type f -printf '%P\\n' | sort`)).split("\n").filter(Boolean);

@@ -48,10 +48,7 @@ export interface BastionArgs {
     port?: pulumi.Input<number>;
     /** User that logs in on the bastion. The user needs no other rights. @default `ssh.user`, or root */
     user?: pulumi.Input<string>;
-    /**
-     * Private key, with the rules of `ssh.privateKey`. It is kept as a secret, and stays on the machine that runs Pulumi.
-     * @default `ssh.privateKey`
-     */
+    /** Private key, with the rules of `ssh.privateKey`. It is kept as a secret, which no host gets. @default `ssh.privateKey` */
     privateKey?: pulumi.Input<string>;
     /** Host key of the bastion as one line. Every login but RKE's verifies this key. @default from `ssh.knownHosts` */
     hostKey?: pulumi.Input<string>;

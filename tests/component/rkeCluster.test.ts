@@ -284,6 +284,16 @@ describe("a rotation of the CA", () => {
         expect(input(without, "-rke")).not.toHaveProperty("earlierPkis");
     });
 
+    test("is told to the probe of a preview while its PKI is not made", async () => {
+        const rotates = async (known: object) => {
+            const asked = jest.fn(() => ({ stdout: said("in sync") }));
+            await rotated(1, known, { preview: true, call: asked });
+            const [[{ inputs }]] = asked.mock.calls as unknown as [[{ inputs: { stdin: string } }]];
+            return JSON.parse(/^main\((.*)\);$/m.exec(inputs.stdin)![1]).rotates;
+        };
+        expect([await rotates({}), await rotates(made)]).toEqual([true, undefined]);
+    });
+
     test("is announced in a preview, which opens the cluster by the PKI that the cluster still has", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const preview = (known: object, facts: Record<string, string> = {}) =>

@@ -176,6 +176,17 @@ test("a cluster whose CA is not rotated yet is compared by means of its earlier 
     expect((await look(well, { wanted: newest })).state).toBe("unreachable");
 });
 
+test("a new node is refused in the preview of an update that rotates the CA, and of one that finishes a rotation", async () => {
+    const keys = { ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
+    const newest = { ...keys, ca: issue({ name: "kube-ca", ca: true }).certificate };
+    const nodes = [asked("node1"), asked("node2"), asked("node3")];
+    const words = /^refused: cluster\.caRotations: expected no new .* found node3\. .* \[RHA change-not-possible\]$/;
+    expect(await probe(well, { wanted: { nodes, rotates: true } })).toMatch(words);
+    expect(await probe(well, { wanted: { ...newest, nodes, earlierKeys: [keys] } })).toMatch(words);
+    expect(await probe(well, { wanted: { nodes } })).toBe("in sync");
+    expect(await probe(well, { wanted: { rotates: true } })).toBe("in sync");
+});
+
 test("a cordon and a foreign taint are told to a person, and are no drift", async () => {
     const system = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
     const foreign = { key: "maintenance", effect: "NoExecute" };

@@ -3,9 +3,10 @@ import { HostConnection } from "../../remote/connection";
 import { nodeProgram, shellProgram } from "../../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker } from "../compatibility";
+import { RegistryLogin, registryLogins } from "./registries";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
-import { nodeName, RkeClusterSettings, RkeNodeSettings } from "./schema";
+import { endpoint, nodeEndpoints, nodeName, RkeClusterSettings, RkeNodeSettings } from "./schema";
 import { caOf, completeState, isNew, nodeAddresses, Pki, RkeState } from "./state";
 
 /** A node as runner programs reach it over SSH. */
@@ -69,6 +70,8 @@ export interface ClusterInput extends Fitness, WantedCluster {
     extraConfig?: object;
     /** The bucket of snapshots, which must be usable. Undefined without keys, which only the nodes have then. */
     bucket?: AskedBucket;
+    /** Logins that every node must be able to do. Undefined without one. */
+    logins?: RegistryLogin[];
     /** Packed state of RKE with the cluster's newest certificates. */
     pki: string;
     /** Packed states from before each rotation of the CA, the newest first. Undefined without a rotation. */
@@ -130,6 +133,10 @@ export interface ProbeNodesInput extends WantedCluster, Partial<ClusterKeys> {
     /** Nodes and program for the check of new nodes over SSH. Undefined when the probe makes no such check. */
     fitness?: Fitness;
     noEtcdProgram?: string;
+    /** Logins that new nodes must be able to do. Undefined without one, and outside previews. */
+    logins?: RegistryLogin[];
+    /** True if this update makes the PKI of a rotation of the CA. Undefined otherwise, and outside previews. */
+    rotates?: true;
     /** Addresses of the nodes in the state of a cluster that this update would adopt. */
     adoptedNodes?: string[];
     /** Keys of cluster.yml that the configuration adds, with the whole file. Undefined when there are none, and outside previews. */
@@ -137,14 +144,6 @@ export interface ProbeNodesInput extends WantedCluster, Partial<ClusterKeys> {
 }
 
 const runner = (file: string) => join(__dirname, "runner", file);
-
-export function endpoint(cluster: RkeClusterSettings): string {
-    return cluster.apiEndpoint ?? nodeEndpoints(cluster)[0];
-}
-
-function nodeEndpoints(cluster: RkeClusterSettings): string[] {
-    return cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(({ address }) => `https://${address}:6443`);
-}
 
 /** Returns the program that makes a PKI: the first one, or the one after an earlier one. */
 export function pkiProgram(cluster: RkeClusterSettings, earlierPki?: string): string {
@@ -179,6 +178,7 @@ export function clusterProgram(task: ClusterInput["task"], cluster: RkeClusterSe
         clusterYml: clusterYml(cluster),
         extraConfig: task === "nodes" ? given(cluster.extraConfig) : undefined,
         bucket: task === "nodes" ? askedBucket(cluster, fit.nodes) : undefined,
+        logins: task === "nodes" ? registryLogins(cluster.privateRegistries) : undefined,
         ...packedOf(pkis),
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
@@ -225,7 +225,6 @@ function askedBucket(cluster: RkeClusterSettings, nodes: ReachedNode[]): AskedBu
 }
 
 const noEtcdProgram = () => shellProgram([join(__dirname, "noEtcd.sh")], {});
-
 /** Returns undefined for an object without keys, so that a program's data is the same as without the argument. */
 const given = (keys: object) => (Object.keys(keys).length > 0 ? keys : undefined);
 
@@ -268,7 +267,8 @@ const keysOf = ({ desiredState: { certificatesBundle } }: RkeState): ClusterKeys
  * Returns the probe program. Nothing is built without a state, or with a state that this update made. A preview also checks new nodes.
  * Before a cluster is adopted, its state is only in the configuration, and all of its nodes are new to the stack.
  */
-export function probeProgram(cluster: RkeClusterSettings, known: RkeState[], inPreview: boolean): string {
+export function probeProgram(cluster: RkeClusterSettings, all: (RkeState | undefined)[], inPreview: boolean): string {
+    const known = all.filter(state => state !== undefined);
     const adoptedState = inPreview && known.length === 0 && cluster.rkeState ? completeState(cluster.rkeState) : undefined;
     const states = adoptedState ? [adoptedState] : known;
     const extraConfig = given(cluster.extraConfig);
@@ -291,6 +291,8 @@ export function probeProgram(cluster: RkeClusterSettings, known: RkeState[], inP
         ...keys,
         earlierKeys: earlierKeys.length > 0 ? earlierKeys : undefined,
         fitness: inPreview ? fitness(cluster, states) : undefined,
+        logins: inPreview ? registryLogins(cluster.privateRegistries) : undefined,
+        rotates: inPreview && known.length > 0 && known.length < all.length ? true : undefined,
         noEtcdProgram: inPreview ? noEtcdProgram() : undefined,
         adoptedNodes: adoptedState && nodeAddresses(adoptedState),
         extra: inPreview && extraConfig ? { clusterYml: clusterYml(cluster), extraConfig } : undefined,

@@ -136,3 +136,19 @@ export function registriesYml(registries: z.output<typeof privateRegistriesSchem
         }),
     };
 }
+
+/** A login of a private registry, with its place in `cluster.privateRegistries`. */
+export interface RegistryLogin {
+    index: number;
+    url: string;
+    user: string;
+    password: string;
+}
+
+/** Returns the logins of private registries, or undefined without one. */
+export function registryLogins(registries: z.output<typeof privateRegistriesSchema>): RegistryLogin[] | undefined {
+    const logins = registries.flatMap(({ url, user, password }, index) =>
+        user === undefined || password === undefined ? [] : { index, url, user, password },
+    );
+    return logins.length > 0 ? logins : undefined;
+}

@@ -12,8 +12,8 @@ import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
-import { clusterProgram, endpoint, noRestoreYet, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
-import { rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
+import { clusterProgram, noRestoreYet, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
+import { endpoint, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
 import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
@@ -199,10 +199,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
 
     /** Probes the cluster. A preview also checks new nodes; in an update, the command that runs RKE checks them. */
     private look(name: string, cluster: pulumi.Output<RkeClusterSettings>, known: pulumi.Output<(RkeState | undefined)[]>) {
-        const program = pulumi.all([cluster, known]).apply(([settings, all]) => {
-            const states = all.filter(state => state !== undefined);
-            return probeProgram(settings, states, pulumi.runtime.isDryRun());
-        });
+        const program = pulumi.all([cluster, known]).apply(([settings, all]) => probeProgram(settings, all, pulumi.runtime.isDryRun()));
         return observe(program, `RkeCluster ${name}`, this);
     }
 }

@@ -10,7 +10,7 @@ import { objectNameSchema } from "../kubernetesNames";
 import { extraConfigSchema } from "./extraConfig";
 import { ingressNodeSelectorSchema, knownIngressNodes, reportNoIngressNode } from "./ingressNodes";
 import { networkSchema, rangesAround } from "./network";
-import { anyNodes, nodesSchema, reportUnreachedNodes } from "./nodes";
+import { anyNodes, hasRole, NodeRole, nodesSchema, reportUnreachedNodes } from "./nodes";
 import { privateRegistriesSchema, reportKubernetesImage, systemImagesSchema } from "./registries";
 import { servicesSchema } from "./services";
 import { completeState } from "./state";
@@ -131,4 +131,14 @@ function isOrigin(url: string): boolean {
     if (!URL.canParse(url)) return true;
     const { username, pathname, search, hash } = new URL(url);
     return username === "" && pathname === "/" && search === "" && hash === "";
+}
+
+/** Returns the URL of the Kubernetes API in the kubeconfig. */
+export function endpoint(cluster: RkeClusterSettings): string {
+    return cluster.apiEndpoint ?? nodeEndpoints(cluster)[0];
+}
+
+/** Returns the URL of the API server on each control plane node. */
+export function nodeEndpoints(cluster: RkeClusterSettings): string[] {
+    return cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(({ address }) => `https://${address}:6443`);
 }

@@ -1,4 +1,4 @@
-// This module tries whether sshd of a host forwards connections to a Unix socket.
+// This module asks programs behind Unix sockets of a host, through connections that its sshd forwards.
 const net = require("net");
 const path = require("path");
 const { CodedError } = require("./codedError");
@@ -7,44 +7,59 @@ const { privateFolder, sshReason, startSsh } = require("./ssh");
 /** @import { Login } from "../connection" */
 
 /**
- * Reports whether a Unix socket of a host answers through a forwarded connection. Rejects when SSH itself fails.
+ * Sends a request to a Unix socket of a host. Resolves to the answer, or to undefined when none comes. Rejects when SSH itself fails.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {Login & { bastion?: Login }} host
  * @param {string} remoteSocket
+ * @param {string} request
+ * @param {number} patienceSeconds
  */
-async function isForwarded(env, host, remoteSocket) {
+async function askSocket(env, host, remoteSocket, request, patienceSeconds) {
     const socket = path.join(privateFolder(), `f${++forwardCount}`);
     const forward = `${socket.replace(/%/g, "%%")}:${remoteSocket}`;
     const { child, stop } = startSsh(env, host, ["-N", "-L", forward], 60);
-    const hasAnswered = await answers(socket, () => child.exitCode === null);
+    const answer = await answerOf(socket, request, patienceSeconds, () => child.exitCode === null);
     const hasFailed = child.exitCode !== null;
     const stderr = await stop();
     if (hasFailed) throw new CodedError("ssh", sshReason(host, stderr));
-    return hasAnswered;
+    return answer;
 }
 
 let forwardCount = 0;
 
 /**
- * Reports whether anything answers at a Unix socket, which may take 10 s to appear.
+ * Returns the answer of a Unix socket, which may take 10 s to appear.
  *
  * @param {string} socket
+ * @param {string} request
+ * @param {number} patienceSeconds
  * @param {() => boolean} isExpected
  */
-async function answers(socket, isExpected) {
+async function answerOf(socket, request, patienceSeconds, isExpected) {
     for (let attempt = 0; attempt < 100 && isExpected(); attempt++) {
-        const answer = await new Promise(resolve => {
-            const connection = net.connect(socket, () => connection.write("GET /_ping HTTP/1.0\r\n\r\n"));
-            connection.setTimeout(5000, () => connection.destroy());
-            connection.once("data", () => resolve("data"));
-            connection.once("error", (/** @type {NodeJS.ErrnoException} */ { code }) => resolve(code));
+        let text = "";
+        const code = await new Promise(resolve => {
+            const connection = net.connect(socket, () => connection.write(request)).setEncoding("utf8");
+            connection.setTimeout(patienceSeconds * 1000, () => connection.destroy());
+            connection.on("data", chunk => (text += chunk));
+            connection.once("error", (/** @type {NodeJS.ErrnoException} */ error) => resolve(error.code));
             connection.once("close", () => resolve("closed"));
         });
-        if (answer !== "ENOENT" && answer !== "ECONNREFUSED") return answer === "data";
+        if (code !== "ENOENT" && code !== "ECONNREFUSED") return text || undefined;
         await new Promise(resolve => setTimeout(resolve, 100));
     }
-    return false;
+    return undefined;
 }
 
-module.exports = { isForwarded };
+/**
+ * Reports whether sshd of a host forwards connections to Docker. Rejects when SSH itself fails.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {Login & { bastion?: Login }} host
+ */
+const reachesDocker = async (env, host) => (await askSocket(env, host, dockerSocket, "GET /_ping HTTP/1.0\r\n\r\n", 5)) !== undefined;
+
+const dockerSocket = "/var/run/docker.sock";
+
+module.exports = { askSocket, dockerSocket, reachesDocker };

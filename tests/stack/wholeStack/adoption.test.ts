@@ -40,16 +40,16 @@ afterAll(() => written.forEach(file => rmSync(file, { force: true })));
 
 const page = readFileSync(join(repository, "docs", "coming-from-the-manual.md"), "utf8");
 
-/** Returns the shell blocks of a step of the page, with the addresses, files and names of the lab. */
-function commandsOf(step: number): string[] {
-    const section = page.split(/^## /m).find(text => text.startsWith(`${step}. `))!;
+/** Returns the shell blocks of a section of the page, with the addresses, files and names of the lab. */
+function commandsOf(heading: number | string): string[] {
+    const section = page.split(/^## /m).find(text => text.startsWith(String(heading)))!;
     const values: [RegExp, string][] = [
         [/192\.0\.2\.(\d+)/g, lab.addressAt(0).replace(/0$/, "$1")],
         [/\.\.\/rancher\//g, `${installation.folder}/`],
         [/~\/\.ssh\/rancher_ed25519/g, lab.privateKeyFile],
         [/~\/before-pulumi/g, `${installation.folder}-before-pulumi`],
         [/\bproduction\b/g, stackName],
-        [/\bpulumi up\b/g, "pulumi up --yes"],
+        [/\bpulumi (up|destroy|stack rm)\b/g, "pulumi $1 --yes"],
     ];
     return [...section.matchAll(/^( *)```sh\n([^]*?)^ *```/gm)].map(([, , text]) =>
         values.reduce((block, [from, to]) => block.replace(from, to), text),
@@ -244,4 +244,20 @@ test("no command has printed a secret of the installation", async () => {
     for (const secret of [installation.bootstrapPassword, ...keys.map(key => key.split("\n")[1])])
         expect(said.some(text => text.includes(secret))).toBe(false);
     expect(said.join("")).not.toContain("PRIVATE KEY-----");
+});
+
+test("the way back leads to the manual's NGINX and cluster.yml: CA, certificate and Rancher's pods stay", async () => {
+    const before = await identity();
+    const manual = readFileSync(join(installation.folder, "nginx.conf"), "utf8");
+    const [restoreNginx, forget, runRke, disown] = commandsOf("Going back");
+    for (const block of [restoreNginx, forget]) await sh(block);
+    for (const block of [runRke, disown]) await sh(block, installation.folder);
+    const { address } = lab.host("lb1");
+    expect(manual).toContain(await lab.host("lb1").sh("cat /etc/nginx/nginx.conf"));
+    const rancher = new RancherClient(installation.hostname, address, installation.caCertificate);
+    await rancher.login(installation.bootstrapPassword);
+    expect(await identity()).toEqual(before);
+    const { currentState } = JSON.parse(readFileSync(join(installation.folder, "cluster.rkestate"), "utf8"));
+    expect(currentState.rkeConfig.ingress.networkMode).not.toBe("hostPort");
+    expect((await kubectl("get", "namespace", "cattle-system")).metadata.annotations).not.toHaveProperty("pulumi-rancher-ha/owner");
 });

@@ -8,7 +8,7 @@ import { HostName, repository } from "../../../lab/inventory";
 import { run } from "../../../lab/process";
 import { Finished } from "../../../lab/pulumi";
 import { Registry } from "../../../lab/registry";
-import { bastionAt, digestOf, disposable, testLab } from "../fixtures";
+import { bastionAt, digestOf, disposable, refuseDirectSsh, testLab } from "../fixtures";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack } from "./mainStack";
 
@@ -24,9 +24,6 @@ let registry: Registry;
 let pristine: string;
 /** The first run, on a machine that is not logged in to the registry. */
 let withoutLogin: Finished;
-
-/** Makes a host refuse SSH from this machine. A packet filter forgets its rules when the host starts again. */
-const refuseDirectSsh = (name: HostName) => lab.host(name).sh(`iptables -A INPUT -s ${lab.gateway} -p tcp --dport 22 -j REJECT`);
 
 const older: Edit = config => {
     oneNode(config);
@@ -61,7 +58,7 @@ beforeAll(async () => {
     });
     await registry.mirror([...new Set([...(await listedImages(older)), ...(await listedImages(oneNode))])].filter(isImage));
     await registry.trustedBy(lab.host("node1"));
-    await Promise.all([refuseDirectSsh("lb1"), refuseDirectSsh("node1")]);
+    await Promise.all((["lb1", "node1"] as const).map(name => refuseDirectSsh(lab.host(name))));
     pristine = await digestOf(lab.host("lb1"));
     withoutLogin = await main.up({ edit: older, env: { HELM_CONFIG_HOME: join(lab.folder, "nobody") } });
     await main.succeeds("up", { edit: older });
@@ -247,7 +244,7 @@ describe("a further worker", () => {
     const upstreams = async () => (await lab.host("lb1").sh("grep -c 'server 10.*:80 .*fail_timeout' /etc/nginx/nginx.conf")).trim();
     beforeAll(async () => {
         await lab.start("node4");
-        await refuseDirectSsh("node4");
+        await refuseDirectSsh(lab.host("node4"));
         await registry.trustedBy(lab.host("node4"));
         // Without an image of its own, Docker pulls whole images.
         await lab.host("node4").sh("docker image rm $(docker images --format '{{.Repository}}:{{.Tag}}')");
@@ -265,6 +262,23 @@ describe("a further worker", () => {
         await node.sh("systemctl start ssh");
         expect(unreachable.output).toMatch(/node4: .*no SSH connection/);
         expect([refusing.code, unreachable.code]).not.toContain(0);
+    });
+
+    test("for which the registry refuses the login is named in the preview, and by up before RKE runs", async () => {
+        const wrong: Edit = config => {
+            withWorker(config);
+            config.cluster.privateRegistries[0].password = "wrong";
+        };
+        const before = await lab.host("node1").sh("docker inspect --format '{{.State.StartedAt}}' kubelet kube-apiserver");
+        for (const refused of [await main.preview({ edit: wrong }), await main.up({ edit: wrong })]) {
+            expect(refused.code).not.toBe(0);
+            expect(refused.output.replace(/\s+/g, " ")).toMatch(
+                /node4 \(\S+\): cluster\.privateRegistries\[0\]: expected that \S+ accepts the login of puller, found: .*401 Unauthorized/,
+            );
+            expect(refused.output).not.toContain("Running RKE version");
+        }
+        expect(await lab.host("node1").sh("docker inspect --format '{{.State.StartedAt}}' kubelet kube-apiserver")).toBe(before);
+        expect(await lab.host("node4").sh("docker ps --all --quiet")).toBe("");
     });
 
     const onWorker = () =>

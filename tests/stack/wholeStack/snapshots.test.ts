@@ -4,12 +4,13 @@ import { join } from "path";
 import { gunzipSync } from "zlib";
 import { issue } from "../../../lab/certificates";
 import { S3Server } from "../../../lab/s3";
-import { disposable, testLab } from "../fixtures";
+import { bastionAt, disposable, refuseDirectSsh, testLab } from "../fixtures";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
 // These tests follow the verbs of RKE on a cluster of three nodes: a snapshot on the nodes and in S3, its restore after etcd is lost,
-// renewed certificates, a rotated CA. The same S3 server is the place of Rancher's own backups.
+// renewed certificates, a rotated CA, the end. The nodes accept SSH from a bastion alone. The same S3 server is the place of Rancher's own
+// backups. Rancher and its backup operator have an HTTP proxy.
 jest.setTimeout(15 * 60_000);
 
 const { askBucket } = jest.requireActual("../../../components/cluster/rke/runner/bucket.js");
@@ -26,7 +27,10 @@ const savedFile = `ls /opt/rke/etcd-snapshots | grep -xF ${name}.zip`;
 const folder = "rancher/etcd";
 let main: MainStack;
 let s3: S3Server;
+let bastion: Awaited<ReturnType<typeof bastionAt>>;
 let withoutRancher: string[];
+
+const proxy = "http://proxy.example.com:3128";
 
 const bucket = () => {
     const { endpoint, accessKey, secretKey, caCertificate } = s3;
@@ -56,8 +60,11 @@ const settings = () => main.kubectl(["get", "configmaps", "-o", "name"]);
 beforeAll(async () => {
     main = await MainStack.start(lab, [...hosts], config => {
         bucketWith({})(config);
-        config.rancher.backup = backup();
+        Object.assign(config.ssh, { bastion });
+        Object.assign(config.rancher, { backup: backup(), proxy, noProxy: [".corp.example.com"] });
     });
+    bastion = await bastionAt(lab.host("lb1"));
+    await Promise.all(nodes.map(node => refuseDirectSsh(lab.host(node))));
     s3 = new S3Server(lab.host("lb1"), await lab.tools());
     await Promise.all([s3.start("etcd", "rancher"), ...nodes.map(node => s3.connect(lab.host(node)))]);
     // A cluster to which Rancher moves comes up in two steps.
@@ -107,6 +114,25 @@ test("Rancher's backup operator comes up with its schedule and the bucket, and H
     expect([s3.secretKey, s3.accessKey, encryptionKey].filter(key => recorded.includes(key))).toEqual([]);
 });
 
+test("Rancher's pods and the backup operator get the proxy, and the cluster, its nodes and Rancher's name are reached without it", async () => {
+    const direct = [
+        "10.42.0.0/16",
+        "10.43.0.0/16",
+        ...nodes.map(node => lab.host(node).address),
+        "rancher.lab.internal",
+        ".corp.example.com",
+    ];
+    for (const place of ["--namespace=cattle-system --selector=app=rancher", "--namespace=cattle-resources-system"]) {
+        const pods = JSON.parse(await main.kubectl(["get", "pods", ...place.split(" "), "--output=json"])).items;
+        expect(pods.length).toBeGreaterThan(0);
+        for (const { spec } of pods) {
+            const env = Object.fromEntries(spec.containers[0].env.map(({ name: key, value }: any) => [key, value]));
+            expect(env).toMatchObject({ HTTP_PROXY: proxy, HTTPS_PROXY: proxy });
+            expect(env.NO_PROXY.split(",")).toEqual(expect.arrayContaining([...direct, "127.0.0.0/8", ".svc", ".cluster.local"]));
+        }
+    }
+});
+
 const flat = (output: string) => output.replace(/\s+/g, " ");
 
 /** Expects an update to be refused with these words, while etcd runs on. */
@@ -133,7 +159,10 @@ test.each<[string, () => object, RegExp]>([
     const reached = nodes.map(name => {
         const { address, hostKey } = lab.host(name);
         const privateKey = readFileSync(lab.privateKeyFile, "utf8");
-        return { name, connection: { address, port: 22, user: "rke", hostKey, privateKey, waitSeconds: 0 } };
+        return {
+            name,
+            connection: { address, port: 22, user: "rke", hostKey, privateKey, waitSeconds: 0, bastion: { ...bastion, port: 22 } },
+        };
     });
     const asked = { nodes: reached, access: { ...bucket(), ...changes() } };
     const { faults } = await withAgentFor(reached, (env: NodeJS.ProcessEnv) => askBucket(env, asked));
@@ -199,7 +228,7 @@ test("while S3 is down, a lost etcd is restored from a snapshot of one node, wit
     await s3.resume();
 });
 
-test("certificates are renewed, CA and kubeconfig stay, and the next up of RKE keeps them", async () => {
+test("certificates are renewed, CA and kubeconfig stay; the next RKE keeps them, also while S3 is silent, which refuses a snapshot", async () => {
     const edit = tokens({ rotateCertificates: "2026-11" });
     const serials = (file: string) => onNodes(`openssl x509 -noout -serial -in /etc/kubernetes/ssl/${file}.pem`);
     const [authority, server, kubeconfig] = [await serials("kube-ca"), await serials("kube-apiserver"), await clusterKubeconfig()];
@@ -217,7 +246,19 @@ test("certificates are renewed, CA and kubeconfig stay, and the next up of RKE k
         edit(config);
         config.cluster.etcdBackup = { s3: bucket(), retention: 7 };
     };
-    await main.succeeds("up", { edit: later });
+    await s3.silence();
+    const withSnapshot: Edit = config => {
+        later(config);
+        tokens({ snapshot: { name: "silent" } })(config);
+    };
+    const { code, output } = await main.up({ edit: withSnapshot });
+    await s3.silence(false);
+    // RKE does what the configuration asks for. The snapshot is refused.
+    const noAnswer = "no answer within 20 s";
+    expect(flat(output)).toMatch(new RegExp(`warning: .*${noAnswer}.*Until it answers, snapshots of etcd are only on the nodes`));
+    expect(flat(output)).toMatch(/\[RHA bucket-not-usable\] .* Check endpoint, and the network between\. No snapshot was saved/);
+    expect(code).not.toBe(0);
+    expect(await onNodes("ls /opt/rke/etcd-snapshots")).toEqual(nodes.map(() => expect.not.stringContaining("silent")));
     expect(await serials("kube-apiserver")).toEqual(renewed);
     await main.isInSync(later);
 });
@@ -273,10 +314,19 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
     await main.isInSync(rotated);
 });
 
-test("a restore beside a rotation is refused, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
+test("a restore or a new node beside a rotation is refused in the preview, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
     const before = await authority();
     const both = await main.preview({ edit: tokens({ caRotations: 2, restore: { snapshot: name } }) });
     expect(both.code).not.toBe(0);
+    const newNode = await main.preview({
+        edit: ({ cluster }) => {
+            const { address, hostKey } = lab.host("lb1");
+            cluster.caRotations = 2;
+            cluster.nodes.push({ address, hostname: "node4", user: "rke", roles: ["worker"], hostKey });
+        },
+    });
+    expect(newNode.code).not.toBe(0);
+    expect(flat(newNode.output)).toMatch(/cluster\.caRotations: expected no new .* node .*, found node4\./);
     expect(both.output).toMatch(/restore\.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA/);
     const { code, output } = await main.up();
     expect(code).not.toBe(0);
@@ -299,6 +349,11 @@ test("without rancher.backup, its objects go, and the namespace stays", async ()
     await main.isInSync(edit);
 });
 
+test("SSH came to the nodes from the bastion alone: that of Pulumi, of its probes and of RKE in all verbs", async () => {
+    const logins = await onNodes("journalctl -u ssh -o cat | grep -o 'Accepted .* from [^ ]*' | sort -u");
+    expect(logins).toEqual(nodes.map(() => `Accepted publickey for rke from ${lab.host("lb1").address}`));
+});
+
 test("no secret was printed, and the keys of S3 are encrypted in the state", async () => {
     const keys = [s3.accessKey, s3.secretKey, encryptionKey].flatMap(key => [key, Buffer.from(key).toString("base64")]);
     const secrets = [...(await main.secrets()), ...keys];
@@ -306,6 +361,16 @@ test("no secret was printed, and the keys of S3 are encrypted in the state", asy
     expect(secrets.filter(secret => main.printed.join("\n").includes(secret))).toEqual([]);
     const state = JSON.stringify(await main.stack.exported());
     expect(keys.filter(key => state.includes(key))).toEqual([]);
+});
+
+test("destroy with Rancher's backups ends, nothing is left on the hosts, and the snapshots stay in the bucket", async () => {
+    await main.succeeds("up", { edit: rotated });
+    expect(await main.names()).toEqual(expect.arrayContaining(ofBackups));
+    const objects = await s3.objects("etcd");
+    await main.succeeds("destroy", { edit: rotated });
+    expect(await main.stack.resources()).toEqual([]);
+    await Promise.all(nodes.map(node => main.isClean(node)));
+    expect(objects).toEqual(await s3.objects("etcd"));
 });
 
 const clusterKubeconfig = async () => (await main.resource("rancher-kubernetes")).inputs.kubeconfig;

@@ -29,4 +29,13 @@ function impossibleChanges(rkeConfig, { network, kubernetesVersion }) {
     return changes;
 }
 
-module.exports = { impossibleChanges };
+/**
+ * Returns the refusal of new and rebuilt nodes in a rotation, because RKE restarts containers that they do not have yet.
+ *
+ * @param {string[]} names
+ */
+const newNodesBesideRotation = names =>
+    `cluster.caRotations: expected no new and no rebuilt node in the update that rotates the CA, found ${names.join(", ")}. ` +
+    "RKE was not started and no host was changed. Take them out of the configuration, and add them in a later update";
+
+module.exports = { impossibleChanges, newNodesBesideRotation };

@@ -1,8 +1,9 @@
 const { CodedError } = require("../../../remote/runner/codedError");
 const { askBucket, describeFaults } = require("./bucket");
 const { refuseUnreadKeys } = require("./extraConfig");
-const { findings, refuseUnfitNodes } = require("./findings");
+const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
+const { tryLogins } = require("./registryLogins");
 const { say } = require("./progress");
 const { stateInCluster } = require("./rkeState");
 
@@ -43,6 +44,20 @@ async function refuseWrongBucket(env, { bucket }) {
 }
 
 /**
+ * Refuses logins that a registry refuses, because RKE would end on a node whose images are missing, after it has changed others. A registry
+ * that does not answer is no reason to leave the cluster as it is.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ClusterInput} input
+ */
+async function refuseWrongLogins(env, { nodes, logins = [] }) {
+    const { refused, unanswered } = await tryLogins(env, nodes, logins);
+    if (refused.length > 0)
+        throw new CodedError("nodes-not-fit", `RKE was not started and no host was changed, because:\n${bullets(refused)}`);
+    unanswered.forEach(line => say(`warning: ${line}. A node that lacks an image cannot pull it`));
+}
+
+/**
  * Checks the nodes, changes nothing, and returns their addresses. The stack's state then names the nodes even when RKE fails later.
  *
  * @param {ClusterInput} input
@@ -56,6 +71,7 @@ async function check(input, lastResult) {
         await refuseUnfitNodes(env, input);
         await refuseUnknownRemoval(env, input, removed);
         await refuseWrongBucket(env, input);
+        await refuseWrongLogins(env, input);
     });
     return addresses.join("\n");
 }

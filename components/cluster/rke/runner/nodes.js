@@ -1,5 +1,5 @@
 // Runs programs on nodes over SSH, as the user that RKE logs in as. It runs where Pulumi runs, as part of a program on standard input.
-const { isForwarded } = require("../../../remote/runner/forwarding");
+const { reachesDocker } = require("../../../remote/runner/forwarding");
 const { sshProgram, withSshAgent } = require("../../../remote/runner/ssh");
 
 /** @import { ReachedNode } from "../program" */
@@ -74,7 +74,7 @@ async function withForwarding(env, { name, connection }, lines) {
     // A Docker that does not work is named already.
     if (lines.some(line => line.includes("Docker cannot be used"))) return { lines };
     try {
-        if (await isForwarded(env, connection, "/var/run/docker.sock")) return { lines };
+        if (await reachesDocker(env, connection)) return { lines };
         const fault =
             `${name} (${connection.address}): sshd does not forward connections to /var/run/docker.sock, which RKE needs: expected ` +
             "AllowTcpForwarding yes, AllowStreamLocalForwarding yes and DisableForwarding no in its sshd_config, and no restriction of the key in authorized_keys";

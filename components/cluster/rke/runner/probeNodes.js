@@ -2,16 +2,15 @@
 const { withCode } = require("../../../remote/runner/codedError");
 const { probeText } = require("../../../remote/runner/probe");
 const { foreignState } = require("./adoptCluster");
-const { impossibleChanges } = require("./builtCluster");
+const { impossibleChanges, newNodesBesideRotation } = require("./builtCluster");
 const { refusedKeys } = require("./extraConfig");
 const { answersAt, controlPlaneFaults, etcdFault, isReady } = require("./controlPlane");
 const { expiryWarnings } = require("./expiry");
-const { bullets } = require("./findings");
 const { failureOf, kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
-const { preflight, withAgentFor } = require("./nodes");
+const { lookAtNew } = require("./newNodes");
 const { lookAtFaulty } = require("./rebuiltNodes");
 
-/** @import { Fitness, NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
+/** @import { NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
 /** @import { RkeNode, Taint } from "../state" */
 /** @import { KubernetesObject } from "./controlPlane" */
 /** @import { Coded } from "../../../remote/runner/codedError" */
@@ -27,13 +26,13 @@ const { lookAtFaulty } = require("./rebuiltNodes");
  */
 
 /** @param {ProbeNodesInput} input */
-async function main({ fitness, noEtcdProgram = "", adoptedNodes, extra, earlierKeys = [], ...input }) {
+async function main({ fitness, logins = [], rotates, noEtcdProgram = "", adoptedNodes, extra, earlierKeys = [], ...input }) {
     /** @type {Found} */
     const nothingBuilt = { absent: "no cluster exists before the first pulumi up, so none was checked for drift", newNodes: input.nodes };
     const { newNodes = [], faulty = [], ...found } = input.ca ? await lookWith(earlierKeys, input) : nothingBuilt;
     const unchecked = adoptedNodes ? input.nodes : newNodes;
     /** @type {Found} */
-    const unfit = fitness && unchecked.length > 0 ? await lookAtNew(unchecked, fitness) : {};
+    const unfit = fitness && unchecked.length > 0 ? await lookAtNew(unchecked, fitness, logins) : {};
     const asked = fitness?.nodes.filter(({ name }) => faulty.includes(name)) ?? [];
     const known = unchecked.length === 0 ? fitness?.preflightProgram : undefined;
     const rebuilt = await lookAtFaulty(asked, {
@@ -43,35 +42,14 @@ async function main({ fitness, noEtcdProgram = "", adoptedNodes, extra, earlierK
         isUp: Boolean(found.finding),
     });
     const state = adoptedNodes && foreignState(adoptedNodes, input.nodes);
+    const joining = [...(found.absent ? [] : newNodes.map(({ name }) => name)), ...rebuilt.names];
+    const isRotating = rotates || found.facts?.["earlier-pki"] !== undefined;
+    const beside = isRotating && joining.length > 0 ? withCode("change-not-possible", newNodesBesideRotation(joining)) : undefined;
     const unread = extra && (await refusedKeys(extra));
-    const refused = [state, found.refused, unfit.refused, unread].filter(text => text !== undefined);
+    const refused = [state, found.refused, beside, unfit.refused, unread].filter(text => text !== undefined);
     const warning = [...(found.warning ?? []), ...(unfit.warning ?? []), ...rebuilt.warning];
     const finding = [...(found.finding ?? []), ...rebuilt.finding];
     process.stdout.write(probeText({ ...found, finding, warning, ...(refused.length > 0 && { refused }) }));
-}
-
-/**
- * Checks new nodes in a preview, so that the preview already refuses a node that RKE cannot use or that belongs to another cluster.
- *
- * @param {WantedNode[]} newNodes
- * @param {Fitness} fitness
- */
-async function lookAtNew(newNodes, { nodes, preflightProgram }) {
-    const asked = nodes.filter(({ connection }) => newNodes.some(({ address }) => address === connection.address));
-    /** @type {Awaited<ReturnType<typeof preflight>>} */
-    let found;
-    try {
-        found = await withAgentFor(asked, env => preflight(env, asked, preflightProgram, { timeoutSeconds: 20 }));
-    } catch (/** @type {any} */ error) {
-        // The keys or the SSH agent of this machine do not work, so no update can reach a node.
-        return { refused: withCode("ssh", error.message) };
-    }
-    const refused = found.flatMap(({ lines }) => lines);
-    const failures = found.flatMap(({ failure }) => failure ?? []);
-    return {
-        ...(refused.length > 0 && { refused: withCode("nodes-not-fit", `RKE cannot run on these nodes:\n${bullets(refused)}`) }),
-        warning: failures.map(failure => `${failure}. RKE is not run before that works`),
-    };
 }
 
 /**
@@ -91,7 +69,7 @@ async function lookWith(earlierKeys, input) {
     return newest;
 }
 
-/** @typedef {Omit<ProbeNodesInput, "fitness" | "adoptedNodes" | "extra" | "earlierKeys">} LookInput */
+/** @typedef {Omit<ProbeNodesInput, "fitness" | "logins" | "rotates" | "adoptedNodes" | "extra" | "earlierKeys">} LookInput */
 
 /**
  * Asks the API server of each control plane node. An API server also reports on the scheduler, the controller manager and etcd.

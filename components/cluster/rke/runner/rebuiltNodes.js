@@ -102,8 +102,8 @@ function withoutNodes(state, addresses) {
  * @param {{ preflightProgram?: string, noEtcdProgram: string, etcdCount: number, isUp: boolean }} about
  */
 async function lookAtFaulty(nodes, { preflightProgram, noEtcdProgram, etcdCount, isUp }) {
-    /** @type {{ finding: string[], warning: string[] }} */
-    const told = { finding: [], warning: [] };
+    /** @type {{ names: string[], finding: string[], warning: string[] }} */
+    const told = { names: [], finding: [], warning: [] };
     if (nodes.length === 0) return told;
     try {
         const [unfit, rebuilt] = await withAgentFor(nodes, env =>
@@ -114,8 +114,10 @@ async function lookAtFaulty(nodes, { preflightProgram, noEtcdProgram, etcdCount,
         );
         told.warning.push(...unfit.flatMap(({ lines, failure }) => failure ?? lines));
         const without = `${namesOf(rebuilt)}: neither the container nor the data of etcd`;
-        if (isUp && rebuilt.length > 0)
+        if (isUp && rebuilt.length > 0) {
+            told.names.push(...rebuilt.map(({ name }) => name));
             told.finding.push(`${without}. The next run of RKE removes the old member from etcd, and the node joins anew`);
+        }
         // Without any data, the cluster may not be built yet.
         if (!isUp && rebuilt.length < etcdCount && 2 * rebuilt.length >= etcdCount)
             told.warning.push(

@@ -19,7 +19,7 @@ const version = 1;
 
 /**
  * Returns the input without login keys and waiting times, which may change at any time, and without the programs for nodes, which
- * `version` represents. cluster.yml names the bastion and the bucket.
+ * `version` represents. cluster.yml names the bastion, the bucket and the logins.
  *
  * @param {ClusterInput} input
  */
@@ -31,6 +31,7 @@ function compared({
     removePodsProgram,
     leftoverProgram,
     bucket,
+    logins,
     ...data
 }) {
     const nodes = data.nodes.map(({ name, connection: { privateKey, bastion, waitSeconds, ...connection } }) => ({ name, connection }));

@@ -4,6 +4,7 @@ const path = require("path");
 const { setTimeout: pause } = require("timers/promises");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
+const { newNodesBesideRotation } = require("./builtCluster");
 const { isReady } = require("./controlPlane");
 const { restartPods } = require("./restartPods");
 const { say } = require("./progress");
@@ -38,7 +39,7 @@ async function withNewestCa(env, input, state) {
 const isRotated = async (input, state) => !input.earlierPkis || (caOf(state) === caOf(unpack(input.pki)) && !(await isMarked(input)));
 
 /**
- * Refuses new nodes and rebuilt ones in a rotation, because RKE restarts containers that they do not have yet.
+ * Refuses new nodes and rebuilt ones in a rotation.
  *
  * @param {RotatedCluster} input
  * @param {string} state
@@ -48,11 +49,7 @@ async function refuseNewNodes(input, state, rebuilt) {
     const known = builtNodes(state).map(({ address }) => address);
     const added = input.nodes.filter(node => rebuilt.includes(node) || !known.includes(node.connection.address));
     if (added.length === 0 || (await isRotated(input, state))) return;
-    throw new CodedError(
-        "change-not-possible",
-        `cluster.caRotations: expected no new and no rebuilt node in the update that rotates the CA, found ${added.map(({ name }) => name).join(", ")}. ` +
-            "RKE was not started and no host was changed. Take them out of the configuration, and add them in a later update",
-    );
+    throw new CodedError("change-not-possible", newNodesBesideRotation(added.map(({ name }) => name)));
 }
 
 /** @param {RotatedCluster} input */
