@@ -205,7 +205,7 @@ test.each([
     expect(host("restore_service nginx kept")).toEqual({
         code: 0,
         stdout: "",
-        said: "lb1: nginx does not run with the configuration that was here before. Look at nginx -t and journalctl -u nginx\n",
+        said: "lb1: nginx does not run with its earlier configuration. Look at nginx -t and journalctl -u nginx\n",
     });
     command("systemctl", "true");
     command("nginx", "true");

@@ -19,7 +19,7 @@ check_foreign() {
         if [ -z "$foreign" ]; then continue; fi
         [ -n "$take_over" ] || refuse host-not-fit "$product on this host is configured for something else:
 $foreign
-Choose another host, remove that configuration, or set takeOver: it is kept then, and put back by destroy"
+Choose another host, remove that configuration, or set takeOver: it is kept then, and restored by destroy"
         say "taking over the configuration of $product: it is kept in $state/original/$product"
     done
 }
@@ -111,7 +111,7 @@ restore_product() {
     rm -rf "/etc/$product.new"
     { cp -a "$kept/etc" "/etc/$product.new" && replace_folder "/etc/$product"; } || {
         rm -rf "/etc/$product.new"
-        say "$(coded rollback-failed "the configuration of $product that was here before cannot be put back into /etc/$product. \
+        say "$(coded rollback-failed "the earlier configuration of $product cannot be restored into /etc/$product. \
 It stays in $kept/etc. Check free space in /etc, and run this again")"
         return 1
     }
@@ -128,7 +128,7 @@ restore_service() {
         # A package of the product that was installed since may refuse this configuration. The reload of nginx.org's package
         # only sends a signal, which succeeds all the same.
         { systemctl reload-or-restart "$product" && { [ "$product" != nginx ] || nginx -t -q; }; } 2>/dev/null ||
-            say "$product does not run with the configuration that was here before. Look at $product -t and journalctl -u $product"
+            say "$product does not run with its earlier configuration. Look at $product -t and journalctl -u $product"
     else
         systemctl stop "$product"
     fi

@@ -115,7 +115,7 @@ undo() {
     switch:yes) roll_back "$next" "$previous" "$was_active" ;;
     switch:)
         restore_host
-        say "the host was put back as it was" ;;
+        say "the host was restored as it was" ;;
     esac
 }
 

@@ -77,9 +77,9 @@ roll_back() {
         fi
         rm -f "$unverified"
         withdraw_packages
-        say "the previous release was put back"
+        say "the host was rolled back to the previous release"
     else
-        say "$(coded rollback-failed "the previous release could not be put back: ${to:-there is none}: $problem. \
+        say "$(coded rollback-failed "the host could not be rolled back to the previous release: ${to:-there is none}: $problem. \
 nginx.conf leads to $(readlink "$current"). Mend it, and run pulumi up again")"
     fi
     [ "$(readlink "$current")" = "$from" ] || rm -rf "$from"

@@ -77,7 +77,7 @@ describe("a foreign NGINX", () => {
             "mkdir /etc/nginx.new; mount -t tmpfs -o size=40k none /etc/nginx.new",
             "umount /etc/nginx.new; rm -rf /etc/nginx.new",
             async () => {
-                const said = expect.stringContaining("configuration of nginx that was here before cannot be put back into /etc/nginx");
+                const said = expect.stringContaining("earlier configuration of nginx cannot be restored into /etc/nginx");
                 expect(await lb.run("destroy", lb.program())).toMatchObject({ code: 1, said });
                 expect(await lb.sh(`nginx -t -q; cat ${stateFolder}/original/nginx/etc/conf.d/shop.conf`)).toBe(`${site}\n`);
                 await lb.served();
@@ -156,7 +156,7 @@ describe("a host of a pair", () => {
             await isRefused();
             const applied = await lb.run("apply", lb.program(adopting, vrrp()).replace(/return 200 "\w{12} /, 'return 200 "another '));
             expect(applied.said).toMatch(
-                /taking over the configuration of keepalived[^]*found release 'another'[^]*the previous release was put back/,
+                /taking over the configuration of keepalived[^]*found release 'another'[^]*the host was rolled back to the previous release/,
             );
             expect([await lb.state(), await keepalived()]).toEqual(before);
             await lb.served();

@@ -27,7 +27,7 @@ describe("a first apply that fails leaves the host as it was", () => {
 
     test("a port of the configuration is taken", () =>
         lb.broken(listener(280), noListener, () =>
-            lb.refuses({}, /nginx\.service does not start: [^]*127\.0\.0\.1:280 failed[^]*the host was put back as it was/),
+            lb.refuses({}, /nginx\.service does not start: [^]*127\.0\.0\.1:280 failed[^]*the host was restored as it was/),
         ));
 });
 

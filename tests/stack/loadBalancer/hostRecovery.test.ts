@@ -41,7 +41,7 @@ test("a faulty release whose run was killed before it was verified is rolled bac
     expect((await lb.ask()).status).toBe(502);
     expect(await lb.run("apply", lb.program({ upstreamPort: 9 }))).toMatchObject({
         code: 1,
-        said: expect.stringMatching(/as the previous release gave \(200\), found 502[^]*the previous release was put back/),
+        said: expect.stringMatching(/as the previous release gave \(200\), found 502[^]*the host was rolled back to the previous release/),
     });
     const only = 'test "$(pgrep --count --parent "$(cat /run/nginx.pid)")" = "$(nproc)"';
     const isServed = async () => (await lb.ask()).status === 200;

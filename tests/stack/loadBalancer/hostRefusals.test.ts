@@ -92,6 +92,6 @@ describe("a host that has NGINX already", () => {
 
     test("is as it was after an apply that failed", () =>
         lb.broken(listener(280), noListener, () =>
-            lb.refuses({}, /does not serve the new release[^]*127\.0\.0\.1:280 failed[^]*the host was put back as it was/),
+            lb.refuses({}, /does not serve the new release[^]*127\.0\.0\.1:280 failed[^]*the host was restored as it was/),
         ));
 });

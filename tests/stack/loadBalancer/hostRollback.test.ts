@@ -29,7 +29,7 @@ describe("a host that serves refuses and serves on", () => {
     test("a release that the workers do not serve in the end", () =>
         lb.refuses(
             lb.program(change).replace(/return 200 "\w{12} /, 'return 200 "another '),
-            /does not serve the new release: expected release \w{12} of a new worker, found release 'another' of worker \d+;[^]*the previous release was put back/,
+            /does not serve the new release: expected release \w{12} of a new worker, found release 'another' of worker \d+;[^]*the host was rolled back to the previous release/,
         ));
 
     test("another certificate than the one that was given", () =>
@@ -42,7 +42,7 @@ describe("a host that serves refuses and serves on", () => {
                         .program(change)
                         .replaceAll("ssl_certificate rancher-ha/fullchain.pem;", "ssl_certificate /run/other.pem;")
                         .replaceAll("ssl_certificate_key rancher-ha/privkey.pem;", "ssl_certificate_key /run/other.key;"),
-                    /does not serve the new release[^]*expected certificate \S+, found '\S+'[^]*the previous release was put back/,
+                    /does not serve the new release[^]*expected certificate \S+, found '\S+'[^]*the host was rolled back to the previous release/,
                 ),
         ));
 
@@ -51,7 +51,7 @@ describe("a host that serves refuses and serves on", () => {
             { upstreamPort: 9 },
             new RegExp(
                 `reaches no node: expected an answer to https://${hostname}/ping, as the previous release gave \\(200\\), found 502` +
-                    "[^]*the previous release was put back",
+                    "[^]*the host was rolled back to the previous release",
             ),
         ));
 
@@ -146,7 +146,7 @@ describe("a full disk", () => {
         expect((await lb.ask()).status).toBe(200);
     };
 
-    test("once the files are switched: the previous release is put back", () =>
+    test("once the files are switched: the host is rolled back to the previous release", () =>
         lb.broken(
             `mkdir /run/copy; cp -a ${stateFolder}/. /run/copy; ${smallState} ${stateFolder}; cp -a /run/copy/. ${stateFolder}`,
             `umount ${stateFolder}; rm -rf /run/copy`,
@@ -156,7 +156,7 @@ describe("a full disk", () => {
                 expect(await lb.run("apply", filled(fillState))).toMatchObject({
                     code: 1,
                     said: expect.stringMatching(
-                        /load-balancer cannot be written\. Check free space there \[RHA host-storage\]\n.*the previous release was put back/,
+                        /load-balancer cannot be written\. Check free space there \[RHA host-storage\]\n.*the host was rolled back to the previous release/,
                     ),
                 });
                 await lb.sh(`rm ${stateFolder}/releases/full`);
@@ -175,7 +175,7 @@ describe("a full disk", () => {
             async () => {
                 expect(await lb.run("apply", filled(fillBoth))).toMatchObject({
                     code: 1,
-                    said: expect.stringMatching(/the previous release could not be put back: .*nginx\.conf leads to \//),
+                    said: expect.stringMatching(/the host could not be rolled back to the previous release: .*nginx\.conf leads to \//),
                 });
                 await restarts();
             },

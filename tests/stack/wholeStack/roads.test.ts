@@ -72,7 +72,7 @@ const replaced: Edit = config => {
     Object.assign(config.cluster.nodes[0], { address, hostKey, hostname: "node4" });
 };
 
-test("the first control plane node is gone for good: another machine takes its place by one up", async () => {
+test("the first control plane node is lost: another machine takes its place by one up", async () => {
     await lab.start("node4");
     // The address refuses connections, because RKE waits 36 s for each answer of an address without a host, and tries it three times.
     await lab.host("node1").sh("systemctl stop docker.socket docker ssh");
@@ -89,7 +89,7 @@ test("the first control plane node is gone for good: another machine takes its p
     await main.isInSync(replaced);
 });
 
-test("two of three etcd nodes are gone for good: up is refused, a restore finishes although it was killed half-way", async () => {
+test("two of three etcd nodes are lost: up is refused, a restore finishes although it was killed half-way", async () => {
     const restored: Edit = config => {
         replaced(config);
         Object.assign(config.cluster, { restore: { snapshot: name } });
