@@ -1,0 +1,96 @@
+import { join } from "path";
+import { caChecksum } from "../../components/certificates/pem";
+import { Agents } from "../../lab/agents";
+import { addNewerKubernetes, newerKubernetes } from "../../lab/newerKubernetes";
+import { toolFolder } from "../../lab/tools";
+import { Traffic } from "../../lab/traffic";
+import { disposable, testLab } from "../stack/fixtures";
+import { RancherClient } from "../stack/rancherClient";
+import { Edit, hosts, MainStack, nodes } from "../stack/wholeStack/mainStack";
+import { expectFigures } from "./figures";
+
+jest.setTimeout(20 * 60_000);
+
+/**
+ * These tests upgrade and renew a cluster of three nodes under load: browsers and agents through the load balancer. In the lab, the pods of
+ * a node end with its kubelet. So each restart of a kubelet loses the node's ingress and Rancher for seconds, which a real node keeps.
+ */
+
+const lab = disposable(testLab("soak"));
+const traffic = new Traffic(lab);
+const agentCount = 20;
+const oneByOne: Edit = ({ cluster }) => (cluster.upgradeStrategy = { maxUnavailableWorker: "1", maxUnavailableControlplane: "1" });
+const upgraded: Edit = ({ cluster }) => (cluster.kubernetesVersion = `${newerKubernetes}-rancher1-1`);
+let main: MainStack;
+let rancher: RancherClient;
+let agents: Agents;
+
+beforeAll(async () => {
+    main = await MainStack.start(lab, [...hosts, "client"], oneByOne);
+    await addNewerKubernetes(nodes.map(node => lab.host(node)));
+    await main.succeeds("up");
+    await traffic.install(await lab.tools(), ["client"]);
+    const { url, caCertificate, bootstrapPassword } = await main.stack.outputs();
+    const { address } = lab.host("lb1");
+    rancher = new RancherClient(new URL(url).hostname, address, caCertificate);
+    const token = await rancher.login(bootstrapPassword);
+    const registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+    const target = { url, address, caChecksum: caChecksum(caCertificate), token: registration };
+    agents = await Agents.start(lab.host("client"), join(toolFolder("node-workloads"), "node-workloads"), target, agentCount);
+}, 30 * 60_000);
+
+/** Sends GETs at 50 a second until `work` ends: 40 over HTTP/2 as browsers, 10 over new connections. Sums up their failures and tunnels. */
+async function underLoad(work: () => Promise<unknown>) {
+    const began = Date.now();
+    let isOver = false;
+    const sum = { requests: 0, lost: 0, slowest: 0, reasons: {} as Record<string, number> };
+    const load = async (flags: string) => {
+        while (!isOver) {
+            const part = await traffic.run(`requests --address ${lab.host("lb1").address}:443 --seconds 10 --path '/ping?' ${flags}`);
+            sum.requests += part.requests;
+            sum.lost += part.failedGet;
+            sum.slowest = Math.max(sum.slowest, part.longest);
+            for (const [reason, count] of Object.entries<number>(part.reasons)) sum.reasons[reason] = (sum.reasons[reason] ?? 0) + count;
+        }
+    };
+    const loads = Promise.all(["h2 --rate 40", "new --rate 10"].map(flags => load(`--protocol ${flags}`)));
+    await work().finally(() => (isOver = true));
+    const seconds = (Date.now() - began) / 1000;
+    await loads;
+    await agents.connect();
+    expect((await rancher.ask("GET", "/ping")).body).toBe("pong");
+    if (sum.lost > 0) console.warn(`lost requests by reason: ${JSON.stringify(sum.reasons)}`);
+    return { seconds, ...sum, tunnels: await agents.since(began) };
+}
+
+function expectKept({ seconds, requests, lost, slowest, tunnels }: Awaited<ReturnType<typeof underLoad>>, mostLost: number): void {
+    expect(requests).toBeGreaterThan(seconds * 45);
+    expectFigures({
+        "duration of the update": [seconds, { atMost: 900, unit: "s" }],
+        [`lost of ${requests}, 50 a second`]: [lost, { atMost: mostLost, unit: "requests" }],
+        "slowest answer": [slowest, { atMost: 15, unit: "s" }],
+        "losses of tunnels, some of the same agent": [tunnels.lost, { atMost: agentCount * 6, unit: "tunnels" }],
+        "away longest": [tunnels.awayLongest, { atMost: 60, unit: "s" }],
+        "connected in the end": [tunnels.connected, { atLeast: agentCount, atMost: agentCount, unit: "tunnels" }],
+    });
+}
+
+/** Returns the versions of Kubernetes that run: of the kubelets as the API tells them, and of each node's API server. */
+async function running(): Promise<string[]> {
+    const kubelets = await main.kubectl(["get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}"]);
+    const servers = await Promise.all(nodes.map(node => lab.host(node).sh("docker exec kube-apiserver kube-apiserver --version")));
+    return [...kubelets.split(" "), ...servers.map(line => line.trim().split(" ")[1])];
+}
+
+test("Kubernetes is upgraded by a minor version, node by node", async () => {
+    expect(new Set(await running())).toEqual(new Set(["v1.30.14"]));
+    const { output: preview } = await main.succeeds("preview", { edit: upgraded, flags: ["--diff"] });
+    expect(preview).toMatch(/kubernetes_version: "v1\.30\.14-rancher1-1" => "v1\.31\.9-rancher1-1"/);
+    let output = "";
+    const result = await underLoad(async () => ({ output } = await main.succeeds("up", { edit: upgraded })));
+    const snapshot = /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.30\.14-rancher1-1-to-v1\.31\.9-\S+\.zip)/.exec(output)![1];
+    await Promise.all(nodes.map(node => lab.host(node).sh(`test -s ${snapshot}`)));
+    expect(await running()).toEqual(Array(6).fill(newerKubernetes));
+    await main.isInSync(upgraded);
+    expectKept(result, 0);
+});
