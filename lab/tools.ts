@@ -73,11 +73,11 @@ const tools = {
     "s3-object": { module: "tools/s3-object", package: ".", seconds: 20, for: "tests" },
     registry: { module: "tools/registry", package: ".", seconds: 40, for: "tests" },
     traffic: { module: "traffic", package: ".", seconds: 10, for: "tests" },
-    "kubernetes-1.31": {
+    "kubernetes-1.29": {
         module: "tools/kubernetes",
         package: ".",
-        modFile: "v1.31.mod",
-        ldflags: kubernetesFlags("v1.31.9"),
+        modFile: "v1.29.mod",
+        ldflags: kubernetesFlags("v1.29.15"),
         seconds: 360,
         for: "soak",
     },

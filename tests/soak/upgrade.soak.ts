@@ -1,7 +1,11 @@
+import { cpSync, readFileSync, writeFileSync } from "fs";
 import { join } from "path";
 import { caChecksum } from "../../components/certificates/pem";
 import { Agents } from "../../lab/agents";
-import { addNewerKubernetes, newerKubernetes } from "../../lab/newerKubernetes";
+import { addOlderKubernetes, olderKubernetes } from "../../lab/olderKubernetes";
+import { repository } from "../../lab/inventory";
+import { until } from "../../lab/process";
+import { Finished } from "../../lab/pulumi";
 import { toolFolder } from "../../lab/tools";
 import { Traffic } from "../../lab/traffic";
 import { disposable, testLab } from "../stack/fixtures";
@@ -19,16 +23,30 @@ jest.setTimeout(20 * 60_000);
 const lab = disposable(testLab("soak"));
 const traffic = new Traffic(lab);
 const agentCount = 20;
-const oneByOne: Edit = ({ cluster }) => (cluster.upgradeStrategy = { maxUnavailableWorker: "1", maxUnavailableControlplane: "1" });
-const upgraded: Edit = ({ cluster }) => (cluster.kubernetesVersion = `${newerKubernetes}-rancher1-1`);
+const oneByOne: Edit = config => (config.cluster.upgradeStrategy = { maxUnavailableWorker: "1", maxUnavailableControlplane: "1" });
+/** Rancher 2.11 needs Kubernetes 1.30 or later. */
+const withOlderRancher: Edit = ({ rancher: settings }) => {
+    const chartPath = join(lab.folder, "chart");
+    cpSync(join(repository, settings.chartPath), chartPath, { recursive: true });
+    const file = join(chartPath, "Chart.yaml");
+    writeFileSync(file, readFileSync(file, "utf8").replaceAll("2.11.3", "2.10.3"));
+    Object.assign(settings, { chartPath, chartVersion: "2.10.3" });
+};
+/** Returns a change of the configuration of the cluster. */
+const cluster =
+    (change: object): Edit =>
+    config =>
+        Object.assign(config.cluster, change);
+const oldest = cluster({ kubernetesVersion: "v1.29.14-rancher1-1" });
+const older = cluster({ kubernetesVersion: `${olderKubernetes}-rancher1-1` });
 let main: MainStack;
 let rancher: RancherClient;
 let agents: Agents;
 
 beforeAll(async () => {
-    main = await MainStack.start(lab, [...hosts, "client"], oneByOne);
-    await addNewerKubernetes(nodes.map(node => lab.host(node)));
-    await main.succeeds("up");
+    main = await MainStack.start(lab, [...hosts, "client"], config => (oneByOne(config), withOlderRancher(config)));
+    await addOlderKubernetes(nodes.map(node => lab.host(node)));
+    await main.succeeds("up", { edit: oldest });
     await traffic.install(await lab.tools(), ["client"]);
     const { url, caCertificate, bootstrapPassword } = await main.stack.outputs();
     const { address } = lab.host("lb1");
@@ -82,15 +100,54 @@ async function running(): Promise<string[]> {
     return [...kubelets.split(" "), ...servers.map(line => line.trim().split(" ")[1])];
 }
 
+test("a node that is switched off during an upgrade: the next up finishes", async () => {
+    const off = lab.host("node3");
+    let killing: Promise<void> | undefined;
+    let finished!: Finished;
+    const onLine = (line: string) => void (/rke: Upgrading controlplane components/.test(line) && (killing ??= off.kill()));
+    const result = await underLoad(
+        async () =>
+            (finished = await main.up({
+                edit: cluster({ kubernetesVersion: `${olderKubernetes}-rancher1-1`, timeoutSeconds: 600 }),
+                onLine,
+            })),
+    );
+    await killing;
+    console.log("NODE OFF", finished.code, finished.output.slice(-5000));
+    await off.revive();
+    await until("the node's Docker", 120, () => off.isActive("ssh", "docker"));
+    await main.succeeds("up", { edit: older });
+    await main.isInSync(older);
+    console.log("NODE OFF", JSON.stringify(result));
+});
+
 test("Kubernetes is upgraded by a minor version, node by node", async () => {
-    expect(new Set(await running())).toEqual(new Set(["v1.30.14"]));
-    const { output: preview } = await main.succeeds("preview", { edit: upgraded, flags: ["--diff"] });
-    expect(preview).toMatch(/kubernetes_version: "v1\.30\.14-rancher1-1" => "v1\.31\.9-rancher1-1"/);
+    await main.succeeds("up", { edit: older });
+    expect(await running()).toEqual(Array(6).fill(olderKubernetes));
+    const { output: preview } = await main.succeeds("preview", { flags: ["--diff"] });
+    expect(preview).toMatch(/kubernetes_version: "v1\.29\.15-rancher1-1" => "v1\.30\.14-rancher1-1"/);
     let output = "";
-    const result = await underLoad(async () => ({ output } = await main.succeeds("up", { edit: upgraded })));
-    const snapshot = /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.30\.14-rancher1-1-to-v1\.31\.9-\S+\.zip)/.exec(output)![1];
+    const result = await underLoad(async () => ({ output } = await main.succeeds("up")));
+    const snapshot = /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.29\.15-rancher1-1-to-v1\.30\.14-\S+\.zip)/.exec(
+        output,
+    )![1];
     await Promise.all(nodes.map(node => lab.host(node).sh(`test -s ${snapshot}`)));
-    expect(await running()).toEqual(Array(6).fill(newerKubernetes));
-    await main.isInSync(upgraded);
+    expect(await running()).toEqual(Array(6).fill("v1.30.14"));
+    await main.isInSync();
+    expectKept(result, 0);
+});
+
+test("the certificates of the cluster are renewed", async () => {
+    const renewed = cluster({ rotateCertificates: "soak" });
+    const result = await underLoad(() => main.succeeds("up", { edit: renewed }));
+    await main.isInSync(renewed);
+    expectKept(result, 0);
+});
+
+test("the CA of the cluster is rotated", async () => {
+    const rotated = cluster({ caRotations: 1 });
+    const result = await underLoad(() => main.succeeds("up", { edit: rotated }));
+    main.forgetKubeconfig();
+    await main.isInSync(rotated);
     expectKept(result, 0);
 });
