@@ -61,14 +61,15 @@ async function underLoad(work: () => Promise<unknown>) {
     const sum = { requests: 0, lost: 0, slowest: 0, reasons: {} as Record<string, number> };
     const load = async (flags: string) => {
         while (!isOver) {
-            const part = await traffic.run(`requests --address ${lab.host("lb1").address}:443 --seconds 10 --path '/ping?' ${flags}`);
+            const part = await traffic.run(`requests --address ${lab.host("lb1").address}:443 --path '/ping?' ${flags}`);
             sum.requests += part.requests;
             sum.lost += part.failedGet;
             sum.slowest = Math.max(sum.slowest, part.longest);
             for (const [reason, count] of Object.entries<number>(part.reasons)) sum.reasons[reason] = (sum.reasons[reason] ?? 0) + count;
         }
     };
-    const loads = Promise.all(["h2 --rate 40", "new --rate 10"].map(flags => load(`--protocol ${flags}`)));
+    // The pauses between the parts of the two loads fall on different moments.
+    const loads = Promise.all(["h2 --rate 40 --seconds 10", "new --rate 10 --seconds 7"].map(flags => load(`--protocol ${flags}`)));
     await work().finally(() => (isOver = true));
     const seconds = (Date.now() - began) / 1000;
     await loads;
@@ -82,10 +83,10 @@ function expectKept({ seconds, requests, lost, slowest, tunnels }: Awaited<Retur
     expect(requests).toBeGreaterThan(seconds * 45);
     expectFigures({
         "duration of the update": [seconds, { atMost: 900, unit: "s" }],
-        [`lost of ${requests}, 50 a second`]: [lost, { atMost: mostLost, unit: "requests" }],
-        "slowest answer": [slowest, { atMost: 15, unit: "s" }],
+        "lost at 50 a second": [lost, { atMost: mostLost, unit: "requests" }],
+        "slowest answer": [slowest, { atMost: 10, unit: "s" }],
         "losses of tunnels, some of the same agent": [tunnels.lost, { atMost: agentCount * 6, unit: "tunnels" }],
-        "away longest": [tunnels.awayLongest, { atMost: 60, unit: "s" }],
+        "away longest": [tunnels.awayLongest, { atMost: 30, unit: "s" }],
         "connected in the end": [tunnels.connected, { atLeast: agentCount, atMost: agentCount, unit: "tunnels" }],
     });
 }
