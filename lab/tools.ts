@@ -12,6 +12,8 @@ interface Tool {
     /** Folder with go.mod, under lab/. */
     module: string;
     package: string;
+    /** File of the folder that takes the place of its go.mod. A .sum file of the same name stands beside it. */
+    modFile?: string;
     ldflags?: string;
     /** Further names under which the binary is called. */
     links?: string[];
@@ -19,11 +21,13 @@ interface Tool {
     beside?: Record<string, { module: string; file: string }>;
     /** Seconds that the first build takes on two cores. */
     seconds: number;
-    /** `make up` needs the tools for `stack`. Only tests and measurements need those for `tests`. */
-    for: "stack" | "tests";
+    /** `make up` needs the tools for `stack`. Only tests and measurements need those for `tests`. A soak test builds those for `soak` itself. */
+    for: "stack" | "tests" | "soak";
 }
 
-const kubernetesVersion = "v1.30.14";
+/** Returns the flags with which Kubernetes tells its version. */
+const kubernetesFlags = (version: string) =>
+    ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"].map(p => `-X ${p}.gitVersion=${version}`).join(" ");
 /** The version that package.json pins, because the Pulumi CLI warns about a provider that reports another version. */
 const kubernetesProviderVersion = installedVersion("@pulumi/kubernetes");
 const pulumiVersion = /pulumi\/pkg\/v3 v(\S+)/.exec(readFileSync(join(__dirname, "tools/pulumi/go.mod"), "utf8"))![1];
@@ -34,9 +38,7 @@ const tools = {
     kubernetes: {
         module: "tools/kubernetes",
         package: ".",
-        ldflags: ["k8s.io/component-base/version", "k8s.io/client-go/pkg/version"]
-            .map(p => `-X ${p}.gitVersion=${kubernetesVersion}`)
-            .join(" "),
+        ldflags: kubernetesFlags("v1.30.14"),
         links: ["kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"],
         seconds: 360,
         for: "stack",
@@ -71,6 +73,14 @@ const tools = {
     "s3-object": { module: "tools/s3-object", package: ".", seconds: 20, for: "tests" },
     registry: { module: "tools/registry", package: ".", seconds: 40, for: "tests" },
     traffic: { module: "traffic", package: ".", seconds: 10, for: "tests" },
+    "kubernetes-1.29": {
+        module: "tools/kubernetes",
+        package: ".",
+        modFile: "v1.29.mod",
+        ldflags: kubernetesFlags("v1.29.15"),
+        seconds: 360,
+        for: "soak",
+    },
 } as const satisfies Record<string, Tool>;
 export type ToolName = keyof typeof tools;
 const toolNames = Object.keys(tools) as ToolName[];
@@ -95,8 +105,8 @@ const debianPackages = [
 ];
 
 /** Returns the folder with the tools for a purpose, for PATH. Builds tools that are not in the cache. */
-export async function buildTools(purpose: Tool["for"]): Promise<string> {
-    const wanted = toolNames.filter(name => purpose === "tests" || toolOf(name).for === "stack");
+export async function buildTools(purpose: "stack" | "tests"): Promise<string> {
+    const wanted = toolNames.filter(name => ["stack", purpose].includes(toolOf(name).for));
     await ensureTools(...wanted);
     // The CLI has its own folder (lab/pulumi.ts), and warns about plugins on the PATH.
     const onPath = wanted.filter(name => !name.startsWith("pulumi"));
@@ -232,7 +242,9 @@ const toolFolders = new Map<ToolName, string>();
 export function toolFolder(name: ToolName): string {
     if (!toolFolders.has(name)) {
         const tool = toolOf(name);
-        const made = JSON.stringify([tool.package, tool.ldflags, tool.beside]) + goSources(join(__dirname, tool.module));
+        const folder = join(__dirname, tool.module);
+        const modFile = tool.modFile ? readFileSync(join(folder, tool.modFile), "utf8") : "";
+        const made = JSON.stringify([tool.package, tool.ldflags, tool.beside]) + goSources(folder) + modFile;
         toolFolders.set(name, join(cacheFolder, "tools", `${name}-${digest(made)}`));
     }
     return toolFolders.get(name)!;
@@ -258,7 +270,8 @@ async function compile(name: ToolName, tool: Tool): Promise<void> {
     const env = { ...process.env, CGO_ENABLED: "0" };
     const ldflags = `-s -w ${tool.ldflags ?? ""}`.trim();
     // Booting hosts and people's own commands get the CPU first.
-    await run("nice", ["-n", "5", "go", "build", "-trimpath", "-ldflags", ldflags, "-o", join(draft, name), tool.package], {
+    const modFile = tool.modFile ? [`-modfile=${tool.modFile}`] : [];
+    await run("nice", ["-n", "5", "go", "build", ...modFile, "-trimpath", "-ldflags", ldflags, "-o", join(draft, name), tool.package], {
         cwd: join(__dirname, tool.module),
         env,
     });

@@ -3,9 +3,9 @@ import { LabName } from "../../lab/inventory";
 import { Lab } from "../../lab/lab";
 import { newSshKey } from "../ssh";
 
-/** Returns the lab of this jest worker, or the one that the environment variable LAB names. */
-export function testLab(): Lab {
-    return Lab.of((process.env.LAB ?? `test${process.env.JEST_WORKER_ID ?? 1}`) as LabName);
+/** Returns the lab that the environment variable LAB names, or else this one: by default that of the jest worker. */
+export function testLab(name = `test${process.env.JEST_WORKER_ID ?? 1}`): Lab {
+    return Lab.of((process.env.LAB ?? name) as LabName);
 }
 
 /** Removes a lab's hosts before and after a test file. Files that run side by side share no host. */

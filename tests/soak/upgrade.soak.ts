@@ -1,0 +1,132 @@
+import { cpSync, readFileSync, writeFileSync } from "fs";
+import { join } from "path";
+import { caChecksum } from "../../components/certificates/pem";
+import { Agents } from "../../lab/agents";
+import { addOlderKubernetes, olderKubernetes } from "../../lab/olderKubernetes";
+import { repository } from "../../lab/inventory";
+import { toolFolder } from "../../lab/tools";
+import { Traffic } from "../../lab/traffic";
+import { disposable, testLab } from "../stack/fixtures";
+import { RancherClient } from "../stack/rancherClient";
+import { Edit, hosts, MainStack, nodes } from "../stack/wholeStack/mainStack";
+import { expectFigures } from "./figures";
+
+jest.setTimeout(20 * 60_000);
+
+/**
+ * These tests upgrade and renew a cluster of three nodes under load: browsers and agents through the load balancer. In the lab, the pods of
+ * a node end with its kubelet. So each restart of a kubelet loses the node's ingress and Rancher for seconds, which a real node keeps.
+ */
+
+const lab = disposable(testLab("soak"));
+const traffic = new Traffic(lab);
+const agentCount = 20;
+const oneByOne: Edit = config => (config.cluster.upgradeStrategy = { maxUnavailableWorker: "1", maxUnavailableControlplane: "1" });
+/** Rancher 2.11 needs Kubernetes 1.30 or later. */
+const withOlderRancher: Edit = ({ rancher: settings }) => {
+    const chartPath = join(lab.folder, "chart");
+    cpSync(join(repository, settings.chartPath), chartPath, { recursive: true });
+    const file = join(chartPath, "Chart.yaml");
+    writeFileSync(file, readFileSync(file, "utf8").replaceAll("2.11.3", "2.10.3"));
+    Object.assign(settings, { chartPath, chartVersion: "2.10.3" });
+};
+/** Returns a change of the configuration of the cluster. */
+const cluster =
+    (change: object): Edit =>
+    config =>
+        Object.assign(config.cluster, change);
+const older = cluster({ kubernetesVersion: `${olderKubernetes}-rancher1-1` });
+let main: MainStack;
+let rancher: RancherClient;
+let agents: Agents;
+
+beforeAll(async () => {
+    main = await MainStack.start(lab, [...hosts, "client"], config => (oneByOne(config), withOlderRancher(config)));
+    await addOlderKubernetes(nodes.map(node => lab.host(node)));
+    await main.succeeds("up", { edit: older });
+    await traffic.install(await lab.tools(), ["client"]);
+    const { url, caCertificate, bootstrapPassword } = await main.stack.outputs();
+    const { address } = lab.host("lb1");
+    rancher = new RancherClient(new URL(url).hostname, address, caCertificate);
+    const token = await rancher.login(bootstrapPassword);
+    const registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+    const target = { url, address, caChecksum: caChecksum(caCertificate), token: registration };
+    agents = await Agents.start(lab.host("client"), join(toolFolder("node-workloads"), "node-workloads"), target, agentCount);
+}, 30 * 60_000);
+
+/** Sends GETs at 50 a second until `work` ends: 40 over HTTP/2 as browsers, 10 over new connections. Sums up their failures and tunnels. */
+async function underLoad(work: () => Promise<unknown>) {
+    const began = Date.now();
+    let isOver = false;
+    const sum = { requests: 0, lost: 0, slowest: 0, reasons: {} as Record<string, number> };
+    const load = async (flags: string) => {
+        while (!isOver) {
+            const part = await traffic.run(`requests --address ${lab.host("lb1").address}:443 --path '/ping?' ${flags}`);
+            sum.requests += part.requests;
+            sum.lost += part.failedGet;
+            sum.slowest = Math.max(sum.slowest, part.longest);
+            for (const [reason, count] of Object.entries<number>(part.reasons)) sum.reasons[reason] = (sum.reasons[reason] ?? 0) + count;
+        }
+    };
+    // The pauses between the parts of the two loads fall on different moments.
+    const loads = Promise.all(["h2 --rate 40 --seconds 10", "new --rate 10 --seconds 7"].map(flags => load(`--protocol ${flags}`)));
+    await work().finally(() => (isOver = true));
+    const seconds = (Date.now() - began) / 1000;
+    await loads;
+    await agents.connect();
+    expect((await rancher.ask("GET", "/ping")).body).toBe("pong");
+    if (sum.lost > 0) console.warn(`lost requests by reason: ${JSON.stringify(sum.reasons)}`);
+    return { seconds, ...sum, tunnels: await agents.since(began) };
+}
+
+function expectKept({ seconds, requests, lost, slowest, tunnels }: Awaited<ReturnType<typeof underLoad>>, mostLost: number): void {
+    expect(requests).toBeGreaterThan(seconds * 45);
+    expectFigures({
+        "duration of the update": [seconds, { atMost: 900, unit: "s" }],
+        "lost at 50 a second": [lost, { atMost: mostLost, unit: "requests" }],
+        "slowest answer": [slowest, { atMost: 10, unit: "s" }],
+        "losses of tunnels, some of the same agent": [tunnels.lost, { atMost: agentCount * 6, unit: "tunnels" }],
+        "away longest": [tunnels.awayLongest, { atMost: 30, unit: "s" }],
+        "connected in the end": [tunnels.connected, { atLeast: agentCount, atMost: agentCount, unit: "tunnels" }],
+    });
+}
+
+/** Returns the versions of Kubernetes that run: of the kubelets as the API tells them, and of each node's API server. */
+async function running(): Promise<string[]> {
+    const kubelets = await main.kubectl(["get", "nodes", "-o", "jsonpath={.items[*].status.nodeInfo.kubeletVersion}"]);
+    const servers = await Promise.all(nodes.map(node => lab.host(node).sh("docker exec kube-apiserver kube-apiserver --version")));
+    return [...kubelets.split(" "), ...servers.map(line => line.trim().split(" ")[1])];
+}
+
+test("Kubernetes is upgraded by a minor version, node by node", async () => {
+    expect(await running()).toEqual(Array(6).fill(olderKubernetes));
+    const { output: preview } = await main.succeeds("preview", { flags: ["--diff"] });
+    expect(preview).toMatch(/kubernetes_version: "v1\.29\.15-rancher1-1" => "v1\.30\.14-rancher1-1"/);
+    let output = "";
+    const result = await underLoad(async () => ({ output } = await main.succeeds("up")));
+    const snapshot = /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.29\.15-rancher1-1-to-v1\.30\.14-\S+\.zip)/.exec(
+        output,
+    )![1];
+    await Promise.all(nodes.map(node => lab.host(node).sh(`test -s ${snapshot}`)));
+    expect(await running()).toEqual(Array(6).fill("v1.30.14"));
+    await main.isInSync();
+    expectKept(result, 0);
+});
+
+/** RKE restarts all kubelets at once here, and so the lab ends all pods. Requests are lost for seconds that a real cluster serves. */
+const lostWithAllKubelets = 2000;
+
+test("the certificates of the cluster are renewed", async () => {
+    const renewed = cluster({ rotateCertificates: "soak" });
+    const result = await underLoad(() => main.succeeds("up", { edit: renewed }));
+    await main.isInSync(renewed);
+    expectKept(result, lostWithAllKubelets);
+});
+
+test("the CA of the cluster is rotated", async () => {
+    const rotated = cluster({ caRotations: 1 });
+    const result = await underLoad(() => main.succeeds("up", { edit: rotated }));
+    main.forgetKubeconfig();
+    await main.isInSync(rotated);
+    expectKept(result, lostWithAllKubelets);
+});
