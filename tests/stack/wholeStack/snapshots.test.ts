@@ -259,6 +259,8 @@ test("certificates are renewed, CA and kubeconfig stay; the next RKE keeps them,
     expect(flat(output)).toMatch(/\[RHA bucket-not-usable\] .* Check endpoint, and the network between\. No snapshot was saved/);
     expect(code).not.toBe(0);
     expect(await onNodes("ls /opt/rke/etcd-snapshots")).toEqual(nodes.map(() => expect.not.stringContaining("silent")));
+    // RKE has finished. The command of the certificates waited for the snapshot, and does nothing for a token that it has done.
+    expect(changed(await main.succeeds("up", { edit: later }))).toEqual(["rancher-cluster-certificates"]);
     expect(await serials("kube-apiserver")).toEqual(renewed);
     await main.isInSync(later);
 });
@@ -320,9 +322,9 @@ test("a restore or a new node beside a rotation is refused in the preview, and s
     expect(both.code).not.toBe(0);
     const newNode = await main.preview({
         edit: ({ cluster }) => {
-            const { address, hostKey } = lab.host("lb1");
+            const { hostKey } = lab.host("node1");
             cluster.caRotations = 2;
-            cluster.nodes.push({ address, hostname: "node4", user: "rke", roles: ["worker"], hostKey });
+            cluster.nodes.push({ address: lab.addressAt(34), hostname: "node4", user: "rke", roles: ["worker"], hostKey });
         },
     });
     expect(newNode.code).not.toBe(0);
