@@ -15,7 +15,7 @@ import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchem
 import { apiPort, passesApi } from "./loadBalancer/schema";
 import { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { stackName } from "./owner";
-import { heldForAgents } from "./rancher/agentsCa";
+import { AgentsPlace, caHeldForAgents, heldForAgents } from "./rancher/agentsCa";
 import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { ownerAnnotation } from "./rancher/program";
 import { directTargets, noProxyValue } from "./rancher/proxy";
@@ -112,7 +112,9 @@ export class RancherHa extends pulumi.ComponentResource {
             : this.rkeCluster(name, args, upstreams => this.loadBalancer(name, args, upstreams, certificate));
         const inCluster = this.inCluster(name, cluster);
         const namespace = this.namespace(name, cluster, inCluster);
-        const caSecret = this.caSecret(name, args, { caCertificate, namespace: inState(namespace.metadata).name }, inCluster);
+        // With a cluster that exists, the whole certificate is held back already.
+        const ca = existing && certificate ? caCertificate : caHeldForAgents(caCertificate, this.place(name, args, cluster));
+        const caSecret = this.caSecret(name, args, { caCertificate: ca, namespace: inState(namespace.metadata).name }, inCluster);
         const release = this.release(name, args, cluster, caSecret, { ...inCluster, dependsOn: namespace });
         this.backup(name, args, { ...inCluster, dependsOn: [release] });
         const { enabled: isVerified = true, timeoutSeconds } = verification ?? {};
@@ -188,12 +190,18 @@ export class RancherHa extends pulumi.ComponentResource {
     private certificate(name: string, args: RancherHaArgs, existing?: ExistingCluster): ServerCertificate | undefined {
         const { hostname, certificate, certificateOnHost, privateCa } = args;
         if (certificateOnHost) return undefined;
-        if (certificate) return new ProvidedCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this });
         const deletionProtection = privateCa?.deletionProtection ?? args.rancher.deletionProtection;
-        const ca = new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
-        // Nodes that RKE built refuse a stack that lost its state themselves.
-        const isHeld = existing && deletionProtection !== false;
-        return isHeld ? heldForAgents(ca, existing.kubeconfig, `RancherHa ${name}`, this) : ca;
+        const made = certificate
+            ? new ProvidedCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this })
+            : new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
+        // A cluster that RKE builds waits for the load balancer and its certificate. Only a preview can refuse that one in time.
+        return existing ? heldForAgents(made, this.place(name, args, existing)) : made;
+    }
+
+    /** Returns the place where agents may trust another CA. */
+    private place(name: string, { privateCa, rancher }: RancherHaArgs, { kubeconfig }: KubernetesCluster): AgentsPlace {
+        const mayReplace = (privateCa?.deletionProtection ?? rancher.deletionProtection) === false;
+        return { kubeconfig, mayReplace, what: `RancherHa ${name}`, component: this };
     }
 
     private loadBalancer(

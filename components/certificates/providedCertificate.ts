@@ -68,7 +68,8 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
                 privateKey: keyAlone(secondCertificate!.privateKey),
             }));
         }
-        this.caCertificate = pulumi.unsecret(files).apply(({ caCertificate }) => normalizePem(caCertificate ?? ""));
+        // A preview may not know the chain yet, but the CA.
+        this.caCertificate = pulumi.unsecret(files.caCertificate).apply(text => normalizePem(text ?? ""));
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 

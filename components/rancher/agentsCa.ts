@@ -3,29 +3,45 @@ import { caChecksum } from "../certificates/pem";
 import { ServerCertificate } from "../certificates/serverCertificate";
 import { apiAccess } from "../cluster/kubeconfig";
 import { observe } from "../remote/commands";
+import { ifKnown, settled } from "../validation";
 import { caProgram } from "./program";
 
+/** The cluster whose Rancher may have given a CA to its agents, and who reports a refusal. */
+export interface AgentsPlace {
+    kubeconfig: pulumi.Output<string>;
+    /** True if the user allows another CA. Then nothing is asked. */
+    mayReplace: boolean;
+    what: string;
+    component: pulumi.Resource;
+}
+
 /**
- * Holds a certificate back until it is clear that no Rancher in the cluster gave another CA to its agents. A stack that lost its state
- * makes a new CA, and would cut off every agent of a Rancher that runs. An unreachable cluster holds nothing back: there the release fails.
+ * Holds a CA back until it is clear that no Rancher in the cluster gave another one to its agents, and refuses it otherwise: agents that
+ * start again would be cut off. A stack that lost its state makes a new CA, and so does one whose certificate was taken out of the
+ * configuration. A preview refuses a CA that it does not know yet, because that one is new. An unreachable cluster holds nothing back:
+ * there the release fails. The result waits in time only, and depends on no further resource.
  */
-export function heldForAgents(
-    certificate: ServerCertificate,
-    kubeconfig: pulumi.Output<string>,
-    what: string,
-    component: pulumi.Resource,
-): ServerCertificate {
-    const looked = pulumi.unsecret(
-        pulumi.all([kubeconfig, certificate.caCertificate]).apply(([text, ca]) => {
-            const access = apiAccess(text);
-            return access ? observe(caProgram(access, caChecksum(ca)), what, component).apply(() => true) : pulumi.output(false);
-        }),
-    );
-    const held = <T>(value: pulumi.Output<T>) => pulumi.all([value, looked]).apply(([known]) => known) as pulumi.Output<T>;
+export function caHeldForAgents(caCertificate: pulumi.Output<string>, place: AgentsPlace): pulumi.Output<string> {
+    const { kubeconfig, mayReplace, what, component } = place;
+    if (mayReplace) return caCertificate;
+    const trusted = pulumi.all([ifKnown(kubeconfig), ifKnown(caCertificate)]).apply(([text, ca]) => {
+        const access = text === undefined ? undefined : apiAccess(text);
+        const checksum = ca === undefined || ca === "" ? ca : caChecksum(ca);
+        return access ? observe(caProgram(access, checksum), what, component).apply(() => true) : pulumi.output(false);
+    });
+    return heldUntil(trusted, caCertificate);
+}
+
+const heldUntil = <T>(trusted: pulumi.Output<unknown>, value: pulumi.Output<T>): pulumi.Output<T> =>
+    pulumi.all([value, settled(trusted)]).apply(([known]) => known) as pulumi.Output<T>;
+
+/** Holds all files of a certificate back, as `caHeldForAgents` holds the CA. */
+export function heldForAgents(certificate: ServerCertificate, place: AgentsPlace): ServerCertificate {
+    const caCertificate = caHeldForAgents(certificate.caCertificate, place);
     return {
-        certificateChain: held(certificate.certificateChain),
-        privateKey: held(certificate.privateKey),
-        secondCertificate: certificate.secondCertificate,
-        caCertificate: held(certificate.caCertificate),
+        certificateChain: heldUntil(caCertificate, certificate.certificateChain),
+        privateKey: heldUntil(caCertificate, certificate.privateKey),
+        secondCertificate: certificate.secondCertificate && heldUntil(caCertificate, certificate.secondCertificate),
+        caCertificate,
     };
 }

@@ -68,11 +68,12 @@ export interface CaInput {
     release: { name: string; namespace: string };
     caVariable: string;
     /** Checksum of the stack's CA, as agents compute it. */
-    checksum: string;
+    /** SHA-256 of the stack's CA. Empty for a publicly trusted one. Undefined in a preview of an update that makes a new one. */
+    checksum?: string;
 }
 
 /** Returns the program that refuses a cluster whose Rancher gave another CA to its agents. */
-export function caProgram(access: ApiAccess, checksum: string): string {
+export function caProgram(access: ApiAccess, checksum?: string): string {
     return nodeProgram<CaInput>(join(__dirname, "runner", "probeCa.js"), { access, release: identity, caVariable, checksum });
 }
 

@@ -20,7 +20,7 @@ test("no file of a certificate is given before the cluster has answered: a refus
         caCertificate: pulumi.output(root.certificate),
     };
     const component = new pulumi.ComponentResource("test:index:Rancher", "rancher");
-    const held = heldForAgents(files, pulumi.output(kubeconfig), "Rancher", component);
+    const held = heldForAgents(files, { kubeconfig: pulumi.output(kubeconfig), mayReplace: false, what: "Rancher", component });
     const given: string[] = [];
     const outputs = [held.certificateChain, held.privateKey, held.caCertificate];
     const promises = outputs.map(file => (file as any).promise().then((text: string) => given.push(text)) as Promise<unknown>);

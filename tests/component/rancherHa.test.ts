@@ -305,6 +305,11 @@ test("only another address of a load balancer host replaces a command", () => {
     expect(replaced).toEqual([["rancher-lb-host-1", ["192.0.2.21"]]]);
 });
 
+/** Counts the questions which CA the agents of a cluster trust. */
+const questions = (asked: jest.Mock) => asked.mock.calls.filter(question => JSON.stringify(question).includes("probeCa.js")).length;
+const files = { certificateChain: server.certificate, privateKey: server.privateKey };
+const paths = { certificateChain: "/etc/ssl/rancher.pem", privateKey: "/etc/ssl/rancher.key" };
+
 describe("other ways", () => {
     test("a cluster that is there already", async () => {
         const recording = await build({ cluster: undefined, existingCluster });
@@ -333,10 +338,26 @@ describe("other ways", () => {
         const asks = async (changed: Partial<RancherHaArgs>) => {
             const asked = jest.fn((_question: unknown) => ({ stdout: said("in sync", { kubernetes: "v1.31.4" }) }));
             await build({ cluster: undefined, existingCluster: { kubeconfig, ingressAddresses }, ...changed }, { call: asked });
-            return JSON.stringify(asked.mock.calls).includes("probeCa.js");
+            return questions(asked);
         };
-        expect(await asks({})).toBe(true);
-        expect(await asks({ privateCa: { deletionProtection: false } })).toBe(false);
+        expect(await asks({})).toBe(1);
+        expect(await asks({ certificate: { ...files, caCertificate: root.certificate } })).toBe(1);
+        expect(await asks({ certificateOnHost: { ...paths, caCertificate: root.certificate } })).toBe(1);
+        expect(await asks({ privateCa: { deletionProtection: false } })).toBe(0);
+    });
+
+    test("a cluster that RKE builds is asked, too, whatever the certificate, and in previews", async () => {
+        const asks = async (changed: Partial<RancherHaArgs>, options: RecordOptions = {}) => {
+            const asked = jest.fn(call);
+            await build(changed, { call: asked, ...options });
+            return questions(asked);
+        };
+        expect(await asks({})).toBe(1);
+        expect(await asks({}, { preview: true })).toBe(1);
+        expect(await asks({}, { preview: true, mock: undefined })).toBe(0);
+        expect(await asks({ certificate: { ...files, caCertificate: root.certificate } })).toBe(1);
+        expect(await asks({ certificateOnHost: paths })).toBe(1);
+        expect(await asks({ rancher: { ...args.rancher, deletionProtection: false } })).toBe(0);
     });
 
     test("a certificate of a private CA", async () => {

@@ -108,7 +108,13 @@ beforeAll(async () => {
 });
 afterAll(() => void server.close());
 
-async function runProgram(file: string, objects: Record<string, unknown>, lastResult = "", trust: object = { ca: ca.certificate }) {
+async function runProgram(
+    file: string,
+    objects: Record<string, unknown>,
+    lastResult = "",
+    trust: object = { ca: ca.certificate },
+    changed: object = {},
+) {
     live = objects;
     refused = [];
     deleted = [];
@@ -116,7 +122,7 @@ async function runProgram(file: string, objects: Record<string, unknown>, lastRe
     const endpoint = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const release = { name: "rancher", namespace: "cattle-system" };
     const access = { endpoint, token: "token", ...trust };
-    const input = { access, release, wanted, caVariable: "CA", ownerAnnotation: "owner", checksum: sha256(caCertificate) };
+    const input = { access, release, wanted, caVariable: "CA", ownerAnnotation: "owner", checksum: sha256(caCertificate), ...changed };
     const finished = spawn("node", ["-", "apply"], { env: { ...process.env, PULUMI_COMMAND_STDOUT: lastResult } });
     finished.stdin.end(nodeProgram(entry, input));
     const [stdout, stderr, [code]] = await Promise.all([text(finished.stdout), text(finished.stderr), once(finished, "close")]);
@@ -358,21 +364,30 @@ describe("a Rancher whose agents trust another CA is refused, so that a stack wi
     const marked = (value: string) => releases({ values: { extraEnv: [{ name: "CA", value }] } });
     const unmarked = releases({ values: { extraEnv: [] } });
 
-    test.each<[string, unknown, Record<string, unknown>, RegExp]>([
+    test.each<[string, unknown, Record<string, unknown>, RegExp, string?]>([
         ["by Helm's record", marked(another), tlsCa(caCertificate), new RegExp(`found another CA \\(${another}\\)`)],
         ["made by hand", unmarked, tlsCa("another CA"), new RegExp(`found another CA \\(${another}\\)`)],
-    ])("%s", async (_how, stored, objects, words) => {
-        const { state, reason } = parseProbe((await runProgram("probeCa.js", { [secrets]: stored, ...objects })).stdout);
+        ["which a publicly trusted one would replace", marked(another), {}, /trust the CA of this stack \(a publicly trusted one\)/, ""],
+        ["which a CA that is new would replace", marked(another), {}, /trust the CA of this stack \(a new one\)/, undefined],
+    ])("%s", async (_how, stored, objects, words, ...own) => {
+        const checksum = own.length > 0 ? { checksum: own[0] } : {};
+        const { state, reason } = parseProbe(
+            (await runProgram("probeCa.js", { [secrets]: stored, ...objects }, "", undefined, checksum)).stdout,
+        );
         expect([state, reason]).toEqual(["refused", expect.stringMatching(words)]);
     });
 
-    test.each<[string, unknown, Record<string, unknown>]>([
+    test.each<[string, unknown, Record<string, unknown>, string?]>([
         ["this stack's own", marked(sha256(caCertificate)), {}],
         // A plain preview warns of this Secret, and `up --refresh` repairs it.
         ["this stack's own, with a Secret that somebody changed", marked(sha256(caCertificate)), tlsCa("another CA")],
         ["one with a publicly trusted CA", unmarked, {}],
+        ["a publicly trusted one, beside a Secret that nothing uses", unmarked, tlsCa("another CA"), ""],
         ["none", releases(), {}],
-    ])("not %s", async (_what, stored, objects) => {
-        expect(parseProbe((await runProgram("probeCa.js", { [secrets]: stored, ...objects })).stdout).state).toBe("in sync");
+    ])("not %s", async (_what, stored, objects, ...own) => {
+        const checksum = own.length > 0 ? { checksum: own[0] } : {};
+        expect(parseProbe((await runProgram("probeCa.js", { [secrets]: stored, ...objects }, "", undefined, checksum)).stdout).state).toBe(
+            "in sync",
+        );
     });
 });

@@ -26,14 +26,17 @@ async function main({ access, ...input }) {
 async function otherCa(api, { release: { name, namespace }, caVariable, checksum }) {
     const newest = newestDeployed(await helmRecords(api, name, namespace));
     if (!newest) return undefined;
-    const found = caOf(newest, caVariable) ?? (await secretChecksum(api, namespace));
+    // A Secret beside a publicly trusted CA may be unused.
+    const found = caOf(newest, caVariable) ?? (checksum === "" ? undefined : await secretChecksum(api, namespace));
     if (found === undefined || found === checksum) return undefined;
+    const own = checksum === undefined ? "a new one" : checksum === "" ? "a publicly trusted one" : `SHA-256 ${checksum}`;
     return withCode(
         "change-not-possible",
-        `expected that agents of the Rancher in namespace ${namespace} trust the CA of this stack (SHA-256 ${checksum}), found another ` +
-            `CA (${found}), so this stack would cut every agent off. Is the kubeconfig that of another environment? Is the state of the ` +
-            "stack lost? Restore the state, or give the stack the certificate that Rancher has (certificate, certificateOnHost). To " +
-            "replace the CA on purpose, set privateCa.deletionProtection to false",
+        `expected that agents of the Rancher in namespace ${namespace} trust the CA of this stack (${own}), found another CA (${found}), ` +
+            "so this stack would cut every agent off. Was the certificate taken out of the configuration, or its CA changed? Is the " +
+            "kubeconfig that of another environment? Is the state of the stack lost? Restore the state, or give the stack the " +
+            "certificate that Rancher has (certificate, certificateOnHost). To replace the CA on purpose, set rancher.deletionProtection " +
+            "to false, or privateCa.deletionProtection for a CA of the stack's own",
     );
 }
 
