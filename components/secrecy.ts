@@ -54,11 +54,11 @@ export function mayBeSecret(schema: z.ZodType, path: PropertyKey[]): boolean {
     });
 }
 
-/** Names of secrets in values that no schema describes. */
+/** Exact names of secrets in values that no schema describes. A preview shows all other values. */
 const secretName = /^(privateKey|password|accessKey|secretKey|encryptionKey|kubeconfig)$/;
 
-/** Reports whether a value is a URL with a user or a password. */
-const holdsLogin = (value: unknown): boolean => typeof value === "string" && /^[a-z]+:\/\/[^\s/]*@/i.test(value);
+/** Reports whether a text holds a URL with a user or a password. */
+export const holdsLogin = (value: unknown): boolean => typeof value === "string" && /:\/\/[^\s/]*@/.test(value);
 
 /** Marks the secrets in a value, whether they are encrypted, come from a file, or were not encrypted by mistake. */
 export function withSecrets(value: unknown, schema: z.ZodType | undefined, isEncrypted: boolean): unknown {

@@ -2,6 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { inspect } from "util";
 import { z } from "zod";
 import { ErrorCode, withCode } from "./errorCodes";
+import { holdsLogin } from "./secrecy";
 
 /** A component's refusal of its arguments, reported without a stack trace. */
 export class Refusal extends pulumi.ResourceError {
@@ -46,7 +47,7 @@ export function validated<S extends z.ZodType>(
     });
 }
 
-/** Like `apply`, and calls back in a preview, too, with `pulumi.unknown` in the place of each unknown value. */
+/** Calls back as `apply` does, and in a preview, too, with `pulumi.unknown` in the place of each unknown value. */
 function applyWithUnknowns<T>(output: pulumi.Output<unknown>, callback: (value: unknown) => Promise<T>): pulumi.Output<T> {
     // The types of the SDK omit the second parameter.
     type Apply = (callback: (value: unknown) => Promise<T>, withUnknowns: boolean) => pulumi.Output<T>;
@@ -207,8 +208,9 @@ function found(value: unknown, issue: z.core.$ZodIssue): string {
     if (typeof value === "number" && issue.code === "invalid_type" && issue.expected === "string") return "a number";
     const name = String(issue.path[issue.path.length - 1]);
     const text = typeof value === "number" ? String(value) : (JSON.stringify(value) ?? String(value));
-    if ((/key|password|token|secret|kubeconfig/i.test(name) && name !== "hostKey") || /PRIVATE KEY|:\/\/[^\s/]*@/.test(text))
-        return "a value that is not shown";
+    // A wrong value may be a secret in a wrong place, so a similar name is enough here.
+    const soundsSecret = /key|password|token|secret|kubeconfig/i.test(name) && name !== "hostKey";
+    if (soundsSecret || text.includes("PRIVATE KEY") || holdsLogin(text)) return "a value that is not shown";
     return text.length > 120 ? `${text.slice(0, 117)}…` : text;
 }
 

@@ -32,10 +32,13 @@ with this line:
 \`\`\`
 
 When you encrypt any value below \`rancher\`, \`loadBalancer\` or \`cluster\`, the free-form keys of that group count as secrets too: \`values\`,
-\`additionalValues\`, \`repository\`, \`proxy\`, \`extraDirectives\`, \`extraConfig\`, \`extraEnv\`, \`ingressOptions\`, \`labels\`. Previews hide how they change.
+\`additionalValues\`, \`repository\`, \`proxy\`, \`extraDirectives\`, \`extraConfig\`, \`extraEnv\`, \`ingressOptions\`. Previews hide how they change.
 `;
 
-/** An example for each group, below \`config\`. */
+const singleExample = `pulumi-rancher-ha:hostname: rancher.example.com
+pulumi-rancher-ha:liveCheck: fail`;
+
+/** An example for each group, below `config`. */
 export const examples: Record<string, string> = {
     ssh: `pulumi-rancher-ha:ssh:
     privateKeyFile: /home/deploy/.ssh/rancher_ed25519`,
@@ -151,7 +154,7 @@ export function renderedPage(): string {
         group =>
             `## ${group.path}\n\n${group.meaning}${group.required ? " Required." : ""}${group.fallback && ` Default: ${shown(group.fallback)}.`}\n\n\`\`\`yaml\n${examples[group.path]}\n\`\`\`\n\n${table(below(group))}`,
     );
-    return [introduction, `## Single keys\n\n${table(single)}`, ...sections].join("\n");
+    return [introduction, `## Single keys\n\n\`\`\`yaml\n${singleExample}\n\`\`\`\n\n${table(single)}`, ...sections].join("\n");
 }
 
 function table(keys: ConfigKey[]): string {

@@ -197,8 +197,8 @@ export async function failures(report: Report, quick: boolean): Promise<void> {
         rows,
         "Each configuration runs on a host of its own with the same NGINX, all at once, and on another host in every round. Hang: " +
             "the summed time of all requests that took over 1 s. A longest time of 120 s is the client's own limit. Not worse, among " +
-            "the targets, means: our median is not above the manual's by more than the noise (±), half the distance between the " +
-            "lowest and the highest round of the configuration whose rounds lie further apart. max_fails 0 removes no node from " +
+            "the targets, means: our median is not above the manual's by more than the noise (±). The noise is half the distance " +
+            "between the lowest and the highest round of the configuration whose rounds lie further apart. max_fails 0 removes no node from " +
             "rotation. Its results are why the default is 3. Intervals between attempts to connect double, as with Debian 12's " +
             "kernel; with Linux 6.5 (Debian 13 has 6.12) the first ones are a second.",
     );

@@ -38,7 +38,7 @@ defaults, on the same hosts in one run for each part. Some parts also measure HA
 job. There are ${availableParallelism()} cores. For throughput, latency and handshakes NGINX has one and
 clients and upstreams the other, elsewhere they share them. NGINX ${await nginxVersion("lb1")} (Debian 12)
 where nothing else is said, ${await nginxVersion("lb3")} where a newer one is. TCP's congestion control is ${await congestionControl("lb1")}, not BBR, which paces what
-is sent. "manual again" is the same configuration a second time: a difference as small as its ratio is none. Medians, in
+is sent. "manual again" is the same configuration a second time: differences up to this ratio are noise. Medians, in
 brackets the lowest and the highest of the rounds. Upstreams are stand-ins. Only ratios mean anything elsewhere.`;
         for (const [name, part] of Object.entries(parts)) {
             if (chosen.length > 0 && !chosen.includes(name)) continue;

@@ -93,7 +93,7 @@ const proxying = ({ connectTimeoutSeconds, readTimeoutSeconds, upstreams, maxRes
         proxy_buffer_size ${maxResponseHeaderSize};
         # Nothing uses these buffers, but NGINX refuses fewer or smaller ones beside the one above.
         proxy_buffers 8 ${maxResponseHeaderSize};
-        # A node gets an upload while it comes in. Only Rancher knows who may upload: stored here first, uploads of anybody fill the disk.
+        # A node gets an upload while it comes in. NGINX cannot check who may upload, so stored uploads could fill the disk.
         proxy_request_buffering off;
         # An unreachable node must not hold a request for the default of 60 s.
         proxy_connect_timeout ${connectTimeoutSeconds}s;

@@ -35,8 +35,15 @@ test("components do not import the lab or the program", () => {
     expect(offenders(/from\s+"\.[^"]*\/(lab|tests|bench|config)(\/|")/, ["index.ts"])).toEqual([]);
 });
 
+test("only tests import tests", () => {
+    const others = ["components", "lab", "bench", "scripts", "adopt", "images", "examples"].flatMap(folder => sources(join(root, folder)));
+    expect(others.filter(path => path.endsWith(".ts") && /from\s+"\.[^"]*\/tests\//.test(readFileSync(path, "utf8")))).toEqual([]);
+});
+
 test("no module imports itself, by whatever way, types included", () => {
-    const folders = ["components", "lab", "bench", "scripts", "examples", "tests"].flatMap(folder => sources(join(root, folder)));
+    const folders = ["components", "lab", "bench", "scripts", "adopt", "images", "examples", "tests"].flatMap(folder =>
+        sources(join(root, folder)),
+    );
     const files = [...folders, join(root, "config.ts"), join(root, "index.ts")].filter(path => /\.(ts|js)$/.test(path));
     const imports = (path: string) =>
         [...readFileSync(path, "utf8").matchAll(/(?:^(?:import|export) [^;]*?from |require\()"(\.[^"]+)"/gm)].flatMap(([, name]) =>

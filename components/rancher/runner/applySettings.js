@@ -42,7 +42,7 @@ async function main({ access, once, always }) {
 }
 
 const version = 1;
-/** A new login key needs no new run, another cluster does. */
+/** Leaves out the login, because only another cluster needs a new run. */
 const compared = (/** @type {SettingsInput} */ { access: { ca }, ...settings }) => ({ ca, ...settings });
 
 module.exports = { compared, main, version };

@@ -119,7 +119,7 @@ function impossibleChange({ revision, chartVersion, values }, records, wanted) {
     if (known.hostname !== undefined && known.hostname !== wanted.values.hostname)
         return (
             `hostname: expected ${known.hostname}, under which revision ${known.by} installed Rancher, found ${wanted.values.hostname}. ` +
-            "Agents keep the name: put it back, or change it in Rancher and in every downstream cluster first"
+            "Agents keep the name: return to it, or change it in Rancher and in every downstream cluster first"
         );
     return undefined;
 }

@@ -13,7 +13,7 @@ function impossibleChanges(rkeConfig, { network, kubernetesVersion }) {
     const changes = /** @type {(keyof typeof built)[]} */ (Object.keys(built))
         .filter(key => built[key] !== network[key])
         .map(key => `network.${key}: expected ${built[key]}, with which the cluster was built, found ${network[key]}`);
-    if (changes.length > 0) changes.push("It cannot be changed on a live cluster: put it back, or build another cluster");
+    if (changes.length > 0) changes.push("It cannot be changed on a live cluster: return to the earlier value, or build another cluster");
     // A version is for example v1.30.14-rancher1-1.
     const { isOlder, skipsTo } = versionStep(rkeConfig.kubernetesVersion, kubernetesVersion, 5);
     if (isOlder)
