@@ -69,7 +69,7 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
             }));
         }
         // A preview may not know the chain yet, but the CA.
-        this.caCertificate = pulumi.unsecret(files.caCertificate).apply(text => normalizePem(text ?? ""));
+        this.caCertificate = pulumi.unsecret(pulumi.output(files.caCertificate)).apply(text => normalizePem(text ?? ""));
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 
