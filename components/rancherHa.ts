@@ -26,7 +26,7 @@ import { Verification, VerificationSettingsArgs } from "./rancher/verification";
 import { nextSteps } from "./nextSteps";
 import { SshArgs } from "./remote/connection";
 import { rancherHaSchema } from "./schema";
-import { inState, refuseLiterals, refuseOutputs, settled, validated } from "./validation";
+import { heldUntil, inState, refuseLiterals, refuseOutputs, settled, validated } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface CertificateOnHostArgs extends CertificatePathsArgs {
@@ -176,8 +176,7 @@ export class RancherHa extends pulumi.ComponentResource {
         let loadBalancer!: NginxLoadBalancer;
         class ClusterBehindLoadBalancer extends RkeCluster {
             protected override beforeRke(checked: pulumi.Output<unknown>): pulumi.Output<unknown> {
-                const addresses = innerAddresses(cluster!, ingressNodes);
-                const upstreams = pulumi.all([addresses, settled(checked)]).apply(([known]) => known);
+                const upstreams = heldUntil(checked, innerAddresses(cluster!, ingressNodes));
                 loadBalancer = makeLoadBalancer({ upstreams, controlPlane: innerAddresses(cluster!, controlPlaneNodes) });
                 return settled(loadBalancer.fingerprint);
             }

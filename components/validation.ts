@@ -102,6 +102,10 @@ export function settled(output: pulumi.Output<unknown>): pulumi.Output<boolean> 
     return pulumi.output((output as unknown as { isKnown: Promise<boolean> }).isKnown);
 }
 
+/** Returns a value that waits for another output, in time only: it does not depend on the resources of that output. */
+export const heldUntil = <T>(waited: pulumi.Output<unknown>, value: pulumi.Output<T>): pulumi.Output<T> =>
+    pulumi.all([value, settled(waited)]).apply(([known]) => known) as pulumi.Output<T>;
+
 /**
  * Returns an output of a resource. It is unknown while the state lacks the resource: in `pulumi refresh --run-program`, and in a first
  * `pulumi up --target` without the resource. The SDK gives undefined there. A callback that reads undefined fails, and the SDK then inspects

@@ -3,7 +3,7 @@ import { caChecksum } from "../certificates/pem";
 import { ServerCertificate } from "../certificates/serverCertificate";
 import { apiAccess } from "../cluster/kubeconfig";
 import { observe } from "../remote/commands";
-import { ifKnown, settled } from "../validation";
+import { heldUntil, ifKnown } from "../validation";
 import { caProgram } from "./program";
 
 /** The cluster whose Rancher may have given a CA to its agents, and who reports a refusal. */
@@ -31,9 +31,6 @@ export function caHeldForAgents(caCertificate: pulumi.Output<string>, place: Age
     });
     return heldUntil(trusted, caCertificate);
 }
-
-const heldUntil = <T>(trusted: pulumi.Output<unknown>, value: pulumi.Output<T>): pulumi.Output<T> =>
-    pulumi.all([value, settled(trusted)]).apply(([known]) => known) as pulumi.Output<T>;
 
 /** Holds all files of a certificate back, as `caHeldForAgents` holds the CA. */
 export function heldForAgents(certificate: ServerCertificate, place: AgentsPlace): ServerCertificate {
