@@ -2,7 +2,7 @@ const fs = require("fs");
 const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
-const { bullets, findings, refuseUnfitNodes } = require("./findings");
+const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { cleanHosts, movePods, recordOf, saysLost } = require("./leavingNodes");
 const { withAgentFor } = require("./nodes");
@@ -20,9 +20,7 @@ const { builtConfig, clusterApi, newestState, pack, removedNodes } = require("./
  */
 function refuseImpossibleChange(state, input) {
     const built = builtConfig(state);
-    const changes = built ? impossibleChanges(built, input) : [];
-    if (changes.length > 0)
-        throw new CodedError("change-not-possible", `RKE was not started and no host was changed, because:\n${bullets(changes)}`);
+    refuseRun("change-not-possible", built ? impossibleChanges(built, input) : []);
 }
 
 /**

@@ -1,7 +1,7 @@
 const { CodedError } = require("../../../remote/runner/codedError");
 const { askBucket, describeFaults } = require("./bucket");
 const { refuseUnreadKeys } = require("./extraConfig");
-const { bullets, findings, refuseUnfitNodes } = require("./findings");
+const { findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { withAgentFor } = require("./nodes");
 const { tryLogins } = require("./registryLogins");
 const { say } = require("./progress");
@@ -52,8 +52,7 @@ async function refuseWrongBucket(env, { bucket }) {
  */
 async function refuseWrongLogins(env, { nodes, logins = [] }) {
     const { refused, unanswered } = await tryLogins(env, nodes, logins);
-    if (refused.length > 0)
-        throw new CodedError("nodes-not-fit", `RKE was not started and no host was changed, because:\n${bullets(refused)}`);
+    refuseRun("nodes-not-fit", refused);
     unanswered.forEach(line => say(`warning: ${line}. A node that lacks an image cannot pull it`));
 }
 

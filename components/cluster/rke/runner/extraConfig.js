@@ -1,8 +1,8 @@
 // Finds keys of cluster.yml that RKE would drop without a word.
 const fs = require("fs");
 const path = require("path");
-const { CodedError, withCode } = require("../../../remote/runner/codedError");
-const { bullets } = require("./findings");
+const { withCode } = require("../../../remote/runner/codedError");
+const { refuseRun } = require("./findings");
 const { rkeFailure, runRke, workFolder } = require("./rkeCommand");
 
 /** @param {unknown} value */
@@ -54,8 +54,7 @@ async function unreadKeys(clusterYml, extraConfig) {
  * @param {object | undefined} extraConfig
  */
 async function refuseUnreadKeys(clusterYml, extraConfig) {
-    const lines = extraConfig ? await unreadKeys(clusterYml, extraConfig) : [];
-    if (lines.length > 0) throw new CodedError("configuration", `RKE was not started and no host was changed, because:\n${bullets(lines)}`);
+    refuseRun("configuration", extraConfig ? await unreadKeys(clusterYml, extraConfig) : []);
 }
 
 /**

@@ -18,6 +18,16 @@ const flattened = found => found.flatMap(({ lines, failure }) => (failure ? [fai
 const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
 
 /**
+ * Refuses to run RKE when there are reasons, a line each.
+ *
+ * @param {import("../../../errorCodes").ErrorCode} code
+ * @param {string[]} reasons
+ */
+function refuseRun(code, reasons) {
+    if (reasons.length > 0) throw new CodedError(code, `RKE was not started and no host was changed, because:\n${bullets(reasons)}`);
+}
+
+/**
  * Checks every node before RKE runs, because RKE rewrites etcd on the reachable nodes before it fails on an unreachable one.
  *
  * @param {NodeJS.ProcessEnv} env
@@ -25,9 +35,7 @@ const bullets = lines => lines.map(line => `  - ${line}`).join("\n");
  */
 async function refuseUnfitNodes(env, { nodes, preflightProgram }) {
     say(`checking ${nodes.length} nodes: SSH with its host key, forwarding, Docker, clock, disk, other clusters`);
-    const problems = flattened(await preflight(env, nodes, preflightProgram, { waits: true }));
-    if (problems.length > 0)
-        throw new CodedError("nodes-not-fit", `RKE was not started and no host was changed, because:\n${bullets(problems)}`);
+    refuseRun("nodes-not-fit", flattened(await preflight(env, nodes, preflightProgram, { waits: true })));
 }
 
-module.exports = { bullets, findings, refuseUnfitNodes };
+module.exports = { bullets, findings, refuseRun, refuseUnfitNodes };
