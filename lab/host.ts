@@ -151,6 +151,11 @@ export class LabHost {
         return (await this.exec(["sh", "-c", script], options)).stdout;
     }
 
+    /** Adds a program of this machine to an image in the Docker of this node, as `file`. The new image gets the names. */
+    async addProgram(program: string, { image, file, names }: { image: string; file: string; names: string[] }): Promise<void> {
+        await this.script(join(__dirname, "nodeImage", "addProgram.sh"), [image, file, ...names], { inputFile: program });
+    }
+
     /** Runs a script of this repository inside the host and returns its standard output. Standard input is free for data. */
     async script(file: string, args: string[], options: ExecOptions = {}): Promise<string> {
         return (await this.exec(["sh", "-c", readFileSync(file, "utf8"), file, ...args], options)).stdout;

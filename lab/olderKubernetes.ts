@@ -12,11 +12,6 @@ const imageNames = ["rancher/hyperkube:v1.29.15-rancher1", "rancher/rke-tools:v0
 export async function addOlderKubernetes(nodes: LabHost[]): Promise<void> {
     await ensureTools("kubernetes-1.29");
     const program = join(toolFolder("kubernetes-1.29"), "kubernetes-1.29");
-    const [hyperkube, tools] = imageNames;
-    const script = `set -e; trap 'rm /root/kubernetes' EXIT; cat >/root/kubernetes; chmod 755 /root/kubernetes
-        made=$(docker create rancher/hyperkube:v1.30.14-rancher1)
-        docker cp /root/kubernetes "$made:/usr/local/bin/kubernetes"
-        docker commit "$made" ${hyperkube}; docker rm "$made"
-        docker tag ${hyperkube} ${tools}`;
-    for (const node of nodes) await node.sh(script, { inputFile: program });
+    const added = { image: "rancher/hyperkube:v1.30.14-rancher1", file: "/usr/local/bin/kubernetes", names: imageNames };
+    for (const node of nodes) await node.addProgram(program, added);
 }

@@ -61,7 +61,7 @@ export class S3Server {
 
     /** Gives a node's image of rke-tools the program that moves snapshots between the node and S3. */
     async connect(node: LabHost): Promise<void> {
-        const script = join(__dirname, "nodeImage", "addS3Object.sh");
-        await node.script(script, [toolsImage], { input: readFileSync(join(this.tools, "s3-object")) });
+        const program = join(this.tools, "s3-object");
+        await node.addProgram(program, { image: toolsImage, file: "/usr/bin/s3-object", names: [toolsImage] });
     }
 }
