@@ -49,7 +49,7 @@ beforeAll(async () => {
     const { address } = lab.host("lb1");
     rancher = new RancherClient(new URL(url).hostname, address, caCertificate);
     const token = await rancher.login(bootstrapPassword);
-    const registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+    const registration = await rancher.registrationToken(token);
     const target = { url, address, caChecksum: caChecksum(caCertificate), token: registration };
     agents = await Agents.start(lab.host("client"), join(toolFolder("node-workloads"), "node-workloads"), target, agentCount);
 }, 30 * 60_000);

@@ -6,6 +6,7 @@ import { tmpdir } from "os";
 import { builtinModules } from "module";
 import { join } from "path";
 import { promisify } from "util";
+import { blocksOf, pageText } from "../pages";
 import * as exported from "../../components";
 import { hostKey, hostname, packedState, root, server, sshKey } from "../component/stackMocks";
 
@@ -78,8 +79,7 @@ test("it brings all it imports: dependencies, and peers for the caller to choose
 });
 
 test("the example of docs/library.md is accepted by the compiler and prints the URL", async () => {
-    const page = readFileSync(join(repository, "docs", "library.md"), "utf8");
-    const example = /```ts\n([\s\S]*?)```/.exec(page)![1].replace(/ssh-ed25519 AAAA…/g, hostKey);
+    const example = blocksOf(pageText("docs/library.md"), "ts")[0].replace(/ssh-ed25519 AAAA…/g, hostKey);
     const nodes = [31, 32, 33].map(last => ({
         address: `192.0.2.${last}`,
         user: "rke",

@@ -47,4 +47,9 @@ export class RancherClient {
         const { body } = await this.ask("POST", "/v3-public/localProviders/local?action=login", { body: { username: "admin", password } });
         return JSON.parse(body).token;
     }
+
+    /** Returns the token with which an agent registers. `token` is that of a login. */
+    async registrationToken(token: string): Promise<string> {
+        return JSON.parse((await this.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+    }
 }

@@ -1,20 +1,16 @@
-import { existsSync, readFileSync } from "fs";
+import { existsSync } from "fs";
 import { dirname, join } from "path";
 import { parse } from "yaml";
 import { repository } from "../../lab/inventory";
 import { pages } from "../../scripts/pages";
+import { blocksOf, pageText } from "../pages";
 
 // The tests check what a reader copies from the pages.
-const textOf = (file: string) => readFileSync(join(repository, file), "utf8");
-const readme = textOf("README.md");
-
-/** Returns the blocks of code of a page in a language. */
-const blocksOf = (page: string, language: string) =>
-    [...page.matchAll(new RegExp(`^( *)\`\`\`${language}\\n([^]*?)^ *\`\`\``, "gm"))].map(([, , text]) => text);
+const readme = pageText("README.md");
 
 test("the configuration in the README is that of examples/minimal.yaml, with shortened host keys", () => {
     const shown = blocksOf(readme, "yaml").map(text => parse(text));
-    const whole = parse(textOf("examples/minimal.yaml").replace(/ssh-ed25519 AAAA\S+/g, "ssh-ed25519 AAAA…"));
+    const whole = parse(pageText("examples/minimal.yaml").replace(/ssh-ed25519 AAAA\S+/g, "ssh-ed25519 AAAA…"));
     expect(shown).toEqual([whole]);
 });
 
@@ -23,12 +19,14 @@ test("the README fits two screens", () => expect(readme.split("\n").length).toBe
 test.each(
     pages
         .filter(page => page !== "README.md")
-        .filter(page => blocksOf(textOf(page), "sh").some(block => /(^|[|&;(]) *pulumi /m.test(block))),
-)("%s says once how `pulumi` runs where only npx has it", page => expect(textOf(page).split("alias pulumi='npx pulumi'")).toHaveLength(2));
+        .filter(page => blocksOf(pageText(page), "sh").some(block => /(^|[|&;(]) *pulumi /m.test(block))),
+)("%s says once how `pulumi` runs where only npx has it", page =>
+    expect(pageText(page).split("alias pulumi='npx pulumi'")).toHaveLength(2),
+);
 
 /** Returns the anchors of a page, as GitHub derives them from headings. */
 const anchorsOf = (page: string) =>
-    [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    [...pageText(page).matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
         heading
             .toLowerCase()
             .replace(/[^\p{L}\p{N} _-]/gu, "")
@@ -37,7 +35,7 @@ const anchorsOf = (page: string) =>
 
 test.each(pages)("the links of %s lead to files and headings that exist", page => {
     const links = [
-        ...textOf(page)
+        ...pageText(page)
             .replace(/```[^]*?```/g, "")
             .matchAll(/\]\((?!https?:)([^)\s]+)\)/g),
     ].map(([, link]) => link);

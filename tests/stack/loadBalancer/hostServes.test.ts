@@ -1,10 +1,8 @@
 import { once } from "events";
-import { readFileSync } from "fs";
 import { get } from "http";
 import { connect as connectHttp2 } from "http2";
-import { join } from "path";
 import { connect as connectTls } from "tls";
-import { repository } from "../../../lab/inventory";
+import { blocksOf, pageText, sectionOf } from "../../pages";
 import { disposable, testLab } from "../fixtures";
 import { echo } from "./client";
 import { hostname, LoadBalancerHost, serving, stateFolder } from "./loadBalancerHost";
@@ -149,9 +147,8 @@ describe("a host that serves", () => {
     });
 
     test("is rolled back by hand with the commands of docs/load-balancer.md, until the next apply", async () => {
-        const page = readFileSync(join(repository, "docs", "load-balancer.md"), "utf8");
-        const section = page.split(/^## /m).find(text => text.startsWith("How is a release rolled back by hand?"))!;
-        const [list, rollBack] = [...section.matchAll(/```sh\n([^]*?)```/g)].map(([, commands]) => commands);
+        const section = sectionOf(pageText("docs/load-balancer.md"), "How is a release rolled back by hand?");
+        const [list, rollBack] = blocksOf(section, "sh");
         await lb.apply({ readTimeoutSeconds: 1004 });
         await lb.apply();
         const lines = (await lb.sh(list)).trim().split("\n");

@@ -12,6 +12,7 @@ import { buildByHand, ByHand } from "../../../lab/byHand";
 import { hostsOfTheStack, repository } from "../../../lab/inventory";
 import { run, until } from "../../../lab/process";
 import { Traffic } from "../../../lab/traffic";
+import { blocksOf, pageText, sectionOf } from "../../pages";
 import { disposable, testLab } from "../fixtures";
 import { RancherClient } from "../rancherClient";
 
@@ -38,11 +39,10 @@ beforeAll(async () => {
 });
 afterAll(() => written.forEach(file => rmSync(file, { force: true })));
 
-const page = readFileSync(join(repository, "docs", "coming-from-the-manual.md"), "utf8");
+const page = pageText("docs/coming-from-the-manual.md");
 
 /** Returns the shell blocks of a section of the page, with the addresses, files and names of the lab. */
 function commandsOf(heading: number | string): string[] {
-    const section = page.split(/^## /m).find(text => text.startsWith(String(heading)))!;
     const values: [RegExp, string][] = [
         [/192\.0\.2\.(\d+)/g, lab.addressAt(0).replace(/0$/, "$1")],
         [/\.\.\/rancher\//g, `${installation.folder}/`],
@@ -51,9 +51,8 @@ function commandsOf(heading: number | string): string[] {
         [/\bproduction\b/g, stackName],
         [/\bpulumi (up|destroy|stack rm)\b/g, "pulumi $1 --yes"],
     ];
-    return [...section.matchAll(/^( *)```sh\n([^]*?)^ *```/gm)].map(([, , text]) =>
-        values.reduce((block, [from, to]) => block.replace(from, to), text),
-    );
+    const blocks = blocksOf(sectionOf(page, String(heading)), "sh");
+    return blocks.map(text => values.reduce((block, [from, to]) => block.replace(from, to), text));
 }
 
 /** Runs shell text in the environment of the lab, and expects success. */
@@ -177,7 +176,7 @@ async function startAgents(
     load: Load,
     isOver: () => boolean,
 ): Promise<{ paths: string[]; stop: () => void }> {
-    const registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+    const registration = await rancher.registrationToken(token);
     const server = createServer((_request, response) => response.end("behind an agent")).listen(0, "127.0.0.1");
     await once(server, "listening");
     const { port } = server.address() as AddressInfo;

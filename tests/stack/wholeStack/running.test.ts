@@ -107,7 +107,7 @@ describe("a real agent behind the load balancer", () => {
     beforeAll(async () => {
         rancher = new RancherClient("rancher.lab.internal", address, outputs.caCertificate);
         token = await rancher.login(outputs.bootstrapPassword);
-        registration = JSON.parse((await rancher.ask("GET", "/v3/clusterregistrationtokens", { token })).body).data[0].token;
+        registration = await rancher.registrationToken(token);
         await once(behindAgent.listen(0, "127.0.0.1"), "listening");
         path = `/lab/tunnel/agent-1/http/127.0.0.1:${(behindAgent.address() as AddressInfo).port}/`;
         const flags = ["--server", outputs.url, "--id", "agent-1", "--resolve", `rancher.lab.internal:443:${address}`];

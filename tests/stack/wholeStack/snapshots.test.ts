@@ -4,6 +4,7 @@ import { join } from "path";
 import { gunzipSync } from "zlib";
 import { issue } from "../../../lab/certificates";
 import { S3Server } from "../../../lab/s3";
+import { pageText } from "../../pages";
 import { bastionAt, disposable, refuseDirectSsh, testLab } from "../fixtures";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
@@ -68,7 +69,7 @@ beforeAll(async () => {
     s3 = new S3Server(lab.host("lb1"), await lab.tools());
     await Promise.all([s3.start("etcd", "rancher"), ...nodes.map(node => s3.connect(lab.host(node)))]);
     // A cluster to which Rancher moves comes up in two steps.
-    const [, flags] = /^ *pulumi up (--exclude .*)$/m.exec(readFileSync("docs/operations.md", "utf8"))!;
+    const [, flags] = /^ *pulumi up (--exclude .*)$/m.exec(pageText("docs/operations.md"))!;
     withoutRancher = await main.succeeds("up", { flags: flags.replace(/'/g, "").split(" ") }).then(() => main.names());
     await main.succeeds("up");
 }, 15 * 60_000);
