@@ -35,8 +35,10 @@ const programs: Record<string, string> = {
     "rancher/runner/freeRelease.js": apiProgram("freeRelease.js", { endpoint: "https://192.0.2.31:6443" }, wanted, 0),
 };
 /** Scripts that run on nodes. They count as text of the program, not as its data. */
-const scripts = readdirSync(join(components, "cluster", "rke")).filter(name => name.endsWith(".sh"));
-const forNodes = scripts.map(name => readFileSync(join(components, "cluster", "rke", name), "utf8").replace(/^\s*#.*\n/gm, "")).join("");
+const scripts = join(components, "cluster", "rke", "host");
+const forNodes = readdirSync(scripts)
+    .map(name => readFileSync(join(scripts, name), "utf8").replace(/^\s*#.*\n/gm, ""))
+    .join("");
 
 test("a program that changes has another version when what it does changes", () => {
     const { markOf } = jest.requireActual("../../components/remote/runner/result.js");

@@ -1,8 +1,9 @@
 import { join } from "path";
 import { HostConnection } from "../../remote/connection";
-import { nodeProgram, shellProgram } from "../../remote/programs";
+import { nodeProgram } from "../../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker } from "../compatibility";
+import { HostPrograms, hostPrograms, listSnapshotsProgram, noEtcdProgram, preflightProgram } from "./hostPrograms";
 import { RegistryLogin, registryLogins } from "./registries";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
@@ -59,7 +60,7 @@ export interface WantedCluster {
 }
 
 /** Input of runner/rke.js. */
-export interface ClusterInput extends Fitness, WantedCluster {
+export interface ClusterInput extends Fitness, WantedCluster, HostPrograms {
     /** `nodes` checks the nodes, `cluster` builds the cluster. */
     task: "nodes" | "cluster";
     /** A higher number makes RKE repair the cluster. */
@@ -79,11 +80,6 @@ export interface ClusterInput extends Fitness, WantedCluster {
     timeoutSeconds: number;
     apiEndpoints: string[];
     ingressOptions: Record<string, string>;
-    startProgram: string;
-    noEtcdProgram: string;
-    removeMembersProgram: string;
-    removePodsProgram: string;
-    leftoverProgram: string;
 }
 
 /** What a rotation of the CA needs to know of the cluster. */
@@ -186,11 +182,7 @@ export function clusterProgram(task: ClusterInput["task"], cluster: RkeClusterSe
         kubernetesVersion: cluster.kubernetesVersion,
         ingressOptions: ingressOptions(cluster),
         ...fit,
-        startProgram: shellProgram([join(__dirname, "startContainers.sh")], {}),
-        noEtcdProgram: noEtcdProgram(),
-        removeMembersProgram: shellProgram([join(__dirname, "removeMembers.sh")], { peers: "@peers@" }),
-        removePodsProgram: shellProgram([join(__dirname, "removePods.sh")], {}),
-        leftoverProgram: shellProgram([join(__dirname, "leftover.sh")], {}),
+        ...hostPrograms(),
     });
 }
 
@@ -210,7 +202,7 @@ export function onceProgram(task: OnceTask, asked?: { token: string; cluster: Rk
         nodes,
         etcdNodes: etcdNodes(cluster, nodes),
         preflightProgram,
-        listProgram: shellProgram([join(__dirname, "listSnapshots.sh")], {}),
+        listProgram: listSnapshotsProgram(),
         hasBucket: cluster.etcdBackup.s3 !== undefined,
         bucket: askedBucket(cluster, nodes),
     });
@@ -224,7 +216,6 @@ function askedBucket(cluster: RkeClusterSettings, nodes: ReachedNode[]): AskedBu
     return access?.accessKey === undefined ? undefined : { access, nodes: etcdNodes(cluster, nodes) };
 }
 
-const noEtcdProgram = () => shellProgram([join(__dirname, "noEtcd.sh")], {});
 /** Returns undefined for an object without keys, so that a program's data is the same as without the argument. */
 const given = (keys: object) => (Object.keys(keys).length > 0 ? keys : undefined);
 
@@ -250,11 +241,7 @@ function fitness(cluster: RkeClusterSettings, states: RkeState[]): Fitness {
                 waitSeconds: node.waitSeconds,
             },
         })),
-        preflightProgram: shellProgram([join(__dirname, "preflight.sh")], {
-            docker_versions: cluster.ignoreDockerVersion ? "" : acceptedDocker(cluster.kubernetesVersion).join(" "),
-            now: "@now@",
-            ca_certificates: states.map(caOf).join("\n"),
-        }),
+        preflightProgram: preflightProgram(cluster.ignoreDockerVersion ? [] : acceptedDocker(cluster.kubernetesVersion), states.map(caOf)),
     };
 }
 

@@ -1,0 +1,29 @@
+import { join } from "path";
+import { shellProgram } from "../../remote/programs";
+
+/** Programs that run on nodes while a cluster changes. */
+export interface HostPrograms {
+    startProgram: string;
+    noEtcdProgram: string;
+    removeMembersProgram: string;
+    removePodsProgram: string;
+    leftoverProgram: string;
+}
+
+const program = (file: string, variables: Record<string, string> = {}) => shellProgram([join(__dirname, "host", file)], variables);
+
+export const hostPrograms = (): HostPrograms => ({
+    startProgram: program("startContainers.sh"),
+    noEtcdProgram: noEtcdProgram(),
+    // The runner puts the peers in.
+    removeMembersProgram: program("removeMembers.sh", { peers: "@peers@" }),
+    removePodsProgram: program("removePods.sh"),
+    leftoverProgram: program("leftover.sh"),
+});
+
+export const noEtcdProgram = () => program("noEtcd.sh");
+export const listSnapshotsProgram = () => program("listSnapshots.sh");
+
+/** The runner puts the time in. Without versions, a node may run any Docker. */
+export const preflightProgram = (dockerVersions: string[], caCertificates: string[]) =>
+    program("preflight.sh", { docker_versions: dockerVersions.join(" "), now: "@now@", ca_certificates: caCertificates.join("\n") });
