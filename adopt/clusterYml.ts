@@ -1,5 +1,7 @@
 import { ingressOptions, limitsSchema } from "../components/loadBalancer/limits";
+import { tenthAddress } from "../components/cluster/rke/clusterYml";
 import { takenPath } from "../components/cluster/rke/extraConfig";
+import { networkSchema } from "../components/cluster/rke/network";
 import { systemImageKeys } from "../components/cluster/rke/registries";
 import { serviceKeys } from "../components/cluster/rke/services";
 import { Note, Reading } from "./reading";
@@ -8,12 +10,13 @@ import { Leaf, yamlLeaves } from "./yamlLeaves";
 /** The configuration of the cluster and of SSH that a cluster.yml becomes. */
 export interface ClusterConfig {
     cluster: Record<string, any>;
-    ssh: { privateKeyFile?: string };
+    ssh: { privateKeyFile?: string; agent?: true; bastion?: Record<string, unknown> };
 }
 
 const services = Object.entries(serviceKeys);
 const auditLog = "services.kube-api.audit_log";
 const drain = "upgrade_strategy.node_drain_input";
+const s3 = "services.etcd.backup_config.s3backupconfig";
 
 /** Keys of cluster.yml with the key below `cluster` that means the same. */
 const kept: Record<string, string> = {
@@ -60,13 +63,28 @@ const kept: Record<string, string> = {
     "services.etcd.backup_config.enabled": "etcdBackup.enabled",
     "services.etcd.backup_config.interval_hours": "etcdBackup.intervalHours",
     "services.etcd.backup_config.retention": "etcdBackup.retention",
+    [`${s3}.endpoint`]: "etcdBackup.s3.endpoint",
+    [`${s3}.bucket_name`]: "etcdBackup.s3.bucket",
+    [`${s3}.folder`]: "etcdBackup.s3.folder",
+    [`${s3}.region`]: "etcdBackup.s3.region",
+    [`${s3}.custom_ca`]: "etcdBackup.s3.caCertificate",
     "authentication.sans[]": "apiServerSans[]",
     addon_job_timeout: "addonJobTimeoutSeconds",
+};
+
+/** Secret keys of cluster.yml with the argument that takes the secret. */
+const secrets: Record<string, string> = {
+    "private_registries[].password": "cluster.privateRegistries[].password",
+    [`${s3}.access_key`]: "cluster.etcdBackup.s3.accessKey",
+    [`${s3}.secret_key`]: "cluster.etcdBackup.s3.secretKey",
+    "nodes[].ssh_key": "cluster.nodes[].privateKey",
+    "bastion_host.ssh_key": "ssh.bastion.privateKey",
 };
 
 /** Keys that this stack sets to one value. */
 const fixed: Record<string, unknown> = {
     ssh_agent_auth: true,
+    "bastion_host.ssh_agent_auth": true,
     "authentication.strategy": "x509",
     "authorization.mode": "rbac",
     "ingress.provider": "nginx",
@@ -99,30 +117,53 @@ const isEmpty = (value: unknown) => value === null || value === "" || value === 
 
 /** Reads a cluster.yml of RKE 1. Every key with a value is kept, fixed, or noted. */
 export function readClusterYml(text: string): Reading<ClusterConfig> {
-    const settings: ClusterConfig = { cluster: {}, ssh: {} };
+    const leaves = yamlLeaves(text);
+    const settings: ClusterConfig = { cluster: {}, ssh: sshKey(leaves) };
     const notes: Note[] = [];
-    for (const leaf of yamlLeaves(text)) {
+    for (const leaf of leaves.filter(leaf => !isOwnDns(leaf, leaves))) {
         const note = keepLeaf(leaf, settings);
         if (note) notes.push({ line: leaf.line, what: leaf.path, advice: note });
     }
     return { settings, notes: notes.filter(({ what }, index) => index === 0 || !isImage(what) || !isImage(notes[index - 1].what)) };
 }
 
+const keyPaths = ["ssh_key_path", "nodes[].ssh_key_path", "bastion_host.ssh_key_path"];
+
+/** Returns the SSH key that RKE logs in with: the first that the file names, those of the agent, or a default (defaults.go of RKE 1.8.14). */
+function sshKey(leaves: Leaf[]): ClusterConfig["ssh"] {
+    const named = leaves.find(({ kind, value }) => keyPaths.slice(0, 2).includes(kind) && !isEmpty(value));
+    if (named) return { privateKeyFile: String(named.value) };
+    return leaves.some(({ path, value }) => path === "ssh_agent_auth" && value === true)
+        ? { agent: true }
+        : { privateKeyFile: "~/.ssh/id_rsa" };
+}
+
+const serviceRange = networkSchema.shape.serviceClusterIpRange.catch("");
+
+/** Reports whether a value is the address of the cluster's DNS that this library sets, too. */
+function isOwnDns({ path, value }: Leaf, leaves: Leaf[]): boolean {
+    const range = leaves.find(leaf => leaf.path === "services.kube-api.service_cluster_ip_range")?.value;
+    return path === "services.kubelet.cluster_dns_server" && value === tenthAddress(serviceRange.parse(range));
+}
+
 const isImage = (path: string) => path.startsWith("system_images.");
 
 /** Puts one value into the settings. Returns a note when the settings cannot hold the value. */
 function keepLeaf(leaf: Leaf, settings: ClusterConfig): string | undefined {
-    const { path, kind, value } = leaf;
+    const { path, kind, keys, value } = leaf;
     const isMeant = value === false && onByDefault.includes(kind);
     if ((isEmpty(value) && !isMeant) || fixed[kind] === value) return undefined;
     if (kind === "nodes[].port") return Number(value) === 22 ? undefined : void put(settings.cluster, keysOf(path), Number(value));
-    if (kind === "ssh_key_path" || kind === "nodes[].ssh_key_path") return keepKey(String(value), settings);
+    if (kind === "bastion_host.port") return void put(settings.ssh, ["bastion", "port"], Number(value));
+    if (["bastion_host.address", "bastion_host.user"].includes(kind)) return void put(settings.ssh, ["bastion", keys[1]], value);
+    if (keyPaths.includes(kind)) return noteOfKey(leaf, settings);
+    if (kind in secrets) return secretNote(withIndexes(secrets[kind], path));
     if (limits.includes(path)) return "is not kept, maxBodySize, maxRequestHeaderSize and maxResponseHeaderSize of loadBalancer set it";
-    for (const [pattern, keys] of named) {
+    for (const [pattern, argumentOf] of named) {
         const match = pattern.exec(path);
-        if (match) return void put(settings.cluster, keys(match), String(value));
+        if (match) return void put(settings.cluster, argumentOf(match), String(value));
     }
-    if (kind in kept) return void put(settings.cluster, withIndexes(kept[kind], path), value);
+    if (kind in kept) return void put(settings.cluster, keysOf(withIndexes(kept[kind], path)), value);
     if (isImage(path)) return keepImage(path, String(value), settings);
     return keepFurtherKey(leaf, settings);
 }
@@ -140,27 +181,26 @@ function keepFurtherKey({ path, kind, keys, value, line }: Leaf, { cluster }: Cl
     const policy = `${auditLog}.configuration.policy.`;
     if (path.startsWith(policy)) return void put(cluster, ["services", "kubeApi", "auditLog", "policy", ...keys.slice(5)], value);
     const expected = kind in fixed ? `this stack always sets ${JSON.stringify(fixed[kind])}` : "this stack has no such key";
-    const isPassword = kind === "private_registries[].password";
-    if (!isPassword && takenPath(kind.replace(/\[\]/g, "")))
-        return `cannot be expressed, ${expected}. RKE drops line ${line} in its next run`;
-    const argument = isPassword ? path.replace("private_registries", "privateRegistries") : `extraConfig.${path}`;
-    if (/passw|secret|token|credential|key$/i.test(String(keys[keys.length - 1])))
-        return `is a secret, and is not kept: pulumi config set --secret --path 'pulumi-rancher-ha:cluster.${argument}'`;
+    if (takenPath(kind.replace(/\[\]/g, ""))) return `cannot be expressed, ${expected}. RKE drops line ${line} in its next run`;
+    if (/passw|secret|token|credential|key$/i.test(String(keys[keys.length - 1]))) return secretNote(`cluster.extraConfig.${path}`);
     return void put(cluster, ["extraConfig", ...keys], value);
 }
 
-/** Keeps the path of the SSH key that all nodes share. */
-function keepKey(file: string, { ssh }: ClusterConfig): string | undefined {
-    ssh.privateKeyFile ??= file;
-    return ssh.privateKeyFile === file
+const secretNote = (argument: string) => `is a secret, and is not kept: pulumi config set --secret --path 'pulumi-rancher-ha:${argument}'`;
+
+/** Returns a note about an SSH key that is not the one of `ssh`. */
+function noteOfKey({ kind, value }: Leaf, { ssh }: ClusterConfig): string | undefined {
+    if (ssh.agent) return "is not kept, because RKE takes the keys of the SSH agent";
+    const owner = kind === "bastion_host.ssh_key_path" ? "ssh.bastion" : "this node";
+    return ssh.privateKeyFile === value
         ? undefined
-        : `is another key than ${ssh.privateKeyFile}. Give this node a privateKey of its own, as a secret`;
+        : `is another key than ${ssh.privateKeyFile}. Give ${owner} a privateKey of its own, as a secret`;
 }
 
-/** Returns the keys of a path with the indexes of another one: `nodes[].roles[]` with those of `nodes[1].role[0]`. */
-function withIndexes(kind: string, path: string): (string | number)[] {
+/** Returns a path with the indexes of another one: `nodes[].roles[]` with those of `nodes[1].role[0]`. */
+function withIndexes(kind: string, path: string): string {
     const indexes = [...path.matchAll(/\[(\d+)\]/g)].map(([, index]) => index);
-    return keysOf(kind.replace(/\[\]/g, () => `[${indexes.shift()}]`));
+    return kind.replace(/\[\]/g, () => `[${indexes.shift()}]`);
 }
 
 const keysOf = (path: string): (string | number)[] =>

@@ -14,6 +14,7 @@ import { rkeClusterSchema } from "../../components/cluster/rke/schema";
 import { parseConfig } from "../../config";
 import { issue } from "../../lab/certificates";
 import { hostKey, sshKey } from "../component/stackMocks";
+import { validConfiguration } from "../configuration";
 
 const manualNginx = readFileSync(join(__dirname, "..", "..", "lab", "manual.conf"), "utf8").replace("@servers@", "server 192.0.2.31:80;");
 
@@ -48,8 +49,8 @@ services:
     backup_config:
       interval_hours: 12
       retention: 6
-      s3backupconfig:
-        bucket_name: snapshots
+      s3backupconfig: { bucket_name: snapshots }
+      timeout: 600
 ingress:
   provider: nginx
   options:
@@ -81,7 +82,7 @@ describe("cluster.yml", () => {
                 ],
                 network: { plugin: "canal", interface: "eth1" },
                 services: { kubelet: { extraArgs: { "max-pods": "250" } } },
-                etcdBackup: { intervalHours: 12, retention: 6 },
+                etcdBackup: { intervalHours: 12, retention: 6, s3: { bucket: "snapshots" } },
                 ingressOptions: { "use-forwarded-headers": "true" },
             },
         }));
@@ -89,18 +90,53 @@ describe("cluster.yml", () => {
     test("what cannot be expressed is named with its line", () =>
         expect(noteLines("cluster.yml", notes)).toEqual([
             "cluster.yml:18: nodes[2].ssh_key_path: is another key than ~/.ssh/rancher. Give this node a privateKey of its own, as a secret",
-            "cluster.yml:33: services.etcd.backup_config.s3backupconfig.bucket_name: cannot be expressed, this stack has no such key. RKE drops line 33 in its next run",
+            "cluster.yml:33: services.etcd.backup_config.timeout: cannot be expressed, this stack has no such key. RKE drops line 33 in its next run",
             "cluster.yml:38: ingress.options.proxy-body-size: is not kept, maxBodySize, maxRequestHeaderSize and maxResponseHeaderSize of loadBalancer set it",
             expect.stringMatching(/^cluster\.yml:40: system_images\.etcd: is not kept, RKE takes its own images/),
         ]));
 
-    test("that this library renders becomes the settings that it was rendered from", () => {
-        const { cluster } = settings;
-        const parsed = (values: object) => rkeClusterSchema.parse({ ssh: { privateKey: sshKey }, ...values });
-        const nodes = cluster.nodes.map((node: object) => ({ ...node, hostKey }));
-        const again = readClusterYml(clusterYml(parsed({ ...cluster, nodes })));
-        const nodesAgain = again.settings.cluster.nodes.map((node: object) => ({ ...node, hostKey }));
-        expect(clusterYml(parsed({ ...again.settings.cluster, nodes: nodesAgain }))).toBe(clusterYml(parsed({ ...cluster, nodes })));
+    test("that this library renders becomes the settings that it was rendered from, without the secrets", () => {
+        const { ssh, cluster }: any = validConfiguration();
+        const bastion = { address: "192.0.2.9", port: 2222, user: "jump", hostKey };
+        cluster.privateRegistries[0].password = cluster.etcdBackup.s3.accessKey = cluster.etcdBackup.s3.secretKey = "s3cret";
+        const rendered = (given: any) => {
+            const nodes = given.cluster.nodes.map((node: object) => ({ ...node, hostKey }));
+            return clusterYml(
+                rkeClusterSchema.parse({ ...given.cluster, nodes, ssh: { ...given.ssh, bastion: { ...given.ssh.bastion, hostKey } } }),
+            );
+        };
+        const nodes = cluster.nodes.map((node: object) => ({ ...node, privateKey: undefined }));
+        const before = rendered({ ssh: { agent: true, user: ssh.user, bastion }, cluster: { ...cluster, nodes, apiEndpoint: undefined } });
+        const { settings: read, notes: secrets } = readClusterYml(before);
+        expect(secrets.map(({ what, advice }) => [what, /'pulumi-rancher-ha:(.*)'$/.exec(advice)?.[1]])).toEqual([
+            ["private_registries[0].password", "cluster.privateRegistries[0].password"],
+            ["services.etcd.backup_config.s3backupconfig.access_key", "cluster.etcdBackup.s3.accessKey"],
+            ["services.etcd.backup_config.s3backupconfig.secret_key", "cluster.etcdBackup.s3.secretKey"],
+        ]);
+        read.cluster.privateRegistries[0].password = "s3cret";
+        Object.assign(read.cluster.etcdBackup.s3, { accessKey: "s3cret", secretKey: "s3cret" });
+        expect(rendered(read)).toBe(before);
+    });
+
+    test.each([
+        ["a default key", "nodes: []", { privateKeyFile: "~/.ssh/id_rsa" }, []],
+        ["the keys of an agent", "ssh_agent_auth: true", { agent: true }, []],
+        [
+            "the key of the file, for a bastion too",
+            "bastion_host: { address: a, ssh_key_path: k }\nssh_key_path: k",
+            { privateKeyFile: "k", bastion: { address: "a" } },
+            [],
+        ],
+        [
+            "another key of the bastion",
+            "ssh_key_path: k\nbastion_host: { address: a, port: 2222, user: jump, ssh_key_path: b }",
+            { privateKeyFile: "k", bastion: { address: "a", port: 2222, user: "jump" } },
+            ["is another key than k. Give ssh.bastion a privateKey of its own, as a secret"],
+        ],
+    ])("RKE's logins are kept: %s", (_what, text, ssh, advice) => {
+        const { settings: read, notes: found } = readClusterYml(text);
+        expect(read.ssh).toEqual(ssh);
+        expect(found.map(note => note.advice)).toEqual(advice);
     });
 
     test("settings of services, registries, images and upgrades are kept, and other keys go to extraConfig", () => {

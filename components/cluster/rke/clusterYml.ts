@@ -94,7 +94,7 @@ function services(cluster: RkeClusterSettings): Record<string, object> {
 export const ingressOptions = (cluster: RkeClusterSettings) => ({ ...cluster.ingressOptions, "use-forwarded-headers": "true" });
 
 /** Returns the tenth address of a range. RKE gives this address to cluster DNS only in its default range. */
-function tenthAddress(range: string): string {
+export function tenthAddress(range: string): string {
     const [a, b, c, d] = range.split("/")[0].split(".").map(Number);
     return [a, b, c, d + 10].join(".");
 }
