@@ -1,5 +1,6 @@
-import { execFileSync } from "child_process";
-import { readFileSync, writeFileSync } from "fs";
+import { execFileSync, spawn } from "child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
 import { join } from "path";
 import { nodeProgram } from "../../components/remote/programs";
 import { LabHost } from "../../lab/host";
@@ -33,6 +34,43 @@ test("a load balancer host that still boots is waited for, once `up` has met its
     expect(booted).toBeDefined();
     expect(output).toMatch(/no SSH connection \(.*Connection refused/);
     expect(await lb.host.isActive("nginx")).toBe(true);
+});
+
+describe("a load balancer host that trusts a CA of users, and no key of its own", () => {
+    const folder = mkdtempSync(join(tmpdir(), "ssh-agent-"));
+    const socket = join(folder, "socket");
+    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    const own = { ...process.env };
+    const keygen = (...args: string[]) => execFileSync("ssh-keygen", ["-q", ...args], { cwd: folder });
+    const changes = () => ({ ssh: { agent: true, waitSeconds: 1 }, hosts: [{ ...hostArgs(lb.host), privateKey: undefined }] });
+
+    beforeAll(async () => {
+        process.env.SSH_AUTH_SOCK = socket;
+        ["ca", "key"].forEach(name => keygen("-t", "ed25519", "-N", "", "-f", name));
+        await lb.host.write("/etc/ssh/user-ca.pub", readFileSync(join(folder, "ca.pub"), "utf8"));
+        await sshd(lb.host, "AuthorizedKeysFile none\nTrustedUserCAKeys /etc/ssh/user-ca.pub");
+    });
+    afterAll(async () => {
+        process.env = own;
+        agent.kill();
+        rmSync(folder, { recursive: true });
+        await sshd(lb.host, "");
+    });
+
+    test("refuses the agent's key without a certificate", async () => {
+        execFileSync("ssh-add", ["-q", join(folder, "key")]);
+        const { output, code } = await stack.tryUp(changes());
+        expect(output).toMatch(/the host refuses every key of the SSH agent/);
+        expect(code).not.toBe(0);
+    });
+
+    test("is reached with the certificate that the agent holds: by the probe, up and the next preview", async () => {
+        keygen("-s", "ca", "-I", "test", "-n", "root", "-V", "+1h", "key.pub");
+        execFileSync("ssh-add", ["-q", join(folder, "key")]);
+        await stack.up(changes());
+        await stack.noChanges(changes());
+        expect(await lb.sh("journalctl -u ssh -o cat | grep -c 'Accepted publickey for root .*-CERT'")).toMatch(/^[1-9]/);
+    });
 });
 
 describe("a load balancer host behind a bastion", () => {
@@ -70,8 +108,10 @@ describe("a node", () => {
     const node = lab.host("node1");
     beforeAll(() => lab.startAnew("node1"));
 
+    const login = () => ({ ...hostArgs(node), port: 22, user: "rke", waitSeconds: 0 });
+
     /** Returns the findings of the preflight about the node. */
-    function preflight(): string[] {
+    function preflight(connection: object = login()): string[] {
         const source = join(lab.folder, "check.js");
         const nodes = join(repository, "components", "cluster", "rke", "runner", "nodes");
         writeFileSync(
@@ -81,7 +121,7 @@ describe("a node", () => {
                 console.log(JSON.stringify([...lines, ...(failure ? [failure] : [])])));
             module.exports = { main };`,
         );
-        const input = { node: { name: "node1", connection: { ...hostArgs(node), port: 22, user: "rke", waitSeconds: 0 } } };
+        const input = { node: { name: "node1", connection } };
         return JSON.parse(execFileSync("node", ["-"], { input: nodeProgram(source, input), encoding: "utf8" }));
     }
 
@@ -97,5 +137,14 @@ describe("a node", () => {
     test("whose sshd forwards connections is taken", async () => {
         await sshd(node, "AllowTcpForwarding yes");
         expect(preflight()).toEqual([]);
+    });
+
+    test("behind a bastion that is down is refused in the bastion's name", async () => {
+        // Nothing listens on this port.
+        const findings = preflight({ ...login(), bastion: { ...login(), port: 2222 } });
+        const bastion = `rke@${node.address}:2222 (the bastion)`;
+        expect(findings).toEqual([
+            expect.stringMatching(`^node1: ${bastion.replace(/[.()]/g, "\\$&")}: no SSH connection \\(.*Connection refused\\)`),
+        ]);
     });
 });

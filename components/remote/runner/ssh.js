@@ -179,7 +179,7 @@ function proxyCommand(bastion) {
 function sshReason({ bastion, ...host }, stderr) {
     // The host's own ssh names no port when the bastion's ssh ends early.
     const isBastions = bastion && /UNKNOWN port/.test(stderr) && !/stdio forwarding failed/.test(stderr);
-    const { user, address, port, hostKey } = isBastions ? bastion : host;
+    const { user, address, port, hostKey, privateKey } = isBastions ? bastion : host;
     const at = `${user}@${address}:${port}${isBastions ? " (the bastion)" : bastion ? ` through the bastion ${bastion.address}` : ""}`;
     if (otherHostKey.test(stderr)) {
         return (
@@ -189,7 +189,9 @@ function sshReason({ bastion, ...host }, stderr) {
         );
     }
     if (refusedKey.test(stderr)) {
-        return `${at}: the host refuses the SSH key. Expected the public key in ~${user}/.ssh/authorized_keys`;
+        return privateKey === undefined
+            ? `${at}: the host refuses every key of the SSH agent. Expected one whose public key is in ~${user}/.ssh/authorized_keys, or one with a certificate of a CA that the host trusts`
+            : `${at}: the host refuses the SSH key. Expected the public key in ~${user}/.ssh/authorized_keys`;
     }
     const lines = stderr.trim().split("\n");
     const last = lines.filter(line => !/UNKNOWN port|stdio forwarding failed/.test(line)).pop() ?? lines.pop();
