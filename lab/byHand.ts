@@ -26,19 +26,28 @@ const nodes = hostsOfTheStack.filter(name => name.startsWith("node"));
 /** Returns the folder of an installation by hand. It exists as soon as the first step began. */
 export const byHandFolder = (lab: Lab): string => join(lab.folder, "by-hand");
 
+/** A bastion in front of an installation, with the key of its user. */
+export interface Bastion {
+    address: string;
+    user: string;
+    privateKey: string;
+}
+
 /** Builds an installation by hand on the running hosts of a lab. */
-export async function buildByHand(lab: Lab): Promise<ByHand> {
+export async function buildByHand(lab: Lab, bastion?: Bastion): Promise<ByHand> {
     const folder = byHandFolder(lab);
     mkdirSync(folder, { recursive: true, mode: 0o700 });
     const file = (name: string, text: string) => writeFileSync(join(folder, name), text, { mode: 0o600 });
     const ca = issue({ name: "CA of an installation by hand", ca: true });
     const server = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
     const bootstrapPassword = randomBytes(12).toString("hex");
-    file("cluster.yml", clusterYml(lab));
+    const bastionKey = join(folder, "bastion-key");
+    if (bastion) file("bastion-key", bastion.privateKey);
+    file("cluster.yml", clusterYml(lab, bastion && { address: bastion.address, user: bastion.user, ssh_key_path: bastionKey }));
     file("cacerts.pem", ca.certificate);
     file("bootstrap-password", bootstrapPassword);
     const environment = join(folder, "environment.sh");
-    writeFileSync(environment, await shellEnvironment(lab, folder));
+    writeFileSync(environment, [...(await shellEnvironment(lab, folder)), ...sshFunctions(lab, bastion, bastionKey), ""].join("\n"));
     const sh = (script: string) => run("bash", ["-c", `. ./environment.sh; set -eux; ${script}`], { cwd: folder, timeoutSeconds: 900 });
     const steps: [part: string, doing: string, seconds: number, work: () => Promise<unknown>][] = [
         ["lb1", "installing NGINX with the manual's nginx.conf", 30, () => installNginx(lab, server.certificate, server.privateKey)],
@@ -55,8 +64,9 @@ export async function buildByHand(lab: Lab): Promise<ByHand> {
 }
 
 /** Returns the cluster.yml of the manual. Without the option of the ingress controller, Rancher would redirect for ever. */
-function clusterYml(lab: Lab): string {
+function clusterYml(lab: Lab, bastion_host?: object): string {
     return stringify({
+        ...(bastion_host && { bastion_host }),
         nodes: nodes.map(name => ({
             address: lab.host(name).address,
             hostname_override: name,
@@ -81,16 +91,25 @@ async function installNginx(lab: Lab, certificate: string, privateKey: string): 
     await host.sh("nginx -t && systemctl restart nginx");
 }
 
-/** Returns a shell text with the lab's tools, SSH key and Pulumi state. */
-async function shellEnvironment(lab: Lab, folder: string): Promise<string> {
+/** Returns lines of shell text with the lab's tools and Pulumi state. */
+async function shellEnvironment(lab: Lab, folder: string): Promise<string[]> {
     const tools = await lab.tools();
     const { PATH, ...state } = new Stack(lab).variables();
     const variables = { ...state, KUBECONFIG: join(folder, "kube_config_cluster.yml") };
-    const ssh = `-F none -o BatchMode=yes -o IdentitiesOnly=yes -o UserKnownHostsFile=${lab.knownHostsFile} -i ${lab.privateKeyFile}`;
     return [
         ...Object.entries(variables).map(([name, value]) => `export ${name}='${value}'`),
         `export PATH='${[PATH, tools].filter(Boolean).join(":")}':"$PATH"`,
-        `ssh() { command ssh ${ssh} "$@"; }`,
-        "",
-    ].join("\n");
+    ];
+}
+
+/** Returns shell functions in the place of OpenSSH's programs, with the lab's key, and through the bastion if there is one. */
+function sshFunctions(lab: Lab, bastion: Bastion | undefined, bastionKey: string): string[] {
+    const ssh = (key: string) => `ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o UserKnownHostsFile=${lab.knownHostsFile} -i ${key}`;
+    if (!bastion) return [`ssh() { command ${ssh(lab.privateKeyFile)} "$@"; }`];
+    const { address, user } = bastion;
+    const proxy = `-o ProxyCommand="${ssh(bastionKey)} -W [%h]:%p ${user}@${address}"`;
+    return [
+        `ssh() { command ${ssh(lab.privateKeyFile)} ${proxy} "$@"; }`,
+        `ssh-keyscan() { command ${ssh(lab.privateKeyFile)} root@${address} ssh-keyscan "$@" ${address}; }`,
+    ];
 }

@@ -49,6 +49,10 @@ export async function bastionAt(host: LabHost) {
 /** Makes a host refuse SSH from this machine, so that only a bastion reaches it. A packet filter forgets its rules when the host starts again. */
 export const refuseDirectSsh = (host: LabHost) => host.sh(`iptables -A INPUT -s ${host.lab.gateway} -p tcp --dport 22 -j REJECT`);
 
+/** Returns the logins that sshd of a host has accepted, each kind once: `Accepted publickey for USER from ADDRESS`. */
+export const loginsOf = async (host: LabHost) =>
+    (await host.sh("journalctl -u ssh -o cat | grep -o 'Accepted .* from [^ ]*' | sort -u")).trim().split("\n");
+
 /** Returns shell text that makes a process listen on a port of a host. */
 export const listener = (port: number, perl = "perl") =>
     `systemd-run -q --unit=lab-listener ${perl} -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'

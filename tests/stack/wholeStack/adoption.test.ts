@@ -13,10 +13,11 @@ import { hostsOfTheStack, repository } from "../../../lab/inventory";
 import { run, until } from "../../../lab/process";
 import { Traffic } from "../../../lab/traffic";
 import { blocksOf, pageText, sectionOf } from "../../pages";
-import { disposable, testLab } from "../fixtures";
+import { bastionAt, disposable, loginsOf, refuseDirectSsh, testLab } from "../fixtures";
 import { RancherClient } from "../rancherClient";
 
-// These tests adopt an installation that was made by hand, under load, with the commands of docs/coming-from-the-manual.md.
+// These tests adopt an installation that was made by hand, under load, with the commands of docs/coming-from-the-manual.md. Its hosts accept
+// SSH from a bastion alone.
 jest.setTimeout(20 * 60_000);
 
 const lab = disposable(testLab());
@@ -25,6 +26,7 @@ const stackName = `by-hand-${lab.name}`;
 const written = [`Pulumi.${stackName}.yaml`, `import-${stackName}.json`].map(file => join(repository, file));
 const [tunnels, agents, requests, requestsPerSecond] = [50, 3, 20_000, 80];
 
+let bastion: Awaited<ReturnType<typeof bastionAt>>;
 let installation: ByHand;
 let tools: string;
 /** The whole output of the commands. It is searched for secrets. */
@@ -33,9 +35,11 @@ const said: string[] = [];
 beforeAll(async () => {
     written.forEach(file => rmSync(file, { force: true }));
     tools = await lab.tools();
-    await lab.start(...hostsOfTheStack, "client");
+    await lab.start(...hostsOfTheStack, "client", "lb4");
     await traffic.install(tools, ["client"]);
-    installation = await buildByHand(lab);
+    bastion = await bastionAt(lab.host("lb4"));
+    await Promise.all(hostsOfTheStack.map(name => refuseDirectSsh(lab.host(name))));
+    installation = await buildByHand(lab, bastion);
 });
 afterAll(() => written.forEach(file => rmSync(file, { force: true })));
 
@@ -221,6 +225,9 @@ test("an installation by hand is adopted under load: nothing is lost, nothing re
         }
         // No chart repository can be reached in the lab.
         await sh(`pulumi stack init ${stackName}; pulumi config set --path rancher.chartPath lab/rancher/chart`);
+        const advice = "is another key than \\S+\\. Give ssh\\.bastion a privateKey of its own, as a secret";
+        expect(printed).toMatch(new RegExp(`bastion_host\\.ssh_key_path: ${advice}`));
+        await sh(`pulumi config set --secret --path ssh.bastion.privateKey <${installation.folder}/bastion-key`);
         await sh(prepare.replace(/^pulumi stack init .*\n/, ""));
         for (const step of [4, 5, 6]) for (const block of commandsOf(step)) await sh(block);
     });
@@ -238,6 +245,7 @@ test("no command has printed a secret of the installation", async () => {
     const keys = [
         await lab.host("lb1").sh("cat /certs/privkey.pem"),
         readFileSync(lab.privateKeyFile, "utf8"),
+        bastion.privateKey,
         ...["kube-ca", "kube-admin"].map(name => state.desiredState.certificatesBundle[name].keyPEM),
     ];
     for (const secret of [installation.bootstrapPassword, ...keys.map(key => key.split("\n")[1])])
@@ -257,4 +265,11 @@ test("the way back leads to the manual's NGINX and cluster.yml: CA, certificate 
     await rancher.login(installation.bootstrapPassword);
     expect(await identity()).toEqual(before);
     expect((await kubectl("get", "namespace", "cattle-system")).metadata.annotations).not.toHaveProperty("pulumi-rancher-ha/owner");
+});
+
+test("SSH came from the bastion alone: that of RKE by hand, of Pulumi, of its probes and of the way back", async () => {
+    for (const name of hostsOfTheStack) {
+        const user = name.startsWith("node") ? "rke" : "root";
+        expect(await loginsOf(lab.host(name))).toEqual([`Accepted publickey for ${user} from ${bastion.address}`]);
+    }
 });
