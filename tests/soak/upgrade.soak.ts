@@ -36,6 +36,8 @@ const cluster =
     config =>
         Object.assign(config.cluster, change);
 const older = cluster({ kubernetesVersion: `${olderKubernetes}-rancher1-1` });
+/** In the lab, its programs are those of 1.30.14. */
+const between = cluster({ kubernetesVersion: "v1.30.5-rancher1-1" });
 let main: MainStack;
 let rancher: RancherClient;
 let agents: Agents;
@@ -98,19 +100,49 @@ async function running(): Promise<string[]> {
     return [...kubelets.split(" "), ...servers.map(line => line.trim().split(" ")[1])];
 }
 
+/** Returns the versions of Kubernetes in the names of the images that run on each node. */
+const images = () =>
+    Promise.all(
+        nodes.map(node =>
+            lab.host(node).sh("docker inspect --format '{{.Config.Image}}' kubelet kube-apiserver | grep -o 'v1[^-]*' | sort -u"),
+        ),
+    );
+
 test("Kubernetes is upgraded by a minor version, node by node", async () => {
     expect(await running()).toEqual(Array(6).fill(olderKubernetes));
-    const { output: preview } = await main.succeeds("preview", { flags: ["--diff"] });
-    expect(preview).toMatch(/kubernetes_version: "v1\.29\.15-rancher1-1" => "v1\.30\.14-rancher1-1"/);
+    const { output: preview } = await main.succeeds("preview", { edit: between, flags: ["--diff"] });
+    expect(preview).toMatch(/kubernetes_version: "v1\.29\.15-rancher1-1" => "v1\.30\.5-rancher1-1"/);
     let output = "";
-    const result = await underLoad(async () => ({ output } = await main.succeeds("up")));
-    const snapshot = /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.29\.15-rancher1-1-to-v1\.30\.14-\S+\.zip)/.exec(
+    const result = await underLoad(async () => ({ output } = await main.succeeds("up", { edit: between })));
+    const snapshot = /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.29\.15-rancher1-1-to-v1\.30\.5-\S+\.zip)/.exec(
         output,
     )![1];
     await Promise.all(nodes.map(node => lab.host(node).sh(`test -s ${snapshot}`)));
     expect(await running()).toEqual(Array(6).fill("v1.30.14"));
-    await main.isInSync();
+    expect(await images()).toEqual(Array(3).fill("v1.30.5\n"));
+    await main.isInSync(between);
     expectKept(result, 0);
+});
+
+test("an upgrade that drains its nodes stops when one goes off, and is finished once the node is back", async () => {
+    const drained = cluster({ upgradeStrategy: { drain: true, nodeDrainInput: { force: true, deleteLocalData: true } } });
+    let off: Promise<void> | undefined;
+    const onLine = (line: string) => {
+        if (/rke: Processing controlplane hosts for upgrade/.test(line)) off ??= lab.host("node3").kill();
+    };
+    let stopped = { code: 0, output: "" };
+    const meanwhile = await underLoad(async () => (stopped = await main.up({ edit: drained, onLine })));
+    await off;
+    expect(stopped.output).toMatch(/rke up did not finish the cluster[^]*\[RHA rke-failed\]/);
+    const again = await main.up({ edit: drained });
+    expect(again.output).toMatch(/RKE was not started and no host was changed, because:[^]*node3: .*no SSH connection/);
+    expect([stopped.code, again.code]).not.toContain(0);
+    await lab.host("node3").revive();
+    await main.succeeds("up", { edit: drained });
+    expect(await images()).toEqual(Array(3).fill("v1.30.14\n"));
+    expect(await main.kubectl(["get", "nodes", "-o", "jsonpath={.items[*].spec.unschedulable}"])).toBe("");
+    await main.isInSync(drained);
+    expectKept(meanwhile, 100);
 });
 
 /** RKE restarts all kubelets at once here, and so the lab ends all pods. Requests are lost for seconds that a real cluster serves. */
