@@ -12,8 +12,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 func main() {
@@ -34,19 +32,12 @@ func runNode(ctx context.Context, arguments []string) error {
 	kubeconfig := flags.String("kubeconfig", "", "the kubelet's kubeconfig `file`")
 	name := flags.String("node", "", "`name` of the Node object")
 	ip := flags.String("node-ip", "", "IPv4 `address` of the node; everything listens there")
+	health := flags.String("health", "http://127.0.0.1:10248/healthz", "health `URL` of the kubelet; pods start and end only while it answers")
 	flags.Parse(arguments)
 	if *kubeconfig == "" || *name == "" || *ip == "" {
 		return errors.New("--kubeconfig, --node and --node-ip are needed")
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", *kubeconfig)
-	if err != nil {
-		return err
-	}
-	node, err := newNode(config, *name, *ip)
-	if err != nil {
-		return err
-	}
-	return node.run(ctx)
+	return newNode(&kubelet{kubeconfig: *kubeconfig, node: *name, health: *health}, *ip).run(ctx)
 }
 
 func runAgent(ctx context.Context, arguments []string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,64 +13,95 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/record"
 )
 
 // node runs the known pods that the scheduler put on one Node.
 type node struct {
 	name, ip string
-	config   *rest.Config
-	client   kubernetes.Interface
-	events   record.EventRecorder
-
-	// known holds the node's pods as the API server reports them.
-	known cache.Store
+	kubelet  *kubelet
+	connect  func() (*connection, error)
+	link     atomic.Pointer[connection] // nil while the kubelet is away
 
 	lock    sync.Mutex
 	running map[types.UID]context.CancelFunc
 	pods    sync.WaitGroup
 }
 
-func newNode(config *rest.Config, name, ip string) (*node, error) {
-	client, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, err
-	}
-	broadcaster := record.NewBroadcaster()
-	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
-	events := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: name})
-	return &node{name: name, ip: ip, config: config, client: client, events: events, running: map[types.UID]context.CancelFunc{}}, nil
+func newNode(kubelet *kubelet, ip string) *node {
+	return &node{name: kubelet.node, ip: ip, kubelet: kubelet, connect: kubelet.connect, running: map[types.UID]context.CancelFunc{}}
 }
 
-// run follows the node's pods until ctx ends.
+// connected returns the kubelet's connection.
+func (n *node) connected() (*connection, error) {
+	if link := n.link.Load(); link != nil {
+		return link, nil
+	}
+	return nil, errNoKubelet
+}
+
+// run follows the node's pods until ctx ends. The pods run on while the kubelet is away.
 func (n *node) run(ctx context.Context) error {
-	factory := informers.NewSharedInformerFactoryWithOptions(n.client, 0, informers.WithTweakListOptions(func(options *metav1.ListOptions) {
+	for ctx.Err() == nil {
+		if n.kubelet.answers(ctx) {
+			if err := n.follow(ctx, n.kubelet.watched(ctx)); err != nil {
+				log.Printf("node %s: %v", n.name, err)
+			}
+		}
+		pause(ctx, time.Second/2)
+	}
+	n.pods.Wait()
+	return nil
+}
+
+// follow starts and ends pods as the API server says, until watched ends. Pods run until ctx ends.
+func (n *node) follow(ctx, watched context.Context) error {
+	link, err := n.connect()
+	if err != nil {
+		return err
+	}
+	factory := informers.NewSharedInformerFactoryWithOptions(link.client, 0, informers.WithTweakListOptions(func(options *metav1.ListOptions) {
 		options.FieldSelector = fields.OneTermEqualSelector("spec.nodeName", n.name).String()
 	}))
 	informer := factory.Core().V1().Pods().Informer()
-	n.known = informer.GetStore()
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	link.known = informer.GetStore()
+	n.link.Store(link)
+	defer n.link.Store(nil)
+	_, err = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { n.observe(ctx, object.(*corev1.Pod)) },
 		UpdateFunc: func(_, object any) { n.observe(ctx, object.(*corev1.Pod)) },
 		DeleteFunc: func(object any) {
 			if missed, ok := object.(cache.DeletedFinalStateUnknown); ok {
 				object = missed.Obj
 			}
-			n.stop(object.(*corev1.Pod))
+			n.stop(object.(*corev1.Pod).UID)
 		},
 	})
 	if err != nil {
 		return err
 	}
-	factory.Start(ctx.Done())
-	<-ctx.Done()
-	n.pods.Wait()
+	factory.Start(watched.Done())
+	defer factory.Shutdown()
+	if cache.WaitForCacheSync(watched.Done(), informer.HasSynced) {
+		n.stopOthers(link.known.List())
+	}
+	<-watched.Done()
 	return nil
+}
+
+// stopOthers ends the pods that were deleted while the kubelet was away.
+func (n *node) stopOthers(pods []any) {
+	wanted := map[types.UID]bool{}
+	for _, pod := range pods {
+		wanted[pod.(*corev1.Pod).UID] = true
+	}
+	n.lock.Lock()
+	defer n.lock.Unlock()
+	for uid, cancel := range n.running {
+		if !wanted[uid] {
+			cancel()
+		}
+	}
 }
 
 func (n *node) observe(ctx context.Context, pod *corev1.Pod) {
@@ -77,7 +109,9 @@ func (n *node) observe(ctx context.Context, pod *corev1.Pod) {
 	switch {
 	case program == nil:
 	case pod.DeletionTimestamp != nil:
-		n.stop(pod)
+		if !n.stop(pod.UID) {
+			n.remove(pod)
+		}
 	default:
 		n.start(ctx, pod, program)
 	}
@@ -114,19 +148,27 @@ func (n *node) start(ctx context.Context, pod *corev1.Pod, program program) {
 	}()
 }
 
-func (n *node) stop(pod *corev1.Pod) {
+// stop ends a pod. It reports whether the pod runs here.
+func (n *node) stop(pod types.UID) bool {
 	n.lock.Lock()
 	defer n.lock.Unlock()
-	if cancel := n.running[pod.UID]; cancel != nil {
-		cancel()
+	cancel := n.running[pod]
+	if cancel == nil {
+		return false
 	}
+	cancel()
+	return true
 }
 
 // remove deletes a terminating pod from the API after its program has ended, as a kubelet does at the end of termination.
 func (n *node) remove(pod *corev1.Pod) {
+	link, err := n.connected()
+	if err != nil {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	pods := n.client.CoreV1().Pods(pod.Namespace)
+	pods := link.client.CoreV1().Pods(pod.Namespace)
 	if current, err := pods.Get(ctx, pod.Name, metav1.GetOptions{}); err != nil || current.UID != pod.UID || current.DeletionTimestamp == nil {
 		return
 	}
@@ -148,10 +190,7 @@ func (n *node) runPod(ctx context.Context, pod *corev1.Pod, program program) {
 			}
 			status.waiting(ctx, problem)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(2 * time.Second):
-		}
+		pause(ctx, 2*time.Second)
 	}
 }
 

@@ -31,7 +31,11 @@ type rancherStandIn struct {
 }
 
 func startRancher(ctx context.Context, n *node, pod *corev1.Pod, client kubernetes.Interface) ([]server, error) {
-	c, err := prepare(ctx, n.client, pod, "rancher")
+	link, err := n.connected()
+	if err != nil {
+		return nil, err
+	}
+	c, err := prepare(ctx, link.client, pod, "rancher")
 	if err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ type podStatus struct {
 }
 
 func (s *podStatus) waiting(ctx context.Context, problem *startProblem) {
-	if s.last != problem.message {
-		s.node.events.Event(s.pod, corev1.EventTypeWarning, problem.event, problem.message)
+	if link, err := s.node.connected(); err == nil && s.last != problem.message {
+		link.events.Event(s.pod, corev1.EventTypeWarning, problem.event, problem.message)
 	}
 	state := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: problem.reason, Message: problem.message}}
 	s.write(ctx, problem.message, corev1.PodPending, state, false)
@@ -45,7 +45,8 @@ func (s *podStatus) running(ctx context.Context, ready bool) {
 }
 
 func (s *podStatus) write(ctx context.Context, key string, phase corev1.PodPhase, state corev1.ContainerState, ready bool) {
-	if ctx.Err() != nil || s.last == key && s.stands(ready) {
+	link, err := s.node.connected()
+	if err != nil || ctx.Err() != nil || s.last == key && s.stands(link, ready) {
 		return
 	}
 	started := phase == corev1.PodRunning
@@ -71,7 +72,7 @@ func (s *podStatus) write(ctx context.Context, key string, phase corev1.PodPhase
 	}
 	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": s.pod.UID}, "status": status})
 	if err == nil {
-		pods := s.node.client.CoreV1().Pods(s.pod.Namespace)
+		pods := link.client.CoreV1().Pods(s.pod.Namespace)
 		_, err = pods.Patch(ctx, s.pod.Name, types.StrategicMergePatchType, patch, metav1.PatchOptions{}, "status")
 	}
 	if err != nil {
@@ -83,8 +84,8 @@ func (s *podStatus) write(ctx context.Context, key string, phase corev1.PodPhase
 }
 
 // stands reports whether the API server still has this readiness of the pod.
-func (s *podStatus) stands(ready bool) bool {
-	object, found, _ := s.node.known.Get(s.pod)
+func (s *podStatus) stands(link *connection, ready bool) bool {
+	object, found, _ := link.known.Get(s.pod)
 	if !found {
 		return true
 	}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/record"
+)
+
+// connection is a kubelet's way to the API server, with its credentials of now.
+type connection struct {
+	config *rest.Config
+	client kubernetes.Interface
+	events record.EventRecorder
+	known  cache.Store // the node's pods as the API server reports them
+}
+
+// kubelet is the one whose pods this program runs. They outlive it. As long as it is away, no pod starts or ends, and no status is written.
+type kubelet struct {
+	kubeconfig string
+	node       string
+	health     string // URL
+}
+
+var errNoKubelet = errors.New("the kubelet does not run")
+
+func (k *kubelet) connect() (*connection, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", k.kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	broadcaster := record.NewBroadcaster()
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
+	events := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.node})
+	return &connection{config: config, client: client, events: events}, nil
+}
+
+// watched returns a context that ends when the kubelet stops, or when it has other credentials.
+func (k *kubelet) watched(ctx context.Context) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	credentials := k.credentials()
+	go func() {
+		defer cancel()
+		for ctx.Err() == nil && k.answers(ctx) && k.credentials() == credentials {
+			pause(ctx, time.Second/2)
+		}
+	}()
+	return ctx
+}
+
+func (k *kubelet) answers(ctx context.Context) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.health, nil)
+	if err != nil {
+		return false
+	}
+	response, err := probeClient.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// credentials returns a digest of the files by which the kubelet and the API server know each other.
+func (k *kubelet) credentials() [sha256.Size]byte {
+	var all []byte
+	read := func(file string) {
+		text, _ := os.ReadFile(file)
+		all = append(all, text...)
+	}
+	read(k.kubeconfig)
+	if config, err := clientcmd.BuildConfigFromFlags("", k.kubeconfig); err == nil {
+		read(config.CAFile)
+		read(config.CertFile)
+	}
+	return sha256.Sum256(all)
+}
+
+func pause(ctx context.Context, duration time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(duration):
+	}
+}
