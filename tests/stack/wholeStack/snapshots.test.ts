@@ -366,12 +366,13 @@ test("no secret was printed, and the keys of S3 are encrypted in the state", asy
     expect(keys.filter(key => state.includes(key))).toEqual([]);
 });
 
-test("destroy with Rancher's backups ends, the state is empty, and the snapshots stay in the bucket", async () => {
+test("destroy with Rancher's backups ends, the state and the nodes are empty, and the snapshots stay in the bucket", async () => {
     await main.succeeds("up", { edit: rotated });
     expect(await main.names()).toEqual(expect.arrayContaining(ofBackups));
     const objects = await s3.objects("etcd");
     await main.succeeds("destroy", { edit: rotated });
     expect(await main.stack.resources()).toEqual([]);
+    await Promise.all(nodes.map(node => main.isClean(node)));
     expect(objects).toEqual(await s3.objects("etcd"));
 });
 

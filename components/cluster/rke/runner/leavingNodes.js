@@ -168,7 +168,7 @@ async function refusal(api, pod) {
  * @param {ClusterInput} input
  * @param {string} lastResult
  */
-async function cleanHosts(env, left, { removePodsProgram, leftoverProgram }, lastResult) {
+async function cleanHosts(env, left, { removeContainersProgram, leftoverProgram }, lastResult) {
     if (left.length === 0) return;
     const byHand = 'docs/operations.md, "Add or remove a node", has the command for that host';
     const recorded = recordedNodes(lastResult);
@@ -177,7 +177,7 @@ async function cleanHosts(env, left, { removePodsProgram, leftoverProgram }, las
         if (!node) say(`node ${name}: containers of its pods may run on at ${address}, because no run recorded its host key: ${byHand}`);
         return node ?? [];
     });
-    const ended = await findings(env, reached, removePodsProgram);
+    const ended = await findings(env, reached, removeContainersProgram);
     const found = new Set([...ended, ...(await findings(env, reached, leftoverProgram))]);
     found.forEach(finding => say(`the cluster is not fully removed from a node that left: ${finding}`));
     if (found.size > 0) say(byHand);
