@@ -4,13 +4,14 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
-const { cleanHosts, movePods, recordOf, saysLost } = require("./leavingNodes");
+const { resultOf } = require("./lastResult");
+const { cleanHosts, movePods, saysLost } = require("./leavingNodes");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { forgetMembers, rebuiltNodes } = require("./rebuiltNodes");
 const { refuseNewNodes, withNewestCa } = require("./rotateCa");
-const { builtConfig, clusterApi, newestState, pack, removedNodes } = require("./rkeState");
+const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
 
@@ -69,7 +70,7 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
 }
 
 /**
- * Runs RKE. Returns its state, packed, and the record of the nodes.
+ * Runs RKE. Returns the result for the next run.
  *
  * @param {ClusterInput} input
  * @param {string} lastResult
@@ -116,15 +117,7 @@ async function apply(input, lastResult) {
             ),
         );
         await setIngressOptions(state, input);
-        const kept = `${pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"))}\n${recordOf(input.nodes)}`;
-        if (kept.length > 120_000) {
-            throw new CodedError(
-                "cluster-state",
-                `the cluster is up, but its state takes ${kept.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
-                    "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
-            );
-        }
-        return kept;
+        return resultOf(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"), input.nodes);
     });
 }
 
