@@ -23,6 +23,7 @@ export const hostPrograms = (): HostPrograms => ({
 });
 
 export const noEtcdProgram = () => program("noEtcd.sh");
+export const etcdAnswersProgram = () => program("etcdAnswers.sh");
 export const listSnapshotsProgram = () => program("listSnapshots.sh");
 
 /** The runner puts the time in. Without versions, a node may run any Docker. */

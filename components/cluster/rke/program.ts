@@ -3,7 +3,7 @@ import { HostConnection } from "../../remote/connection";
 import { nodeProgram } from "../../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker } from "../compatibility";
-import { HostPrograms, hostPrograms, listSnapshotsProgram, noEtcdProgram, preflightProgram } from "./hostPrograms";
+import { etcdAnswersProgram, HostPrograms, hostPrograms, listSnapshotsProgram, noEtcdProgram, preflightProgram } from "./hostPrograms";
 import { RegistryLogin, registryLogins } from "./registries";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
@@ -95,6 +95,7 @@ export interface OnceInput extends Fitness, RotatedCluster, Pick<ClusterInput, "
     token: string;
     etcdNodes: ReachedNode[];
     listProgram: string;
+    etcdAnswersProgram: string;
     /** Snapshots are also in an S3 bucket. */
     hasBucket: boolean;
     /** The same bucket, to be asked before. Undefined without keys, which only the nodes have then. */
@@ -203,6 +204,7 @@ export function onceProgram(task: OnceTask, asked?: { token: string; cluster: Rk
         etcdNodes: etcdNodes(cluster, nodes),
         preflightProgram,
         listProgram: listSnapshotsProgram(),
+        etcdAnswersProgram: etcdAnswersProgram(),
         hasBucket: cluster.etcdBackup.s3 !== undefined,
         bucket: askedBucket(cluster, nodes),
     });

@@ -179,7 +179,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             pulumi.all([cluster, ifKnown(command.stdout)]).apply(([{ restore }, result]) => {
                 if (!restore || result !== undefined) return;
                 const what = `${name}-restore: pulumi up restores the etcd snapshot ${restore.snapshot}, unless it was restored before`;
-                needsAttention(`${what}. All objects made after the snapshot are lost, and Kubernetes is down meanwhile`, this);
+                needsAttention(`${what}. ${restoreWarning}`, this);
             });
         }
         return command;
@@ -217,6 +217,9 @@ const rotationWarning =
     "pulumi up rotates the CA of the cluster. etcd and the control plane restart on all nodes at once. Then the pods of all workloads " +
     "restart, one after another. Until its restart, a pod cannot use the Kubernetes API. The kubeconfig changes, and the Kubernetes " +
     "provider is updated in place. Nothing in the cluster is replaced";
+
+const restoreWarning =
+    "All objects made after the snapshot are lost, and Kubernetes is down meanwhile. While etcd answers, a snapshot of now is saved first";
 
 /** The token of each verb. A new one runs the verb. */
 const tokenOf: Record<OnceTask, (cluster: RkeClusterSettings) => string | undefined> = {

@@ -201,6 +201,7 @@ async function restoresLostEtcd(edit: Edit): Promise<string> {
     await onNodes("docker rm --force etcd && rm -rf /var/lib/etcd/member");
     const preview = await main.preview({ edit });
     const { output } = await main.succeeds("up", { edit });
+    expect(flat(output)).toContain("etcd answers on no node, so no snapshot of it was saved");
     expect(await settings()).not.toContain("made-later");
     await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
     expect(await onNodes(savedFile)).toEqual(nodes.map(() => `${name}.zip`));
@@ -227,6 +228,20 @@ test("while S3 is down, a lost etcd is restored from a snapshot of one node, wit
     await s3.stop();
     expect(await restoresLostEtcd(tokens({ restore: { snapshot: name } }))).toContain("RKE takes the snapshot of a node");
     await s3.resume();
+});
+
+test("a restore while etcd answers saves the objects of now first, and the next restore brings them back", async () => {
+    await main.succeeds("up");
+    await main.kubectl(["create", "configmap", "made-later"]);
+    const { output } = await main.succeeds("up", { edit: tokens({ restore: { snapshot: name } }) });
+    expect(await settings()).not.toContain("made-later");
+    const [, saved] = /cluster\.restore\.snapshot: (before-restore-\w+) brings/.exec(flat(output))!;
+    expect(await s3.objects("etcd")).toContain(`${folder}/${saved}.zip`);
+    const edit = tokens({ restore: { snapshot: saved } });
+    await main.succeeds("up", { edit });
+    expect(await settings()).toContain("made-later");
+    await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
+    await main.isInSync(edit);
 });
 
 test("certificates are renewed, CA and kubeconfig stay; the next RKE keeps them, also while S3 is silent, which refuses a snapshot", async () => {
