@@ -371,16 +371,24 @@ describe("the verbs that run once", () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         // The PKI of the mocks is as new as this test.
         const validFrom = jest.spyOn(X509Certificate.prototype, "validFrom", "get").mockReturnValue("Jan  1 00:00:00 2026 GMT");
+        const probed: string[] = [];
         const plan = (result: object) =>
             build(
                 { restore: { snapshot: "before-upgrade" } },
-                { preview: true, mock: request => (request.name.endsWith("-restore") ? result : mock(request)) },
+                {
+                    preview: true,
+                    mock: request => (request.name.endsWith("-restore") ? result : mock(request)),
+                    call: ({ inputs }) => (probed.push(inputs.stdin), { stdout: said("in sync") }),
+                },
             );
         await plan({ stdout: "before-upgrade" });
         expect(warn).not.toHaveBeenCalled();
         const pending = await plan({});
         expect(warn.mock.calls.map(([text]) => text)).toEqual([expect.stringContaining("All objects made after the snapshot are lost")]);
         expect(input(pending, "-restore")).toMatchObject({ task: "restore", token: "before-upgrade", etcdNodes: [{}, {}, {}] });
+        // The probe looks at the cluster before the restore, and RKE runs after it.
+        expect(probed).toEqual([1, 2].map(() => expect.stringContaining('"restores":"before-upgrade"')));
+        for (const name of ["-nodes", "-rke"]) expect(input(pending, name)).not.toHaveProperty("restores");
         validFrom.mockRestore();
         warn.mockRestore();
     });

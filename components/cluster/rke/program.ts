@@ -57,6 +57,8 @@ export interface AdoptedCluster extends Fitness {
 export interface WantedCluster {
     network: RkeClusterSettings["network"];
     kubernetesVersion: string;
+    /** The snapshot that this update restores before it changes the cluster. Undefined for none, and after the restore. */
+    restores?: string;
 }
 
 /** Input of runner/rke.js. */
@@ -270,6 +272,7 @@ export function probeProgram(cluster: RkeClusterSettings, all: (RkeState | undef
         apiEndpoint: endpoint(cluster),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
+        restores: cluster.restore?.snapshot,
         nodes: cluster.nodes.map(node => ({
             address: node.address,
             name: nodeName(node),
