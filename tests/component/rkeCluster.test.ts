@@ -294,6 +294,20 @@ describe("a rotation of the CA", () => {
         expect([await rotates({}), await rotates(made)]).toEqual([true, undefined]);
     });
 
+    test("is refused by the program of its PKI beside a snapshot, which would be saved after it, and beside a restore", async () => {
+        const refusal = async (changes: object) => input(await rotated(1, made, {}, changes), "-rotation-1").refusal;
+        const snapshot = { name: "before-the-rotation" };
+        const validFrom = jest.spyOn(X509Certificate.prototype, "validFrom", "get").mockReturnValue("Jan  1 00:00:00 2026 GMT");
+        expect([await refusal({ snapshot }), await refusal({ restore: { snapshot: "earlier" } }), await refusal({})]).toEqual([
+            expect.stringMatching(/^snapshot\.name: expected none in the update that rotates the CA, found before-the-rotation: /),
+            expect.stringMatching(/^restore\.snapshot: expected none in the update that .*rotates its CA, found earlier\./),
+            undefined,
+        ]);
+        // In the update that also creates the cluster, nothing is rotated.
+        validFrom.mockRestore();
+        expect(await refusal({ snapshot })).toBeUndefined();
+    });
+
     test("is announced in a preview, which opens the cluster by the PKI that the cluster still has", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const preview = (known: object, facts: Record<string, string> = {}) =>

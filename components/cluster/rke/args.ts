@@ -107,7 +107,10 @@ export interface RkeClusterSettingsArgs {
     rkeState?: pulumi.Input<string>;
     /** Recurring etcd snapshots. */
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
-    /** Saves a snapshot of etcd now. An update with an upgrade saves it after the upgrade, which saves one of its own before. */
+    /**
+     * Saves a snapshot of etcd now. An update with an upgrade saves it after the upgrade, which saves one of its own before. An update that
+     * renews the certificates saves it before. Refused in the update that rotates the CA.
+     */
     snapshot?: pulumi.Input<RkeSnapshotArgs>;
     /** Restores a snapshot of etcd. Nothing else of the cluster is changed before. */
     restore?: pulumi.Input<RkeRestoreArgs>;

@@ -8,7 +8,8 @@ import { RegistryLogin, registryLogins } from "./registries";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
 import { endpoint, nodeEndpoints, nodeName, RkeClusterSettings, RkeNodeSettings } from "./schema";
-import { caOf, completeState, isNew, nodeAddresses, Pki, RkeState } from "./state";
+import { caOf, completeState, isNew, nodeAddresses, Pki, RkeState, unpackState } from "./state";
+import { untimelyVerb } from "./untimelyVerbs";
 
 /** A node as runner programs reach it over SSH. */
 export interface ReachedNode {
@@ -39,7 +40,7 @@ export interface PkiInput {
     etcdCount: number;
     /** The cluster to adopt, if RKE built it before the stack. In that case no certificates are made. */
     adopted?: AdoptedCluster;
-    /** Why nothing is created, if the configuration asks for the restore of a snapshot. */
+    /** Why nothing is created, if the configuration asks for a verb that this update must not run. */
     refusal?: string;
     /** The packed PKI before this one. Undefined for the first. */
     earlierPki?: string;
@@ -153,13 +154,9 @@ export function pkiProgram(cluster: RkeClusterSettings, earlierPki?: string): st
         etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
         adopted: earlierPki === undefined ? adopted(cluster) : undefined,
         earlierPki,
-        refusal: cluster.restore && earlierPki === undefined ? noRestoreYet(cluster.restore.snapshot) : undefined,
+        refusal: untimelyVerb(cluster, earlierPki !== undefined && !isNew(unpackState(earlierPki))),
     });
 }
-
-/** Returns the refusal of a restore in the update that creates or adopts the cluster. */
-export const noRestoreYet = (snapshot: string) =>
-    `restore.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA, found ${snapshot}. Remove restore, and run pulumi up`;
 
 function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
     if (cluster.rkeState === undefined) return undefined;

@@ -12,11 +12,12 @@ import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
-import { clusterProgram, noRestoreYet, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
+import { clusterProgram, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
 import { endpoint, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
 import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
+import { untimelyVerb } from "./untimelyVerbs";
 
 /** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
 export function innerAddresses(
@@ -161,13 +162,20 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         });
     }
 
+    /** Refuses verbs in the preview of an update that makes a PKI. An update without a preview is refused by the program of the PKI. */
+    private refuseUntimelyVerb(settings: RkeClusterSettings, earlier: (RkeState | undefined)[]): void {
+        const refusal = untimelyVerb(
+            settings,
+            earlier.some(state => state && !isNew(state)),
+        );
+        if (refusal) throw new Refusal("change-not-possible", `RkeCluster: ${refusal}`, this);
+    }
+
     /** Creates the command of a verb, which runs once for each token. */
     private once(name: string, task: OnceTask, { cluster, pkis, known }: Built, after: pulumi.Resource) {
-        const program = pulumi.all([cluster, known]).apply(([settings, [newest]]) => {
+        const program = pulumi.all([cluster, known]).apply(([settings, [newest, ...earlier]]) => {
             const token = tokenOf[task](settings);
-            // A preview does not know the state before the cluster is created. An update without a preview is refused by the PKI's program.
-            if (task === "restore" && token !== undefined && (!newest || isNew(newest)))
-                throw new Refusal("change-not-possible", `RkeCluster: ${noRestoreYet(token)}`, this);
+            if (task === "restore" && (!newest || isNew(newest))) this.refuseUntimelyVerb(settings, earlier);
             return token === undefined
                 ? pulumi.output(onceProgram(task))
                 : pkis.apply(all => onceProgram(task, { token, cluster: settings, pkis: all }));

@@ -332,10 +332,13 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
     await main.isInSync(rotated);
 });
 
-test("a restore or a new node beside a rotation is refused in the preview, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
+test("a restore, a snapshot or a new node beside a rotation is refused in the preview, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
     const before = await authority();
     const both = await main.preview({ edit: tokens({ caRotations: 2, restore: { snapshot: name } }) });
     expect(both.code).not.toBe(0);
+    const saved = await main.preview({ edit: tokens({ caRotations: 2, snapshot: { name: "beside-a-rotation" } }) });
+    expect(saved.code).not.toBe(0);
+    expect(flat(saved.output)).toMatch(/snapshot\.name: expected none in the update that rotates the CA, found beside-a-rotation: /);
     const newNode = await main.preview({
         edit: ({ cluster }) => {
             const { hostKey } = lab.host("node1");
