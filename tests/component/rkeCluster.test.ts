@@ -294,6 +294,20 @@ describe("a rotation of the CA", () => {
         expect([await rotates({}), await rotates(made)]).toEqual([true, undefined]);
     });
 
+    test("is refused by the program of its PKI beside a snapshot, which would be saved after it, and beside a restore", async () => {
+        const refusal = async (changes: object) => input(await rotated(1, made, {}, changes), "-rotation-1").refusal;
+        const snapshot = { name: "before-the-rotation" };
+        const validFrom = jest.spyOn(X509Certificate.prototype, "validFrom", "get").mockReturnValue("Jan  1 00:00:00 2026 GMT");
+        expect([await refusal({ snapshot }), await refusal({ restore: { snapshot: "earlier" } }), await refusal({})]).toEqual([
+            expect.stringMatching(/^snapshot\.name: expected none in the update that rotates the CA, found before-the-rotation: /),
+            expect.stringMatching(/^restore\.snapshot: expected none in the update that .*rotates its CA, found earlier\./),
+            undefined,
+        ]);
+        // In the update that also creates the cluster, nothing is rotated.
+        validFrom.mockRestore();
+        expect(await refusal({ snapshot })).toBeUndefined();
+    });
+
     test("is announced in a preview, which opens the cluster by the PKI that the cluster still has", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const preview = (known: object, facts: Record<string, string> = {}) =>
@@ -371,16 +385,24 @@ describe("the verbs that run once", () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         // The PKI of the mocks is as new as this test.
         const validFrom = jest.spyOn(X509Certificate.prototype, "validFrom", "get").mockReturnValue("Jan  1 00:00:00 2026 GMT");
+        const probed: string[] = [];
         const plan = (result: object) =>
             build(
                 { restore: { snapshot: "before-upgrade" } },
-                { preview: true, mock: request => (request.name.endsWith("-restore") ? result : mock(request)) },
+                {
+                    preview: true,
+                    mock: request => (request.name.endsWith("-restore") ? result : mock(request)),
+                    call: ({ inputs }) => (probed.push(inputs.stdin), { stdout: said("in sync") }),
+                },
             );
         await plan({ stdout: "before-upgrade" });
         expect(warn).not.toHaveBeenCalled();
         const pending = await plan({});
         expect(warn.mock.calls.map(([text]) => text)).toEqual([expect.stringContaining("All objects made after the snapshot are lost")]);
         expect(input(pending, "-restore")).toMatchObject({ task: "restore", token: "before-upgrade", etcdNodes: [{}, {}, {}] });
+        // The probe looks at the cluster before the restore, and RKE runs after it.
+        expect(probed).toEqual([1, 2].map(() => expect.stringContaining('"restores":"before-upgrade"')));
+        for (const name of ["-nodes", "-rke"]) expect(input(pending, name)).not.toHaveProperty("restores");
         validFrom.mockRestore();
         warn.mockRestore();
     });

@@ -490,7 +490,7 @@ cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke
             apiEndpoints,
             timeoutSeconds: 30,
             preflightProgram: "",
-            removePodsProgram: "echo removing >&2",
+            removeContainersProgram: "echo removing >&2",
             leftoverProgram: "echo 'container kube-proxy'",
         };
         const env = {

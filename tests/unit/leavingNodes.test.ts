@@ -2,9 +2,7 @@ import { kubernetesApi } from "../../components/cluster/runner/kubernetesApi";
 
 type Api = ReturnType<typeof kubernetesApi>;
 type EvictPods = (api: Api, leaving: object[], patience: { seconds: number; pauseSeconds: number }) => Promise<void>;
-const { evictPods, recordOf } = jest.requireActual<{ evictPods: EvictPods; recordOf: (nodes: object[]) => string }>(
-    "../../components/cluster/rke/runner/leavingNodes.js",
-);
+const { evictPods } = jest.requireActual<{ evictPods: EvictPods }>("../../components/cluster/rke/runner/leavingNodes.js");
 
 beforeEach(() => void jest.spyOn(process.stderr, "write").mockReturnValue(true));
 afterEach(() => jest.restoreAllMocks());
@@ -115,11 +113,4 @@ test("a node that Kubernetes does not know is no fault", async () => {
     const { asked, evict } = cluster([]);
     await evict(["node6"]);
     expect(asked).toEqual([]);
-});
-
-test("the record of a node holds its connection, and no private key", () => {
-    const login = { address: "192.0.2.34", port: 22, user: "rke", hostKey: "ssh-ed25519 AAAA" };
-    const withKey = { ...login, privateKey: "the key" };
-    const nodes = [withKey, { ...withKey, bastion: withKey }].map(connection => ({ name: "node4", connection }));
-    expect(JSON.parse(recordOf(nodes))).toEqual([login, { ...login, bastion: login }].map(connection => ({ name: "node4", connection })));
 });

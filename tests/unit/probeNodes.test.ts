@@ -269,10 +269,23 @@ test.each<[string, RegExp | "in sync"]>([
         "v1.32.1-rancher1-1",
         /^refused: kubernetesVersion: expected at most one minor version above v1\.30\.14-rancher1-1.*Upgrade to v1\.31 first \[RHA change-not-possible\]$/,
     ],
-    ["v1.30.13-rancher1-1", /^refused: kubernetesVersion: expected v1\.30\.14-rancher1-1 or newer.*Kubernetes cannot go back/],
+    ["v1.30.13-rancher1-1", /^refused: kubernetesVersion: expected v1\.30\.14-rancher1-1 or newer.*Kubernetes goes back only by a restore/],
     ["v1.29.15-rancher1-1", /^refused: kubernetesVersion: expected v1\.30\.14-rancher1-1 or newer/],
 ])("on Kubernetes 1.30.14, %s: %s", async (kubernetesVersion, found) => {
     const said = await probe(well, { wanted: { kubernetesVersion } });
+    expect(said).toEqual(found === "in sync" ? found : expect.stringMatching(found));
+});
+
+test.each<[string, string, RegExp | "in sync"]>([
+    ["which that upgrade saved", "v1.29.15-rancher1-1-to-v1.30.14-rancher1-1-20261128T095657Z", "in sync"],
+    [
+        "of the same version",
+        "v1.30.14-rancher1-1-to-v1.31.1-rancher1-1-20261128T095657Z",
+        /Its name begins with v1\.29\.15-rancher1-1-to-: /,
+    ],
+    ["of no upgrade", "before-rancher-2.11.3", /^refused: kubernetesVersion: expected v1\.30\.14-rancher1-1 or newer/],
+])("on Kubernetes 1.30.14, v1.29.15 beside the restore of a snapshot %s", async (_what, restores, found) => {
+    const said = await probe(well, { wanted: { kubernetesVersion: "v1.29.15-rancher1-1", restores } });
     expect(said).toEqual(found === "in sync" ? found : expect.stringMatching(found));
 });
 

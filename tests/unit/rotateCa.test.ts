@@ -132,7 +132,7 @@ cp cluster.rkestate ${folder}/seen; echo 'level=info msg="Finished building Kube
     const input = {
         ...{ task: "cluster", epoch, rkeVersion: "1.8.14", clusterYml: "nodes: []\n", pki: pki(newest), earlierPkis: [pki(earlier)] },
         ...{ nodes: [], network, kubernetesVersion, ingressOptions: {}, timeoutSeconds: 30 },
-        ...{ preflightProgram: "", startProgram: "", removePodsProgram: "", leftoverProgram: "" },
+        ...{ preflightProgram: "", startProgram: "", removeContainersProgram: "", leftoverProgram: "" },
         apiEndpoints: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`],
     };
     const entry = join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "rke.js");

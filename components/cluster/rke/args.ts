@@ -90,8 +90,9 @@ export interface RkeClusterSettingsArgs {
     clusterName?: pulumi.Input<string>;
     /**
      * Kubernetes version as RKE names it, for example `v1.30.14-rancher1-1`. A version that RKE 1.8.14 cannot install from public images is
-     * refused. So is a version older than the cluster's, or one that skips a minor version. Each upgrade first saves a snapshot of etcd,
-     * named after both versions, in /opt/rke/etcd-snapshots of each etcd node.
+     * refused. So is a version that skips a minor version, or one older than the cluster's. Only the restore of the snapshot that the upgrade
+     * saved leads back to an older one. Each upgrade first saves a snapshot of etcd, named after both versions, in /opt/rke/etcd-snapshots
+     * of each etcd node.
      */
     kubernetesVersion: pulumi.Input<string>;
     /** Nodes: an odd number of etcd nodes, at least one control plane and one worker. High availability needs three with all roles. */
@@ -106,7 +107,10 @@ export interface RkeClusterSettingsArgs {
     rkeState?: pulumi.Input<string>;
     /** Recurring etcd snapshots. */
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
-    /** Saves a snapshot of etcd now. An update with an upgrade saves it after the upgrade, which saves one of its own before. */
+    /**
+     * Saves a snapshot of etcd now. An update with an upgrade saves it after the upgrade, which saves one of its own before. An update that
+     * renews the certificates saves it before. Refused in the update that rotates the CA.
+     */
     snapshot?: pulumi.Input<RkeSnapshotArgs>;
     /** Restores a snapshot of etcd. Nothing else of the cluster is changed before. */
     restore?: pulumi.Input<RkeRestoreArgs>;

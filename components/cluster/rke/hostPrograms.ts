@@ -1,12 +1,13 @@
 import { join } from "path";
 import { shellProgram } from "../../remote/programs";
+import { endedContainers, rkeContainers } from "./containerNames";
 
 /** Programs that run on nodes while a cluster changes. */
 export interface HostPrograms {
     startProgram: string;
     noEtcdProgram: string;
     removeMembersProgram: string;
-    removePodsProgram: string;
+    removeContainersProgram: string;
     leftoverProgram: string;
 }
 
@@ -17,11 +18,12 @@ export const hostPrograms = (): HostPrograms => ({
     noEtcdProgram: noEtcdProgram(),
     // The runner puts the peers in.
     removeMembersProgram: program("removeMembers.sh", { peers: "@peers@" }),
-    removePodsProgram: program("removePods.sh"),
-    leftoverProgram: program("leftover.sh"),
+    removeContainersProgram: program("removeContainers.sh", { ended: endedContainers.join("|") }),
+    leftoverProgram: program("leftover.sh", { names: rkeContainers.join("|") }),
 });
 
 export const noEtcdProgram = () => program("noEtcd.sh");
+export const etcdAnswersProgram = () => program("etcdAnswers.sh");
 export const listSnapshotsProgram = () => program("listSnapshots.sh");
 
 /** The runner puts the time in. Without versions, a node may run any Docker. */

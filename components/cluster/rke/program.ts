@@ -3,12 +3,13 @@ import { HostConnection } from "../../remote/connection";
 import { nodeProgram } from "../../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker } from "../compatibility";
-import { HostPrograms, hostPrograms, listSnapshotsProgram, noEtcdProgram, preflightProgram } from "./hostPrograms";
+import { etcdAnswersProgram, HostPrograms, hostPrograms, listSnapshotsProgram, noEtcdProgram, preflightProgram } from "./hostPrograms";
 import { RegistryLogin, registryLogins } from "./registries";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
 import { endpoint, nodeEndpoints, nodeName, RkeClusterSettings, RkeNodeSettings } from "./schema";
-import { caOf, completeState, isNew, nodeAddresses, Pki, RkeState } from "./state";
+import { caOf, completeState, isNew, nodeAddresses, Pki, RkeState, unpackState } from "./state";
+import { untimelyVerb } from "./untimelyVerbs";
 
 /** A node as runner programs reach it over SSH. */
 export interface ReachedNode {
@@ -39,7 +40,7 @@ export interface PkiInput {
     etcdCount: number;
     /** The cluster to adopt, if RKE built it before the stack. In that case no certificates are made. */
     adopted?: AdoptedCluster;
-    /** Why nothing is created, if the configuration asks for the restore of a snapshot. */
+    /** Why nothing is created, if the configuration asks for a verb that this update must not run. */
     refusal?: string;
     /** The packed PKI before this one. Undefined for the first. */
     earlierPki?: string;
@@ -57,6 +58,8 @@ export interface AdoptedCluster extends Fitness {
 export interface WantedCluster {
     network: RkeClusterSettings["network"];
     kubernetesVersion: string;
+    /** The snapshot that this update restores before it changes the cluster. Undefined for none, and after the restore. */
+    restores?: string;
 }
 
 /** Input of runner/rke.js. */
@@ -95,6 +98,7 @@ export interface OnceInput extends Fitness, RotatedCluster, Pick<ClusterInput, "
     token: string;
     etcdNodes: ReachedNode[];
     listProgram: string;
+    etcdAnswersProgram: string;
     /** Snapshots are also in an S3 bucket. */
     hasBucket: boolean;
     /** The same bucket, to be asked before. Undefined without keys, which only the nodes have then. */
@@ -150,13 +154,9 @@ export function pkiProgram(cluster: RkeClusterSettings, earlierPki?: string): st
         etcdCount: cluster.nodes.filter(hasRole(NodeRole.Etcd)).length,
         adopted: earlierPki === undefined ? adopted(cluster) : undefined,
         earlierPki,
-        refusal: cluster.restore && earlierPki === undefined ? noRestoreYet(cluster.restore.snapshot) : undefined,
+        refusal: untimelyVerb(cluster, earlierPki !== undefined && !isNew(unpackState(earlierPki))),
     });
 }
-
-/** Returns the refusal of a restore in the update that creates or adopts the cluster. */
-export const noRestoreYet = (snapshot: string) =>
-    `restore.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA, found ${snapshot}. Remove restore, and run pulumi up`;
 
 function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
     if (cluster.rkeState === undefined) return undefined;
@@ -203,6 +203,7 @@ export function onceProgram(task: OnceTask, asked?: { token: string; cluster: Rk
         etcdNodes: etcdNodes(cluster, nodes),
         preflightProgram,
         listProgram: listSnapshotsProgram(),
+        etcdAnswersProgram: etcdAnswersProgram(),
         hasBucket: cluster.etcdBackup.s3 !== undefined,
         bucket: askedBucket(cluster, nodes),
     });
@@ -268,6 +269,7 @@ export function probeProgram(cluster: RkeClusterSettings, all: (RkeState | undef
         apiEndpoint: endpoint(cluster),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
+        restores: cluster.restore?.snapshot,
         nodes: cluster.nodes.map(node => ({
             address: node.address,
             name: nodeName(node),

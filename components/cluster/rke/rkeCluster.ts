@@ -12,11 +12,12 @@ import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
-import { clusterProgram, noRestoreYet, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
+import { clusterProgram, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
 import { endpoint, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
 import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
+import { untimelyVerb } from "./untimelyVerbs";
 
 /** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */
 export function innerAddresses(
@@ -161,13 +162,20 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         });
     }
 
+    /** Refuses verbs in the preview of an update that makes a PKI. An update without a preview is refused by the program of the PKI. */
+    private refuseUntimelyVerb(settings: RkeClusterSettings, earlier: (RkeState | undefined)[]): void {
+        const refusal = untimelyVerb(
+            settings,
+            earlier.some(state => state && !isNew(state)),
+        );
+        if (refusal) throw new Refusal("change-not-possible", `RkeCluster: ${refusal}`, this);
+    }
+
     /** Creates the command of a verb, which runs once for each token. */
     private once(name: string, task: OnceTask, { cluster, pkis, known }: Built, after: pulumi.Resource) {
-        const program = pulumi.all([cluster, known]).apply(([settings, [newest]]) => {
+        const program = pulumi.all([cluster, known]).apply(([settings, [newest, ...earlier]]) => {
             const token = tokenOf[task](settings);
-            // A preview does not know the state before the cluster is created. An update without a preview is refused by the PKI's program.
-            if (task === "restore" && token !== undefined && (!newest || isNew(newest)))
-                throw new Refusal("change-not-possible", `RkeCluster: ${noRestoreYet(token)}`, this);
+            if (task === "restore" && (!newest || isNew(newest))) this.refuseUntimelyVerb(settings, earlier);
             return token === undefined
                 ? pulumi.output(onceProgram(task))
                 : pkis.apply(all => onceProgram(task, { token, cluster: settings, pkis: all }));
@@ -179,7 +187,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
             pulumi.all([cluster, ifKnown(command.stdout)]).apply(([{ restore }, result]) => {
                 if (!restore || result !== undefined) return;
                 const what = `${name}-restore: pulumi up restores the etcd snapshot ${restore.snapshot}, unless it was restored before`;
-                needsAttention(`${what}. All objects made after the snapshot are lost, and Kubernetes is down meanwhile`, this);
+                needsAttention(`${what}. ${restoreWarning}`, this);
             });
         }
         return command;
@@ -217,6 +225,9 @@ const rotationWarning =
     "pulumi up rotates the CA of the cluster. etcd and the control plane restart on all nodes at once. Then the pods of all workloads " +
     "restart, one after another. Until its restart, a pod cannot use the Kubernetes API. The kubeconfig changes, and the Kubernetes " +
     "provider is updated in place. Nothing in the cluster is replaced";
+
+const restoreWarning =
+    "All objects made after the snapshot are lost, and Kubernetes is down meanwhile. While etcd answers, a snapshot of now is saved first";
 
 /** The token of each verb. A new one runs the verb. */
 const tokenOf: Record<OnceTask, (cluster: RkeClusterSettings) => string | undefined> = {

@@ -201,6 +201,7 @@ async function restoresLostEtcd(edit: Edit): Promise<string> {
     await onNodes("docker rm --force etcd && rm -rf /var/lib/etcd/member");
     const preview = await main.preview({ edit });
     const { output } = await main.succeeds("up", { edit });
+    expect(flat(output)).toContain("etcd answers on no node, so no snapshot of it was saved");
     expect(await settings()).not.toContain("made-later");
     await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
     expect(await onNodes(savedFile)).toEqual(nodes.map(() => `${name}.zip`));
@@ -227,6 +228,20 @@ test("while S3 is down, a lost etcd is restored from a snapshot of one node, wit
     await s3.stop();
     expect(await restoresLostEtcd(tokens({ restore: { snapshot: name } }))).toContain("RKE takes the snapshot of a node");
     await s3.resume();
+});
+
+test("a restore while etcd answers saves the objects of now first, and the next restore brings them back", async () => {
+    await main.succeeds("up");
+    await main.kubectl(["create", "configmap", "made-later"]);
+    const { output } = await main.succeeds("up", { edit: tokens({ restore: { snapshot: name } }) });
+    expect(await settings()).not.toContain("made-later");
+    const [, saved] = /cluster\.restore\.snapshot: (before-restore-\w+) brings/.exec(flat(output))!;
+    expect(await s3.objects("etcd")).toContain(`${folder}/${saved}.zip`);
+    const edit = tokens({ restore: { snapshot: saved } });
+    await main.succeeds("up", { edit });
+    expect(await settings()).toContain("made-later");
+    await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
+    await main.isInSync(edit);
 });
 
 test("certificates are renewed, CA and kubeconfig stay; the next RKE keeps them, also while S3 is silent, which refuses a snapshot", async () => {
@@ -317,10 +332,13 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
     await main.isInSync(rotated);
 });
 
-test("a restore or a new node beside a rotation is refused in the preview, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
+test("a restore, a snapshot or a new node beside a rotation is refused in the preview, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
     const before = await authority();
     const both = await main.preview({ edit: tokens({ caRotations: 2, restore: { snapshot: name } }) });
     expect(both.code).not.toBe(0);
+    const saved = await main.preview({ edit: tokens({ caRotations: 2, snapshot: { name: "beside-a-rotation" } }) });
+    expect(saved.code).not.toBe(0);
+    expect(flat(saved.output)).toMatch(/snapshot\.name: expected none in the update that rotates the CA, found beside-a-rotation: /);
     const newNode = await main.preview({
         edit: ({ cluster }) => {
             const { hostKey } = lab.host("node1");
@@ -366,12 +384,13 @@ test("no secret was printed, and the keys of S3 are encrypted in the state", asy
     expect(keys.filter(key => state.includes(key))).toEqual([]);
 });
 
-test("destroy with Rancher's backups ends, the state is empty, and the snapshots stay in the bucket", async () => {
+test("destroy with Rancher's backups ends, the state and the nodes are empty, and the snapshots stay in the bucket", async () => {
     await main.succeeds("up", { edit: rotated });
     expect(await main.names()).toEqual(expect.arrayContaining(ofBackups));
     const objects = await s3.objects("etcd");
     await main.succeeds("destroy", { edit: rotated });
     expect(await main.stack.resources()).toEqual([]);
+    await Promise.all(nodes.map(node => main.isClean(node)));
     expect(objects).toEqual(await s3.objects("etcd"));
 });
 

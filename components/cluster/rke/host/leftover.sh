@@ -1,8 +1,7 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154
 # Lists what `rke remove` left on a node. RKE reports success even when its cleaner failed.
-of_cluster='k8s_.*|etcd|kube-.*|kubelet|kube-proxy|nginx-proxy'
-of_rke='rke-.*|etcd-rolling-snapshots|service-sidekick|cert-deployer|cluster-state-deployer|share-mnt'
-for container in $(docker ps --all --format '{{.Names}}' | grep -xE "$of_cluster|$of_rke"); do
+# Variables: names (of RKE's containers, as a regular expression).
+for container in $(docker ps --all --format '{{.Names}}' | grep -xE "k8s_.*|$names"); do
     echo "container $container"
 done
 # Docker reads these folders, because the user may lack the permission.

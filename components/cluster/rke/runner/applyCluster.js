@@ -4,13 +4,15 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
-const { cleanHosts, movePods, recordOf, saysLost } = require("./leavingNodes");
+const { snapshotBeforeUpgrade } = require("./firstSnapshot");
+const { resultOf } = require("./lastResult");
+const { cleanHosts, movePods, saysLost } = require("./leavingNodes");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
+const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
 const { forgetMembers, rebuiltNodes } = require("./rebuiltNodes");
 const { refuseNewNodes, withNewestCa } = require("./rotateCa");
-const { builtConfig, clusterApi, newestState, pack, removedNodes } = require("./rkeState");
+const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
 
@@ -21,31 +23,6 @@ const { builtConfig, clusterApi, newestState, pack, removedNodes } = require("./
 function refuseImpossibleChange(state, input) {
     const built = builtConfig(state);
     refuseRun("change-not-possible", built ? impossibleChanges(built, input) : []);
-}
-
-/**
- * Saves a snapshot of etcd on its nodes before an upgrade, because Kubernetes cannot be downgraded. The name of the snapshot holds both
- * versions and the time, so that a second attempt keeps the first snapshot.
- *
- * @param {string} state
- * @param {ClusterInput} input
- * @param {string} folder
- * @param {NodeJS.ProcessEnv} env
- */
-async function snapshotBeforeUpgrade(state, { kubernetesVersion, timeoutSeconds }, folder, env) {
-    const installed = builtConfig(state)?.kubernetesVersion ?? kubernetesVersion;
-    if (installed === kubernetesVersion) return;
-    const time = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
-    const name = `${installed}-to-${kubernetesVersion}-${time}`;
-    say(`Kubernetes ${installed} becomes ${kubernetesVersion}: saving an etcd snapshot first, /opt/rke/etcd-snapshots/${name}.zip`);
-    const { args, marker } = snapshotSave(name);
-    const result = await runRke([...args, "--config", "cluster.yml", "--ssh-agent-auth"], { folder, env, marker, timeoutSeconds });
-    if (result.code !== 0 || !result.done) {
-        throw rkeFailure(
-            "Kubernetes was not upgraded, because no snapshot of etcd could be saved before. Correct the cause and run pulumi up again",
-            result,
-        );
-    }
 }
 
 /**
@@ -69,7 +46,7 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
 }
 
 /**
- * Runs RKE. Returns its state, packed, and the record of the nodes.
+ * Runs RKE. Returns the result for the next run.
  *
  * @param {ClusterInput} input
  * @param {string} lastResult
@@ -87,7 +64,7 @@ async function apply(input, lastResult) {
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
-        await snapshotBeforeUpgrade(state, input, folder, env);
+        await snapshotBeforeUpgrade(state, input, { folder, env });
         await movePods(leaving, state, input);
         const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
             folder,
@@ -116,15 +93,7 @@ async function apply(input, lastResult) {
             ),
         );
         await setIngressOptions(state, input);
-        const kept = `${pack(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"))}\n${recordOf(input.nodes)}`;
-        if (kept.length > 120_000) {
-            throw new CodedError(
-                "cluster-state",
-                `the cluster is up, but its state takes ${kept.length} bytes packed and more than 120000 cannot be handed to the next run. ` +
-                    "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
-            );
-        }
-        return kept;
+        return resultOf(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"), input.nodes);
     });
 }
 

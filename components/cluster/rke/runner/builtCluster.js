@@ -2,12 +2,13 @@ const { versionStep } = require("../../../remote/runner/version");
 
 /**
  * Lists requested changes that are impossible on a live cluster. RKE accepts another network and then leaves pods without network.
- * Kubernetes cannot be downgraded, and an upgrade cannot skip a minor version. `rkeConfig` is RKE's record of the cluster.
+ * Kubernetes cannot be downgraded, and an upgrade cannot skip a minor version. Only the restore of the snapshot that an upgrade saved
+ * leads back. `rkeConfig` is RKE's record of the cluster.
  *
  * @param {import("../state").RkeConfig} rkeConfig
  * @param {import("../program").WantedCluster} wanted
  */
-function impossibleChanges(rkeConfig, { network, kubernetesVersion }) {
+function impossibleChanges(rkeConfig, { network, kubernetesVersion, restores }) {
     const { clusterCidr, serviceClusterIpRange } = rkeConfig.services.kubeController;
     const built = { plugin: rkeConfig.network.plugin, clusterCidr, serviceClusterIpRange };
     const changes = /** @type {(keyof typeof built)[]} */ (Object.keys(built))
@@ -16,10 +17,12 @@ function impossibleChanges(rkeConfig, { network, kubernetesVersion }) {
     if (changes.length > 0) changes.push("It cannot be changed on a live cluster: return to the earlier value, or build another cluster");
     // A version is for example v1.30.14-rancher1-1.
     const { isOlder, skipsTo } = versionStep(rkeConfig.kubernetesVersion, kubernetesVersion, 5);
-    if (isOlder)
+    const saved = `${kubernetesVersion}-to-`;
+    if (isOlder && !restores?.startsWith(saved))
         changes.push(
             `kubernetesVersion: expected ${rkeConfig.kubernetesVersion} or newer, which the cluster runs, found ${kubernetesVersion}. ` +
-                "Kubernetes cannot go back: etcd would have to be restored from a snapshot",
+                `Kubernetes goes back only by a restore in the same update, of the snapshot that the upgrade saved. Its name begins with ${saved}: ` +
+                'docs/operations.md, "Go back after an upgrade of Kubernetes"',
         );
     else if (skipsTo)
         changes.push(

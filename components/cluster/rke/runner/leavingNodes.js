@@ -3,44 +3,18 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { firstAnswer, mergePatch, unless404 } = require("../../runner/kubernetesApi");
 const { isReady } = require("./controlPlane");
 const { bullets, findings } = require("./findings");
+const { recordedNodes } = require("./lastResult");
 const { say } = require("./progress");
 const { clusterApi } = require("./rkeState");
 
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
-/** @import { ClusterInput, ReachedNode } from "../program" */
+/** @import { ClusterInput } from "../program" */
 /** @import { KubernetesObject } from "./controlPlane" */
 
 /** A node in RKE's state that the configuration no longer contains. @typedef {{ name: string, address: string }} LeavingNode */
 
 /** Pods get this time to end, and PodDisruptionBudgets to allow that. Rancher's own pods end within 30 s. */
 const patienceSeconds = 180;
-
-/**
- * Returns the record of the nodes for the run in which one of them leaves: the configuration then no longer says how SSH reaches that node.
- *
- * @param {ReachedNode[]} nodes
- */
-const recordOf = nodes =>
-    JSON.stringify(
-        nodes.map(({ name, connection: { bastion, ...connection } }) => ({
-            name,
-            connection: { ...withoutKey(connection), bastion: bastion && withoutKey(bastion) },
-        })),
-    );
-
-/**
- * @template {{ privateKey?: string }} Login
- * @param {Login} login
- */
-const withoutKey = ({ privateKey, ...login }) => login;
-
-/**
- * Returns the nodes that the last run recorded. Earlier versions of this library recorded none.
- *
- * @param {string} lastResult
- * @returns {ReachedNode[]}
- */
-const recordedNodes = lastResult => JSON.parse(lastResult.split("\n")[1] || "[]");
 
 /**
  * Moves the pods of the leaving nodes. RKE would remove the nodes under their pods.
@@ -168,7 +142,7 @@ async function refusal(api, pod) {
  * @param {ClusterInput} input
  * @param {string} lastResult
  */
-async function cleanHosts(env, left, { removePodsProgram, leftoverProgram }, lastResult) {
+async function cleanHosts(env, left, { removeContainersProgram, leftoverProgram }, lastResult) {
     if (left.length === 0) return;
     const byHand = 'docs/operations.md, "Add or remove a node", has the command for that host';
     const recorded = recordedNodes(lastResult);
@@ -177,7 +151,7 @@ async function cleanHosts(env, left, { removePodsProgram, leftoverProgram }, las
         if (!node) say(`node ${name}: containers of its pods may run on at ${address}, because no run recorded its host key: ${byHand}`);
         return node ?? [];
     });
-    const ended = await findings(env, reached, removePodsProgram);
+    const ended = await findings(env, reached, removeContainersProgram);
     const found = new Set([...ended, ...(await findings(env, reached, leftoverProgram))]);
     found.forEach(finding => say(`the cluster is not fully removed from a node that left: ${finding}`));
     if (found.size > 0) say(byHand);
@@ -194,4 +168,4 @@ const saysLost =
     (/** @type {string} */ text) =>
         text.includes(`node [${address}]: Not able to reach the host`);
 
-module.exports = { cleanHosts, evictPods, movePods, recordOf, saysLost };
+module.exports = { cleanHosts, evictPods, movePods, saysLost };

@@ -5,6 +5,7 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { printResult } = require("../../../remote/runner/result");
 const { askBucket, describeFaults } = require("./bucket");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
+const { snapshotBeforeRestore } = require("./firstSnapshot");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
@@ -133,6 +134,7 @@ async function once(input, lastResult) {
             );
         }
         const folder = workFolder(input.clusterYml, state);
+        if (task === "restore") await snapshotBeforeRestore(input, { folder, env });
         const { args, marker } = command(token);
         const result = await runRke([...args, "--config", "cluster.yml", "--ssh-agent-auth"], { folder, env, marker, timeoutSeconds });
         const serious = result.warnings.filter(text => seriousWarning.test(text));

@@ -77,7 +77,7 @@ async function lookWith(earlierKeys, input) {
  * @param {LookInput} input
  * @returns {Promise<Found>}
  */
-async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, apiEndpoint, ...access }) {
+async function look({ controlPlane, etcd, network, kubernetesVersion, restores, nodes, apiEndpoint, ...access }) {
     const isShared = answersAt(apiEndpoint, access);
     const asked = Promise.all(etcd.map(async member => ({ node: member.node, faults: await etcdFault(member, access) })));
     const servers = await Promise.all(
@@ -102,7 +102,7 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, nodes, api
         return { absent: `no cluster runs on ${names}. If it is not built yet, the next pulumi up builds it`, newNodes: nodes, faulty };
     }
     try {
-        const found = await compare(answering[0], { network, kubernetesVersion, nodes });
+        const found = await compare(answering[0], { network, kubernetesVersion, restores, nodes });
         // RKE has not run on a new node yet, so that nothing runs there.
         const isNew = (/** @type {string} */ node) => found.newNodes?.some(({ name }) => name === node);
         const { endpoint } = /** @type {NodeEndpoint} */ (controlPlane.find((_, index) => servers[index].api));

@@ -20,8 +20,8 @@ async function destroy(input, lastResult) {
             marker: "Cluster removed successfully",
             timeoutSeconds: input.timeoutSeconds,
         });
-        say("removing the containers of pods, which rke leaves running");
-        const stuck = await findings(env, input.nodes, input.removePodsProgram);
+        say("removing the containers of pods and of single steps, which rke leaves");
+        const stuck = await findings(env, input.nodes, input.removeContainersProgram);
         say("looking at the hosts: rke says success even when its cleaner failed");
         const left = [...stuck, ...(await findings(env, input.nodes, input.leftoverProgram))];
         if (left.length > 0) {

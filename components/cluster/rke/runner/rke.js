@@ -28,7 +28,7 @@ function compared({
     startProgram,
     noEtcdProgram,
     removeMembersProgram,
-    removePodsProgram,
+    removeContainersProgram,
     leftoverProgram,
     bucket,
     logins,

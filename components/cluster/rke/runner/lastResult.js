@@ -1,0 +1,57 @@
+// The result of a run of RKE, which the next run gets: the state in the first line and the record of the nodes in the second, both packed.
+const { CodedError } = require("../../../remote/runner/codedError");
+const { pack, unpack } = require("./rkeState");
+
+/** @import { ReachedNode } from "../program" */
+
+/** Linux limits the environment string that carries the result to 128 KiB. */
+const maxLength = 120_000;
+
+/**
+ * Returns the result of a run.
+ *
+ * @param {string} state
+ * @param {ReachedNode[]} nodes
+ */
+function resultOf(state, nodes) {
+    const result = `${pack(state)}\n${pack(recordOf(nodes))}`;
+    if (result.length <= maxLength) return result;
+    throw new CodedError(
+        "cluster-state",
+        `the cluster is up, but its state takes ${result.length} bytes packed and more than ${maxLength} cannot be handed to the next run. ` +
+            "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
+    );
+}
+
+/**
+ * Returns the record of the nodes for the run in which one of them leaves: the configuration then no longer says how SSH reaches that node.
+ *
+ * @param {ReachedNode[]} nodes
+ */
+const recordOf = nodes =>
+    JSON.stringify(
+        nodes.map(({ name, connection: { bastion, ...connection } }) => ({
+            name,
+            connection: { ...withoutKey(connection), bastion: bastion && withoutKey(bastion) },
+        })),
+    );
+
+/**
+ * @template {{ privateKey?: string }} Login
+ * @param {Login} login
+ */
+const withoutKey = ({ privateKey, ...login }) => login;
+
+/**
+ * Returns the nodes that the last run recorded. Earlier versions of this library did not pack the record, or recorded none.
+ *
+ * @param {string} lastResult
+ * @returns {ReachedNode[]}
+ */
+function recordedNodes(lastResult) {
+    const [, record = ""] = lastResult.split("\n");
+    if (record === "") return [];
+    return JSON.parse(record.startsWith("[") ? record : unpack(record));
+}
+
+module.exports = { recordedNodes, resultOf };

@@ -1,0 +1,76 @@
+import { execFileSync } from "child_process";
+import { randomBytes } from "crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
+import { clusterYml } from "../../components/cluster/rke/clusterYml";
+import { clusterProgram } from "../../components/cluster/rke/program";
+import { rkeClusterSchema } from "../../components/cluster/rke/schema";
+import { unpackState } from "../../components/cluster/rke/state";
+import { ensureTools, toolFolder } from "../../lab/tools";
+import { sshKey } from "../ssh";
+
+const { recordedNodes, resultOf } = jest.requireActual("../../components/cluster/rke/runner/lastResult.js");
+
+const login = { address: "192.0.2.34", port: 22, user: "rke", hostKey: "ssh-ed25519 AAAA" };
+const withKey = { ...login, privateKey: "the key" };
+
+test("the record of a node holds its connection, and no private key", () => {
+    const nodes = [withKey, { ...withKey, bastion: withKey }].map(connection => ({ name: "node4", connection }));
+    expect(recordedNodes(resultOf("{}", nodes))).toEqual(
+        [login, { ...login, bastion: login }].map(connection => ({ name: "node4", connection })),
+    );
+});
+
+test("the results of earlier versions are read: a record that is not packed, and none", () => {
+    const nodes = [{ name: "node4", connection: login }];
+    expect(recordedNodes(`the state\n${JSON.stringify(nodes)}`)).toEqual(nodes);
+    expect(["", "the state"].map(recordedNodes)).toEqual([[], []]);
+});
+
+/** Returns a host key as `ssh-keyscan` prints it. */
+const newHostKey = () => {
+    const parts = [Buffer.from("ssh-ed25519"), randomBytes(32)].flatMap(part => [Buffer.from([0, 0, 0, part.length]), part]);
+    return `ssh-ed25519 ${Buffer.concat(parts).toString("base64")}`;
+};
+
+test(
+    "the state and the record of 500 nodes behind a bastion fit, and those of too many are refused",
+    async () => {
+        const bastion = { address: "bastion.example.com", user: "jump", hostKey: newHostKey() };
+        const nodes = Array.from({ length: 500 }, (_, index) => ({
+            address: `192.0.${2 + Math.floor(index / 250)}.${1 + (index % 250)}`,
+            internalAddress: `198.51.${100 + Math.floor(index / 250)}.${1 + (index % 250)}`,
+            hostname: `node${index + 1}.example.com`,
+            user: "rke",
+            hostKey: newHostKey(),
+            labels: { "topology.kubernetes.io/zone": `zone-${index % 3}` },
+            roles: index < 5 ? ["controlplane", "etcd"] : ["worker"],
+        }));
+        const network = { clusterCidr: "10.64.0.0/14" };
+        const cluster = rkeClusterSchema.parse({
+            kubernetesVersion: "v1.30.14-rancher1-1",
+            ssh: { privateKey: sshKey, bastion },
+            nodes,
+            network,
+        });
+        await ensureTools("rke");
+        const folder = mkdtempSync(join(tmpdir(), "result-"));
+        writeFileSync(join(folder, "cluster.yml"), clusterYml(cluster));
+        writeFileSync(join(folder, "cluster.rkestate"), "");
+        execFileSync(join(toolFolder("rke"), "rke"), ["up", "--init", "--config", "cluster.yml"], { cwd: folder });
+        const { desiredState } = JSON.parse(readFileSync(join(folder, "cluster.rkestate"), "utf8"));
+        rmSync(folder, { recursive: true });
+        const state = JSON.stringify({ desiredState, currentState: desiredState }, undefined, 2);
+        const program = clusterProgram("cluster", cluster, [{ packed: "", state: JSON.parse(state) }]);
+        const reached = JSON.parse(/^main\((.*)\);$/m.exec(program)![1]).nodes;
+
+        const result = resultOf(state, reached);
+        expect(unpackState(result.split("\n")[0]).currentState!.rkeConfig!.nodes).toHaveLength(500);
+        expect(recordedNodes(result)).toMatchObject(nodes.map(({ address, hostKey }) => ({ connection: { address, hostKey, bastion } })));
+        expect(() => resultOf(`${state}${randomBytes(60_000).toString("base64")}`, reached)).toThrow(
+            /its state takes \d+ bytes packed and more than 120000 cannot be handed to the next run.* \[RHA cluster-state\]/,
+        );
+    },
+    20 * 60_000,
+);
