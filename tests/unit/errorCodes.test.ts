@@ -7,7 +7,9 @@ import { expectCommitted } from "../committed";
 
 const repository = join(__dirname, "..", "..");
 const components = readdirSync(join(repository, "components"), { recursive: true, encoding: "utf8" }).map(file => `components/${file}`);
-const sources = [...components, "config.ts"].filter(file => /\.(ts|js|sh)$/.test(file) && file !== "components/errorCodes.ts");
+const sources = [...components, "config.ts", "configFiles.ts"].filter(
+    file => /\.(ts|js|sh)$/.test(file) && file !== "components/errorCodes.ts",
+);
 const texts = Object.fromEntries(sources.map(file => [file, readFileSync(join(repository, file), "utf8")]));
 const places = (pattern: RegExp, files = sources) =>
     files.flatMap(file => texts[file].split("\n").flatMap(line => (pattern.test(line) ? [`${file}: ${line.trim()}`] : [])));

@@ -11,7 +11,7 @@ const connection = {
     hostKey,
 };
 const resource = undefined as unknown as pulumi.Resource;
-const check = (args: unknown) => validated(resource, "Thing it", z.strictObject({ hosts: z.array(hostSchema) }), args);
+const check = (args: any) => validated(resource, "Thing it", z.strictObject({ hosts: z.array(hostSchema) }), args);
 
 test("a host that says nothing itself is reached as ssh says, else as root on port 22", () => {
     const { address, privateKey } = connection;
