@@ -21,7 +21,7 @@ import { whenKnown } from "./validation";
 export const rancherHaSchema = z
     .strictObject({
         hostname: dnsNameSchema,
-        ssh: sshSchema.optional(),
+        ssh: sshSchema.prefault({}),
         loadBalancer: loadBalancerSettingsSchema,
         cluster: rkeClusterSettingsSchema.optional(),
         existingCluster: existingClusterSchema.optional(),

@@ -176,13 +176,14 @@ export const hostSchema = z.strictObject({
 type HostSettings = z.output<typeof hostSchema>;
 
 export const sshSchema = z.strictObject({
+    // Without a default: `root` on load balancer hosts is no user for RKE, so a rule asks for the user of nodes.
     user: userSchema.optional(),
-    port: portSchema.optional(),
+    port: portSchema.default(22),
     privateKey: secret(sshKeySchema).optional(),
     knownHosts: z.string().optional(),
-    agent: z.boolean().optional(),
-    bastion: hostSchema.optional(),
-    waitSeconds: z.number().int().min(0).max(3600).optional(),
+    agent: z.boolean().default(false),
+    bastion: hostSchema.extend({ port: portSchema.default(22) }).optional(),
+    waitSeconds: z.number().int().min(0).max(3600).default(120),
 });
 export type SshSettings = z.output<typeof sshSchema>;
 
@@ -197,19 +198,13 @@ export const reachedSchema = z.looseObject({
 export type Reached = z.output<typeof reachedSchema>;
 
 /** Returns the connection of a host. Settings that the host does not give come from `ssh`. */
-export function connectionOf(host: HostSettings, ssh: SshSettings = {}): HostConnection {
-    const { bastion, waitSeconds = 120 } = ssh;
-    return {
-        ...loginOf(host, ssh),
-        ...(bastion && { bastion: loginOf({ ...bastion, port: bastion.port ?? bastionPort }, ssh) }),
-        waitSeconds,
-    };
+export function connectionOf(host: HostSettings, ssh: SshSettings): HostConnection {
+    const { bastion, waitSeconds } = ssh;
+    return { ...loginOf(host, ssh), ...(bastion && { bastion: loginOf(bastion, ssh) }), waitSeconds };
 }
 
-const bastionPort = 22;
-
 function loginOf(host: HostSettings, ssh: SshSettings): Login {
-    const port = host.port ?? ssh.port ?? 22;
+    const port = host.port ?? ssh.port;
     return {
         address: host.address,
         port,
@@ -229,13 +224,13 @@ export function reportUnreached(
 ): void {
     const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
     const logins = hosts.map((host, index) => ({ ...host, port: host.port ?? ssh.port, path: [...at, index] as PropertyKey[] }));
-    if (ssh.bastion) logins.push({ ...ssh.bastion, port: ssh.bastion.port ?? bastionPort, path: ["ssh", "bastion"] });
+    if (ssh.bastion) logins.push({ ...ssh.bastion, port: ssh.bastion.port, path: ["ssh", "bastion"] });
     const keyed = [{ privateKey: ssh.privateKey, path: ["ssh"] }, ...logins].filter(({ privateKey }) => privateKey !== undefined);
     if (ssh.agent === true)
         keyed.forEach(({ path }) => report([...path, "privateKey"], "expected no private key beside ssh.agent: the agent holds the keys."));
     else if (ssh.privateKey === undefined && keyed.length < logins.length)
         report(["ssh", "privateKey"], "expected a private key, ssh.agent: true, or a private key of each host and node");
-    logins.forEach(({ address, port = 22, hostKey, path }) => {
+    logins.forEach(({ address, port, hostKey, path }) => {
         // A value that comes from another resource is checked when it is known.
         if ([address, port].some(value => typeof value === "object") || typeof (ssh.knownHosts ?? "") !== "string") return;
         const known = [String(address), Number(port), ssh.knownHosts as string | undefined] as const;

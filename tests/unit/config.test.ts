@@ -5,6 +5,7 @@ import { join } from "path";
 import { isDeepStrictEqual } from "util";
 import { parse } from "yaml";
 import { z } from "zod";
+import { verificationSchema } from "../../components/rancher/schema";
 import { rancherHaSchema } from "../../components/schema";
 import { withSecrets } from "../../components/secrecy";
 import { parseConfig } from "../../config";
@@ -609,6 +610,15 @@ describe("docs/configuration.md", () => {
         expect(expected.length).toBeGreaterThan(40);
         const wrong = expected.filter(([path, value]) => !isDeepStrictEqual(parse(said.get(path) ?? ""), value));
         expect(wrong.map(([path, value]) => ({ path, expected: value, found: said.get(path) }))).toEqual([]);
+    });
+
+    test("says no default that the schema lacks, but those of Rancher's chart and of Kubernetes", () => {
+        // A rule needs to know whether a user wrote `liveCheck`. `Verification` has its default.
+        const ofSchema = new Map([...defaultsOf(rancherHaSchema, ""), ["liveCheck", verificationSchema.shape.liveCheck.parse(undefined)]]);
+        const ofOthers = /^(rancher\.values\..*|cluster\.services\.(kubeApi\.serviceNodePortRange|kubelet\.clusterDomain))$/;
+        const isValue = (fallback: string) => /^([^\s`]+|"[^"]*")$/.test(fallback) && fallback !== "none";
+        const unknown = configKeys().filter(({ path, fallback }) => isValue(fallback) && !ofSchema.has(path) && !ofOthers.test(path));
+        expect(unknown.map(({ path, fallback }) => `${path}: ${fallback}`)).toEqual([]);
     });
 });
 

@@ -61,9 +61,9 @@ describe("known_hosts", () => {
     const rsa = newSshKey(["-t", "rsa", "-b", "2048"]).publicKey;
     const other = newSshKey().publicKey;
     const found = (address: string, port: number, ...lines: string[]) =>
-        connectionOf({ address, port, privateKey: "" }, { knownHosts: lines.join("\n") }).hostKey;
+        connectionOf({ address, port, privateKey: "" }, sshSchema.parse({ knownHosts: lines.join("\n") })).hostKey;
     const problem = (...lines: string[]) => {
-        const args = { ssh: { privateKey: "key", knownHosts: lines.join("\n") }, hosts: [{ address: "lb.example.com" }] };
+        const args = { ssh: sshSchema.parse({ privateKey: sshKey, knownHosts: lines.join("\n") }), hosts: [{ address: "lb.example.com" }] };
         const schema = z.unknown().superRefine((_, context) => reportUnreached(args, context, ["hosts"]));
         return messages(schema.safeParse({}));
     };

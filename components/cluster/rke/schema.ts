@@ -111,7 +111,7 @@ const { drift, deletionProtection, caRotations } = settingsSchema.shape;
 export const rkeClusterPlainSchema = z.object({ drift, deletionProtection, caRotations });
 
 /** Schema of the arguments of `RkeCluster`. */
-export const rkeClusterSchema = withNodeRules(settingsSchema.extend({ ssh: sshSchema.optional() }))
+export const rkeClusterSchema = withNodeRules(settingsSchema.extend({ ssh: sshSchema.prefault({}) }))
     .superRefine(
         ({ ssh, nodes }, context) => reportUnreachedNodes({ ssh, nodes }, context),
         whenKnown(z.looseObject({ ssh: reachedSchema.shape.ssh, nodes: reachedSchema.shape.hosts })),
