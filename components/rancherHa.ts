@@ -24,7 +24,7 @@ import { RancherRelease } from "./rancher/rancherRelease";
 import { LiveCheck, verificationSettingsSchema } from "./rancher/schema";
 import { Verification, VerificationSettingsArgs } from "./rancher/verification";
 import { nextSteps } from "./nextSteps";
-import { SshArgs } from "./remote/connection";
+import { SshArgs } from "./remote/args";
 import { rancherHaSchema } from "./schema";
 import { heldUntil, inState, refuseLiterals, refuseOutputs, settled, validated } from "./validation";
 

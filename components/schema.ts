@@ -14,7 +14,8 @@ import {
     reportNodeAddresses,
 } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease, verificationSettingsSchema } from "./rancher/schema";
-import { dnsNameSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/connection";
+import { dnsNameSchema } from "./remote/addresses";
+import { notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/schema";
 import { whenKnown } from "./validation";
 
 /** The arguments of `RancherHa`, which are the configuration of a stack. Every rule is here, or in the schema of its group. */

@@ -1,20 +1,10 @@
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
 import { certificateSchema, knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/schema";
-import {
-    connectionOf,
-    dnsNameSchema,
-    HostConnection,
-    hostSchema,
-    notForPulumi,
-    portSchema,
-    reachedSchema,
-    reportUnreached,
-    SshSettings,
-    sshSchema,
-} from "../remote/connection";
-import { isOfAHost, nodeAddressesSchema } from "../remote/addresses";
+import { dnsNameSchema, isOfAHost, nodeAddressesSchema, portSchema } from "../remote/addresses";
+import { connectionOf, HostConnection } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
+import { hostSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema, SshSettings } from "../remote/schema";
 import { maybeSecret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { extraDirectivesSchema } from "./directives";

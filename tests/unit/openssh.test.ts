@@ -2,7 +2,8 @@ import { execFileSync } from "child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { connectionOf, hostSchema, reportUnreached, sshSchema } from "../../components/remote/connection";
+import { connectionOf } from "../../components/remote/connection";
+import { hostSchema, reportUnreached, sshSchema } from "../../components/remote/schema";
 import { z } from "zod";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 

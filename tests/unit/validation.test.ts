@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { hostsSchema } from "../../components/loadBalancer/schema";
-import { connectionOf, hostSchema, sshSchema } from "../../components/remote/connection";
+import { connectionOf } from "../../components/remote/connection";
+import { hostSchema, sshSchema } from "../../components/remote/schema";
 import { describeIssues, Refusal, validated } from "../../components/validation";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 

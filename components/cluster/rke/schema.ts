@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { size } from "../../remote/addresses";
-import { addressSchema, connectionOf, reachedSchema, sshSchema } from "../../remote/connection";
+import { addressSchema, size } from "../../remote/addresses";
+import { connectionOf } from "../../remote/connection";
 import { DriftMode } from "../../remote/drift";
+import { reachedSchema, sshSchema } from "../../remote/schema";
 import { s3Schema } from "../../s3";
 import { maybeSecret, secret } from "../../secrecy";
 import { whenKnown } from "../../validation";
