@@ -22,6 +22,23 @@ test("the page of errors has the table of codes, and one heading for each", () =
     expect(written).toEqual(headings());
 });
 
+test("every message in a table of the page is in the code", () => {
+    const ofPulumi = ["cannot be deleted because it is protected", "marked for protection"];
+    const ofOthers = [...ofPulumi, "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "Connection refused"];
+    const code = Object.values(texts)
+        .join("\n")
+        .replace(/["`'] \+\n\s*["`']/g, "")
+        .replace(/\\"/g, '"');
+    // The first cells of the tables that are written by hand. A cell of the written table begins with a link.
+    const cells = [...readFileSync(errorsPage, "utf8").matchAll(/^\| (?!\[)(.*?) \|/gm)].map(([, cell]) => cell);
+    const messages = cells.flatMap(cell => [...cell.matchAll(/`([^`]+)`/g)].map(([, message]) => message));
+    expect(messages.length).toBeGreaterThan(80);
+    // A message holds values in the place of `…` and of numbers.
+    const parts = (message: string) => message.split(/…|\d[\d.]*|(?<=, found )/).map(part => part.trim());
+    const gone = messages.filter(message => !parts(message).every(part => code.includes(part)));
+    expect(gone.filter(message => !ofOthers.includes(message))).toEqual([]);
+});
+
 test("every code is used", () => {
     const all = Object.values(texts).join("\n");
     const uses = (code: string) => new RegExp(`"${code}"|\\b(coded|fail|refuse|abort) ${code} `).test(all);
