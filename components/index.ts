@@ -16,7 +16,7 @@ export { RkeNodeDrainArgs, RkeUpgradeStrategyArgs } from "./cluster/rke/upgradeS
 export { RkeS3Args } from "./cluster/rke/s3";
 export { S3PlaceArgs } from "./s3";
 export { RkeRestoreArgs, RkeSnapshotArgs } from "./cluster/rke/tokens";
-export { BastionArgs, HostArgs, SshArgs } from "./remote/connection";
+export { BastionArgs, HostArgs, SshArgs } from "./remote/args";
 export { DriftMode } from "./remote/drift";
 export {
     CertificatePathsArgs,

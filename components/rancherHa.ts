@@ -21,10 +21,10 @@ import { ownerAnnotation } from "./rancher/program";
 import { directTargets, noProxyValue } from "./rancher/proxy";
 import { RancherBackup, RancherWithBackupArgs } from "./rancher/rancherBackup";
 import { RancherRelease } from "./rancher/rancherRelease";
-import { LiveCheck } from "./rancher/schema";
+import { LiveCheck, verificationSettingsSchema } from "./rancher/schema";
 import { Verification, VerificationSettingsArgs } from "./rancher/verification";
 import { nextSteps } from "./nextSteps";
-import { SshArgs } from "./remote/connection";
+import { SshArgs } from "./remote/args";
 import { rancherHaSchema } from "./schema";
 import { heldUntil, inState, refuseLiterals, refuseOutputs, settled, validated } from "./validation";
 
@@ -117,7 +117,7 @@ export class RancherHa extends pulumi.ComponentResource {
         const caSecret = this.caSecret(name, args, { caCertificate: ca, namespace: inState(namespace.metadata).name }, inCluster);
         const release = this.release(name, args, cluster, caSecret, { ...inCluster, dependsOn: namespace });
         this.backup(name, args, { ...inCluster, dependsOn: [release] });
-        const { enabled: isVerified = true, timeoutSeconds } = verification ?? {};
+        const isVerified = verificationSettingsSchema.shape.enabled.parse(verification?.enabled);
         if (isVerified) {
             new Verification(
                 `${name}-verification`,
@@ -127,7 +127,7 @@ export class RancherHa extends pulumi.ComponentResource {
                     caCertificate,
                     bootstrapPassword: release.bootstrapPassword,
                     liveCheck: args.liveCheck,
-                    timeoutSeconds,
+                    timeoutSeconds: verification?.timeoutSeconds,
                     after: [loadBalancer.fingerprint, pulumi.interpolate`revision ${release.revision}`],
                 },
                 { parent: this },

@@ -14,14 +14,15 @@ import {
     reportNodeAddresses,
 } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease, verificationSettingsSchema } from "./rancher/schema";
-import { dnsNameSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/connection";
+import { dnsNameSchema } from "./remote/addresses";
+import { notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/schema";
 import { whenKnown } from "./validation";
 
 /** The arguments of `RancherHa`, which are the configuration of a stack. Every rule is here, or in the schema of its group. */
 export const rancherHaSchema = z
     .strictObject({
         hostname: dnsNameSchema,
-        ssh: sshSchema.optional(),
+        ssh: sshSchema.prefault({}),
         loadBalancer: loadBalancerSettingsSchema,
         cluster: rkeClusterSettingsSchema.optional(),
         existingCluster: existingClusterSchema.optional(),

@@ -60,16 +60,24 @@ const secretName = /^(privateKey|password|accessKey|secretKey|encryptionKey|kube
 /** Reports whether a text holds a URL with a user or a password. */
 export const holdsLogin = (value: unknown): boolean => typeof value === "string" && /:\/\/[^\s/]*@/.test(value);
 
-/** Marks the secrets in a value, whether they are encrypted, come from a file, or were not encrypted by mistake. */
-export function withSecrets(value: unknown, schema: z.ZodType | undefined, isEncrypted: boolean): unknown {
+/**
+ * Marks the secrets in arguments, whether they are encrypted, come from a file, or were not encrypted by mistake. Pulumi reports only of a
+ * whole group that something in it is encrypted.
+ */
+export function withSecrets<Args>(args: pulumi.Unwrap<Args> & object, schema: z.ZodType, isEncrypted: (group: string) => boolean): Args {
+    const groups = Object.entries(args).map(([key, value]) => [key, markedSecrets(value, schemaAt(schema, key), isEncrypted(key))]);
+    return Object.fromEntries(groups) as Args;
+}
+
+function markedSecrets(value: unknown, schema: z.ZodType | undefined, isEncrypted: boolean): unknown {
     const mark = schema && secrets.get(schema)?.secret;
     if (value === undefined) return value;
     if (mark === "always" || (mark && isEncrypted) || holdsLogin(value)) return pulumi.secret(value);
-    if (Array.isArray(value)) return value.map((entry, index) => withSecrets(entry, schemaAt(schema, index), isEncrypted));
+    if (Array.isArray(value)) return value.map((entry, index) => markedSecrets(entry, schemaAt(schema, index), isEncrypted));
     if (!isGroup(value)) return value;
     const entries = Object.entries(value).map(([key, below]) => {
         const its = schemaAt(schema, key);
-        return [key, !its && secretName.test(key) ? pulumi.secret(below) : withSecrets(below, its, isEncrypted)];
+        return [key, !its && secretName.test(key) ? pulumi.secret(below) : markedSecrets(below, its, isEncrypted)];
     });
     return Object.fromEntries(entries);
 }

@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { inspect } from "util";
 import { z } from "zod";
 import { ErrorCode, withCode } from "./errorCodes";
-import { holdsLogin } from "./secrecy";
+import { holdsLogin, isGroup, schemaAt } from "./secrecy";
 
 /** A component's refusal of its arguments, reported without a stack trace. */
 export class Refusal extends pulumi.ResourceError {
@@ -22,6 +22,9 @@ export class Refusal extends pulumi.ResourceError {
     }
 }
 
+/** A value each part of which may come from another resource. */
+type Inputs<T> = pulumi.Input<T extends object ? { [K in keyof T]: Inputs<T[K]> } : T>;
+
 /**
  * Checks arguments against a schema and returns them with defaults applied. A value that is known now is checked now, so a wrong literal
  * stops the program before anything is registered. A value from another resource is checked when it is known. A preview that does not know
@@ -31,7 +34,7 @@ export function validated<S extends z.ZodType>(
     component: pulumi.Resource,
     what: string,
     schema: S,
-    args: unknown,
+    args: Inputs<z.input<S>>,
 ): pulumi.Output<z.output<S>> {
     refuseLiterals(component, what, schema, args);
     return applyWithUnknowns(pulumi.output(args), async value => {
@@ -69,7 +72,7 @@ function knownArgs<S extends z.ZodType>(schema: S, args: unknown): z.output<S> {
 }
 
 /** Refuses arguments with a wrong value that is known at once. Values from other resources are skipped here. */
-export function refuseLiterals(component: pulumi.Resource, what: string, schema: z.ZodType, args: unknown): void {
+export function refuseLiterals<S extends z.ZodType>(component: pulumi.Resource, what: string, schema: S, args: Inputs<z.input<S>>): void {
     const issues = check(schema, args).error?.issues.filter(({ path }) => outputOn(args, path) === undefined) ?? [];
     if (issues.length > 0) throw new Refusal("configuration", `${what}: ${describeIssues(issues, args)}`, component);
 }
@@ -226,6 +229,18 @@ function pathText(path: PropertyKey[]): string {
 /** Returns the value at a path, or undefined. */
 export function valueAt(root: unknown, path: PropertyKey[]): unknown {
     return path.reduce<unknown>((value, part) => (value as Record<PropertyKey, unknown> | undefined)?.[part], root);
+}
+
+/**
+ * Leaves out each empty group that the schema names, because `pulumi config rm --path` leaves one where it removed the last key. Keys that
+ * a user chooses, such as values of a chart, keep theirs.
+ */
+export function withoutEmptyGroups(value: unknown, schema?: z.ZodType): unknown {
+    if (!isGroup(value) || !(schema instanceof z.ZodObject)) return value;
+    const isEmpty = (key: string) =>
+        schemaAt(schema, key) instanceof z.ZodObject && isGroup(value[key]) && Object.keys(value[key]).length === 0;
+    const kept = Object.keys(value).filter(key => !isEmpty(key));
+    return Object.fromEntries(kept.map(key => [key, withoutEmptyGroups(value[key], schemaAt(schema, key))]));
 }
 
 /** Returns the output that a value comes from, or undefined. */

@@ -173,7 +173,7 @@ function declarations() {
     const interfaces = new Map<string, ts.InterfaceDeclaration>();
     const choices = new Map<string, string[]>();
     const components = readdirSync(join(repository, "components"), { recursive: true, encoding: "utf8" });
-    const sources = ["config.ts", ...components.map(file => join("components", file))];
+    const sources = ["configFiles.ts", ...components.map(file => join("components", file))];
     for (const file of sources.filter(name => name.endsWith(".ts"))) {
         const source = ts.createSourceFile(file, readFileSync(join(repository, file), "utf8"), ts.ScriptTarget.ES2022, true);
         for (const statement of source.statements) {

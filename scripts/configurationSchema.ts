@@ -1,7 +1,7 @@
 import { writeFileSync } from "fs";
 import { join } from "path";
 import { z } from "zod";
-import { sshSchema } from "../components/remote/connection";
+import { sshSchema } from "../components/remote/schema";
 import { rkeClusterSettingsSchema } from "../components/cluster/rke/schema";
 import { rancherHaSchema } from "../components/schema";
 import { configKeys } from "./configurationPage";

@@ -1,8 +1,7 @@
 import { X509Certificate } from "crypto";
 import { z } from "zod";
 import { ErrorCode } from "../errorCodes";
-import { ipAddressSchema } from "../remote/addresses";
-import { dnsNameSchema } from "../remote/connection";
+import { dnsNameSchema, ipAddressSchema } from "../remote/addresses";
 import { secret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { checkCaCertificate, checkPublicTrust, checkServerCertificate, ServerCertificateFiles } from "./pem";

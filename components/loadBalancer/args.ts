@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { CertificateArgs } from "../certificates/serverCertificate";
-import { HostArgs, SshArgs } from "../remote/connection";
+import { HostArgs, SshArgs } from "../remote/args";
 import { DriftMode } from "../remote/drift";
 import { TlsVersion } from "./schema";
 

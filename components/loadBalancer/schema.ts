@@ -1,20 +1,10 @@
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
 import { certificateSchema, knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/schema";
-import {
-    connectionOf,
-    dnsNameSchema,
-    HostConnection,
-    hostSchema,
-    notForPulumi,
-    portSchema,
-    reachedSchema,
-    reportUnreached,
-    SshSettings,
-    sshSchema,
-} from "../remote/connection";
-import { isOfAHost, nodeAddressesSchema } from "../remote/addresses";
+import { dnsNameSchema, isOfAHost, nodeAddressesSchema, portSchema } from "../remote/addresses";
+import { connectionOf, HostConnection } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
+import { hostSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema, SshSettings } from "../remote/schema";
 import { maybeSecret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { extraDirectivesSchema } from "./directives";
@@ -188,7 +178,7 @@ const hostsShape = {
 };
 
 /** Adds the rule that each host has SSH settings, and replaces each host by its connection. */
-function reached<T extends { hosts: z.output<typeof loadBalancerHostSchema>[]; ssh?: SshSettings }>(schema: z.ZodType<T>) {
+function reached<T extends { hosts: z.output<typeof loadBalancerHostSchema>[]; ssh: SshSettings }>(schema: z.ZodType<T>) {
     return schema
         .superRefine((known, context) => reportUnreached(known, context, ["hosts"], notForPulumi), whenKnown(reachedSchema))
         .transform(({ ssh, hosts, ...settings }): Omit<T, "ssh" | "hosts"> & { hosts: LoadBalancerHost[] } => ({
@@ -198,7 +188,7 @@ function reached<T extends { hosts: z.output<typeof loadBalancerHostSchema>[]; s
 }
 
 /** The settings that a probe of the hosts needs. */
-export const hostsSchema = reached(z.strictObject({ ...hostsShape, ssh: sshSchema.optional(), controlPlane: z.unknown().optional() }));
+export const hostsSchema = reached(z.strictObject({ ...hostsShape, ssh: sshSchema.prefault({}), controlPlane: z.unknown().optional() }));
 export type HostsSettings = z.output<typeof hostsSchema>;
 
 /** The settings that a user decides. The others come from other resources. */
@@ -224,7 +214,7 @@ export const certificateOnHostSchema = certificatePathsSchema
 const settingsSchema = withPairRules(
     z.strictObject({
         ...loadBalancerSettingsSchema.shape,
-        ssh: sshSchema.optional(),
+        ssh: sshSchema.prefault({}),
         hostname: dnsNameSchema,
         upstreams: nodeAddressesSchema.min(1, "expected at least one worker node"),
         controlPlane: nodeAddressesSchema.min(1, "expected at least one control plane node").optional(),

@@ -90,7 +90,7 @@ export interface RancherSettingsArgs {
      * Further targets without the proxy, each an address, a range or a DNS name, where `.example.com` means all names below. The chart's
      * own ones stay: the private ranges, `.svc` and `.cluster.local`. The stack adds its host name, its nodes, and the ranges and domain of
      * its cluster. Refused without `proxy`.
-     * @default []
+     * @default none
      */
     noProxy?: pulumi.Input<pulumi.Input<string>[]>;
     /** Further values of the chart. @default {} */

@@ -26,6 +26,25 @@ const dnsName = new RegExp(`^(?=.{1,253}$)(${dnsLabel}\\.)*(?!\\d+$)${dnsLabel}$
 /** Reports whether a text is an IP address or a DNS name. The last label of a DNS name is no number (RFC 1123, section 2.1). */
 export const isAddressOrName = (text: string): boolean => isIpv4(text) || isIpv6(text) || dnsName.test(text);
 
+export const addressSchema = z.string().refine(isAddressOrName, "expected an IP address or a DNS name");
+
+/** Address of a host that other hosts reach. */
+export const hostAddressSchema = addressSchema.refine(
+    isOfAHost,
+    "expected an address by which other hosts reach this one, not a loopback, link-local, multicast or unspecified address",
+);
+
+export const dnsNameSchema = z
+    .string()
+    .max(253)
+    .regex(
+        // Browsers read a name whose last label is a number as an IPv4 address (URL standard, "ends in a number").
+        /^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?\.)+(?!(\d+|0x[0-9a-f]*)$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/,
+        "expected a lower-case DNS name such as rancher.example.com",
+    );
+
+export const portSchema = z.number().int().min(1).max(65535);
+
 /** Reports whether two IPv4 ranges share an address. */
 export function overlap(a: string, b: string): boolean {
     const larger = Math.max(size(a), size(b));

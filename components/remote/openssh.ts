@@ -52,3 +52,20 @@ export function knownHostLines(knownHosts: string, address: string, port: number
             return { marker: marker as KnownHost["marker"], key: `${type} ${data}` };
         });
 }
+
+/** Returns the key of a host from the text of a known_hosts file. An RSA key is the last choice. */
+export function hostKeyOf(address: string, port: number, knownHosts = ""): string | undefined {
+    const lines = knownHostLines(knownHosts, address, port);
+    const revoked = lines.filter(({ marker }) => marker === "@revoked").map(({ key }) => key);
+    const keys = lines.filter(({ marker, key }) => !marker && !revoked.includes(key)).map(({ key }) => key);
+    return keys.find(key => !key.startsWith("ssh-rsa ")) ?? keys[0];
+}
+
+/** Returns the reason why a known_hosts file gives no key of a host. */
+export function unknownHost(address: string, port: number, knownHosts = ""): string {
+    const markers = knownHostLines(knownHosts, address, port).map(({ marker }) => marker);
+    if (markers.includes("@revoked")) return "expected a host key: all that ssh.knownHosts holds for this host are marked @revoked";
+    if (markers.includes("@cert-authority"))
+        return "expected the host's own key: ssh.knownHosts holds only a @cert-authority for this host, and Pulumi's SSH client checks no host certificates";
+    return "expected a host key, or a line for this host in ssh.knownHosts (key: /etc/ssh/ssh_host_ed25519_key.pub on the host)";
+}

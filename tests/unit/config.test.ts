@@ -5,8 +5,10 @@ import { join } from "path";
 import { isDeepStrictEqual } from "util";
 import { parse } from "yaml";
 import { z } from "zod";
+import { verificationSchema } from "../../components/rancher/schema";
 import { rancherHaSchema } from "../../components/schema";
-import { parseConfig, withSecretGroups } from "../../config";
+import { withSecrets } from "../../components/secrecy";
+import { parseConfig } from "../../config";
 import { configKeys, configurationPage, examples, renderedPage } from "../../scripts/configurationPage";
 import { issue } from "../../lab/certificates";
 import { hostKey, sshKey } from "../ssh";
@@ -503,7 +505,7 @@ test("in a group in which something is encrypted, all that may hold a secret is 
         "loadBalancer.extraDirectives.http: expected whole directives, with as many { as }, found a value that is not shown",
     ]);
     delete config.loadBalancer.extraDirectives;
-    const args: any = withSecretGroups(read(config, noFile, encrypted), encrypted);
+    const args: any = withSecrets(read(config, noFile, encrypted), rancherHaSchema, encrypted);
     await expect(pulumi.isSecret(args.rancher.additionalValues)).resolves.toBe(true);
     expect(args.rancher.chartVersion).toBe(config.rancher.chartVersion);
 });
@@ -512,7 +514,7 @@ test("exactly the values whose meaning says so are secrets, encrypted or not", (
     const isMarked = (path: string) => {
         const steps = path.replace(/\[\]/g, ".0").split(".");
         const value = steps.reduceRight<unknown>((below, step) => (step === "0" ? [below] : { [step]: below }), "text");
-        let found: any = withSecretGroups(value as any, () => false);
+        let found: any = withSecrets(value as any, rancherHaSchema, () => false);
         for (const step of steps) if (!pulumi.Output.isInstance(found)) found = found[step];
         return pulumi.Output.isInstance(found);
     };
@@ -524,16 +526,17 @@ test("exactly the values whose meaning says so are secrets, encrypted or not", (
 
 test("a URL with a login is a secret, wherever it stands and encrypted or not", async () => {
     const rancher = { proxy: "http://user:word@proxy.example.com:3128", repository: "https://user:word@charts.example.com" };
-    const args: any = withSecretGroups({ hostname: "rancher.example.com", rancher } as any, () => false);
+    const args: any = withSecrets({ hostname: "rancher.example.com", rancher } as any, rancherHaSchema, () => false);
     expect(await Promise.all([args.rancher.proxy, args.rancher.repository].map(pulumi.isSecret))).toEqual([true, true]);
     expect(args.hostname).toBe("rancher.example.com");
-    const plain: any = withSecretGroups({ rancher: { proxy: "http://proxy.example.com:3128" } } as any, () => false);
+    const plain: any = withSecrets({ rancher: { proxy: "http://proxy.example.com:3128" } } as any, rancherHaSchema, () => false);
     expect(plain.rancher.proxy).toBe("http://proxy.example.com:3128");
 });
 
 test("a path to a key is no secret: a preview shows what it changes", () => {
-    const args: any = withSecretGroups(
+    const args: any = withSecrets(
         { certificateOnHost: { certificateChain: "/a.pem", privateKey: "/a.key" }, certificate: { privateKey: "text" } } as any,
+        rancherHaSchema,
         () => false,
     );
     expect(args.certificateOnHost).toEqual({ certificateChain: "/a.pem", privateKey: "/a.key" });
@@ -607,6 +610,15 @@ describe("docs/configuration.md", () => {
         expect(expected.length).toBeGreaterThan(40);
         const wrong = expected.filter(([path, value]) => !isDeepStrictEqual(parse(said.get(path) ?? ""), value));
         expect(wrong.map(([path, value]) => ({ path, expected: value, found: said.get(path) }))).toEqual([]);
+    });
+
+    test("says no default that the schema lacks, but those of Rancher's chart and of Kubernetes", () => {
+        // A rule needs to know whether a user wrote `liveCheck`. `Verification` has its default.
+        const ofSchema = new Map([...defaultsOf(rancherHaSchema, ""), ["liveCheck", verificationSchema.shape.liveCheck.parse(undefined)]]);
+        const ofOthers = /^(rancher\.values\..*|cluster\.services\.(kubeApi\.serviceNodePortRange|kubelet\.clusterDomain))$/;
+        const isValue = (fallback: string) => /^([^\s`]+|"[^"]*")$/.test(fallback) && fallback !== "none";
+        const unknown = configKeys().filter(({ path, fallback }) => isValue(fallback) && !ofSchema.has(path) && !ofOthers.test(path));
+        expect(unknown.map(({ path, fallback }) => `${path}: ${fallback}`)).toEqual([]);
     });
 });
 

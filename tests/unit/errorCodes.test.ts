@@ -7,7 +7,9 @@ import { expectCommitted } from "../committed";
 
 const repository = join(__dirname, "..", "..");
 const components = readdirSync(join(repository, "components"), { recursive: true, encoding: "utf8" }).map(file => `components/${file}`);
-const sources = [...components, "config.ts"].filter(file => /\.(ts|js|sh)$/.test(file) && file !== "components/errorCodes.ts");
+const sources = [...components, "config.ts", "configFiles.ts"].filter(
+    file => /\.(ts|js|sh)$/.test(file) && file !== "components/errorCodes.ts",
+);
 const texts = Object.fromEntries(sources.map(file => [file, readFileSync(join(repository, file), "utf8")]));
 const places = (pattern: RegExp, files = sources) =>
     files.flatMap(file => texts[file].split("\n").flatMap(line => (pattern.test(line) ? [`${file}: ${line.trim()}`] : [])));
@@ -18,6 +20,23 @@ test("the page of errors has the table of codes, and one heading for each", () =
     expectCommitted(errorsPage, renderedErrorsPage());
     const written = [...readFileSync(errorsPage, "utf8").matchAll(/^## (.*)$/gm)].map(([, heading]) => heading);
     expect(written).toEqual(headings());
+});
+
+test("every message in a table of the page is in the code", () => {
+    const ofPulumi = ["cannot be deleted because it is protected", "marked for protection"];
+    const ofOthers = [...ofPulumi, "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "Connection refused"];
+    const code = Object.values(texts)
+        .join("\n")
+        .replace(/["`'] \+\n\s*["`']/g, "")
+        .replace(/\\"/g, '"');
+    // The first cells of the tables that are written by hand. A cell of the written table begins with a link.
+    const cells = [...readFileSync(errorsPage, "utf8").matchAll(/^\| (?!\[)(.*?) \|/gm)].map(([, cell]) => cell);
+    const messages = cells.flatMap(cell => [...cell.matchAll(/`([^`]+)`/g)].map(([, message]) => message));
+    expect(messages.length).toBeGreaterThan(80);
+    // A message holds values in the place of `…` and of numbers.
+    const parts = (message: string) => message.split(/…|\d[\d.]*|(?<=, found )/).map(part => part.trim());
+    const gone = messages.filter(message => !parts(message).every(part => code.includes(part)));
+    expect(gone.filter(message => !ofOthers.includes(message))).toEqual([]);
 });
 
 test("every code is used", () => {

@@ -2,7 +2,8 @@ import { execFileSync } from "child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { connectionOf, hostSchema, reportUnreached, sshSchema } from "../../components/remote/connection";
+import { connectionOf } from "../../components/remote/connection";
+import { hostSchema, reportUnreached, sshSchema } from "../../components/remote/schema";
 import { z } from "zod";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 
@@ -61,9 +62,9 @@ describe("known_hosts", () => {
     const rsa = newSshKey(["-t", "rsa", "-b", "2048"]).publicKey;
     const other = newSshKey().publicKey;
     const found = (address: string, port: number, ...lines: string[]) =>
-        connectionOf({ address, port, privateKey: "" }, { knownHosts: lines.join("\n") }).hostKey;
+        connectionOf({ address, port, privateKey: "" }, sshSchema.parse({ knownHosts: lines.join("\n") })).hostKey;
     const problem = (...lines: string[]) => {
-        const args = { ssh: { privateKey: "key", knownHosts: lines.join("\n") }, hosts: [{ address: "lb.example.com" }] };
+        const args = { ssh: sshSchema.parse({ privateKey: sshKey, knownHosts: lines.join("\n") }), hosts: [{ address: "lb.example.com" }] };
         const schema = z.unknown().superRefine((_, context) => reportUnreached(args, context, ["hosts"]));
         return messages(schema.safeParse({}));
     };

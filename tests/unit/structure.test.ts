@@ -10,9 +10,8 @@ function sources(folder: string): string[] {
 }
 
 const root = join(__dirname, "..", "..");
-const library = [...sources(join(root, "components")), join(root, "index.ts"), join(root, "config.ts")].filter(path =>
-    path.endsWith(".ts"),
-);
+const program = ["index.ts", "config.ts", "configFiles.ts"].map(file => join(root, file));
+const library = [...sources(join(root, "components")), ...program].filter(path => path.endsWith(".ts"));
 const offenders = (pattern: RegExp, except: string[]) =>
     library
         .map(path => path.slice(root.length + 1))
@@ -32,7 +31,7 @@ test("only config.ts reads the stack's configuration", () => {
 });
 
 test("components do not import the lab or the program", () => {
-    expect(offenders(/from\s+"\.[^"]*\/(lab|tests|bench|config)(\/|")/, ["index.ts"])).toEqual([]);
+    expect(offenders(/from\s+"\.[^"]*\/(lab|tests|bench|config|configFiles)(\/|")/, ["index.ts", "config.ts"])).toEqual([]);
 });
 
 test("only tests import tests", () => {
@@ -44,7 +43,7 @@ test("no module imports itself, by whatever way, types included", () => {
     const folders = ["components", "lab", "bench", "scripts", "adopt", "images", "examples", "tests"].flatMap(folder =>
         sources(join(root, folder)),
     );
-    const files = [...folders, join(root, "config.ts"), join(root, "index.ts")].filter(path => /\.(ts|js)$/.test(path));
+    const files = [...folders, ...program].filter(path => /\.(ts|js)$/.test(path));
     const imports = (path: string) =>
         [...readFileSync(path, "utf8").matchAll(/(?:^(?:import|export) [^;]*?from |require\()"(\.[^"]+)"/gm)].flatMap(([, name]) =>
             ["", ".ts", ".js", "/index.ts"].map(ending => join(dirname(path), name + ending)).filter(file => files.includes(file)),

@@ -1,7 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { hostsSchema } from "../../components/loadBalancer/schema";
-import { connectionOf, hostSchema } from "../../components/remote/connection";
+import { connectionOf } from "../../components/remote/connection";
+import { hostSchema, sshSchema } from "../../components/remote/schema";
 import { describeIssues, Refusal, validated } from "../../components/validation";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 
@@ -11,17 +12,20 @@ const connection = {
     hostKey,
 };
 const resource = undefined as unknown as pulumi.Resource;
-const check = (args: unknown) => validated(resource, "Thing it", z.strictObject({ hosts: z.array(hostSchema) }), args);
+const check = (args: any) => validated(resource, "Thing it", z.strictObject({ hosts: z.array(hostSchema) }), args);
+
+const keyOfAll = newSshKey().privateKey;
 
 test("a host that says nothing itself is reached as ssh says, else as root on port 22", () => {
     const { address, privateKey } = connection;
-    expect(connectionOf(connection)).toEqual({ ...connection, port: 22, user: "root", waitSeconds: 120 });
-    const ssh = { user: "admin", port: 2222, privateKey: "key of all", knownHosts: `[192.0.2.1]:2222 ${hostKey}\n`, waitSeconds: 7 };
+    expect(connectionOf(connection, sshSchema.parse({}))).toEqual({ ...connection, port: 22, user: "root", waitSeconds: 120 });
+    const knownHosts = `[192.0.2.1]:2222 ${hostKey}\n`;
+    const ssh = sshSchema.parse({ user: "admin", port: 2222, privateKey: keyOfAll, knownHosts, waitSeconds: 7 });
     expect(connectionOf({ address }, ssh)).toEqual({
         address,
         port: 2222,
         user: "admin",
-        privateKey: "key of all",
+        privateKey: keyOfAll,
         hostKey,
         waitSeconds: 7,
     });
@@ -38,7 +42,7 @@ test("a host that says nothing itself is reached as ssh says, else as root on po
 test("a bastion has the user and key of ssh, and a port of its own", () => {
     const { address, privateKey } = connection;
     const ssh = { user: "admin", port: 2222, privateKey, knownHosts: `192.0.2.9,[192.0.2.1]:2222 ${hostKey}\n` };
-    const { bastion } = connectionOf({ address }, { ...ssh, bastion: { address: "192.0.2.9" } });
+    const { bastion } = connectionOf({ address }, sshSchema.parse({ ...ssh, bastion: { address: "192.0.2.9" } }));
     expect(bastion).toEqual({ address: "192.0.2.9", port: 22, user: "admin", privateKey, hostKey });
 });
 

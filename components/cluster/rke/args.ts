@@ -1,5 +1,5 @@
 import * as pulumi from "@pulumi/pulumi";
-import { HostArgs, SshArgs } from "../../remote/connection";
+import { HostArgs, SshArgs } from "../../remote/args";
 import { DriftMode } from "../../remote/drift";
 import { NetworkPlugin } from "./network";
 import { NodeRole, TaintEffect } from "./nodes";

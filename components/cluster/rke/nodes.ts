@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { ipAddressSchema } from "../../remote/addresses";
-import { hostAddressSchema, hostSchema, Reached, reportUnreached } from "../../remote/connection";
+import { hostAddressSchema, ipAddressSchema } from "../../remote/addresses";
+import { hostSchema, Reached, reportUnreached } from "../../remote/schema";
 import { isUnique, whenKnown } from "../../validation";
 import { labelsSchema, labelValueSchema, nodeNameSchema, qualifiedNameSchema } from "../kubernetesNames";
 

@@ -1,7 +1,8 @@
 import { z } from "zod";
-import { size } from "../../remote/addresses";
-import { addressSchema, connectionOf, reachedSchema, sshSchema } from "../../remote/connection";
+import { addressSchema, size } from "../../remote/addresses";
+import { connectionOf } from "../../remote/connection";
 import { DriftMode } from "../../remote/drift";
+import { reachedSchema, sshSchema } from "../../remote/schema";
 import { s3Schema } from "../../s3";
 import { maybeSecret, secret } from "../../secrecy";
 import { whenKnown } from "../../validation";
@@ -111,7 +112,7 @@ const { drift, deletionProtection, caRotations } = settingsSchema.shape;
 export const rkeClusterPlainSchema = z.object({ drift, deletionProtection, caRotations });
 
 /** Schema of the arguments of `RkeCluster`. */
-export const rkeClusterSchema = withNodeRules(settingsSchema.extend({ ssh: sshSchema.optional() }))
+export const rkeClusterSchema = withNodeRules(settingsSchema.extend({ ssh: sshSchema.prefault({}) }))
     .superRefine(
         ({ ssh, nodes }, context) => reportUnreachedNodes({ ssh, nodes }, context),
         whenKnown(z.looseObject({ ssh: reachedSchema.shape.ssh, nodes: reachedSchema.shape.hosts })),
