@@ -9,6 +9,7 @@ import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
 import { helmValues } from "../../components/rancher/helmValues";
 import { expectCommitted } from "../committed";
 import { finished } from "../nginx";
+import { pageText, sectionOf } from "../pages";
 import { hostKey, sshKey } from "../ssh";
 
 // The golden files show a reviewer how a change of a renderer changes whole files.
@@ -26,6 +27,19 @@ describe("files of a load balancer host", () => {
     };
 
     test("nginx.conf for the NGINX of Debian 12", () => golden("nginx-1.22.1.conf", nginxConf("1.22.1")));
+
+    test("the preview on docs/reading-a-preview.md shows this nginx.conf", () => {
+        const preview = sectionOf(pageText("docs/reading-a-preview.md"), "Harmless")
+            .split(/~ nginx\.conf +:/)[1]
+            .split("~ stdin")[0];
+        const lines = preview.split("\n").map(line => line.trim());
+        const shown = (sign: string) => lines.filter(line => line.startsWith(`${sign} `)).map(line => line.slice(1).trim());
+        const kept = lines.filter(line => !/^([-+] .*|\.\.\.|…|\}?)$/.test(line));
+        expect([kept.length, shown("-").length, shown("+").length]).toEqual([7, 3, 3]);
+        const text = nginxConf("1.22.1").replaceAll(/return 200 "\w{12} /g, 'return 200 "297177f5dbd1 ');
+        const known = text.split("\n").map(line => line.trim());
+        expect([...kept, ...shown("-")].filter(line => !known.includes(line))).toEqual([]);
+    });
 
     test("nginx.conf for a newer NGINX", () => golden("nginx-1.30.6.conf", nginxConf("1.30.6")));
 
