@@ -483,6 +483,7 @@ cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke
             clusterYml,
             pki: pack(state("the CA")),
             nodes: [],
+            wantedNodes: [],
             network,
             kubernetesVersion: "v1.30.14-rancher1-1",
             nodeCount: 0,
@@ -681,7 +682,7 @@ cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke
         });
 
         test("a new login key and the text of a program for nodes count for nothing, all else does", () => {
-            const [old, renewed] = ["one", "another"].map(text => mark({ ...withKey(text), startProgram: text, preflightProgram: text }));
+            const [old, renewed] = ["one", "another"].map(text => mark({ ...withKey(text), startProgram: text, preflightProgram: text, wantedNodes: [text] }));
             expect(renewed).toBe(old);
             expect(mark({ ...withKey("one"), clusterYml: "other: true\n" })).not.toBe(old);
             expect(mark({ nodes: [{ name: "node2", connection: key("one") }] })).not.toBe(old);

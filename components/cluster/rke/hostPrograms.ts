@@ -5,6 +5,7 @@ import { shellProgram } from "../../remote/programs";
 export interface HostPrograms {
     startProgram: string;
     noEtcdProgram: string;
+    etcdHealthProgram: string;
     removeMembersProgram: string;
     removePodsProgram: string;
     leftoverProgram: string;
@@ -15,6 +16,7 @@ const program = (file: string, variables: Record<string, string> = {}) => shellP
 export const hostPrograms = (): HostPrograms => ({
     startProgram: program("startContainers.sh"),
     noEtcdProgram: noEtcdProgram(),
+    etcdHealthProgram: program("etcdHealth.sh"),
     // The runner puts the peers in.
     removeMembersProgram: program("removeMembers.sh", { peers: "@peers@" }),
     removePodsProgram: program("removePods.sh"),

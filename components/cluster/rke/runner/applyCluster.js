@@ -5,6 +5,7 @@ const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { cleanHosts, movePods, recordOf, saysLost } = require("./leavingNodes");
+const { refuseNodeChanges } = require("./nodeChanges");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
@@ -81,6 +82,7 @@ async function apply(input, lastResult) {
         const newest = await newestState(input, lastResult);
         refuseImpossibleChange(newest, input);
         const rebuilt = await rebuiltNodes(env, newest, input);
+        await refuseNodeChanges(env, newest, input, rebuilt);
         await refuseNewNodes(input, newest, rebuilt);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
         const state = await withNewestCa(env, input, await forgetMembers(env, rebuilt, newest, input));

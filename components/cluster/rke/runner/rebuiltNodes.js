@@ -4,10 +4,10 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { bullets, findings } = require("./findings");
 const { onEach, preflight, withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { builtNodes } = require("./rkeState");
+const { builtNodes, innerAddressOf } = require("./rkeState");
 
 /** @import { ClusterInput, ReachedNode } from "../program" */
-/** @import { RkeState } from "../state" */
+/** @import { RkeNode, RkeState } from "../state" */
 
 const wayOut = 'Bring the machines back with their disks, or restore a snapshot: docs/runbook.md, "etcd has no quorum"';
 
@@ -31,7 +31,7 @@ async function withoutEtcd(env, nodes, program) {
  * @param {ClusterInput} input
  */
 async function rebuiltNodes(env, state, { nodes, noEtcdProgram }) {
-    const built = etcdNodes(state);
+    const built = etcdNodes(builtNodes(state));
     const members = nodes.filter(({ connection }) => built.some(({ address }) => address === connection.address));
     const rebuilt = await withoutEtcd(env, members, noEtcdProgram);
     if (rebuilt.length > 0 && 2 * rebuilt.length >= built.length) {
@@ -44,10 +44,10 @@ async function rebuiltNodes(env, state, { nodes, noEtcdProgram }) {
     return rebuilt;
 }
 
-/** @param {string} state */
-const etcdNodes = state => builtNodes(state).filter(({ role }) => role.includes("etcd"));
+/** @param {RkeNode[]} built */
+const etcdNodes = built => built.filter(({ role }) => role.includes("etcd"));
 
-/** @param {ReachedNode[]} nodes */
+/** @param {{ name: string }[]} nodes */
 const namesOf = nodes => nodes.map(({ name }) => name).join(", ");
 
 /**
@@ -62,10 +62,8 @@ async function forgetMembers(env, rebuilt, state, { nodes, removeMembersProgram 
     if (rebuilt.length === 0) return state;
     say(`${namesOf(rebuilt)}: rebuilt, without data of etcd. The old member is removed from etcd, and the node joins anew`);
     const addresses = new Set(rebuilt.map(({ connection }) => connection.address));
-    const built = etcdNodes(state);
-    const peers = built
-        .filter(({ address }) => addresses.has(address))
-        .map(({ address, internalAddress }) => `https://${internalAddress || address}:2380`);
+    const built = etcdNodes(builtNodes(state));
+    const peers = built.filter(({ address }) => addresses.has(address)).map(peerUrl);
     const program = removeMembersProgram.replace("'@peers@'", `'${peers.join(" ")}'`);
     const others = nodes.filter(
         ({ connection: { address } }) => !addresses.has(address) && built.some(member => member.address === address),
@@ -82,6 +80,13 @@ async function forgetMembers(env, rebuilt, state, { nodes, removeMembersProgram 
         `RKE was not started, because the members of ${namesOf(rebuilt)} could not be removed from etcd:\n${bullets(failures)}\n${wayOut}`,
     );
 }
+
+/**
+ * Returns the URL at which other members of etcd reach that of a node.
+ *
+ * @param {RkeNode} node
+ */
+const peerUrl = node => `https://${innerAddressOf(node)}:2380`;
 
 /**
  * @param {string} state
@@ -129,4 +134,4 @@ async function lookAtFaulty(nodes, { preflightProgram, noEtcdProgram, etcdCount,
     return told;
 }
 
-module.exports = { forgetMembers, lookAtFaulty, rebuiltNodes };
+module.exports = { etcdNodes, forgetMembers, lookAtFaulty, namesOf, peerUrl, rebuiltNodes, wayOut };
