@@ -4,12 +4,12 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
-const { cleanHosts, movePods, recordOf, saysLost } = require("./leavingNodes");
+const { cleanHosts, movePods, recordOf, saysLost, withoutTakenNodes } = require("./leavingNodes");
 const { refuseNodeChanges } = require("./nodeChanges");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
-const { forgetMembers, rebuiltNodes } = require("./rebuiltNodes");
+const { forgetRebuilt, rebuiltNodes } = require("./rebuiltNodes");
 const { refuseNewNodes, withNewestCa } = require("./rotateCa");
 const { builtConfig, clusterApi, newestState, pack, removedNodes } = require("./rkeState");
 
@@ -85,7 +85,8 @@ async function apply(input, lastResult) {
         await refuseNodeChanges(env, newest, input, rebuilt);
         await refuseNewNodes(input, newest, rebuilt);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
-        const state = await withNewestCa(env, input, await forgetMembers(env, rebuilt, newest, input));
+        const newer = await withNewestCa(env, input, await forgetRebuilt(env, rebuilt, newest, input));
+        const state = await withoutTakenNodes(env, newer, input, lastResult);
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);

@@ -58,12 +58,25 @@ const namesOf = nodes => nodes.map(({ name }) => name).join(", ");
  * @param {string} state
  * @param {ClusterInput} input
  */
-async function forgetMembers(env, rebuilt, state, { nodes, removeMembersProgram }) {
+async function forgetRebuilt(env, rebuilt, state, input) {
     if (rebuilt.length === 0) return state;
     say(`${namesOf(rebuilt)}: rebuilt, without data of etcd. The old member is removed from etcd, and the node joins anew`);
-    const addresses = new Set(rebuilt.map(({ connection }) => connection.address));
+    return forgetNodes(env, rebuilt, state, input);
+}
+
+/**
+ * Removes the members of nodes from etcd. Returns a state without these nodes, with which RKE leaves their hosts alone.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ReachedNode[]} forgotten
+ * @param {string} state
+ * @param {ClusterInput} input
+ */
+async function forgetNodes(env, forgotten, state, { nodes, removeMembersProgram }) {
+    const addresses = new Set(forgotten.map(({ connection }) => connection.address));
     const built = etcdNodes(builtNodes(state));
     const peers = built.filter(({ address }) => addresses.has(address)).map(peerUrl);
+    if (peers.length === 0) return withoutNodes(state, addresses);
     const program = removeMembersProgram.replace("'@peers@'", `'${peers.join(" ")}'`);
     const others = nodes.filter(
         ({ connection: { address } }) => !addresses.has(address) && built.some(member => member.address === address),
@@ -77,7 +90,7 @@ async function forgetMembers(env, rebuilt, state, { nodes, removeMembersProgram 
     }
     throw new CodedError(
         "etcd-quorum",
-        `RKE was not started, because the members of ${namesOf(rebuilt)} could not be removed from etcd:\n${bullets(failures)}\n${wayOut}`,
+        `RKE was not started, because the members of ${namesOf(forgotten)} could not be removed from etcd:\n${bullets(failures)}\n${wayOut}`,
     );
 }
 
@@ -134,4 +147,4 @@ async function lookAtFaulty(nodes, { preflightProgram, noEtcdProgram, etcdCount,
     return told;
 }
 
-module.exports = { etcdNodes, forgetMembers, lookAtFaulty, namesOf, peerUrl, rebuiltNodes, wayOut };
+module.exports = { etcdNodes, forgetNodes, forgetRebuilt, lookAtFaulty, namesOf, peerUrl, rebuiltNodes, wayOut };
