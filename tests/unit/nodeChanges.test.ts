@@ -35,7 +35,8 @@ beforeAll(async () => {
         const ready = { conditions: [{ type: "Ready", status: "True" }] };
         const live = { items: numbers.map(number => ({ metadata: { name: `node${number}` }, status: ready })) };
         const secret = { metadata: {}, data: { "full-cluster-state": Buffer.from(state).toString("base64") } };
-        answer.end(JSON.stringify(url === "/api/v1/nodes" ? live : url!.endsWith("/full-cluster-state") ? secret : {}));
+        const found = url === "/api/v1/nodes" ? live : url!.endsWith("/full-cluster-state") && secret;
+        answer.writeHead(found ? 200 : 404).end(JSON.stringify(found || {}));
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
 });
