@@ -329,6 +329,7 @@ describe("with the real rke", () => {
                 clusterYml: clusterYml(cluster),
                 extraConfig: cluster.extraConfig,
                 nodes: [],
+                pki: brotliCompressSync("{}").toString("base64"),
                 apiEndpoints: [],
                 preflightProgram: "",
             };
