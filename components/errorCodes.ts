@@ -84,9 +84,9 @@ export const errorCodes = {
         remedy: "Bring an API server back, or use fewer nodes.",
     },
     "etcd-quorum": {
-        title: "etcd has no quorum",
+        title: "etcd has no quorum, or would lose it",
         changed: "nothing: RKE was not started",
-        remedy: "Bring the machines back with their disks, or restore a snapshot.",
+        remedy: "Bring the machines back with their disks. Only when the disks are lost, restore a snapshot.",
     },
     "snapshot-missing": {
         title: "A snapshot of etcd is missing",

@@ -147,13 +147,18 @@ describe("a cluster that exists already", () => {
     const { privateKey: keyPEM, certificate: certificatePEM } = issue({ name: "kube-ca", ca: true });
     const names = ["kube-ca", "kube-admin", "kube-service-account-token"];
     const certificatesBundle = Object.fromEntries(names.map(name => [name, { certificatePEM, keyPEM }]));
-    const nodes = ["192.0.2.31", "192.0.2.32", "192.0.2.33"].map(address => ({ address }));
+    const nodes = ["192.0.2.31", "192.0.2.32", "192.0.2.33"].map(address => ({ address, role: ["controlplane", "etcd", "worker"] }));
     const rkeState = JSON.stringify({ desiredState: { certificatesBundle, rkeConfig: { nodes } }, currentState: { rkeConfig: { nodes } } });
 
     test("keeps its state: no certificates are made, and the nodes are checked first", async () => {
         const recording = await build({ rkeState: pulumi.secret(rkeState) });
         const { adopted } = input(recording, "-pki");
-        expect(adopted).toMatchObject({ state: rkeState, builtNodes: nodes.map(({ address }) => address), nodes: [{}, {}, {}] });
+        expect(adopted).toMatchObject({
+            state: rkeState,
+            builtNodes: nodes,
+            wantedNodes: nodes.map(({ address }) => ({ address })),
+            nodes: [{}, {}, {}],
+        });
         expect(adopted.preflightProgram).toContain(certificatePEM.split("\n")[1]);
         for (const { inputs } of recording.resources)
             expect(JSON.stringify({ ...inputs, stdin: undefined })).not.toContain(keyPEM.split("\n")[1]);
@@ -165,7 +170,7 @@ describe("a cluster that exists already", () => {
             await build({ rkeState }, { call: asked, preview: true, ...options });
             return JSON.parse(/^main\((.*)\);$/m.exec(asked.mock.calls[0][0].inputs.stdin)![1]);
         };
-        expect(await probed({ mock: () => ({}) })).toMatchObject({ ca: certificatePEM, adoptedNodes: nodes.map(({ address }) => address) });
+        expect(await probed({ mock: () => ({}) })).toMatchObject({ ca: certificatePEM, adoptedNodes: nodes });
         const later = await probed({});
         expect(later).not.toHaveProperty("adoptedNodes");
         expect(later.ca).not.toBe(certificatePEM);

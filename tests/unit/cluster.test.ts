@@ -329,6 +329,7 @@ describe("with the real rke", () => {
                 clusterYml: clusterYml(cluster),
                 extraConfig: cluster.extraConfig,
                 nodes: [],
+                pki: brotliCompressSync("{}").toString("base64"),
                 apiEndpoints: [],
                 preflightProgram: "",
             };
@@ -458,6 +459,8 @@ describe("the run of rke", () => {
             temporary = tmpdir(),
             snapshot = 'level=info msg="Finished saving/uploading snapshot [$4] on all etcd hosts"',
             ssh = "exit 255",
+            preflightProgram = "",
+            nodes = [] as object[],
         } = {},
     ) {
         const path = mkdtempSync(join(folder, "path-"));
@@ -467,11 +470,12 @@ describe("the run of rke", () => {
             `#!/bin/sh
 [ "$1" != --version ] || { echo "rke version v${version}"; exit; }
 echo "$*" >>${path}/calls
+cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen
 if [ "$1" = etcd ]; then cat <<END
 ${snapshot}
 END
 exit; fi
-cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke-output\nexit ${code}\n`,
+cat ${path}/fake-rke-output\nexit ${code}\n`,
         );
         chmodSync(join(path, "rke"), 0o755);
         writeFileSync(join(path, "ssh"), `#!/bin/sh\necho "ssh $*" >>${path}/calls\n${ssh}\n`);
@@ -482,14 +486,15 @@ cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke
             rkeVersion: "1.8.14",
             clusterYml,
             pki: pack(state("the CA")),
-            nodes: [],
+            nodes,
+            wantedNodes: [],
             network,
             kubernetesVersion: "v1.30.14-rancher1-1",
             nodeCount: 0,
             etcdCount: 0,
             apiEndpoints,
             timeoutSeconds: 30,
-            preflightProgram: "",
+            preflightProgram,
             removeContainersProgram: "echo removing >&2",
             leftoverProgram: "echo 'container kube-proxy'",
         };
@@ -595,14 +600,14 @@ cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke
         test("is cleaned after RKE has run, by the record of the last run, and what is left there is said", () => {
             const { status, stdout, stderr, calls } = run("cluster", "apply", [done], { previous, ssh: "exec sh" });
             expect([status, stdout.split("\n")[1]]).toEqual([0, "[]"]);
-            expect(calls().map(call => call.split(" ")[0])).toEqual(["up", "ssh", "ssh"]);
-            expect(calls()[1]).toMatch(/ -l rke -- 192\.0\.2\.34 timeout -k 5 60 sh -s probe$/);
+            expect(calls().map(call => call.split(" ")[0])).toEqual(["ssh", "up", "ssh", "ssh"]);
+            expect(calls()[2]).toMatch(/ -l rke -- 192\.0\.2\.34 timeout -k 5 60 sh -s probe$/);
             expect(stderr).toContain("node that left: node4 (192.0.2.34): container kube-proxy\n");
         });
 
         test("is cleaned after a run of RKE that failed, too", () => {
             const { status, calls } = run("cluster", "apply", [line("fatal", "the reason")], { previous, ssh: "exec sh", code: 1 });
-            expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([1, "up", "ssh", "ssh"]);
+            expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([1, "ssh", "up", "ssh", "ssh"]);
         });
 
         test("that SSH does not reach fails nothing", () => {
@@ -616,17 +621,61 @@ cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke
             const lost = (address: string) =>
                 line("warning", `[reconcile] Couldn't clean up worker node [${address}]: Not able to reach the host: EOF`);
             const { status, stderr, calls } = run("cluster", "apply", [lost("192.0.2.34"), done], { previous });
-            expect([status, ...calls()]).toEqual([0, expect.stringMatching(/^up /)]);
+            expect([status, ...calls()]).toEqual([0, expect.stringMatching(/^ssh /), expect.stringMatching(/^up /)]);
             expect(stderr).toContain(
                 "node node4 left the cluster. Its host 192.0.2.34 did not answer and was not cleaned: keep it switched off",
             );
             expect(run("cluster", "apply", [lost("192.0.2.35"), done], { previous }).status).toBe(1);
         });
 
+        test("is left alone when its host belongs to another cluster by now, and RKE does not hear of it", () => {
+            const preflightProgram = "echo 'it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one.'";
+            const { status, stderr, calls, seen } = run("cluster", "apply", [done], { previous, ssh: "exec sh", preflightProgram });
+            expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([0, "ssh", "up"]);
+            expect(stderr).toContain(
+                "node node4 leaves this cluster. Its host 192.0.2.34 belongs to another cluster by now, and is left alone",
+            );
+            expect(JSON.parse(seen()).currentState.rkeConfig.nodes).toEqual([]);
+        });
+
         test("and that no run recorded is named, with the place of the command for its host", () => {
             const { status, stderr, calls } = run("cluster", "apply", [done], { previous: built });
             expect([status, ...calls()]).toEqual([0, expect.stringMatching(/^up /)]);
             expect(stderr).toMatch(/node node4: .* at 192\.0\.2\.34, because no run recorded its host key: docs\/operations\.md/);
+        });
+    });
+
+    describe("destroy", () => {
+        const nodes = [1, 2].map(number => ({
+            name: `node${number}`,
+            connection: { address: `192.0.2.3${number}`, port: 22, user: "rke", hostKey, privateKey: sshKey },
+        }));
+        const removed = line("info", "Cluster removed successfully");
+        const options = { nodes, clusterYml: clusterYml(settings({ nodes: [node(1), node(2), node(3)] })) };
+        // Every program reaches its host by this name.
+        const ssh = 'for word in "$@"; do case $word in 192.*) host=$word ;; esac; done; export host; exec sh';
+        const foreign = (address: string) =>
+            `[ "$host" != ${address} ] || echo 'it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one.'`;
+
+        test("names what is left on the hosts of the cluster", () => {
+            const { status, stderr, order } = run("cluster", "destroy", [removed], { ...options, ssh });
+            expect([status, order()]).toEqual([1, ["192.0.2.31", "192.0.2.32", "192.0.2.33"]]);
+            expect(stderr).toMatch(/- node1 .*: container kube-proxy\n {2}- node2 .*: container kube-proxy\n/);
+        });
+
+        test("leaves a host alone that belongs to another cluster by now", () => {
+            const preflightProgram = foreign("192.0.2.32");
+            const { stderr, order } = run("cluster", "destroy", [removed], { ...options, ssh, preflightProgram });
+            expect(order()).toEqual(["192.0.2.31", "192.0.2.33"]);
+            expect(stderr).toContain("node2 (192.0.2.32) belongs to another cluster by now, and is left alone\n");
+            expect(stderr).toMatch(/- node1 .*: container kube-proxy\n/);
+            expect(stderr).not.toMatch(/- node2 /);
+        });
+
+        test("does nothing when every host belongs to another cluster", () => {
+            const preflightProgram = [foreign("192.0.2.31"), foreign("192.0.2.32")].join("\n");
+            const { status, calls } = run("cluster", "destroy", [removed], { ...options, ssh, preflightProgram });
+            expect([status, calls().every(call => call.startsWith("ssh "))]).toEqual([0, true]);
         });
     });
 
@@ -681,7 +730,9 @@ cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke
         });
 
         test("a new login key and the text of a program for nodes count for nothing, all else does", () => {
-            const [old, renewed] = ["one", "another"].map(text => mark({ ...withKey(text), startProgram: text, preflightProgram: text }));
+            const [old, renewed] = ["one", "another"].map(text =>
+                mark({ ...withKey(text), startProgram: text, preflightProgram: text, wantedNodes: [text] }),
+            );
             expect(renewed).toBe(old);
             expect(mark({ ...withKey("one"), clusterYml: "other: true\n" })).not.toBe(old);
             expect(mark({ nodes: [{ name: "node2", connection: key("one") }] })).not.toBe(old);
@@ -717,7 +768,7 @@ cp cluster.yml ${path}\ncat cluster.rkestate >${path}/seen\ncat ${path}/fake-rke
     });
 
     test("nodes that RKE built come first, as it built them: RKE would wait for etcd on a first node that is new", () => {
-        const nodes = ["192.0.2.33", "192.0.2.32"].map(address => ({ address, role: ["etcd"] }));
+        const nodes = ["192.0.2.33", "192.0.2.32"].map(address => ({ address, role: ["controlplane"] }));
         const previous = pack(state("the CA", network).replaceAll('"nodes":[]', `"nodes":${JSON.stringify(nodes)}`));
         const asked = clusterYml(settings({ nodes: [node(4), node(2), node(3, { labels: { a: "b" } })] }));
         const { order } = run("cluster", "apply", [done], { previous, clusterYml: asked });

@@ -47,14 +47,20 @@ const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIp
 const addressOf = (name: string) => `192.0.2.${name.slice(4)}`;
 /** Returns a node of the configuration. */
 const asked = (name: string, changes: object = {}) => ({
-    ...{ address: addressOf(name), name, roles, labels: { zone: "a" }, taints: [dedicated] },
+    ...{ address: addressOf(name), innerAddress: addressOf(name), name, roles, labels: { zone: "a" }, taints: [dedicated] },
+    servesIngress: true,
     ...changes,
 });
+/** Returns the nodes in RKE's state. RKE writes the address of other nodes into it when none was configured. */
+const built = (names: string[], changes: object = {}) =>
+    names.map(name => ({
+        ...{ role: [...roles].reverse(), labels: { zone: "a" }, taints: [dedicated] },
+        ...{ address: addressOf(name), internalAddress: addressOf(name), hostnameOverride: name },
+        ...changes,
+    }));
 /** Returns the note that RKE leaves in the cluster after a run for these nodes. */
-const note = (names: string[], certificatesBundle = {}) => {
-    const node = { role: [...roles].reverse(), labels: { zone: "a" }, taints: [dedicated] };
-    const nodes = names.map(name => ({ ...node, address: addressOf(name), hostnameOverride: name }));
-    const ingress = { options: { "use-forwarded-headers": "true", "proxy-body-size": "50m" } };
+const note = (names: string[], certificatesBundle = {}, nodes = built(names), selector = {}) => {
+    const ingress = { nodeSelector: selector, options: { "use-forwarded-headers": "true", "proxy-body-size": "50m" } };
     const rkeConfig = { kubernetesVersion: "v1.30.14-rancher1-1", nodes, network, ingress, services: { kubeController: network } };
     const state = { currentState: { rkeConfig, certificatesBundle } };
     return { data: { "full-cluster-state": Buffer.from(JSON.stringify(state)).toString("base64") } };
@@ -244,11 +250,6 @@ test.each<[string, object, string[]]>([
         ["RKE was last run for Kubernetes v1.30.14-rancher1-1, expected v1.31.1-rancher1-1"],
     ],
     [
-        "other nodes",
-        { nodes: [asked("node1"), asked("node3")] },
-        ["node node3: RKE was not run for it", "node node2: RKE was run for it, and it is not in the configuration"],
-    ],
-    [
         "other roles, labels and taints",
         { nodes: [asked("node1", { roles: ["worker"], labels: {}, taints: [] }), asked("node2")] },
         [
@@ -257,10 +258,16 @@ test.each<[string, object, string[]]>([
             "node node1: RKE was last run for other labels",
         ],
     ],
-    ["another name", { nodes: [asked("node1", { name: "first" }), asked("node2")] }, ["node first: RKE was last run for the name node1"]],
 ])("a configuration that asks for %s than RKE's last run", async (_what, wanted, outdated) =>
     expect(await look(well, { wanted })).toMatchObject({ state: "in sync", outdated }),
 );
+
+test("a configuration that asks for other nodes than RKE's last run", async () => {
+    const [known, live] = [note(["node1", "node2", "node3"]), [...well, { name: "node3" }]];
+    const found = await look(live, { known, wanted: { nodes: ["node1", "node2", "node4"].map(name => asked(name)) } });
+    const outdated = ["node node4: RKE was not run for it", "node node3: RKE was run for it, and it is not in the configuration"];
+    expect(found).toMatchObject({ state: "in sync", outdated });
+});
 
 test.each<[string, RegExp | "in sync"]>([
     ["v1.30.14-rancher1-2", "in sync"],
@@ -318,7 +325,11 @@ describe("a node that RKE was not run for", () => {
     test("of a cluster that is adopted is looked at although RKE was run for it", async () => {
         const known = note(["node1", "node2", "node3"]);
         const nodes = [asked("node1"), asked("node2"), joining];
-        const adoptedNodes = nodes.map(({ address }) => address);
+        const adoptedNodes = built(["node1", "node2"]).concat({
+            ...built(["node3"])[0],
+            address: joining.address,
+            internalAddress: joining.innerAddress,
+        });
         const { warnings } = await look([...well, { name: "node3" }], { known, wanted: { nodes, adoptedNodes, fitness } });
         expect(warnings).toEqual([expect.stringMatching(/^node3: rke@127\.0\.0\.1:1: no SSH connection /)]);
     });
@@ -335,10 +346,107 @@ describe("a node that RKE was not run for", () => {
 });
 
 test("a state of other nodes is not adopted", async () => {
-    const said = await probe(well, { wanted: { adoptedNodes: [addressOf("node1"), "192.0.2.9"] } });
+    const said = await probe(well, { wanted: { adoptedNodes: built(["node1", "node9"]) } });
     expect(said).toMatch(
         /^refused: cluster\.rkeState: expected a state of these nodes, found a state with the node 192\.0\.2\.9\. .*\ncluster\.nodes: expected the nodes of cluster\.rkeState, found another one, 192\.0\.2\.2\. /,
     );
+});
+
+test("a state of the same addresses with other names, inner addresses or roles is not adopted", async () => {
+    const [first, second] = built(["node1", "node2"]);
+    const others = [
+        { ...first, role: ["worker"], hostnameOverride: "first" },
+        { ...second, internalAddress: "10.0.0.2" },
+    ];
+    const said = await probe(well, { wanted: { adoptedNodes: others } });
+    const advice = "Adopt the cluster as it is, and change its nodes in a later run";
+    expect(said.replace("refused: ", "").replace(" [RHA change-not-possible]", "").split("\n")).toEqual([
+        `cluster.nodes: hostname of the node 192.0.2.1: expected first, with which RKE built it, found node1. ${advice}`,
+        `cluster.nodes: roles of the node 192.0.2.1: expected worker, with which RKE built it, found controlplane,etcd,worker. ${advice}`,
+        `cluster.nodes: internalAddress of the node 192.0.2.2: expected 10.0.0.2, with which RKE built it, found 192.0.2.2. ${advice}`,
+    ]);
+    expect(await probe(well, { wanted: { adoptedNodes: [first, second] } })).toBe("in sync");
+});
+
+test.each<[string, object, string]>([
+    ["name", { name: "first" }, "hostname of the node 192.0.2.1: expected node1, with which RKE built it, found first"],
+    [
+        "inner address",
+        { innerAddress: "10.0.0.1" },
+        "internalAddress of the node 192.0.2.1: expected 192.0.2.1, with which RKE built it, found 10.0.0.1",
+    ],
+])("another %s of a node that was built is refused", async (_what, changes, words) => {
+    const said = await probe(well, { wanted: { nodes: [asked("node1", changes), asked("node2")] } });
+    expect(said).toBe(
+        `refused: ${words} [RHA change-not-possible]\nRKE cannot change it on a built node. Return to the earlier value, or remove the node in ` +
+            'one update, and add it with the new one in the next: docs/operations.md, "Replace a node or a load balancer host"',
+    );
+});
+
+describe("nodes that serve ingress", () => {
+    const gate = { gate: "open" };
+    const worker = (name: string, changes: object = {}) => asked(name, { roles: ["worker"], ...changes });
+    const known = note(["node1", "node2", "node3"], {}, [
+        ...built(["node1"], { role: ["controlplane", "etcd"] }),
+        ...built(["node2", "node3"], { role: ["worker"] }),
+    ]);
+    const control = asked("node1", { roles: ["controlplane", "etcd"], servesIngress: false });
+    const live = [{ name: "node1", roles: ["controlplane", "etcd"] }, ...["node2", "node3"].map(name => ({ name, roles: ["worker"] }))];
+    const change = (nodes: object[], changes: Asked = {}, lives: Live[] = live) =>
+        probe(lives, { known, etcdPort: undefined, ...changes, wanted: { nodes: [control, ...nodes] } });
+    const refused =
+        /^refused: nodes: expected that a node stays which serves ingress and is ready, one of node2, node3, found none\..* Add the new nodes first.* \[RHA change-not-possible\]$/;
+
+    test("are not all replaced in one update", async () => {
+        expect(await change([worker("node4"), worker("node5")])).toMatch(refused);
+        expect(await change([worker("node2"), worker("node4")])).toBe("in sync");
+        expect(await change([worker("node2"), worker("node3"), worker("node4")])).toBe("in sync");
+    });
+
+    test("are those of the selector, before and after", async () => {
+        const selected = note(
+            [],
+            {},
+            [
+                ...built(["node1"], { role: ["controlplane", "etcd"] }),
+                ...built(["node2"], { role: ["worker"], labels: gate }),
+                ...built(["node3"], { role: ["worker"] }),
+            ],
+            gate,
+        );
+        const nodes = [{ ...live[0] }, { ...live[1], labels: gate }, live[2]];
+        const open = (name: string) => worker(name, { labels: gate });
+        const idle = (name: string) => worker(name, { servesIngress: false });
+        expect(await change([idle("node3"), open("node4")], { known: selected }, nodes)).toMatch(/one of node2, found none/);
+        expect(await change([idle("node2"), idle("node3"), open("node4")], { known: selected }, nodes)).toMatch(/one of node2, found none/);
+        expect(await change([open("node2"), open("node4")], { known: selected }, nodes)).toBe("in sync");
+    });
+
+    test("may all be replaced when none is ready, because none serves", async () => {
+        const lost = live.map(node => (node.roles[0] === "worker" ? { ...node, ready: "Unknown" } : node));
+        expect(await change([worker("node4")], {}, lost)).toMatch(/^node node2: not Ready/);
+        // node2 serves, and node3 alone would stay.
+        expect(await change([worker("node3")], {}, [live[0], live[1], lost[2]])).toMatch(/one of node2, found none/);
+    });
+});
+
+test("an etcd node leaves in the preview only while the members that stay keep the quorum", async () => {
+    const names = ["node1", "node2", "node3"];
+    const { port } = server.address() as AddressInfo;
+    const change = (leaving: string, added: string, down: string) => {
+        const nodes = [...names.filter(name => name !== leaving), added];
+        const etcd = nodes.map(node => ({ node, endpoint: `https://127.0.0.1:${node === down || node === added ? 1 : port}` }));
+        return probe(
+            names.map(name => ({ name })),
+            { known: note(names), wanted: { nodes: nodes.map(name => asked(name)), etcd } },
+        );
+    };
+    expect(await change("node1", "node4", "node2")).toBe(
+        "refused: etcd would lose its quorum without node1: expected that more than half of its 3 members stay and are healthy, found node3. Not " +
+            "healthy: node2. Return to the earlier nodes, bring members up that are not healthy, and let one etcd node leave in each update " +
+            "[RHA etcd-quorum]",
+    );
+    expect(await change("node1", "node4", "")).toBe("in sync");
 });
 
 test("thirty workers take no more questions than three nodes", async () => {

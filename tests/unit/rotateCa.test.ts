@@ -131,7 +131,7 @@ cp cluster.rkestate ${folder}/seen; echo 'level=info msg="Finished building Kube
     }, 50);
     const input = {
         ...{ task: "cluster", epoch, rkeVersion: "1.8.14", clusterYml: "nodes: []\n", pki: pki(newest), earlierPkis: [pki(earlier)] },
-        ...{ nodes: [], network, kubernetesVersion, ingressOptions: {}, timeoutSeconds: 30 },
+        ...{ nodes: [], wantedNodes: [], network, kubernetesVersion, ingressOptions: {}, timeoutSeconds: 30 },
         ...{ preflightProgram: "", startProgram: "", removeContainersProgram: "", leftoverProgram: "" },
         apiEndpoints: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`],
     };

@@ -6,6 +6,7 @@ import { endedContainers, rkeContainers } from "./containerNames";
 export interface HostPrograms {
     startProgram: string;
     noEtcdProgram: string;
+    etcdHealthProgram: string;
     removeMembersProgram: string;
     removeContainersProgram: string;
     leftoverProgram: string;
@@ -16,6 +17,7 @@ const program = (file: string, variables: Record<string, string> = {}) => shellP
 export const hostPrograms = (): HostPrograms => ({
     startProgram: program("startContainers.sh"),
     noEtcdProgram: noEtcdProgram(),
+    etcdHealthProgram: program("etcdHealth.sh"),
     // The runner puts the peers in.
     removeMembersProgram: program("removeMembers.sh", { peers: "@peers@" }),
     removeContainersProgram: program("removeContainers.sh", { ended: endedContainers.join("|") }),

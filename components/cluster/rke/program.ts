@@ -7,9 +7,10 @@ import { etcdAnswersProgram, HostPrograms, hostPrograms, listSnapshotsProgram, n
 import { RegistryLogin, registryLogins } from "./registries";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
-import { endpoint, nodeEndpoints, nodeName, RkeClusterSettings, RkeNodeSettings } from "./schema";
-import { caOf, completeState, isNew, nodeAddresses, Pki, RkeState, unpackState } from "./state";
+import { endpoint, nodeEndpoints, nodeName, RkeClusterSettings } from "./schema";
+import { BuiltNode, builtNodes, caOf, completeState, isNew, Pki, RkeState, unpackState } from "./state";
 import { untimelyVerb } from "./untimelyVerbs";
+import { WantedNode, wantedNodes } from "./wantedNodes";
 
 /** A node as runner programs reach it over SSH. */
 export interface ReachedNode {
@@ -50,8 +51,9 @@ export interface PkiInput {
 export interface AdoptedCluster extends Fitness {
     /** Text of its cluster.rkestate. */
     state: string;
-    /** Addresses of the nodes in its state. */
-    builtNodes: string[];
+    /** The nodes in its state. */
+    builtNodes: BuiltNode[];
+    wantedNodes: WantedNode[];
 }
 
 /** The settings that are compared with a cluster that RKE built. */
@@ -68,6 +70,7 @@ export interface ClusterInput extends Fitness, WantedCluster, HostPrograms {
     task: "nodes" | "cluster";
     /** A higher number makes RKE repair the cluster. */
     epoch?: number;
+    wantedNodes: WantedNode[];
     rkeVersion: string;
     clusterYml: string;
     /** Keys of cluster.yml that the configuration adds. Every one must be a key that RKE reads. */
@@ -105,9 +108,6 @@ export interface OnceInput extends Fitness, RotatedCluster, Pick<ClusterInput, "
     bucket?: AskedBucket;
 }
 
-/** A node as the configuration wants it in Kubernetes. */
-export type WantedNode = Pick<RkeNodeSettings, "address" | "roles" | "labels" | "taints"> & { name: string };
-
 /** A server that runs on a node. */
 export interface NodeEndpoint {
     node: string;
@@ -137,8 +137,8 @@ export interface ProbeNodesInput extends WantedCluster, Partial<ClusterKeys> {
     logins?: RegistryLogin[];
     /** True if this update makes the PKI of a rotation of the CA. Undefined otherwise, and outside previews. */
     rotates?: true;
-    /** Addresses of the nodes in the state of a cluster that this update would adopt. */
-    adoptedNodes?: string[];
+    /** Nodes in the state of a cluster that this update would adopt. */
+    adoptedNodes?: BuiltNode[];
     /** Keys of cluster.yml that the configuration adds, with the whole file. Undefined when there are none, and outside previews. */
     extra?: { clusterYml: string; extraConfig: object };
 }
@@ -161,7 +161,7 @@ export function pkiProgram(cluster: RkeClusterSettings, earlierPki?: string): st
 function adopted(cluster: RkeClusterSettings): AdoptedCluster | undefined {
     if (cluster.rkeState === undefined) return undefined;
     const state = completeState(cluster.rkeState)!;
-    return { state: cluster.rkeState, builtNodes: nodeAddresses(state), ...fitness(cluster, [state]) };
+    return { state: cluster.rkeState, builtNodes: builtNodes(state), wantedNodes: wantedNodes(cluster), ...fitness(cluster, [state]) };
 }
 
 /** Returns the program that checks the nodes or builds the cluster. The newest PKI comes first. */
@@ -170,6 +170,7 @@ export function clusterProgram(task: ClusterInput["task"], cluster: RkeClusterSe
     return nodeProgram<ClusterInput>(runner("rke.js"), {
         task,
         epoch,
+        wantedNodes: wantedNodes(cluster),
         rkeVersion,
         clusterYml: clusterYml(cluster),
         extraConfig: task === "nodes" ? given(cluster.extraConfig) : undefined,
@@ -270,20 +271,14 @@ export function probeProgram(cluster: RkeClusterSettings, all: (RkeState | undef
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
         restores: cluster.restore?.snapshot,
-        nodes: cluster.nodes.map(node => ({
-            address: node.address,
-            name: nodeName(node),
-            roles: node.roles,
-            labels: node.labels,
-            taints: node.taints,
-        })),
+        nodes: wantedNodes(cluster),
         ...keys,
         earlierKeys: earlierKeys.length > 0 ? earlierKeys : undefined,
         fitness: inPreview ? fitness(cluster, states) : undefined,
         logins: inPreview ? registryLogins(cluster.privateRegistries) : undefined,
         rotates: inPreview && known.length > 0 && known.length < all.length ? true : undefined,
         noEtcdProgram: inPreview ? noEtcdProgram() : undefined,
-        adoptedNodes: adoptedState && nodeAddresses(adoptedState),
+        adoptedNodes: adoptedState && builtNodes(adoptedState),
         extra: inPreview && extraConfig ? { clusterYml: clusterYml(cluster), extraConfig } : undefined,
     });
 }

@@ -7,7 +7,7 @@ export interface RkeConfig {
     nodes: RkeNode[];
     network: { plugin: string };
     services: { kubeController: { clusterCidr: string; serviceClusterIpRange: string } };
-    ingress?: { options?: Record<string, string> };
+    ingress?: { options?: Record<string, string>; nodeSelector?: Record<string, string> };
 }
 
 export interface RkeNode {
@@ -19,6 +19,9 @@ export interface RkeNode {
     labels?: Record<string, string>;
     taints?: Taint[];
 }
+
+/** What a node in RKE's state is compared by. The state can hold the SSH key of a node, too. */
+export type BuiltNode = Pick<RkeNode, "address" | "internalAddress" | "hostnameOverride" | "role">;
 
 export interface Taint {
     key: string;
@@ -64,9 +67,14 @@ export function completeState(text: string): RkeState | undefined {
 /** Returns the certificate of the CA in a state. */
 export const caOf = ({ desiredState }: RkeState): string => desiredState.certificatesBundle["kube-ca"].certificatePEM;
 
-/** Returns the addresses of the nodes that RKE built, or was about to build. */
-export const nodeAddresses = ({ currentState, desiredState }: RkeState): string[] =>
-    (currentState?.rkeConfig ?? desiredState.rkeConfig).nodes.map(({ address }) => address);
+/** Returns the nodes that RKE built, or was about to build. */
+export const builtNodes = ({ currentState, desiredState }: RkeState): BuiltNode[] =>
+    (currentState?.rkeConfig ?? desiredState.rkeConfig).nodes.map(({ address, internalAddress, hostnameOverride, role }) => ({
+        address,
+        internalAddress,
+        hostnameOverride,
+        role,
+    }));
 
 const programStart = Date.now();
 

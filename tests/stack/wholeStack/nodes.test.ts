@@ -323,6 +323,25 @@ describe("a further worker, with an SSH key of its own", () => {
         await main.isClean("node4");
         await main.isInSync(oneNode);
     });
+
+    test("leaves when another cluster has its host by now, and the host is left alone", async () => {
+        await main.succeeds("up", { edit: withWorker });
+        const node = lab.host("node4");
+        const other = issue({ name: "kube-ca", ca: true }).certificate;
+        // The kubelet of another cluster would not register here.
+        await node.sh(`docker stop kubelet; cat >/etc/kubernetes/ssl/kube-ca.pem <<'END'\n${other.trim()}\nEND`);
+        const onHost = () => node.sh("docker ps --all --format '{{.Names}}' | sort; find /etc/kubernetes -type f | sort");
+        const before = await onHost();
+        expect(before).toContain("kube-proxy");
+        const { output } = await main.succeeds("up", { edit: oneNode });
+        expect(output).toContain(
+            `node node4 leaves this cluster. Its host ${node.address} belongs to another cluster by now, and is left alone`,
+        );
+        expect(await onHost()).toBe(before);
+        expect(await main.kubectl(["get", "nodes", "-o", "name"])).toBe("node/node1\n");
+        expect(await upstreams()).toBe("1");
+        await main.isInSync(oneNode);
+    });
 });
 
 test("a protected cluster is not deleted: by destroy, or when another cluster takes its place in the configuration", async () => {

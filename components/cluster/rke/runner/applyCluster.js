@@ -6,11 +6,12 @@ const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings")
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { snapshotBeforeUpgrade } = require("./firstSnapshot");
 const { resultOf } = require("./lastResult");
-const { cleanHosts, movePods, saysLost } = require("./leavingNodes");
+const { cleanHosts, movePods, saysLost, withoutTakenNodes } = require("./leavingNodes");
+const { refuseNodeChanges } = require("./nodeChanges");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
-const { forgetMembers, rebuiltNodes } = require("./rebuiltNodes");
+const { forgetRebuilt, rebuiltNodes } = require("./rebuiltNodes");
 const { refuseNewNodes, withNewestCa } = require("./rotateCa");
 const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
 
@@ -58,9 +59,11 @@ async function apply(input, lastResult) {
         const newest = await newestState(input, lastResult);
         refuseImpossibleChange(newest, input);
         const rebuilt = await rebuiltNodes(env, newest, input);
+        await refuseNodeChanges(env, newest, input, rebuilt);
         await refuseNewNodes(input, newest, rebuilt);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
-        const state = await withNewestCa(env, input, await forgetMembers(env, rebuilt, newest, input));
+        const newer = await withNewestCa(env, input, await forgetRebuilt(env, rebuilt, newest, input));
+        const state = await withoutTakenNodes(env, newer, input, lastResult);
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);

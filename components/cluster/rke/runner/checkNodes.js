@@ -2,6 +2,7 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { askBucket, describeFaults } = require("./bucket");
 const { refuseUnreadKeys } = require("./extraConfig");
 const { findings, refuseRun, refuseUnfitNodes } = require("./findings");
+const { refuseNodeChanges } = require("./nodeChanges");
 const { withAgentFor } = require("./nodes");
 const { tryLogins } = require("./registryLogins");
 const { say } = require("./progress");
@@ -10,14 +11,17 @@ const { stateInCluster } = require("./rkeState");
 /** @import { ClusterInput } from "../program" */
 
 /**
- * Refuses to remove a node without the cluster's state: RKE would leave the node in the cluster and report success.
+ * Refuses changes of the nodes that would break the cluster, before the load balancer follows them. Refuses to remove a node without the
+ * cluster's state: RKE would leave the node in the cluster and report success.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ClusterInput} input
  * @param {string[]} removed
  */
-async function refuseUnknownRemoval(env, input, removed) {
-    if (removed.length === 0 || (await stateInCluster(input))) return;
+async function refuseWrongNodes(env, input, removed) {
+    const state = await stateInCluster(input);
+    if (state) return refuseNodeChanges(env, state, input);
+    if (removed.length === 0) return;
     // RKE may have failed before it built anything.
     if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return;
     throw new CodedError(
@@ -68,7 +72,7 @@ async function check(input, lastResult) {
     await refuseUnreadKeys(input.clusterYml, input.extraConfig);
     await withAgentFor(input.nodes, async env => {
         await refuseUnfitNodes(env, input);
-        await refuseUnknownRemoval(env, input, removed);
+        await refuseWrongNodes(env, input, removed);
         await refuseWrongBucket(env, input);
         await refuseWrongLogins(env, input);
     });

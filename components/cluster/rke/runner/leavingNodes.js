@@ -4,17 +4,52 @@ const { firstAnswer, mergePatch, unless404 } = require("../../runner/kubernetesA
 const { isReady } = require("./controlPlane");
 const { bullets, findings } = require("./findings");
 const { recordedNodes } = require("./lastResult");
+const { inOtherClusters } = require("./nodes");
 const { say } = require("./progress");
-const { clusterApi } = require("./rkeState");
+const { forgetNodes } = require("./rebuiltNodes");
+const { clusterApi, removedNodes } = require("./rkeState");
 
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
-/** @import { ClusterInput } from "../program" */
+/** @import { ClusterInput, ReachedNode } from "../program" */
 /** @import { KubernetesObject } from "./controlPlane" */
 
 /** A node in RKE's state that the configuration no longer contains. @typedef {{ name: string, address: string }} LeavingNode */
 
 /** Pods get this time to end, and PodDisruptionBudgets to allow that. Rancher's own pods end within 30 s. */
 const patienceSeconds = 180;
+
+/**
+ * Takes nodes out of Kubernetes and etcd whose hosts another cluster has by now. Returns a state without these nodes, because RKE cleans the
+ * host of each node that leaves. A host whose connection no run recorded is not asked.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} state
+ * @param {ClusterInput} input
+ * @param {string} lastResult
+ */
+async function withoutTakenNodes(env, state, input, lastResult) {
+    const leaving = removedNodes(state, input);
+    const isLeaving = (/** @type {ReachedNode} */ { connection }) => leaving.some(({ address }) => address === connection.address);
+    const taken = await inOtherClusters(env, recordedNodes(lastResult).filter(isLeaving), input.preflightProgram);
+    if (taken.length === 0) return state;
+    taken.forEach(({ name, connection: { address } }) =>
+        say(`node ${name} leaves this cluster. Its host ${address} belongs to another cluster by now, and is left alone`),
+    );
+    const questions = input.apiEndpoints.map(endpoint => () => deleteNodes(clusterApi(endpoint, state), taken));
+    await firstAnswer(questions).catch(({ message }) => {
+        const names = taken.map(({ name }) => name).join(", ");
+        const reasons = bullets(message.split("\n"));
+        throw new CodedError("rke-failed", `RKE was not started, because Kubernetes does not remove the nodes ${names}:\n${reasons}`);
+    });
+    return forgetNodes(env, taken, state, input);
+}
+
+/**
+ * @param {KubernetesApi} api
+ * @param {ReachedNode[]} nodes
+ */
+const deleteNodes = (api, nodes) =>
+    Promise.all(nodes.map(({ name }) => api(`/api/v1/nodes/${name}`, { method: "DELETE" }).catch(unless404(undefined))));
 
 /**
  * Moves the pods of the leaving nodes. RKE would remove the nodes under their pods.
@@ -168,4 +203,4 @@ const saysLost =
     (/** @type {string} */ text) =>
         text.includes(`node [${address}]: Not able to reach the host`);
 
-module.exports = { cleanHosts, evictPods, movePods, saysLost };
+module.exports = { cleanHosts, evictPods, movePods, saysLost, withoutTakenNodes };

@@ -3,7 +3,8 @@ const { bullets } = require("./findings");
 const { preflight, withAgentFor } = require("./nodes");
 const { tryLogins } = require("./registryLogins");
 
-/** @import { Fitness, WantedNode } from "../program" */
+/** @import { Fitness } from "../program" */
+/** @import { WantedNode } from "../wantedNodes" */
 
 /**
  * Checks new nodes in a preview, so that the preview already refuses a node that RKE cannot use or that belongs to another cluster.

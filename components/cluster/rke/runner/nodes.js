@@ -57,10 +57,12 @@ function onEach(env, nodes, program, { timeoutSeconds = 60, waits = false } = {}
  * @param {{ timeoutSeconds?: number, waits?: boolean }} [options]
  */
 async function preflight(env, nodes, program, options) {
-    const timed = program.replace("'@now@'", String(Math.floor(Date.now() / 1000)));
-    const found = await onEach(env, nodes, timed, options);
+    const found = await onEach(env, nodes, timed(program), options);
     return Promise.all(found.map((node, index) => (node.failure ? node : withForwarding(env, nodes[index], node.lines))));
 }
+
+/** @param {string} program */
+const timed = program => program.replace("'@now@'", String(Math.floor(Date.now() / 1000)));
 
 /**
  * Adds a line about a node whose sshd forwards no connection to the Docker socket. RKE drops such a node from the cluster, and changes the
@@ -84,4 +86,16 @@ async function withForwarding(env, { name, connection }, lines) {
     }
 }
 
-module.exports = { onEach, preflight, withAgentFor };
+/**
+ * Returns the nodes whose hosts another cluster has by now. Nothing may clean such a host.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ReachedNode[]} nodes
+ * @param {string} preflightProgram
+ */
+async function inOtherClusters(env, nodes, preflightProgram) {
+    const found = await onEach(env, nodes, timed(preflightProgram), { timeoutSeconds: 20 });
+    return nodes.filter((_, index) => found[index].lines.some(line => line.includes("): it belongs to another cluster: ")));
+}
+
+module.exports = { inOtherClusters, onEach, preflight, withAgentFor };

@@ -8,10 +8,14 @@ const { answersAt, controlPlaneFaults, etcdFault, isReady } = require("./control
 const { expiryWarnings } = require("./expiry");
 const { failureOf, kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
 const { lookAtNew } = require("./newNodes");
+const { lostIngress, renamedNodes } = require("./nodeChanges");
+const { foreseenQuorumFault } = require("./quorum");
 const { lookAtFaulty } = require("./rebuiltNodes");
+const { nameOf } = require("./rkeState");
 
-/** @import { NodeEndpoint, ProbeNodesInput, WantedCluster, WantedNode } from "../program" */
-/** @import { RkeNode, Taint } from "../state" */
+/** @import { NodeEndpoint, ProbeNodesInput, WantedCluster } from "../program" */
+/** @import { RkeConfig, RkeNode, Taint } from "../state" */
+/** @import { WantedNode } from "../wantedNodes" */
 /** @import { KubernetesObject } from "./controlPlane" */
 /** @import { Coded } from "../../../remote/runner/codedError" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
@@ -19,7 +23,7 @@ const { lookAtFaulty } = require("./rebuiltNodes");
 /**
  * The findings of a probe, in lists, the nodes that no run of RKE has included yet, and those whose etcd member does not work.
  *
- * @typedef {{ newNodes?: WantedNode[], faulty?: string[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded,
+ * @typedef {{ newNodes?: WantedNode[], faulty?: string[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded[],
  *     absent?: string, unreachable?: string, unknown?: string, facts?: Record<string, string> }} Found
  *
  * @typedef {{ address: string, name: string, roles: string[], labels: Record<string, string>, taints: string[] }} ComparableNode
@@ -46,7 +50,7 @@ async function main({ fitness, logins = [], rotates, noEtcdProgram = "", adopted
     const isRotating = rotates || found.facts?.["earlier-pki"] !== undefined;
     const beside = isRotating && joining.length > 0 ? withCode("change-not-possible", newNodesBesideRotation(joining)) : undefined;
     const unread = extra && (await refusedKeys(extra));
-    const refused = [state, found.refused, beside, unfit.refused, unread].filter(text => text !== undefined);
+    const refused = [...(state ? [state] : (found.refused ?? [])), beside, unfit.refused, unread].filter(text => text !== undefined);
     const warning = [...(found.warning ?? []), ...(unfit.warning ?? []), ...rebuilt.warning];
     const finding = [...(found.finding ?? []), ...rebuilt.finding];
     process.stdout.write(probeText({ ...found, finding, warning, ...(refused.length > 0 && { refused }) }));
@@ -102,7 +106,7 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, restores, 
         return { absent: `no cluster runs on ${names}. If it is not built yet, the next pulumi up builds it`, newNodes: nodes, faulty };
     }
     try {
-        const found = await compare(answering[0], { network, kubernetesVersion, restores, nodes });
+        const found = await compare(answering[0], { network, kubernetesVersion, restores, nodes }, faulty);
         // RKE has not run on a new node yet, so that nothing runs there.
         const isNew = (/** @type {string} */ node) => found.newNodes?.some(({ name }) => name === node);
         const { endpoint } = /** @type {NodeEndpoint} */ (controlPlane.find((_, index) => servers[index].api));
@@ -127,9 +131,10 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, restores, 
  *
  * @param {KubernetesApi} get
  * @param {WantedCluster & { nodes: WantedNode[] }} wanted
+ * @param {string[]} faulty names of nodes whose etcd member does not work
  * @returns {Promise<Found>}
  */
-async function compare(get, wanted) {
+async function compare(get, wanted, faulty) {
     const [{ items }, note, ingress] = await Promise.all([
         get("/api/v1/nodes"),
         get("/api/v1/namespaces/kube-system/secrets/full-cluster-state").catch(unless404({ data: {} })),
@@ -139,11 +144,9 @@ async function compare(get, wanted) {
     /** @type {Partial<NonNullable<import("../state").RkeState["currentState"]>>} */
     const { rkeConfig, certificatesBundle = {} } = JSON.parse(state).currentState ?? {};
     if (!rkeConfig) return { finding: ["RKE's state in the cluster (kube-system/full-cluster-state): missing"] };
-    const refused = impossibleChanges(rkeConfig, wanted);
-    if (refused.length > 0) return { refused: withCode("change-not-possible", refused.join("\n")) };
-    const nodes = rkeConfig.nodes.map(({ address, hostnameOverride, role, ...node }) =>
-        comparable({ ...node, address, name: hostnameOverride || address, roles: role }),
-    );
+    const refused = refusals(rkeConfig, wanted, items, faulty);
+    if (refused.length > 0) return { refused };
+    const nodes = rkeConfig.nodes.map(node => comparable({ ...node, name: nameOf(node), roles: node.role }));
     const kubelet = rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "");
     return {
         finding: [...nodeDifferences(items, nodes, kubelet), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
@@ -151,6 +154,27 @@ async function compare(get, wanted) {
         newNodes: wanted.nodes.filter(({ address }) => !nodes.some(node => node.address === address)),
         warning: [...nodeWarnings(items, nodes), ...expiryWarnings(certificatesBundle)],
     };
+}
+
+/**
+ * Returns the refusals of changes that RKE takes and that leave something broken, one for each code.
+ *
+ * @param {RkeConfig} rkeConfig
+ * @param {WantedCluster & { nodes: WantedNode[] }} wanted
+ * @param {KubernetesObject[]} live
+ * @param {string[]} faulty
+ */
+function refusals(rkeConfig, wanted, live, faulty) {
+    const changes = [
+        ...impossibleChanges(rkeConfig, wanted),
+        ...renamedNodes(rkeConfig.nodes, wanted.nodes),
+        ...lostIngress(rkeConfig, wanted.nodes, live),
+    ];
+    const quorum = foreseenQuorumFault(rkeConfig.nodes, wanted.nodes, faulty);
+    return [
+        ...(changes.length > 0 ? [withCode("change-not-possible", changes.join("\n"))] : []),
+        ...(quorum ? [withCode("etcd-quorum", quorum)] : []),
+    ];
 }
 
 /**
@@ -184,7 +208,6 @@ function otherRun(built, { kubernetesVersion, nodes }) {
             lines.push(`node ${node.name}: RKE was not run for it`);
             continue;
         }
-        if (known.name !== node.name) lines.push(`node ${node.name}: RKE was last run for the name ${known.name}`);
         for (const key of /** @type {const} */ (["roles", "taints"]))
             if (known[key].join() !== node[key].join())
                 lines.push(

@@ -4,10 +4,10 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { bullets, findings } = require("./findings");
 const { onEach, preflight, withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { builtNodes } = require("./rkeState");
+const { builtNodes, innerAddressOf } = require("./rkeState");
 
 /** @import { ClusterInput, ReachedNode } from "../program" */
-/** @import { RkeState } from "../state" */
+/** @import { RkeNode, RkeState } from "../state" */
 
 const wayOut = 'Bring the machines back with their disks, or restore a snapshot: docs/runbook.md, "etcd has no quorum"';
 
@@ -31,7 +31,7 @@ async function withoutEtcd(env, nodes, program) {
  * @param {ClusterInput} input
  */
 async function rebuiltNodes(env, state, { nodes, noEtcdProgram }) {
-    const built = etcdNodes(state);
+    const built = etcdNodes(builtNodes(state));
     const members = nodes.filter(({ connection }) => built.some(({ address }) => address === connection.address));
     const rebuilt = await withoutEtcd(env, members, noEtcdProgram);
     if (rebuilt.length > 0 && 2 * rebuilt.length >= built.length) {
@@ -44,10 +44,10 @@ async function rebuiltNodes(env, state, { nodes, noEtcdProgram }) {
     return rebuilt;
 }
 
-/** @param {string} state */
-const etcdNodes = state => builtNodes(state).filter(({ role }) => role.includes("etcd"));
+/** @param {RkeNode[]} built */
+const etcdNodes = built => built.filter(({ role }) => role.includes("etcd"));
 
-/** @param {ReachedNode[]} nodes */
+/** @param {{ name: string }[]} nodes */
 const namesOf = nodes => nodes.map(({ name }) => name).join(", ");
 
 /**
@@ -58,14 +58,25 @@ const namesOf = nodes => nodes.map(({ name }) => name).join(", ");
  * @param {string} state
  * @param {ClusterInput} input
  */
-async function forgetMembers(env, rebuilt, state, { nodes, removeMembersProgram }) {
+async function forgetRebuilt(env, rebuilt, state, input) {
     if (rebuilt.length === 0) return state;
     say(`${namesOf(rebuilt)}: rebuilt, without data of etcd. The old member is removed from etcd, and the node joins anew`);
-    const addresses = new Set(rebuilt.map(({ connection }) => connection.address));
-    const built = etcdNodes(state);
-    const peers = built
-        .filter(({ address }) => addresses.has(address))
-        .map(({ address, internalAddress }) => `https://${internalAddress || address}:2380`);
+    return forgetNodes(env, rebuilt, state, input);
+}
+
+/**
+ * Removes the members of nodes from etcd. Returns a state without these nodes, with which RKE leaves their hosts alone.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ReachedNode[]} forgotten
+ * @param {string} state
+ * @param {ClusterInput} input
+ */
+async function forgetNodes(env, forgotten, state, { nodes, removeMembersProgram }) {
+    const addresses = new Set(forgotten.map(({ connection }) => connection.address));
+    const built = etcdNodes(builtNodes(state));
+    const peers = built.filter(({ address }) => addresses.has(address)).map(peerUrl);
+    if (peers.length === 0) return withoutNodes(state, addresses);
     const program = removeMembersProgram.replace("'@peers@'", `'${peers.join(" ")}'`);
     const others = nodes.filter(
         ({ connection: { address } }) => !addresses.has(address) && built.some(member => member.address === address),
@@ -79,9 +90,16 @@ async function forgetMembers(env, rebuilt, state, { nodes, removeMembersProgram 
     }
     throw new CodedError(
         "etcd-quorum",
-        `RKE was not started, because the members of ${namesOf(rebuilt)} could not be removed from etcd:\n${bullets(failures)}\n${wayOut}`,
+        `RKE was not started, because the members of ${namesOf(forgotten)} could not be removed from etcd:\n${bullets(failures)}\n${wayOut}`,
     );
 }
+
+/**
+ * Returns the URL at which other members of etcd reach that of a node.
+ *
+ * @param {RkeNode} node
+ */
+const peerUrl = node => `https://${innerAddressOf(node)}:2380`;
 
 /**
  * @param {string} state
@@ -129,4 +147,4 @@ async function lookAtFaulty(nodes, { preflightProgram, noEtcdProgram, etcdCount,
     return told;
 }
 
-module.exports = { forgetMembers, lookAtFaulty, rebuiltNodes };
+module.exports = { etcdNodes, forgetNodes, forgetRebuilt, lookAtFaulty, namesOf, peerUrl, rebuiltNodes, wayOut };

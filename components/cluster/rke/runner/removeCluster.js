@@ -1,29 +1,35 @@
 const { CodedError } = require("../../../remote/runner/codedError");
 const { bullets, findings } = require("./findings");
-const { withAgentFor } = require("./nodes");
+const { inOtherClusters, withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { checkRkeVersion, rkeFailure, runRke, workFolder } = require("./rkeCommand");
+const { checkRkeVersion, rkeFailure, runRke, withoutNodes, workFolder } = require("./rkeCommand");
 const { newestState } = require("./rkeState");
 
 /**
+ * Removes the cluster from its nodes. Leaves a host alone that another cluster has by now.
+ *
  * @param {import("../program").ClusterInput} input
  * @param {string} lastResult
  */
 async function destroy(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
-        if ((await findings(env, input.nodes, input.leftoverProgram)).length === 0) return say("the hosts are clean");
+        const taken = await inOtherClusters(env, input.nodes, input.preflightProgram);
+        const addresses = taken.map(({ connection }) => connection.address);
+        taken.forEach(({ name }, index) => say(`${name} (${addresses[index]}) belongs to another cluster by now, and is left alone`));
+        const nodes = input.nodes.filter(node => !taken.includes(node));
+        if ((await findings(env, nodes, input.leftoverProgram)).length === 0) return say("the hosts are clean");
         const state = await newestState({ ...input, apiEndpoints: [] }, lastResult);
         const result = await runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {
-            folder: workFolder(input.clusterYml, state),
+            folder: workFolder(withoutNodes(input.clusterYml, addresses), state),
             env,
             marker: "Cluster removed successfully",
             timeoutSeconds: input.timeoutSeconds,
         });
         say("removing the containers of pods and of single steps, which rke leaves");
-        const stuck = await findings(env, input.nodes, input.removeContainersProgram);
+        const stuck = await findings(env, nodes, input.removeContainersProgram);
         say("looking at the hosts: rke says success even when its cleaner failed");
-        const left = [...stuck, ...(await findings(env, input.nodes, input.leftoverProgram))];
+        const left = [...stuck, ...(await findings(env, nodes, input.leftoverProgram))];
         if (left.length > 0) {
             throw new CodedError(
                 "cluster-not-removed",

@@ -19,7 +19,7 @@ const version = 1;
 
 /**
  * Returns the input without login keys and waiting times, which may change at any time, and without the programs for nodes, which
- * `version` represents. cluster.yml names the bastion, the bucket and the logins.
+ * `version` represents. cluster.yml names the bastion, the bucket, the logins and all about the nodes.
  *
  * @param {ClusterInput} input
  */
@@ -27,11 +27,13 @@ function compared({
     preflightProgram,
     startProgram,
     noEtcdProgram,
+    etcdHealthProgram,
     removeMembersProgram,
     removeContainersProgram,
     leftoverProgram,
     bucket,
     logins,
+    wantedNodes,
     ...data
 }) {
     const nodes = data.nodes.map(({ name, connection: { privateKey, bastion, waitSeconds, ...connection } }) => ({ name, connection }));

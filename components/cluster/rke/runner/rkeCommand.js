@@ -18,16 +18,29 @@ function builtNodesFirst(clusterYml, state) {
     const built = state ? builtNodes(state).map(({ address }) => address) : [];
     /** @param {string} node */
     const place = node => {
-        const index = built.indexOf(/^ {2}- address: "?([^"\n]+)/.exec(node)?.[1] ?? "");
+        const index = built.indexOf(addressIn(node));
         return index < 0 ? built.length : index;
     };
-    return clusterYml.replace(/^nodes:\n((?: .*\n)+)/m, (_, nodes) => {
-        const sorted = nodes
-            .split(/^(?= {2}- )/m)
-            .sort((/** @type {string} */ one, /** @type {string} */ other) => place(one) - place(other));
-        return `nodes:\n${sorted.join("")}`;
-    });
+    return withNodes(clusterYml, nodes => nodes.sort((one, other) => place(one) - place(other)));
 }
+
+/**
+ * Returns cluster.yml without the nodes of these addresses.
+ *
+ * @param {string} clusterYml
+ * @param {string[]} addresses
+ */
+const withoutNodes = (clusterYml, addresses) => withNodes(clusterYml, nodes => nodes.filter(node => !addresses.includes(addressIn(node))));
+
+/**
+ * @param {string} clusterYml
+ * @param {(nodes: string[]) => string[]} change
+ */
+const withNodes = (clusterYml, change) =>
+    clusterYml.replace(/^nodes:\n((?: .*\n)+)/m, (_, nodes) => `nodes:\n${change(nodes.split(/^(?= {2}- )/m)).join("")}`);
+
+/** @param {string} node */
+const addressIn = node => /^ {2}- address: "?([^"\n]+)/.exec(node)?.[1] ?? "";
 
 /**
  * Creates a private folder with cluster.yml and the state file.
@@ -219,4 +232,4 @@ const snapshotSave = name => ({
     marker: `Finished saving/uploading snapshot [${name}]`,
 });
 
-module.exports = { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder };
+module.exports = { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, withoutNodes, workFolder };

@@ -5,7 +5,7 @@ const { firstAnswer, kubernetesApi } = require("../../runner/kubernetesApi");
 const { say } = require("./progress");
 
 /** @import { ClusterInput } from "../program" */
-/** @import { RkeState } from "../state" */
+/** @import { RkeNode, RkeState } from "../state" */
 
 /** @param {string} state */
 const pack = state => brotliCompressSync(Buffer.from(state), { params: { [constants.BROTLI_PARAM_LGWIN]: 24 } }).toString("base64");
@@ -104,6 +104,20 @@ const builtConfig = state => parsed(state).currentState?.rkeConfig;
 const builtNodes = state => builtConfig(state)?.nodes ?? [];
 
 /**
+ * Returns the name of a node in Kubernetes. The name of its member of etcd is made of it.
+ *
+ * @param {Pick<RkeNode, "address" | "hostnameOverride">} node
+ */
+const nameOf = ({ address, hostnameOverride }) => (hostnameOverride || address).toLowerCase();
+
+/**
+ * Returns the address that other nodes use.
+ *
+ * @param {Pick<RkeNode, "address" | "internalAddress">} node
+ */
+const innerAddressOf = ({ address, internalAddress }) => internalAddress || address;
+
+/**
  * Lists nodes in RKE's state that the configuration no longer contains.
  *
  * @param {string} state
@@ -112,7 +126,7 @@ const builtNodes = state => builtConfig(state)?.nodes ?? [];
 function removedNodes(state, input) {
     const wanted = new Set(input.nodes.map(node => node.connection.address));
     return builtNodes(state)
-        .map(({ address, hostnameOverride }) => ({ name: (hostnameOverride || address).toLowerCase(), address }))
+        .map(node => ({ name: nameOf(node), address: node.address }))
         .filter(({ address }) => !wanted.has(address));
 }
 
@@ -121,6 +135,8 @@ module.exports = {
     builtNodes,
     caOf,
     clusterApi,
+    innerAddressOf,
+    nameOf,
     newestState,
     pack,
     pkisOf,

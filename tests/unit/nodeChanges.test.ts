@@ -1,0 +1,93 @@
+import { once } from "events";
+import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "fs";
+import { createServer, Server } from "https";
+import { AddressInfo } from "net";
+import { tmpdir } from "os";
+import { delimiter, join } from "path";
+import { brotliCompressSync } from "zlib";
+import { nodeProgram } from "../../components/remote/programs";
+import { issue, Issued } from "../../lab/certificates";
+import { run } from "../../lab/process";
+
+// The program runs with a stand-in for rke, and with the API server of a cluster of three workers. It has no host to log in to.
+const ca = issue({ name: "kube-ca", ca: true });
+const pem = ({ certificate, privateKey }: Issued) => ({ certificatePEM: certificate, keyPEM: privateKey });
+const certificatesBundle = { "kube-ca": pem(ca), "kube-admin": pem(issue({ name: "kube-admin", by: ca, usage: "clientAuth" })) };
+const network = { plugin: "canal", clusterCidr: "10.42.0.0/16", serviceClusterIpRange: "10.43.0.0/16" };
+const kubernetesVersion = "v1.30.14-rancher1-1";
+const numbers = [1, 2, 3];
+const address = (number: number) => `192.0.2.3${number}`;
+const nodes = numbers.map(number => ({
+    ...{ address: address(number), internalAddress: `10.0.0.${number}` },
+    ...{ hostnameOverride: `node${number}`, role: ["worker"] },
+}));
+const rkeConfig = { nodes, kubernetesVersion, network: { plugin: "canal" }, services: { kubeController: network } };
+const state = JSON.stringify({ desiredState: { rkeConfig, certificatesBundle }, currentState: { rkeConfig, certificatesBundle } });
+
+let folder: string;
+let server: Server;
+beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "node-changes-"));
+    writeFileSync(join(folder, "rke"), `#!/bin/sh\n[ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }\ntouch ${folder}/ran\n`);
+    chmodSync(join(folder, "rke"), 0o755);
+    const { certificate: cert, privateKey: key } = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });
+    server = createServer({ cert, key, ca: ca.certificate, requestCert: true }, ({ url }, answer) => {
+        const ready = { conditions: [{ type: "Ready", status: "True" }] };
+        const live = { items: numbers.map(number => ({ metadata: { name: `node${number}` }, status: ready })) };
+        const secret = { metadata: {}, data: { "full-cluster-state": Buffer.from(state).toString("base64") } };
+        const found = url === "/api/v1/nodes" ? live : url!.endsWith("/full-cluster-state") && secret;
+        answer.writeHead(found ? 200 : 404).end(JSON.stringify(found || {}));
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+});
+afterAll(() => {
+    server.close();
+    rmSync(folder, { recursive: true });
+});
+
+const wanted = (number: number, changes: object = {}) => ({
+    ...{ address: address(number), innerAddress: `10.0.0.${number}`, name: `node${number}`, roles: ["worker"] },
+    ...{ servesIngress: true, ...changes },
+});
+
+/** Runs a task for these nodes of the configuration. Returns what it says, and whether RKE ran. */
+async function change(task: string, wantedNodes: object[]) {
+    rmSync(join(folder, "ran"), { force: true });
+    const input = {
+        ...{ task, rkeVersion: "1.8.14", clusterYml: "nodes: []\n", pki: brotliCompressSync(state).toString("base64") },
+        ...{ nodes: [], wantedNodes, network, kubernetesVersion, ingressOptions: {}, timeoutSeconds: 30 },
+        ...{ preflightProgram: "", startProgram: "", removeContainersProgram: "", leftoverProgram: "" },
+        apiEndpoints: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`],
+    };
+    const entry = join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "rke.js");
+    const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter), PULUMI_COMMAND_STDOUT: "" };
+    const { stderr } = await run("node", ["-", "apply"], { input: nodeProgram(entry, input), env, tolerate: true, timeoutSeconds: 30 });
+    return { stderr, hasRun: existsSync(join(folder, "ran")) };
+}
+
+describe.each(["nodes", "cluster"])("the task %s, before RKE runs,", task => {
+    test("refuses another name and another inner address of a node that was built", async () => {
+        const { stderr, hasRun } = await change(task, [wanted(1, { name: "first" }), wanted(2, { innerAddress: "10.0.0.9" }), wanted(3)]);
+        expect(stderr).toContain(
+            "RKE was not started and no host was changed, because: [RHA change-not-possible]\n" +
+                "  - hostname of the node 192.0.2.31: expected node1, with which RKE built it, found first\n" +
+                "  - internalAddress of the node 192.0.2.32: expected 10.0.0.2, with which RKE built it, found 10.0.0.9\n" +
+                "  - RKE cannot change it on a built node. Return to the earlier value, or remove the node in one update",
+        );
+        expect(hasRun).toBe(false);
+    });
+
+    test("refuses to replace all nodes that serve ingress", async () => {
+        const { stderr, hasRun } = await change(task, [wanted(4), wanted(3, { servesIngress: false })]);
+        expect(stderr).toContain(
+            "  - nodes: expected that a node stays which serves ingress and is ready, one of node1, node2, node3, found none. ",
+        );
+        expect(hasRun).toBe(false);
+    });
+
+    test("takes a change that leaves one of them", async () => {
+        const { stderr, hasRun } = await change(task, [wanted(3), wanted(4)]);
+        expect(stderr).not.toContain("RKE was not started");
+        expect(hasRun).toBe(task === "cluster");
+    });
+});
