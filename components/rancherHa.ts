@@ -15,7 +15,7 @@ import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchem
 import { apiPort, passesApi } from "./loadBalancer/schema";
 import { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { stackName } from "./owner";
-import { AgentsPlace, caHeldForAgents, heldForAgents } from "./rancher/agentsCa";
+import { AgentsPlace, caHeldForAgents, heldForAgents, heldInUpdate } from "./rancher/agentsCa";
 import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { ownerAnnotation } from "./rancher/program";
 import { directTargets, noProxyValue } from "./rancher/proxy";
@@ -109,7 +109,7 @@ export class RancherHa extends pulumi.ComponentResource {
         const caCertificate = certificate?.caCertificate ?? pulumi.output(args.certificateOnHost?.caCertificate ?? "").apply(normalizePem);
         const { cluster, loadBalancer } = existing
             ? { cluster: existing, loadBalancer: this.loadBalancer(name, args, upstreamsOf(existing, args), certificate) }
-            : this.rkeCluster(name, args, upstreams => this.loadBalancer(name, args, upstreams, certificate));
+            : this.rkeCluster(name, args, certificate);
         const inCluster = this.inCluster(name, cluster);
         const namespace = this.namespace(name, cluster, inCluster);
         // With a cluster that exists, the whole certificate is held back already.
@@ -167,17 +167,19 @@ export class RancherHa extends pulumi.ComponentResource {
      * Makes the load balancer when the nodes are checked, and RKE waits for it: a node is out of rotation before RKE removes it. In the
      * state, neither depends on the other: a lost host can be taken out of the state alone.
      */
-    private rkeCluster(name: string, args: RancherHaArgs, makeLoadBalancer: (nodes: Upstreams) => NginxLoadBalancer) {
+    private rkeCluster(name: string, args: RancherHaArgs, certificate: ServerCertificate | undefined) {
         const { ssh, cluster } = args;
         const ingressOptions = pulumi
             .all([cluster!.ingressOptions, this.limits(name, args.loadBalancer)])
             .apply(([own, limits]) => ({ ...own, ...limitOptions(limits) }));
         const apiEndpoint = cluster!.apiEndpoint ?? sharedEndpoint(args.loadBalancer);
+        const makeLoadBalancer = (nodes: Upstreams, kubeconfig: pulumi.Output<string>) =>
+            this.loadBalancer(name, args, nodes, certificate && heldInUpdate(certificate, this.place(name, args, { kubeconfig })));
         let loadBalancer!: NginxLoadBalancer;
         class ClusterBehindLoadBalancer extends RkeCluster {
-            protected override beforeRke(checked: pulumi.Output<unknown>): pulumi.Output<unknown> {
+            protected override beforeRke(checked: pulumi.Output<unknown>, opens: pulumi.Output<string>): pulumi.Output<unknown> {
                 const upstreams = heldUntil(checked, innerAddresses(cluster!, ingressNodes));
-                loadBalancer = makeLoadBalancer({ upstreams, controlPlane: innerAddresses(cluster!, controlPlaneNodes) });
+                loadBalancer = makeLoadBalancer({ upstreams, controlPlane: innerAddresses(cluster!, controlPlaneNodes) }, opens);
                 return settled(loadBalancer.fingerprint);
             }
         }
@@ -193,12 +195,11 @@ export class RancherHa extends pulumi.ComponentResource {
         const made = certificate
             ? new ProvidedCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this })
             : new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
-        // A cluster that RKE builds waits for the load balancer and its certificate. Only a preview can refuse that one in time.
         return existing ? heldForAgents(made, this.place(name, args, existing)) : made;
     }
 
     /** Returns the place where agents may trust another CA. */
-    private place(name: string, { privateCa, rancher }: RancherHaArgs, { kubeconfig }: KubernetesCluster): AgentsPlace {
+    private place(name: string, { privateCa, rancher }: RancherHaArgs, { kubeconfig }: Pick<KubernetesCluster, "kubeconfig">): AgentsPlace {
         const mayReplace = (privateCa?.deletionProtection ?? rancher.deletionProtection) === false;
         return { kubeconfig, mayReplace, what: `RancherHa ${name}`, component: this };
     }

@@ -42,3 +42,10 @@ export function heldForAgents(certificate: ServerCertificate, place: AgentsPlace
         caCertificate,
     };
 }
+
+/**
+ * Holds the certificate of a load balancer back that changes before RKE runs, and so before the CA for the cluster is held back. In a preview
+ * that question is early enough.
+ */
+export const heldInUpdate = (certificate: ServerCertificate, place: AgentsPlace): ServerCertificate =>
+    pulumi.runtime.isDryRun() ? certificate : heldForAgents(certificate, place);

@@ -351,10 +351,25 @@ describe("other ways", () => {
             await build(changed, { call: asked, ...options });
             return questions(asked);
         };
-        expect(await asks({})).toBe(1);
+        // The load balancer changes before RKE runs, and the Secret after that.
+        expect(await asks({})).toBe(2);
         expect(await asks({}, { preview: true, mock: undefined })).toBe(0);
         expect(await asks({ certificateOnHost: paths })).toBe(1);
         expect(await asks({ rancher: { ...args.rancher, deletionProtection: false } })).toBe(0);
+    });
+
+    test("a cluster that RKE builds is asked before an update changes the load balancer, so that a refusal comes first", async () => {
+        const order: string[] = [];
+        await build(
+            {},
+            {
+                call: question => (JSON.stringify(question).includes("probeCa.js") && order.push("question"), call(question)),
+                mock: request => (order.push(request.name), mock(request)),
+            },
+        );
+        const moments = ["rancher-cluster-pki", "question", "rancher-lb-host-1", "rancher-cluster-rke"].map(name => order.indexOf(name));
+        expect(moments).not.toContain(-1);
+        expect(moments).toEqual([...moments].sort((a, b) => a - b));
     });
 
     test("a preview that does not know a renewed certificate yet knows its CA, so that agents are not said to lose theirs", async () => {

@@ -599,7 +599,8 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
 
         test("is cleaned after RKE has run, by the record of the last run, and what is left there is said", () => {
             const { status, stdout, stderr, calls } = run("cluster", "apply", [done], { previous, ssh: "exec sh" });
-            expect([status, stdout.split("\n")[1]]).toEqual([0, "[]"]);
+            const { recordedNodes } = jest.requireActual("../../components/cluster/rke/runner/lastResult.js");
+            expect([status, recordedNodes(stdout)]).toEqual([0, []]);
             expect(calls().map(call => call.split(" ")[0])).toEqual(["ssh", "up", "ssh", "ssh"]);
             expect(calls()[2]).toMatch(/ -l rke -- 192\.0\.2\.34 timeout -k 5 60 sh -s probe$/);
             expect(stderr).toContain("node that left: node4 (192.0.2.34): container kube-proxy\n");

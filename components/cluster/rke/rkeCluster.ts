@@ -13,7 +13,7 @@ import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress } from "./nodes";
 import { clusterProgram, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
-import { endpoint, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
+import { endpoint, nodeEndpoints, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
 import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
@@ -73,7 +73,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const rke = rkeProgram(
             `${name}-rke`,
             pulumi
-                .all([cluster, pkis, epoch, this.beforeRke(nodes.stdout)])
+                .all([cluster, pkis, epoch, this.beforeRke(nodes.stdout, kubeconfigOf(cluster, states[0]))])
                 .apply(([settings, all, repairs]) => clusterProgram("cluster", settings, all, repairs)),
             { ...kept, dependsOn: [nodes, restore] },
         );
@@ -106,8 +106,11 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         });
     }
 
-    /** Returns what RKE waits for, in time only, once its nodes are checked. RancherHa changes its load balancer in between. */
-    protected beforeRke(_checked: pulumi.Output<unknown>): pulumi.Output<unknown> {
+    /**
+     * Returns what RKE waits for, in time only, once its nodes are checked. RancherHa changes its load balancer in between. The kubeconfig
+     * opens a cluster that is already built.
+     */
+    protected beforeRke(_checked: pulumi.Output<unknown>, _kubeconfig: pulumi.Output<string>): pulumi.Output<unknown> {
         return pulumi.output(undefined);
     }
 
@@ -239,6 +242,12 @@ const tokenOf: Record<OnceTask, (cluster: RkeClusterSettings) => string | undefi
 /** Creates a command that runs a step of RKE. Deleting the command also cleans the nodes. */
 const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.CustomResourceOptions) =>
     runnerProgram(name, { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, destroy: true, readsLastResult: true }, opts);
+
+/** Returns a kubeconfig that asks a control plane node, without waiting for RKE. */
+const kubeconfigOf = (cluster: pulumi.Output<RkeClusterSettings>, state: pulumi.Output<RkeState>) =>
+    pulumi.secret(
+        pulumi.all([cluster, state]).apply(([settings, known]) => kubeconfig(known, settings.clusterName, nodeEndpoints(settings)[0])),
+    );
 
 /** Lists differences from the cluster as RKE left it. The caller knows that RKE has run, so an absent cluster was stopped. */
 const setBack = ({ state, outdated }: Probe) =>
