@@ -10,11 +10,11 @@ import { RkeClusterArgs, RkeClusterSettingsArgs } from "./args";
 import { shownClusterYml } from "./clusterYml";
 import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
+import { adminKubeconfig } from "../kubeconfig";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress, RkeNodeArgs } from "./nodes";
 import { clusterProgram, noRestoreYet, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
 import { endpoint, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
-import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
 import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
 
@@ -93,7 +93,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         this.kubeconfig = pulumi.secret(
             pulumi
                 .all([cluster, this.usedState(name, states, known, found), asked, rke.id, this.ready.urn])
-                .apply(([settings, state, at]) => kubeconfig(state, settings.clusterName, at)),
+                .apply(([settings, state, at]) => adminKubeconfig(state, settings.clusterName, at)),
         );
         this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
         this.kubernetesVersion = built(settings => upstreamVersion(settings.kubernetesVersion));
