@@ -6,10 +6,10 @@ export { Certificate, CertificateArgs, ServerCertificate } from "./certificates/
 export { Distribution } from "./cluster/compatibility";
 export { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
 export { KubernetesCluster } from "./cluster/kubernetesCluster";
-export { RkeClusterArgs, RkeClusterSettingsArgs, RkeEtcdBackupArgs, RkeNetworkArgs, RkeNodeArgs, RkeTaintArgs } from "./cluster/rke/args";
+export { RkeClusterArgs, RkeClusterSettingsArgs, RkeEtcdBackupArgs } from "./cluster/rke/args";
 export { RkeCluster } from "./cluster/rke/rkeCluster";
-export { NetworkPlugin } from "./cluster/rke/network";
-export { NodeRole, TaintEffect } from "./cluster/rke/nodes";
+export { NetworkPlugin, RkeNetworkArgs } from "./cluster/rke/network";
+export { NodeRole, RkeNodeArgs, RkeTaintArgs, TaintEffect } from "./cluster/rke/nodes";
 export { RkePrivateRegistryArgs } from "./cluster/rke/registries";
 export { AuditLogFormat, RkeAuditLogArgs, RkeKubeApiArgs, RkeKubeletArgs, RkeServiceArgs, RkeServicesArgs } from "./cluster/rke/services";
 export { RkeNodeDrainArgs, RkeUpgradeStrategyArgs } from "./cluster/rke/upgradeStrategy";
@@ -18,22 +18,17 @@ export { S3PlaceArgs } from "./s3";
 export { RkeRestoreArgs, RkeSnapshotArgs } from "./cluster/rke/tokens";
 export { BastionArgs, HostArgs, SshArgs } from "./remote/args";
 export { DriftMode } from "./remote/drift";
-export {
-    CertificatePathsArgs,
-    ExtraDirectivesArgs,
-    LoadBalancerHostArgs,
-    LoadBalancerSettingsArgs,
-    NginxLoadBalancerArgs,
-    NginxTuningArgs,
-    VirtualIpArgs,
-} from "./loadBalancer/args";
+export { CertificatePathsArgs, LoadBalancerSettingsArgs, NginxLoadBalancerArgs, NginxTuningArgs } from "./loadBalancer/args";
+export { ExtraDirectivesArgs } from "./loadBalancer/directives";
+export { LoadBalancerHostArgs, VirtualIpArgs } from "./loadBalancer/hosts";
 export { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 export { TlsVersion } from "./loadBalancer/schema";
 export { AgentHostAliases, AgentHostAliasesArgs } from "./rancher/agentHostAliases";
-export { ChartRepositoryOptsArgs, RancherReleaseArgs, RancherSettingsArgs } from "./rancher/args";
+export { RancherReleaseArgs, RancherSettingsArgs } from "./rancher/args";
 export { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 export { RancherBackup, RancherBackupArgs, RancherBackupSettingsArgs } from "./rancher/rancherBackup";
 export { RancherBackupS3Args, RancherBackupVolumeArgs, RancherWithBackupArgs } from "./rancher/rancherBackup";
+export { ChartRepositoryOptsArgs } from "./rancher/chartRepository";
 export { RancherChartValuesArgs } from "./rancher/chartValues";
 export { AgentTlsMode } from "./rancher/helmValues";
 export { RancherRelease } from "./rancher/rancherRelease";

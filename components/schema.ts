@@ -5,14 +5,9 @@ import { existingClusterSchema } from "./cluster/schema";
 import { rangesAround } from "./cluster/rke/network";
 import { NodeRole, reportUnreachedNodes } from "./cluster/rke/nodes";
 import { rkeClusterSettingsSchema } from "./cluster/rke/schema";
+import { reportNodeAddresses } from "./loadBalancer/hosts";
 import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
-import {
-    certificateOnHostSchema,
-    loadBalancerSettingsSchema,
-    passesApi,
-    reportNoControlPlane,
-    reportNodeAddresses,
-} from "./loadBalancer/schema";
+import { certificateOnHostSchema, loadBalancerSettingsSchema, passesApi, reportNoControlPlane } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease, verificationSettingsSchema } from "./rancher/schema";
 import { dnsNameSchema } from "./remote/addresses";
 import { notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/schema";

@@ -16,7 +16,7 @@ export const configurationSchema = join(__dirname, "..", "docs", "pulumi-config.
 const prefix = "pulumi-rancher-ha:";
 const path = z.string().optional();
 /** The schema of the arguments, with the paths of files that `SshConfig` and `RkeClusterConfig` add. */
-const configSchema = z.strictObject({
+export const configSchema = z.strictObject({
     ...rancherHaSchema.shape,
     ssh: sshSchema.extend({ privateKeyFile: path, knownHostsFile: path }).optional(),
     cluster: rkeClusterSettingsSchema.safeExtend({ rkeStateFile: path }).optional(),

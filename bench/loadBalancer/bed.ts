@@ -119,7 +119,7 @@ export async function place(
     const known = settings(variant, port, changes);
     if (variant.haproxy) return placeHaproxy(host, folder, known);
     const text = variant.ours
-        ? await lab.host(host).sh(finishNginxConf(limitOfShell), { input: nginxConf(known, "bench") })
+        ? await lab.host(host).sh(finishNginxConf(limitOfShell), { input: nginxConf(known) })
         : manualConf({
               openFiles: Math.min(40_000, await openFiles(host)),
               servers: known.upstreams.map(each => `${each}:${known.upstreamPort}`),

@@ -1,5 +1,6 @@
 import { parse, stringify } from "yaml";
 import { parseProbe } from "../remote/probe";
+import { RkeState } from "./rke/state";
 
 /** Address and credentials of a Kubernetes API. */
 export interface ApiAccess {
@@ -67,4 +68,29 @@ function currentOf(known: any): { cluster?: any; user?: any } {
     const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
     const context = named("contexts", known["current-context"])?.context;
     return { cluster: named("clusters", context?.cluster)?.cluster, user: named("users", context?.user)?.user };
+}
+
+/**
+ * Returns a kubeconfig made from the cluster's PKI. RKE writes a file with a new administrator certificate in every run. That file
+ * would be unknown in every preview that would run RKE.
+ */
+export function adminKubeconfig(state: RkeState, clusterName: string, apiEndpoint: string): string {
+    const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;
+    const base64 = (text: string) => Buffer.from(text).toString("base64");
+    return stringify(
+        {
+            apiVersion: "v1",
+            kind: "Config",
+            clusters: [{ name: clusterName, cluster: { server: apiEndpoint, "certificate-authority-data": base64(ca.certificatePEM) } }],
+            users: [
+                {
+                    name: "kube-admin",
+                    user: { "client-certificate-data": base64(admin.certificatePEM), "client-key-data": base64(admin.keyPEM) },
+                },
+            ],
+            contexts: [{ name: clusterName, context: { cluster: clusterName, user: "kube-admin" } }],
+            "current-context": clusterName,
+        },
+        { lineWidth: 0 },
+    );
 }

@@ -1,29 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { CertificateArgs } from "../certificates/serverCertificate";
-import { HostArgs, SshArgs } from "../remote/args";
+import { SshArgs } from "../remote/args";
 import { DriftMode } from "../remote/drift";
+import { ExtraDirectivesArgs } from "./directives";
+import { LoadBalancerHostArgs, VirtualIpArgs } from "./hosts";
 import { TlsVersion } from "./schema";
-
-/**
- * Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live. A directive that opens a port is
- * refused, and so is one without its end.
- */
-export interface ExtraDirectivesArgs {
-    /** Directives inside `http`, for example a `limit_req_zone`. @default "" */
-    http?: pulumi.Input<string>;
-    /**
-     * Directives inside the `server` of Rancher. A `proxy_set_header` for a header that the load balancer sets itself, `Host` for example, is
-     * refused: nodes would get the header twice.
-     * @default ""
-     */
-    server?: pulumi.Input<string>;
-    /**
-     * Directives inside the `location`s of Rancher. `proxy_set_header` and `add_header` are refused: one in a location drops all that the
-     * server sets.
-     * @default ""
-     */
-    location?: pulumi.Input<string>;
-}
 
 /** Values that may be tuned on the load balancer. Every default is safe. docs/benchmarks.md holds the measurements. */
 export interface NginxTuningArgs {
@@ -126,31 +107,6 @@ export interface NginxTuningArgs {
     statusPort?: pulumi.Input<number>;
     /** Directives that the other arguments do not cover. */
     extraDirectives?: ExtraDirectivesArgs;
-}
-
-/** An address that two hosts share with keepalived (VRRP 3). The active host answers. The standby host takes over within half a second. */
-export interface VirtualIpArgs {
-    /** IPv4 address in a network of both hosts. One at which another machine answers is refused, because the pair would take it away. */
-    address: pulumi.Input<string>;
-    /**
-     * Seconds between two VRRP advertisements. With the default, the standby host takes over after about 0.35 s. The address moves after
-     * three missed advertisements, and each move cuts all WebSockets. Choose 0.3 to 1 for virtual machines that stall, in snapshots for
-     * example: an active host that stalled takes the address back, so the address moves twice.
-     * @default 0.1
-     */
-    advertIntervalSeconds?: pulumi.Input<number>;
-    /** VRRP router ID from 1 to 255. Each pair in a network needs its own. @default drawn once at random */
-    routerId?: pulumi.Input<number>;
-}
-
-/** A load balancer host. */
-export interface LoadBalancerHostArgs extends HostArgs {
-    /**
-     * IPv4 address by which the other host of a pair reaches this one, for VRRP and checks. It must be on an interface of the host. Only a
-     * pair uses it. Set it when SSH uses another network, a translated address (NAT) or a DNS name.
-     * @default `address`
-     */
-    internalAddress?: pulumi.Input<string>;
 }
 
 /** The load balancer's own arguments. The other ones come from other resources of a stack. */

@@ -1,4 +1,26 @@
+import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+
+/**
+ * Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live. A directive that opens a port is
+ * refused, and so is one without its end.
+ */
+export interface ExtraDirectivesArgs {
+    /** Directives inside `http`, for example a `limit_req_zone`. @default "" */
+    http?: pulumi.Input<string>;
+    /**
+     * Directives inside the `server` of Rancher. A `proxy_set_header` for a header that the load balancer sets itself, `Host` for example, is
+     * refused: nodes would get the header twice.
+     * @default ""
+     */
+    server?: pulumi.Input<string>;
+    /**
+     * Directives inside the `location`s of Rancher. `proxy_set_header` and `add_header` are refused: one in a location drops all that the
+     * server sets.
+     * @default ""
+     */
+    location?: pulumi.Input<string>;
+}
 
 const directivesSchema = z
     .string()

@@ -12,12 +12,12 @@ export const reservedFiles = 256;
 
 /**
  * Renders the manual's configuration with the improvements that docs/benchmarks.md measures. Each reason is written beside its directive,
- * for the operator who reads the file on the host.
+ * for the operator who reads the file on the host. `releaseFor` replaces `@release@` by the name of the release.
  *
  * The host finishes the text (`for_host` in host/release.sh). It drops lines that end in `# nginx >= V` or `# nginx < V` when its NGINX
  * does not match. Without IPv6 it drops lines that listen on `[::]`. Its open file limit replaces `@connections@` and `@open_files@`.
  */
-export function nginxConf(settings: NginxSettings, release: string): string {
+export function nginxConf(settings: NginxSettings): string {
     const http = paragraphs(
         basics,
         trustedProxies(settings),
@@ -31,7 +31,7 @@ export function nginxConf(settings: NginxSettings, release: string): string {
         redirect(settings),
         unknownHttpsNames(settings),
         rancher(settings),
-        status(settings, release),
+        status(settings),
     );
     return `${main(settings)}
 

@@ -140,7 +140,7 @@ const location = (settings: NginxSettings, path: string, ...own: string[]) => `
             proxy_pass http://rancher;${extraDirectives(settings, "location", 12)}
         }`;
 
-export const status = ({ statusPort }: NginxSettings, release: string) => `
+export const status = ({ statusPort }: NginxSettings) => `
     # Monitoring, keepalived and the stack ask this server, from this host alone.
     server {
         listen 127.0.0.1:${statusPort};
@@ -154,7 +154,7 @@ export const status = ({ statusPort }: NginxSettings, release: string) => `
         }
         # The answer shows which release the running workers have loaded, and which worker answers.
         location = /release {
-            return 200 "${release} $pid\\n";
+            return 200 "@release@ $pid\\n";
         }
         location / {
             return 404;

@@ -1,12 +1,13 @@
 import { join } from "path";
 import { warnDays } from "../certificates/pem";
 import { shellProgram } from "../remote/programs";
+import { innerAddress } from "./hosts";
 import { downFile, Vrrp, vrrpTable } from "./keepalivedConf";
 import { mark } from "./mark";
 import { maxWorkerConnections, reservedFiles } from "./nginxConf";
 import { certificateFiles } from "./nginxServers";
 import { places, Release, secrets } from "./release";
-import { apiServers, HostsSettings, innerAddress, NginxSettings, openPorts } from "./schema";
+import { apiServers, HostsSettings, NginxSettings, openPorts } from "./schema";
 
 /** Sources of the program for a load balancer host. */
 export const scripts = [

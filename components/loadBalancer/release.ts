@@ -58,8 +58,9 @@ export interface Release {
 /** Renders the release of one host. */
 export function releaseFor(settings: NginxSettings, vrrp?: Vrrp): Release {
     const files = render(settings, vrrp);
-    const name = digest(JSON.stringify(Object.entries(files).filter(([file]) => !isSecret(file)))).slice(0, 12);
-    return { name, files: { ...files, "nginx.conf": nginxConf(settings, name) } };
+    const named = (name: string) => ({ ...files, "nginx.conf": files["nginx.conf"].replaceAll("@release@", name) });
+    const name = digest(JSON.stringify(Object.entries(named("")).filter(([file]) => !isSecret(file)))).slice(0, 12);
+    return { name, files: named(name) };
 }
 
 /** Returns the files as a preview shows them: the text of public files, the digest of secret ones. */
@@ -84,11 +85,11 @@ function placeOf(name: FileName): string {
     return file.place!;
 }
 
-/** Renders all files. The release's name is their digest, so nginx.conf does not hold the name yet. */
+/** Renders all files. The release's name is a digest of them, so nginx.conf does not hold the name yet. */
 function render(settings: NginxSettings, vrrp: Vrrp | undefined): ReleaseFiles {
     const { certificateChain, privateKey, secondCertificate, certificateOnHost } = settings;
     return {
-        "nginx.conf": nginxConf(settings, ""),
+        "nginx.conf": nginxConf(settings),
         "sysctl.conf": sysctlConf(settings),
         "nginx.service.conf": nginxService,
         "nginx-service": script("sh", { down_file: vrrp ? downFile : "" }, "processes", "nginx-service"),

@@ -1,13 +1,14 @@
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
 import { certificateSchema, knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/schema";
-import { dnsNameSchema, isOfAHost, nodeAddressesSchema, portSchema } from "../remote/addresses";
-import { connectionOf, HostConnection } from "../remote/connection";
+import { dnsNameSchema, nodeAddressesSchema, portSchema } from "../remote/addresses";
+import { connectionOf } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
-import { hostSchema, notForPulumi, reachedSchema, reportUnreached, sshSchema, SshSettings } from "../remote/schema";
+import { notForPulumi, reachedSchema, reportUnreached, sshSchema, SshSettings } from "../remote/schema";
 import { maybeSecret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { extraDirectivesSchema } from "./directives";
+import { LoadBalancerHost, loadBalancerHostSchema, pairSchema, reportNodeAddresses, virtualIpSchema, withPairRules } from "./hosts";
 import { limitsSchema } from "./limits";
 
 /** Versions of TLS. */
@@ -68,96 +69,6 @@ const nginxTuningSchema = z.strictObject({
         .default(280),
     extraDirectives: maybeSecret(extraDirectivesSchema).prefault({}),
 });
-
-const virtualIpSchema = z.strictObject({
-    address: z.ipv4("expected an IPv4 address").refine(isOfAHost, "expected the address of a host, not one of 0/8, 127/8 or above 223"),
-    advertIntervalSeconds: z.number().min(0.02).max(10).default(0.1),
-    routerId: z.number().int().min(1).max(255).optional(),
-});
-
-const loadBalancerHostSchema = hostSchema.extend({ internalAddress: z.ipv4("expected an IPv4 address").optional() });
-
-/** A host as SSH reaches it, and as the other host of a pair does. */
-interface LoadBalancerHost extends HostConnection {
-    internalAddress?: string;
-}
-
-/** Returns the address by which the other host of a pair reaches a host. */
-export const innerAddress = (host: { address: string; internalAddress?: string }): string => host.internalAddress ?? host.address;
-
-interface Pair {
-    hosts: { address: string; internalAddress?: string }[];
-    virtualIp?: { address: string };
-}
-
-const pairSchema = z.looseObject({
-    hosts: z.array(z.looseObject({ address: z.string(), internalAddress: z.string().optional() })),
-    virtualIp: z.looseObject({ address: z.string() }).optional(),
-});
-
-const isAddress = (address: string) => z.ipv4().safeParse(address).success;
-const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pair) => boolean }[] = [
-    {
-        path: ["virtualIp"],
-        message: "expected a virtual IP for two hosts",
-        holds: ({ hosts, virtualIp }) => hosts.length < 2 || virtualIp !== undefined,
-    },
-    {
-        path: ["virtualIp"],
-        message: "expected no virtual IP for one host: it is for a pair.",
-        holds: ({ hosts, virtualIp }) => hosts.length > 1 || virtualIp === undefined,
-    },
-    {
-        path: ["virtualIp", "address"],
-        message: "expected an address that no host has as its own",
-        holds: ({ hosts, virtualIp }) => hosts.every(host => ![host.address, host.internalAddress].includes(virtualIp?.address ?? "")),
-    },
-    {
-        path: ["hosts", 1, "address"],
-        message: "expected another host than the first",
-        holds: ({ hosts }) => hosts[0]?.address !== hosts[1]?.address,
-    },
-    {
-        path: ["hosts", 1, "internalAddress"],
-        message: "expected another address than the first host's",
-        holds: ({ hosts: [first, second] }) => second?.internalAddress === undefined || second.internalAddress !== innerAddress(first),
-    },
-    ...[0, 1].map(index => ({
-        path: ["hosts", index, "address"],
-        message: "expected an IPv4 address, or an internalAddress: the two hosts of a pair reach each other by it",
-        holds: ({ hosts }: Pair) => hosts.length < 2 || isAddress(innerAddress(hosts[index])),
-    })),
-];
-
-/** Adds the rules between the hosts and the virtual IP. */
-function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
-    return pairRules.reduce((ruled, { holds, ...rule }) => ruled.refine(holds, { ...rule, ...whenKnown(pairSchema) }), schema);
-}
-
-/** Addresses of the load balancer, as far as they are known. */
-interface OwnAddresses {
-    virtualIp?: { address?: unknown };
-    hosts: ({ address?: unknown; internalAddress?: unknown } | undefined)[];
-}
-
-/** Reports addresses that belong to nodes: the virtual IP to any node, a host to one with an ingress controller. */
-export function reportNodeAddresses(
-    { virtualIp, hosts }: OwnAddresses,
-    nodes: { all: unknown[]; ingress: unknown[] },
-    context: z.core.$RefinementCtx,
-    at: PropertyKey[] = [],
-): void {
-    const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path: [...at, ...path], message });
-    const isOneOf = (some: unknown[], address: unknown) => typeof address === "string" && some.includes(address);
-    if (isOneOf(nodes.all, virtualIp?.address))
-        report(["virtualIp", "address"], "expected an address that nothing else uses, not that of a node");
-    hosts.forEach((host, index) => {
-        const key = (["address", "internalAddress"] as const).find(each => isOneOf(nodes.ingress, host?.[each]));
-        if (!key) return;
-        const message = "expected a host of its own, not a worker node, whose ingress controller holds ports 80 and 443";
-        report(["hosts", index, key], message);
-    });
-}
 
 /** Reports that the Kubernetes API is to be passed on, and no control plane node is given at `path`. */
 export function reportNoControlPlane(
@@ -258,8 +169,6 @@ export const nginxLoadBalancerSchema = reached(
         whenKnown(z.looseObject({ certificateOnHost: z.record(z.string(), z.unknown()).optional() })),
     ),
 );
-
-export type VirtualIp = z.output<typeof virtualIpSchema>;
 
 /** Reports whether a network is small enough to hold proxies only. The largest private networks are 10.0.0.0/8 and fc00::/7. */
 function isOfProxies(network: string): boolean {

@@ -1,22 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Distribution } from "../cluster/compatibility";
 import { DriftMode } from "../remote/drift";
+import { ChartRepositoryOptsArgs } from "./chartRepository";
 import { RancherChartValuesArgs } from "./chartValues";
 import { AgentTlsMode } from "./helmValues";
 import { Telemetry } from "./schema";
-
-export interface ChartRepositoryOptsArgs {
-    /** User of the repository. Refused without `password`. @default no login */
-    username?: pulumi.Input<string>;
-    /** Password of the user. It is kept as a secret. */
-    password?: pulumi.Input<string>;
-    /**
-     * Path of a file with the PEM of the CA that issued the repository's certificate, on the machine that runs Pulumi. Refused unless it
-     * holds a certificate.
-     * @default the CAs that this machine trusts
-     */
-    caFile?: pulumi.Input<string>;
-}
 
 /** Settings of Rancher that do not come from other resources of the stack. */
 export interface RancherSettingsArgs {

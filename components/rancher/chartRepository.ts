@@ -1,7 +1,21 @@
+import * as pulumi from "@pulumi/pulumi";
 import { readFileSync } from "fs";
 import { z } from "zod";
 import { maybeSecret, secret } from "../secrecy";
 import { whenKnown } from "../validation";
+
+export interface ChartRepositoryOptsArgs {
+    /** User of the repository. Refused without `password`. @default no login */
+    username?: pulumi.Input<string>;
+    /** Password of the user. It is kept as a secret. */
+    password?: pulumi.Input<string>;
+    /**
+     * Path of a file with the PEM of the CA that issued the repository's certificate, on the machine that runs Pulumi. Refused unless it
+     * holds a certificate.
+     * @default the CAs that this machine trusts
+     */
+    caFile?: pulumi.Input<string>;
+}
 
 /** Repository of the charts that Rancher calls stable. */
 export const stableRepository = "https://releases.rancher.com/server-charts/stable";

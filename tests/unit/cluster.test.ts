@@ -16,7 +16,7 @@ import {
 import { communityKubernetes } from "../../components/cluster/rke/rkeVersions";
 import { systemImageKeys } from "../../components/cluster/rke/registries";
 import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/rke/schema";
-import { kubeconfig } from "../../components/cluster/rke/kubeconfig";
+import { adminKubeconfig } from "../../components/cluster/kubeconfig";
 import { isNew, unpackState } from "../../components/cluster/rke/state";
 import { nodeProgram } from "../../components/remote/programs";
 import { describeIssues } from "../../components/validation";
@@ -418,7 +418,7 @@ describe("with the real rke", () => {
 
     test("the kubeconfig is made of the cluster's PKI", () => {
         const state = unpackState(brotliCompressSync(init(settings())).toString("base64"));
-        const config = parse(kubeconfig(state, "rancher", "https://192.0.2.31:6443"));
+        const config = parse(adminKubeconfig(state, "rancher", "https://192.0.2.31:6443"));
         expect(config.clusters[0].cluster.server).toBe("https://192.0.2.31:6443");
         const decode = (text: string) => Buffer.from(text, "base64").toString();
         expect(decode(config.clusters[0].cluster["certificate-authority-data"])).toBe(

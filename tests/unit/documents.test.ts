@@ -2,6 +2,7 @@ import { existsSync } from "fs";
 import { dirname, join } from "path";
 import { parse } from "yaml";
 import { repository } from "../../lab/inventory";
+import { configSchema } from "../../scripts/configurationSchema";
 import { pages } from "../../scripts/pages";
 import { blocksOf, pageText } from "../pages";
 
@@ -45,4 +46,39 @@ test.each(pages)("the links of %s lead to files and headings that exist", page =
         return !existsSync(join(repository, target)) || (anchor !== undefined && !anchorsOf(target).includes(anchor));
     });
     expect(broken).toEqual([]);
+});
+
+describe("configuration", () => {
+    /** Returns the keys that the schema does not have. */
+    const unknownKeys = (config: unknown) =>
+        configSchema
+            .safeParse(config)
+            .error!.issues.flatMap(issue =>
+                issue.code === "unrecognized_keys" ? issue.keys.map(key => [...issue.path, key].join(".")) : [],
+            );
+    /** Returns a configuration of one key, without its value. */
+    const configOf = (path: string) =>
+        path.split(/\.|(?=\[)/).reduceRight<unknown>((below, key) => (key.startsWith("[") ? [below] : { [key]: below }), undefined);
+    const commandsOf = (page: string) =>
+        [...pageText(page).matchAll(/\bpulumi config (?:set|rm) [^\n]*?--path '?([\w.[\]]+)/g)].map(([, path]) => path);
+    const prefix = "pulumi-rancher-ha:";
+    const configurationsOf = (page: string) =>
+        blocksOf(pageText(page), "yaml")
+            .map(text => parse(text) ?? {})
+            .map(({ config, ...block }) => Object.entries(config ?? block).filter(([key]) => key.startsWith(prefix)))
+            .filter(keys => keys.length > 0)
+            .map(keys => Object.fromEntries(keys.map(([key, value]) => [key.slice(prefix.length), value])));
+
+    test.each(pages.filter(page => commandsOf(page).length > 0))("%s sets and removes keys that exist", page => {
+        expect(commandsOf(page).flatMap(path => unknownKeys(configOf(path)))).toEqual([]);
+    });
+
+    test.each(pages.filter(page => configurationsOf(page).length > 0))("%s shows keys that exist", page => {
+        expect(configurationsOf(page).flatMap(unknownKeys)).toEqual([]);
+    });
+
+    test("many commands and blocks are found", () => {
+        const count = (of: (page: string) => unknown[]) => pages.flatMap(of).length;
+        expect([count(commandsOf) > 30, count(configurationsOf) > 12]).toEqual([true, true]);
+    });
 });

@@ -20,7 +20,7 @@ test.each([
 });
 
 test("a request header that the load balancer sets itself is refused in the server", () => {
-    const text = nginxConf(nginxSettingsSchema.parse(required), "release");
+    const text = nginxConf(nginxSettingsSchema.parse(required));
     const headers = [...text.matchAll(/proxy_set_header (\S+)/g)].map(([, header]) => header);
     expect(headers).toContain("Host");
     const isAccepted = (header: string) =>

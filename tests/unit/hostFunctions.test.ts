@@ -26,7 +26,7 @@ test.each([
     { openFiles: 19000, connections: 18744, files: 19000 },
     { openFiles: 524_288, connections: 32768, files: 33024 },
 ])("a host that allows $openFiles open files gets $connections connections", ({ openFiles, connections, files }) => {
-    const text = finished(nginxConf(settings(), ""), { version: "1.22.1", openFiles });
+    const text = finished(nginxConf(settings()), { version: "1.22.1", openFiles });
     expect(text).toContain(`worker_connections ${connections};`);
     expect(text).toContain(`worker_rlimit_nofile ${files};`);
 });

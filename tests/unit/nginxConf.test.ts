@@ -13,7 +13,7 @@ import { finished, hostname, required, settings } from "../nginx";
 
 /** NGINX of Debian 11 and 12, the first NGINX with `http2 on`, and newer ones that know every directive. */
 const versions = ["1.18.0", "1.22.1", "1.25.1", "1.26.3", "1.30.6"];
-const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") => finished(nginxConf(settings(changes), "release"), { version });
+const render = (changes: Partial<NginxSettings> = {}, version = "1.22.1") => finished(nginxConf(settings(changes)), { version });
 
 /** Returns the text between the braces after `opening`, without comments and with one blank between words. */
 function block(text: string, opening: string): string {
@@ -131,7 +131,7 @@ test.each(versions)("names that are not ours are refused by NGINX %s", version =
 
 test("every port for users is open over IPv6 too, unless the host has none", () => {
     const listens = (ipv6: boolean) =>
-        versions.map(version => finished(nginxConf(settings(), ""), { version, ipv6 }).match(/listen (?!127)[^;]*;/g)!);
+        versions.map(version => finished(nginxConf(settings()), { version, ipv6 }).match(/listen (?!127)[^;]*;/g)!);
     for (const all of listens(true)) {
         const overIpv4 = all.filter(line => !line.includes("[::]:"));
         expect(all.filter(line => line.includes("[::]:")).map(line => line.replace("[::]:", ""))).toEqual(overIpv4);
@@ -218,7 +218,7 @@ test("provided certificates are one for each type of key, or those that another 
     ]);
     const kept = { certificateChain: "/etc/ssl/a.pem", privateKey: "/etc/ssl/a.key" };
     const elsewhere = settings({ certificateChain: undefined, privateKey: undefined, certificateOnHost: kept });
-    expect(tls(finished(nginxConf(elsewhere, ""), { version: "1.22.1" }))).toMatch(
+    expect(tls(finished(nginxConf(elsewhere), { version: "1.22.1" }))).toMatch(
         /ssl_certificate \/etc\/ssl\/a\.pem; ssl_certificate_key \/etc\/ssl\/a\.key;/,
     );
     expect(Object.keys(releaseFor(elsewhere).files)).toEqual(expect.not.arrayContaining(["fullchain.pem", "privkey.pem"]));

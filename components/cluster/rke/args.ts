@@ -1,76 +1,13 @@
 import * as pulumi from "@pulumi/pulumi";
-import { HostArgs, SshArgs } from "../../remote/args";
+import { SshArgs } from "../../remote/args";
 import { DriftMode } from "../../remote/drift";
-import { NetworkPlugin } from "./network";
-import { NodeRole, TaintEffect } from "./nodes";
+import { RkeNetworkArgs } from "./network";
+import { RkeNodeArgs } from "./nodes";
 import { RkePrivateRegistryArgs } from "./registries";
 import { RkeS3Args } from "./s3";
 import { RkeServicesArgs } from "./services";
 import { RkeRestoreArgs, RkeSnapshotArgs } from "./tokens";
 import { RkeUpgradeStrategyArgs } from "./upgradeStrategy";
-
-/** A taint that a node is registered with. */
-export interface RkeTaintArgs {
-    /** Key of the taint, such as `example.com/dedicated`. A key that Kubernetes does not accept is refused. */
-    key: pulumi.Input<string>;
-    /** Value of the taint. A value that Kubernetes does not accept as a label value is refused. @default "" */
-    value?: pulumi.Input<string>;
-    /** Effect on pods that do not tolerate the taint. */
-    effect: pulumi.Input<TaintEffect>;
-}
-
-/** One node of the cluster. RKE identifies the node by its `address`: changing the address removes one node and adds another. */
-export interface RkeNodeArgs extends HostArgs {
-    /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes. The machine that runs Pulumi must reach it. */
-    address: pulumi.Input<string>;
-    /** Address for traffic between nodes and from the load balancer. A worker's address must be an IP address. @default `address` */
-    internalAddress?: pulumi.Input<string>;
-    /**
-     * Name of the node in Kubernetes: a lower-case DNS name of at most 63 characters, because Kubernetes puts the name into a label. Changing
-     * it makes a new Kubernetes node.
-     * @default `address`
-     */
-    hostname?: pulumi.Input<string>;
-    /**
-     * User that logs in. This or `ssh.user` is required. The user must be allowed to use Docker without sudo. On RHEL-like systems the
-     * user cannot be root.
-     * @default `ssh.user`
-     */
-    user?: pulumi.Input<string>;
-    /**
-     * Host key of the node as one line such as `ssh-ed25519 AAAA…`. It is checked before every run, because RKE never checks host keys.
-     * @default from `ssh.knownHosts`
-     */
-    hostKey?: pulumi.Input<string>;
-    /** Roles of the node: any of controlplane, etcd, worker. A role that occurs twice is refused. */
-    roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
-    /** Labels of the Kubernetes node. Keys and values that Kubernetes does not accept are refused. @default {} */
-    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
-    /** Taints of the Kubernetes node. A second taint with the same key and effect is refused. @default [] */
-    taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
-}
-
-/** Pod and service network. Its plugin and ranges cannot be changed on a live cluster. */
-export interface RkeNetworkArgs {
-    /** Network plugin. @default canal */
-    plugin?: pulumi.Input<NetworkPlugin>;
-    /** Largest packet of the pod network in bytes, from 576 to 65535; 0 lets the plugin choose. Flannel takes 0 only. @default 0 */
-    mtu?: pulumi.Input<number>;
-    /**
-     * Interface of every node that carries the pod network, such as `eth1`. Nodes with an `internalAddress` usually need it. Refused for
-     * the plugins calico and none. A change restarts the pods of the network plugin.
-     * @default the interface of the default route
-     */
-    interface?: pulumi.Input<string>;
-    /**
-     * IPv4 range of pods. A range that contains the address of a node or load balancer is refused. So is a range without a /24 for each
-     * node, because Kubernetes gives each node a /24.
-     * @default 10.42.0.0/16
-     */
-    clusterCidr?: pulumi.Input<string>;
-    /** IPv4 range of services. A range that contains the address of a node or load balancer is refused. @default 10.43.0.0/16 */
-    serviceClusterIpRange?: pulumi.Input<string>;
-}
 
 /** Recurring etcd snapshots, kept on every etcd node in /opt/rke/etcd-snapshots. */
 export interface RkeEtcdBackupArgs {

@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { overlap, size, start } from "../../remote/addresses";
 import { whenKnown } from "../../validation";
@@ -5,6 +6,28 @@ import { whenKnown } from "../../validation";
 /** Network plugins of RKE. The plugin of a live cluster cannot be changed. */
 export const NetworkPlugin = { Canal: "canal", Flannel: "flannel", Calico: "calico", None: "none" } as const;
 export type NetworkPlugin = (typeof NetworkPlugin)[keyof typeof NetworkPlugin];
+
+/** Pod and service network. Its plugin and ranges cannot be changed on a live cluster. */
+export interface RkeNetworkArgs {
+    /** Network plugin. @default canal */
+    plugin?: pulumi.Input<NetworkPlugin>;
+    /** Largest packet of the pod network in bytes, from 576 to 65535; 0 lets the plugin choose. Flannel takes 0 only. @default 0 */
+    mtu?: pulumi.Input<number>;
+    /**
+     * Interface of every node that carries the pod network, such as `eth1`. Nodes with an `internalAddress` usually need it. Refused for
+     * the plugins calico and none. A change restarts the pods of the network plugin.
+     * @default the interface of the default route
+     */
+    interface?: pulumi.Input<string>;
+    /**
+     * IPv4 range of pods. A range that contains the address of a node or load balancer is refused. So is a range without a /24 for each
+     * node, because Kubernetes gives each node a /24.
+     * @default 10.42.0.0/16
+     */
+    clusterCidr?: pulumi.Input<string>;
+    /** IPv4 range of services. A range that contains the address of a node or load balancer is refused. @default 10.43.0.0/16 */
+    serviceClusterIpRange?: pulumi.Input<string>;
+}
 
 const cidr = z
     .cidrv4("expected an IPv4 range such as 10.42.0.0/16")

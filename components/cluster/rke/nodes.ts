@@ -1,5 +1,7 @@
+import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { hostAddressSchema, ipAddressSchema } from "../../remote/addresses";
+import { HostArgs } from "../../remote/args";
 import { hostSchema, Reached, reportUnreached } from "../../remote/schema";
 import { isUnique, whenKnown } from "../../validation";
 import { labelsSchema, labelValueSchema, nodeNameSchema, qualifiedNameSchema } from "../kubernetesNames";
@@ -11,6 +13,47 @@ export type NodeRole = (typeof NodeRole)[keyof typeof NodeRole];
 /** Effects of a taint. */
 export const TaintEffect = { NoSchedule: "NoSchedule", PreferNoSchedule: "PreferNoSchedule", NoExecute: "NoExecute" } as const;
 export type TaintEffect = (typeof TaintEffect)[keyof typeof TaintEffect];
+
+/** A taint that a node is registered with. */
+export interface RkeTaintArgs {
+    /** Key of the taint, such as `example.com/dedicated`. A key that Kubernetes does not accept is refused. */
+    key: pulumi.Input<string>;
+    /** Value of the taint. A value that Kubernetes does not accept as a label value is refused. @default "" */
+    value?: pulumi.Input<string>;
+    /** Effect on pods that do not tolerate the taint. */
+    effect: pulumi.Input<TaintEffect>;
+}
+
+/** One node of the cluster. RKE identifies the node by its `address`: changing the address removes one node and adds another. */
+export interface RkeNodeArgs extends HostArgs {
+    /** IP address or DNS name for SSH, and for the Kubernetes API of control plane nodes. The machine that runs Pulumi must reach it. */
+    address: pulumi.Input<string>;
+    /** Address for traffic between nodes and from the load balancer. A worker's address must be an IP address. @default `address` */
+    internalAddress?: pulumi.Input<string>;
+    /**
+     * Name of the node in Kubernetes: a lower-case DNS name of at most 63 characters, because Kubernetes puts the name into a label. Changing
+     * it makes a new Kubernetes node.
+     * @default `address`
+     */
+    hostname?: pulumi.Input<string>;
+    /**
+     * User that logs in. This or `ssh.user` is required. The user must be allowed to use Docker without sudo. On RHEL-like systems the
+     * user cannot be root.
+     * @default `ssh.user`
+     */
+    user?: pulumi.Input<string>;
+    /**
+     * Host key of the node as one line such as `ssh-ed25519 AAAA…`. It is checked before every run, because RKE never checks host keys.
+     * @default from `ssh.knownHosts`
+     */
+    hostKey?: pulumi.Input<string>;
+    /** Roles of the node: any of controlplane, etcd, worker. A role that occurs twice is refused. */
+    roles: pulumi.Input<pulumi.Input<NodeRole>[]>;
+    /** Labels of the Kubernetes node. Keys and values that Kubernetes does not accept are refused. @default {} */
+    labels?: pulumi.Input<Record<string, pulumi.Input<string>>>;
+    /** Taints of the Kubernetes node. A second taint with the same key and effect is refused. @default [] */
+    taints?: pulumi.Input<pulumi.Input<RkeTaintArgs>[]>;
+}
 
 const nodeAddressSchema = hostAddressSchema.refine(address => !address.includes(":"), "expected an IPv4 address or a DNS name");
 /** Nodes of which only their number is known. */

@@ -6,15 +6,15 @@ import { Probe } from "../../remote/probe";
 import { needsAttention } from "../../attention";
 import { secretAs } from "../../secrecy";
 import { ifKnown, inState, Refusal, refuseOutputs, validated } from "../../validation";
-import { RkeClusterArgs, RkeClusterSettingsArgs, RkeNodeArgs } from "./args";
+import { RkeClusterArgs, RkeClusterSettingsArgs } from "./args";
 import { shownClusterYml } from "./clusterYml";
 import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
+import { adminKubeconfig } from "../kubeconfig";
 import { KubernetesCluster } from "../kubernetesCluster";
-import { innerAddress } from "./nodes";
+import { innerAddress, RkeNodeArgs } from "./nodes";
 import { clusterProgram, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
 import { endpoint, nodeEndpoints, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
-import { kubeconfig } from "./kubeconfig";
 import { shownBackup } from "./s3";
 import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
 import { untimelyVerb } from "./untimelyVerbs";
@@ -94,7 +94,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         this.kubeconfig = pulumi.secret(
             pulumi
                 .all([cluster, this.usedState(name, states, known, found), asked, rke.id, this.ready.urn])
-                .apply(([settings, state, at]) => kubeconfig(state, settings.clusterName, at)),
+                .apply(([settings, state, at]) => adminKubeconfig(state, settings.clusterName, at)),
         );
         this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
         this.kubernetesVersion = built(settings => upstreamVersion(settings.kubernetesVersion));

@@ -2,7 +2,7 @@ import { execFileSync } from "child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { isIP } from "net";
 import { join } from "path";
-import { kubeconfig } from "../../../components/cluster/rke/kubeconfig";
+import { adminKubeconfig } from "../../../components/cluster/kubeconfig";
 import { unpackState } from "../../../components/cluster/rke/state";
 import { HostName } from "../../../lab/inventory";
 import { Lab } from "../../../lab/lab";
@@ -161,7 +161,7 @@ export class MainStack {
         // The kubeconfig is kept until a test forgets it or the cluster is destroyed. An export of the state takes a second of CPU.
         if (!existsSync(this.kubeconfigFile)) {
             const api = `https://${this.lab.host("node1").address}:6443`;
-            writeFileSync(this.kubeconfigFile, kubeconfig(await this.rkeState(), "rancher", api), { mode: 0o600 });
+            writeFileSync(this.kubeconfigFile, adminKubeconfig(await this.rkeState(), "rancher", api), { mode: 0o600 });
         }
         const flags = [`--kubeconfig=${this.kubeconfigFile}`, "--namespace=cattle-system"];
         return execFileSync(join(this.tools, "kubectl"), [...flags, ...args], { input, encoding: "utf8" });
