@@ -48,12 +48,12 @@ echo 'level=info msg="Finished restoring snapshot [wanted] on all etcd hosts"'`,
 const saves = expect.stringMatching(/^snapshot-save before-restore-\d{8}T\d{6}Z$/);
 const failed = line("fatal", "[etcd] Failed to take snapshot on all etcd hosts: no space left on device");
 
-test("a restore first saves a snapshot, and says how the objects of now come back", () => {
+test("a restore first saves a snapshot, and says how the present objects come back", () => {
     const { status, stdout, stderr, calls } = restore({});
     expect([status, ...calls()]).toEqual([0, saves, "snapshot-restore wanted"]);
     const [name] = calls()[0].split(" ").slice(1);
     expect(stderr).toContain(`before the restore of wanted, /opt/rke/etcd-snapshots/${name}.zip\n`);
-    expect(stderr).toContain(`cluster.restore.snapshot: ${name} brings the objects of now back\n`);
+    expect(stderr).toContain(`cluster.restore.snapshot: ${name} brings the present objects back\n`);
     expect(stdout.split("\n")[0]).toBe("wanted");
 });
 
@@ -79,7 +79,7 @@ test.each([
     const { status, stderr, calls } = restore({ saving: failed, etcd });
     expect([status, ...calls()]).toEqual([0, saves, "snapshot-restore wanted"]);
     expect(stderr).toContain("etcd answers on no node, so no snapshot of it was saved: all objects made after wanted are lost\n");
-    expect(stderr).not.toContain("brings the objects of now back");
+    expect(stderr).not.toContain("brings the present objects back");
 });
 
 test("a restore that was done before saves and restores nothing", () => {

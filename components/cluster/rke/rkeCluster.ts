@@ -230,7 +230,8 @@ const rotationWarning =
     "provider is updated in place. Nothing in the cluster is replaced";
 
 const restoreWarning =
-    "All objects made after the snapshot are lost, and Kubernetes is down meanwhile. While etcd answers, a snapshot of now is saved first";
+    "All objects made after the snapshot are lost, and Kubernetes is down meanwhile. While etcd answers, a snapshot of the present objects " +
+    "is saved first";
 
 /** The token of each verb. A new one runs the verb. */
 const tokenOf: Record<OnceTask, (cluster: RkeClusterSettings) => string | undefined> = {

@@ -17,8 +17,8 @@ export interface RkeRestoreArgs {
      * Name of the snapshot, without `.zip`. A new name restores the snapshot, once: all objects made after it are lost. Letters, digits, `.`,
      * `_`, `:` and `-` are allowed, at most 100 characters. A snapshot that neither an etcd node nor the bucket of
      * `etcdBackup.s3` has is refused before etcd stops. RKE takes that of the bucket first. A bucket without keys is not asked. While etcd
-     * answers, a snapshot of now is saved first, named `before-restore-` and the time. Refused in the update that creates or adopts the
-     * cluster, or rotates its CA.
+     * answers, a snapshot of the present objects is saved first, named `before-restore-` and the time. Refused in the update that creates or
+     * adopts the cluster, or rotates its CA.
      */
     snapshot: pulumi.Input<string>;
 }

@@ -230,7 +230,7 @@ test("while S3 is down, a lost etcd is restored from a snapshot of one node, wit
     await s3.resume();
 });
 
-test("a restore while etcd answers saves the objects of now first, and the next restore brings them back", async () => {
+test("a restore while etcd answers saves the present objects first, and the next restore brings them back", async () => {
     await main.succeeds("up");
     await main.kubectl(["create", "configmap", "made-later"]);
     const { output } = await main.succeeds("up", { edit: tokens({ restore: { snapshot: name } }) });

@@ -58,7 +58,7 @@ async function snapshotBeforeRestore({ token, etcdNodes, etcdAnswersProgram, tim
     const { isSaved, ...result } = await save(name, place, timeoutSeconds);
     // RKE uploads a snapshot after it has saved it on the nodes.
     if (isSaved || result.fatal?.includes("Failed to upload etcd snapshot"))
-        return say(`cluster.restore.snapshot: ${name} brings the objects of now back`);
+        return say(`cluster.restore.snapshot: ${name} brings the present objects back`);
     const found = await onEach(place.env, etcdNodes, etcdAnswersProgram, { timeoutSeconds: 20 });
     if (found.some(({ lines }) => lines.some(line => line.endsWith(": etcd answers"))))
         throw rkeFailure(
