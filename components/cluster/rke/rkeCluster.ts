@@ -247,7 +247,7 @@ const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.C
 /** Returns a kubeconfig that asks a control plane node, without waiting for RKE. */
 const kubeconfigOf = (cluster: pulumi.Output<RkeClusterSettings>, state: pulumi.Output<RkeState>) =>
     pulumi.secret(
-        pulumi.all([cluster, state]).apply(([settings, known]) => kubeconfig(known, settings.clusterName, nodeEndpoints(settings)[0])),
+        pulumi.all([cluster, state]).apply(([settings, known]) => adminKubeconfig(known, settings.clusterName, nodeEndpoints(settings)[0])),
     );
 
 /** Lists differences from the cluster as RKE left it. The caller knows that RKE has run, so an absent cluster was stopped. */
