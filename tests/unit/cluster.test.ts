@@ -591,6 +591,10 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
         expect(stderr).toMatch(/not shown, apart from the end\nrke up did not finish the cluster \(exit code 1\)[^]* - the reason\n$/);
     });
 
+    /** The words of the check on a host whose CA is another one. */
+    const preflight = readFileSync(join(runners, "cluster", "rke", "host", "preflight.sh"), "utf8");
+    const inOtherCluster = /"(it belongs to another cluster.*?)"/.exec(preflight)![1];
+
     describe("a node that left the configuration", () => {
         const node = JSON.stringify({ address: "192.0.2.34", hostnameOverride: "node4", role: ["worker"] });
         const built = pack(state("the CA", network).replaceAll('"nodes":[]', `"nodes":[${node}]`));
@@ -630,7 +634,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
         });
 
         test("is left alone when its host belongs to another cluster by now, and RKE does not hear of it", () => {
-            const preflightProgram = "echo 'it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one.'";
+            const preflightProgram = `echo '${inOtherCluster}'`;
             const { status, stderr, calls, seen } = run("cluster", "apply", [done], { previous, ssh: "exec sh", preflightProgram });
             expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([0, "ssh", "up"]);
             expect(stderr).toContain(
@@ -655,8 +659,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
         const options = { nodes, clusterYml: clusterYml(settings({ nodes: [node(1), node(2), node(3)] })) };
         // Every program reaches its host by this name.
         const ssh = 'for word in "$@"; do case $word in 192.*) host=$word ;; esac; done; export host; exec sh';
-        const foreign = (address: string) =>
-            `[ "$host" != ${address} ] || echo 'it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one.'`;
+        const foreign = (address: string) => `[ "$host" != ${address} ] || echo '${inOtherCluster}'`;
 
         test("names what is left on the hosts of the cluster", () => {
             const { status, stderr, order } = run("cluster", "destroy", [removed], { ...options, ssh });

@@ -1,5 +1,5 @@
 import { once } from "events";
-import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { createServer, Server } from "https";
 import { AddressInfo } from "net";
 import { tmpdir } from "os";
@@ -8,8 +8,9 @@ import { brotliCompressSync } from "zlib";
 import { nodeProgram } from "../../components/remote/programs";
 import { issue, Issued } from "../../lab/certificates";
 import { run } from "../../lab/process";
+import { hostKey } from "../ssh";
 
-// The program runs with a stand-in for rke, and with the API server of a cluster of three workers. It has no host to log in to.
+// The program runs with a stand-in for rke, and with the API server of a cluster of three workers. Only a node that leaves has a host to log in to.
 const ca = issue({ name: "kube-ca", ca: true });
 const pem = ({ certificate, privateKey }: Issued) => ({ certificatePEM: certificate, keyPEM: privateKey });
 const certificatesBundle = { "kube-ca": pem(ca), "kube-admin": pem(issue({ name: "kube-admin", by: ca, usage: "clientAuth" })) };
@@ -26,16 +27,23 @@ const state = JSON.stringify({ desiredState: { rkeConfig, certificatesBundle }, 
 
 let folder: string;
 let server: Server;
+/** What the API server deletes. */
+let deleted: string[];
 beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "node-changes-"));
-    writeFileSync(join(folder, "rke"), `#!/bin/sh\n[ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }\ntouch ${folder}/ran\n`);
-    chmodSync(join(folder, "rke"), 0o755);
+    writeFileSync(
+        join(folder, "rke"),
+        `#!/bin/sh\n[ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }\ncp cluster.rkestate ${folder}/ran\n`,
+    );
+    writeFileSync(join(folder, "ssh"), "#!/bin/sh\nexec sh\n");
+    ["rke", "ssh"].forEach(name => chmodSync(join(folder, name), 0o755));
     const { certificate: cert, privateKey: key } = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });
-    server = createServer({ cert, key, ca: ca.certificate, requestCert: true }, ({ url }, answer) => {
+    server = createServer({ cert, key, ca: ca.certificate, requestCert: true }, ({ url, method }, answer) => {
+        if (method === "DELETE") deleted.push(url!);
         const ready = { conditions: [{ type: "Ready", status: "True" }] };
         const live = { items: numbers.map(number => ({ metadata: { name: `node${number}` }, status: ready })) };
         const secret = { metadata: {}, data: { "full-cluster-state": Buffer.from(state).toString("base64") } };
-        const found = url === "/api/v1/nodes" ? live : url!.endsWith("/full-cluster-state") && secret;
+        const found = method === "DELETE" ? {} : url === "/api/v1/nodes" ? live : url!.endsWith("/full-cluster-state") && secret;
         answer.writeHead(found ? 200 : 404).end(JSON.stringify(found || {}));
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
@@ -51,16 +59,17 @@ const wanted = (number: number, changes: object = {}) => ({
 });
 
 /** Runs a task for these nodes of the configuration. Returns what it says, and whether RKE ran. */
-async function change(task: string, wantedNodes: object[]) {
+async function change(task: string, wantedNodes: object[], { previous = "", preflightProgram = "" } = {}) {
     rmSync(join(folder, "ran"), { force: true });
+    deleted = [];
     const input = {
         ...{ task, rkeVersion: "1.8.14", clusterYml: "nodes: []\n", pki: brotliCompressSync(state).toString("base64") },
         ...{ nodes: [], wantedNodes, network, kubernetesVersion, ingressOptions: {}, timeoutSeconds: 30 },
-        ...{ preflightProgram: "", startProgram: "", removeContainersProgram: "", leftoverProgram: "" },
+        ...{ preflightProgram, startProgram: "", removeContainersProgram: "", leftoverProgram: "" },
         apiEndpoints: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`],
     };
     const entry = join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "rke.js");
-    const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter), PULUMI_COMMAND_STDOUT: "" };
+    const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter), PULUMI_COMMAND_STDOUT: previous };
     const { stderr } = await run("node", ["-", "apply"], { input: nodeProgram(entry, input), env, tolerate: true, timeoutSeconds: 30 });
     return { stderr, hasRun: existsSync(join(folder, "ran")) };
 }
@@ -90,4 +99,16 @@ describe.each(["nodes", "cluster"])("the task %s, before RKE runs,", task => {
         expect(stderr).not.toContain("RKE was not started");
         expect(hasRun).toBe(task === "cluster");
     });
+});
+
+test("a node whose host another cluster has by now leaves Kubernetes, and RKE does not hear of it", async () => {
+    const connection = { address: address(3), port: 22, user: "rke", hostKey };
+    const previous = `${brotliCompressSync(state).toString("base64")}\n${JSON.stringify([{ name: "node3", connection }])}`;
+    const leave = (preflightProgram: string) => change("cluster", [wanted(1), wanted(2)], { previous, preflightProgram });
+    const toldToRke = () =>
+        JSON.parse(readFileSync(join(folder, "ran"), "utf8")).currentState.rkeConfig.nodes.map((node: { address: string }) => node.address);
+    await leave("");
+    expect([deleted, toldToRke()]).toEqual([[], numbers.map(address)]);
+    await leave("echo 'it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem'");
+    expect([deleted, toldToRke()]).toEqual([["/api/v1/nodes/node3"], [1, 2].map(address)]);
 });

@@ -23,7 +23,7 @@ const { nameOf } = require("./rkeState");
 /**
  * The findings of a probe, in lists, the nodes that no run of RKE has included yet, and those whose etcd member does not work.
  *
- * @typedef {{ newNodes?: WantedNode[], faulty?: string[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded[],
+ * @typedef {{ newNodes?: WantedNode[], faulty?: string[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded | Coded[],
  *     absent?: string, unreachable?: string, unknown?: string, facts?: Record<string, string> }} Found
  *
  * @typedef {{ address: string, name: string, roles: string[], labels: Record<string, string>, taints: string[] }} ComparableNode
@@ -50,7 +50,7 @@ async function main({ fitness, logins = [], rotates, noEtcdProgram = "", adopted
     const isRotating = rotates || found.facts?.["earlier-pki"] !== undefined;
     const beside = isRotating && joining.length > 0 ? withCode("change-not-possible", newNodesBesideRotation(joining)) : undefined;
     const unread = extra && (await refusedKeys(extra));
-    const refused = [...(state ? [state] : (found.refused ?? [])), beside, unfit.refused, unread].filter(text => text !== undefined);
+    const refused = [state ?? found.refused, beside, unfit.refused, unread].flat().filter(text => text !== undefined);
     const warning = [...(found.warning ?? []), ...(unfit.warning ?? []), ...rebuilt.warning];
     const finding = [...(found.finding ?? []), ...rebuilt.finding];
     process.stdout.write(probeText({ ...found, finding, warning, ...(refused.length > 0 && { refused }) }));
