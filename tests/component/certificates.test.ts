@@ -195,7 +195,7 @@ describe("ProvidedCertificate", () => {
             expect(await errorsOf(crossSigned(100), root.certificate, old.certificate)).toEqual(["none", "none"]);
         });
 
-        test("a public chain is accepted after the end of what clients ignore, with the advice to leave it out", async () => {
+        test("an expired certificate that clients ignore is accepted with an advice", async () => {
             mockPublicRoots = [root.certificate];
             const { warnings } = await given(crossSigned(-1));
             expect(warnings).toEqual([
@@ -246,7 +246,7 @@ describe("ProvidedCertificate", () => {
         );
     });
 
-    test("in a first preview, files that are not known yet are no fault, those that are known are checked", async () => {
+    test("a first preview checks the known files only", async () => {
         const plan = (changed: object = {}) =>
             record(
                 () => {
@@ -268,7 +268,7 @@ describe("ProvidedCertificate", () => {
         );
     });
 
-    test("each certificate that ends soon is told with its place: 30 days before, a CA a year before", async () => {
+    test("a certificate that ends soon is named: 30 days before, a CA a year before", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const ending = issue({ name: "CA", ca: true, days: 364 });
         const intermediate = issue({ name: "Intermediate", ca: true, by: ending, days: 5 });

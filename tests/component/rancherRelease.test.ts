@@ -309,7 +309,7 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
     await expect(attempt).rejects.not.toThrow(/short/);
 });
 
-test("the preview that creates the release asks the chart's repository, and no later run does", async () => {
+test("only the preview that creates the release asks the chart's repository", async () => {
     const asked = async (options: RecordOptions, changes: Partial<RancherReleaseArgs> = {}) => {
         const programs: string[] = [];
         const call: RecordOptions["call"] = ({ inputs }) => (programs.push(inputs.stdin), { stdout: said("in sync") });

@@ -61,7 +61,7 @@ function pairRelease(statusPort = 280) {
     return releaseFor(settings, vrrpOf(settings, 0, 51)).files;
 }
 
-test("files outside of a release's folder hold the mark by which a later release removes them", () => {
+test("files outside of a release's folder hold the mark by which they are removed", () => {
     const files = new Map(Object.entries(pairRelease()));
     const placed = places.split("\n").map(line => line.split(" ")[0]);
     expect(placed.filter(name => !files.get(name)?.includes(mark))).toEqual([]);

@@ -358,7 +358,7 @@ describe("settings of Rancher", () => {
     });
 });
 
-describe("a Rancher whose agents trust another CA is refused, so that a stack without its state makes no new one", () => {
+describe("a Rancher whose agents trust another CA is refused", () => {
     const another = sha256("another CA");
     const tlsCa = (text: string) => ({ [`${secrets}/tls-ca`]: { data: { "cacerts.pem": Buffer.from(text).toString("base64") } } });
     const marked = (value: string) => releases({ values: { extraEnv: [{ name: "CA", value }] } });

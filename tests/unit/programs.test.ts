@@ -45,7 +45,7 @@ test("a node program gets its verb and its input", () => {
     expect(execFileSync("node", ["-", "probe"], { input: nodeProgram(entry, input) }).toString()).toBe(`probe${JSON.stringify(input)}`);
 });
 
-test("a node program brings the modules and packages that it requires, each once, and says nothing of where they were", () => {
+test("a node program brings each required module once, and names no folder", () => {
     file("shared.js", "let count = 0;\nmodule.exports = { next: () => ++count };");
     file("other.js", 'const { next } = require("./shared");\nmodule.exports = { other: () => next() };');
     const texts = [

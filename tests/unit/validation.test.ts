@@ -58,7 +58,7 @@ test("every wrong value is named at once, with what is allowed and what was foun
     );
 });
 
-test("a refusal keeps its words where it ends an argument of a resource, whose name Pulumi puts before other errors", async () => {
+test("a refusal that ends an argument of a resource keeps its words", async () => {
     const sent = pulumi.runtime.serializeProperties("Command it", {
         stdin: Promise.reject(new Refusal("program", "Thing it: no", resource)),
     });
@@ -77,7 +77,7 @@ test("a wrong value that came as a secret is refused without being shown", () =>
     expect(describeIssues(issues, { port: 70001 }, () => true)).toMatch(/^port: .*, found a value that is not shown$/);
 });
 
-test("an RSA host key is refused on a load balancer host: Pulumi's SSH client cannot use it", () => {
+test("an RSA host key is refused on a load balancer host", () => {
     const refused = /hosts\[0\]\.hostKey: expected the Ed25519 or ECDSA/;
     const rsa = newSshKey(["-t", "rsa", "-b", "2048"]).publicKey;
     const own = { hosts: [{ ...connection, hostKey: rsa }] };
