@@ -75,7 +75,7 @@ describe("PrivateCa", () => {
     test.each([
         ["more than a year", 366.5, 0],
         ["less than a year", 364.5, 1],
-    ])("with %s until its root ends a person is told, and no new root is planned", async (_what, days, warnings) => {
+    ])("%s before its root ends, a person is told and no root is planned", async (_what, days, warnings) => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const validityEndTime = new Date(Date.now() + days * 86_400_000).toISOString();
         await record(() => new PrivateCa("ca", { hostname }), { mock: resource => ({ ...mock(resource), validityEndTime }) });
@@ -189,7 +189,7 @@ describe("ProvidedCertificate", () => {
         test.each([
             ["the root that signs itself", () => root],
             ["the older root alone", () => old],
-        ])("a public chain is sent whole, and Rancher gets no CA, when clients have %s", async (_what, known) => {
+        ])("a public chain is sent whole: clients have %s", async (_what, known) => {
             mockPublicRoots = [known().certificate];
             expect(await given(crossSigned(100))).toEqual({ caCertificate: "", warnings: [] });
             expect(await errorsOf(crossSigned(100), root.certificate, old.certificate)).toEqual(["none", "none"]);

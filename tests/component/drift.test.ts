@@ -102,7 +102,7 @@ test.each<[DriftMode, string]>([
     [DriftMode.Warn, "unreachable: no SSH connection"],
     [DriftMode.Warn, "nginx: not running"],
     [DriftMode.Warn, "absent: no API server runs"],
-])("mode %s, finding %j: the epoch of an earlier repair stays", async (mode, found) => {
+])("mode %s, finding %j: the earlier epoch stays", async (mode, found) => {
     const stack = new Stack();
     await stack.up("in sync");
     await stack.up("nginx: not running");

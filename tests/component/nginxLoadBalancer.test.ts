@@ -302,7 +302,7 @@ describe("a pair", () => {
         [DriftMode.Enforce, "the second", [free, held], "lb-host-1", "lb-host-2"],
         [DriftMode.Enforce, "the second, the first cannot be reached", [said("unreachable: lb1"), held], "lb-host-1", "lb-host-2"],
         [DriftMode.Enforce, "none, the first cannot be reached", [said("unreachable: lb1"), free], "lb-host-1", "lb-host-2"],
-    ])("the host that holds the virtual IP is changed last, with drift %s: %s", async (drift, _what, found, first, last) => {
+    ])("the active host is last, drift %s: %s", async (drift, _what, found, first, last) => {
         jest.spyOn(pulumi.log, "info").mockResolvedValue();
         jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await built(found, { drift });
@@ -363,7 +363,7 @@ describe("a pair", () => {
         ["is accepted when the peer has it by other means", [said("absent: not set up"), answered], false],
         ["is accepted when the peer cannot be reached", [answered, said("unreachable: lb2")], false],
         ["is accepted when nobody was asked", [], false],
-    ])("a virtual IP at which somebody answers %s", (_what, found, isRefused) => {
+    ])("a virtual IP with an answer %s", (_what, found, isRefused) => {
         const reason = expect.stringMatching(
             /^virtualIp\.address: expected .* uses, found 192\.0\.2\.20, where .* 02:00:00:00:00:01 answers/,
         );

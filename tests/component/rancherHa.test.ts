@@ -460,7 +460,7 @@ test.each([
     "tls:index/privateKey:PrivateKey",
     "tls:index/selfSignedCert:SelfSignedCert",
     "tls:index/locallySignedCert:LocallySignedCert",
-])("a refresh of a stack whose state lacks its %s fails in no callback", async lacking => {
+])("no callback of a refresh fails without %s in the state", async lacking => {
     const recording = await build({}, { mock: resource => (resource.type === lacking ? {} : mock(resource)) });
     expect(identities(recording)).toEqual(identities(whole));
 });

@@ -102,7 +102,7 @@ test.each<[string, Partial<RancherReleaseArgs>, object]>([
         { chart: "oci://registry.example.com/charts/rancher" },
     ],
     [
-        "a repository with a login and a CA, of which the login is secret",
+        "a repository with a CA and a secret login",
         {
             repository: "https://charts.example.com",
             repositoryOpts: { username: "puller", password: "s3cret", caFile },

@@ -228,7 +228,7 @@ describe("drift", () => {
     test.each<[string, typeof mock | undefined, number]>([
         ["that RKE has built needs attention", mock, 1],
         ["that RKE has not built yet needs none", undefined, 0],
-    ])("in a preview, an API that is nowhere of a cluster %s", async (_what, known, warnings) => {
+    ])("in a preview, the missing API of a cluster %s", async (_what, known, warnings) => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         await build({}, { preview: true, mock: known, call: () => ({ stdout: said("absent: no cluster runs") }) });
         expect(warn.mock.calls.map(([text]) => text)).toEqual(

@@ -388,7 +388,7 @@ test.each<[string, (config: Config) => unknown]>([
     ["rancher.hostname", c => (c.rancher.hostname = "other.example.com")],
     ["rancher.caChecksum", c => (c.rancher.caChecksum = "ab".repeat(32))],
     ["privateCa.hostname", c => (c.privateCa = { hostname: "other.example.com" })],
-])("%s is no key: it comes from elsewhere, and a value would be lost silently", (key, change) => {
+])("%s is no key, because it comes from elsewhere", (key, change) => {
     expect(problems(changed(change))).toEqual([`${key}: no such key. Remove it or correct its spelling`]);
 });
 

@@ -196,8 +196,8 @@ test("destroy waits for the lock before it takes anything down", () => {
 
 test.each([
     ["fails", '[ "$1" != reload-or-restart ]', "true"],
-    ["sends a signal to an NGINX that refuses it", "true", '[ "$1" != -t ]'],
-])("destroy reports an NGINX without its earlier configuration when the reload %s", (_what, systemctl, nginx) => {
+    ["is refused", "true", '[ "$1" != -t ]'],
+])("destroy reports an NGINX with another configuration when the reload %s", (_what, systemctl, nginx) => {
     command("systemctl", systemctl);
     command("nginx", nginx);
     mkdirSync(file("kept"));

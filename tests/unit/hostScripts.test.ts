@@ -161,7 +161,7 @@ describe("keepalived's checks", () => {
         ["this host", "200", "200", 0],
         ["only this host", "200", "", 0],
         ["only the peer", "502", "200", 1],
-        ["only the peer, with an error of Rancher's own", "", "503", 1],
+        ["only the peer, with Rancher's own error", "", "503", 1],
         ["none of the two", "504", "502", 0],
     ])("reaches-a-node, when a node answers %s", async (_who, own, peer, code) => {
         command(
