@@ -3,7 +3,8 @@ import { z } from "zod";
 import { hostsSchema } from "../../components/loadBalancer/schema";
 import { connectionOf } from "../../components/remote/connection";
 import { hostSchema, sshSchema } from "../../components/remote/schema";
-import { describeIssues, Refusal, validated } from "../../components/validation";
+import { rancherHaSchema } from "../../components/schema";
+import { describeIssues, refuseLiterals, Refusal, validated } from "../../components/validation";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 
 const connection = {
@@ -44,6 +45,22 @@ test("a bastion has the user and key of ssh, and a port of its own", () => {
     const ssh = { user: "admin", port: 2222, privateKey, knownHosts: `192.0.2.9,[192.0.2.1]:2222 ${hostKey}\n` };
     const { bastion } = connectionOf({ address }, sshSchema.parse({ ...ssh, bastion: { address: "192.0.2.9" } }));
     expect(bastion).toEqual({ address: "192.0.2.9", port: 22, user: "admin", privateKey, hostKey });
+});
+
+test("known_hosts from another resource are no fault of a host without a key of its own", () => {
+    const ssh = pulumi.output({ privateKey: sshKey, knownHosts: "" });
+    const args = {
+        hostname: "rancher.example.com",
+        ssh,
+        loadBalancer: { hosts: [{ address: "192.0.2.21" }] },
+        existingCluster: {
+            kubeconfig: "apiVersion: v1\nclusters: []\n",
+            ingressAddresses: ["192.0.2.31"],
+            apiEndpoint: "https://192.0.2.31:6443",
+        },
+        rancher: { chartVersion: "2.12.1" },
+    };
+    expect(() => refuseLiterals(resource, "RancherHa it", rancherHaSchema, args)).not.toThrow();
 });
 
 test("every wrong value is named at once, with what is allowed and what was found", () => {
