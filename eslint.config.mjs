@@ -20,9 +20,8 @@ export default tseslint.config(
     },
     {
         files: ["components/**/runner/*.js"],
-        plugins: { "@typescript-eslint": tseslint.plugin },
+        extends: [...tseslint.configs.recommended],
         languageOptions: {
-            parser: tseslint.parser,
             parserOptions: { project: "./tsconfig.strict.json", tsconfigRootDir: import.meta.dirname },
             sourceType: "commonjs",
             globals: {
@@ -38,7 +37,12 @@ export default tseslint.config(
                 console: "readonly",
             },
         },
-        rules: { "@typescript-eslint/no-floating-promises": "error", "no-unused-vars": ["error", { ignoreRestSiblings: true }] },
+        rules: {
+            "@typescript-eslint/no-floating-promises": "error",
+            // Runner programs are CommonJS, because they travel as they are.
+            "@typescript-eslint/no-require-imports": "off",
+            "@typescript-eslint/no-unused-vars": ["error", { ignoreRestSiblings: true }],
+        },
     },
     {
         // A file and a function of a size that is read at once. Tests are tables.

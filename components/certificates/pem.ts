@@ -143,11 +143,9 @@ export function endings(certificates: string, days: number, now = new Date()): s
     });
 }
 
-let publicRoots: X509Certificate[] | undefined;
-
 /** Returns the certificates that clients trust: those of the private CA, or the public roots. */
 function trustedFor(caCertificate?: string): X509Certificate[] {
-    if (caCertificate === undefined) return (publicRoots ??= rootCertificates.map(root => new X509Certificate(root)));
+    if (caCertificate === undefined) return rootCertificates.map(root => new X509Certificate(root));
     return readCertificates("caCertificate", caCertificate).certificates;
 }
 

@@ -12,7 +12,7 @@ const inCluster = (args: CaSecretArgs, cluster?: pulumi.Resource) => {
     return new CaSecret("ca", args, { provider, deletedWith: cluster ?? provider });
 };
 
-test("the Secret holds exactly the CA, under the names that the chart wants, in the cluster it was given", async () => {
+test("the Secret holds exactly the CA, under the names that the chart wants", async () => {
     const recording = await record(() => inCluster({ caCertificate: `comment\r\n${ca.certificate.replace(/\n/g, "\r\n")}\r\n\r\n` }));
     const object = recording.one("kubernetes:core/v1:Secret");
     const provider = recording.one("pulumi:providers:kubernetes");
@@ -36,7 +36,7 @@ test("what takes the checksum waits for the Secret", async () => {
     expect(taker.dependencies).toContain(recording.one("kubernetes:core/v1:Secret").urn);
 });
 
-test("a CA that does not exist yet is unknown in a preview, the other arguments are shown, and nothing is refused", async () => {
+test("a preview of a CA that does not exist yet shows the other arguments", async () => {
     const caCertificate = () => new tls.SelfSignedCert("root", { allowedUses: [], validityPeriodHours: 1 }).certPem;
     const recording = await record(() => inCluster({ caCertificate: caCertificate() }), { preview: true });
     const { metadata, stringData } = recording.one("kubernetes:core/v1:Secret").inputs;

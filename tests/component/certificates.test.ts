@@ -75,7 +75,7 @@ describe("PrivateCa", () => {
     test.each([
         ["more than a year", 366.5, 0],
         ["less than a year", 364.5, 1],
-    ])("with %s until its root ends a person is told, and no new root is planned", async (_what, days, warnings) => {
+    ])("%s before its root ends, a person is told and no root is planned", async (_what, days, warnings) => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const validityEndTime = new Date(Date.now() + days * 86_400_000).toISOString();
         await record(() => new PrivateCa("ca", { hostname }), { mock: resource => ({ ...mock(resource), validityEndTime }) });
@@ -189,13 +189,13 @@ describe("ProvidedCertificate", () => {
         test.each([
             ["the root that signs itself", () => root],
             ["the older root alone", () => old],
-        ])("a public chain is sent whole, and Rancher gets no CA, when clients have %s", async (_what, known) => {
+        ])("a public chain is sent whole: clients have %s", async (_what, known) => {
             mockPublicRoots = [known().certificate];
             expect(await given(crossSigned(100))).toEqual({ caCertificate: "", warnings: [] });
             expect(await errorsOf(crossSigned(100), root.certificate, old.certificate)).toEqual(["none", "none"]);
         });
 
-        test("a public chain is accepted after the end of what clients ignore, with the advice to leave it out", async () => {
+        test("an expired certificate that clients ignore is accepted with an advice", async () => {
             mockPublicRoots = [root.certificate];
             const { warnings } = await given(crossSigned(-1));
             expect(warnings).toEqual([
@@ -246,7 +246,7 @@ describe("ProvidedCertificate", () => {
         );
     });
 
-    test("in a first preview, files that are not known yet are no fault, those that are known are checked", async () => {
+    test("a first preview checks the known files only", async () => {
         const plan = (changed: object = {}) =>
             record(
                 () => {
@@ -268,7 +268,7 @@ describe("ProvidedCertificate", () => {
         );
     });
 
-    test("each certificate that ends soon is told with its place: 30 days before, a CA a year before", async () => {
+    test("a certificate that ends soon is named: 30 days before, a CA a year before", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const ending = issue({ name: "CA", ca: true, days: 364 });
         const intermediate = issue({ name: "Intermediate", ca: true, by: ending, days: 5 });

@@ -60,7 +60,7 @@ beforeEach(() => {
 });
 afterEach(() => jest.restoreAllMocks());
 
-test("drift raises the epoch once, a repaired host does not, and the same drift again does", async () => {
+test("drift raises the epoch once, and once more when it comes back", async () => {
     const stack = new Stack();
     const runs = ["in sync", "in sync", "nginx: not running", "in sync", "in sync", "nginx: not running", "in sync"];
     const done: unknown[] = [];
@@ -102,7 +102,7 @@ test.each<[DriftMode, string]>([
     [DriftMode.Warn, "unreachable: no SSH connection"],
     [DriftMode.Warn, "nginx: not running"],
     [DriftMode.Warn, "absent: no API server runs"],
-])("mode %s, finding %j: the epoch of an earlier repair stays", async (mode, found) => {
+])("mode %s, finding %j: the earlier epoch stays", async (mode, found) => {
     const stack = new Stack();
     await stack.up("in sync");
     await stack.up("nginx: not running");
@@ -166,7 +166,7 @@ test("mocks of a user's own test get no transform, which the SDK would refuse", 
     expect(await new Promise(resolve => host.epoch.apply(resolve))).toBe(0);
 });
 
-test("long lines of a finding are broken, because a preview cuts them at 150 characters", async () => {
+test("a preview cuts a line at 150 characters, so long lines of a finding are broken", async () => {
     const words = Array.from({ length: 60 }, (_, index) => `word${index}`);
     const finding = findingOf((await build(words.join(" "))).one(latchType)) as string;
     expect(finding.split(/\s+/)).toEqual(words);

@@ -83,7 +83,7 @@ test("one command runs on the host, with certificate and key on standard input o
     });
 });
 
-test("the command provider reaches the host through the bastion, and logs in with the agent's keys when there is no other", async () => {
+test("Pulumi dials through the bastion, with the agent's keys when no key is given", async () => {
     const bastion = { address: "192.0.2.9", hostKey };
     const ssh = { user: "admin", port: 2222, agent: true, bastion, waitSeconds: 5 };
     const { connection } = (await build({ hosts: [{ address: "192.0.2.21", hostKey }], ssh })).one(commandType).inputs;
@@ -145,7 +145,7 @@ describe("another address is another host", () => {
         ]);
     });
 
-    test("one of a pair goes before the new one comes: never are there three for one virtual IP", async () => {
+    test("one host of a pair leaves before the new one comes", async () => {
         const recording = await build(pair);
         expect(["lb-host-1", "lb-host-2"].map(name => trigger(recording, name))).toEqual([
             { triggers: ["192.0.2.21"], deleteBeforeReplace: true },
@@ -302,7 +302,7 @@ describe("a pair", () => {
         [DriftMode.Enforce, "the second", [free, held], "lb-host-1", "lb-host-2"],
         [DriftMode.Enforce, "the second, the first cannot be reached", [said("unreachable: lb1"), held], "lb-host-1", "lb-host-2"],
         [DriftMode.Enforce, "none, the first cannot be reached", [said("unreachable: lb1"), free], "lb-host-1", "lb-host-2"],
-    ])("the host that users reach is changed last, with drift %s: %s holds the virtual IP", async (drift, _what, found, first, last) => {
+    ])("the active host is last, drift %s: %s", async (drift, _what, found, first, last) => {
         jest.spyOn(pulumi.log, "info").mockResolvedValue();
         jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await built(found, { drift });
@@ -363,7 +363,7 @@ describe("a pair", () => {
         ["is accepted when the peer has it by other means", [said("absent: not set up"), answered], false],
         ["is accepted when the peer cannot be reached", [answered, said("unreachable: lb2")], false],
         ["is accepted when nobody was asked", [], false],
-    ])("a virtual IP at which somebody answers %s", (_what, found, isRefused) => {
+    ])("a virtual IP with an answer %s", (_what, found, isRefused) => {
         const reason = expect.stringMatching(
             /^virtualIp\.address: expected .* uses, found 192\.0\.2\.20, where .* 02:00:00:00:00:01 answers/,
         );
@@ -413,7 +413,7 @@ test("a preview says what a newer NGINX would bring", async () => {
     info.mockRestore();
 });
 
-test("a certificate that another tool keeps is not carried, but its renewal reloads NGINX", async () => {
+test("a certificate on the host is not carried, and its renewal reloads NGINX", async () => {
     const recording = await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: onHost });
     const { environment: desired } = recording.one(latchType).inputs;
     expect(Object.keys(desired).filter(name => name.includes("pem"))).toEqual([]);
@@ -421,7 +421,7 @@ test("a certificate that another tool keeps is not carried, but its renewal relo
     expect(desired["certificate.path"]).toContain("PathChanged=/etc/ssl/privkey.pem");
 });
 
-test("a key and a chain with CRLF and curve parameters reach the host in canonical form", async () => {
+test("a key and a chain with CRLF reach the host in canonical form", async () => {
     const parameters = execFileSync("openssl", ["ecparam", "-name", "prime256v1"], { encoding: "utf8" });
     const crlf = (text: string) => text.replace(/\n/g, "\r\n");
     const recording = await build({
@@ -534,7 +534,7 @@ test.each<[string, Record<string, unknown>, RegExp]>([
     await expect(attempt).rejects.not.toThrow(new RegExp(elsewhere.privateKey.split("\n")[1].replace(/[+/]/g, "\\$&")));
 });
 
-test("refuses a host of another load balancer of the program, and a process may run a program twice", async () => {
+test("refuses a host of another load balancer in the same run of the program", async () => {
     const both = (address: string) =>
         record(
             () => {

@@ -96,7 +96,7 @@ test("an IAM role needs no Secret", async () => {
     });
 });
 
-test("backups on a volume outlive the stack: the claim keeps its name, and its release is retained", async () => {
+test("backups on a volume outlive the stack, and their claim keeps its name", async () => {
     const recording = await build({ s3: undefined, volume: { name: "rancher-backups", size: "10Gi" } });
     const operator = release(recording, "backup-operator");
     const persistence = { enabled: true, volumeName: "rancher-backups", size: "10Gi", storageClass: "-" };

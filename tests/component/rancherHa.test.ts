@@ -122,7 +122,7 @@ describe("each part gets from the others what it needs, and waits for it", () =>
     const waits = (from: Recorded, ...to: Recorded[]) =>
         expect(from.dependencies).toEqual(expect.arrayContaining(to.map(({ urn }) => urn)));
 
-    test("the load balancer: certificate and checked nodes; RKE: the load balancer, so that a node is out of rotation before", () => {
+    test("RKE waits for the load balancer, which waits for the checks of the nodes", () => {
         const host = whole.one("command:remote:Command");
         waits(
             host,
@@ -140,7 +140,7 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         for (const text of texts) expect(program).toContain(text);
     });
 
-    test("a pair: the Kubernetes API at its virtual IP, which the API server's certificate covers", async () => {
+    test("a pair has the Kubernetes API at its virtual IP, which the certificate covers", async () => {
         const pair = {
             hosts: ["192.0.2.21", "192.0.2.22"].map(address => ({ address, hostKey })),
             virtualIp: { address: "192.0.2.20", routerId: 51 },
@@ -256,7 +256,7 @@ describe("each part gets from the others what it needs, and waits for it", () =>
         });
     });
 
-    test("backups: the schedule waits for Rancher, and the operator does not, so that it can restore before", async () => {
+    test("the schedule of backups waits for Rancher, and the operator does not", async () => {
         const encryptionKey = pulumi.secret(Buffer.alloc(32, 7).toString("base64"));
         const backup = { chartVersion: "106.0.2+up7.0.2", encryptionKey, s3: { bucket: "backups" } };
         const values = { systemDefaultRegistry: "registry.example.com" };
@@ -322,7 +322,7 @@ describe("other ways", () => {
         expect(recording.outputs).toMatchObject({ kubeconfig: secret(existingCluster.kubeconfig), kubernetesVersion: "v1.31.4" });
     });
 
-    test("a cluster that is there already, by its kubeconfig alone: the API server is asked for the version", async () => {
+    test("the API server of an existing cluster is asked for its version", async () => {
         const kubeconfig = whole.outputs.kubeconfig.secret;
         const { ingressAddresses } = existingCluster;
         const answer = said("in sync", { kubernetes: "v1.31.4+rke2r1" });
@@ -332,7 +332,7 @@ describe("other ways", () => {
         expect(recording.outputs).toMatchObject({ kubernetesVersion: "v1.31.4+rke2r1" });
     });
 
-    test("a cluster that is there already is asked which CA its agents trust, before the stack's own is used", async () => {
+    test("an existing cluster is asked for the CA of its agents before the stack's is used", async () => {
         const { ingressAddresses } = existingCluster;
         const kubeconfig = whole.outputs.kubeconfig.secret;
         const asks = async (changed: Partial<RancherHaArgs>) => {
@@ -363,7 +363,7 @@ describe("other ways", () => {
         await build(
             {},
             {
-                call: question => (JSON.stringify(question).includes("probeCa.js") && order.push("question"), call(question)),
+                call: question => (JSON.stringify(question).includes("probeCa.js") && order.push("question"), call()),
                 mock: request => (order.push(request.name), mock(request)),
             },
         );
@@ -372,7 +372,7 @@ describe("other ways", () => {
         expect(moments).toEqual([...moments].sort((a, b) => a - b));
     });
 
-    test("a preview that does not know a renewed certificate yet knows its CA, so that agents are not said to lose theirs", async () => {
+    test("a preview without the renewed certificate knows its CA, and refuses nothing", async () => {
         const certificateChain = pulumi.output(pulumi.unknown as unknown as string);
         const certificate = { certificateChain, privateKey: server.privateKey, caCertificate: root.certificate };
         const recording = await build({ certificate }, { preview: true });
@@ -387,7 +387,7 @@ describe("other ways", () => {
         expect(recording.one("kubernetes:core/v1:Secret").inputs.stringData).toEqual(secret({ "cacerts.pem": root.certificate }));
     });
 
-    test("a runner that cannot reach the load balancer: nothing is checked, and nextSteps says so", async () => {
+    test("without verification nothing is checked, and nextSteps says so", async () => {
         const asked = jest.fn((_inputs: unknown) => call());
         const recording = await build({ verification: { enabled: false } }, { call: asked });
         expect(identities(recording).filter(urn => urn.includes("verification"))).toEqual([]);
@@ -400,7 +400,7 @@ describe("other ways", () => {
         expect(checks.inputs.stdin.secret).toContain('"timeoutSeconds":1800');
     });
 
-    test("a choice of the verification that is an output is refused: the number of resources depends on it", async () => {
+    test("an output as a choice of the verification is refused", async () => {
         const verification = { enabled: pulumi.output(true) as never };
         await expect(build({ verification })).rejects.toThrow(/verification\.enabled: expected a plain value, found an output as a whole/);
     });
@@ -450,7 +450,7 @@ test("a load balancer on a worker is refused before anything is made", async () 
     expect(made.filter(type => !/:(Stack|RancherHa)$/.test(type))).toEqual([]);
 });
 
-test("a group that is an output as a whole is refused: the number of its hosts must be known", async () => {
+test("an output as a whole group is refused", async () => {
     await expect(build({ loadBalancer: pulumi.secret(args.loadBalancer) as never })).rejects.toThrow(
         /^RancherHa rancher: loadBalancer: expected a plain value, found an output as a whole: .* mark as secret only the values inside/,
     );
@@ -475,7 +475,7 @@ test.each([
     "tls:index/privateKey:PrivateKey",
     "tls:index/selfSignedCert:SelfSignedCert",
     "tls:index/locallySignedCert:LocallySignedCert",
-])("a refresh of a stack whose state lacks its %s fails in no callback", async lacking => {
+])("no callback of a refresh fails without %s in the state", async lacking => {
     const recording = await build({}, { mock: resource => (resource.type === lacking ? {} : mock(resource)) });
     expect(identities(recording)).toEqual(identities(whole));
 });

@@ -102,7 +102,7 @@ test.each<[string, Partial<RancherReleaseArgs>, object]>([
         { chart: "oci://registry.example.com/charts/rancher" },
     ],
     [
-        "a repository with a login and a CA, of which the login is secret",
+        "a repository with a CA and a secret login",
         {
             repository: "https://charts.example.com",
             repositoryOpts: { username: "puller", password: "s3cret", caFile },
@@ -309,7 +309,7 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
     await expect(attempt).rejects.not.toThrow(/short/);
 });
 
-test("the preview that creates the release asks the chart's repository, and no later run does", async () => {
+test("only the preview that creates the release asks the chart's repository", async () => {
     const asked = async (options: RecordOptions, changes: Partial<RancherReleaseArgs> = {}) => {
         const programs: string[] = [];
         const call: RecordOptions["call"] = ({ inputs }) => (programs.push(inputs.stdin), { stdout: said("in sync") });

@@ -20,7 +20,7 @@ const latch = (recording: Recording) => recording.one(commandType, "-drift");
 const input = (recording: Recording, name: string) =>
     JSON.parse(/\nmain\(([^\n]*)\);\n$/.exec(recording.one(commandType, name).inputs.stdin.secret)![1]);
 
-test("the PKI is made first, once: no later change runs it again, and what it prints is secret", async () => {
+test("the PKI is made once, before all else, and what it prints is secret", async () => {
     const recording = await build();
     const [pki, rke] = [recording.one(commandType, "-pki"), recording.one(commandType, "-rke")];
     expect(rke.dependencies).toContain(pki.urn);
@@ -33,7 +33,7 @@ test("the PKI is made first, once: no later change runs it again, and what it pr
     expect(rke.inputs.delete).toMatch(/ node - destroy$/);
 });
 
-test("RKE gets the PKI, the nodes with their host keys and the checks of every node, on standard input only", async () => {
+test("RKE gets the PKI, the nodes and the checks of every node on standard input only", async () => {
     const recording = await build();
     const given = input(recording, "-rke");
     expect(given).toMatchObject({
@@ -53,7 +53,7 @@ test("RKE gets the PKI, the nodes with their host keys and the checks of every n
     }
 });
 
-test("what a failed run leaves is cleaned by a resource that is made before RKE runs, and after the nodes were found fit", async () => {
+test("what cleans up after a failed run is made before RKE, and after the checks", async () => {
     const recording = await build();
     const [nodes, rke] = [recording.one(commandType, "-nodes"), recording.one(commandType, "-rke")];
     expect(rke.dependencies).toContain(nodes.urn);
@@ -61,14 +61,14 @@ test("what a failed run leaves is cleaned by a resource that is made before RKE 
     expect(input(recording, "-nodes")).toMatchObject({ task: "nodes", nodes: input(recording, "-rke").nodes });
 });
 
-test("the kubeconfig leads to the given endpoint, and the API server's certificate covers its name", async () => {
+test("the API server's certificate covers the endpoint in the kubeconfig", async () => {
     const recording = await build({ apiEndpoint: "https://kubernetes.example.com:6443" });
     expect(recording.outputs.apiEndpoint).toBe("https://kubernetes.example.com:6443");
     expect(recording.outputs.kubeconfig.secret).toContain("server: https://kubernetes.example.com:6443");
     expect(input(recording, "-rke").clusterYml).toMatch(/sans:\n *- kubernetes\.example\.com\n/);
 });
 
-test("a preview asks a node while the endpoint does not answer, and an update the endpoint", async () => {
+test("a preview asks a node while the endpoint does not answer, and an update does not", async () => {
     const apiEndpoint = "https://192.0.2.20:6443";
     const answering = () => ({ stdout: said("in sync", { "answering-api": "https://192.0.2.32:6443" }) });
     const server = async (preview: boolean) =>
@@ -98,7 +98,7 @@ test("a change of the nodes is a change of RKE's run alone", async () => {
     expect(after.outputs).toEqual(before.outputs);
 });
 
-test("outputs: workers are the upstreams, the kubeconfig is secret and comes from the PKI", async () => {
+test("workers are the upstreams, and the kubeconfig comes from the PKI as a secret", async () => {
     const [first, ...others] = args.nodes as any[];
     const { outputs } = await build({
         nodes: [
@@ -114,7 +114,7 @@ test("outputs: workers are the upstreams, the kubeconfig is secret and comes fro
     });
 });
 
-test("a first preview knows nothing of the cluster; once it exists, a preview of a change knows its kubeconfig", async () => {
+test("a preview of a change knows the kubeconfig, and a first preview does not", async () => {
     const first = await build({}, { preview: true, mock: () => ({}) });
     expect(first.outputs.kubeconfig).toEqual(secret(unknown));
     // The result of a pending run is unknown, but its ID is known.
@@ -123,7 +123,7 @@ test("a first preview knows nothing of the cluster; once it exists, a preview of
     expect(later.outputs.kubeconfig.secret).toContain("client-key-data");
 });
 
-test("a preview looks at the nodes themselves, in the first one without the PKI; an update leaves that to its own step", async () => {
+test("a preview looks at the nodes, and an update leaves that to its own step", async () => {
     const probed = async (options: RecordOptions) => {
         const asked = jest.fn<{ stdout: string }, [any]>(() => ({ stdout: said("in sync") }));
         await build({}, { call: asked, ...options });
@@ -164,7 +164,7 @@ describe("a cluster that exists already", () => {
             expect(JSON.stringify({ ...inputs, stdin: undefined })).not.toContain(keyPEM.split("\n")[1]);
     });
 
-    test("is compared with its state in the preview before its adoption, and with the stack's own later", async () => {
+    test("is compared in the preview with its own state first, and with the stack's later", async () => {
         const probed = async (options: RecordOptions) => {
             const asked = jest.fn<{ stdout: string }, [any]>(() => ({ stdout: said("in sync") }));
             await build({ rkeState }, { call: asked, preview: true, ...options });
@@ -221,7 +221,7 @@ describe("drift", () => {
         expect(input(recording, "-rke").epoch).toBe(3);
     });
 
-    test("an API that is nowhere is lost or not there yet: repaired when that is wanted, and no warning otherwise", async () => {
+    test("a missing API is repaired in mode enforce, and no warning in any mode", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const absent = { call: () => ({ stdout: said("absent: no API server runs") }) };
         const observed = async (drift: DriftMode) => findingOf(latch(await build({ drift }, absent)));
@@ -233,7 +233,7 @@ describe("drift", () => {
     test.each<[string, typeof mock | undefined, number]>([
         ["that RKE has built needs attention", mock, 1],
         ["that RKE has not built yet needs none", undefined, 0],
-    ])("in a preview, an API that is nowhere of a cluster %s", async (_what, known, warnings) => {
+    ])("in a preview, the missing API of a cluster %s", async (_what, known, warnings) => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         await build({}, { preview: true, mock: known, call: () => ({ stdout: said("absent: no cluster runs") }) });
         expect(warn.mock.calls.map(([text]) => text)).toEqual(
@@ -274,7 +274,7 @@ describe("a rotation of the CA", () => {
     const made = { stdout: pulumi.secret(rotatedState) };
     const trusts = ({ outputs }: Recording, ca: string) => outputs.kubeconfig.secret.includes(Buffer.from(ca).toString("base64"));
 
-    test("makes a PKI after the first, once; RKE, its verbs and the kubeconfig get it, and the cluster stays the same", async () => {
+    test("makes a second PKI once, which RKE and the kubeconfig get", async () => {
         const [recording, without] = [await rotated(1, made, {}, { snapshot: { name: "before" } }), await build()];
         const next = recording.one(commandType, "-rotation-1");
         expect(input(recording, "-rotation-1")).toMatchObject({ earlierPki: packedState, nodeCount: 3 });
@@ -313,7 +313,7 @@ describe("a rotation of the CA", () => {
         expect(await refusal({ snapshot })).toBeUndefined();
     });
 
-    test("is announced in a preview, which opens the cluster by the PKI that the cluster still has", async () => {
+    test("is announced in a preview, which opens the cluster by the PKI in use", async () => {
         const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const preview = (known: object, facts: Record<string, string> = {}) =>
             rotated(1, known, { preview: true, call: () => ({ stdout: said("in sync", facts) }) });
@@ -365,7 +365,7 @@ describe("the verbs that run once", () => {
         }
     });
 
-    test("get the bucket and its keys, so that it is asked first; without keys only the nodes can ask", async () => {
+    test("get the bucket and its keys; without keys only the nodes can ask it", async () => {
         const keys = { accessKey: "AKIAIOSFODNN7EXAMPLE", secretKey: "wJalrXUtnFEMI" };
         const bucketOf = async (s3: object) => {
             const recording = await build({ ...tokens, etcdBackup: { s3: { bucket: "etcd", ...s3 } } });
@@ -378,7 +378,7 @@ describe("the verbs that run once", () => {
         expect(await bucketOf({})).toEqual([undefined, undefined, undefined]);
     });
 
-    test("are ordered: restore, RKE, snapshot, certificates; a token changes no other program", async () => {
+    test("are ordered: restore, RKE, snapshot, certificates", async () => {
         const [recording, without] = [await build(tokens), await build()];
         const chain = ["-nodes", "-restore", "-rke", "-snapshot", "-certificates"].map(name => recording.one(commandType, name));
         chain.slice(1).forEach((resource, index) => expect(resource.dependencies).toContain(chain[index].urn));

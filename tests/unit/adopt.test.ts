@@ -139,7 +139,7 @@ describe("cluster.yml", () => {
         expect(found.map(note => note.advice)).toEqual(advice);
     });
 
-    test("settings of services, registries, images and upgrades are kept, and other keys go to extraConfig", () => {
+    test("settings of groups that have arguments are kept, other keys go to extraConfig", () => {
         const { settings: read, notes: none } = readClusterYml(`ignore_docker_version: true
 services:
   kube-api:
@@ -204,7 +204,7 @@ describe("nginx.conf", () => {
         });
     });
 
-    test("sizes, long timeouts and the port of the nodes are kept; another directive is named with its place", () => {
+    test("sizes and long timeouts are kept, and another directive is named with its place", () => {
         const text = `http {
     upstream rancher { server 192.0.2.31:8080; }
     server {

@@ -113,7 +113,7 @@ describe("what the repository gives is accepted", () => {
     });
 });
 
-test("every wrong and missing key is named at once, with what is allowed and what was found", () => {
+test("every wrong key is named at once, with what is allowed and what was found", () => {
     const config = {
         hostname: "Rancher",
         sshKey: "x",
@@ -154,7 +154,7 @@ test("every wrong and missing key is named at once, with what is allowed and wha
     ]);
 });
 
-describe("what does not fit together is named beside a value of the wrong type in the same group", () => {
+describe("rules between keys hold beside a value of the wrong type in the same group", () => {
     const hostname = "rancher.example.com";
     const root = issue({ name: "Root", ca: true });
     const leaf = issue({ name: hostname, names: [`DNS:${hostname}`], by: root });
@@ -388,7 +388,7 @@ test.each<[string, (config: Config) => unknown]>([
     ["rancher.hostname", c => (c.rancher.hostname = "other.example.com")],
     ["rancher.caChecksum", c => (c.rancher.caChecksum = "ab".repeat(32))],
     ["privateCa.hostname", c => (c.privateCa = { hostname: "other.example.com" })],
-])("%s is no key: it comes from elsewhere, and a value would be lost silently", (key, change) => {
+])("%s is no key, because it comes from elsewhere", (key, change) => {
     expect(problems(changed(change))).toEqual([`${key}: no such key. Remove it or correct its spelling`]);
 });
 
@@ -436,7 +436,7 @@ describe("certificates", () => {
     });
 });
 
-test("an empty group, which `pulumi config rm --path` leaves, is no group, except in values of the chart", () => {
+test("an empty group, which `pulumi config rm --path` leaves, counts as left out", () => {
     const volumes = [{ name: "cache", emptyDir: {} }];
     const { cluster, rancher } = read(
         changed(c => {
@@ -495,7 +495,7 @@ describe("files", () => {
     });
 });
 
-test("in a group in which something is encrypted, all that may hold a secret is one, and is not quoted", async () => {
+test("in a group with something encrypted, all that may be a secret is one", async () => {
     const config = changed(c => {
         c.rancher.additionalValues = { webhook: { token: "hunter2" } };
         c.loadBalancer.extraDirectives = { http: "hunter2 {" };
@@ -612,7 +612,7 @@ describe("docs/configuration.md", () => {
         expect(wrong.map(([path, value]) => ({ path, expected: value, found: said.get(path) }))).toEqual([]);
     });
 
-    test("says no default that the schema lacks, but those of Rancher's chart and of Kubernetes", () => {
+    test("says no default that neither the schema, the chart nor Kubernetes has", () => {
         // A rule needs to know whether a user wrote `liveCheck`. `Verification` has its default.
         const ofSchema = new Map([...defaultsOf(rancherHaSchema, ""), ["liveCheck", verificationSchema.shape.liveCheck.parse(undefined)]]);
         const ofOthers = /^(rancher\.values\..*|cluster\.services\.(kubeApi\.serviceNodePortRange|kubelet\.clusterDomain))$/;

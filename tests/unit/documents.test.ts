@@ -9,7 +9,7 @@ import { blocksOf, pageText } from "../pages";
 // The tests check what a reader copies from the pages.
 const readme = pageText("README.md");
 
-test("the configuration in the README is that of examples/minimal.yaml, with shortened host keys", () => {
+test("the README shows examples/minimal.yaml, with shortened host keys", () => {
     const shown = blocksOf(readme, "yaml").map(text => parse(text));
     const whole = parse(pageText("examples/minimal.yaml").replace(/ssh-ed25519 AAAA\S+/g, "ssh-ed25519 AAAA…"));
     expect(shown).toEqual([whole]);

@@ -6,10 +6,10 @@ import { required } from "../nginx";
 test.each([
     ["a block that does not end", { server: "if ($arg_a) {" }, /extraDirectives\.server: expected whole directives/],
     ["an end of the block around it", { location: "} location /x { return 404;" }, /extraDirectives\.location: expected whole directives/],
-    ["an end of the block between quotes inside words", { server: 'set $a a"b; } location /x { set $a c"d;' }, /expected whole directives/],
+    ["a block end between quotes inside words", { server: 'set $a a"b; } location /x { set $a c"d;' }, /expected whole directives/],
     ["headers that would drop all others", { location: "proxy_set_header X-A b;" }, /proxy_set_header[^]*extraDirectives\.server/],
     [
-        "files that are named from the folder of nginx.conf",
+        "files named from the folder of nginx.conf",
         { http: '# x\n"include" conf.d/*.conf;' },
         /http: expected an absolute path behind include/,
     ],

@@ -32,7 +32,7 @@ test("another CA changes the pods", () => {
     expect(helmValues({ ...input, caChecksum: "cd".repeat(32) }).extraEnv).not.toEqual(helmValues(input).extraEnv);
 });
 
-test("the CA of an adopted release leaves its pods as they are; another CA restarts them", () => {
+test("the CA of an adopted release restarts no pod, and another CA restarts all", () => {
     const adopted = { ...input, adoptedCaChecksum: checksum };
     expect(helmValues(adopted).extraEnv).toBeUndefined();
     const replaced = "cd".repeat(32);

@@ -56,7 +56,7 @@ test("packages are installed, and noted before", () => {
     expect(readFileSync(file("packages"), "utf8")).toBe("nginx\n");
 });
 
-test("needrestart restarts no foreign service meanwhile, because it is told to suspend itself", () => {
+test("needrestart suspends itself meanwhile, and restarts no foreign service", () => {
     command("apt-get", aptGet('echo "$call: ${NEEDRESTART_SUSPEND:-runs}" >>needrestart'));
     expect(host("install_packages").code).toBe(0);
     const told = readFileSync(file("needrestart"), "utf8").trim().split("\n");
@@ -93,7 +93,7 @@ test("a lock that is held until the deadline ends the run, with its holder", () 
     );
 });
 
-test("a package source that fails is said, and does not keep the packages from being installed", () => {
+test("a failing package source is reported, and the packages are installed", () => {
     command("apt-get", aptGet('[ "$call" != update ] || { echo "E: The repository of others is not signed."; exit 100; }'));
     const { code, said } = host("install_packages");
     expect([code, calls().length]).toEqual([0, 3]);
@@ -149,7 +149,7 @@ describe("a package in the state", () => {
     });
 });
 
-test("a package that stays after destroy is told with the first one that needs it, however long dpkg's report is", () => {
+test("destroy names a package that stays, and the first package that needs it", () => {
     command("dpkg-query", "echo installed");
     const needs = ["libssl-extra depends on openssl-extra.", "ca-certificates depends on openssl; however:"];
     const report = [...needs, ...Array(5000).fill("other depends on openssl (>= 1.1.1).")].map(line => ` ${line}\n`).join("");
@@ -196,8 +196,8 @@ test("destroy waits for the lock before it takes anything down", () => {
 
 test.each([
     ["fails", '[ "$1" != reload-or-restart ]', "true"],
-    ["sends a signal to an NGINX that refuses it", "true", '[ "$1" != -t ]'],
-])("destroy says that NGINX does not run with the configuration of before when the reload %s", (_what, systemctl, nginx) => {
+    ["is refused", "true", '[ "$1" != -t ]'],
+])("destroy reports an NGINX with another configuration when the reload %s", (_what, systemctl, nginx) => {
     command("systemctl", systemctl);
     command("nginx", nginx);
     mkdirSync(file("kept"));

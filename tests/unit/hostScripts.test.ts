@@ -61,7 +61,7 @@ function pairRelease(statusPort = 280) {
     return releaseFor(settings, vrrpOf(settings, 0, 51)).files;
 }
 
-test("files outside of a release's folder hold the mark by which a later release removes them", () => {
+test("files outside of a release's folder hold the mark by which they are removed", () => {
     const files = new Map(Object.entries(pairRelease()));
     const placed = places.split("\n").map(line => line.split(" ")[0]);
     expect(placed.filter(name => !files.get(name)?.includes(mark))).toEqual([]);
@@ -161,7 +161,7 @@ describe("keepalived's checks", () => {
         ["this host", "200", "200", 0],
         ["only this host", "200", "", 0],
         ["only the peer", "502", "200", 1],
-        ["only the peer, with an error of Rancher's own", "", "503", 1],
+        ["only the peer, with Rancher's own error", "", "503", 1],
         ["none of the two", "504", "502", 0],
     ])("reaches-a-node, when a node answers %s", async (_who, own, peer, code) => {
         command(

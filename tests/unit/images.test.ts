@@ -45,7 +45,7 @@ function images(changes: object, PATH = [toolFolder("rke"), toolFolder("helm"), 
     return { status, lines: stdout.trim().split("\n"), stderr };
 }
 
-test("the list holds the images of rke for this plugin and those of the chart, by their public names", () => {
+test("the list holds the images of rke for this plugin and those of the chart", () => {
     const { status, lines, stderr } = images({});
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(lines.slice(-2)).toEqual([

@@ -84,11 +84,11 @@ test("a restart of the active host leaves the virtual IP there all the time", ()
     expect(said).toBe("eth0\nEntering MASTER\n");
 });
 
-test("after a restart that fails, the peer takes the virtual IP before the time that it was told to wait is over", () => {
+test("after a failed restart, the peer takes the virtual IP before its wait ends", () => {
     expect(onActiveHost(`end restart; cards; rancher-ha-keepalived ended; cards; within 8 peer_has && echo peer`)).toBe("lo\n\npeer\n");
 });
 
-test("a stop hands the virtual IP to the peer, and a restart of a standby host touches nothing", () => {
+test("a stop hands the virtual IP over, and a restart of the standby host leaves it", () => {
     expect(onActiveHost(`end stop; cards; within 8 peer_has && echo peer; start; end restart; start; cards; peer_has && echo peer`)).toBe(
         "\npeer\n\npeer\n",
     );

@@ -107,12 +107,12 @@ test("what a client may not tell the nodes is replaced or removed", () => {
     });
 });
 
-test("a POST or PATCH is never sent to a second node: only methods that NGINX holds idempotent, PUT and DELETE among them, are", () => {
+test("a POST or PATCH is never sent to a second node", () => {
     expect(tls(render())).toContain("proxy_next_upstream error timeout http_502 http_503;");
     expect(render()).not.toContain("non_idempotent");
 });
 
-test("when every node is left out, all are asked as if none were: Rancher rightly answers 503 for a cluster that is not connected", () => {
+test("when every node is removed from rotation, all are asked", () => {
     const upstream = (changes: object) => block(render({ upstreams: ["192.0.2.1", "192.0.2.2"], ...changes }), "upstream rancher");
     expect(upstream({})).toContain(
         "server 192.0.2.1:80 max_fails=3 fail_timeout=10s; server 192.0.2.2:80 max_fails=3 fail_timeout=10s; " +
@@ -150,11 +150,11 @@ test("the token in the path of an import is not logged", () => {
     expect(/log_format main [^;]*;/.exec(render())![0]).not.toMatch(/\$(request|request_uri|uri|args)\b/);
 });
 
-test("an upload goes to a node while it comes in: only Rancher knows who may upload, and nothing may fill the disk before", () => {
+test("an upload goes to a node while it comes in", () => {
     expect(tls(render())).toContain("proxy_request_buffering off;");
 });
 
-test("OpenSSL chooses the groups: a fixed list would refuse X25519MLKEM768 where it is known", () => {
+test("OpenSSL chooses the groups, so X25519MLKEM768 is used where it is known", () => {
     expect(render().match(/ssl_ecdh_curve [^;]*;/g)).toEqual(["ssl_ecdh_curve auto;"]);
 });
 
@@ -210,7 +210,7 @@ test("what a user tunes arrives", () => {
         expect(block(tls(text), location)).toContain("limit_rate 1m;");
 });
 
-test("provided certificates are one for each type of key, or those that another tool keeps", () => {
+test("provided certificates are one for each type of key, or files of another tool", () => {
     const two = render({ secondCertificate: { certificateChain: "another", privateKey: "another" } });
     expect(tls(two).match(/ssl_certificate [^;]+/g)).toEqual([
         "ssl_certificate rancher-ha/fullchain.pem",
@@ -238,7 +238,7 @@ test("what a newer NGINX would bring is said of those that lack it", () => {
     expect(upgradeGains("1.30.1")).toEqual([]);
 });
 
-test("the ciphers are those of Mozilla's intermediate configuration that need no DH parameters", () =>
+test("the ciphers are Mozilla's intermediate ones that need no DH parameters", () =>
     expect(/ssl_ciphers ([^;]*);/.exec(render())![1].split(":")).toEqual([
         "ECDHE-ECDSA-AES128-GCM-SHA256",
         "ECDHE-RSA-AES128-GCM-SHA256",

@@ -100,19 +100,19 @@ test("a stop ends every process, also after an upgrade that systemd does not kno
     expect(said).toBe("4\n0\n");
 });
 
-test("a restart with a configuration that the new process refuses is a stop and a start", () => {
+test("a restart with a configuration that is refused is a stop and a start", () => {
     const said = inNamespaces(`cp ${folder}/nginx.conf /run/; sed -i 's/server {/sever {/' ${folder}/nginx.conf
         restart 2>/dev/null; becomes 0; cp /run/nginx.conf ${folder}/; rancher-ha-nginx start; becomes 2`);
     expect(said).toBe("0\n2\n");
 });
 
-test("workers of a main process that was killed are ended, so that the next start finds its ports free", () => {
+test("a start ends the workers of a killed main process, which hold its ports", () => {
     const said = inNamespaces(`kill -9 $(main); becomes 1; SERVICE_RESULT=signal rancher-ha-nginx ended; becomes 0
         rancher-ha-nginx start; becomes 2`);
     expect(said).toBe("1\n0\n2\n");
 });
 
-test("NGINX starts although keepalived's file cannot be written, in a full /run for example", () => {
+test("NGINX starts although keepalived's file cannot be written", () => {
     const said = inNamespaces(
         "rm -rf /run/down; mkdir /run/down; rancher-ha-nginx stop; becomes 0 >/dev/null; rancher-ha-nginx start; becomes 2",
         "in-pair",

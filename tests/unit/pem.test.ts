@@ -222,7 +222,7 @@ test("a wildcard covers one label", () => {
     ]);
 });
 
-test("any way of writing the same certificate gives the same text, and the checksum agents compute", () => {
+test("one certificate in any form gives the same text and the agents' checksum", () => {
     const canonical = root.certificate.trim() + "\n";
     const forms = [
         root.certificate,
@@ -254,7 +254,7 @@ test("a chain may go on above what clients trust, as with a cross-signed root", 
     ]);
 });
 
-test("a cross-signed root is no root that Rancher can give to its agents, the older root above it is", () => {
+test("for agents, a cross-signed root is refused, and the older root is accepted", () => {
     const old = issue({ name: "Old root", ca: true });
     const cross = issue({ name: "Root", ca: true, by: old, of: root.privateKey });
     expect(checkCaCertificate(cross.certificate)).toEqual([

@@ -256,7 +256,7 @@ test.each<[string, HelmRun, RegExp]>([
         /^revision 2 of the release is pending-upgrade: .*`kubectl --namespace cattle-system delete secret sh\.helm\.release\.v1\.rancher\.v2`/,
     ],
     [
-        "for what this stack wants, without advice that would end one that is alive",
+        "for what this stack wants, without advice to end it",
         { seconds: 6 },
         /^revision 2 of the release is pending-upgrade since \d s: a run of this stack was ended .* or somebody's is under way[^`]*$/,
     ],
@@ -271,7 +271,7 @@ describe("before Helm runs", () => {
     test.each<[string, string, HelmRun]>([
         ["this stack's, for what it wants", "2", pending],
         ["somebody's that is older than its timeout", "9", { ...pending, seconds: 901, values: { replicas: 1 } }],
-    ])("a run that was ended is out of the way: %s", async (_what, lastResult, run) => {
+    ])("an ended run is out of the way: %s", async (_what, lastResult, run) => {
         expect(await free(lastResult, {}, run)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^2\n/) });
         expect(deleted).toEqual(["sh.helm.release.v1.rancher.v2"]);
     });
@@ -280,7 +280,7 @@ describe("before Helm runs", () => {
         ["with other values", "2", { ...pending, values: { replicas: 1 } }],
         ["without a change, after this stack's own run", "1", pending],
         ["of which it is not known whose it is", "", pending],
-    ])("somebody's run that may be alive is left alone: %s", async (_what, lastResult, run) => {
+    ])("somebody's run is left alone: %s", async (_what, lastResult, run) => {
         const { code, stderr } = await free(lastResult, {}, run);
         expect([code, deleted]).toEqual([1, []]);
         expect(stderr).toMatch(/^somebody's run of Helm is under way since \d s .*Nothing was changed \[RHA helm\]\n$/);
@@ -358,7 +358,7 @@ describe("settings of Rancher", () => {
     });
 });
 
-describe("a Rancher whose agents trust another CA is refused, so that a stack without its state makes no new one", () => {
+describe("a Rancher whose agents trust another CA is refused", () => {
     const another = sha256("another CA");
     const tlsCa = (text: string) => ({ [`${secrets}/tls-ca`]: { data: { "cacerts.pem": Buffer.from(text).toString("base64") } } });
     const marked = (value: string) => releases({ values: { extraEnv: [{ name: "CA", value }] } });

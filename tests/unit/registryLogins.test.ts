@@ -30,7 +30,7 @@ async function tried(answer: string) {
 const failing = (message: string, status = "500 Internal Server Error") =>
     `HTTP/1.0 ${status}\r\nContent-Type: application/json\r\n\r\n${JSON.stringify({ message })}\n`;
 
-test("a login that the registry accepts is no fault; Docker is asked for the registry without its path", async () => {
+test("a login that the registry accepts is no fault, and is asked without a path", async () => {
     const { request, ...faults } = await tried('HTTP/1.0 200 OK\r\n\r\n{"Status":"Login Succeeded"}');
     expect(faults).toEqual({ refused: [], unanswered: [] });
     const [head, body] = request.split("\r\n\r\n");

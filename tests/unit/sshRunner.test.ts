@@ -68,7 +68,7 @@ printf '=== pulumi-rancher-ha ===\\nend\\n'
         expect(host.known).toBe(`192.0.2.21 ${hostKey}`);
     });
 
-    test("a bastion is dialled with its own user, port and verified key, and leads to the host", () => {
+    test("a bastion has its own user, port and verified key, and leads to the host", () => {
         expect(probed({ bastion })).toMatchObject({ state: "in sync" });
         const [host, hop] = read();
         expect(host).toMatchObject({ hostname: "192.0.2.21", known: `192.0.2.21 ${hostKey}` });

@@ -3,7 +3,8 @@ import { z } from "zod";
 import { hostsSchema } from "../../components/loadBalancer/schema";
 import { connectionOf } from "../../components/remote/connection";
 import { hostSchema, sshSchema } from "../../components/remote/schema";
-import { describeIssues, Refusal, validated } from "../../components/validation";
+import { rancherHaSchema } from "../../components/schema";
+import { describeIssues, refuseLiterals, Refusal, validated } from "../../components/validation";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 
 const connection = {
@@ -46,6 +47,22 @@ test("a bastion has the user and key of ssh, and a port of its own", () => {
     expect(bastion).toEqual({ address: "192.0.2.9", port: 22, user: "admin", privateKey, hostKey });
 });
 
+test("known_hosts from another resource are no fault of a host without a key of its own", () => {
+    const ssh = pulumi.output({ privateKey: sshKey, knownHosts: "" });
+    const args = {
+        hostname: "rancher.example.com",
+        ssh,
+        loadBalancer: { hosts: [{ address: "192.0.2.21" }] },
+        existingCluster: {
+            kubeconfig: "apiVersion: v1\nclusters: []\n",
+            ingressAddresses: ["192.0.2.31"],
+            apiEndpoint: "https://192.0.2.31:6443",
+        },
+        rancher: { chartVersion: "2.12.1" },
+    };
+    expect(() => refuseLiterals(resource, "RancherHa it", rancherHaSchema, args)).not.toThrow();
+});
+
 test("every wrong value is named at once, with what is allowed and what was found", () => {
     expect(() => check({ hosts: [{ ...connection, address: "a b", port: 70000, prot: 1 }], drift: "no" })).toThrow(
         [
@@ -58,7 +75,7 @@ test("every wrong value is named at once, with what is allowed and what was foun
     );
 });
 
-test("a refusal keeps its words where it ends an argument of a resource, whose name Pulumi puts before other errors", async () => {
+test("a refusal that ends an argument of a resource keeps its words", async () => {
     const sent = pulumi.runtime.serializeProperties("Command it", {
         stdin: Promise.reject(new Refusal("program", "Thing it: no", resource)),
     });
@@ -77,7 +94,7 @@ test("a wrong value that came as a secret is refused without being shown", () =>
     expect(describeIssues(issues, { port: 70001 }, () => true)).toMatch(/^port: .*, found a value that is not shown$/);
 });
 
-test("an RSA host key is refused on a load balancer host: Pulumi's SSH client cannot use it", () => {
+test("an RSA host key is refused on a load balancer host", () => {
     const refused = /hosts\[0\]\.hostKey: expected the Ed25519 or ECDSA/;
     const rsa = newSshKey(["-t", "rsa", "-b", "2048"]).publicKey;
     const own = { hosts: [{ ...connection, hostKey: rsa }] };

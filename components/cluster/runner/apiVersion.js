@@ -7,7 +7,7 @@ async function main({ access }) {
     try {
         const { gitVersion } = await kubernetesApi(access)("/version");
         process.stdout.write(probeText({ facts: { kubernetes: gitVersion } }));
-    } catch (/** @type {any} */ error) {
+    } catch (error) {
         process.stdout.write(probeText(failureOf(error)));
     }
 }

@@ -16,6 +16,8 @@ const { gunzipSync } = require("zlib");
  * }} HelmRecord
  *
  * @typedef {{ path: string, live: unknown, asked: unknown }} ValueDifference
+ *
+ * @typedef {{ metadata: { name: string, labels: Record<string, string>, creationTimestamp: string }, data: { release: string } }} HelmSecret
  */
 
 /**
@@ -30,7 +32,7 @@ const { gunzipSync } = require("zlib");
 async function helmRecords(api, name, namespace) {
     const selector = encodeURIComponent(`owner=helm,name=${name}`);
     const { items } = await api(`/api/v1/namespaces/${namespace}/secrets?labelSelector=${selector}`);
-    return items.map((/** @type {any} */ { metadata, data }) => {
+    return items.map((/** @type {HelmSecret} */ { metadata, data }) => {
         // Helm encodes a record as base64, and Kubernetes encodes it once more.
         const packed = Buffer.from(Buffer.from(data.release, "base64").toString("utf8"), "base64");
         const { manifest, chart, info, config = {} } = JSON.parse(gunzipSync(packed).toString("utf8"));
@@ -66,7 +68,7 @@ function newestDeployed(records) {
  * @returns {string | undefined}
  */
 function caOf({ values }, caVariable) {
-    return values.extraEnv?.find((/** @type {any} */ each) => each.name === caVariable)?.value;
+    return values.extraEnv?.find((/** @type {{ name: string, value?: string }} */ each) => each.name === caVariable)?.value;
 }
 
 /**

@@ -11,7 +11,7 @@ const { caOf, helmRecords, newestDeployed } = require("./helmRecords");
 async function main({ access, ...input }) {
     try {
         process.stdout.write(probeText({ refused: await otherCa(kubernetesApi(access), input) }));
-    } catch (/** @type {any} */ error) {
+    } catch (error) {
         process.stdout.write(probeText(failureOf(error)));
     }
 }

@@ -11,12 +11,13 @@ const { caOf, helmRecords, isAsWanted, mayBeAlive, newestDeployed, underWay, val
 /** @import { Said } from "../../remote/runner/probe" */
 /** @import { ReleaseInput, WantedRelease } from "../program" */
 /** @import { HelmRecord } from "./helmRecords" */
+/** @typedef {{ apiVersion: string, kind: string, metadata: { name: string, namespace?: string } }} ManifestObject */
 
 /** @param {ReleaseInput} input */
 async function main({ access, ...input }) {
     try {
         process.stdout.write(probeText(await look(kubernetesApi(access), input)));
-    } catch (/** @type {any} */ error) {
+    } catch (error) {
         process.stdout.write(probeText(failureOf(error)));
     }
 }
@@ -132,7 +133,7 @@ function impossibleChange({ revision, chartVersion, values }, records, wanted) {
  * @param {WantedRelease} wanted
  */
 function otherRun({ revision, chartVersion, values }, wanted) {
-    const shown = (/** @type {any} */ value) =>
+    const shown = (/** @type {unknown} */ value) =>
         ["number", "boolean"].includes(typeof value) ? value : value === undefined ? "missing" : "another";
     const lines = valueDifferences(values, wanted.values).map(({ path, live, asked }) => {
         const isSaid = shown(live) !== shown(asked);
@@ -165,7 +166,7 @@ async function caWarnings(api, namespace, checksum) {
  *
  * @param {KubernetesApi} api
  * @param {string} namespace
- * @returns {(object: any) => Promise<{ what: string, path: string }>}
+ * @returns {(object: ManifestObject) => Promise<{ what: string, path: string }>}
  */
 function resourcePaths(api, namespace) {
     /** @type {Map<string, Promise<any>>} */

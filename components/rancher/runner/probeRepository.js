@@ -84,7 +84,7 @@ function chartFault(index, chart, version) {
     let versions;
     try {
         const { entries } = parse(index, { logLevel: "error" });
-        versions = (entries?.[chart] ?? []).map((/** @type {any} */ entry) => String(entry.version).replace(/^v/, ""));
+        versions = (entries?.[chart] ?? []).map((/** @type {{ version: string }} */ entry) => String(entry.version).replace(/^v/, ""));
     } catch {
         return "an index of charts, found a page of another kind";
     }
