@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"net/http"
 	"os"
 	"time"
 
@@ -56,24 +55,11 @@ func (k *kubelet) watched(ctx context.Context) context.Context {
 	credentials := k.credentials()
 	go func() {
 		defer cancel()
-		for ctx.Err() == nil && k.answers(ctx) && k.credentials() == credentials {
+		for ctx.Err() == nil && answersOK(ctx, k.health) && k.credentials() == credentials {
 			pause(ctx, time.Second/2)
 		}
 	}()
 	return ctx
-}
-
-func (k *kubelet) answers(ctx context.Context) bool {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, k.health, nil)
-	if err != nil {
-		return false
-	}
-	response, err := probeClient.Do(request)
-	if err != nil {
-		return false
-	}
-	response.Body.Close()
-	return response.StatusCode == http.StatusOK
 }
 
 // credentials returns a digest of the files by which the kubelet and the API server know each other.

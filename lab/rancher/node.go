@@ -43,7 +43,7 @@ func (n *node) connected() (*connection, error) {
 // run follows the node's pods until ctx ends. The pods run on while the kubelet is away.
 func (n *node) run(ctx context.Context) error {
 	for ctx.Err() == nil {
-		if n.kubelet.answers(ctx) {
+		if answersOK(ctx, n.kubelet.health) {
 			if err := n.follow(ctx, n.kubelet.watched(ctx)); err != nil {
 				log.Printf("node %s: %v", n.name, err)
 			}

@@ -77,20 +77,24 @@ var probeClient = &http.Client{Timeout: 5 * time.Second}
 
 func answer(ctx context.Context, servers []server) bool {
 	for _, s := range servers {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+s.probe, nil)
-		if err != nil {
-			return false
-		}
-		response, err := probeClient.Do(request)
-		if err != nil {
-			return false
-		}
-		response.Body.Close()
-		if response.StatusCode != http.StatusOK {
+		if !answersOK(ctx, "http://"+s.address+s.probe) {
 			return false
 		}
 	}
 	return true
+}
+
+func answersOK(ctx context.Context, url string) bool {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return false
+	}
+	response, err := probeClient.Do(request)
+	if err != nil {
+		return false
+	}
+	response.Body.Close()
+	return response.StatusCode == http.StatusOK
 }
 
 // trackingListener can close every connection that it accepted, as the end of a container does. http.Server no longer knows upgraded
