@@ -301,9 +301,7 @@ describe("a further worker, with an SSH key of its own", () => {
         await main.kubectl(["delete", pod]);
         await main.kubectl(["rollout", "status", "deployment/rancher"]);
         expect(await onWorker()).toMatch(/^rancher-/);
-        // In the lab no kubelet runs containers. This one looks like one of a pod.
-        const ofPod = ["--name", "k8s_rancher_rancher-0_cattle-system_1_0", "--label", "io.kubernetes.pod.uid=1"];
-        await lab.host("node4").exec(["docker", "create", ...ofPod, `${registry.url}/rancher/rke-tools:v0.1.114`, "true"]);
+        expect(await lab.host("node4").sh("docker ps --quiet --filter label=io.kubernetes.pod.uid")).not.toBe("");
 
         const client = new Client(lab.host("lb1").address, "rancher.lab.internal", (await main.authorities())[1]);
         const answers: (number | string)[] = [];
@@ -368,10 +366,9 @@ test("a protected cluster is not deleted: by destroy, or when another cluster ta
 
 test("destroy names what it leaves on a node; again, it leaves every host clean", async () => {
     const node = lab.host("node1");
-    const create = (...args: string[]) => node.exec(["docker", "create", ...args, "rancher/rke-tools:v0.1.114", "true"]);
-    await create("--name", "kube-stranger");
-    // This container looks like one that the kubelet left of a pod. RKE does not remove such a container.
-    await create("--name", "k8s_rancher_rancher-0_cattle-system_1_0", "--label", "io.kubernetes.pod.uid=1");
+    await node.sh("docker create --name kube-stranger rancher/rke-tools:v0.1.114 true");
+    // RKE does not remove the containers of pods.
+    expect(await node.sh("docker ps --quiet --filter label=io.kubernetes.pod.uid")).not.toBe("");
     const refused: Finished = await main.destroy({ edit: oneNode });
     expect(refused.output).toMatch(
         /Left behind: \[RHA cluster-not-removed\]\s+- node1 .*: container kube-stranger\s+Remove these on the hosts/,
