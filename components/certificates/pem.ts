@@ -125,27 +125,18 @@ export function withoutRoot(certificateChain: string): string {
     return sent.map(block => `${block.text}\n`).join("");
 }
 
-/** Days before the end of a certificate from which a warning is given. */
-export const warnDays = 30;
+/** Public roots as they were read. To read all of them takes 26 ms, and a program asks six times. */
+const rootsRead = new Map<string, X509Certificate>();
 
-/** Days before the end of a CA from which a warning is given. A company needs months to give all downstream agents a new CA. */
-export const warnDaysOfCa = 365;
-
-/** Lists the certificates that end in less than `days` days from `now`, with an advice for each. */
-export function endings(certificates: string, days: number, now = new Date()): string[] {
-    return splitPem(certificates).flatMap(({ text }, index) => {
-        const certificate = new X509Certificate(text);
-        const left = Math.floor((Date.parse(certificate.validTo) - now.getTime()) / 86_400_000);
-        // An ended certificate is refused, except above one that clients trust.
-        const advice = left < 0 ? "Leave it out: clients trust a certificate below it" : "Give the stack a new one before";
-        const end = `${left < 0 ? "ended" : `ends in ${left} days,`} on ${iso(certificate.validTo)}`;
-        return left < days ? [`certificate ${index + 1} ${nameOf(certificate)} ${end}. ${advice}.`] : [];
-    });
+function publicRoot(text: string): X509Certificate {
+    const root = rootsRead.get(text) ?? new X509Certificate(text);
+    rootsRead.set(text, root);
+    return root;
 }
 
 /** Returns the certificates that clients trust: those of the private CA, or the public roots. */
 function trustedFor(caCertificate?: string): X509Certificate[] {
-    if (caCertificate === undefined) return rootCertificates.map(root => new X509Certificate(root));
+    if (caCertificate === undefined) return rootCertificates.map(publicRoot);
     return readCertificates("caCertificate", caCertificate).certificates;
 }
 
@@ -282,7 +273,7 @@ function issuedBySelf(certificate: X509Certificate): boolean {
 }
 
 /** Returns the common name of a certificate, or the whole subject when there is none. */
-function nameOf(certificate: X509Certificate): string {
+export function nameOf(certificate: X509Certificate): string {
     return quoted(certificate.subject);
 }
 
@@ -295,6 +286,6 @@ function quoted(distinguishedName: string | undefined): string {
     return JSON.stringify(/^CN=(.*)$/m.exec(name)?.[1] ?? name.replace(/\n/g, ", "));
 }
 
-function iso(date: string): string {
+export function iso(date: string): string {
     return new Date(date).toISOString();
 }

@@ -2,7 +2,8 @@ import * as pulumi from "@pulumi/pulumi";
 import * as tls from "@pulumi/tls";
 import { needsAttention } from "../attention";
 import { inState, refuseOutputs, validated } from "../validation";
-import { normalizePem, warnDaysOfCa } from "./pem";
+import { warnDaysOfCa } from "./endings";
+import { normalizePem } from "./pem";
 import { KeyAlgorithm, privateCaPlainSchema, privateCaSchema, PrivateCaSettings } from "./schema";
 import { ServerCertificate } from "./serverCertificate";
 

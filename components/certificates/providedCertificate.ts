@@ -3,7 +3,8 @@ import { X509Certificate } from "crypto";
 import { needsAttention } from "../attention";
 import { validated } from "../validation";
 import { lifetimeWarning } from "./clientRules";
-import { endings, keyAlone, normalizePem, warnDays, warnDaysOfCa, withoutRoot } from "./pem";
+import { endings, warnDays, warnDaysOfCa } from "./endings";
+import { keyAlone, normalizePem, withoutRoot } from "./pem";
 import { providedCertificateSchema } from "./schema";
 import { Certificate, CertificateArgs, ServerCertificate } from "./serverCertificate";
 

@@ -1,5 +1,5 @@
 import { join } from "path";
-import { warnDays } from "../certificates/pem";
+import { warnDays } from "../certificates/endings";
 import { shellProgram } from "../remote/programs";
 import { innerAddress } from "./hosts";
 import { downFile, Vrrp, vrrpTable } from "./keepalivedConf";

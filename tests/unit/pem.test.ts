@@ -6,11 +6,11 @@ import {
     checkCaCertificate,
     checkPublicTrust,
     checkServerCertificate,
-    endings,
     normalizePem,
     splitPem,
     withoutRoot,
 } from "../../components/certificates/pem";
+import { endings } from "../../components/certificates/endings";
 import { daysFromNow, issue, Issued, KeyKind } from "../../lab/certificates";
 
 const hostname = "rancher.example.com";
