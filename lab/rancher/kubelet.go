@@ -2,9 +2,10 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,29 +53,35 @@ func (k *kubelet) connect() (*connection, error) {
 // watched returns a context that ends when the kubelet stops, or when it has other credentials.
 func (k *kubelet) watched(ctx context.Context) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
-	credentials := k.credentials()
+	files := k.credentials()
+	before := stamp(files)
 	go func() {
 		defer cancel()
-		for ctx.Err() == nil && answersOK(ctx, k.health) && k.credentials() == credentials {
-			pause(ctx, time.Second/2)
+		for ctx.Err() == nil && answersOK(ctx, k.health) && stamp(files) == before {
+			pause(ctx, time.Second)
 		}
 	}()
 	return ctx
 }
 
-// credentials returns a digest of the files by which the kubelet and the API server know each other.
-func (k *kubelet) credentials() [sha256.Size]byte {
-	var all []byte
-	read := func(file string) {
-		text, _ := os.ReadFile(file)
-		all = append(all, text...)
-	}
-	read(k.kubeconfig)
+// credentials returns the files by which the kubelet and the API server know each other.
+func (k *kubelet) credentials() []string {
+	files := []string{k.kubeconfig}
 	if config, err := clientcmd.BuildConfigFromFlags("", k.kubeconfig); err == nil {
-		read(config.CAFile)
-		read(config.CertFile)
+		files = append(files, config.CAFile, config.CertFile)
 	}
-	return sha256.Sum256(all)
+	return files
+}
+
+// stamp returns a text that changes with the files.
+func stamp(files []string) string {
+	var all strings.Builder
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil {
+			fmt.Fprintln(&all, file, info.Size(), info.ModTime())
+		}
+	}
+	return all.String()
 }
 
 func pause(ctx context.Context, duration time.Duration) {
