@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2154
 # Lists what `rke remove` left on a node. RKE reports success even when its cleaner failed.
 # Variables: names (of RKE's containers, as a regular expression).
-for container in $(docker ps --all --format '{{.Names}}' | grep -xE "k8s_.*|$names"); do
+for container in $(docker ps --all --format '{{.Names}}' | grep -xE "k8s_.*|kube-.*|rke-.*|$names"); do
     echo "container $container"
 done
 # Docker reads these folders, because the user may lack the permission.
