@@ -1,6 +1,5 @@
 import { parse, stringify } from "yaml";
 import { parseProbe } from "../remote/probe";
-import { RkeState } from "./rke/state";
 
 /** Address and credentials of a Kubernetes API. */
 export interface ApiAccess {
@@ -70,25 +69,25 @@ function currentOf(known: any): { cluster?: any; user?: any } {
     return { cluster: named("clusters", context?.cluster)?.cluster, user: named("users", context?.user)?.user };
 }
 
-/**
- * Returns a kubeconfig made from the cluster's PKI. RKE writes a file with a new administrator certificate in every run. That file
- * would be unknown in every preview that would run RKE.
- */
-export function adminKubeconfig(state: RkeState, clusterName: string, apiEndpoint: string): string {
-    const { "kube-ca": ca, "kube-admin": admin } = state.desiredState.certificatesBundle;
+/** Returns a kubeconfig for a user with a client certificate. */
+export function kubeconfigOf(
+    clusterName: string,
+    user: string,
+    access: Required<Pick<ApiAccess, "endpoint" | "ca" | "certificate" | "key">>,
+): string {
     const base64 = (text: string) => Buffer.from(text).toString("base64");
     return stringify(
         {
             apiVersion: "v1",
             kind: "Config",
-            clusters: [{ name: clusterName, cluster: { server: apiEndpoint, "certificate-authority-data": base64(ca.certificatePEM) } }],
+            clusters: [{ name: clusterName, cluster: { server: access.endpoint, "certificate-authority-data": base64(access.ca) } }],
             users: [
                 {
-                    name: "kube-admin",
-                    user: { "client-certificate-data": base64(admin.certificatePEM), "client-key-data": base64(admin.keyPEM) },
+                    name: user,
+                    user: { "client-certificate-data": base64(access.certificate), "client-key-data": base64(access.key) },
                 },
             ],
-            contexts: [{ name: clusterName, context: { cluster: clusterName, user: "kube-admin" } }],
+            contexts: [{ name: clusterName, context: { cluster: clusterName, user } }],
             "current-context": clusterName,
         },
         { lineWidth: 0 },

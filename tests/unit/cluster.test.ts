@@ -16,8 +16,7 @@ import {
 import { communityKubernetes } from "../../components/cluster/rke/rkeVersions";
 import { systemImageKeys } from "../../components/cluster/rke/registries";
 import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/rke/schema";
-import { adminKubeconfig } from "../../components/cluster/kubeconfig";
-import { isNew, unpackState } from "../../components/cluster/rke/state";
+import { adminKubeconfig, isNew, unpackState } from "../../components/cluster/rke/state";
 import { nodeProgram } from "../../components/remote/programs";
 import { describeIssues } from "../../components/validation";
 import { until } from "../../lab/process";

@@ -8,7 +8,7 @@ import { RegistryLogin, registryLogins } from "./registries";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
 import { endpoint, nodeEndpoints, nodeName, RkeClusterSettings } from "./schema";
-import { BuiltNode, builtNodes, caOf, completeState, isNew, Pki, RkeState, unpackState } from "./state";
+import { BuiltNode, builtNodes, caOf, ClusterKeys, completeState, isNew, keysOf, Pki, RkeState, unpackState } from "./state";
 import { untimelyVerb } from "./untimelyVerbs";
 import { WantedNode, wantedNodes } from "./wantedNodes";
 
@@ -112,13 +112,6 @@ export interface OnceInput extends Fitness, RotatedCluster, Pick<ClusterInput, "
 export interface NodeEndpoint {
     node: string;
     endpoint: string;
-}
-
-/** The certificates with which a client and a cluster know each other. */
-export interface ClusterKeys {
-    ca: string;
-    certificate: string;
-    key: string;
 }
 
 /** Input of runner/probeNodes.js. The certificates are missing as long as nothing is built. */
@@ -246,11 +239,6 @@ function fitness(cluster: RkeClusterSettings, states: RkeState[]): Fitness {
         preflightProgram: preflightProgram(cluster.ignoreDockerVersion ? [] : acceptedDocker(cluster.kubernetesVersion), states.map(caOf)),
     };
 }
-
-const keysOf = ({ desiredState: { certificatesBundle } }: RkeState): ClusterKeys => {
-    const { "kube-ca": ca, "kube-admin": admin } = certificatesBundle;
-    return { ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM };
-};
 
 /**
  * Returns the probe program. Nothing is built without a state, or with a state that this update made. A preview also checks new nodes.

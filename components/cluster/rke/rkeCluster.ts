@@ -10,13 +10,12 @@ import { RkeClusterArgs, RkeClusterSettingsArgs } from "./args";
 import { shownClusterYml } from "./clusterYml";
 import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
-import { adminKubeconfig } from "../kubeconfig";
 import { KubernetesCluster } from "../kubernetesCluster";
 import { innerAddress, RkeNodeArgs } from "./nodes";
 import { clusterProgram, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
 import { endpoint, nodeEndpoints, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
 import { shownBackup } from "./s3";
-import { caOf, isNew, Pki, RkeState, unpackState } from "./state";
+import { adminKubeconfig, caOf, isNew, Pki, RkeState, unpackState } from "./state";
 import { untimelyVerb } from "./untimelyVerbs";
 
 /** Returns the inner addresses of chosen nodes. They are known before the cluster is built. Of the nodes, only SSH keys are secret. */

@@ -1,5 +1,6 @@
 import { X509Certificate } from "crypto";
 import { brotliDecompressSync } from "zlib";
+import { kubeconfigOf } from "../kubeconfig";
 
 /** The parts of `rkeConfig` in RKE's state file that this library reads. */
 export interface RkeConfig {
@@ -66,6 +67,26 @@ export function completeState(text: string): RkeState | undefined {
 
 /** Returns the certificate of the CA in a state. */
 export const caOf = ({ desiredState }: RkeState): string => desiredState.certificatesBundle["kube-ca"].certificatePEM;
+
+/** The certificates with which a client and a cluster know each other. */
+export interface ClusterKeys {
+    ca: string;
+    certificate: string;
+    key: string;
+}
+
+/** Returns the keys of the cluster's administrator. */
+export const keysOf = ({ desiredState: { certificatesBundle } }: RkeState): ClusterKeys => {
+    const { "kube-ca": ca, "kube-admin": admin } = certificatesBundle;
+    return { ca: ca.certificatePEM, certificate: admin.certificatePEM, key: admin.keyPEM };
+};
+
+/**
+ * Returns a kubeconfig made from the cluster's PKI. RKE writes a file with a new administrator certificate in every run. That file
+ * would be unknown in every preview that would run RKE.
+ */
+export const adminKubeconfig = (state: RkeState, clusterName: string, endpoint: string): string =>
+    kubeconfigOf(clusterName, "kube-admin", { endpoint, ...keysOf(state) });
 
 /** Returns the nodes that RKE built, or was about to build. */
 export const builtNodes = ({ currentState, desiredState }: RkeState): BuiltNode[] =>

@@ -60,7 +60,7 @@ async function main({ fitness, logins = [], rotates, noEtcdProgram = "", adopted
  * Looks at the cluster with the newest certificates, and with earlier ones while its CA is not rotated. The fact `earlier-pki` counts how
  * many PKIs are newer than the one in use.
  *
- * @param {import("../program").ClusterKeys[]} earlierKeys
+ * @param {import("../state").ClusterKeys[]} earlierKeys
  * @param {LookInput} input
  */
 async function lookWith(earlierKeys, input) {
