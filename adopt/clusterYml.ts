@@ -127,11 +127,12 @@ export function readClusterYml(text: string): Reading<ClusterConfig> {
     return { settings, notes: notes.filter(({ what }, index) => index === 0 || !isImage(what) || !isImage(notes[index - 1].what)) };
 }
 
-const keyPaths = ["ssh_key_path", "nodes[].ssh_key_path", "bastion_host.ssh_key_path"];
+const keyOfBastion = "bastion_host.ssh_key_path";
+const keysOfNodes = ["ssh_key_path", "nodes[].ssh_key_path"];
 
 /** Returns the SSH key that RKE logs in with: the first that the file names, those of the agent, or a default (defaults.go of RKE 1.8.14). */
 function sshKey(leaves: Leaf[]): ClusterConfig["ssh"] {
-    const named = leaves.find(({ kind, value }) => keyPaths.slice(0, 2).includes(kind) && !isEmpty(value));
+    const named = leaves.find(({ kind, value }) => keysOfNodes.includes(kind) && !isEmpty(value));
     if (named) return { privateKeyFile: String(named.value) };
     return leaves.some(({ path, value }) => path === "ssh_agent_auth" && value === true)
         ? { agent: true }
@@ -156,7 +157,7 @@ function keepLeaf(leaf: Leaf, settings: ClusterConfig): string | undefined {
     if (kind === "nodes[].port") return Number(value) === 22 ? undefined : void put(settings.cluster, keysOf(path), Number(value));
     if (kind === "bastion_host.port") return void put(settings.ssh, ["bastion", "port"], Number(value));
     if (["bastion_host.address", "bastion_host.user"].includes(kind)) return void put(settings.ssh, ["bastion", keys[1]], value);
-    if (keyPaths.includes(kind)) return noteOfKey(leaf, settings);
+    if ([...keysOfNodes, keyOfBastion].includes(kind)) return noteOfKey(leaf, settings);
     if (kind in secrets) return secretNote(withIndexes(secrets[kind], path));
     if (limits.includes(path)) return "is not kept, maxBodySize, maxRequestHeaderSize and maxResponseHeaderSize of loadBalancer set it";
     for (const [pattern, argumentOf] of named) {
@@ -191,7 +192,7 @@ const secretNote = (argument: string) => `is a secret, and is not kept: pulumi c
 /** Returns a note about an SSH key that is not the one of `ssh`. */
 function noteOfKey({ kind, value }: Leaf, { ssh }: ClusterConfig): string | undefined {
     if (ssh.agent) return "is not kept, because RKE takes the keys of the SSH agent";
-    const owner = kind === "bastion_host.ssh_key_path" ? "ssh.bastion" : "this node";
+    const owner = kind === keyOfBastion ? "ssh.bastion" : "this node";
     return ssh.privateKeyFile === value
         ? undefined
         : `is another key than ${ssh.privateKeyFile}. Give ${owner} a privateKey of its own, as a secret`;

@@ -187,6 +187,11 @@ export class MainStack {
     }
 
     /** Expects neither a container nor a file of a cluster on a node. */
+    /** Returns the versions of Kubernetes in the names of the images that run on a node, a line each. */
+    imageVersions(node: HostName): Promise<string> {
+        return this.lab.host(node).sh("docker inspect --format '{{.Config.Image}}' kube-apiserver kubelet | grep -o 'v1[^-]*' | sort -u");
+    }
+
     async isClean(node: HostName): Promise<void> {
         const files = "docker ps --all --quiet; find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null";
         expect([node, await this.lab.host(node).sh(files, { tolerate: true })]).toEqual([node, ""]);

@@ -9,6 +9,7 @@ import { run } from "../../../lab/process";
 import { Finished } from "../../../lab/pulumi";
 import { Registry } from "../../../lab/registry";
 import { bastionAt, digestOf, disposable, loginsOf, refuseDirectSsh, testLab } from "../fixtures";
+import { newSshKey } from "../../ssh";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack } from "./mainStack";
 
@@ -64,10 +65,6 @@ beforeAll(async () => {
     await main.succeeds("up", { edit: older });
 }, 15 * 60_000);
 
-/** Returns the versions of Kubernetes whose images run, a line each. */
-const running = () =>
-    lab.host("node1").sh("docker inspect --format '{{.Config.Image}}' kube-apiserver kubelet | grep -o 'v1[^-]*' | sort -u");
-
 describe("a registry with a login", () => {
     test("gives the nodes every image that RKE starts, to nobody without the login", async () => {
         const started = await lab.host("node1").sh("docker ps --all --format '{{.Image}}' | sort -u");
@@ -106,7 +103,7 @@ test("an upgrade is not begun while a node has no space for the snapshot", async
     await node.sh("umount /opt/rke/etcd-snapshots");
     expect(output).toMatch(/Kubernetes was not upgraded, because no snapshot of etcd could be saved before.*:[^]*no space left on device/);
     expect(code).not.toBe(0);
-    expect(await running()).toBe("v1.30.5\n");
+    expect(await main.imageVersions("node1")).toBe("v1.30.5\n");
 });
 
 /** Returns the file of the snapshot that an upgrade has saved, without its ending. */
@@ -119,7 +116,7 @@ test("an upgrade that is killed inside RKE is finished by the next up; each save
     rmSync(temporary, { recursive: true });
     await main.stack.cancel();
     const finished = await main.succeeds("up", { edit: oneNode });
-    expect(await running()).toBe("v1.30.14\n");
+    expect(await main.imageVersions("node1")).toBe("v1.30.14\n");
     for (const file of [killed, finished].map(snapshotOf)) {
         const name = file.split("/").pop();
         const listed = await lab
@@ -232,16 +229,20 @@ test("an API server that is gone: seen in a preview, brought back by up when dri
     expect(await main.authorities()).toEqual(authorities);
 });
 
-describe("a further worker", () => {
+describe("a further worker, with an SSH key of its own", () => {
+    const key = newSshKey();
     const withWorker: Edit = config => {
         oneNode(config);
         const { address, hostKey } = lab.host("node4");
-        config.cluster.nodes.push({ address, hostname: "node4", user: "rke", roles: ["worker"], hostKey });
+        config.cluster.nodes.push({ address, hostname: "node4", user: "rke", roles: ["worker"], hostKey, privateKey: key.privateKey });
     };
     const upstreams = async () => (await lab.host("lb1").sh("grep -c 'server 10.*:80 .*fail_timeout' /etc/nginx/nginx.conf")).trim();
     beforeAll(async () => {
         await lab.start("node4");
         await refuseDirectSsh(lab.host("node4"));
+        await lab
+            .host("node4")
+            .sh(`cp -p /home/rke/.ssh/authorized_keys /home/rke/common; echo '${key.publicKey}' >/home/rke/.ssh/authorized_keys`);
         await registry.trustedBy(lab.host("node4"));
         // Without an image of its own, Docker pulls whole images.
         await lab.host("node4").sh("docker image rm $(docker images --format '{{.Repository}}:{{.Tag}}')");
@@ -293,6 +294,8 @@ describe("a further worker", () => {
         await main.succeeds("up", { edit: withWorker });
         expect(await upstreams()).toBe("2");
         await main.isInSync(withWorker);
+        // The key of the worker leaves the configuration with it.
+        await lab.host("node4").sh("cat /home/rke/common >>/home/rke/.ssh/authorized_keys");
         // The scheduler puts the pod in its place on the node without one.
         const [pod] = (await main.kubectl(["get", "pods", "--selector=app=rancher", "-o", "name"])).split("\n");
         await main.kubectl(["delete", pod]);
