@@ -41,6 +41,8 @@ describe("a load balancer host that trusts a CA of users, and no key of its own"
     const socket = join(folder, "socket");
     const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
     const own = { ...process.env };
+    // Without an environment, a child gets that of jest.
+    const addKey = () => execFileSync("ssh-add", ["-q", join(folder, "key")], { env: process.env });
     const keygen = (...args: string[]) => execFileSync("ssh-keygen", ["-q", ...args], { cwd: folder });
     const changes = () => ({ ssh: { agent: true, waitSeconds: 1 }, hosts: [{ ...hostArgs(lb.host), privateKey: undefined }] });
 
@@ -58,7 +60,7 @@ describe("a load balancer host that trusts a CA of users, and no key of its own"
     });
 
     test("refuses the agent's key without a certificate", async () => {
-        execFileSync("ssh-add", ["-q", join(folder, "key")]);
+        addKey();
         const { output, code } = await stack.tryUp(changes());
         expect(output).toMatch(/the host refuses every key of the SSH agent/);
         expect(code).not.toBe(0);
@@ -66,7 +68,7 @@ describe("a load balancer host that trusts a CA of users, and no key of its own"
 
     test("is reached with the certificate that the agent holds: by the probe, up and the next preview", async () => {
         keygen("-s", "ca", "-I", "test", "-n", "root", "-V", "+1h", "key.pub");
-        execFileSync("ssh-add", ["-q", join(folder, "key")]);
+        addKey();
         await stack.up(changes());
         await stack.noChanges(changes());
         expect(await lb.sh("journalctl -u ssh -o cat | grep -c 'Accepted publickey for root .*-CERT'")).toMatch(/^[1-9]/);

@@ -120,6 +120,15 @@ describe("a probe that fails", () => {
             /^jump@192\.0\.2\.9:2222 \(the bastion\): the host refuses the SSH key/,
         ],
         [
+            "the bastion's port",
+            [
+                "ssh: connect to host 192.0.2.9 port 2222: Connection refused",
+                "kex_exchange_identification: Connection closed by remote host",
+                "Connection closed by UNKNOWN port 65535",
+            ],
+            /^jump@192\.0\.2\.9:2222 \(the bastion\): no SSH connection \(ssh: connect to host 192\.0\.2\.9 port 2222: Connection refused\)/,
+        ],
+        [
             "the way from the bastion",
             [
                 "channel 0: open failed: connect failed: Connection refused",

@@ -194,7 +194,8 @@ function sshReason({ bastion, ...host }, stderr) {
             : `${at}: the host refuses the SSH key. Expected the public key in ~${user}/.ssh/authorized_keys`;
     }
     const lines = stderr.trim().split("\n");
-    const last = lines.filter(line => !/UNKNOWN port|stdio forwarding failed/.test(line)).pop() ?? lines.pop();
+    // These lines tell how the host's own ssh ended, after that of the bastion.
+    const last = lines.filter(line => !/UNKNOWN port|stdio forwarding failed|kex_exchange_identification/.test(line)).pop() ?? lines.pop();
     return `${at}: no SSH connection (${last || "no answer in time"}). Check address, port, firewall and that sshd runs`;
 }
 
