@@ -35,7 +35,8 @@ type kubelet struct {
 
 var errNoKubelet = errors.New("the kubelet does not run")
 
-func (k *kubelet) connect() (*connection, error) {
+// connect returns a connection that records events until ctx ends.
+func (k *kubelet) connect(ctx context.Context) (*connection, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", k.kubeconfig)
 	if err != nil {
 		return nil, err
@@ -44,14 +45,14 @@ func (k *kubelet) connect() (*connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	broadcaster := record.NewBroadcaster()
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
 	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: client.CoreV1().Events("")})
 	events := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: "kubelet", Host: k.node})
 	return &connection{config: config, client: client, events: events}, nil
 }
 
-// watched returns a context that ends when the kubelet stops, or when it has other credentials.
-func (k *kubelet) watched(ctx context.Context) context.Context {
+// watched returns a context that ends when the kubelet stops, when it has other credentials, or by the function beside it.
+func (k *kubelet) watched(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(ctx)
 	files := k.credentials()
 	before := stamp(files)
@@ -61,7 +62,7 @@ func (k *kubelet) watched(ctx context.Context) context.Context {
 			pause(ctx, time.Second)
 		}
 	}()
-	return ctx
+	return ctx, cancel
 }
 
 // credentials returns the files by which the kubelet and the API server know each other.

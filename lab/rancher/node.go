@@ -20,7 +20,7 @@ import (
 type node struct {
 	name, ip string
 	kubelet  *kubelet
-	connect  func() (*connection, error)
+	connect  func(context.Context) (*connection, error)
 	link     atomic.Pointer[connection] // nil while the kubelet is away
 
 	lock    sync.Mutex
@@ -44,9 +44,11 @@ func (n *node) connected() (*connection, error) {
 func (n *node) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		if answersOK(ctx, n.kubelet.health) {
-			if err := n.follow(ctx, n.kubelet.watched(ctx)); err != nil {
+			watched, stop := n.kubelet.watched(ctx)
+			if err := n.follow(ctx, watched); err != nil {
 				log.Printf("node %s: %v", n.name, err)
 			}
+			stop()
 		}
 		pause(ctx, time.Second/2)
 	}
@@ -56,7 +58,7 @@ func (n *node) run(ctx context.Context) error {
 
 // follow starts and ends pods as the API server says, until watched ends. Pods run until ctx ends.
 func (n *node) follow(ctx, watched context.Context) error {
-	link, err := n.connect()
+	link, err := n.connect(watched)
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func TestPodsOutliveTheKubelet(t *testing.T) {
 	defer health.Close()
 	client := fake.NewClientset(ingressPod("stays"), ingressPod("leaves"))
 	n := newNode(&kubelet{node: "node1", health: health.URL}, "127.0.0.1")
-	n.connect = func() (*connection, error) {
+	n.connect = func(context.Context) (*connection, error) {
 		return &connection{config: &rest.Config{}, client: client, events: record.NewFakeRecorder(100)}, nil
 	}
 	runs := func(pod types.UID) bool {
