@@ -122,7 +122,7 @@ describe("a probe that fails", () => {
         [
             "the bastion's port",
             [
-                "ssh: connect to host 192.0.2.9 port 2222: Connection refused",
+                "ssh: connect to host 192.0.2.9 port 2222: Connection refused\r",
                 "kex_exchange_identification: Connection closed by remote host",
                 "Connection closed by UNKNOWN port 65535",
             ],

@@ -193,7 +193,7 @@ function sshReason({ bastion, ...host }, stderr) {
             ? `${at}: the host refuses every key of the SSH agent. Expected one whose public key is in ~${user}/.ssh/authorized_keys, or one with a certificate of a CA that the host trusts`
             : `${at}: the host refuses the SSH key. Expected the public key in ~${user}/.ssh/authorized_keys`;
     }
-    const lines = stderr.trim().split("\n");
+    const lines = stderr.trim().split(/\r?\n/);
     // These lines tell how the host's own ssh ended, after that of the bastion.
     const last = lines.filter(line => !/UNKNOWN port|stdio forwarding failed|kex_exchange_identification/.test(line)).pop() ?? lines.pop();
     return `${at}: no SSH connection (${last || "no answer in time"}). Check address, port, firewall and that sshd runs`;
