@@ -10,16 +10,25 @@ import { unpackState } from "../../components/cluster/rke/state";
 import { ensureTools, toolFolder } from "../../lab/tools";
 import { hostKey, sshKey } from "../ssh";
 
-const { recordedNodes, resultOf } = jest.requireActual("../../components/cluster/rke/runner/lastResult.js");
+const { recordedLeavers, recordedNodes, resultOf } = jest.requireActual("../../components/cluster/rke/runner/lastResult.js");
 
 const login = { address: "192.0.2.34", port: 22, user: "rke", hostKey: "ssh-ed25519 AAAA" };
 const withKey = { ...login, privateKey: "the key" };
 
-test("the record of a node holds its connection, and no private key", () => {
+test("the record of a node holds how SSH reaches it, with its keys", () => {
     const nodes = [withKey, { ...withKey, bastion: withKey }].map(connection => ({ name: "node4", connection }));
-    expect(recordedNodes(resultOf("{}", nodes))).toEqual(
-        [login, { ...login, bastion: login }].map(connection => ({ name: "node4", connection })),
-    );
+    expect(recordedNodes(resultOf("{}", nodes))).toEqual(nodes);
+});
+
+test("a node that leaves is reached with the key that only the record holds, but not in place of the user's agent", () => {
+    const [stays, leaves] = [withKey, { ...withKey, address: "192.0.2.35", privateKey: "its own key" }].map(connection => ({
+        name: connection.address,
+        connection,
+    }));
+    const result = resultOf("{}", [stays, leaves]);
+    expect(recordedLeavers(result, [stays])).toEqual([leaves]);
+    expect(recordedLeavers(result, [{ ...stays, connection: login }])).toEqual([]);
+    expect(recordedLeavers("", [stays])).toEqual([]);
 });
 
 test("the results of earlier versions are read: a record that is not packed, and none", () => {

@@ -240,9 +240,7 @@ describe("a further worker, with an SSH key of its own", () => {
     beforeAll(async () => {
         await lab.start("node4");
         await refuseDirectSsh(lab.host("node4"));
-        await lab
-            .host("node4")
-            .sh(`cp -p /home/rke/.ssh/authorized_keys /home/rke/common; echo '${key.publicKey}' >/home/rke/.ssh/authorized_keys`);
+        await lab.host("node4").sh(`echo '${key.publicKey}' >/home/rke/.ssh/authorized_keys`);
         await registry.trustedBy(lab.host("node4"));
         // Without an image of its own, Docker pulls whole images.
         await lab.host("node4").sh("docker image rm $(docker images --format '{{.Repository}}:{{.Tag}}')");
@@ -294,8 +292,6 @@ describe("a further worker, with an SSH key of its own", () => {
         await main.succeeds("up", { edit: withWorker });
         expect(await upstreams()).toBe("2");
         await main.isInSync(withWorker);
-        // The key of the worker leaves the configuration with it.
-        await lab.host("node4").sh("cat /home/rke/common >>/home/rke/.ssh/authorized_keys");
         // The scheduler puts the pod in its place on the node without one.
         const [pod] = (await main.kubectl(["get", "pods", "--selector=app=rancher", "-o", "name"])).split("\n");
         await main.kubectl(["delete", pod]);

@@ -5,7 +5,7 @@ const { impossibleChanges } = require("./builtCluster");
 const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { snapshotBeforeUpgrade } = require("./firstSnapshot");
-const { resultOf } = require("./lastResult");
+const { recordedLeavers, resultOf } = require("./lastResult");
 const { cleanHosts, movePods, saysLost, withoutTakenNodes } = require("./leavingNodes");
 const { refuseNodeChanges } = require("./nodeChanges");
 const { withAgentFor } = require("./nodes");
@@ -54,7 +54,7 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
  */
 async function apply(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
-    return withAgentFor(input.nodes, async env => {
+    return withAgentFor([...input.nodes, ...recordedLeavers(lastResult, input.nodes)], async env => {
         await refuseUnfitNodes(env, input);
         const newest = await newestState(input, lastResult);
         refuseImpossibleChange(newest, input);

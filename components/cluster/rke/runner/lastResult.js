@@ -24,23 +24,12 @@ function resultOf(state, nodes) {
 }
 
 /**
- * Returns the record of the nodes for the run in which one of them leaves: the configuration then no longer says how SSH reaches that node.
+ * Returns the record of the nodes for the run in which one of them leaves: the configuration then no longer says how SSH reaches that node, and
+ * with which key.
  *
  * @param {ReachedNode[]} nodes
  */
-const recordOf = nodes =>
-    JSON.stringify(
-        nodes.map(({ name, connection: { bastion, ...connection } }) => ({
-            name,
-            connection: { ...withoutKey(connection), bastion: bastion && withoutKey(bastion) },
-        })),
-    );
-
-/**
- * @template {{ privateKey?: string }} Login
- * @param {Login} login
- */
-const withoutKey = ({ privateKey, ...login }) => login;
+const recordOf = nodes => JSON.stringify(nodes.map(({ name, connection }) => ({ name, connection })));
 
 /**
  * Returns the nodes that the last run recorded. Earlier versions of this library did not pack the record, or recorded none.
@@ -54,4 +43,19 @@ function recordedNodes(lastResult) {
     return JSON.parse(record.startsWith("[") ? record : unpack(record));
 }
 
-module.exports = { recordedNodes, resultOf };
+/**
+ * Returns the nodes to reach beside those of the configuration, because they leave. None are returned when the user's own agent holds all keys:
+ * an agent with a recorded key would take its place.
+ *
+ * @param {string} lastResult
+ * @param {ReachedNode[]} nodes
+ * @returns {ReachedNode[]}
+ */
+function recordedLeavers(lastResult, nodes) {
+    const leavers = recordedNodes(lastResult).filter(
+        left => !nodes.some(({ connection }) => connection.address === left.connection.address),
+    );
+    return nodes.some(({ connection }) => connection.privateKey) ? leavers : [];
+}
+
+module.exports = { recordedLeavers, recordedNodes, resultOf };
