@@ -1,13 +1,8 @@
 // Looks at API servers and members of etcd. Changes nothing.
 const { kubernetesApi } = require("../../runner/kubernetesApi");
 
+/** @import { ComponentStatus, KubernetesNode } from "../../kubernetesObjects" */
 /** @import { NodeEndpoint, ProbeNodesInput } from "../program" */
-
-/**
- * An object of the Kubernetes API, its status included.
- *
- * @typedef {any} KubernetesObject
- */
 
 /**
  * Reports whether the API answers at the endpoint of the kubeconfig, with a certificate that covers it.
@@ -41,7 +36,7 @@ async function etcdFault({ node, endpoint }, access) {
 /**
  * Lists API servers that give no answer, or an error. Also lists the unhealthy schedulers and controller managers of the others.
  *
- * @param {{ node: string, problem?: any, items: KubernetesObject[] }[]} servers
+ * @param {{ node: string, problem?: any, items: ComponentStatus[] }[]} servers
  * @returns {string[]}
  */
 function controlPlaneFaults(servers) {
@@ -50,14 +45,13 @@ function controlPlaneFaults(servers) {
         // An API server reports etcd healthy when any member answers.
         const beside = items.filter(({ metadata: { name } }) => !name.startsWith("etcd"));
         return beside.flatMap(({ metadata: { name }, conditions = [] }) => {
-            const isIll = conditions.some((/** @type {any} */ { type, status }) => type === "Healthy" && status !== "True");
+            const isIll = conditions.some(({ type, status }) => type === "Healthy" && status !== "True");
             return isIll ? [`node ${node}: ${name} is not healthy`] : [];
         });
     });
 }
 
-/** @param {KubernetesObject} node */
-const isReady = ({ status: { conditions = [] } }) =>
-    conditions.some((/** @type {any} */ { type, status }) => type === "Ready" && status === "True");
+/** @param {KubernetesNode} node */
+const isReady = ({ status: { conditions = [] } }) => conditions.some(({ type, status }) => type === "Ready" && status === "True");
 
 module.exports = { answersAt, controlPlaneFaults, etcdFault, isReady };

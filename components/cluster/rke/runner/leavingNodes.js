@@ -9,9 +9,9 @@ const { say } = require("./progress");
 const { forgetNodes } = require("./rebuiltNodes");
 const { clusterApi, removedNodes } = require("./rkeState");
 
+/** @import { KubernetesNode, Pod } from "../../kubernetesObjects" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
 /** @import { ClusterInput, ReachedNode } from "../program" */
-/** @import { KubernetesObject } from "./controlPlane" */
 
 /** A node in RKE's state that the configuration no longer contains. @typedef {{ name: string, address: string }} LeavingNode */
 
@@ -81,7 +81,7 @@ async function movePods(leaving, state, { apiEndpoints }) {
  */
 async function evictPods(api, leaving, { seconds = patienceSeconds, pauseSeconds = 2 } = {}) {
     const found = await Promise.all(leaving.map(({ name }) => api(`/api/v1/nodes/${name}`).catch(unless404(undefined))));
-    /** @type {KubernetesObject[]} */
+    /** @type {KubernetesNode[]} */
     const nodes = found.filter(Boolean);
     const open = nodes.filter(({ spec }) => !spec.unschedulable);
     await Promise.all(open.map(node => cordon(api, node, true)));
@@ -97,7 +97,7 @@ async function evictPods(api, leaving, { seconds = patienceSeconds, pauseSeconds
 
 /**
  * @param {KubernetesApi} api
- * @param {KubernetesObject} node
+ * @param {KubernetesNode} node
  * @param {boolean} unschedulable
  */
 function cordon(api, { metadata: { name } }, unschedulable) {
@@ -109,7 +109,7 @@ function cordon(api, { metadata: { name } }, unschedulable) {
  * is not ready, so they are evicted once.
  *
  * @param {KubernetesApi} api
- * @param {KubernetesObject} node
+ * @param {KubernetesNode} node
  * @param {number} deadline
  * @param {number} pauseSeconds
  * @returns {Promise<string[]>}
@@ -123,7 +123,7 @@ async function keptPods(api, node, deadline, pauseSeconds) {
             items: [],
             problem: error.message,
         }));
-        /** @type {KubernetesObject[]} */
+        /** @type {Pod[]} */
         const pods = items.filter(isMovable);
         const refused = await Promise.all(pods.filter(({ metadata }) => !metadata.deletionTimestamp).map(pod => refusal(api, pod)));
         if (!runs || (pods.length === 0 && !problem)) return [];
@@ -139,22 +139,22 @@ async function keptPods(api, node, deadline, pauseSeconds) {
 /**
  * Reports whether a pod must move. Pods of a DaemonSet and of the kubelet itself belong to their node, and a finished pod does nothing.
  *
- * @param {KubernetesObject} pod
+ * @param {Pod} pod
  */
 const isMovable = ({ metadata: { ownerReferences = [], annotations = {} }, status: { phase } }) =>
-    !ownerReferences.some((/** @type {any} */ { kind }) => kind === "DaemonSet") &&
+    !ownerReferences.some(({ kind }) => kind === "DaemonSet") &&
     annotations["kubernetes.io/config.mirror"] === undefined &&
     phase !== "Succeeded" &&
     phase !== "Failed";
 
-/** @param {KubernetesObject} pod */
+/** @param {Pod} pod */
 const nameOf = ({ metadata: { namespace, name } }) => `${namespace}/${name}`;
 
 /**
  * Asks for the eviction of a pod. Returns the reason of a refusal.
  *
  * @param {KubernetesApi} api
- * @param {KubernetesObject} pod
+ * @param {Pod} pod
  */
 async function refusal(api, pod) {
     const { namespace, name } = pod.metadata;

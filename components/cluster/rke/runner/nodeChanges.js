@@ -5,10 +5,10 @@ const { refuseRun } = require("./findings");
 const { refuseLostQuorum } = require("./quorum");
 const { builtConfig, clusterApi, innerAddressOf, nameOf } = require("./rkeState");
 
+/** @import { KubernetesNode } from "../../kubernetesObjects" */
 /** @import { ClusterInput, ReachedNode } from "../program" */
 /** @import { WantedNode } from "../wantedNodes" */
 /** @import { BuiltNode, RkeConfig, RkeNode } from "../state" */
-/** @import { KubernetesObject } from "./controlPlane" */
 
 /** @typedef {"hostname" | "internalAddress" | "roles"} NodeKey */
 
@@ -63,7 +63,7 @@ function renamedNodes(built, wanted) {
  *
  * @param {RkeConfig} rkeConfig
  * @param {WantedNode[]} wanted
- * @param {KubernetesObject[]} live
+ * @param {KubernetesNode[]} live
  */
 function lostIngress({ nodes, ingress }, wanted, live) {
     const selector = Object.entries(ingress?.nodeSelector ?? {});

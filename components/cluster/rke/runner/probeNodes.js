@@ -13,10 +13,10 @@ const { foreseenQuorumFault } = require("./quorum");
 const { lookAtFaulty } = require("./rebuiltNodes");
 const { nameOf } = require("./rkeState");
 
+/** @import { KubernetesNode } from "../../kubernetesObjects" */
 /** @import { NodeEndpoint, ProbeNodesInput, WantedCluster } from "../program" */
 /** @import { RkeConfig, RkeNode, Taint } from "../state" */
 /** @import { WantedNode } from "../wantedNodes" */
-/** @import { KubernetesObject } from "./controlPlane" */
 /** @import { Coded } from "../../../remote/runner/codedError" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
 
@@ -161,7 +161,7 @@ async function compare(get, wanted, faulty) {
  *
  * @param {RkeConfig} rkeConfig
  * @param {WantedCluster & { nodes: WantedNode[] }} wanted
- * @param {KubernetesObject[]} live
+ * @param {KubernetesNode[]} live
  * @param {string[]} faulty
  */
 function refusals(rkeConfig, wanted, live, faulty) {
@@ -231,7 +231,7 @@ const isSystemTaint = ({ key }) => /^node(-role)?\.kubernetes\.io\//.test(key);
 const rkeRoles = ["controlplane", "etcd", "worker"];
 
 /**
- * @param {KubernetesObject[]} found
+ * @param {KubernetesNode[]} found
  * @param {ComparableNode[]} wanted
  * @param {string} kubeletVersion
  */
@@ -262,7 +262,7 @@ function nodeDifferences(found, wanted, kubeletVersion) {
 /**
  * Lists manual changes of nodes that RKE does not undo, because RKE compares taints with its record and not with the node.
  *
- * @param {KubernetesObject[]} found
+ * @param {KubernetesNode[]} found
  * @param {ComparableNode[]} wanted
  */
 function nodeWarnings(found, wanted) {

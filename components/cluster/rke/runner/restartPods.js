@@ -6,8 +6,8 @@ const { mergePatch } = require("../../runner/kubernetesApi");
 const { bullets } = require("./findings");
 const { say } = require("./progress");
 
+/** @import { Workload } from "../../kubernetesObjects" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
-/** @import { KubernetesObject } from "./controlPlane" */
 
 /** Annotation of pods: a digest of the CA for which they were restarted. */
 const annotation = "pulumi-rancher-ha/cluster-ca";
@@ -18,7 +18,7 @@ const kinds = ["daemonsets", "deployments", "statefulsets"];
  * The order of the restarts. Without the pods of the network, no other pod can start. Then come DNS and metrics, the ingress controller,
  * Rancher, and the rest.
  *
- * @type {((workload: Workload) => boolean)[]}
+ * @type {((workload: Placed) => boolean)[]}
  */
 const steps = [
     ({ kind, namespace }) => namespace === "kube-system" && kind === "daemonsets",
@@ -28,13 +28,13 @@ const steps = [
     () => true,
 ];
 
-/** @typedef {{ kind: string, namespace: string, name: string, object: KubernetesObject }} Workload */
+/** A workload and its place in the API. @typedef {{ kind: string, namespace: string, name: string, object: Workload }} Placed */
 
 /** @param {KubernetesApi} api */
 async function workloads(api) {
     const lists = await Promise.all(kinds.map(kind => api(`/apis/apps/v1/${kind}`)));
     return lists.flatMap(({ items }, index) =>
-        items.map((/** @type {KubernetesObject} */ object) => ({
+        items.map((/** @type {Workload} */ object) => ({
             kind: kinds[index],
             namespace: object.metadata.namespace,
             name: object.metadata.name,
@@ -43,9 +43,9 @@ async function workloads(api) {
     );
 }
 
-/** @param {Workload} workload */
+/** @param {Placed} workload */
 const path = ({ kind, namespace, name }) => `/apis/apps/v1/namespaces/${namespace}/${kind}/${name}`;
-/** @param {Workload} workload */
+/** @param {Placed} workload */
 const shown = ({ kind, namespace, name }) => `${kind.slice(0, -1)} ${namespace}/${name}`;
 
 /**
@@ -83,7 +83,7 @@ async function restartPods(api, ca, { seconds = 600, pauseSeconds = 2 } = {}) {
  * Waits for the new pods of workloads. Returns those that are not ready in time.
  *
  * @param {KubernetesApi} api
- * @param {Workload[]} step
+ * @param {Placed[]} step
  * @param {{ seconds: number, pauseSeconds: number }} patience
  */
 async function rolledOut(api, step, { seconds, pauseSeconds }) {
@@ -108,7 +108,7 @@ async function rolledOut(api, step, { seconds, pauseSeconds }) {
  * Reports whether all pods of a workload are new and ready. A workload that does not replace its pods by itself is not waited for.
  *
  * @param {string} kind
- * @param {KubernetesObject} workload
+ * @param {Workload} workload
  */
 function isRolledOut(kind, { metadata, spec, status = {} }) {
     if (spec.paused || spec.updateStrategy?.type === "OnDelete") return true;
