@@ -460,10 +460,12 @@ describe("the run of rke", () => {
             ssh = "exit 255",
             preflightProgram = "",
             nodes = [] as object[],
+            earlierRuns = [] as string[][],
         } = {},
     ) {
         const path = mkdtempSync(join(folder, "path-"));
         writeFileSync(join(path, "fake-rke-output"), lines.map(line => `${line}\n`).join(""));
+        earlierRuns.forEach((text, index) => writeFileSync(join(path, `earlier-run-${index}`), text.map(line => `${line}\n`).join("")));
         writeFileSync(
             join(path, "rke"),
             `#!/bin/sh
@@ -474,6 +476,7 @@ if [ "$1" = etcd ]; then cat <<END
 ${snapshot}
 END
 exit; fi
+for earlier in ${path}/earlier-run-*; do [ ! -e "$earlier" ] || { cat "$earlier"; rm "$earlier"; exit 1; }; done
 cat ${path}/fake-rke-output\nexit ${code}\n`,
         );
         chmodSync(join(path, "rke"), 0o755);
@@ -540,6 +543,32 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
         expect(stderr).toContain(
             "the options of its ingress controller could not be set: [RHA rke-failed]\n  - https://127.0.0.1:1: ECONNREFUSED\n",
         );
+    });
+
+    describe("a service that is not healthy within RKE's 60 s", () => {
+        // This is a message of RKE 1.8.14.
+        const text =
+            "[controlPlane] Failed to bring up Control Plane: [Failed to verify healthcheck: Service [kube-apiserver] is not healthy on host [192.0.2.31]. Response code: [403]";
+        const unhealthy = line("fatal", text);
+        const up = "up --config cluster.yml --ssh-agent-auth";
+
+        test("starts on, and RKE is run again", () => {
+            const { status, stderr, calls } = run("cluster", "apply", [done], { earlierRuns: [[unhealthy], [unhealthy]] });
+            expect([status, ...calls()]).toEqual([0, up, up, up]);
+            expect(stderr).toContain("and it starts on: run 2 of 3 of RKE\n");
+        });
+
+        test("after three runs is a failure", () => {
+            const { status, stderr, calls } = run("cluster", "apply", [done], { earlierRuns: [[unhealthy], [unhealthy], [unhealthy]] });
+            expect([status, ...calls()]).toEqual([1, up, up, up]);
+            expect(stderr).toContain(`  - ${text}`);
+        });
+
+        test("is a failure at once beside a node that RKE dropped", () => {
+            const dropped = line("warning", "Removing host [192.0.2.32] from node lists");
+            const { status, calls } = run("cluster", "apply", [done], { earlierRuns: [[dropped, unhealthy]] });
+            expect([status, ...calls()]).toEqual([1, up]);
+        });
     });
 
     test("exit code 0 without the success marker is a failure", () => {

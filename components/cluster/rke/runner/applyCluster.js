@@ -10,7 +10,7 @@ const { cleanHosts, movePods, saysLost, withoutTakenNodes } = require("./leaving
 const { refuseNodeChanges } = require("./nodeChanges");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { checkRkeVersion, rkeFailure, runRke, seriousWarning, workFolder } = require("./rkeCommand");
+const { checkRkeVersion, rkeFailure, runRkeUntilHealthy, seriousWarning, workFolder } = require("./rkeCommand");
 const { forgetRebuilt, rebuiltNodes } = require("./rebuiltNodes");
 const { refuseNewNodes, withNewestCa } = require("./rotateCa");
 const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
@@ -69,7 +69,7 @@ async function apply(input, lastResult) {
         const folder = workFolder(input.clusterYml, state);
         await snapshotBeforeUpgrade(state, input, { folder, env });
         await movePods(leaving, state, input);
-        const result = await runRke(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
+        const result = await runRkeUntilHealthy(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
             folder,
             env,
             marker: "Finished building Kubernetes cluster successfully",

@@ -8,7 +8,7 @@ const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { snapshotBeforeRestore } = require("./firstSnapshot");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
+const { checkRkeVersion, rkeFailure, runRkeUntilHealthy, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { withNewestCa } = require("./rotateCa");
 const { newestState, pack } = require("./rkeState");
 
@@ -136,7 +136,12 @@ async function once(input, lastResult) {
         const folder = workFolder(input.clusterYml, state);
         if (task === "restore") await snapshotBeforeRestore(input, { folder, env });
         const { args, marker } = command(token);
-        const result = await runRke([...args, "--config", "cluster.yml", "--ssh-agent-auth"], { folder, env, marker, timeoutSeconds });
+        const result = await runRkeUntilHealthy([...args, "--config", "cluster.yml", "--ssh-agent-auth"], {
+            folder,
+            env,
+            marker,
+            timeoutSeconds,
+        });
         const serious = result.warnings.filter(text => seriousWarning.test(text));
         if (result.code !== 0 || !result.done || serious.length > 0)
             throw rkeFailure(`${failure}. Correct the cause and run pulumi up again`, result);

@@ -212,6 +212,30 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
     });
 }
 
+/** Matches failures after which containers start on. RKE gives a service 60 s to become healthy, and an API server on a busy node needs more. */
+const startsOn = /Failed to verify healthcheck|failed to report healthy/;
+
+/**
+ * Runs rke, up to three times while services still start. Each of these commands can be repeated. Returns the last result, with the warnings
+ * of all runs.
+ *
+ * @param {string[]} args
+ * @param {Parameters<typeof runRke>[1]} options
+ * @returns {Promise<RkeResult>}
+ */
+async function runRkeUntilHealthy(args, options) {
+    const deadline = Date.now() + options.timeoutSeconds * 1000;
+    /** @type {string[]} */
+    const warnings = [];
+    for (let runs = 1; ; runs += 1) {
+        const result = await runRke(args, { ...options, timeoutSeconds: (deadline - Date.now()) / 1000 });
+        warnings.push(...result.warnings);
+        const isStarting = startsOn.test(result.fatal ?? "") && !warnings.some(text => seriousWarning.test(text));
+        if (!isStarting || runs === 3) return { ...result, warnings };
+        say(`a service was not healthy within the 60 s that RKE gives it, and it starts on: run ${runs + 1} of 3 of RKE`);
+    }
+}
+
 /**
  * @param {string} what
  * @param {Pick<RkeResult, "warnings" | "fatal">} result
@@ -232,4 +256,4 @@ const snapshotSave = name => ({
     marker: `Finished saving/uploading snapshot [${name}]`,
 });
 
-module.exports = { checkRkeVersion, rkeFailure, runRke, seriousWarning, snapshotSave, withoutNodes, workFolder };
+module.exports = { checkRkeVersion, rkeFailure, runRke, runRkeUntilHealthy, seriousWarning, snapshotSave, withoutNodes, workFolder };

@@ -8,13 +8,13 @@ const { newNodesBesideRotation } = require("./builtCluster");
 const { isReady } = require("./controlPlane");
 const { restartPods } = require("./restartPods");
 const { say } = require("./progress");
-const { rkeFailure, runRke, workFolder } = require("./rkeCommand");
+const { rkeFailure, runRkeUntilHealthy, workFolder } = require("./rkeCommand");
 const { builtNodes, caOf, clusterApi, pkisOf, stateSecret, unpack } = require("./rkeState");
 
+/** @import { KubernetesNode, Metadata } from "../../kubernetesObjects" */
 /** @import { ReachedNode, RotatedCluster } from "../program" */
 /** @import { RkeState } from "../state" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
-/** @import { KubernetesObject } from "./controlPlane" */
 
 /** Annotation of RKE's state in the cluster while a rotation is not finished. Then pods may have the earlier CA, or nodes its certificates. */
 const mark = "pulumi-rancher-ha/ca-rotation";
@@ -87,7 +87,7 @@ async function rotateCa(env, input, state) {
             currentState: { ...built.currentState, certificatesBundle },
         }),
     );
-    const result = await runRke(["cert", "rotate", "--config", "cluster.yml", "--ssh-agent-auth"], {
+    const result = await runRkeUntilHealthy(["cert", "rotate", "--config", "cluster.yml", "--ssh-agent-auth"], {
         folder,
         env,
         marker: "Successfully restarted Worker Plane",
@@ -160,14 +160,15 @@ async function behind(api, ca) {
         api("/api/v1/configmaps?fieldSelector=metadata.name%3Dkube-root-ca.crt"),
         api("/api/v1/nodes"),
     ]);
-    const old = published.items.filter((/** @type {KubernetesObject} */ { data }) => data["ca.crt"].trim() !== ca.trim());
+    const old = published.items.filter((/** @type {{ data: Record<string, string> }} */ { data }) => data["ca.crt"].trim() !== ca.trim());
     return [
         ...old.map(
-            (/** @type {KubernetesObject} */ { metadata }) => `namespace ${metadata.namespace}: kube-root-ca.crt holds the earlier CA`,
+            (/** @type {{ metadata: Metadata }} */ { metadata }) =>
+                `namespace ${metadata.namespace}: kube-root-ca.crt holds the earlier CA`,
         ),
         ...nodes.items
-            .filter((/** @type {KubernetesObject} */ node) => !isReady(node))
-            .map((/** @type {KubernetesObject} */ { metadata }) => `node ${metadata.name}: not Ready`),
+            .filter((/** @type {KubernetesNode} */ node) => !isReady(node))
+            .map((/** @type {KubernetesNode} */ { metadata }) => `node ${metadata.name}: not Ready`),
     ];
 }
 
