@@ -92,10 +92,10 @@ describe("files that another tool keeps on the host", () => {
             chmod 755 /usr/local/bin/openssl`,
             "rm /usr/local/bin/openssl",
             async () => {
-                const [workers, known] = [await lb.workers(), await said("valid from")];
+                const [before, known] = [await lb.ask(), await said("valid from")];
                 await putBoth(lb.certificate());
                 await until("what is wrong, in the journal", 240, async () => (await said("valid from")) > known);
-                expect(await lb.workers()).toBe(workers);
+                expect(await lb.ask()).toEqual(before);
                 expect((await lb.probed()).warnings).toEqual([expect.stringMatching(/fullchain\.pem is valid from .*users get an error/)]);
             },
         ));
