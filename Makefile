@@ -38,7 +38,7 @@ fast-tests: $(installed)
 
 # A test of the stack often waits. So more tests than cores run side by side, each in its own lab.
 # With four of them, Kubernetes starts too slowly for RKE, which gives a control plane 60 s.
-test: prepare ## Run every test layer, the whole stack included (50 minutes)
+test: prepare ## Run every test layer, the whole stack included (65 minutes)
 	@$(MAKE) --no-print-directory lint
 	@node_modules/.bin/jest --maxWorkers=3
 
