@@ -36,8 +36,10 @@ const cluster =
     config =>
         Object.assign(config.cluster, change);
 const older = cluster({ kubernetesVersion: `${olderKubernetes}-rancher1-1` });
-/** In the lab, its programs are those of 1.30.14. */
-const between = cluster({ kubernetesVersion: "v1.30.5-rancher1-1" });
+/** Its images in the lab hold the programs of 1.30.14. */
+const newer = cluster({ kubernetesVersion: "v1.30.5-rancher1-1" });
+/** Name of the snapshot that the upgrade saved first. */
+let savedFirst: string;
 let main: MainStack;
 let rancher: RancherClient;
 let agents: Agents;
@@ -102,18 +104,34 @@ async function running(): Promise<string[]> {
 
 test("Kubernetes is upgraded by a minor version, node by node", async () => {
     expect(await running()).toEqual(Array(6).fill(olderKubernetes));
-    const { output: preview } = await main.succeeds("preview", { edit: between, flags: ["--diff"] });
+    const { output: preview } = await main.succeeds("preview", { edit: newer, flags: ["--diff"] });
     expect(preview).toMatch(/kubernetes_version: "v1\.29\.15-rancher1-1" => "v1\.30\.5-rancher1-1"/);
     let output = "";
-    const result = await underLoad(async () => ({ output } = await main.succeeds("up", { edit: between })));
-    const snapshot = /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.29\.15-rancher1-1-to-v1\.30\.5-\S+\.zip)/.exec(
-        output,
-    )![1];
-    await Promise.all(nodes.map(node => lab.host(node).sh(`test -s ${snapshot}`)));
+    const result = await underLoad(async () => ({ output } = await main.succeeds("up", { edit: newer })));
+    const folder = "/opt/rke/etcd-snapshots";
+    savedFirst = /saving an etcd snapshot first, \S+\/(v1\.29\.15-rancher1-1-to-v1\.30\.5-\S+)\.zip/.exec(output)![1];
+    await Promise.all(nodes.map(node => lab.host(node).sh(`test -s ${folder}/${savedFirst}.zip`)));
     expect(await running()).toEqual(Array(6).fill("v1.30.14"));
     expect(await Promise.all(nodes.map(node => main.imageVersions(node)))).toEqual(Array(3).fill("v1.30.5\n"));
-    await main.isInSync(between);
+    await main.isInSync(newer);
     expectKept(result, 0);
+});
+
+test("the snapshot that the upgrade saved first brings back the older Kubernetes and its objects", async () => {
+    await main.kubectl(["create", "configmap", "made-later"]);
+    const refused = await main.preview({ edit: older });
+    expect(refused.output).toMatch(/kubernetesVersion: expected v1\.30\.5-rancher1-1 or newer/);
+    const back: Edit = config => {
+        older(config);
+        config.cluster.restore = { snapshot: savedFirst };
+    };
+    await main.succeeds("up", { edit: back });
+    expect(await running()).toEqual(Array(6).fill(olderKubernetes));
+    expect(await main.kubectl(["get", "configmaps", "-o", "name"])).not.toContain("made-later");
+    await main.kubectl(["rollout", "status", "deployment/rancher", "--timeout=120s"]);
+    await agents.connect();
+    await main.succeeds("up", { edit: older });
+    await main.isInSync(older);
 });
 
 test("an upgrade that drains its nodes stops when one goes off, and is finished once the node is back", async () => {

@@ -186,12 +186,12 @@ export class MainStack {
         return [...new Set([...pems.map(pem => pem.split("\n")[2]), ...secretTexts(outputs)])];
     }
 
-    /** Expects neither a container nor a file of a cluster on a node. */
     /** Returns the versions of Kubernetes in the names of the images that run on a node, a line each. */
     imageVersions(node: HostName): Promise<string> {
         return this.lab.host(node).sh("docker inspect --format '{{.Config.Image}}' kube-apiserver kubelet | grep -o 'v1[^-]*' | sort -u");
     }
 
+    /** Expects neither a container nor a file of a cluster on a node. */
     async isClean(node: HostName): Promise<void> {
         const files = "docker ps --all --quiet; find /etc/kubernetes /var/lib/etcd /opt/cni /etc/cni -type f 2>/dev/null";
         expect([node, await this.lab.host(node).sh(files, { tolerate: true })]).toEqual([node, ""]);
