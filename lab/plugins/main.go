@@ -6,7 +6,7 @@
 // The stand-ins keep the contract of the real plugins as far as the lab and its tests need it. They refuse by name every resource type,
 // input, function and option that they do not have. They leave out:
 //   - language host: Yarn, pnpm and Bun, the debugger, policy packs, code generation, packages outside the top level of node_modules;
-//   - command: CopyToRemote, CopyFile, assets and archives, connections through a proxy, the schema;
+//   - command: CopyToRemote, CopyFile, assets and archives, the schema;
 //   - random: all but RandomPassword and RandomInteger, import, the schema;
 //   - tls: Ed25519 keys, URIs, subjects beyond name, organization, unit and country, data sources, import, the schema.
 package main

@@ -3,6 +3,7 @@ import { tmpdir } from "os";
 import { join } from "path";
 import { HostName } from "../../../lab/inventory";
 import { Finished } from "../../../lab/pulumi";
+import { blocksOf, pageText, sectionOf } from "../../pages";
 import { disposable, testLab } from "../fixtures";
 import { changed, Edit, MainStack } from "./mainStack";
 
@@ -18,6 +19,10 @@ let main: MainStack;
 /** Returns an output of Pulumi without the line breaks of a preview. */
 const unfolded = ({ output }: Finished) => output.replace(/\s+/g, " ");
 const inCluster = (server: HostName, ...args: string[]) => main.kubectl([`--server=https://${lab.host(server).address}:6443`, ...args]);
+/** Runs a block of the runbook on a node, as the user of SSH. */
+const asWritten = (node: HostName, section: string, block: number) =>
+    lab.host(node).sh(`cd /tmp && runuser -u rke -- sh -ec '${blockOf(section, block).replace(/'/g, "'\\''")}'`);
+const blockOf = (section: string, block: number) => blocksOf(sectionOf(pageText("docs/runbook.md"), section), "sh")[block];
 /** Returns the started members of etcd, as one of them lists them. */
 const members = async (node: HostName) =>
     (await lab.host(node).sh("docker exec etcd etcdctl member list"))
@@ -54,6 +59,9 @@ test("a full disk is named before RKE runs, or after a snapshot that one node co
     await lab.host("node2").sh("umount /opt/rke/etcd-snapshots");
     expect(partial.output).toMatch(/the snapshot is not on every etcd node\. The cluster runs on.*\[RHA rke-failed\]/);
     expect([full.code, partial.code]).not.toContain(0);
+    const status = await asWritten("node3", "The disk of a node is full", 1);
+    expect(status).toMatch(/\| +ERRORS +\|/);
+    expect(status).not.toMatch(/NOSPACE|failed/);
     expect(changed(await main.succeeds("up", { edit: saved }))).toEqual(["rancher-cluster-snapshot"]);
     await main.isInSync(saved);
 });
@@ -83,7 +91,8 @@ test("a healthy etcd node is not replaced while another is down: the preview ref
     const before = await upstreams();
     await lab.host("node2").sh("docker stop etcd");
     const refused = [await main.preview({ edit: replaced }), await main.up({ edit: blindly })];
-    await lab.host("node2").sh("docker start etcd; until docker exec etcd etcdctl endpoint health; do sleep 1; done");
+    await asWritten("node2", "etcd has no quorum", 0);
+    await lab.host("node2").sh("until docker exec etcd etcdctl endpoint health; do sleep 1; done");
     for (const run of refused) {
         expect(unfolded(run)).toMatch(
             /etcd would lose its quorum without node1: .* found node3\. Not healthy: node2\. .*\[RHA etcd-quorum\]/,
@@ -122,6 +131,11 @@ test("two of three etcd nodes are lost: up is refused, a restore finishes althou
     const refused = await main.up({ edit: replaced });
     expect(refused.output).toMatch(/etcd has no quorum: .* on node4, node3\..*\[RHA etcd-quorum\]/);
     expect(refused.code).not.toBe(0);
+    await asWritten("node2", "etcd has no quorum", 1);
+    expect((await asWritten("node2", "etcd has no quorum", 4)).split("\n")).toContain(`${name}.zip`);
+    expect(await lab.host("node2").sh("stat -c %a /tmp/etcd-snapshots.tar; tar tf /tmp/etcd-snapshots.tar")).toMatch(
+        new RegExp(`^600\n[^]*^\\./${name}\\.zip$`, "m"),
+    );
 
     const temporary = mkdtempSync(join(tmpdir(), "restore-"));
     await main.killedInsideRke(/rke: Cleaning old kubernetes cluster/, temporary, restored);
