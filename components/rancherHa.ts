@@ -201,7 +201,7 @@ export class RancherHa extends pulumi.ComponentResource {
     /** Returns the place where agents may trust another CA. */
     private place(name: string, { privateCa, rancher }: RancherHaArgs, { kubeconfig }: Pick<KubernetesCluster, "kubeconfig">): AgentsPlace {
         const mayReplace = (privateCa?.deletionProtection ?? rancher.deletionProtection) === false;
-        return { kubeconfig, mayReplace, what: `RancherHa ${name}`, component: this };
+        return { kubeconfig, adoptedCaChecksum: rancher.adoptedCaChecksum, mayReplace, what: `RancherHa ${name}`, component: this };
     }
 
     private loadBalancer(

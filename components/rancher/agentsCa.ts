@@ -9,6 +9,8 @@ import { caProgram } from "./program";
 /** The cluster whose Rancher may have given a CA to its agents, and who reports a refusal. */
 export interface AgentsPlace {
     kubeconfig: pulumi.Output<string>;
+    /** Checksum of the CA of an adopted Rancher. */
+    adoptedCaChecksum?: pulumi.Input<string>;
     /** True if the user allows another CA. Then nothing is asked. */
     mayReplace: boolean;
     what: string;
@@ -22,12 +24,12 @@ export interface AgentsPlace {
  * there the release fails. The result waits in time only, and depends on no further resource.
  */
 export function caHeldForAgents(caCertificate: pulumi.Output<string>, place: AgentsPlace): pulumi.Output<string> {
-    const { kubeconfig, mayReplace, what, component } = place;
+    const { kubeconfig, adoptedCaChecksum, mayReplace, what, component } = place;
     if (mayReplace) return caCertificate;
-    const trusted = pulumi.all([ifKnown(kubeconfig), ifKnown(caCertificate)]).apply(([text, ca]) => {
+    const trusted = pulumi.all([ifKnown(kubeconfig), ifKnown(caCertificate), adoptedCaChecksum]).apply(([text, ca, adopted]) => {
         const access = text === undefined ? undefined : apiAccess(text);
         const checksum = ca === undefined || ca === "" ? ca : caChecksum(ca);
-        return access ? observe(caProgram(access, checksum), what, component).apply(() => true) : pulumi.output(false);
+        return access ? observe(caProgram(access, checksum, adopted), what, component).apply(() => true) : pulumi.output(false);
     });
     return heldUntil(trusted, caCertificate);
 }

@@ -98,7 +98,7 @@ export interface RancherSettingsArgs {
     deletionProtection?: boolean;
     /**
      * Handling of drift in the objects of the chart. With `enforce`, Helm sets the chart's fields again. Fields that others added to the
-     * objects stay.
+     * objects stay. In every mode, changes that Rancher does not survive are refused: an older chart, another host name.
      * @default enforce
      */
     drift?: DriftMode;

@@ -20,26 +20,38 @@ export interface WantedRelease {
     owner: string;
 }
 
+/** The marks by which a program finds the CA that Rancher gave to its agents. */
+export interface CaMarks {
+    /** Variable of the pods that holds the checksum of the CA. */
+    caVariable: string;
+    /** Checksum of the CA of an adopted release, whose pods have no such variable. */
+    adoptedCaChecksum?: string;
+}
+
 /** Input of runner/freeRelease.js and runner/probeRelease.js. */
-export interface ReleaseInput {
+export interface ReleaseInput extends CaMarks {
     access: ApiAccess;
     release: { name: string; namespace: string };
     wanted: WantedRelease;
-    caVariable: string;
     ownerAnnotation: string;
     /** A higher number makes Helm repair the release. */
     epoch?: number;
 }
 
 /** Returns a program that asks the Kubernetes API for the release. */
-export function apiProgram(file: string, access: ApiAccess, wanted: WantedRelease, epoch?: number): string {
+export function apiProgram(
+    file: string,
+    access: ApiAccess,
+    wanted: WantedRelease,
+    more: Pick<ReleaseInput, "epoch" | "adoptedCaChecksum">,
+): string {
     return nodeProgram<ReleaseInput>(join(__dirname, "runner", file), {
         access,
         release: identity,
         wanted,
         caVariable,
         ownerAnnotation,
-        epoch,
+        ...more,
     });
 }
 
@@ -63,18 +75,17 @@ export function settingsProgram(access: ApiAccess, { hostname, telemetry, eulaAg
 type RancherSettings = Pick<z.output<typeof releaseSchema>, "hostname" | "telemetry" | "eulaAgreed">;
 
 /** Input of runner/probeCa.js. */
-export interface CaInput {
+export interface CaInput extends CaMarks {
     access: ApiAccess;
     release: { name: string; namespace: string };
-    caVariable: string;
-    /** Checksum of the stack's CA, as agents compute it. */
     /** SHA-256 of the stack's CA. Empty for a publicly trusted one. Undefined in a preview of an update that makes a new one. */
     checksum?: string;
 }
 
 /** Returns the program that refuses a cluster whose Rancher gave another CA to its agents. */
-export function caProgram(access: ApiAccess, checksum?: string): string {
-    return nodeProgram<CaInput>(join(__dirname, "runner", "probeCa.js"), { access, release: identity, caVariable, checksum });
+export function caProgram(access: ApiAccess, checksum: string | undefined, adoptedCaChecksum: string | undefined): string {
+    const input = { access, release: identity, caVariable, adoptedCaChecksum, checksum };
+    return nodeProgram<CaInput>(join(__dirname, "runner", "probeCa.js"), input);
 }
 
 /** Input of runner/probeRepository.js. */

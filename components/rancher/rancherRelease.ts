@@ -8,7 +8,7 @@ import { observe, runnerProgram } from "../remote/commands";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { stackName } from "../owner";
 import { secretAs } from "../secrecy";
-import { inState, refuseOutputs, Refusal, validated } from "../validation";
+import { heldUntil, inState, refuseOutputs, Refusal, validated } from "../validation";
 import { RancherReleaseArgs } from "./args";
 import { pemSecret } from "./caSecret";
 import { chartFault } from "./chartFile";
@@ -46,7 +46,8 @@ export class RancherRelease extends pulumi.ComponentResource {
             owner: `${stackName()}/${name}`,
         }));
         const { drift: mode, deletionProtection: protect } = releasePlainSchema.parse(args);
-        const { epoch, freed, outdated } = kubeconfig === undefined ? nothingLookedAt : this.drift(name, kubeconfig, wanted, mode);
+        const { epoch, freed, outdated } =
+            kubeconfig === undefined ? nothingLookedAt : this.drift(name, { ...args, kubeconfig }, wanted, mode);
         const additionalCas = this.additionalCas(name, args, opts);
         const source = {
             chart: this.chart(name, args),
@@ -166,30 +167,32 @@ export class RancherRelease extends pulumi.ComponentResource {
         runnerProgram(`${name}-settings`, { program, timeoutSeconds: 300, readsLastResult: true }, opts);
     }
 
-    /** Probes the chart's objects and Helm's records. In `enforce` mode it also frees the release from an interrupted run of Helm. */
+    /**
+     * Probes the chart's objects and Helm's records. In `enforce` mode it also frees the release from an interrupted run of Helm. In `off`
+     * mode the probe only refuses what Rancher does not survive.
+     */
     private drift(
         name: string,
-        kubeconfig: pulumi.Input<string>,
+        { kubeconfig, adoptedCaChecksum }: Pick<RancherReleaseArgs, "adoptedCaChecksum"> & { kubeconfig: pulumi.Input<string> },
         wanted: pulumi.Output<WantedRelease>,
         mode: DriftMode,
     ): { epoch: pulumi.Output<number>; freed: pulumi.Resource[]; outdated: pulumi.Output<string[]> } {
         const child = { parent: this };
         const access = pulumi.output(kubeconfig).apply(apiAccess);
-        const look = () =>
-            pulumi
-                .all([access, wanted])
-                .apply(([known, release]) =>
-                    known
-                        ? observe(apiProgram("probeRelease.js", known, release), `RancherRelease ${name}`, this)
-                        : pulumi.output(noAccess),
-                );
-        const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(look());
-        const epoch = driftEpoch(`${name}-drift`, { mode, found, desired: {} }, child);
+        const looked = pulumi
+            .all([access, wanted, adoptedCaChecksum])
+            .apply(([known, release, adopted]) =>
+                known
+                    ? observe(apiProgram("probeRelease.js", known, release, { adoptedCaChecksum: adopted }), `RancherRelease ${name}`, this)
+                    : pulumi.output(noAccess),
+            );
+        const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(looked);
+        const epoch = heldUntil(looked, driftEpoch(`${name}-drift`, { mode, found, desired: {} }, child));
         const outdated = found?.apply(probe => probe.outdated) ?? pulumi.output([]);
         if (mode !== DriftMode.Enforce) return { epoch, freed: [], outdated };
         const program = pulumi
             .all([access, wanted, epoch])
-            .apply(([known, release, repairs]) => (known ? apiProgram("freeRelease.js", known, release, repairs) : ""));
+            .apply(([known, release, repairs]) => (known ? apiProgram("freeRelease.js", known, release, { epoch: repairs }) : ""));
         return { epoch, outdated, freed: [runnerProgram(`${name}-free`, { program, timeoutSeconds: 60, readsLastResult: true }, child)] };
     }
 }

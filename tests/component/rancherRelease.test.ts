@@ -9,6 +9,7 @@ import { caChecksum } from "../../components/certificates/pem";
 import { AgentTlsMode } from "../../components/rancher/helmValues";
 import { RancherReleaseArgs } from "../../components/rancher/args";
 import { RancherRelease } from "../../components/rancher/rancherRelease";
+import { DriftMode } from "../../components/remote/drift";
 import { issue } from "../../lab/certificates";
 import { Telemetry } from "../../components/rancher/schema";
 import { said } from "../probes";
@@ -214,14 +215,28 @@ test("Rancher's settings are set after the release, and only with a kubeconfig",
     expect(without.resources.filter(({ name }) => name.endsWith("-settings"))).toEqual([]);
 });
 
-test.each([
-    ["off", kubeconfig],
-    ["enforce", undefined],
-])("nothing is looked for with drift %s and the kubeconfig %j", async (drift, given) => {
+test("nothing is looked for without a kubeconfig", async () => {
     const call = jest.fn(() => ({ stdout: said("in sync") }));
-    const recording = await record(build({ drift, kubeconfig: given } as Partial<RancherReleaseArgs>), { mock, call });
+    const recording = await record(build(), { mock, call });
     expect(call).not.toHaveBeenCalled();
     expect(recording.resources.map(({ name }) => name)).not.toContain("rancher-drift");
+});
+
+test("with drift off nothing is healed, and Helm waits for the probe, which can refuse", async () => {
+    const order: string[] = [];
+    const call = async () => {
+        await new Promise(resolve => setTimeout(resolve, 200));
+        order.push("probe");
+        return { stdout: said("Deployment rancher: missing") };
+    };
+    const noting: RecordOptions["mock"] = resource => (order.push(resource.type), mock(resource));
+    const recording = await record(build({ drift: DriftMode.Off, kubeconfig }), { mock: noting, call });
+    expect(order.filter(what => ["probe", "kubernetes:helm.sh/v3:Release"].includes(what))).toEqual([
+        "probe",
+        "kubernetes:helm.sh/v3:Release",
+    ]);
+    expect(recording.resources.map(({ name }) => name)).not.toContain("rancher-drift");
+    expect(recording.one("kubernetes:helm.sh/v3:Release").inputs.description).toBe("Rancher 2.11.3 for https://rancher.example.com");
 });
 
 test("a kubeconfig that names a command is not asked for drift", async () => {

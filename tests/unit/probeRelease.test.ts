@@ -218,7 +218,24 @@ test.each<[string, HelmRun, RegExp]>([
         { description: "Rancher 2.11.3 for https://old.example.com, run 2" },
         /^refused: hostname: expected old\.example\.com, under which/,
     ],
-])("refused: %s", async (_what, installed, words) => expect(await probe(inPlace, releases(installed))).toMatch(words));
+])("refused: %s", async (_what, installed, words) => {
+    expect(await probe(inPlace, releases(installed))).toMatch(words);
+    // A run that was ended in the middle would be removed, and Helm would go on with the change.
+    expect(await probe(inPlace, releases(installed, { ...installed, status: "pending-upgrade" }))).toMatch(words);
+});
+
+const serverVersion = (value: string) => ({ ...inPlace, "/apis/management.cattle.io/v3/settings/server-version": { value } });
+
+test.each([
+    [
+        "started pods, which recorded its version",
+        "v2.12.1",
+        /^refused: chartVersion: expected 2\.12\.1 or newer, which runs since revision 2/,
+    ],
+    ["started no pod", "v2.11.3", /^in sync$/],
+])("an upgrade that failed and %s", async (_what, version, words) => {
+    expect(await probe(serverVersion(version), releases({}, { chartVersion: "2.12.1", status: "failed" }))).toMatch(words);
+});
 
 describe("the namespace", () => {
     const path = "/api/v1/namespaces/cattle-system";
@@ -239,6 +256,22 @@ test.each([
 ])("of the CA secret with %s a person is told", async (_what, tlsCa, words) => {
     const found = await look({ ...inPlace, "/api/v1/namespaces/cattle-system/secrets/tls-ca": tlsCa });
     expect([found.state, ...found.warnings]).toEqual(["in sync", expect.stringContaining(words)]);
+});
+
+test("of the CA secret of an adopted release, which has no mark, a person is told", async () => {
+    const tampered = { [`${secrets}/tls-ca`]: { data: { "cacerts.pem": "Zm9yZWlnbg==" } } };
+    const stored = releases({ values: { extraEnv: [], privateCA: true } });
+    const marks = {
+        adoptedCaChecksum: sha256(caCertificate),
+        wanted: { ...wanted, values: { ...wanted.values, extraEnv: [], privateCA: true } },
+    };
+    const probed = await runProgram("probeRelease.js", { ...inPlace, ...tampered, [secrets]: stored }, "", undefined, marks);
+    expect(parseProbe(probed.stdout)).toMatchObject({
+        state: "in sync",
+        warnings: [expect.stringContaining("Secret cattle-system/tls-ca holds another CA: every agent")],
+    });
+    const asked = await runProgram("probeCa.js", { ...tampered, [secrets]: stored }, "", undefined, marks);
+    expect(parseProbe(asked.stdout).state).toBe("in sync");
 });
 
 test("somebody's run of Helm that may be alive is left alone", async () => {
@@ -359,15 +392,17 @@ describe("settings of Rancher", () => {
 });
 
 describe("a Rancher whose agents trust another CA is refused", () => {
-    const another = sha256("another CA");
+    const another = sha256("another CA\n");
     const tlsCa = (text: string) => ({ [`${secrets}/tls-ca`]: { data: { "cacerts.pem": Buffer.from(text).toString("base64") } } });
     const marked = (value: string) => releases({ values: { extraEnv: [{ name: "CA", value }] } });
     const unmarked = releases({ values: { extraEnv: [] } });
+    const adopted = releases({ values: { extraEnv: [], privateCA: "true" } });
 
     test.each<[string, unknown, Record<string, unknown>, RegExp, string?]>([
         ["by Helm's record", marked(another), tlsCa(caCertificate), new RegExp(`found another CA \\(${another}\\)`)],
         ["made by hand", unmarked, tlsCa("another CA"), new RegExp(`found another CA \\(${another}\\)`)],
         ["which a publicly trusted one would replace", marked(another), {}, /trust the CA of this stack \(a publicly trusted one\)/, ""],
+        ["of an adopted one, which a publicly trusted one would replace", adopted, tlsCa("another CA\n"), /found another CA/, ""],
         ["which a CA that is new would replace", marked(another), {}, /trust the CA of this stack \(a new one\)/, undefined],
     ])("%s", async (_how, stored, objects, words, ...own) => {
         const checksum = own.length > 0 ? { checksum: own[0] } : {};
@@ -382,6 +417,7 @@ describe("a Rancher whose agents trust another CA is refused", () => {
         // A plain preview warns of this Secret, and `up --refresh` repairs it.
         ["this stack's own, with a Secret that somebody changed", marked(sha256(caCertificate)), tlsCa("another CA")],
         ["one with a publicly trusted CA", unmarked, {}],
+        ["an adopted one, whose Secret ends without a newline", adopted, tlsCa(caCertificate.trim())],
         ["a publicly trusted one, beside a Secret that nothing uses", unmarked, tlsCa("another CA"), ""],
         ["none", releases(), {}],
     ])("not %s", async (_what, stored, objects, ...own) => {

@@ -32,7 +32,7 @@ const state = { desiredState: { certificatesBundle } } as unknown as RkeState;
 const programs: Record<string, string> = {
     "cluster/rke/runner/rke.js": clusterProgram("cluster", cluster, [{ packed: "pki", state }], 0),
     "rancher/runner/applySettings.js": settingsProgram({ endpoint: "https://192.0.2.31:6443" }, { hostname: "rancher.example.com" }),
-    "rancher/runner/freeRelease.js": apiProgram("freeRelease.js", { endpoint: "https://192.0.2.31:6443" }, wanted, 0),
+    "rancher/runner/freeRelease.js": apiProgram("freeRelease.js", { endpoint: "https://192.0.2.31:6443" }, wanted, { epoch: 0 }),
 };
 /** Scripts that run on nodes. They count as text of the program, not as its data. */
 const scripts = join(components, "cluster", "rke", "host");

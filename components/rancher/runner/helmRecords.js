@@ -61,17 +61,6 @@ function newestDeployed(records) {
 }
 
 /**
- * Returns the checksum of the CA that a run of this stack gave to agents.
- *
- * @param {HelmRecord} record
- * @param {string} caVariable
- * @returns {string | undefined}
- */
-function caOf({ values }, caVariable) {
-    return values.extraEnv?.find((/** @type {{ name: string, value?: string }} */ each) => each.name === caVariable)?.value;
-}
-
-/**
  * Lists the leaves in which two trees of values differ.
  *
  * @param {unknown} live
@@ -113,4 +102,4 @@ function underWay({ revision, status, seconds }, { timeoutSeconds }) {
     );
 }
 
-module.exports = { caOf, helmRecords, isAsWanted, mayBeAlive, newestDeployed, underWay, valueDifferences };
+module.exports = { helmRecords, isAsWanted, mayBeAlive, newestDeployed, underWay, valueDifferences };

@@ -1,9 +1,9 @@
 // Asks a cluster for the CA that its Rancher gave to agents. Runs where Pulumi runs, as part of a program on standard input.
-const { createHash } = require("crypto");
-const { failureOf, kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
+const { failureOf, kubernetesApi } = require("../../cluster/runner/kubernetesApi");
 const { withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
-const { caOf, helmRecords, newestDeployed } = require("./helmRecords");
+const { caOf, hasPrivateCa, secretChecksum } = require("./agentsCa");
+const { helmRecords, newestDeployed } = require("./helmRecords");
 
 /** @import { CaInput } from "../program" */
 
@@ -17,17 +17,18 @@ async function main({ access, ...input }) {
 }
 
 /**
- * Reports a Rancher whose agents trust another CA. The newest run of Helm records their CA. For a Rancher without this stack's mark, only
- * its Secret holds the CA.
+ * Reports a Rancher whose agents trust another CA. The newest run of Helm records their CA. For a Rancher without a mark, only its Secret
+ * holds the CA.
  *
  * @param {import("../../cluster/runner/kubernetesApi").KubernetesApi} api
  * @param {Omit<CaInput, "access">} input
  */
-async function otherCa(api, { release: { name, namespace }, caVariable, checksum }) {
+async function otherCa(api, { release: { name, namespace }, checksum, ...marks }) {
     const newest = newestDeployed(await helmRecords(api, name, namespace));
     if (!newest) return undefined;
     // A Secret beside a publicly trusted CA may be unused.
-    const found = caOf(newest, caVariable) ?? (checksum === "" ? undefined : await secretChecksum(api, namespace));
+    const isUnused = checksum === "" && !hasPrivateCa(newest.values);
+    const found = caOf(newest, marks) ?? (isUnused ? undefined : await secretChecksum(api, namespace));
     if (found === undefined || found === checksum) return undefined;
     const own = checksum === undefined ? "a new one" : checksum === "" ? "a publicly trusted one" : `SHA-256 ${checksum}`;
     return withCode(
@@ -38,16 +39,6 @@ async function otherCa(api, { release: { name, namespace }, caVariable, checksum
             "certificate that Rancher has (certificate, certificateOnHost). To replace the CA on purpose, set rancher.deletionProtection " +
             "to false, or privateCa.deletionProtection for a CA of the stack's own",
     );
-}
-
-/**
- * @param {import("../../cluster/runner/kubernetesApi").KubernetesApi} api
- * @param {string} namespace
- */
-async function secretChecksum(api, namespace) {
-    const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(unless404(undefined));
-    const text = secret?.data?.["cacerts.pem"];
-    return text && createHash("sha256").update(Buffer.from(text, "base64")).digest("hex");
 }
 
 module.exports = { main };

@@ -1,11 +1,11 @@
 // Finds drift in a release by a server-side apply of its manifest. The apply is a dry run and writes nothing.
-const { createHash } = require("crypto");
 const { parse } = require("yaml");
 const { failureOf, kubernetesApi, unless404 } = require("../../cluster/runner/kubernetesApi");
 const { CodedError, withCode } = require("../../remote/runner/codedError");
 const { probeText } = require("../../remote/runner/probe");
 const { versionStep } = require("../../remote/runner/version");
-const { caOf, helmRecords, isAsWanted, mayBeAlive, newestDeployed, underWay, valueDifferences } = require("./helmRecords");
+const { caOf, secretChecksum } = require("./agentsCa");
+const { helmRecords, isAsWanted, mayBeAlive, newestDeployed, underWay, valueDifferences } = require("./helmRecords");
 
 /** @import { KubernetesApi } from "../../cluster/runner/kubernetesApi" */
 /** @import { Said } from "../../remote/runner/probe" */
@@ -27,26 +27,26 @@ async function main({ access, ...input }) {
  * @param {Omit<ReleaseInput, "access">} input
  * @returns {Promise<Said>}
  */
-async function look(api, { release: { name, namespace }, wanted, caVariable, ownerAnnotation }) {
+async function look(api, { release: { name, namespace }, wanted, ownerAnnotation, ...marks }) {
     const [records, foreign] = await Promise.all([
         helmRecords(api, name, namespace),
         foreignOwner(api, namespace, wanted.owner, ownerAnnotation),
     ]);
     if (foreign) return { refused: withCode("other-owner", foreign) };
+    const newest = newestDeployed(records);
+    const refused = newest && (impossibleChange(newest, records, wanted) ?? (await migratedData(api, newest, records, wanted)));
+    if (refused) return { refused: withCode("change-not-possible", refused) };
     const pending = records.find(({ status }) => status.startsWith("pending-"));
     if (pending) return pendingRun(pending, wanted, namespace);
-    const newest = newestDeployed(records);
     if (!newest)
         return {
             absent: `Helm has no deployed release ${name} in ${namespace}; one that was uninstalled comes back with pulumi up --refresh`,
         };
-    const refused = impossibleChange(newest, records, wanted);
-    if (refused) return { refused: withCode("change-not-possible", refused) };
     const paths = resourcePaths(api, namespace);
     const objects = objectsOf(newest.manifest);
     const [found, warning] = await Promise.all([
         Promise.all(objects.map(async ({ text, object }) => changes(api, await paths(object), text))),
-        caWarnings(api, namespace, caOf(newest, caVariable)),
+        caWarnings(api, namespace, caOf(newest, marks)),
     ]);
     return { finding: found.flat().sort(), outdated: otherRun(newest, wanted), warning };
 }
@@ -126,6 +126,28 @@ function impossibleChange({ revision, chartVersion, values }, records, wanted) {
 }
 
 /**
+ * Refuses an older Rancher than a failed run of Helm has started meanwhile, because its pods may have migrated Rancher's data. Rancher
+ * records its own version. A restored backup brings the earlier one back.
+ *
+ * @param {KubernetesApi} api
+ * @param {HelmRecord} newest
+ * @param {HelmRecord[]} records
+ * @param {WantedRelease} wanted
+ */
+async function migratedData(api, newest, records, wanted) {
+    const isOlderThan = (/** @type {string} */ version) => versionStep(version, wanted.chartVersion, 3).isOlder;
+    const tried = records.find(({ revision, chartVersion }) => revision > newest.revision && isOlderThan(chartVersion));
+    if (!tried) return undefined;
+    const setting = await api("/apis/management.cattle.io/v3/settings/server-version").catch(unless404(undefined));
+    const [running] = /\d+\.\d+\.\d+\S*/.exec(setting?.value ?? "") ?? [];
+    if (running === undefined || !isOlderThan(running)) return undefined;
+    return (
+        `chartVersion: expected ${running} or newer, which runs since revision ${tried.revision} (${tried.status}), found ` +
+        `${wanted.chartVersion}. Rancher cannot go back: its data would have to be restored from a backup. Go on with ${tried.chartVersion}`
+    );
+}
+
+/**
  * Lists differences between Helm's newest run and the configuration. Their cause is a foreign run of Helm or a pending change. Strings
  * are not shown, because they may be secret.
  *
@@ -153,11 +175,8 @@ function otherRun({ revision, chartVersion, values }, wanted) {
 async function caWarnings(api, namespace, checksum) {
     if (!checksum) return [];
     const heal = "every agent that starts again is cut off. `pulumi up --refresh --run-program` puts it back";
-    const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(unless404(undefined));
-    if (!secret) return [`Secret ${namespace}/tls-ca is missing: ${heal}`];
-    const found = createHash("sha256")
-        .update(Buffer.from(secret.data?.["cacerts.pem"] ?? "", "base64"))
-        .digest("hex");
+    const found = await secretChecksum(api, namespace);
+    if (!found) return [`Secret ${namespace}/tls-ca is missing: ${heal}`];
     return found === checksum ? [] : [`Secret ${namespace}/tls-ca holds another CA: ${heal}`];
 }
 
