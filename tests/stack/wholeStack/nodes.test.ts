@@ -13,8 +13,9 @@ import { newSshKey } from "../../ssh";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack } from "./mainStack";
 
-// These tests follow the nodes of a cluster that has one node at first: an upgrade, a lost control plane, a worker that joins and leaves,
-// the end. Its hosts accept SSH from a bastion alone. All images and the chart come from a registry with a login, which runs on the bastion.
+// These tests follow the nodes of a cluster that has one node at first. They upgrade the node, lose the control plane, let a worker join
+// and leave, and destroy the cluster. Its hosts accept SSH from a bastion alone. All images and the chart come from a registry with a
+// login, which runs on the bastion.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());

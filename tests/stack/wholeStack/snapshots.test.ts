@@ -9,9 +9,9 @@ import { bastionAt, disposable, loginsOf, refuseDirectSsh, testLab } from "../fi
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
-// These tests follow the verbs of RKE on a cluster of three nodes: a snapshot on the nodes and in S3, its restore after etcd is lost,
-// renewed certificates, a rotated CA, the end. The nodes accept SSH from a bastion alone. The same S3 server is the place of Rancher's own
-// backups. Rancher and its backup operator have an HTTP proxy.
+// These tests follow the verbs of RKE on a cluster of three nodes. They save a snapshot on the nodes and in S3, and restore it after etcd
+// is lost. Then they renew certificates, rotate the CA and destroy the cluster. The nodes accept SSH from a bastion alone. The same S3
+// server is the place of Rancher's own backups. Rancher and its backup operator have an HTTP proxy.
 jest.setTimeout(15 * 60_000);
 
 const { askBucket } = jest.requireActual("../../../components/cluster/rke/runner/bucket.js");
