@@ -130,7 +130,10 @@ export function readClusterYml(text: string): Reading<ClusterConfig> {
 const keyOfBastion = "bastion_host.ssh_key_path";
 const keysOfNodes = ["ssh_key_path", "nodes[].ssh_key_path"];
 
-/** Returns the SSH key that RKE logs in with: the first that the file names, those of the agent, or a default (defaults.go of RKE 1.8.14). */
+/**
+ * Returns the SSH key that RKE logs in with: the first one that the file names. Without one, RKE uses the keys of the agent or a default
+ * (defaults.go of RKE 1.8.14).
+ */
 function sshKey(leaves: Leaf[]): ClusterConfig["ssh"] {
     const named = leaves.find(({ kind, value }) => keysOfNodes.includes(kind) && !isEmpty(value));
     if (named) return { privateKeyFile: String(named.value) };

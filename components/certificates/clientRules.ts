@@ -60,8 +60,9 @@ export function sentFault(certificate: X509Certificate, role: "server" | "issuer
 }
 
 /**
- * Returns the end of a warning about a server's certificate that lives longer than Apple's clients accept: 398 days from a public CA, 825
- * days from a private one. Other clients accept any lifetime from a private CA. Source: https://support.apple.com/103769 and 102028.
+ * Returns the end of a warning about a server's certificate that lives longer than Apple's clients accept. They accept 398 days from a
+ * public CA and 825 days from a private one. Other clients accept any lifetime from a private CA. Source: https://support.apple.com/103769
+ * and 102028.
  */
 export function lifetimeWarning(certificate: X509Certificate, ca: "public" | "private"): string | undefined {
     const days = Math.ceil((Date.parse(certificate.validTo) - Date.parse(certificate.validFrom)) / 86_400_000);

@@ -23,7 +23,7 @@ export interface VirtualIpArgs {
     /**
      * Seconds between two VRRP advertisements. With the default, the standby host takes over after about 0.35 s. The address moves after
      * three missed advertisements, and each move cuts all WebSockets. Choose 0.3 to 1 for virtual machines that stall, in snapshots for
-     * example: an active host that stalled takes the address back, so the address moves twice.
+     * example. An active host that stalled takes the address back, so the address moves twice.
      * @default 0.1
      */
     advertIntervalSeconds?: pulumi.Input<number>;

@@ -18,7 +18,7 @@ export interface AgentsPlace {
 }
 
 /**
- * Holds a CA back until it is clear that no Rancher in the cluster gave another one to its agents, and refuses it otherwise: agents that
+ * Holds a CA back until it is clear that no Rancher in the cluster gave another one to its agents, and refuses it otherwise. Agents that
  * start again would be cut off. A stack that lost its state makes a new CA, and so does one whose certificate was taken out of the
  * configuration. A preview refuses a CA that it does not know yet, because that one is new. An unreachable cluster holds nothing back:
  * there the release fails. The result waits in time only, and depends on no further resource.

@@ -71,8 +71,8 @@ export interface ChartAuditLogArgs {
      */
     enabled?: pulumi.Input<boolean>;
     /**
-     * Detail of the log: 0 metadata (off before Rancher 2.12), 1 with the headers of requests and responses (up to 2.11: metadata), 2 with
-     * request bodies, 3 with response bodies.
+     * Detail of the log: 0 metadata, 1 with the headers of requests and responses, 2 with request bodies, 3 with response bodies. Before
+     * Rancher 2.12, 0 is off and 1 is metadata.
      * @default 0
      */
     level?: pulumi.Input<number>;

@@ -358,7 +358,7 @@ describe("other ways", () => {
         expect(await asks({ rancher: { ...args.rancher, deletionProtection: false } })).toBe(0);
     });
 
-    test("a cluster that RKE builds is asked before an update changes the load balancer, so that a refusal comes first", async () => {
+    test("a cluster that RKE builds is asked before an update changes the load balancer", async () => {
         const order: string[] = [];
         await build(
             {},

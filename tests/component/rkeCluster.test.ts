@@ -299,7 +299,7 @@ describe("a rotation of the CA", () => {
         expect([await rotates({}), await rotates(made)]).toEqual([true, undefined]);
     });
 
-    test("is refused by the program of its PKI beside a snapshot, which would be saved after it, and beside a restore", async () => {
+    test("is refused beside a snapshot or a restore, by the program that makes its PKI", async () => {
         const refusal = async (changes: object) => input(await rotated(1, made, {}, changes), "-rotation-1").refusal;
         const snapshot = { name: "before-the-rotation" };
         const validFrom = jest.spyOn(X509Certificate.prototype, "validFrom", "get").mockReturnValue("Jan  1 00:00:00 2026 GMT");

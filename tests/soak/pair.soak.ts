@@ -94,7 +94,7 @@ describe("requests lost", () => {
     });
 });
 
-describe("requests lost while a service is restarted, as packages do it at a security update", () => {
+describe("requests lost while packages restart a service at a security update", () => {
     test.each<[string, string, () => Promise<{ address?: string; name: HostName }>]>([
         ["NGINX of the active host of a pair", "nginx", async () => ({ name: await pair.active() })],
         ["NGINX of one host, at its own address", "nginx", async () => ({ name: "lb2", address: lab.host("lb2").address })],

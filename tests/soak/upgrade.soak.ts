@@ -117,7 +117,7 @@ test("Kubernetes is upgraded by a minor version, node by node", async () => {
     expectKept(result, 0);
 });
 
-test("the snapshot that the upgrade saved first brings back the older Kubernetes and its objects", async () => {
+test("the snapshot saved before the upgrade restores the older Kubernetes and objects", async () => {
     await main.kubectl(["create", "configmap", "made-later"]);
     const refused = await main.preview({ edit: older });
     expect(refused.output).toMatch(/kubernetesVersion: expected v1\.30\.5-rancher1-1 or newer/);
@@ -134,7 +134,7 @@ test("the snapshot that the upgrade saved first brings back the older Kubernetes
     await main.isInSync(older);
 });
 
-test("an upgrade that drains its nodes stops when one goes off, and is finished once the node is back", async () => {
+test("a draining upgrade stops when a node is off, and finishes once the node is back", async () => {
     const drained = cluster({ upgradeStrategy: { drain: true, nodeDrainInput: { force: true, deleteLocalData: true } } });
     let off: Promise<void> | undefined;
     const onLine = (line: string) => {

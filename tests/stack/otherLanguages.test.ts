@@ -152,7 +152,7 @@ test("plain values: the whole stack is planned, without a dynamic provider", asy
     expect(registered.find(({ name }) => name === "rancher-lb-drift-1")!.ignoreChanges).toEqual(["stdin"]);
 });
 
-test("a secret as an output value inside a group, as the SDKs and the engine send it, stays a secret", async () => {
+test("a secret that SDKs send as an output value inside a group stays a secret", async () => {
     const { hosts } = withKey(wireOutput(sshKey, { secret: true })).loadBalancer;
     const paths = { certificateChain: "/etc/ssl/chain.pem", privateKey: "/etc/ssl/key.pem" };
     const inputs = { hosts, hostname: "rancher.example.com", upstreams: ["192.0.2.31"], certificateOnHost: paths };
@@ -180,7 +180,7 @@ test("the example in Pulumi YAML gives its component what the schema asks for", 
     expect(registered.map(({ name }) => name)).toContain("rancher-server");
 });
 
-test("the example in Pulumi YAML, after `pulumi package add`, comes up, and the preview after it is empty", async () => {
+test("after `pulumi package add`, the YAML example comes up, and its preview is empty", async () => {
     const program = join(folder, "program");
     mkdirSync(program);
     const text = readFileSync(join(repository, "tests/fixtures/yaml/Pulumi.yaml"), "utf8");

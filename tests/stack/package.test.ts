@@ -142,7 +142,7 @@ test("the example of docs/library.md is accepted by the compiler and prints the 
     expect(await run(process.execPath, ["run.js"], consumer)).toBe(`https://${hostname}\n`);
 });
 
-test("other languages can have it: the SDK makes a schema of every component, with a text for every argument", () => {
+test("the SDK makes a schema of every component, with a text for every argument", () => {
     const index = readFileSync(join(repository, "components/index.ts"), "utf8");
     const components = [...index.matchAll(/^export \{ (.*) \}/gm)]
         .flatMap(([, names]) => names.split(", "))

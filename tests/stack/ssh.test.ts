@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => LoadBalancerHost.stop(lb));
 
-test("a load balancer host that still boots is waited for, once `up` has met its closed port", async () => {
+test("a load balancer host that still boots is waited for after its closed port", async () => {
     await lb.sh("systemctl stop ssh.socket ssh");
     let booted: Promise<unknown> | undefined;
     const { output } = await stack.up({}, { onLine: line => /Dial 3\/\d+ failed/.test(line) && (booted ??= lb.sh("systemctl start ssh")) });
@@ -66,7 +66,7 @@ describe("a load balancer host that trusts a CA of users, and no key of its own"
         expect(code).not.toBe(0);
     });
 
-    test("is reached with the certificate that the agent holds: by the probe, up and the next preview", async () => {
+    test("is reached with the agent's certificate: by the probe, up and the next preview", async () => {
         keygen("-s", "ca", "-I", "test", "-n", "root", "-V", "+1h", "key.pub");
         addKey();
         await stack.up(changes());

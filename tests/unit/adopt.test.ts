@@ -95,7 +95,7 @@ describe("cluster.yml", () => {
             expect.stringMatching(/^cluster\.yml:40: system_images\.etcd: is not kept, RKE takes its own images/),
         ]));
 
-    test("that this library renders becomes the settings that it was rendered from, without the secrets", () => {
+    test("that this library renders becomes the same settings, without the secrets", () => {
         const { ssh, cluster }: any = validConfiguration();
         const bastion = { address: "192.0.2.9", port: 2222, user: "jump", hostKey };
         cluster.privateRegistries[0].password = cluster.etcdBackup.s3.accessKey = cluster.etcdBackup.s3.secretKey = "s3cret";

@@ -600,7 +600,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
     });
 
     // These are messages of RKE 1.8.14.
-    test("that no cluster answers is told of one that was built, and not before its first build", () => {
+    test("the warning that no cluster answers is shown only after the first build", () => {
         const unbuilt = [
             "[reconcile] host [192.0.2.31] is a control plane node without reachable Kubernetes API endpoint in the cluster",
             "[reconcile] no control plane node with reachable Kubernetes API endpoint in the cluster found",
@@ -629,7 +629,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
         const recorded = JSON.stringify([{ name: "node4", connection: { address: "192.0.2.34", port: 22, user: "rke", hostKey } }]);
         const previous = `${built}\n${recorded}\nprogram version 1, data ${"0".repeat(64)}`;
 
-        test("is cleaned after RKE has run, by the record of the last run, and what is left there is said", () => {
+        test("is cleaned after RKE by the last run's record, and what is left is named", () => {
             const { status, stdout, stderr, calls } = run("cluster", "apply", [done], { previous, ssh: "exec sh" });
             const { recordedNodes } = jest.requireActual("../../components/cluster/rke/runner/lastResult.js");
             expect([status, recordedNodes(stdout)]).toEqual([0, []]);
@@ -661,7 +661,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
             expect(run("cluster", "apply", [lost("192.0.2.35"), done], { previous }).status).toBe(1);
         });
 
-        test("is left alone when its host belongs to another cluster by now, and RKE does not hear of it", () => {
+        test("is left alone, and kept from RKE, when its host belongs to another cluster", () => {
             const preflightProgram = `echo '${inOtherCluster}'`;
             const { status, stderr, calls, seen } = run("cluster", "apply", [done], { previous, ssh: "exec sh", preflightProgram });
             expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([0, "ssh", "up"]);
@@ -761,7 +761,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
             expect(second.stdout).not.toBe(first.stdout);
         });
 
-        test("a new login key and the text of a program for nodes count for nothing, all else does", () => {
+        test("a new login key and text of a program for nodes count for nothing, all else does", () => {
             const [old, renewed] = ["one", "another"].map(text =>
                 mark({ ...withKey(text), startProgram: text, preflightProgram: text, wantedNodes: [text] }),
             );
@@ -793,13 +793,13 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
         expect(stderr).not.toMatch(/AAAA|BEGIN/);
     });
 
-    test("the state of the last run is preferred to the PKI, that of another cluster is not", () => {
+    test("the last run's state is preferred to the PKI, unless it is another cluster's", () => {
         const later = state("the CA").replace('"nodes":[]', '"nodes":[],"later":true');
         expect(run("cluster", "apply", [done], { previous: pack(later) }).seen()).toBe(later);
         expect(run("cluster", "apply", [done], { previous: pack(state("another CA")) }).seen()).toBe(state("the CA"));
     });
 
-    test("nodes that RKE built come first, as it built them: RKE would wait for etcd on a first node that is new", () => {
+    test("nodes that RKE built come first, in the order in which RKE built them", () => {
         const nodes = ["192.0.2.33", "192.0.2.32"].map(address => ({ address, role: ["controlplane"] }));
         const previous = pack(state("the CA", network).replaceAll('"nodes":[]', `"nodes":${JSON.stringify(nodes)}`));
         const asked = clusterYml(settings({ nodes: [node(4), node(2), node(3, { labels: { a: "b" } })] }));
@@ -808,7 +808,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
         expect(run("cluster", "apply", [done], { clusterYml: asked }).order()).toEqual(["192.0.2.34", "192.0.2.32", "192.0.2.33"]);
     });
 
-    test("another network than the one the cluster was built with is refused before RKE runs", () => {
+    test("another network than that of the built cluster is refused before RKE runs", () => {
         const previous = pack(state("the CA", { ...network, plugin: "calico" }));
         const { status, stderr } = run("cluster", "apply", [done], { previous });
         expect(status).toBe(1);

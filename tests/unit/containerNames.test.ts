@@ -53,7 +53,7 @@ test("every container that RKE can leave is named, and any that begins as theirs
     expect(found).toEqual(["k8s_POD_rancher", ...rkeContainers, ...alike]);
 });
 
-test("containers of pods and of single steps are removed; services, which RKE removes, and those of others stay", () => {
+test("containers of pods and single steps are removed; services and foreign ones stay", () => {
     const others = [...ofOthers, "etcd", "kube-apiserver"];
     const { removed } = onNode(hostPrograms().removeContainersProgram, ["k8s_POD_rancher", ...endedContainers, ...others]);
     expect(removed).toEqual(["k8s_POD_rancher", ...endedContainers]);

@@ -38,8 +38,8 @@ function executable(name: string, text: string): void {
 }
 
 /**
- * Shell functions of the test. `start` and `end` do what systemd does, `cards` prints the interfaces of this host that carry the virtual IP,
- * and `peer_has` reports whether the peer carries it. `within N COMMAND` waits up to N s for a command to succeed.
+ * Shell functions of the test. `start` and `end` do what systemd does. `cards` prints the interfaces of this host that carry the virtual
+ * IP, and `peer_has` reports whether the peer carries it. `within N COMMAND` waits up to N s for a command to succeed.
  */
 const steps = () => `
 within() { local n; for n in $(seq $(($1 * 10))); do ! "\${@:2}" || return 0; sleep 0.1; done; return 1; }

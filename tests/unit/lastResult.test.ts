@@ -20,7 +20,7 @@ test("the record of a node holds how SSH reaches it, with its keys", () => {
     expect(recordedNodes(resultOf("{}", nodes))).toEqual(nodes);
 });
 
-test("a node that leaves is reached with the key that only the record holds, but not in place of the user's agent", () => {
+test("a leaving node is reached with its recorded key, but not in place of an agent", () => {
     const [stays, leaves] = [withKey, { ...withKey, address: "192.0.2.35", privateKey: "its own key" }].map(connection => ({
         name: connection.address,
         connection,

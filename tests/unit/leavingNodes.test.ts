@@ -57,7 +57,7 @@ function cluster(pods: Pod[], { ready = "True", unschedulable = false, failures 
 const named = (name: string) => ({ name, address: "192.0.2.34" });
 const cordoned = (node: string, unschedulable: boolean) => `${node} ${JSON.stringify({ spec: { unschedulable } })}`;
 
-test("a node that leaves is cordoned, then its pods are evicted, and their end is waited for", async () => {
+test("a node that leaves is cordoned, and its pods are evicted and waited for", async () => {
     const { asked, evict } = cluster([{ name: "rancher-1", ends: 3 }, { name: "rancher-2" }]);
     await evict(["node4"]);
     expect(asked).toEqual([cordoned("node4", true), "evict rancher-1", "evict rancher-2"]);
@@ -74,13 +74,13 @@ test("pods that belong to their node stay, and so do those that are over", async
     expect(asked).toEqual([cordoned("node4", true)]);
 });
 
-test("a PodDisruptionBudget is asked again until it allows the eviction, and so is an API server that fails", async () => {
+test("an eviction is repeated until a PodDisruptionBudget and the API server allow it", async () => {
     const { asked, evict } = cluster([{ name: "rancher-1", refusals: [429, 429, 500] }], { failures: 2 });
     await evict(["node4"]);
     expect(asked.slice(1)).toEqual(Array(4).fill("evict rancher-1"));
 });
 
-test("a PodDisruptionBudget that allows nothing ends the run before RKE, and the nodes take pods again", async () => {
+test("a PodDisruptionBudget that allows nothing ends the run and uncordons the nodes", async () => {
     const { asked, evict } = cluster([{ name: "longhorn", refusals: Array(1000).fill(429) }, { name: "rancher-1" }]);
     await expect(evict(["node4", "node5"], 0.2)).rejects.toThrow(
         /^RKE was not started and no node was removed, .* within 0\.2 s: \[RHA change-not-possible\]\n {2}- default\/longhorn: its PodDisruptionBudget allows no disruption\n/,

@@ -101,7 +101,7 @@ describe.each(["nodes", "cluster"])("the task %s, before RKE runs,", task => {
     });
 });
 
-test("a node whose host another cluster has by now leaves Kubernetes, and RKE does not hear of it", async () => {
+test("a node whose host joined another cluster leaves Kubernetes and RKE's state", async () => {
     const connection = { address: address(3), port: 22, user: "rke", hostKey };
     const previous = `${brotliCompressSync(state).toString("base64")}\n${JSON.stringify([{ name: "node3", connection }])}`;
     const leave = (preflightProgram: string) => change("cluster", [wanted(1), wanted(2)], { previous, preflightProgram });

@@ -135,7 +135,7 @@ async function look(
 const probe = async (live: Live[], asked?: Asked) => findingOf(await look(live, asked));
 const well = [{ name: "node1" }, { name: "node2" }];
 
-test("while the endpoint of the kubeconfig does not answer, an API server that does is named", async () => {
+test("an API server that answers is named while the kubeconfig's endpoint does not", async () => {
     const { port } = server.address() as AddressInfo;
     const silent = await look(well, { ports: [1, port], wanted: { apiEndpoint: "https://127.0.0.1:2" } });
     expect(silent.facts).toEqual({ "answering-api": `https://127.0.0.1:${port}` });
@@ -158,7 +158,7 @@ test.each<[string, Live[], string]>([
     ["a label like a role of another tool", [well[0], { name: "node2", roles: [...roles, "monitoring"] }], "in sync"],
 ])("%s is named", async (_what, live, found) => expect(await probe(live)).toBe(found));
 
-test("certificates of the cluster that end within 60 days are warned of, and are no drift", async () => {
+test("certificates that end within 60 days are a warning, and no drift", async () => {
     const ending = (ca: boolean) =>
         [59, 61].map(days => [`kube-${ca ? "ca-" : ""}${days}`, { certificatePEM: issue({ name: "kube", ca, days }).certificate }]);
     const bundle = Object.fromEntries([...ending(false), ...ending(true)]);
@@ -172,7 +172,7 @@ test("certificates of the cluster that end within 60 days are warned of, and are
     ]);
 });
 
-test("a cluster whose CA is not rotated yet is compared by means of its earlier certificates", async () => {
+test("before its CA is rotated, a cluster is compared by its earlier certificates", async () => {
     const other = issue({ name: "kube-ca", ca: true });
     const newest = { ca: other.certificate, certificate: admin.certificate, key: admin.privateKey };
     const keys = { ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
@@ -182,7 +182,7 @@ test("a cluster whose CA is not rotated yet is compared by means of its earlier 
     expect((await look(well, { wanted: newest })).state).toBe("unreachable");
 });
 
-test("a new node is refused in the preview of an update that rotates the CA, and of one that finishes a rotation", async () => {
+test("a preview refuses a new node while a rotation of the CA begins or finishes", async () => {
     const keys = { ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
     const newest = { ...keys, ca: issue({ name: "kube-ca", ca: true }).certificate };
     const nodes = [asked("node1"), asked("node2"), asked("node3")];
@@ -231,7 +231,7 @@ test("a taint that was removed is told to a person: RKE would not set it again",
     expect([found.state, ...found.warnings]).toEqual(["in sync", words]);
 });
 
-test("an etcd member that answers as etcd does when it has no leader is named with etcd's reason", async () =>
+test("an etcd member without a leader is named with etcd's reason", async () =>
     expect(await probe(well, { answer: { health: 503 } })).toMatch(
         /^node node1: its etcd member is not healthy: https:\/\/127\.0\.0\.1:\d+ answers 503: refused for a test$/,
     ));
@@ -352,7 +352,7 @@ test("a state of other nodes is not adopted", async () => {
     );
 });
 
-test("a state of the same addresses with other names, inner addresses or roles is not adopted", async () => {
+test("a state with other names, inner addresses or roles of the nodes is not adopted", async () => {
     const [first, second] = built(["node1", "node2"]);
     const others = [
         { ...first, role: ["worker"], hostnameOverride: "first" },
@@ -430,7 +430,7 @@ describe("nodes that serve ingress", () => {
     });
 });
 
-test("an etcd node leaves in the preview only while the members that stay keep the quorum", async () => {
+test("a preview lets an etcd node leave only while the other members keep the quorum", async () => {
     const names = ["node1", "node2", "node3"];
     const { port } = server.address() as AddressInfo;
     const change = (leaving: string, added: string, down: string) => {

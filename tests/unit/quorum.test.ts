@@ -112,7 +112,7 @@ describe("the program that asks etcd", () => {
     /** Returns the lines that are expected of the members on these places. */
     const expected = (...health: string[]) => health.map((text, index) => `member http://127.0.0.1:${ports[index].peer} ${text}`).sort();
 
-    test("tells the health of every member, until etcd has no quorum; a member that never started is not healthy", async () => {
+    test("tells each member's health while etcd has quorum, also of one that never started", async () => {
         expect(await ask()).toEqual(expected("healthy", "healthy", "healthy"));
         running[2].kill("SIGKILL");
         expect(await ask()).toEqual(expected("healthy", "healthy", "not healthy"));
@@ -160,7 +160,7 @@ describe("a run in which an etcd node leaves", () => {
     };
     const member = (number: number, health = "healthy") => `member https://10.0.0.${number}:2380 ${health}`;
 
-    test("is refused before RKE runs when etcd would lose its quorum, with the names of nodes", async () => {
+    test("is refused before RKE runs when etcd would lose its quorum, and names the nodes", async () => {
         await expect(change([2, 3, 4], [member(1), member(2, "not healthy"), member(3)])).rejects.toThrow(
             "RKE was not started and no host was changed, because etcd would lose its quorum without node1: expected that more than half of its " +
                 "3 members stay and are healthy, found node3. Not healthy: node2. Return to the earlier nodes, bring members up that are not " +

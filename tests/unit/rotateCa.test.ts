@@ -158,7 +158,7 @@ const restarts = [
     "other/statefulsets/db",
 ];
 
-test("the CA is rotated before RKE runs: with the PKI of the stack, then pod by pod, and recorded in the cluster", async () => {
+test("the CA is rotated before RKE runs: with the stack's PKI, pod by pod, recorded", async () => {
     const { code, stderr, stdout, calls, state } = await apply();
     expect([code, stderr.match(/rotating the cluster's CA|the cluster's CA is rotated/g)]).toEqual([
         0,
@@ -213,7 +213,7 @@ test("RKE still sees the changes of the configuration", async () => {
     expect(state("seen").currentState.rkeConfig).toEqual(rkeConfig);
 });
 
-test("new and rebuilt nodes are refused in an update that rotates the CA, and in no other", async () => {
+test("an update that rotates the CA, and no other, refuses new and rebuilt nodes", async () => {
     const { refuseNewNodes } = jest.requireActual("../../components/cluster/rke/runner/rotateCa.js");
     const [kept, added] = ["192.0.2.31", "192.0.2.32"].map((address, index) => ({ name: `node${index + 1}`, connection: { address } }));
     const nodes = [{ address: kept.connection.address, hostnameOverride: "node1", role: ["etcd"] }];

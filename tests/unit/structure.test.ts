@@ -1,6 +1,7 @@
 import { spawnSync } from "child_process";
 import { readdirSync, readFileSync } from "fs";
 import { dirname, join } from "path";
+import * as ts from "typescript";
 
 function sources(folder: string): string[] {
     return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
@@ -60,6 +61,31 @@ test("no module imports itself, by whatever way, types included", () => {
     };
     const done = new Set<string>();
     expect(files.map(file => circle(file, [])).find(found => found)).toBeUndefined();
+});
+
+test("names of tests have at most 80 characters", () => {
+    /** Returns the function at the beginning of an expression: `test` of `test.each(table)`. */
+    const first = (node: ts.Expression): string =>
+        ts.isCallExpression(node) || ts.isPropertyAccessExpression(node) ? first(node.expression) : node.getText();
+    const namesIn = (node: ts.Node): ts.Expression[] => {
+        const deeper: ts.Expression[] = [];
+        ts.forEachChild(node, child => void deeper.push(...namesIn(child)));
+        const isNamed = ts.isCallExpression(node) && ["test", "it", "describe"].includes(first(node.expression));
+        return isNamed && node.arguments.length > 1 ? [node.arguments[0], ...deeper] : deeper;
+    };
+    const names = sources(join(root, "tests"))
+        .filter(path => /\.(test|soak)\.ts$/.test(path))
+        .flatMap(path => {
+            const file = ts.createSourceFile(path, readFileSync(path, "utf8"), ts.ScriptTarget.Latest, true);
+            return namesIn(file).map(name => ({
+                at: `${path.slice(root.length + 1)}:${file.getLineAndCharacterOfPosition(name.getStart()).line + 1}`,
+                // Placeholders of a template count as they are written.
+                text: ts.isStringLiteralLike(name) ? name.text : name.getText().slice(1, -1),
+            }));
+        });
+    expect(names.length).toBeGreaterThan(1000);
+    const long = names.flatMap(({ at, text }) => (text.length > 80 ? [`${at} has a name of ${text.length} characters`] : []));
+    expect(long).toEqual([]);
 });
 
 describe("shell files", () => {

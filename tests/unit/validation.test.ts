@@ -47,7 +47,7 @@ test("a bastion has the user and key of ssh, and a port of its own", () => {
     expect(bastion).toEqual({ address: "192.0.2.9", port: 22, user: "admin", privateKey, hostKey });
 });
 
-test("known_hosts from another resource are no fault of a host without a key of its own", () => {
+test("a host without a key of its own accepts known_hosts from another resource", () => {
     const ssh = pulumi.output({ privateKey: sshKey, knownHosts: "" });
     const args = {
         hostname: "rancher.example.com",

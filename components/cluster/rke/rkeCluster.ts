@@ -196,8 +196,8 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     }
 
     /**
-     * Returns the API server that a preview asks while the endpoint does not answer: a load balancer that is down, or an endpoint that this
-     * update sets up. An update asks the endpoint itself, because the load balancer and RKE are done before.
+     * Returns the API server that a preview asks while the endpoint does not answer. The load balancer may be down, or this update sets the
+     * endpoint up. An update asks the endpoint itself, because the load balancer and RKE are done before.
      */
     private answeringApi(found?: pulumi.Output<Probe>): pulumi.Output<string | undefined> {
         if (!found || !pulumi.runtime.isDryRun()) return pulumi.output(undefined);

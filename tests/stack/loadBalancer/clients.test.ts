@@ -232,7 +232,7 @@ describe("clients", () => {
         expect(await lb.sh("curl -s http://127.0.0.1:280/status")).toMatch(/Active connections: \d+/);
     });
 
-    test("no local user can hold the port that is for the host alone, and keep NGINX from starting", async () => {
+    test("no local user can hold the status port and keep NGINX from starting", async () => {
         const listen = `IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1:280") or print "$!\\n"`;
         expect(await lb.sh(`runuser -u nobody -- perl -MIO::Socket::INET -e '${listen}'`)).toBe("Permission denied\n");
     });
@@ -244,7 +244,7 @@ describe("TLS", () => {
         await expect(lb.client.handshake(old)).rejects.toThrow(/alert protocol version/);
     });
 
-    test("1.2 is refused when that is wanted, and the host's own server may have another port", async () => {
+    test("1.2 is refused with minTlsVersion 1.3, and the host's own server has statusPort", async () => {
         await lb.changed({ minTlsVersion: "1.3", statusPort: 10281 }, async () => {
             await expect(lb.client.handshake({ maxVersion: "TLSv1.2" })).rejects.toThrow(/alert protocol version/);
             expect(await lb.client.handshake({})).toMatchObject({ protocol: "TLSv1.3" });

@@ -49,7 +49,7 @@ test("a greeting of the login shell does not stand in the way of a look", () =>
         },
     ));
 
-test("a reload that does not happen is noticed, although the old workers say the same release", async () => {
+test("apply fails when NGINX did not reload, although workers report the same release", async () => {
     await lb.broken(
         `sed -i --follow-symlinks 's/30s:10s:3/31s:10s:3/' ${conf}
         printf '#!/bin/sh\n[ "$*" != "reload-or-restart nginx.service" ] || exit 0\nexec /usr/bin/systemctl "$@"\n' >/usr/local/sbin/systemctl

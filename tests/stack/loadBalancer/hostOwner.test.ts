@@ -16,7 +16,7 @@ afterAll(() => LoadBalancerHost.stop(lb));
 
 const ofStaging = (changes = {}) => lb.program(changes).replace(/^owner=.*$/m, `owner='${staging}'`);
 
-test("the same program in another stack is refused in the preview and by apply, and its destroy leaves the host alone", async () => {
+test("another stack is refused by preview and apply, and its destroy keeps the host", async () => {
     const words = `lb2: expected a host of no other load balancer, found that of ${lb.owner}.`;
     expect(await lb.probe(staging)).toContain(`refused: ${words}`);
     await lb.refuses(ofStaging(), new RegExp(words.replace(/[.]/g, "\\.")));
@@ -25,7 +25,7 @@ test("the same program in another stack is refused in the preview and by apply, 
     await lb.served();
 });
 
-test("taken over on purpose, it is refused to the stack that had it, whose destroy leaves it alone", async () => {
+test("after a takeover, the earlier stack is refused, and its destroy keeps the host", async () => {
     const { said } = await lb.apply(ofStaging({ takeOver: true }));
     expect(said).toContain(`taking the host over from ${lb.owner}`);
     expect(await lb.probe(staging)).toBe("in sync");
@@ -35,7 +35,7 @@ test("taken over on purpose, it is refused to the stack that had it, whose destr
     await lb.apply({ takeOver: true });
 });
 
-test("another resource of the same load balancer may have it: hosts change their places", async () => {
+test("another resource of the same load balancer may own it, so hosts can swap places", async () => {
     await lb.apply(lb.program().replace("/lb-host-1@", "/lb-host-2@"));
     expect(await lb.sh(`cat ${stateFolder}/owner`)).toContain("/lb-host-2@");
     await lb.apply();

@@ -35,7 +35,7 @@ test.each([
     expect((await lb.apply()).stdout).toBe(first.stdout);
 });
 
-test("a faulty release whose run was killed before it was verified is rolled back by the next", async () => {
+test("the next run rolls back a faulty release that a killed run never verified", async () => {
     const ping = `curl -sk -o /dev/null -w '%{http_code}' --resolve ${hostname}:443:127.0.0.1 https://${hostname}/ping`;
     await lb.killed("apply", lb.program({ upstreamPort: 9 }), "switching", `[ "$(${ping})" = 502 ]`);
     expect((await lb.ask()).status).toBe(502);

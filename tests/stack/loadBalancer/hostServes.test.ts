@@ -69,7 +69,7 @@ describe("a host that serves", () => {
         expect(await look()).toEqual(before);
     });
 
-    test("takes a change after NGINX was upgraded on the fly, while the old process still serves a WebSocket", async () => {
+    test("takes a change after NGINX was upgraded on the fly under an open WebSocket", async () => {
         const socket = await lb.client.openWebSocket();
         // The package scripts of nginx.org and of Debian upgrade NGINX in this way.
         await lb.sh(`kill -USR2 $(cat /run/nginx.pid)
@@ -83,7 +83,7 @@ describe("a host that serves", () => {
         await lb.apply();
     });
 
-    test("is restarted as packages do it: no request is lost, one process stays, and a stop ends it", async () => {
+    test("is restarted as packages do it: no request is lost, and one process stays", async () => {
         const before = await lb.sh("cat /run/nginx.pid");
         let over = false;
         const found: unknown[] = [];
@@ -146,7 +146,7 @@ describe("a host that serves", () => {
         await lb.apply();
     });
 
-    test("is rolled back by hand with the commands of docs/load-balancer.md, until the next apply", async () => {
+    test("is rolled back by hand with the commands of docs/load-balancer.md", async () => {
         const section = sectionOf(pageText("docs/load-balancer.md"), "How is a release rolled back by hand?");
         const [list, rollBack] = blocksOf(section, "sh");
         await lb.apply({ readTimeoutSeconds: 1004 });

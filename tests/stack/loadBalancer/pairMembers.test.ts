@@ -21,7 +21,7 @@ test("a pair becomes one host: the virtual IP and keepalived's configuration go"
     await pair.answers();
 });
 
-test("the first of a pair is dropped: the other one loses no request, the dropped one is clean", async () => {
+test("the first of a pair is dropped and clean, and the other one loses no request", async () => {
     await pair.up(pair.of("lb2", spare));
     await pair.losesNoRequest(() => pair.up(pair.of(spare)), lab.host(spare).address);
     await pair.isClean("lb2");

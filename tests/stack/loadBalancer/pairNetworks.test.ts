@@ -30,7 +30,7 @@ async function holder(): Promise<{ name: HostName; card: string }> {
     return found[0];
 }
 
-test("the card whose network holds the virtual IP carries it, and moves it when the card fails", async () => {
+test("the card in the virtual IP's network carries it, and moves it when it fails", async () => {
     const { name: active, card } = await holder();
     expect(card).toBe("service");
     expect(await lab.host(active).sh("cat /etc/keepalived/keepalived.conf")).toMatch(/ interface eth0\n/);

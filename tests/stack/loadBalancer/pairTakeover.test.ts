@@ -36,14 +36,14 @@ test.each<[string, (active: HostName) => Promise<unknown>, (active: HostName) =>
     await pair.noChanges();
 });
 
-test("NGINX of the active host is restarted as packages do it: no request is lost, and the virtual IP stays", async () => {
+test("NGINX of the active host restarts: no request is lost, and the virtual IP stays", async () => {
     const active = await pair.active();
     await pair.losesNoRequest(() => lab.host(active).sh("systemctl restart nginx"));
     expect(await pair.holders()).toEqual([active]);
     await pair.noChanges();
 });
 
-test("keepalived is restarted as packages do it: no request and no WebSocket is lost, and the virtual IP stays", async () => {
+test("keepalived restarts: no request or WebSocket is lost, and the virtual IP stays", async () => {
     const active = await pair.active();
     const socket = await pair.client.openWebSocket();
     await pair.losesNoRequest(async () => {
@@ -66,7 +66,7 @@ test("keepalived is killed: it comes back by itself, with one host that is activ
     await pair.noChanges();
 });
 
-test("a host that reaches no node gives the virtual IP to one that does, and keeps it while none does", async () => {
+test("the virtual IP moves to a host that reaches a node, and stays when none does", async () => {
     const active = await pair.active();
     const standby = pair.standby(active);
     const check = async (name: HostName) => lab.host(name).succeeds("setpriv --reuid nobody rancher-ha-reaches-a-node");

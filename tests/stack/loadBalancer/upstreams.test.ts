@@ -104,7 +104,7 @@ describe("a node that answers 503", () => {
         }));
 });
 
-test("when all nodes answer 503 they are asked nevertheless, and serve once they are well", async () => {
+test("nodes that all answer 503 are still asked, and serve once they are well", async () => {
     await sick(nodes, async () => {
         const answers = await askOften(12, "GET");
         for (const { status } of answers) expect([502, 503]).toContain(status);
@@ -148,7 +148,7 @@ test("a node that leaves the upstreams and comes back costs no request", async (
     expect(found.filter(status => status !== 200)).toEqual([]);
 });
 
-test("connections to the Kubernetes API reach its API server past a silent and a refusing one, and the TLS is its own", async () => {
+test("the Kubernetes API is reached past a silent and a refusing node, by its own TLS", async () => {
     const [silent, , answering] = nodes.map(node => lab.host(node));
     const { certificate, privateKey } = issue({ name: "kube-apiserver", by: lb.ca, names: ["DNS:kubernetes"], usage: "serverAuth" });
     await answering.write("/run/api.pem", `${certificate}\n${privateKey}`, "600");

@@ -212,7 +212,7 @@ test.each([
     expect(found.desiredState.certificatesBundle["kube-ca"]).toEqual(original.desiredState.certificatesBundle["kube-ca"]);
 });
 
-test("an installation by hand is adopted under load: nothing is lost, nothing restarts, and nothing is left to do", async () => {
+test("an installation by hand is adopted under load, without a loss or a restart", async () => {
     const before = await identity();
     const load = await underLoad(async () => {
         await sh(commandsOf(1)[0], installation.folder);
@@ -253,7 +253,7 @@ test("no command has printed a secret of the installation", async () => {
     expect(said.join("")).not.toContain("PRIVATE KEY-----");
 });
 
-test("the way back leads to the manual's NGINX and cluster.yml: CA, certificate and Rancher's pods stay", async () => {
+test("the way back to the manual's NGINX and cluster.yml keeps CA, certificate, pods", async () => {
     const before = await identity();
     const manual = readFileSync(join(installation.folder, "nginx.conf"), "utf8");
     const [restoreNginx, forget, runRke, disown] = commandsOf("Going back");
@@ -267,7 +267,7 @@ test("the way back leads to the manual's NGINX and cluster.yml: CA, certificate 
     expect((await kubectl("get", "namespace", "cattle-system")).metadata.annotations).not.toHaveProperty("pulumi-rancher-ha/owner");
 });
 
-test("SSH came from the bastion alone: that of RKE by hand, of Pulumi, of its probes and of the way back", async () => {
+test("SSH came from the bastion alone: RKE by hand, Pulumi, probes and the way back", async () => {
     for (const name of hostsOfTheStack) {
         const user = name.startsWith("node") ? "rke" : "root";
         expect(await loginsOf(lab.host(name))).toEqual([`Accepted publickey for ${user} from ${bastion.address}`]);

@@ -47,7 +47,7 @@ async function unlocked(): Promise<void> {
     await main.stack.cancel();
 }
 
-test("killed inside RKE: no key stays where Pulumi runs, and destroy leaves the hosts clean", async () => {
+test("killed inside RKE: no key stays where Pulumi runs, and destroy cleans the hosts", async () => {
     await killedInsideRke();
     const agents = () => spawnSync("pgrep", ["-af", `ssh-agent -a ${temporary}/`]).stdout.toString();
     // The agent ends when the runner's end of its pipe is closed.
@@ -67,7 +67,7 @@ test("an address that no host has can be corrected, with the same CAs", async ()
     authorities = await main.authorities();
 });
 
-test("killed inside RKE: both CAs are kept, and a node may not be left out while no API tells whose it is", async () => {
+test("killed inside RKE: both CAs are kept, and no node may leave while no API answers", async () => {
     await killedInsideRke();
     await main.stack.cancel();
     expect(await main.authorities()).toEqual(authorities);
@@ -77,7 +77,7 @@ test("killed inside RKE: both CAs are kept, and a node may not be left out while
     expect(code).not.toBe(0);
 });
 
-test("killed inside Helm: what was done is kept, and a preview names what Helm left pending", async () => {
+test("killed inside Helm: finished work is kept, and a preview names what is pending", async () => {
     // Rancher's pods get no node, so Helm waits for them.
     const records = async () => main.kubectl(["get", "secrets", "--selector=owner=helm,status=pending-install", "--output=name"]);
     const cordoned = async () => {
@@ -112,7 +112,7 @@ async function kubectlOfUsers(...args: string[]): Promise<string> {
     return (await run(main.tool("kubectl"), [`--kubeconfig=${file}`, ...args])).stdout;
 }
 
-test("the kubeconfig leads to the virtual IP, and the API server's certificate covers it", async () => {
+test("the kubeconfig names the virtual IP, which the API server's certificate covers", async () => {
     expect(await kubectlOfUsers("config", "view", "--output=jsonpath={.clusters[*].cluster.server}")).toBe(`https://${virtualIp}:6443`);
     // kubectl verifies the certificate.
     expect(await kubectlOfUsers("get", "nodes", "--output=jsonpath={.items[*].metadata.name}")).toBe(nodes.join(" "));
@@ -184,7 +184,7 @@ describe("a host dies while Helm upgrades Rancher", () => {
         return { finished, killed: await killing! };
     }
 
-    test("a control plane node: the upgrade ends well, and nothing is left to do when the node is back", async () => {
+    test("a control plane node: the upgrade ends well, and its return leaves nothing to do", async () => {
         const edit = upgraded("1");
         const { finished, killed } = await killedMeanwhile(edit, busiestNode);
         expect({ code: finished.code, tail: finished.code === 0 ? "" : finished.output.slice(-3000) }).toEqual({ code: 0, tail: "" });
@@ -195,7 +195,7 @@ describe("a host dies while Helm upgrades Rancher", () => {
         await main.isInSync(edit);
     });
 
-    test("the active load balancer host: the verification names it, and the next up finishes without it", async () => {
+    test("the active load balancer host: verification names it, and the next up finishes", async () => {
         const edit: Edit = config => {
             upgraded("2")(config);
             Object.assign(config, { verification: { timeoutSeconds: 10 } });

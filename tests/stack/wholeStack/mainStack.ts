@@ -210,8 +210,9 @@ function decrypted(value: any): any {
 }
 
 /**
- * Returns the texts of a secret that must never be printed: a short secret as a whole, and of a long one the words that look like keys.
- * Long ones are programs, kubeconfigs and PEM files. Their other words are not secret, and neither is the address in a secret connection.
+ * Returns the texts of a secret that must never be printed. For a short secret, this is the whole text. For a long one, these are the words
+ * that look like keys. Long ones are programs, kubeconfigs and PEM files. Their other words are not secret, and neither is the address in a
+ * secret connection.
  */
 export function secretTexts(value: any, inside = false): string[] {
     if (isSecret(value)) return secretTexts(JSON.parse(value.plaintext), true);

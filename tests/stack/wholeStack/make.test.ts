@@ -76,7 +76,7 @@ test("down without hosts of the lab: their state is dropped", async () => {
     expect(await traces()).toEqual([]);
 });
 
-test("a host that podman has forgotten is removed, and neither a listed one of this name nor one of another lab", async () => {
+test("a host that podman has forgotten is removed, but no listed or foreign one", async () => {
     await lab.start("lb1");
     const [own, foreign] = [lab.host("lb1").container, `${lab.host("lb1").container}-of-another-lab`];
     await withForgotten([own, foreign], async isRunning => {
@@ -86,7 +86,7 @@ test("a host that podman has forgotten is removed, and neither a listed one of t
     });
 });
 
-test("up when a host has died: a new lab without the old state, checked, and how to use it", async () => {
+test("up when a host has died: a new lab without the old state, checked and explained", async () => {
     await lab.start("lb1");
     leaveState();
     await lab.host("lb1").kill();
@@ -137,7 +137,7 @@ test("help names every command of the README", async () => {
         expect(stdout).toMatch(new RegExp(`^ +make ${verb} +\\S`, "m"));
 });
 
-test("drift: the preview sees what was changed, up heals it, the preview after it is empty", async () => {
+test("drift: the preview sees what was changed, up heals it, the next preview is empty", async () => {
     const [, seen, healed, empty] = (await make("drift")).stdout.split(
         /the next preview sees it:|`up` heals it:|the preview after it is empty:/,
     );
@@ -158,7 +158,7 @@ test("no secret of the stack has been said", async () => {
     expect(said.join("")).not.toMatch(/PRIVATE KEY-----/);
 });
 
-test("down: the stack is destroyed, nothing of the lab is left; again, there is nothing to remove", async () => {
+test("down: the stack and its lab are removed; again, there is nothing to remove", async () => {
     expect((await make("down")).stdout).toMatch(/deleted/);
     expect(await traces()).toEqual([]);
     expect((await make("down")).stderr).toContain("nothing to remove");

@@ -13,8 +13,9 @@ import { newSshKey } from "../../ssh";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack } from "./mainStack";
 
-// These tests follow the nodes of a cluster that has one node at first: an upgrade, a lost control plane, a worker that joins and leaves,
-// the end. Its hosts accept SSH from a bastion alone. All images and the chart come from a registry with a login, which runs on the bastion.
+// These tests follow the nodes of a cluster that has one node at first. They upgrade the node, lose the control plane, let a worker join
+// and leave, and destroy the cluster. Its hosts accept SSH from a bastion alone. All images and the chart come from a registry with a
+// login, which runs on the bastion.
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
@@ -110,7 +111,7 @@ test("an upgrade is not begun while a node has no space for the snapshot", async
 const snapshotOf = ({ output }: Finished) =>
     /saving an etcd snapshot first, (\/opt\/rke\/etcd-snapshots\/v1\.30\.5-rancher1-1-to-v1\.30\.14-rancher1-1-\w+)\.zip/.exec(output)![1];
 
-test("an upgrade that is killed inside RKE is finished by the next up; each saves a snapshot first, with RKE's state in it", async () => {
+test("an upgrade killed inside RKE is finished by the next up; each saves a snapshot", async () => {
     const temporary = mkdtempSync(join(tmpdir(), "upgrade-"));
     const killed = await main.killedInsideRke(/rke: Upgrading controlplane components/, temporary, oneNode);
     rmSync(temporary, { recursive: true });
@@ -181,7 +182,7 @@ describe("a stack whose state is lost", () => {
         expect(code).not.toBe(0);
     });
 
-    test("is adopted: CA, certificate and pods stay, no password is shown, and the preview after it is empty", async () => {
+    test("is adopted: CA, certificate and pods stay, and no password is shown", async () => {
         const before = [await pods(), (await main.kubectl(["get", "secret", "tls-ca", "-o", "yaml"])).match(/cacerts.pem: .*/)![0]];
         const edit = adopting(await keptState());
         const imported = { project: "pulumi-rancher-ha", stack: lab.name, hasCaSecret: true };
@@ -214,7 +215,7 @@ describe("a stack whose state is lost", () => {
     });
 });
 
-test("an API server that is gone: seen in a preview, brought back by up when drift is enforced", async () => {
+test("a preview sees a missing API server, and up restores it when drift is enforced", async () => {
     const authorities = await main.authorities();
     const edit: Edit = config => {
         oneNode(config);
@@ -260,7 +261,7 @@ describe("a further worker, with an SSH key of its own", () => {
         expect([refusing.code, unreachable.code]).not.toContain(0);
     });
 
-    test("for which the registry refuses the login is named in the preview, and by up before RKE runs", async () => {
+    test("whose registry login is refused is named in the preview, and before RKE runs", async () => {
         const wrong: Edit = config => {
             withWorker(config);
             config.cluster.privateRegistries[0].password = "wrong";
@@ -287,7 +288,7 @@ describe("a further worker, with an SSH key of its own", () => {
             "jsonpath={.items[*].metadata.name}",
         ]);
 
-    test("joins, and becomes an upstream; it leaves, no request is lost, and its host is clean", async () => {
+    test("joins and becomes an upstream, then leaves without a lost request and is clean", async () => {
         expect((await main.preview({ edit: withWorker })).output).not.toContain("not as configured");
         await main.succeeds("up", { edit: withWorker });
         expect(await upstreams()).toBe("2");
@@ -338,7 +339,7 @@ describe("a further worker, with an SSH key of its own", () => {
     });
 });
 
-test("a protected cluster is not deleted: by destroy, or when another cluster takes its place in the configuration", async () => {
+test("a protected cluster is deleted neither by destroy nor for another in its place", async () => {
     const guarded: Edit = config => {
         oneNode(config);
         config.cluster.deletionProtection = true;

@@ -77,14 +77,14 @@ test("what RKE would stumble over on a node is named before it runs", async () =
     }
 });
 
-test("a chart of another version than the one that is asked for is refused in the preview", async () => {
+test("a chart of another version than chartVersion is refused in the preview", async () => {
     const { code, output } = await main.preview({ edit: ({ rancher }) => (rancher.chartVersion = "2.11.4") });
     expect(output).toContain("chartPath: expected the chart of version 2.11.4 in lab/rancher/chart, found 2.11.3");
     expect(output).not.toContain("error serializing");
     expect(code).not.toBe(0);
 });
 
-test("a chart repository that gives no answer is a warning in the preview, before there is a cluster", async () => {
+test("before there is a cluster, a preview warns of a silent chart repository", async () => {
     const { output } = await main.preview({
         edit: ({ rancher }) => {
             rancher.chartPath = undefined;
@@ -96,7 +96,7 @@ test("a chart repository that gives no answer is a warning in the preview, befor
     );
 });
 
-test("a load balancer host that is unfit is refused in the preview, before there is a cluster", async () => {
+test("before there is a cluster, a preview refuses an unfit load balancer host", async () => {
     await lab.host("lb1").sh(listener(443));
     const { code, output } = await main.preview();
     await lab.host("lb1").sh(noListener);

@@ -37,7 +37,7 @@ beforeAll(async () => {
     await lab.host("node3").sh("mkdir -p /var/lib/etcd && mount -t tmpfs -o size=600m none /var/lib/etcd");
 }, 10 * 60_000);
 
-test("a restore is refused in the update that creates the cluster, and no host is changed", async () => {
+test("a restore is refused in the update that creates the cluster; no host is changed", async () => {
     const edit: Edit = ({ cluster }) => Object.assign(cluster, { restore: { snapshot: name } });
     const refusal =
         /restore\.snapshot: expected none in the update that creates or adopts the cluster, or rotates its CA, found before-the-trouble/;
@@ -49,7 +49,7 @@ test("a restore is refused in the update that creates the cluster, and no host i
     await main.succeeds("up");
 });
 
-test("a full disk is named before RKE runs, or after a snapshot that one node could not save; the next up finishes", async () => {
+test("a full disk is named before RKE runs or after a snapshot; the next up finishes", async () => {
     await lab.host("node3").sh("dd if=/dev/zero of=/var/lib/etcd/filler bs=1M 2>/dev/null || true");
     const full = await main.up({ edit: saved });
     await lab.host("node3").sh("rm /var/lib/etcd/filler");
@@ -66,7 +66,7 @@ test("a full disk is named before RKE runs, or after a snapshot that one node co
     await main.isInSync(saved);
 });
 
-test("a node that is rebuilt at its own address is announced, and joins etcd anew by one up", async () => {
+test("a node rebuilt at its own address is announced, and joins etcd anew by one up", async () => {
     await lab.host("node3").startAnew();
     const preview = await main.succeeds("preview", { edit: saved });
     expect(unfolded(preview)).toContain("node3: neither the container nor the data of etcd. The next run of RKE removes the old member");
@@ -82,7 +82,7 @@ const replaced: Edit = config => {
     Object.assign(config.cluster.nodes[0], { address, hostKey, hostname: "node4" });
 };
 
-test("a healthy etcd node is not replaced while another is down: the preview refuses, and so does up before any change", async () => {
+test("preview and up refuse to replace a healthy etcd node while another is down", async () => {
     const blindly: Edit = config => {
         replaced(config);
         config.cluster.drift = "off";
@@ -119,7 +119,7 @@ test("the first control plane node is lost: another machine takes its place by o
     await main.isInSync(replaced);
 });
 
-test("two of three etcd nodes are lost: up is refused, a restore finishes although it was killed half-way", async () => {
+test("two of three etcd nodes are lost: up is refused, and a killed restore finishes", async () => {
     const restored: Edit = config => {
         replaced(config);
         Object.assign(config.cluster, { restore: { snapshot: name } });

@@ -75,7 +75,7 @@ describe("up", () => {
             expect(checks).toMatch(new RegExp(`^ok ${check} at `, "m"));
     });
 
-    test("set Rancher's server-url, so that clusters can be imported before anybody logs in", async () => {
+    test("set Rancher's server-url, so that clusters can be imported before any login", async () => {
         const path = "jsonpath={.value}";
         expect(await main.kubectl(["get", "settings.management.cattle.io", "server-url", "--output", path])).toBe(outputs.url);
     });
@@ -145,7 +145,7 @@ describe("a real agent behind the load balancer", () => {
         await once(socket, "open").finally(() => socket.terminate());
     });
 
-    test("gets an upload that never ends while it comes in, because neither proxy stores it", async () => {
+    test("gets an endless upload while it comes in, because neither proxy stores it", async () => {
         reached = undefined;
         const sender = rancher.begin("POST", path, { ...bearer(token), "content-length": 50_000_000 }).on("error", () => undefined);
         sender.write(Buffer.alloc(1_000_000, "x"));
@@ -539,7 +539,7 @@ describe("the lab is as strict as the real parts", () => {
     });
 });
 
-test("no secret of the runs is in an output, a log, a command line or a file outside the encrypted state", async () => {
+test("no secret is in an output, log, command line or file outside the encrypted state", async () => {
     expect(secrets.length).toBeGreaterThan(6);
     expect([...commandLines].join("\n")).toContain("rke up --config");
     const files = (path: string): string[] =>

@@ -9,9 +9,9 @@ import { bastionAt, disposable, loginsOf, refuseDirectSsh, testLab } from "../fi
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
-// These tests follow the verbs of RKE on a cluster of three nodes: a snapshot on the nodes and in S3, its restore after etcd is lost,
-// renewed certificates, a rotated CA, the end. The nodes accept SSH from a bastion alone. The same S3 server is the place of Rancher's own
-// backups. Rancher and its backup operator have an HTTP proxy.
+// These tests follow the verbs of RKE on a cluster of three nodes. They save a snapshot on the nodes and in S3, and restore it after etcd
+// is lost. Then they renew certificates, rotate the CA and destroy the cluster. The nodes accept SSH from a bastion alone. The same S3
+// server is the place of Rancher's own backups. Rancher and its backup operator have an HTTP proxy.
 jest.setTimeout(15 * 60_000);
 
 const { askBucket } = jest.requireActual("../../../components/cluster/rke/runner/bucket.js");
@@ -78,12 +78,12 @@ const ofBackups = ["namespace", "encryption", "s3", "crd", "operator", "backup"]
 const operators = async (...args: string[]) =>
     JSON.parse(await main.kubectl(["get", ...args, "--namespace=cattle-resources-system", "--output=json"]));
 
-test("a cluster to which Rancher moves has the backup operator before it has Rancher and the schedule", () => {
+test("a cluster to which Rancher moves has the backup operator before Rancher", () => {
     expect(withoutRancher).toEqual(expect.arrayContaining(ofBackups.slice(0, -1)));
     for (const later of ["rancher-release-release", "rancher-backup-backup"]) expect(withoutRancher).not.toContain(later);
 });
 
-test("Rancher's backup operator comes up with its schedule and the bucket, and Helm's record has no key", async () => {
+test("Rancher's backup operator has its schedule and bucket, and Helm's record no key", async () => {
     expect(await main.names()).toEqual(expect.arrayContaining(ofBackups));
     await main.isInSync();
     expect((await operators("deployment", "rancher-backup")).status).toMatchObject({ readyReplicas: 1 });
@@ -115,7 +115,7 @@ test("Rancher's backup operator comes up with its schedule and the bucket, and H
     expect([s3.secretKey, s3.accessKey, encryptionKey].filter(key => recorded.includes(key))).toEqual([]);
 });
 
-test("Rancher's pods and the backup operator get the proxy, and the cluster, its nodes and Rancher's name are reached without it", async () => {
+test("Rancher and the backup operator get the proxy, and reach the cluster without it", async () => {
     const direct = [
         "10.42.0.0/16",
         "10.43.0.0/16",
@@ -170,7 +170,7 @@ test.each<[string, () => object, RegExp]>([
     expect(nodes.map((_, index) => faults[index] ?? "")).toEqual(nodes.map(() => expect.stringMatching(words)));
 });
 
-test("a snapshot is saved on every etcd node and in the bucket, once, and nothing else changes", async () => {
+test("a snapshot is saved on every etcd node and in the bucket; nothing else changes", async () => {
     const edit = tokens({ snapshot: { name } });
     expect(changed(await main.succeeds("up", { edit }))).toEqual(["rancher-cluster-snapshot"]);
     expect(await onNodes(savedFile)).toEqual(nodes.map(() => `${name}.zip`));
@@ -212,7 +212,7 @@ async function restoresLostEtcd(edit: Edit): Promise<string> {
     return flat(output);
 }
 
-test("without snapshots on the nodes, a lost etcd is restored from the bucket, and not while S3 is down", async () => {
+test("a lost etcd is restored from the bucket alone, but not while S3 is down", async () => {
     const edit = tokens({ restore: { snapshot: name } });
     await onNodes("rm -r /opt/rke/etcd-snapshots");
     await s3.stop();
@@ -221,7 +221,7 @@ test("without snapshots on the nodes, a lost etcd is restored from the bucket, a
     expect(await restoresLostEtcd(edit)).toContain(`snapshot in the bucket etcd at ${s3.endpoint}: ${folder}/${name}.zip`);
 });
 
-test("while S3 is down, a lost etcd is restored from a snapshot of one node, without later objects", async () => {
+test("while S3 is down, a lost etcd is restored from a snapshot of one node", async () => {
     await main.succeeds("up");
     // Only the last node still has its snapshots.
     for (const node of ["node1", "node2"] as const) await lab.host(node).sh("rm -r /opt/rke/etcd-snapshots");
@@ -230,7 +230,7 @@ test("while S3 is down, a lost etcd is restored from a snapshot of one node, wit
     await s3.resume();
 });
 
-test("a restore while etcd answers saves the present objects first, and the next restore brings them back", async () => {
+test("a restore while etcd answers first saves a snapshot, which the next one restores", async () => {
     await main.succeeds("up");
     await main.kubectl(["create", "configmap", "made-later"]);
     const { output } = await main.succeeds("up", { edit: tokens({ restore: { snapshot: name } }) });
@@ -244,7 +244,7 @@ test("a restore while etcd answers saves the present objects first, and the next
     await main.isInSync(edit);
 });
 
-test("certificates are renewed, CA and kubeconfig stay; the next RKE keeps them, also while S3 is silent, which refuses a snapshot", async () => {
+test("certificates are renewed, the CA stays, and a later run without S3 keeps them", async () => {
     const edit = tokens({ rotateCertificates: "2026-11" });
     const serials = (file: string) => onNodes(`openssl x509 -noout -serial -in /etc/kubernetes/ssl/${file}.pem`);
     const [authority, server, kubeconfig] = [await serials("kube-ca"), await serials("kube-apiserver"), await clusterKubeconfig()];
@@ -301,7 +301,7 @@ async function underRequests(line: RegExp, edit: Edit) {
 const rotated = tokens({ caRotations: 1 });
 const authority = () => onNodes("openssl x509 -noout -fingerprint -in /etc/kubernetes/ssl/kube-ca.pem");
 
-test("a rotation of the CA that was killed inside RKE is finished by the next up, and nothing is replaced", async () => {
+test("a CA rotation killed inside RKE is finished by the next up; nothing is replaced", async () => {
     const uids = () =>
         main.kubectl(["get", "namespace/cattle-system", "secret/tls-ca", "deployment/rancher", "-o", "jsonpath={.items[*].metadata.uid}"]);
     const [before, objects] = [await authority(), await uids()];
@@ -332,7 +332,7 @@ test("a rotation of the CA that was killed inside RKE is finished by the next up
     await main.isInSync(rotated);
 });
 
-test("a restore, a snapshot or a new node beside a rotation is refused in the preview, and so is a rotation that is no longer in the configuration; the nodes keep their CA", async () => {
+test("a restore, a snapshot or a new node beside a rotation is refused in the preview", async () => {
     const before = await authority();
     const both = await main.preview({ edit: tokens({ caRotations: 2, restore: { snapshot: name } }) });
     expect(both.code).not.toBe(0);
@@ -370,7 +370,7 @@ test("without rancher.backup, its objects go, and the namespace stays", async ()
     await main.isInSync(edit);
 });
 
-test("SSH came to the nodes from the bastion alone: that of Pulumi, of its probes and of RKE in all verbs", async () => {
+test("SSH to the nodes came from the bastion alone: Pulumi, probes, RKE in all verbs", async () => {
     const logins = await Promise.all(nodes.map(name => loginsOf(lab.host(name))));
     expect(logins).toEqual(nodes.map(() => [`Accepted publickey for rke from ${lab.host("lb1").address}`]));
 });
@@ -384,7 +384,7 @@ test("no secret was printed, and the keys of S3 are encrypted in the state", asy
     expect(keys.filter(key => state.includes(key))).toEqual([]);
 });
 
-test("destroy with Rancher's backups ends, the state and the nodes are empty, and the snapshots stay in the bucket", async () => {
+test("destroy with Rancher's backups removes all but the snapshots in the bucket", async () => {
     await main.succeeds("up", { edit: rotated });
     expect(await main.names()).toEqual(expect.arrayContaining(ofBackups));
     const objects = await s3.objects("etcd");

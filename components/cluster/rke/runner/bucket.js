@@ -1,4 +1,4 @@
-// Asks an S3 bucket for snapshots of etcd through the SSH connections of nodes, so each answer is the one that RKE gets on that node.
+// Asks an S3 bucket for snapshots of etcd through the SSH connections of nodes. So each answer is the one that RKE gets on that node.
 const { createHash, createHmac } = require("crypto");
 const https = require("https");
 const net = require("net");

@@ -1,4 +1,4 @@
-// The result of a run of RKE, which the next run gets: the state in the first line and the record of the nodes in the second, both packed.
+// The result of a run of RKE, which the next run gets. The first line holds the state, and the second the record of the nodes, both packed.
 const { CodedError } = require("../../../remote/runner/codedError");
 const { pack, unpack } = require("./rkeState");
 
@@ -24,8 +24,8 @@ function resultOf(state, nodes) {
 }
 
 /**
- * Returns the record of the nodes for the run in which one of them leaves: the configuration then no longer says how SSH reaches that node, and
- * with which key.
+ * Returns the record of the nodes for the run in which one of them leaves. The configuration then no longer says how SSH reaches that node,
+ * and with which key.
  *
  * @param {ReachedNode[]} nodes
  */

@@ -41,8 +41,8 @@ function differences(built, wanted, keys) {
 }
 
 /**
- * Lists nodes with another name or inner address than RKE built them with. RKE compares addresses alone: it makes a second node in Kubernetes
- * and keeps the first one for ever, and the member of etcd keeps its address.
+ * Lists nodes with another name or inner address than RKE built them with. RKE compares addresses alone. It makes a second node in
+ * Kubernetes and keeps the first one for ever. The member of etcd keeps its address.
  *
  * @param {BuiltNode[]} built
  * @param {WantedNode[]} wanted

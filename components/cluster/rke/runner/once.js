@@ -54,7 +54,8 @@ async function snapshotInBucket(env, bucket, name) {
 const placeOf = ({ access }) => `the bucket ${access.bucket} at ${access.endpoint}`;
 
 /**
- * Refuses a snapshot that the bucket cannot get: rke-tools saves it on the nodes first and fails then, or keeps an older one of this name.
+ * Refuses a snapshot that the bucket cannot get. Otherwise rke-tools saves the snapshot on the nodes first and fails then, or keeps an
+ * older one of this name.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {OnceInput} input

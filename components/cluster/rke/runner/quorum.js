@@ -64,7 +64,7 @@ function foreseenQuorumFault(built, wanted, faulty) {
 
 /**
  * Refuses a run in which etcd would lose its quorum. Asks an etcd node that stays, because a node that leaves by RKE's record may be no member
- * any more: a run that was killed has removed it, or a restore.
+ * any more. A killed run or a restore may have removed it.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {RkeNode[]} built

@@ -114,7 +114,7 @@ function withoutNodes(state, addresses) {
 }
 
 /**
- * Looks over SSH, in a preview, at nodes whose etcd member does not work: for their data, and for a cause such as a full disk.
+ * Looks over SSH, in a preview, at nodes whose etcd member does not work. Looks for their data, and for a cause such as a full disk.
  *
  * @param {ReachedNode[]} nodes
  * @param {{ preflightProgram?: string, noEtcdProgram: string, etcdCount: number, isUp: boolean }} about
