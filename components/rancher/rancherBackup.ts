@@ -103,21 +103,17 @@ export class RancherBackup extends pulumi.ComponentResource {
         const shown = { ...args, encryptionKey: undefined, s3: s3 && { ...s3, accessKey: undefined, secretKey: undefined } };
         const settings = secretAs(shown, checked);
         const child = { parent: this, deletedWith: opts.deletedWith };
-        const namespace = new k8s.core.v1.Namespace(
-            `${name}-namespace`,
-            { metadata: { name: backupNamespace } },
-            // Only Rancher removes its finalizers, and a deletion would take the claim of a volume along.
-            { ...child, retainOnDelete: true },
-        );
         // The claim belongs to the operator's release, and its deletion can delete the backups on the volume.
         const kept = { ...child, retainOnDelete: volume !== undefined };
-        const crdChart = this.chart("rancher-backup-crd", args.crdChartPath, args, settings);
-        const crds = new k8s.helm.v3.Release(`${name}-crd`, crdChart, { ...kept, dependsOn: namespace });
+        // Helm makes the namespace and never deletes it: only Rancher removes its finalizers, and the claim of a volume is in it. A resource of
+        // its own could not be created again after a removal of the backups.
+        const crdChart = { ...this.chart("rancher-backup-crd", args.crdChartPath, args, settings), createNamespace: true };
+        const crds = new k8s.helm.v3.Release(`${name}-crd`, crdChart, kept);
         const chart = this.chart("rancher-backup", args.chartPath, args, settings);
         const operator = new k8s.helm.v3.Release(
             `${name}-operator`,
             { ...chart, values: settings.apply(backupValues) },
-            { ...kept, dependsOn: [crds, ...this.secrets(name, args, checked, { ...child, dependsOn: namespace })] },
+            { ...kept, dependsOn: [crds, ...this.secrets(name, args, checked, { ...child, dependsOn: crds })] },
         );
         askRepository(`RancherBackup ${name}`, this, operator, chart);
         const before = pulumi.output(opts.dependsOn as pulumi.Input<pulumi.Resource[]> | undefined);

@@ -26,9 +26,7 @@ const object = (recording: Recording) => recording.one("kubernetes:resources.cat
 
 test("the CRDs come first, then the operator, then the schedule", async () => {
     const recording = await build();
-    const namespace = recording.one("kubernetes:core/v1:Namespace");
     const [crd, operator] = [release(recording, "backup-crd"), release(recording, "backup-operator")];
-    expect(crd.dependencies).toContain(namespace.urn);
     expect(operator.dependencies).toEqual(
         expect.arrayContaining(
             [crd, ...recording.resources.filter(({ type }) => type === "kubernetes:core/v1:Secret")].map(({ urn }) => urn),
@@ -85,6 +83,14 @@ test("keys stand in Secrets alone, and the chart's values name the Secret", asyn
     for (const text of [encryptionKey, "the-access", "the-secret"]) expect(JSON.stringify(others)).not.toContain(text);
 });
 
+test("Helm makes the namespace, and the Secrets wait for it", async () => {
+    const recording = await build();
+    expect(recording.resources.map(({ type }) => type)).not.toContain("kubernetes:core/v1:Namespace");
+    const crds = release(recording, "backup-crd");
+    expect(crds.inputs.createNamespace).toBe(true);
+    expect(recording.one("kubernetes:core/v1:Secret", "backup-encryption").dependencies).toContain(crds.urn);
+});
+
 test("an IAM role needs no Secret", async () => {
     const recording = await build({ s3: { bucket: "backups" } });
     const secrets = recording.resources.filter(({ type }) => type === "kubernetes:core/v1:Secret").map(({ name }) => name);
@@ -102,7 +108,7 @@ test("backups on a volume outlive the stack, and their claim keeps its name", as
     const persistence = { enabled: true, volumeName: "rancher-backups", size: "10Gi", storageClass: "-" };
     expect(operator.inputs.values).toEqual({ persistence });
     const kept = recording.resources.filter(({ retainOnDelete }) => retainOnDelete).map(({ name }) => name);
-    expect(kept.sort()).toEqual(["backup-crd", "backup-namespace", "backup-operator"]);
+    expect(kept.sort()).toEqual(["backup-crd", "backup-operator"]);
 });
 
 test("Rancher before 2.11 has one set of resources", async () => {

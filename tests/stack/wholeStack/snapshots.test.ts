@@ -74,7 +74,7 @@ beforeAll(async () => {
     await main.succeeds("up");
 }, 15 * 60_000);
 
-const ofBackups = ["namespace", "encryption", "s3", "crd", "operator", "backup"].map(suffix => `rancher-backup-${suffix}`);
+const ofBackups = ["encryption", "s3", "crd", "operator", "backup"].map(suffix => `rancher-backup-${suffix}`);
 const operators = async (...args: string[]) =>
     JSON.parse(await main.kubectl(["get", ...args, "--namespace=cattle-resources-system", "--output=json"]));
 
