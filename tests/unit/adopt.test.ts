@@ -190,6 +190,183 @@ cloud_provider: { name: vsphere, vsphereCloudProvider: { global: { password: hun
         ]);
     });
 
+    test.each([
+        [
+            "flags that are false, 0 or empty",
+            'services: { kubelet: { extra_args: { serialize-image-pulls: false, event-qps: 0, feature-gates: "" } } }',
+            { services: { kubelet: { extraArgs: { "serialize-image-pulls": "false", "event-qps": "0", "feature-gates": "" } } } },
+        ],
+        [
+            "labels that are empty, false, or like numbers",
+            'nodes: [{ labels: { node-role.kubernetes.io/edge: "", dedicated: false, release: 1.10, n: 0123, x: yes, y: ~ } }]',
+            {
+                nodes: [
+                    { labels: { "node-role.kubernetes.io/edge": "", dedicated: "false", release: "1.10", n: "0123", x: "yes", y: "" } },
+                ],
+            },
+        ],
+        [
+            "options and the selector of the ingress controller",
+            'ingress: { node_selector: { x/edge: "" }, options: { use-http2: false, max: 1e3 } }',
+            { ingressNodeSelector: { "x/edge": "" }, ingressOptions: { "use-http2": "false", max: "1e3" } },
+        ],
+        [
+            "empty values in the audit policy",
+            'services: { kube-api: { audit_log: { configuration: { policy: { rules: [{ resources: [{group: ""}, {}], users: [] }] } } } } }',
+            { services: { kubeApi: { auditLog: { policy: { rules: [{ resources: [{ group: "" }, {}], users: [] }] } } } } },
+        ],
+        [
+            "aliases and merged objects, as yaml.v2 merges them",
+            `x: { labels: &l { a: 1 }, taints: &t [{ key: k, effect: NoSchedule }], args: &ea { v: 2 }, role: &r [etcd], node: &n { user: rke, labels: *l } }
+nodes: [{ role: *r, labels: *l, taints: *t }, { <<: *n, labels: { b: 2 } }]
+services: { scheduler: { extra_args: *ea } }`,
+            {
+                nodes: [
+                    { roles: ["etcd"], labels: { a: "1" }, taints: [{ key: "k", effect: "NoSchedule" }] },
+                    { user: "rke", labels: { a: "1", b: "2" } },
+                ],
+                services: { scheduler: { extraArgs: { v: "2" } } },
+            },
+        ],
+        [
+            "strings that look like numbers, in further keys too",
+            "cluster_name: 1.10\nupgrade_strategy: { max_unavailable_worker: 1 }\nnetwork: { node_selector: { v: 1.10 } }",
+            {
+                clusterName: "1.10",
+                upgradeStrategy: { maxUnavailableWorker: "1" },
+                extraConfig: { network: { node_selector: { v: "1.10" } } },
+            },
+        ],
+        [
+            "switches that RKE tells from missing ones",
+            "services: { etcd: { snapshot: false } }\ningress: { default_backend: false }\nenable_cri_dockerd: false\nmonitoring: { replicas: 0 }",
+            {
+                extraConfig: {
+                    services: { etcd: { snapshot: false } },
+                    ingress: { default_backend: false },
+                    enable_cri_dockerd: false,
+                    monitoring: { replicas: 0 },
+                },
+            },
+        ],
+        [
+            "images of another owner",
+            "system_images: { etcd: mirror/etcd:v1, coredns: rancher/coredns:v1 }",
+            { systemImages: { etcd: "mirror/etcd:v1" } },
+        ],
+    ])("keeps %s", (_what, text, cluster) => expect(readClusterYml(text).settings.cluster).toEqual(cluster));
+
+    test.each([
+        [
+            "another default of the ingress controller",
+            "ingress: { default_ingress_class: false }",
+            /^cannot be expressed, this stack always sets true/,
+        ],
+        [
+            "false for a missing key",
+            "cloud_provider: { awsCloudProvider: { global: { x: false } } }",
+            /^is not kept, because RKE takes false for a missing key$/,
+        ],
+        ["keys that RKE does not read", "x-base: { a: 1, b: 2 }", /^is not kept, because RKE reads no such key$/],
+        [
+            "a second value of an argument",
+            "services: { kube-controller: { service_cluster_ip_range: 10.1.0.0/16 }, kube-api: { service_cluster_ip_range: 10.2.0.0/16 } }",
+            /^is not kept, because cluster.network.serviceClusterIpRange is "10.1.0.0\/16" by another line$/,
+        ],
+    ])("notes %s", (_what, text, advice) =>
+        expect(readClusterYml(text).notes.map(note => note.advice)).toEqual([expect.stringMatching(advice)]),
+    );
+
+    test("the file that rke config writes leaves no note about its empty values", () => {
+        const service = 'image: "", extra_args: {}, extra_args_array: {}, extra_binds: [], extra_env: [], win_extra_args: {}';
+        const { settings: read, notes: none } = readClusterYml(`nodes:
+- { address: 192.0.2.31, port: "22", internal_address: "", role: [etcd], hostname_override: "", user: u, docker_socket: /var/run/docker.sock,
+    ssh_key: "", ssh_key_path: ~/.ssh/id_rsa, ssh_cert: "", ssh_cert_path: "", labels: {}, taints: [] }
+services:
+  etcd: { ${service}, external_urls: [], ca_cert: "", uid: 0, gid: 0, snapshot: null, retention: "", creation: "", backup_config: null }
+  kube-api: { ${service}, service_node_port_range: "", pod_security_policy: false, always_pull_images: false, audit_log: null }
+  kubelet: { ${service}, cluster_domain: cluster.local, infra_container_image: "", cluster_dns_server: 10.43.0.10, fail_swap_on: false }
+network: { plugin: canal, options: {}, mtu: 0, node_selector: {}, update_strategy: null, tolerations: [], enable_br_netfilter: null }
+authentication: { strategy: x509, sans: [], webhook: null }
+addons: ""
+addons_include: []
+system_images: { etcd: "" }
+ssh_key_path: ~/.ssh/id_rsa
+ssh_agent_auth: false
+authorization: { mode: rbac, options: {} }
+ignore_docker_version: null
+enable_cri_dockerd: null
+private_registries: []
+ingress: { provider: "", options: {}, extra_envs: [], http_port: 0, https_port: 0, network_mode: "", default_backend: null }
+cluster_name: ""
+cloud_provider: { name: "" }
+prefix_path: ""
+addon_job_timeout: 0
+bastion_host: { address: "", port: "", user: "", ssh_key: "", ssh_key_path: "", ignore_proxy_env_vars: false }
+monitoring: { provider: "", options: {}, replicas: null }
+restore: { restore: false, snapshot_name: "" }
+rotate_encryption_key: false
+dns: null
+`);
+        expect(none).toEqual([]);
+        expect(read).toEqual({
+            ssh: { privateKeyFile: "~/.ssh/id_rsa" },
+            cluster: { nodes: [{ address: "192.0.2.31", user: "u", roles: ["etcd"] }], network: { plugin: "canal" } },
+        });
+    });
+
+    test.each([
+        [
+            "below a key with a dot",
+            "cloud_provider: { vsphereCloudProvider: { virtual_center: { 192.168.1.1: { user: u, password: hunter2 } } } }",
+            'cluster.extraConfig.cloud_provider.vsphereCloudProvider.virtual_center["192.168.1.1"].password',
+        ],
+        [
+            "in the environment of a service",
+            "services: { kubelet: { extra_env: [A=1, 'HTTPS_PROXY=http://u:hunter2@p'] } }",
+            "cluster.services.kubelet.extraEnv[1]",
+        ],
+        [
+            "by the name of a variable",
+            "services: { kubelet: { extra_env: [DB_PASSWORD=hunter2] } }",
+            "cluster.services.kubelet.extraEnv[0]",
+        ],
+        [
+            "by the name beside it",
+            "ingress: { extra_envs: [{ name: API_TOKEN, value: hunter2 }] }",
+            "cluster.extraConfig.ingress.extra_envs[0].value",
+        ],
+        [
+            "a manifest of a Secret",
+            "addons: |\n  apiVersion: v1\n  kind: Secret\n  stringData: { a: hunter2 }",
+            "cluster.extraConfig.addons",
+        ],
+        [
+            "in a file of settings",
+            'cloud_provider: { customCloudProvider: "[Global]\\nclient-secret = hunter2" }',
+            "cluster.extraConfig.cloud_provider.customCloudProvider",
+        ],
+        [
+            "below a key with a quote",
+            "network: { options: { \"it's\": 'http://u:hunter2@p' } }",
+            "cluster.extraConfig.network.options[\"it'\\''s\"]",
+        ],
+    ])("a secret is written to no file: %s", (_what, text, path) => {
+        const read = readClusterYml(text);
+        expect(JSON.stringify(read)).not.toContain("hunter2");
+        expect(read.notes.map(({ advice }) => advice)).toEqual([
+            `is a secret, and is not kept: pulumi config set --secret --path 'pulumi-rancher-ha:${path}'`,
+        ]);
+    });
+
+    test("names of Secrets, files, keys of taints and switches are no secrets", () => {
+        const { notes: none } = readClusterYml(`network: { tolerations: [{ key: token, operator: Exists }] }
+nodes: [{ labels: { vault-token: a }, taints: [{ key: secret, effect: NoSchedule }] }]
+services: { kube-api: { extra_args: { enable-bootstrap-token-auth: "true", token-auth-file: /etc/t, service-account-max-token-expiration: 24h } } }
+`);
+        expect(none).toEqual([]);
+    });
+
     test("that is no YAML is refused without its text", () =>
         expect(() => readClusterYml("nodes: [\npassword: hunter2")).toThrow(/^expected YAML, found a fault in line \d$/));
 });
