@@ -30,6 +30,7 @@ export interface Adoption {
     config: Record<string, unknown>;
     /** One line for each part of a file that the configuration does not hold. */
     notes: string[];
+    hasAdditionalCas: boolean;
     hasBootstrapPassword: boolean;
 }
 
@@ -54,6 +55,7 @@ export function adoption(installation: Installation): Adoption {
             ...noteLines(helmValues.path, values.notes),
             ...contradictions(installation, nginx.settings, values.settings),
         ],
+        hasAdditionalCas: values.settings.hasAdditionalCas,
         hasBootstrapPassword: values.settings.hasBootstrapPassword,
     };
 }

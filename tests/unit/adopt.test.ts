@@ -1,6 +1,8 @@
-import { readFileSync } from "fs";
+import { spawnSync } from "child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
 import { join } from "path";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { adoption, Installation } from "../../adopt/configuration";
 import { readClusterYml } from "../../adopt/clusterYml";
 import { readHelmValues } from "../../adopt/helmValues";
@@ -405,6 +407,7 @@ test("values of the release become typed values, additional ones, and never a pa
     expect(settings).toEqual({
         hostname: "rancher.example.com",
         privateCa: false,
+        hasAdditionalCas: false,
         hasBootstrapPassword: true,
         rancher: { values: { debug: true }, additionalValues: { other: 1 } },
     });
@@ -471,11 +474,112 @@ describe("an installation as the manual left it", () => {
 });
 
 test("without a private CA, no Secret is imported", () => {
-    const imported = (hasCaSecret: boolean) => JSON.parse(importFile({ project: "p", stack: "s", hasCaSecret }));
+    const imported = (hasCaSecret: boolean) => JSON.parse(importFile({ project: "p", stack: "s", hasCaSecret, hasAdditionalCas: false }));
     expect([true, false].map(has => imported(has).resources.map(({ id }: { id?: string }) => id ?? "component"))).toEqual([
         ["cattle-system", "cattle-system/tls-ca", "component", "cattle-system/rancher"],
         ["cattle-system", "component", "cattle-system/rancher"],
     ]);
+});
+
+test("additional CAs are imported below the release, and asked for as PEM text", () => {
+    const { settings, notes } = readHelmValues(stringify({ additionalTrustedCAs: "true" }));
+    expect(settings).toMatchObject({ hasAdditionalCas: true, rancher: { values: { additionalTrustedCAs: true } } });
+    expect(notes.map(({ advice }) => advice)).toEqual([expect.stringMatching(/rancher\.additionalTrustedCAs'$/)]);
+    const { resources } = JSON.parse(importFile({ project: "p", stack: "s", hasCaSecret: false, hasAdditionalCas: true }));
+    expect(resources).toContainEqual({
+        type: "kubernetes:core/v1:Secret",
+        name: "rancher-release-additional-cas",
+        id: "cattle-system/tls-ca-additional",
+        parent: "rancher-release",
+        provider: "provider",
+    });
+});
+
+test.each([true, "true"])("a private CA is recognised, also one of --set-string: %j", privateCA =>
+    expect(readHelmValues(stringify({ privateCA })).settings.privateCa).toBe(true),
+);
+
+test("secrets of the release are in no file, and each has its command", () => {
+    const values = {
+        extraEnv: [
+            { name: "HTTPS_PROXY", value: "http://u:hunter2@x" },
+            { name: "DB_PASSWORD", value: "hunter2" },
+            { name: "TOKEN", valueFrom: { secretKeyRef: { name: "secret", key: "token" } } },
+        ],
+        extraObjects: [{ apiVersion: "v1", kind: "Secret", stringData: { "a.b": "hunter2" } }],
+        smtp: { password: "hunter2" },
+        imagePullSecrets: [{ name: "registry" }],
+        topologyKey: "zone",
+    };
+    const { settings, notes } = readHelmValues(stringify(values));
+    expect(settings.rancher).toEqual({
+        values: {
+            extraEnv: [{ name: "HTTPS_PROXY" }, { name: "DB_PASSWORD" }, values.extraEnv[2]],
+            extraObjects: [{ apiVersion: "v1", kind: "Secret", stringData: {} }],
+            imagePullSecrets: [{ name: "registry" }],
+            topologyKey: "zone",
+        },
+        additionalValues: { smtp: {} },
+    });
+    expect(notes.map(({ advice }) => /'pulumi-rancher-ha:rancher\.(.*)'$/.exec(advice)?.[1])).toEqual([
+        "values.extraEnv[0].value",
+        "values.extraEnv[1].value",
+        'values.extraObjects[0].stringData["a.b"]',
+        "additionalValues.smtp.password",
+    ]);
+});
+
+describe("the program", () => {
+    const program = ["--require", require.resolve("tsx/cjs"), join(__dirname, "..", "..", "adopt", "index.ts"), "--stack", "s"];
+    const inFolder = (files: Record<string, string>, args: string[]) => {
+        const cwd = mkdtempSync(join(tmpdir(), "adopt-"));
+        for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
+        const { stdout, stderr } = spawnSync(process.execPath, [...program, ...args], { cwd, encoding: "utf8" });
+        const written = Object.fromEntries(readdirSync(cwd).map(name => [name, readFileSync(join(cwd, name), "utf8")]));
+        rmSync(cwd, { recursive: true });
+        return { stdout, stderr, written };
+    };
+
+    test("keeps a configuration that exists, and writes the import file alone", () => {
+        const files = { "Pulumi.s.yaml": "config: {}\n", "values.yaml": "additionalTrustedCAs: true\n", "ca.pem": "" };
+        const { stdout, stderr, written } = inFolder(files, ["--values", "values.yaml", "--ca", "ca.pem"]);
+        expect(stderr).toBe("");
+        expect(stdout).toContain("kept: Pulumi.s.yaml");
+        const project = "pulumi-rancher-ha";
+        expect(written).toEqual({
+            ...files,
+            "import-s.json": importFile({ project, stack: "s", hasCaSecret: true, hasAdditionalCas: true }),
+        });
+    });
+
+    test("writes strings so that YAML of every version reads them as strings", () => {
+        const labels = { a: "yes", b: "0o7", c: "0123", d: "1_000", e: "2001-01-01", f: "1e3", g: "0b1" };
+        const files = {
+            "cluster.yml": stringify({ nodes: [{ address: "192.0.2.31", labels }] }),
+            "nginx.conf": manualNginx,
+            "values.yaml": "",
+        };
+        const { written } = inFolder(files, [
+            ...["--cluster-yml", "cluster.yml", "--state", "x", "--nginx", "nginx.conf", "--values", "values.yaml"],
+            ...["--load-balancer", "192.0.2.21", "--chart-version", "2.11.3"],
+        ]);
+        for (const version of ["1.1", "1.2"] as const)
+            expect(parse(written["Pulumi.s.yaml"], { version }).config["pulumi-rancher-ha:cluster"].nodes[0].labels).toEqual(labels);
+    });
+});
+
+test("sealing hides each login and secret of an imported release, once", () => {
+    const values = { proxy: "http://u:hunter2@p", extraEnv: [{ name: "API_TOKEN", value: "hunter2" }], replicas: 3, topologyKey: "zone" };
+    const release = { type: "kubernetes:helm.sh/v3:Release", inputs: { values }, outputs: { values } };
+    const once = sealed(JSON.stringify({ deployment: { resources: [release] } }));
+    const [found] = JSON.parse(once).deployment.resources;
+    const secret = (text: string) => ({
+        "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+        plaintext: JSON.stringify(text),
+    });
+    const hidden = { ...values, proxy: secret("http://u:hunter2@p"), extraEnv: [{ name: "API_TOKEN", value: secret("hunter2") }] };
+    expect(found).toEqual({ ...release, inputs: { values: hidden }, outputs: { values: hidden } });
+    expect(sealed(once)).toBe(once);
 });
 
 test("sealing makes the password of an imported release a secret, and nothing else", () => {
