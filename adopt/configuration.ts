@@ -38,8 +38,8 @@ export interface Adoption {
 export function adoption(installation: Installation): Adoption {
     const { clusterYml, nginxConf, helmValues, chartVersion, caCertificate } = installation;
     const cluster = readClusterYml(clusterYml.text);
-    const nginx = readNginxConf(nginxConf.text);
     const values = readHelmValues(helmValues.text);
+    const nginx = readNginxConf(nginxConf.text, values.settings.hostname);
     return {
         config: {
             ...common(installation, cluster.settings, nginx.settings, values.settings),

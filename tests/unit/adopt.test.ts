@@ -383,21 +383,144 @@ describe("nginx.conf", () => {
         });
     });
 
+    /** Returns settings and notes of an nginx.conf with these directives inside `http`. */
+    const read = (http: string, hostname: string | undefined = "rancher.example.com") => {
+        const { settings, notes } = readNginxConf(`http {\n${http}\n}`, hostname);
+        return { settings, notes: noteLines("nginx.conf", notes).map(line => line.replace("nginx.conf:", "")) };
+    };
+    const rancher = (server = "", location = "") => `upstream rancher { server 192.0.2.31:8080; }
+server { listen 443 ssl; server_name rancher.example.com; ssl_certificate /r.pem; ssl_certificate_key /r.key; ${server}
+location / { proxy_pass http://rancher; ${location} } }`;
+    const gitlab = `upstream gitlab { server 192.0.2.9:8181; }
+server { listen 443 ssl; server_name gitlab.example.com git.example.com; ssl_certificate /g.pem; ssl_certificate_key /g.key;
+client_max_body_size 9g; location / { proxy_pass http://gitlab; proxy_read_timeout 9h; } }`;
+    const ofRancher = {
+        hostname: "rancher.example.com",
+        certificateOnHost: { certificateChain: "/r.pem", privateKey: "/r.key" },
+        loadBalancer: { upstreamPort: 8080 },
+    };
+
     test("sizes and long timeouts are kept, and another directive is named with its place", () => {
-        const text = `http {
-    upstream rancher { server 192.0.2.31:8080; }
-    server {
-        client_max_body_size 1G;
-        allow 192.0.2.0/24;
-        location / { proxy_read_timeout 1h; proxy_request_buffering off; }
-    }
-}`;
-        const { settings, notes } = readNginxConf(text);
+        const { settings, notes } = read(rancher("client_max_body_size 1G; allow 192.0.2.0/24;", "proxy_read_timeout 1h; limit_rate 1m;"));
         expect(settings.loadBalancer).toEqual({ upstreamPort: 8080, maxBodySize: "1g", readTimeoutSeconds: 3600 });
-        expect(noteLines("nginx.conf", notes)).toEqual([
-            "nginx.conf:5: allow 192.0.2.0/24: is not kept. To keep it, add it to loadBalancer.extraDirectives.server",
-            "nginx.conf:6: proxy_request_buffering off: is not kept. To keep it, add it to loadBalancer.extraDirectives.location",
+        expect(notes).toEqual([
+            "3: allow 192.0.2.0/24: is not kept. To keep it, add it to loadBalancer.extraDirectives.server",
+            "4: limit_rate 1m: is not kept. To keep it, add it to loadBalancer.extraDirectives.location",
         ]);
+    });
+
+    test.each([
+        ["behind it", `${rancher()}\n${gitlab}`, 6],
+        ["before it", `${gitlab}\n${rancher()}`, 3],
+    ])("another site %s changes nothing, and is named", (_where, http, line) => {
+        const other = `${line}: server gitlab.example.com git.example.com: is not kept, and this host then serves Rancher alone.`;
+        expect(read(http)).toEqual({ settings: ofRancher, notes: [expect.stringContaining(other)] });
+        expect(read(rancher()).notes).toEqual([]);
+    });
+
+    test("without Helm's host name, the first site that ends TLS and proxies is Rancher's", () =>
+        expect(readNginxConf(`http { ${rancher()}\n${gitlab} }`).settings).toEqual(ofRancher));
+
+    test("a site by wildcard, a redirect for all names and settings of http are Rancher's", () => {
+        const http = `client_max_body_size 5m; ssl_certificate /h.pem; ssl_certificate_key /h.key; ${gitlab}
+server { listen 80 default_server; server_name _; return 301 https://$host$request_uri; }
+server { listen 443 ssl default_server; ssl_reject_handshake on; }
+server { listen 443 ssl; server_name *.example.com; location / { proxy_pass http://192.0.2.31:8080; } }`;
+        const { settings, notes } = read(http);
+        expect(settings).toEqual({
+            hostname: "rancher.example.com",
+            certificateOnHost: { certificateChain: "/h.pem", privateKey: "/h.key" },
+            loadBalancer: { upstreamPort: 8080, maxBodySize: "5m" },
+        });
+        expect(notes).toEqual([
+            expect.stringMatching(/^3: server gitlab/),
+            "7: server_name *.example.com: is not kept, because the stack serves rancher.example.com alone",
+        ]);
+    });
+
+    test("sites without Rancher's name give no certificate, and this is said", () => {
+        const { settings, notes } = read(`${rancher()}\n${gitlab}`, "other.example.com");
+        expect(settings).toEqual({ loadBalancer: {} });
+        expect(notes).toEqual([
+            "3: server: expected a server_name other.example.com, found rancher.example.com, gitlab.example.com, git.example.com. Add certificateOnHost by hand",
+            expect.stringMatching(/^3: server rancher\.example\.com: is not kept/),
+            expect.stringMatching(/^6: server gitlab\.example\.com/),
+        ]);
+    });
+
+    test.each([
+        [
+            "the PROXY protocol",
+            "listen 443 ssl proxy_protocol;",
+            /^3: listen 443 ssl proxy_protocol: cannot be expressed: .*PROXY protocol/,
+        ],
+        [
+            "another port",
+            "listen [::]:8443 ssl;",
+            /^3: listen \[::\]:8443 ssl: is not kept, because the stack listens on ports 80 and 443$/,
+        ],
+        ["a request header", "proxy_set_header X-Team a;", /^3: proxy_set_header X-Team: .*extraDirectives\.server$/],
+        [
+            "a further name",
+            "server_name www.example.com;",
+            /^3: server_name www\.example\.com: is not kept, because the stack serves rancher/,
+        ],
+        ["a second certificate", "ssl_certificate /e.pem;", /^3: ssl_certificate \/e\.pem: is not kept, because .* that of line 3$/],
+        ["files of a plain nginx.conf", "include conf.d/*.conf;", /^3: include conf\.d\/\*\.conf: .*Give the output of nginx -T$/],
+        ["another location", "location /x { return 200; }", /^3: location \/x: .*extraDirectives\.server$/],
+        ["a timeout that has an argument", "proxy_send_timeout 9s;", /^3: proxy_send_timeout 9s: .*set loadBalancer\.readTimeoutSeconds$/],
+        ["an answer of its own", "return 403;", /^3: return 403: is not kept/],
+        ["a second size", "client_max_body_size 1m; location /v3/ { client_max_body_size 2m; }", /^3: (client_max_body_size 1m|location)/],
+    ])("a server's directive is named: %s", (_what, directive, note) => expect(read(rancher(directive)).notes[0]).toMatch(note));
+
+    test("port 80 only redirects: other work of its server is named", () => {
+        const redirect = "listen 80; server_name rancher.example.com;";
+        const certbot = "if ($host = rancher.example.com) { return 301 https://$host$request_uri; } return 404;";
+        const notes = [certbot, "location / { proxy_pass http://rancher; }", "location /.well-known/ { root /var/www; }"].map(
+            work => read(`${rancher()}\nserver { ${redirect} ${work} }`).notes,
+        );
+        expect(notes).toEqual([
+            [],
+            ["5: location /: is not kept, because port 80 only redirects to HTTPS"],
+            ["5: location /.well-known/: is not kept, because port 80 only redirects to HTTPS"],
+        ]);
+    });
+
+    test.each([
+        ["a method of balancing", "upstream rancher { ip_hash; server 192.0.2.31; }", "http://rancher", /^2: ip_hash: is not kept/],
+        ["nodes with other ports", "upstream rancher { server a:80; server b:81; }", "http://rancher", /^2: server b:81: is not kept/],
+        ["a spare node", "upstream rancher { server a; server b backup; }", "http://rancher", /^2: server b backup: is kept without/],
+        ["HTTPS to the nodes", "", "https://192.0.2.31", /^3: proxy_pass https:\/\/192\.0\.2\.31: cannot be expressed/],
+    ])("what the upstream has is named: %s", (_what, upstream, url, note) =>
+        expect(read(`${upstream}\nserver { server_name rancher.example.com; location / { proxy_pass ${url}; } }`).notes).toEqual([
+            expect.stringMatching(note),
+        ]),
+    );
+
+    test("a stream with the Kubernetes API leads to its argument, another one to no directive", () => {
+        const stream = (port: number) => `stream { upstream s { server 192.0.2.31:${port}; } server { listen ${port}; proxy_pass s; } }`;
+        const notes = [6443, 5432].map(port => readNginxConf(`http {\n${rancher()}\n}\n${stream(port)}`).notes);
+        expect(notes).toEqual([
+            [{ line: 6, what: "stream server listen 6443", advice: expect.stringMatching(/set loadBalancer\.kubernetesApi to true$/) }],
+            [{ line: 6, what: "stream server listen 5432", advice: expect.stringMatching(/^cannot be expressed/) }],
+        ]);
+    });
+
+    test("the output of nginx -T is read with the included files in their places", () => {
+        const text = `# configuration file /etc/nginx/nginx.conf:
+include /etc/nginx/modules-enabled/*.conf;
+http { include mime.types; include conf.d/*.conf; include sites/*; }
+# configuration file /etc/nginx/mime.types:
+types { text/html html; }
+# configuration file /etc/nginx/conf.d/rancher.conf:
+${rancher("include snippets/a.conf;")}
+# configuration file /etc/nginx/snippets/a.conf:
+client_max_body_size 7m;
+# configuration file /etc/nginx/sites/gitlab:
+${gitlab}`;
+        const { settings, notes } = readNginxConf(text, "rancher.example.com");
+        expect(settings).toEqual({ ...ofRancher, loadBalancer: { upstreamPort: 8080, maxBodySize: "7m" } });
+        expect(noteLines("f", notes)).toEqual([expect.stringMatching(/^f:14: server gitlab\.example\.com/)]);
     });
 });
 
