@@ -37,9 +37,9 @@ export interface Adoption {
 /** Returns the configuration of the stack that adopts an installation. */
 export function adoption(installation: Installation): Adoption {
     const { clusterYml, nginxConf, helmValues, chartVersion, caCertificate } = installation;
-    const cluster = readClusterYml(clusterYml.text);
-    const values = readHelmValues(helmValues.text);
-    const nginx = readNginxConf(nginxConf.text, values.settings.hostname);
+    const cluster = read(clusterYml, readClusterYml);
+    const values = read(helmValues, readHelmValues);
+    const nginx = read(nginxConf, text => readNginxConf(text, values.settings.hostname));
     return {
         config: {
             ...common(installation, cluster.settings, nginx.settings, values.settings),
@@ -58,6 +58,15 @@ export function adoption(installation: Installation): Adoption {
         hasAdditionalCas: values.settings.hasAdditionalCas,
         hasBootstrapPassword: values.settings.hasBootstrapPassword,
     };
+}
+
+/** Reads a file, and names it in an error. */
+export function read<T>({ path, text }: SourceFile, reader: (text: string) => T): T {
+    try {
+        return reader(text);
+    } catch (error) {
+        throw new Error(`${path}: ${(error as Error).message}`);
+    }
 }
 
 function common(

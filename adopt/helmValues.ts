@@ -4,7 +4,7 @@ import { isGroup } from "../components/secrecy";
 import { Key, pathText } from "./keys";
 import { Note, Reading } from "./reading";
 import { secretNote, secretPaths } from "./secrets";
-import { yamlLeaves } from "./yamlLeaves";
+import { Leaf, yamlLeaves } from "./yamlLeaves";
 
 /** The configuration of Rancher that the values of its Helm release become. */
 export interface RancherConfig {
@@ -22,6 +22,8 @@ const own = ["hostname", "tls", "privateCA", "additionalTrustedCAs", "bootstrapP
 
 /** Reads what `helm get values rancher --namespace cattle-system --output yaml` prints. */
 export function readHelmValues(text: string): Reading<RancherConfig> {
+    // The parser's own message would quote the text, secrets included.
+    const leaves = yamlLeaves(text);
     const values: Record<string, any> = parse(text) ?? {};
     // `--set-string` makes strings of switches. The chart takes each text that is not empty for true.
     const hasAdditionalCas = Boolean(values.additionalTrustedCAs);
@@ -45,7 +47,7 @@ export function readHelmValues(text: string): Reading<RancherConfig> {
         const kept = withoutPaths({ [name]: value }, found);
         if (name in kept) (settings.rancher[group] ??= {})[name] = kept[name];
     }
-    return { settings, notes: notesOf(text, secrets) };
+    return { settings, notes: notesOf(leaves, secrets) };
 }
 
 /** Returns a value without the values at some paths. In a list, null keeps the place of a value. */
@@ -63,8 +65,8 @@ const additionalCas =
     "pulumi config set --path 'pulumi-rancher-ha:rancher.additionalTrustedCAs'";
 
 /** Returns the notes. `secrets` holds the arguments of secrets by their paths in the values. */
-function notesOf(text: string, secrets: Map<string, string>): Note[] {
-    return yamlLeaves(text).flatMap(({ path, value, line }) => {
+function notesOf(leaves: Leaf[], secrets: Map<string, string>): Note[] {
+    return leaves.flatMap(({ path, value, line }) => {
         const note = (advice: string) => [{ line, what: path, advice }];
         if (path === "tls" && value !== "external")
             return note(`is ${value}. The stack sets external, because NGINX ends TLS. The preview shows the change`);

@@ -4,7 +4,7 @@ import { text } from "stream/consumers";
 import { parseArgs } from "util";
 import { parse, stringify } from "yaml";
 import { parseConfig } from "../config";
-import { adoption } from "./configuration";
+import { adoption, read } from "./configuration";
 import { readHelmValues } from "./helmValues";
 import { clusterTargets, importFile } from "./importFile";
 import { sealed } from "./seal";
@@ -88,7 +88,7 @@ const keepConfiguration = (configFile: string, given: Given): Said => ({
         `\nNext: step 4 of docs/coming-from-the-manual.md. Commands that need names of this stack:`,
     ],
     commands: [],
-    hasAdditionalCas: readHelmValues(source(given.values).text).settings.hasAdditionalCas,
+    hasAdditionalCas: read(source(given.values), readHelmValues).settings.hasAdditionalCas,
 });
 
 function writeConfiguration(project: string, configFile: string, given: Given): Said {

@@ -32,7 +32,7 @@ export function serversFor(hostname: string | undefined, servers: Directive[]): 
 
 /** Returns how well a server fits a name, from 0, or Infinity. */
 function rank(server: Directive, hostname: string): number {
-    const names = namesOf(server).map(name => name.toLowerCase());
+    const names = namesOf(server).map(name => (name.startsWith("~") ? name : name.toLowerCase()));
     // A server for all names, such as a common redirect to HTTPS, serves Rancher only where no other one fits.
     if (names.length === 0) return passesOn(server) ? 3 : Infinity;
     const fits = [
@@ -54,7 +54,7 @@ function fitsWildcard(name: string, hostname: string): boolean {
 function fitsPattern(name: string, hostname: string): boolean {
     if (!name.startsWith("~")) return false;
     try {
-        return new RegExp(name.slice(1), "i").test(hostname);
+        return new RegExp(name.slice(1).replace(/\(\?P</g, "(?<"), "i").test(hostname);
     } catch {
         return false;
     }

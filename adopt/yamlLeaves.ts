@@ -34,7 +34,12 @@ export function yamlLeaves(text: string): Leaf[] {
     const document = parseDocument(text, { lineCounter: lines, version: "1.1", customTags });
     const lineAt = (offset: number) => lines.linePos(offset).line;
     const fault = (offset: number) => new Error(`expected YAML, found a fault in line ${lineAt(offset)}`);
-    if (document.errors.length > 0) throw fault(document.errors[0].pos[0]);
+    const [error] = document.errors;
+    if (error?.code === "DUPLICATE_KEY") throw new Error(`expected each key once, found one twice in line ${lineAt(error.pos[0])}`);
+    if (error) throw fault(error.pos[0]);
+    const contents: unknown = document.contents;
+    const isNothing = contents === null || (isScalar(contents) && contents.value === null);
+    if (!isMap(contents) && !isNothing) throw new Error("expected an object with keys in YAML, found another value");
     const resolved = (node: unknown, place: Place): [unknown, Place] => {
         if (!isAlias(node)) return [node, place];
         const offset = node.range![0];
@@ -76,5 +81,5 @@ export function yamlLeaves(text: string): Leaf[] {
         const line = place.line ?? (isNode(node) ? lineAt(node.range![0]) : 1);
         return keys.length === 0 ? [] : [{ path: pathText(keys), kind: kindOf(keys), keys, value, text: source, line }];
     };
-    return leavesOf(document.contents, { keys: [], aliases: [] });
+    return leavesOf(contents, { keys: [], aliases: [] });
 }

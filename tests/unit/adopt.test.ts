@@ -3,7 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "f
 import { tmpdir } from "os";
 import { join } from "path";
 import { parse, stringify } from "yaml";
-import { adoption, Installation } from "../../adopt/configuration";
+import { adoption, Installation, read } from "../../adopt/configuration";
 import { readClusterYml } from "../../adopt/clusterYml";
 import { readHelmValues } from "../../adopt/helmValues";
 import { importFile } from "../../adopt/importFile";
@@ -384,7 +384,7 @@ describe("nginx.conf", () => {
     });
 
     /** Returns settings and notes of an nginx.conf with these directives inside `http`. */
-    const read = (http: string, hostname: string | undefined = "rancher.example.com") => {
+    const readHttp = (http: string, hostname: string | undefined = "rancher.example.com") => {
         const { settings, notes } = readNginxConf(`http {\n${http}\n}`, hostname);
         return { settings, notes: noteLines("nginx.conf", notes).map(line => line.replace("nginx.conf:", "")) };
     };
@@ -401,7 +401,9 @@ client_max_body_size 9g; location / { proxy_pass http://gitlab; proxy_read_timeo
     };
 
     test("sizes and long timeouts are kept, and another directive is named with its place", () => {
-        const { settings, notes } = read(rancher("client_max_body_size 1G; allow 192.0.2.0/24;", "proxy_read_timeout 1h; limit_rate 1m;"));
+        const { settings, notes } = readHttp(
+            rancher("client_max_body_size 1G; allow 192.0.2.0/24;", "proxy_read_timeout 1h; limit_rate 1m;"),
+        );
         expect(settings.loadBalancer).toEqual({ upstreamPort: 8080, maxBodySize: "1g", readTimeoutSeconds: 3600 });
         expect(notes).toEqual([
             "3: allow 192.0.2.0/24: is not kept. To keep it, add it to loadBalancer.extraDirectives.server",
@@ -414,8 +416,8 @@ client_max_body_size 9g; location / { proxy_pass http://gitlab; proxy_read_timeo
         ["before it", `${gitlab}\n${rancher()}`, 3],
     ])("another site %s changes nothing, and is named", (_where, http, line) => {
         const other = `${line}: server gitlab.example.com git.example.com: is not kept, and this host then serves Rancher alone.`;
-        expect(read(http)).toEqual({ settings: ofRancher, notes: [expect.stringContaining(other)] });
-        expect(read(rancher()).notes).toEqual([]);
+        expect(readHttp(http)).toEqual({ settings: ofRancher, notes: [expect.stringContaining(other)] });
+        expect(readHttp(rancher()).notes).toEqual([]);
     });
 
     test("without Helm's host name, the first site that ends TLS and proxies is Rancher's", () =>
@@ -426,7 +428,7 @@ client_max_body_size 9g; location / { proxy_pass http://gitlab; proxy_read_timeo
 server { listen 80 default_server; server_name _; return 301 https://$host$request_uri; }
 server { listen 443 ssl default_server; ssl_reject_handshake on; }
 server { listen 443 ssl; server_name *.example.com; location / { proxy_pass http://192.0.2.31:8080; } }`;
-        const { settings, notes } = read(http);
+        const { settings, notes } = readHttp(http);
         expect(settings).toEqual({
             hostname: "rancher.example.com",
             certificateOnHost: { certificateChain: "/h.pem", privateKey: "/h.key" },
@@ -438,8 +440,13 @@ server { listen 443 ssl; server_name *.example.com; location / { proxy_pass http
         ]);
     });
 
+    test("a site by a pattern is Rancher's", () =>
+        expect(readHttp(rancher().replace(/server_name \S+;/, String.raw`server_name ~^(?P<x>rancher)\.Example\.com$;`)).settings).toEqual(
+            ofRancher,
+        ));
+
     test("sites without Rancher's name give no certificate, and this is said", () => {
-        const { settings, notes } = read(`${rancher()}\n${gitlab}`, "other.example.com");
+        const { settings, notes } = readHttp(`${rancher()}\n${gitlab}`, "other.example.com");
         expect(settings).toEqual({ loadBalancer: {} });
         expect(notes).toEqual([
             "3: server: expected a server_name other.example.com, found rancher.example.com, gitlab.example.com, git.example.com. Add certificateOnHost by hand",
@@ -471,13 +478,13 @@ server { listen 443 ssl; server_name *.example.com; location / { proxy_pass http
         ["a timeout that has an argument", "proxy_send_timeout 9s;", /^3: proxy_send_timeout 9s: .*set loadBalancer\.readTimeoutSeconds$/],
         ["an answer of its own", "return 403;", /^3: return 403: is not kept/],
         ["a second size", "client_max_body_size 1m; location /v3/ { client_max_body_size 2m; }", /^3: (client_max_body_size 1m|location)/],
-    ])("a server's directive is named: %s", (_what, directive, note) => expect(read(rancher(directive)).notes[0]).toMatch(note));
+    ])("a server's directive is named: %s", (_what, directive, note) => expect(readHttp(rancher(directive)).notes[0]).toMatch(note));
 
     test("port 80 only redirects: other work of its server is named", () => {
         const redirect = "listen 80; server_name rancher.example.com;";
         const certbot = "if ($host = rancher.example.com) { return 301 https://$host$request_uri; } return 404;";
         const notes = [certbot, "location / { proxy_pass http://rancher; }", "location /.well-known/ { root /var/www; }"].map(
-            work => read(`${rancher()}\nserver { ${redirect} ${work} }`).notes,
+            work => readHttp(`${rancher()}\nserver { ${redirect} ${work} }`).notes,
         );
         expect(notes).toEqual([
             [],
@@ -492,7 +499,7 @@ server { listen 443 ssl; server_name *.example.com; location / { proxy_pass http
         ["a spare node", "upstream rancher { server a; server b backup; }", "http://rancher", /^2: server b backup: is kept without/],
         ["HTTPS to the nodes", "", "https://192.0.2.31", /^3: proxy_pass https:\/\/192\.0\.2\.31: cannot be expressed/],
     ])("what the upstream has is named: %s", (_what, upstream, url, note) =>
-        expect(read(`${upstream}\nserver { server_name rancher.example.com; location / { proxy_pass ${url}; } }`).notes).toEqual([
+        expect(readHttp(`${upstream}\nserver { server_name rancher.example.com; location / { proxy_pass ${url}; } }`).notes).toEqual([
             expect.stringMatching(note),
         ]),
     );
@@ -616,6 +623,15 @@ test("additional CAs are imported below the release, and asked for as PEM text",
         parent: "rancher-release",
         provider: "provider",
     });
+});
+
+test.each([
+    ["with a key twice", "a: 1\na: hunter2", /^f: expected each key once, found one twice in line 2$/],
+    ["that is no YAML", "a: [\nb: hunter2", /^f: expected YAML, found a fault in line \d$/],
+    ["without keys", "hunter2", /^f: expected an object with keys in YAML, found another value$/],
+])("a file %s is refused by its name, without its text", (_what, text, message) => {
+    for (const reader of [readClusterYml, readHelmValues]) expect(() => read<unknown>({ path: "f", text }, reader)).toThrow(message);
+    expect(readHelmValues("null\n").settings.rancher).toEqual({});
 });
 
 test.each([true, "true"])("a private CA is recognised, also one of --set-string: %j", privateCA =>
