@@ -1,10 +1,13 @@
-import { ingressOptions, limitsSchema } from "../components/loadBalancer/limits";
 import { tenthAddress } from "../components/cluster/rke/clusterYml";
 import { takenPath } from "../components/cluster/rke/extraConfig";
 import { networkSchema } from "../components/cluster/rke/network";
 import { systemImageKeys } from "../components/cluster/rke/registries";
-import { serviceKeys } from "../components/cluster/rke/services";
+import { rkeClusterSettingsSchema } from "../components/cluster/rke/schema";
+import { schemaAt } from "../components/secrecy";
+import { auditPolicy, firstKeys, fixed, kept, limits, named, pointers, secrets, textObjects, unset } from "./clusterKeys";
+import { at, Key, keysOfKind, kindOf, pathText, put } from "./keys";
 import { Note, Reading } from "./reading";
+import { secretNote, secretPaths } from "./secrets";
 import { Leaf, yamlLeaves } from "./yamlLeaves";
 
 /** The configuration of the cluster and of SSH that a cluster.yml becomes. */
@@ -13,130 +16,56 @@ export interface ClusterConfig {
     ssh: { privateKeyFile?: string; agent?: true; bastion?: Record<string, unknown> };
 }
 
-const services = Object.entries(serviceKeys);
-const auditLog = "services.kube-api.audit_log";
-const drain = "upgrade_strategy.node_drain_input";
-const s3 = "services.etcd.backup_config.s3backupconfig";
+/** The place of a leaf in the settings, a note about a leaf that has none, or undefined for a value that means nothing to RKE. */
+type Fate = { argument: Key[]; value: unknown } | string | undefined;
 
-/** Keys of cluster.yml with the key below `cluster` that means the same. */
-const kept: Record<string, string> = {
-    ...Object.fromEntries(services.map(([name, key]) => [`services.${key}.extra_binds[]`, `services.${name}.extraBinds[]`])),
-    ...Object.fromEntries(services.map(([name, key]) => [`services.${key}.extra_env[]`, `services.${name}.extraEnv[]`])),
-    [`${auditLog}.enabled`]: "services.kubeApi.auditLog.enabled",
-    [`${auditLog}.configuration.max_age`]: "services.kubeApi.auditLog.maxAgeDays",
-    [`${auditLog}.configuration.max_backup`]: "services.kubeApi.auditLog.maxBackup",
-    [`${auditLog}.configuration.max_size`]: "services.kubeApi.auditLog.maxSizeMb",
-    [`${auditLog}.configuration.path`]: "services.kubeApi.auditLog.path",
-    [`${auditLog}.configuration.format`]: "services.kubeApi.auditLog.format",
-    "services.kube-api.service_node_port_range": "services.kubeApi.serviceNodePortRange",
-    "services.kube-api.secrets_encryption_config.enabled": "services.kubeApi.secretsEncryption",
-    "services.kubelet.cluster_domain": "services.kubelet.clusterDomain",
-    "network.options.canal_iface": "network.interface",
-    "network.options.flannel_iface": "network.interface",
-    "upgrade_strategy.max_unavailable_worker": "upgradeStrategy.maxUnavailableWorker",
-    "upgrade_strategy.max_unavailable_controlplane": "upgradeStrategy.maxUnavailableControlplane",
-    "upgrade_strategy.drain": "upgradeStrategy.drain",
-    [`${drain}.force`]: "upgradeStrategy.nodeDrainInput.force",
-    [`${drain}.ignore_daemonsets`]: "upgradeStrategy.nodeDrainInput.ignoreDaemonSets",
-    [`${drain}.delete_local_data`]: "upgradeStrategy.nodeDrainInput.deleteLocalData",
-    [`${drain}.grace_period`]: "upgradeStrategy.nodeDrainInput.gracePeriodSeconds",
-    [`${drain}.timeout`]: "upgradeStrategy.nodeDrainInput.timeoutSeconds",
-    "private_registries[].url": "privateRegistries[].url",
-    "private_registries[].user": "privateRegistries[].user",
-    "private_registries[].is_default": "privateRegistries[].isDefault",
-    ignore_docker_version: "ignoreDockerVersion",
-    cluster_name: "clusterName",
-    kubernetes_version: "kubernetesVersion",
-    "nodes[].address": "nodes[].address",
-    "nodes[].internal_address": "nodes[].internalAddress",
-    "nodes[].hostname_override": "nodes[].hostname",
-    "nodes[].user": "nodes[].user",
-    "nodes[].role[]": "nodes[].roles[]",
-    "nodes[].taints[].key": "nodes[].taints[].key",
-    "nodes[].taints[].value": "nodes[].taints[].value",
-    "nodes[].taints[].effect": "nodes[].taints[].effect",
-    "network.plugin": "network.plugin",
-    "network.mtu": "network.mtu",
-    "services.kube-api.service_cluster_ip_range": "network.serviceClusterIpRange",
-    "services.kube-controller.service_cluster_ip_range": "network.serviceClusterIpRange",
-    "services.kube-controller.cluster_cidr": "network.clusterCidr",
-    "services.etcd.backup_config.enabled": "etcdBackup.enabled",
-    "services.etcd.backup_config.interval_hours": "etcdBackup.intervalHours",
-    "services.etcd.backup_config.retention": "etcdBackup.retention",
-    [`${s3}.endpoint`]: "etcdBackup.s3.endpoint",
-    [`${s3}.bucket_name`]: "etcdBackup.s3.bucket",
-    [`${s3}.folder`]: "etcdBackup.s3.folder",
-    [`${s3}.region`]: "etcdBackup.s3.region",
-    [`${s3}.custom_ca`]: "etcdBackup.s3.caCertificate",
-    "authentication.sans[]": "apiServerSans[]",
-    addon_job_timeout: "addonJobTimeoutSeconds",
-};
-
-/** Secret keys of cluster.yml with the argument that takes the secret. */
-const secrets: Record<string, string> = {
-    "private_registries[].password": "cluster.privateRegistries[].password",
-    [`${s3}.access_key`]: "cluster.etcdBackup.s3.accessKey",
-    [`${s3}.secret_key`]: "cluster.etcdBackup.s3.secretKey",
-    "nodes[].ssh_key": "cluster.nodes[].privateKey",
-    "bastion_host.ssh_key": "ssh.bastion.privateKey",
-};
-
-/** Keys that this stack sets to one value. */
-const fixed: Record<string, unknown> = {
-    ssh_agent_auth: true,
-    "bastion_host.ssh_agent_auth": true,
-    "authentication.strategy": "x509",
-    "authorization.mode": "rbac",
-    "ingress.provider": "nginx",
-    "ingress.network_mode": "hostPort",
-    "ingress.http_port": 80,
-    "ingress.https_port": 443,
-    "ingress.default_ingress_class": true,
-    "services.etcd.snapshot": true,
-    "services.kubelet.cluster_domain": "cluster.local",
-};
-
-/** Options of the ingress controller that arguments of the load balancer set. */
-const limits = Object.keys(ingressOptions(limitsSchema.parse({}))).map(option => `ingress.options.${option}`);
-
-/** Switches that are on without an argument, so that false means something. */
-const onByDefault = [`${auditLog}.enabled`, `${drain}.ignore_daemonsets`, "services.etcd.backup_config.enabled"];
-
-/** Names of labels and options contain dots, so these patterns keep them whole. */
-const named: [RegExp, (match: RegExpExecArray) => (string | number)[]][] = [
-    [/^nodes\[(\d+)\]\.labels\.(.+)$/, ([, node, label]) => ["nodes", Number(node), "labels", label]],
-    [/^ingress\.options\.(.+)$/, ([, option]) => ["ingressOptions", option]],
-    [/^ingress\.node_selector\.(.+)$/, ([, label]) => ["ingressNodeSelector", label]],
-    ...services.map(([name, key]): (typeof named)[number] => [
-        new RegExp(`^services\\.${key}\\.extra_args\\.(.+)$`),
-        ([, flag]) => ["services", name, "extraArgs", flag],
-    ]),
-];
-
-const isEmpty = (value: unknown) => value === null || value === "" || value === false || value === 0;
-
-/** Reads a cluster.yml of RKE 1. Every key with a value is kept, fixed, or noted. */
+/** Reads a cluster.yml of RKE 1. Every leaf is kept, is a value that RKE or the stack takes anyway, or is noted. */
 export function readClusterYml(text: string): Reading<ClusterConfig> {
     const leaves = yamlLeaves(text);
     const settings: ClusterConfig = { cluster: {}, ssh: sshKey(leaves) };
+    const secretLeaves = new Set(secretPaths(asObject(leaves)).map(pathText));
     const notes: Note[] = [];
-    for (const leaf of leaves.filter(leaf => !isOwnDns(leaf, leaves))) {
-        const note = keepLeaf(leaf, settings);
+    for (const leaf of leaves.filter(each => !isOwnDns(each, leaves))) {
+        const fate = fateOf(leaf, settings);
+        const note = typeof fate === "object" ? keep(fate, secretLeaves.has(leaf.path), settings) : fate;
         if (note) notes.push({ line: leaf.line, what: leaf.path, advice: note });
     }
-    return { settings, notes: notes.filter(({ what }, index) => index === 0 || !isImage(what) || !isImage(notes[index - 1].what)) };
+    return { settings, notes: withoutRepetitions(notes) };
 }
+
+function asObject(leaves: Leaf[]): object {
+    const object = {};
+    for (const { keys, value } of leaves) put(object, keys, value);
+    return object;
+}
+
+/** Puts a value into the settings. Returns a note for a secret, which is never written to a file, and for a second value of an argument. */
+function keep({ argument, value }: Exclude<Fate, string | undefined>, isSecret: boolean, settings: ClusterConfig): string | undefined {
+    if (isSecret) return secretNote(pathText(argument));
+    const other = at(settings, argument);
+    if (other !== undefined && other !== value)
+        return `is not kept, because ${pathText(argument)} is ${JSON.stringify(other)} by another line`;
+    return void put(settings, argument, value);
+}
+
+const ownImage = "is not kept, RKE takes its own images for kubernetes_version";
+const unknownKey = "is not kept, because RKE reads no such key";
+
+/** Leaves one note of a row of images that RKE brings, and of a row of keys that RKE does not read. */
+const withoutRepetitions = (notes: Note[]): Note[] =>
+    notes.filter(({ what, advice }, index) => {
+        const before = notes[index - 1];
+        const isRepeated = before?.advice === advice && before.what.split(/[.[]/)[0] === what.split(/[.[]/)[0];
+        return !isRepeated || (advice !== ownImage && advice !== unknownKey);
+    });
 
 const keyOfBastion = "bastion_host.ssh_key_path";
 const keysOfNodes = ["ssh_key_path", "nodes[].ssh_key_path"];
 
-/**
- * Returns the SSH key that RKE logs in with: the first one that the file names. Without one, RKE uses the keys of the agent or a default
- * (defaults.go of RKE 1.8.14).
- */
+/** Returns the SSH key that RKE logs in with: the first in the file, those of the agent, or a default (defaults.go of RKE 1.8.14). */
 function sshKey(leaves: Leaf[]): ClusterConfig["ssh"] {
-    const named = leaves.find(({ kind, value }) => keysOfNodes.includes(kind) && !isEmpty(value));
-    if (named) return { privateKeyFile: String(named.value) };
+    const first = leaves.find(({ kind, text }) => keysOfNodes.includes(kind) && text !== "");
+    if (first) return { privateKeyFile: first.text };
     return leaves.some(({ path, value }) => path === "ssh_agent_auth" && value === true)
         ? { agent: true }
         : { privateKeyFile: "~/.ssh/id_rsa" };
@@ -150,68 +79,67 @@ function isOwnDns({ path, value }: Leaf, leaves: Leaf[]): boolean {
     return path === "services.kubelet.cluster_dns_server" && value === tenthAddress(serviceRange.parse(range));
 }
 
-const isImage = (path: string) => path.startsWith("system_images.");
+const numberOf = (text: string) => (/^\d+$/.test(text) ? Number(text) : text);
 
-/** Puts one value into the settings. Returns a note when the settings cannot hold the value. */
-function keepLeaf(leaf: Leaf, settings: ClusterConfig): string | undefined {
-    const { path, kind, keys, value } = leaf;
-    const isMeant = value === false && onByDefault.includes(kind);
-    if ((isEmpty(value) && !isMeant) || fixed[kind] === value) return undefined;
-    if (kind === "nodes[].port") return Number(value) === 22 ? undefined : void put(settings.cluster, keysOf(path), Number(value));
-    if (kind === "bastion_host.port") return void put(settings.ssh, ["bastion", "port"], Number(value));
-    if (["bastion_host.address", "bastion_host.user"].includes(kind)) return void put(settings.ssh, ["bastion", keys[1]], value);
-    if ([...keysOfNodes, keyOfBastion].includes(kind)) return noteOfKey(leaf, settings);
-    if (kind in secrets) return secretNote(withIndexes(secrets[kind], path));
+function fateOf(leaf: Leaf, { ssh }: ClusterConfig): Fate {
+    const { path, kind, keys, value, text } = leaf;
+    const object = named[kindOf(keys.slice(0, -1))];
+    const name = keys[keys.length - 1];
+    const [policy, policyArgument] = auditPolicy;
     if (limits.includes(path)) return "is not kept, maxBodySize, maxRequestHeaderSize and maxResponseHeaderSize of loadBalancer set it";
-    for (const [pattern, argumentOf] of named) {
-        const match = pattern.exec(path);
-        if (match) return void put(settings.cluster, argumentOf(match), String(value));
-    }
-    if (kind in kept) return void put(settings.cluster, keysOf(withIndexes(kept[kind], path)), value);
-    if (isImage(path)) return keepImage(path, String(value), settings);
-    return keepFurtherKey(leaf, settings);
-}
-
-/** Keeps an image of another registry. RKE's own images stay with RKE, because they belong to one version of Kubernetes. */
-function keepImage(path: string, image: string, { cluster }: ClusterConfig): string | undefined {
-    const [key] = Object.entries(systemImageKeys).find(([, name]) => path === `system_images.${name}`) ?? [];
-    const isForeign = /^[^/]*[.:][^/]*\//.test(image);
-    if (isForeign && key) return void put(cluster, ["systemImages", key], image);
-    return "is not kept, RKE takes its own images for kubernetes_version";
-}
-
-/** Keeps the policy of the audit log, and keys that no argument sets. A secret is never written to a file. */
-function keepFurtherKey({ path, kind, keys, value, line }: Leaf, { cluster }: ClusterConfig): string | undefined {
-    const policy = `${auditLog}.configuration.policy.`;
-    if (path.startsWith(policy)) return void put(cluster, ["services", "kubeApi", "auditLog", "policy", ...keys.slice(5)], value);
+    // An empty string, false and 0 have a meaning in these objects.
+    if (object) return { argument: ["cluster", ...keysOfKind(object, keys), name], value: text };
+    if (path.startsWith(`${policy}.`)) return { argument: ["cluster", ...policyArgument.split("."), ...keys.slice(5)], value };
+    if (fixed[kind] === value || unset[kind] === value) return undefined;
+    if (kind in kept) return keptFate(leaf);
+    if (!takenPath(kind.replace(/\[\]/g, ""))) return furtherFate(leaf);
+    if (text === "") return undefined;
+    if (kind === "nodes[].port") return text === "22" ? undefined : { argument: ["cluster", ...keys], value: numberOf(text) };
+    if (kind === "bastion_host.port") return { argument: ["ssh", "bastion", "port"], value: numberOf(text) };
+    if (["bastion_host.address", "bastion_host.user"].includes(kind)) return { argument: ["ssh", "bastion", name], value: text };
+    if ([...keysOfNodes, keyOfBastion].includes(kind)) return noteOfKey(leaf, ssh);
+    if (kind in secrets) return secretNote(pathText(keysOfKind(secrets[kind], keys)));
+    if (path.startsWith("system_images.")) return imageFate(leaf);
     const expected = kind in fixed ? `this stack always sets ${JSON.stringify(fixed[kind])}` : "this stack has no such key";
-    if (takenPath(kind.replace(/\[\]/g, ""))) return `cannot be expressed, ${expected}. RKE drops line ${line} in its next run`;
-    if (/passw|secret|token|credential|key$/i.test(String(keys[keys.length - 1]))) return secretNote(`cluster.extraConfig.${path}`);
-    return void put(cluster, ["extraConfig", ...keys], value);
+    return `cannot be expressed, ${expected}. RKE drops line ${leaf.line} in its next run`;
 }
 
-const secretNote = (argument: string) => `is a secret, and is not kept: pulumi config set --secret --path 'pulumi-rancher-ha:${argument}'`;
+/** Returns the argument that means the same. RKE takes the text of the file for a string, so `1.10` and `yes` stay as they are. */
+function keptFate({ kind, keys, value, text }: Leaf): Fate {
+    const argument = keysOfKind(kept[kind], keys);
+    const schema = argument.reduce(schemaAt, rkeClusterSettingsSchema);
+    const isText = ["string", "enum"].includes(schema?.def.type ?? "string");
+    const isEntry = typeof keys[keys.length - 1] === "number";
+    if (!isEntry && (value === null || (isText && text === ""))) return undefined;
+    return { argument: ["cluster", ...argument], value: isText ? text : value };
+}
+
+/** Keeps an image of another registry or owner. RKE's own images stay with RKE, because they belong to one version of Kubernetes. */
+function imageFate({ path, text }: Leaf): Fate {
+    const [key] = Object.entries(systemImageKeys).find(([, name]) => path === `system_images.${name}`) ?? [];
+    if (/^(rancher|noiro|weaveworks)\//.test(text)) return ownImage;
+    return key ? { argument: ["cluster", "systemImages", key], value: text } : "is not kept, because this stack sets no such image";
+}
+
+/** Keeps a key that no argument sets. The stack refuses a value that RKE takes for a missing key. */
+function furtherFate({ kind, keys, value, text }: Leaf): Fate {
+    if (!firstKeys.includes(String(keys[0]))) return unknownKey;
+    const argument = ["cluster", "extraConfig", ...keys];
+    const isEntry = typeof keys[keys.length - 1] === "number";
+    if (textObjects.test(kindOf(keys.slice(0, isEntry ? -2 : -1)))) return { argument, value: text };
+    const isInList = keys.some(key => typeof key === "number") || keys.slice(0, -1).includes("update_strategy");
+    const isMeant = isInList || (pointers.includes(kind) && value !== null);
+    if (isMeant || value === true || (typeof value === "number" && value !== 0)) return { argument, value };
+    if (text === "") return undefined;
+    if (value === false || value === 0) return `is not kept, because RKE takes ${text} for a missing key`;
+    return { argument, value };
+}
 
 /** Returns a note about an SSH key that is not the one of `ssh`. */
-function noteOfKey({ kind, value }: Leaf, { ssh }: ClusterConfig): string | undefined {
+function noteOfKey({ kind, text }: Leaf, ssh: ClusterConfig["ssh"]): string | undefined {
     if (ssh.agent) return "is not kept, because RKE takes the keys of the SSH agent";
     const owner = kind === keyOfBastion ? "ssh.bastion" : "this node";
-    return ssh.privateKeyFile === value
+    return ssh.privateKeyFile === text
         ? undefined
         : `is another key than ${ssh.privateKeyFile}. Give ${owner} a privateKey of its own, as a secret`;
-}
-
-/** Returns a path with the indexes of another one: `nodes[].roles[]` with those of `nodes[1].role[0]`. */
-function withIndexes(kind: string, path: string): string {
-    const indexes = [...path.matchAll(/\[(\d+)\]/g)].map(([, index]) => index);
-    return kind.replace(/\[\]/g, () => `[${indexes.shift()}]`);
-}
-
-const keysOf = (path: string): (string | number)[] =>
-    path.split(/\.|\[|\]\.?/).flatMap(part => (part === "" ? [] : /^\d+$/.test(part) ? Number(part) : part));
-
-/** Sets the value at a path, and creates missing objects and lists on the way. */
-function put(target: any, [key, ...rest]: (string | number)[], value: unknown): void {
-    if (rest.length === 0) target[key] = value;
-    else put((target[key] ??= typeof rest[0] === "number" ? [] : {}), rest, value);
 }

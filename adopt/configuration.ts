@@ -30,15 +30,16 @@ export interface Adoption {
     config: Record<string, unknown>;
     /** One line for each part of a file that the configuration does not hold. */
     notes: string[];
+    hasAdditionalCas: boolean;
     hasBootstrapPassword: boolean;
 }
 
 /** Returns the configuration of the stack that adopts an installation. */
 export function adoption(installation: Installation): Adoption {
     const { clusterYml, nginxConf, helmValues, chartVersion, caCertificate } = installation;
-    const cluster = readClusterYml(clusterYml.text);
-    const nginx = readNginxConf(nginxConf.text);
-    const values = readHelmValues(helmValues.text);
+    const cluster = read(clusterYml, readClusterYml);
+    const values = read(helmValues, readHelmValues);
+    const nginx = read(nginxConf, text => readNginxConf(text, values.settings.hostname));
     return {
         config: {
             ...common(installation, cluster.settings, nginx.settings, values.settings),
@@ -54,8 +55,18 @@ export function adoption(installation: Installation): Adoption {
             ...noteLines(helmValues.path, values.notes),
             ...contradictions(installation, nginx.settings, values.settings),
         ],
+        hasAdditionalCas: values.settings.hasAdditionalCas,
         hasBootstrapPassword: values.settings.hasBootstrapPassword,
     };
+}
+
+/** Reads a file, and names it in an error. */
+export function read<T>({ path, text }: SourceFile, reader: (text: string) => T): T {
+    try {
+        return reader(text);
+    } catch (error) {
+        throw new Error(`${path}: ${(error as Error).message}`);
+    }
 }
 
 function common(

@@ -4,14 +4,17 @@ export interface Imported {
     stack: string;
     /** True when the installation has the Secret tls-ca. */
     hasCaSecret: boolean;
+    /** True when the installation has the Secret tls-ca-additional. */
+    hasAdditionalCas: boolean;
 }
 
 const library = "pulumi-rancher-ha:index";
 
-/** Renders the file for `pulumi import --file`: namespace, Secret and Helm release, with the parents that they have in the stack. */
-export function importFile({ project, stack, hasCaSecret }: Imported): string {
+/** Renders the file for `pulumi import --file`: namespace, Secrets and Helm release, with the parents that they have in the stack. */
+export function importFile({ project, stack, hasCaSecret, hasAdditionalCas }: Imported): string {
     const urn = (types: string, name: string) => `urn:pulumi:${stack}::${project}::${library}:RancherHa${types}::${name}`;
     const resource = (type: string, name: string, id: string, parent: string) => ({ type, name, id, parent, provider: "provider" });
+    const secret = (name: string, id: string, parent: string) => resource("kubernetes:core/v1:Secret", name, `cattle-system/${id}`, parent);
     const nameTable = {
         root: urn("", "rancher"),
         provider: urn("$pulumi:providers:kubernetes", "rancher-kubernetes"),
@@ -19,8 +22,9 @@ export function importFile({ project, stack, hasCaSecret }: Imported): string {
     };
     const resources = [
         resource("kubernetes:core/v1:Namespace", "rancher-namespace", "cattle-system", "root"),
-        ...(hasCaSecret ? [resource("kubernetes:core/v1:Secret", "rancher-ca-secret-secret", "cattle-system/tls-ca", "ca")] : []),
+        ...(hasCaSecret ? [secret("rancher-ca-secret-secret", "tls-ca", "ca")] : []),
         { type: `${library}:RancherRelease`, name: "rancher-release", component: true, parent: "root" },
+        ...(hasAdditionalCas ? [secret("rancher-release-additional-cas", "tls-ca-additional", "rancher-release")] : []),
         resource("kubernetes:helm.sh/v3:Release", "rancher-release-release", "cattle-system/rancher", "rancher-release"),
     ];
     return `${JSON.stringify({ nameTable, resources }, undefined, 2)}\n`;

@@ -4,7 +4,8 @@ import { text } from "stream/consumers";
 import { parseArgs } from "util";
 import { parse, stringify } from "yaml";
 import { parseConfig } from "../config";
-import { adoption } from "./configuration";
+import { adoption, read } from "./configuration";
+import { readHelmValues } from "./helmValues";
 import { clusterTargets, importFile } from "./importFile";
 import { sealed } from "./seal";
 
@@ -26,6 +27,8 @@ npm run -s adopt -- seal < EXPORTED-STATE
   --chart-version  version of the chart, from: helm list --namespace cattle-system
   --ca             cacerts.pem of the Secret tls-ca, when there is one
   --known-hosts    known_hosts file with the keys of all hosts
+
+When Pulumi.NAME.yaml exists, it is kept. Then --stack, --values and --ca are enough for the import file.
 `;
 
 const options = {
@@ -39,22 +42,57 @@ const options = {
     ca: { type: "string" },
     "known-hosts": { type: "string" },
 } as const;
+type Given = Record<keyof typeof options, string>;
 const optional = ["ca", "known-hosts"];
+/** The options without which no import file can be written. */
+const ofImportFile = ["stack", "values"];
 
 async function main(): Promise<void> {
     const { values: given, positionals } = parseArgs({ options, allowPositionals: true });
     if (positionals[0] === "seal") return void process.stdout.write(sealed(await text(process.stdin)));
-    const missing = Object.keys(options).filter(name => !optional.includes(name) && given[name as keyof typeof options] === undefined);
+    const configFile = `Pulumi.${given.stack}.yaml`;
+    const isKept = existsSync(configFile);
+    const needed = isKept ? ofImportFile : Object.keys(options).filter(name => !optional.includes(name));
+    const missing = needed.filter(name => given[name as keyof typeof options] === undefined);
     if (missing.length > 0) throw new Error(`expected ${missing.map(name => `--${name}`).join(", ")}\n\n${usage}`);
-    const { stack } = given as { stack: string };
-    const configFile = `Pulumi.${stack}.yaml`;
-    if (existsSync(configFile)) throw new Error(`expected no ${configFile}: another stack of this name has a configuration already`);
-    writeFiles(stack, configFile, given as Record<keyof typeof options, string>);
+    const project: string = parse(readFileSync(join(__dirname, "..", "Pulumi.yaml"), "utf8")).name;
+    const said = isKept ? keepConfiguration(configFile, given as Given) : writeConfiguration(project, configFile, given as Given);
+    const imported = { project, stack: given.stack!, hasCaSecret: given.ca !== undefined, hasAdditionalCas: said.hasAdditionalCas };
+    const importFileName = `import-${given.stack}.json`;
+    writeFileSync(importFileName, importFile(imported));
+    const targets = clusterTargets(imported).map(pattern => `--target '${pattern}'`);
+    const texts = [
+        ...said.before(importFileName),
+        ...said.commands,
+        `  pulumi up --stack ${given.stack} ${targets.join(" ")}`,
+        `  pulumi import --stack ${given.stack} --file ${importFileName} --generate-code=false --protect=false --skip-preview --yes`,
+    ];
+    process.stdout.write(`${texts.filter(line => line !== "").join("\n")}\n`);
 }
 
-function writeFiles(stack: string, configFile: string, given: Record<keyof typeof options, string>): void {
-    const source = (path: string) => ({ path, text: readFileSync(path, "utf8") });
-    const { config, notes, hasBootstrapPassword } = adoption({
+/** What a run says, and a fact for the import file. */
+interface Said {
+    /** Lines before the commands. */
+    before: (importFile: string) => string[];
+    commands: string[];
+    hasAdditionalCas: boolean;
+}
+
+const source = (path: string) => ({ path, text: readFileSync(path, "utf8") });
+
+/** Leaves a configuration as it is. A stack whose state is lost still has one. */
+const keepConfiguration = (configFile: string, given: Given): Said => ({
+    before: importFile => [
+        `kept: ${configFile}. Without this file, the program writes a new one.`,
+        `Written: ${importFile}. Nothing else was touched.`,
+        `\nNext: step 4 of docs/coming-from-the-manual.md. Commands that need names of this stack:`,
+    ],
+    commands: [],
+    hasAdditionalCas: read(source(given.values), readHelmValues).settings.hasAdditionalCas,
+});
+
+function writeConfiguration(project: string, configFile: string, given: Given): Said {
+    const { config, notes, hasBootstrapPassword, hasAdditionalCas } = adoption({
         clusterYml: source(given["cluster-yml"]),
         nginxConf: source(given.nginx),
         helmValues: source(given.values),
@@ -64,23 +102,21 @@ function writeFiles(stack: string, configFile: string, given: Record<keyof typeo
         knownHosts: given["known-hosts"],
         caCertificate: given.ca && readFileSync(given.ca, "utf8"),
     });
-    const project: string = parse(readFileSync(join(__dirname, "..", "Pulumi.yaml"), "utf8")).name;
     const entries = Object.entries(config).map(([key, value]): [string, unknown] => [`${project}:${key}`, value]);
     const head = "# yaml-language-server: $schema=docs/pulumi-config.schema.json\n";
-    writeFileSync(configFile, head + stringify({ config: Object.fromEntries(entries) }, { lineWidth: 0 }));
-    const imported = { project, stack, hasCaSecret: given.ca !== undefined };
-    writeFileSync(`import-${stack}.json`, importFile(imported));
-    const targets = clusterTargets(imported).map(pattern => `--target '${pattern}'`);
-    const texts = [
-        `Written: ${configFile}, import-${stack}.json. Nothing else was touched.`,
-        notes.length > 0 ? `\nNot in the configuration:\n${notes.map(line => `  ${line}`).join("\n")}` : "",
-        refusals(project, entries),
-        `\nNext: step 3 of docs/coming-from-the-manual.md. Commands that need names of this stack:`,
-        hasBootstrapPassword ? "  pulumi config set --secret --path rancher.bootstrapPassword   # on standard input" : "",
-        `  pulumi up --stack ${stack} ${targets.join(" ")}`,
-        `  pulumi import --stack ${stack} --file import-${stack}.json --generate-code=false --protect=false --skip-preview --yes`,
-    ];
-    process.stdout.write(`${texts.filter(text => text !== "").join("\n")}\n`);
+    // Pulumi reads YAML of other versions, too. Strings such as `yes` and `0o7` get quotes.
+    const yaml = stringify({ config: Object.fromEntries(entries) }, { lineWidth: 0, compat: "yaml-1.1" });
+    writeFileSync(configFile, head + yaml);
+    return {
+        before: importFile => [
+            `Written: ${configFile}, ${importFile}. Nothing else was touched.`,
+            notes.length > 0 ? `\nNot in the configuration:\n${notes.map(line => `  ${line}`).join("\n")}` : "",
+            refusals(project, entries),
+            `\nNext: step 3 of docs/coming-from-the-manual.md. Commands that need names of this stack:`,
+        ],
+        commands: hasBootstrapPassword ? ["  pulumi config set --secret --path rancher.bootstrapPassword   # on standard input"] : [],
+        hasAdditionalCas,
+    };
 }
 
 /** Returns the reasons for which the stack refuses the written configuration, or an empty text. */

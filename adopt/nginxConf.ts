@@ -1,4 +1,7 @@
-import { words } from "../components/loadBalancer/directives";
+import { allNamed, Directive, directivesOf, named, textOf } from "./nginxBlocks";
+import { noteDirectives, notesOfHttp, notesOfMain } from "./nginxNotes";
+import { endsTls, firstName, isRefusal, namesOf, serversFor } from "./nginxServers";
+import { targetOf } from "./nginxUpstreams";
 import { Note, Reading } from "./reading";
 
 /** The configuration that an nginx.conf becomes. */
@@ -8,89 +11,110 @@ export interface LoadBalancerConfig {
     loadBalancer: Record<string, any>;
 }
 
-interface Directive {
-    line: number;
-    /** Blocks around the directive, for example `http server location`. */
-    block: string;
-    name: string;
-    values: string[];
-}
-
-/** Directives that the stack sets too, to the same value or a better one. With the cases of `keep`, they cover the file of the manual. */
-const replaced = new Set([
-    ...["worker_processes", "worker_rlimit_nofile", "worker_connections", "user", "pid", "error_log", "access_log", "log_format"],
-    ...["events", "http", "server", "location", "upstream", "map", "default", "''", '""', "listen", "return", "rewrite"],
-    ...["proxy_pass", "proxy_http_version", "proxy_buffering", "proxy_set_header", "include", "default_type", "sendfile", "tcp_nopush"],
-    ...["ssl_protocols", "ssl_ciphers", "ssl_prefer_server_ciphers", "ssl_session_cache", "ssl_session_timeout", "server_tokens"],
-    ...["keepalive_timeout", "keepalive", "types_hash_max_size", "multi_accept", "use", "proxy_next_upstream"],
-]);
-
-/** Reads the nginx.conf of the manual, or the output of `nginx -T`. */
-export function readNginxConf(text: string): Reading<LoadBalancerConfig> {
-    const settings: LoadBalancerConfig = { loadBalancer: {} };
-    const notes: Note[] = [];
-    for (const directive of directivesOf(text)) {
-        if (keep(directive, settings)) continue;
-        const { line, name, block, values } = directive;
-        const place = /location/.test(block) ? "location" : /server/.test(block) ? "server" : "http";
-        const advice = `is not kept. To keep it, add it to loadBalancer.extraDirectives.${place}`;
-        notes.push({ line, what: [name, ...values].join(" "), advice });
-    }
+/** Reads the nginx.conf of the manual, or the output of `nginx -T`. Takes settings only from what serves Rancher's host name. */
+export function readNginxConf(text: string, hostname?: string): Reading<LoadBalancerConfig> {
+    const main = directivesOf(text);
+    const httpBlocks = named(main, "http");
+    // A file of conf.d has no `http` around its servers.
+    const http = httpBlocks.length > 0 ? httpBlocks.flatMap(({ children }) => children ?? []) : main;
+    const servers = named(http, "server");
+    const wanted = onlyName(servers, hostname) ?? hostname ?? firstName(servers);
+    const { own, others } = serversFor(wanted, servers);
+    const tls = own.some(endsTls) ? own.filter(endsTls) : own;
+    const target = targetOf(tls, named(http, "upstream"));
+    const certificates = certificatesOf(tls, http);
+    const bodySize = largestBodySize(tls, http);
+    const readTimeout = Math.max(0, ...settingsOf("proxy_read_timeout", tls, http).map(({ values: [time] }) => seconds(time)));
+    const settings: LoadBalancerConfig = {
+        ...(own.length > 0 && wanted !== undefined && { hostname: wanted }),
+        ...certificates.settings,
+        loadBalancer: {
+            ...target.settings,
+            ...bodySize.settings,
+            // The stack's default is longer than the manual's 900 s, and closes no connection that the manual keeps.
+            ...(readTimeout > 1800 && { readTimeoutSeconds: readTimeout }),
+        },
+    };
+    const notes = [
+        ...(httpBlocks.length > 0 ? notesOfMain(main) : []),
+        ...notesOfHttp(http),
+        ...[target, certificates, bodySize].flatMap(part => part.notes),
+        ...own.flatMap(server => noteDirectives(server, { hostname: wanted, target: target.name, isMain: tls.includes(server) })),
+        ...(own.length === 0 && servers.length > 0 ? [noServer(wanted, servers)] : []),
+        ...others.filter(server => !isRefusal(server)).map(noteOfOther),
+    ];
     return { settings, notes };
 }
 
-/** Puts a directive into the settings. Returns false when no setting can hold it. */
-function keep({ name, values: [value], block }: Directive, settings: LoadBalancerConfig): boolean {
-    const { loadBalancer } = settings;
-    switch (name) {
-        case "server_name":
-            if (value !== "_") settings.hostname ??= value;
-            return true;
-        case "ssl_certificate":
-            settings.certificateOnHost = { ...settings.certificateOnHost, certificateChain: value };
-            return true;
-        case "ssl_certificate_key":
-            settings.certificateOnHost = { ...settings.certificateOnHost, privateKey: value };
-            return true;
-        case "proxy_read_timeout":
-            // The stack's default is longer than the manual's 900 s, and closes no connection that the manual keeps.
-            if (seconds(value) > 1800) loadBalancer.readTimeoutSeconds = seconds(value);
-            return true;
-        case "client_max_body_size":
-            loadBalancer.maxBodySize = value.toLowerCase();
-            return true;
-        case "server":
-            // Upstreams are the nodes of the cluster. Only a port other than 80, the ingress controller's, is kept.
-            if (block.includes("upstream") && /:(?!80$)\d+$/.test(value ?? "")) loadBalancer.upstreamPort = Number(value.split(":").pop());
-            return true;
-        default:
-            return replaced.has(name) || block.includes("map");
-    }
+/** Returns the name of a file with one site, when Helm's values have another one. The names are compared later. */
+function onlyName(servers: Directive[], hostname: string | undefined): string | undefined {
+    const names = new Set(servers.flatMap(namesOf));
+    return hostname !== undefined && names.size === 1 && serversFor(hostname, servers).own.length === 0 ? [...names][0] : undefined;
 }
+
+const noServer = (hostname: string | undefined, servers: Directive[]): Note => ({
+    line: servers[0].line,
+    what: "server",
+    advice: `expected a server_name ${hostname}, found ${servers.flatMap(namesOf).join(", ") || "none"}. Add certificateOnHost by hand`,
+});
+
+const noteOfOther = (server: Directive): Note => ({
+    line: server.line,
+    what: `server ${namesOf(server).join(" ") || named(server.children, "listen").map(textOf).join(", ") || "without a name"}`,
+    advice: "is not kept, and this host then serves Rancher alone. Move this site to another host before step 6",
+});
+
+/** Returns the directives of a name that hold for Rancher: those of its servers and their locations, or else those of `http`. */
+function settingsOf(name: string, servers: Directive[], http: Directive[]): Directive[] {
+    const found = servers.flatMap(({ children }) => allNamed(children, name));
+    return found.length > 0 ? found : named(http, name);
+}
+
+interface Part<T> {
+    settings: T;
+    notes: Note[];
+}
+
+function certificatesOf(servers: Directive[], http: Directive[]): Part<Pick<LoadBalancerConfig, "certificateOnHost">> {
+    const chains = settingsOf("ssl_certificate", servers, http);
+    const keys = settingsOf("ssl_certificate_key", servers, http);
+    const further = [chains, keys].flatMap(each => each.filter(({ values }) => values[0] !== each[0].values[0]));
+    const certificateOnHost = {
+        ...(chains.length > 0 && { certificateChain: chains[0].values[0] }),
+        ...(keys.length > 0 && { privateKey: keys[0].values[0] }),
+    };
+    const advice = `is not kept, because certificateOnHost takes one certificate, that of line ${chains[0]?.line ?? keys[0]?.line}`;
+    return {
+        settings: chains.length + keys.length > 0 ? { certificateOnHost } : {},
+        notes: further.map(each => ({ line: each.line, what: textOf(each), advice })),
+    };
+}
+
+function largestBodySize(servers: Directive[], http: Directive[]): Part<{ maxBodySize?: string }> {
+    const found = settingsOf("client_max_body_size", servers, http);
+    const sizes = found.filter(({ values: [size] }) => bytes(size) > 0).sort((one, other) => bytes(other.values[0]) - bytes(one.values[0]));
+    const [largest] = sizes;
+    const others = found.filter(({ values: [size] }) => !largest || bytes(size) !== bytes(largest.values[0]));
+    const expected = largest ? `the size of line ${largest.line} is` : "a size such as 10g is to be";
+    return {
+        settings: largest ? { maxBodySize: inUnits(largest.values[0]) } : {},
+        notes: others.map(each => ({
+            line: each.line,
+            what: textOf(each),
+            advice: `is not kept, because maxBodySize takes one size other than 0: ${expected} in loadBalancer.maxBodySize`,
+        })),
+    };
+}
+
+function bytes(size: string): number {
+    const [, count, unit] = /^(\d+)([kmg]?)$/i.exec(size) ?? ["", "0", ""];
+    return Number(count) * { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[unit.toLowerCase() as "" | "k" | "m" | "g"];
+}
+
+/** Returns a size with a unit, as the stack expects one. */
+const inUnits = (size: string): string => (/^\d+$/.test(size) ? `${Math.ceil(Number(size) / 1024)}k` : size.toLowerCase());
 
 function seconds(time: string): number {
     const [, count, unit] = /^(\d+)([smhd]?)$/.exec(time) ?? ["", "0", ""];
     return Number(count) * { "": 1, s: 1, m: 60, h: 3600, d: 86_400 }[unit as "" | "s" | "m" | "h" | "d"];
-}
-
-/** Returns the directives of a text, each with its line and the blocks around it. */
-function directivesOf(text: string): Directive[] {
-    const found: Directive[] = [];
-    const blocks: string[] = [];
-    let statement: { word: string; line: number }[] = [];
-    for (const match of text.matchAll(words)) {
-        const [word] = match;
-        if (word.startsWith("#")) continue;
-        if (![";", "{", "}"].includes(word)) {
-            const line = text.slice(0, match.index).split("\n").length;
-            statement.push({ word: word.replace(/^(["'])([^]+)\1$/, "$2"), line });
-            continue;
-        }
-        const [first, ...values] = statement;
-        if (first) found.push({ line: first.line, name: first.word, values: values.map(each => each.word), block: blocks.join(" ") });
-        if (word === "{") blocks.push(first?.word ?? "");
-        if (word === "}") blocks.pop();
-        statement = [];
-    }
-    return found;
 }

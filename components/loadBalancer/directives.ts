@@ -31,7 +31,7 @@ const directivesSchema = z
     .default("");
 
 /** Request headers that nginxServers.ts sets. */
-const ownHeaders =
+export const ownHeaders =
     /^(Host|Upgrade|Connection|Forwarded|X-Forwarded-(Host|Proto|Port|For)|X-Real-IP|X-Request-ID|X-API-(Host|URL-Prefix))$/i;
 
 /** Directives that the other arguments do not cover. NGINX of the host checks them before they go live. */

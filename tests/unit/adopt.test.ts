@@ -1,7 +1,9 @@
-import { readFileSync } from "fs";
+import { spawnSync } from "child_process";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
 import { join } from "path";
-import { stringify } from "yaml";
-import { adoption, Installation } from "../../adopt/configuration";
+import { parse, stringify } from "yaml";
+import { adoption, Installation, read } from "../../adopt/configuration";
 import { readClusterYml } from "../../adopt/clusterYml";
 import { readHelmValues } from "../../adopt/helmValues";
 import { importFile } from "../../adopt/importFile";
@@ -190,6 +192,183 @@ cloud_provider: { name: vsphere, vsphereCloudProvider: { global: { password: hun
         ]);
     });
 
+    test.each([
+        [
+            "flags that are false, 0 or empty",
+            'services: { kubelet: { extra_args: { serialize-image-pulls: false, event-qps: 0, feature-gates: "" } } }',
+            { services: { kubelet: { extraArgs: { "serialize-image-pulls": "false", "event-qps": "0", "feature-gates": "" } } } },
+        ],
+        [
+            "labels that are empty, false, or like numbers",
+            'nodes: [{ labels: { node-role.kubernetes.io/edge: "", dedicated: false, release: 1.10, n: 0123, x: yes, y: ~ } }]',
+            {
+                nodes: [
+                    { labels: { "node-role.kubernetes.io/edge": "", dedicated: "false", release: "1.10", n: "0123", x: "yes", y: "" } },
+                ],
+            },
+        ],
+        [
+            "options and the selector of the ingress controller",
+            'ingress: { node_selector: { x/edge: "" }, options: { use-http2: false, max: 1e3 } }',
+            { ingressNodeSelector: { "x/edge": "" }, ingressOptions: { "use-http2": "false", max: "1e3" } },
+        ],
+        [
+            "empty values in the audit policy",
+            'services: { kube-api: { audit_log: { configuration: { policy: { rules: [{ resources: [{group: ""}, {}], users: [] }] } } } } }',
+            { services: { kubeApi: { auditLog: { policy: { rules: [{ resources: [{ group: "" }, {}], users: [] }] } } } } },
+        ],
+        [
+            "aliases and merged objects, as yaml.v2 merges them",
+            `x: { labels: &l { a: 1 }, taints: &t [{ key: k, effect: NoSchedule }], args: &ea { v: 2 }, role: &r [etcd], node: &n { user: rke, labels: *l } }
+nodes: [{ role: *r, labels: *l, taints: *t }, { <<: *n, labels: { b: 2 } }]
+services: { scheduler: { extra_args: *ea } }`,
+            {
+                nodes: [
+                    { roles: ["etcd"], labels: { a: "1" }, taints: [{ key: "k", effect: "NoSchedule" }] },
+                    { user: "rke", labels: { a: "1", b: "2" } },
+                ],
+                services: { scheduler: { extraArgs: { v: "2" } } },
+            },
+        ],
+        [
+            "strings that look like numbers, in further keys too",
+            "cluster_name: 1.10\nupgrade_strategy: { max_unavailable_worker: 1 }\nnetwork: { node_selector: { v: 1.10 } }",
+            {
+                clusterName: "1.10",
+                upgradeStrategy: { maxUnavailableWorker: "1" },
+                extraConfig: { network: { node_selector: { v: "1.10" } } },
+            },
+        ],
+        [
+            "switches that RKE tells from missing ones",
+            "services: { etcd: { snapshot: false } }\ningress: { default_backend: false }\nenable_cri_dockerd: false\nmonitoring: { replicas: 0 }",
+            {
+                extraConfig: {
+                    services: { etcd: { snapshot: false } },
+                    ingress: { default_backend: false },
+                    enable_cri_dockerd: false,
+                    monitoring: { replicas: 0 },
+                },
+            },
+        ],
+        [
+            "images of another owner",
+            "system_images: { etcd: mirror/etcd:v1, coredns: rancher/coredns:v1 }",
+            { systemImages: { etcd: "mirror/etcd:v1" } },
+        ],
+    ])("keeps %s", (_what, text, cluster) => expect(readClusterYml(text).settings.cluster).toEqual(cluster));
+
+    test.each([
+        [
+            "another default of the ingress controller",
+            "ingress: { default_ingress_class: false }",
+            /^cannot be expressed, this stack always sets true/,
+        ],
+        [
+            "false for a missing key",
+            "cloud_provider: { awsCloudProvider: { global: { x: false } } }",
+            /^is not kept, because RKE takes false for a missing key$/,
+        ],
+        ["keys that RKE does not read", "x-base: { a: 1, b: 2 }", /^is not kept, because RKE reads no such key$/],
+        [
+            "a second value of an argument",
+            "services: { kube-controller: { service_cluster_ip_range: 10.1.0.0/16 }, kube-api: { service_cluster_ip_range: 10.2.0.0/16 } }",
+            /^is not kept, because cluster.network.serviceClusterIpRange is "10.1.0.0\/16" by another line$/,
+        ],
+    ])("notes %s", (_what, text, advice) =>
+        expect(readClusterYml(text).notes.map(note => note.advice)).toEqual([expect.stringMatching(advice)]),
+    );
+
+    test("the file that rke config writes leaves no note about its empty values", () => {
+        const service = 'image: "", extra_args: {}, extra_args_array: {}, extra_binds: [], extra_env: [], win_extra_args: {}';
+        const { settings: read, notes: none } = readClusterYml(`nodes:
+- { address: 192.0.2.31, port: "22", internal_address: "", role: [etcd], hostname_override: "", user: u, docker_socket: /var/run/docker.sock,
+    ssh_key: "", ssh_key_path: ~/.ssh/id_rsa, ssh_cert: "", ssh_cert_path: "", labels: {}, taints: [] }
+services:
+  etcd: { ${service}, external_urls: [], ca_cert: "", uid: 0, gid: 0, snapshot: null, retention: "", creation: "", backup_config: null }
+  kube-api: { ${service}, service_node_port_range: "", pod_security_policy: false, always_pull_images: false, audit_log: null }
+  kubelet: { ${service}, cluster_domain: cluster.local, infra_container_image: "", cluster_dns_server: 10.43.0.10, fail_swap_on: false }
+network: { plugin: canal, options: {}, mtu: 0, node_selector: {}, update_strategy: null, tolerations: [], enable_br_netfilter: null }
+authentication: { strategy: x509, sans: [], webhook: null }
+addons: ""
+addons_include: []
+system_images: { etcd: "" }
+ssh_key_path: ~/.ssh/id_rsa
+ssh_agent_auth: false
+authorization: { mode: rbac, options: {} }
+ignore_docker_version: null
+enable_cri_dockerd: null
+private_registries: []
+ingress: { provider: "", options: {}, extra_envs: [], http_port: 0, https_port: 0, network_mode: "", default_backend: null }
+cluster_name: ""
+cloud_provider: { name: "" }
+prefix_path: ""
+addon_job_timeout: 0
+bastion_host: { address: "", port: "", user: "", ssh_key: "", ssh_key_path: "", ignore_proxy_env_vars: false }
+monitoring: { provider: "", options: {}, replicas: null }
+restore: { restore: false, snapshot_name: "" }
+rotate_encryption_key: false
+dns: null
+`);
+        expect(none).toEqual([]);
+        expect(read).toEqual({
+            ssh: { privateKeyFile: "~/.ssh/id_rsa" },
+            cluster: { nodes: [{ address: "192.0.2.31", user: "u", roles: ["etcd"] }], network: { plugin: "canal" } },
+        });
+    });
+
+    test.each([
+        [
+            "below a key with a dot",
+            "cloud_provider: { vsphereCloudProvider: { virtual_center: { 192.168.1.1: { user: u, password: hunter2 } } } }",
+            'cluster.extraConfig.cloud_provider.vsphereCloudProvider.virtual_center["192.168.1.1"].password',
+        ],
+        [
+            "in the environment of a service",
+            "services: { kubelet: { extra_env: [A=1, 'HTTPS_PROXY=http://u:hunter2@p'] } }",
+            "cluster.services.kubelet.extraEnv[1]",
+        ],
+        [
+            "by the name of a variable",
+            "services: { kubelet: { extra_env: [DB_PASSWORD=hunter2] } }",
+            "cluster.services.kubelet.extraEnv[0]",
+        ],
+        [
+            "by the name beside it",
+            "ingress: { extra_envs: [{ name: API_TOKEN, value: hunter2 }] }",
+            "cluster.extraConfig.ingress.extra_envs[0].value",
+        ],
+        [
+            "a manifest of a Secret",
+            "addons: |\n  apiVersion: v1\n  kind: Secret\n  stringData: { a: hunter2 }",
+            "cluster.extraConfig.addons",
+        ],
+        [
+            "in a file of settings",
+            'cloud_provider: { customCloudProvider: "[Global]\\nclient-secret = hunter2" }',
+            "cluster.extraConfig.cloud_provider.customCloudProvider",
+        ],
+        [
+            "below a key with a quote",
+            "network: { options: { \"it's\": 'http://u:hunter2@p' } }",
+            "cluster.extraConfig.network.options[\"it'\\''s\"]",
+        ],
+    ])("a secret is written to no file: %s", (_what, text, path) => {
+        const read = readClusterYml(text);
+        expect(JSON.stringify(read)).not.toContain("hunter2");
+        expect(read.notes.map(({ advice }) => advice)).toEqual([
+            `is a secret, and is not kept: pulumi config set --secret --path 'pulumi-rancher-ha:${path}'`,
+        ]);
+    });
+
+    test("names of Secrets, files, keys of taints and switches are no secrets", () => {
+        const { notes: none } = readClusterYml(`network: { tolerations: [{ key: token, operator: Exists }] }
+nodes: [{ labels: { vault-token: a }, taints: [{ key: secret, effect: NoSchedule }] }]
+services: { kube-api: { extra_args: { enable-bootstrap-token-auth: "true", token-auth-file: /etc/t, service-account-max-token-expiration: 24h } } }
+`);
+        expect(none).toEqual([]);
+    });
+
     test("that is no YAML is refused without its text", () =>
         expect(() => readClusterYml("nodes: [\npassword: hunter2")).toThrow(/^expected YAML, found a fault in line \d$/));
 });
@@ -204,21 +383,151 @@ describe("nginx.conf", () => {
         });
     });
 
+    /** Returns settings and notes of an nginx.conf with these directives inside `http`. */
+    const readHttp = (http: string, hostname: string | undefined = "rancher.example.com") => {
+        const { settings, notes } = readNginxConf(`http {\n${http}\n}`, hostname);
+        return { settings, notes: noteLines("nginx.conf", notes).map(line => line.replace("nginx.conf:", "")) };
+    };
+    const rancher = (server = "", location = "") => `upstream rancher { server 192.0.2.31:8080; }
+server { listen 443 ssl; server_name rancher.example.com; ssl_certificate /r.pem; ssl_certificate_key /r.key; ${server}
+location / { proxy_pass http://rancher; ${location} } }`;
+    const gitlab = `upstream gitlab { server 192.0.2.9:8181; }
+server { listen 443 ssl; server_name gitlab.example.com git.example.com; ssl_certificate /g.pem; ssl_certificate_key /g.key;
+client_max_body_size 9g; location / { proxy_pass http://gitlab; proxy_read_timeout 9h; } }`;
+    const ofRancher = {
+        hostname: "rancher.example.com",
+        certificateOnHost: { certificateChain: "/r.pem", privateKey: "/r.key" },
+        loadBalancer: { upstreamPort: 8080 },
+    };
+
     test("sizes and long timeouts are kept, and another directive is named with its place", () => {
-        const text = `http {
-    upstream rancher { server 192.0.2.31:8080; }
-    server {
-        client_max_body_size 1G;
-        allow 192.0.2.0/24;
-        location / { proxy_read_timeout 1h; proxy_request_buffering off; }
-    }
-}`;
-        const { settings, notes } = readNginxConf(text);
+        const { settings, notes } = readHttp(
+            rancher("client_max_body_size 1G; allow 192.0.2.0/24;", "proxy_read_timeout 1h; limit_rate 1m;"),
+        );
         expect(settings.loadBalancer).toEqual({ upstreamPort: 8080, maxBodySize: "1g", readTimeoutSeconds: 3600 });
-        expect(noteLines("nginx.conf", notes)).toEqual([
-            "nginx.conf:5: allow 192.0.2.0/24: is not kept. To keep it, add it to loadBalancer.extraDirectives.server",
-            "nginx.conf:6: proxy_request_buffering off: is not kept. To keep it, add it to loadBalancer.extraDirectives.location",
+        expect(notes).toEqual([
+            "3: allow 192.0.2.0/24: is not kept. To keep it, add it to loadBalancer.extraDirectives.server",
+            "4: limit_rate 1m: is not kept. To keep it, add it to loadBalancer.extraDirectives.location",
         ]);
+    });
+
+    test.each([
+        ["behind it", `${rancher()}\n${gitlab}`, 6],
+        ["before it", `${gitlab}\n${rancher()}`, 3],
+    ])("another site %s changes nothing, and is named", (_where, http, line) => {
+        const other = `${line}: server gitlab.example.com git.example.com: is not kept, and this host then serves Rancher alone.`;
+        expect(readHttp(http)).toEqual({ settings: ofRancher, notes: [expect.stringContaining(other)] });
+        expect(readHttp(rancher()).notes).toEqual([]);
+    });
+
+    test("without Helm's host name, the first site that ends TLS and proxies is Rancher's", () =>
+        expect(readNginxConf(`http { ${rancher()}\n${gitlab} }`).settings).toEqual(ofRancher));
+
+    test("a site by wildcard, a redirect for all names and settings of http are Rancher's", () => {
+        const http = `client_max_body_size 5m; ssl_certificate /h.pem; ssl_certificate_key /h.key; ${gitlab}
+server { listen 80 default_server; server_name _; return 301 https://$host$request_uri; }
+server { listen 443 ssl default_server; ssl_reject_handshake on; }
+server { listen 443 ssl; server_name *.example.com; location / { proxy_pass http://192.0.2.31:8080; } }`;
+        const { settings, notes } = readHttp(http);
+        expect(settings).toEqual({
+            hostname: "rancher.example.com",
+            certificateOnHost: { certificateChain: "/h.pem", privateKey: "/h.key" },
+            loadBalancer: { upstreamPort: 8080, maxBodySize: "5m" },
+        });
+        expect(notes).toEqual([
+            expect.stringMatching(/^3: server gitlab/),
+            "7: server_name *.example.com: is not kept, because the stack serves rancher.example.com alone",
+        ]);
+    });
+
+    test("a site by a pattern is Rancher's", () =>
+        expect(readHttp(rancher().replace(/server_name \S+;/, String.raw`server_name ~^(?P<x>rancher)\.Example\.com$;`)).settings).toEqual(
+            ofRancher,
+        ));
+
+    test("sites without Rancher's name give no certificate, and this is said", () => {
+        const { settings, notes } = readHttp(`${rancher()}\n${gitlab}`, "other.example.com");
+        expect(settings).toEqual({ loadBalancer: {} });
+        expect(notes).toEqual([
+            "3: server: expected a server_name other.example.com, found rancher.example.com, gitlab.example.com, git.example.com. Add certificateOnHost by hand",
+            expect.stringMatching(/^3: server rancher\.example\.com: is not kept/),
+            expect.stringMatching(/^6: server gitlab\.example\.com/),
+        ]);
+    });
+
+    test.each([
+        [
+            "the PROXY protocol",
+            "listen 443 ssl proxy_protocol;",
+            /^3: listen 443 ssl proxy_protocol: cannot be expressed: .*PROXY protocol/,
+        ],
+        [
+            "another port",
+            "listen [::]:8443 ssl;",
+            /^3: listen \[::\]:8443 ssl: is not kept, because the stack listens on ports 80 and 443$/,
+        ],
+        ["a request header", "proxy_set_header X-Team a;", /^3: proxy_set_header X-Team: .*extraDirectives\.server$/],
+        [
+            "a further name",
+            "server_name www.example.com;",
+            /^3: server_name www\.example\.com: is not kept, because the stack serves rancher/,
+        ],
+        ["a second certificate", "ssl_certificate /e.pem;", /^3: ssl_certificate \/e\.pem: is not kept, because .* that of line 3$/],
+        ["files of a plain nginx.conf", "include conf.d/*.conf;", /^3: include conf\.d\/\*\.conf: .*Give the output of nginx -T$/],
+        ["another location", "location /x { return 200; }", /^3: location \/x: .*extraDirectives\.server$/],
+        ["a timeout that has an argument", "proxy_send_timeout 9s;", /^3: proxy_send_timeout 9s: .*set loadBalancer\.readTimeoutSeconds$/],
+        ["an answer of its own", "return 403;", /^3: return 403: is not kept/],
+        ["a second size", "client_max_body_size 1m; location /v3/ { client_max_body_size 2m; }", /^3: (client_max_body_size 1m|location)/],
+    ])("a server's directive is named: %s", (_what, directive, note) => expect(readHttp(rancher(directive)).notes[0]).toMatch(note));
+
+    test("port 80 only redirects: other work of its server is named", () => {
+        const redirect = "listen 80; server_name rancher.example.com;";
+        const certbot = "if ($host = rancher.example.com) { return 301 https://$host$request_uri; } return 404;";
+        const notes = [certbot, "location / { proxy_pass http://rancher; }", "location /.well-known/ { root /var/www; }"].map(
+            work => readHttp(`${rancher()}\nserver { ${redirect} ${work} }`).notes,
+        );
+        expect(notes).toEqual([
+            [],
+            ["5: location /: is not kept, because port 80 only redirects to HTTPS"],
+            ["5: location /.well-known/: is not kept, because port 80 only redirects to HTTPS"],
+        ]);
+    });
+
+    test.each([
+        ["a method of balancing", "upstream rancher { ip_hash; server 192.0.2.31; }", "http://rancher", /^2: ip_hash: is not kept/],
+        ["nodes with other ports", "upstream rancher { server a:80; server b:81; }", "http://rancher", /^2: server b:81: is not kept/],
+        ["a spare node", "upstream rancher { server a; server b backup; }", "http://rancher", /^2: server b backup: is kept without/],
+        ["HTTPS to the nodes", "", "https://192.0.2.31", /^3: proxy_pass https:\/\/192\.0\.2\.31: cannot be expressed/],
+    ])("what the upstream has is named: %s", (_what, upstream, url, note) =>
+        expect(readHttp(`${upstream}\nserver { server_name rancher.example.com; location / { proxy_pass ${url}; } }`).notes).toEqual([
+            expect.stringMatching(note),
+        ]),
+    );
+
+    test("a stream with the Kubernetes API leads to its argument, another one to no directive", () => {
+        const stream = (port: number) => `stream { upstream s { server 192.0.2.31:${port}; } server { listen ${port}; proxy_pass s; } }`;
+        const notes = [6443, 5432].map(port => readNginxConf(`http {\n${rancher()}\n}\n${stream(port)}`).notes);
+        expect(notes).toEqual([
+            [{ line: 6, what: "stream server listen 6443", advice: expect.stringMatching(/set loadBalancer\.kubernetesApi to true$/) }],
+            [{ line: 6, what: "stream server listen 5432", advice: expect.stringMatching(/^cannot be expressed/) }],
+        ]);
+    });
+
+    test("the output of nginx -T is read with the included files in their places", () => {
+        const text = `# configuration file /etc/nginx/nginx.conf:
+include /etc/nginx/modules-enabled/*.conf;
+http { include mime.types; include conf.d/*.conf; include sites/*; }
+# configuration file /etc/nginx/mime.types:
+types { text/html html; }
+# configuration file /etc/nginx/conf.d/rancher.conf:
+${rancher("include snippets/a.conf;")}
+# configuration file /etc/nginx/snippets/a.conf:
+client_max_body_size 7m;
+# configuration file /etc/nginx/sites/gitlab:
+${gitlab}`;
+        const { settings, notes } = readNginxConf(text, "rancher.example.com");
+        expect(settings).toEqual({ ...ofRancher, loadBalancer: { upstreamPort: 8080, maxBodySize: "7m" } });
+        expect(noteLines("f", notes)).toEqual([expect.stringMatching(/^f:14: server gitlab\.example\.com/)]);
     });
 });
 
@@ -228,6 +537,7 @@ test("values of the release become typed values, additional ones, and never a pa
     expect(settings).toEqual({
         hostname: "rancher.example.com",
         privateCa: false,
+        hasAdditionalCas: false,
         hasBootstrapPassword: true,
         rancher: { values: { debug: true }, additionalValues: { other: 1 } },
     });
@@ -294,11 +604,121 @@ describe("an installation as the manual left it", () => {
 });
 
 test("without a private CA, no Secret is imported", () => {
-    const imported = (hasCaSecret: boolean) => JSON.parse(importFile({ project: "p", stack: "s", hasCaSecret }));
+    const imported = (hasCaSecret: boolean) => JSON.parse(importFile({ project: "p", stack: "s", hasCaSecret, hasAdditionalCas: false }));
     expect([true, false].map(has => imported(has).resources.map(({ id }: { id?: string }) => id ?? "component"))).toEqual([
         ["cattle-system", "cattle-system/tls-ca", "component", "cattle-system/rancher"],
         ["cattle-system", "component", "cattle-system/rancher"],
     ]);
+});
+
+test("additional CAs are imported below the release, and asked for as PEM text", () => {
+    const { settings, notes } = readHelmValues(stringify({ additionalTrustedCAs: "true" }));
+    expect(settings).toMatchObject({ hasAdditionalCas: true, rancher: { values: { additionalTrustedCAs: true } } });
+    expect(notes.map(({ advice }) => advice)).toEqual([expect.stringMatching(/rancher\.additionalTrustedCAs'$/)]);
+    const { resources } = JSON.parse(importFile({ project: "p", stack: "s", hasCaSecret: false, hasAdditionalCas: true }));
+    expect(resources).toContainEqual({
+        type: "kubernetes:core/v1:Secret",
+        name: "rancher-release-additional-cas",
+        id: "cattle-system/tls-ca-additional",
+        parent: "rancher-release",
+        provider: "provider",
+    });
+});
+
+test.each([
+    ["with a key twice", "a: 1\na: hunter2", /^f: expected each key once, found one twice in line 2$/],
+    ["that is no YAML", "a: [\nb: hunter2", /^f: expected YAML, found a fault in line \d$/],
+    ["without keys", "hunter2", /^f: expected an object with keys in YAML, found another value$/],
+])("a file %s is refused by its name, without its text", (_what, text, message) => {
+    for (const reader of [readClusterYml, readHelmValues]) expect(() => read<unknown>({ path: "f", text }, reader)).toThrow(message);
+    expect(readHelmValues("null\n").settings.rancher).toEqual({});
+});
+
+test.each([true, "true"])("a private CA is recognised, also one of --set-string: %j", privateCA =>
+    expect(readHelmValues(stringify({ privateCA })).settings.privateCa).toBe(true),
+);
+
+test("secrets of the release are in no file, and each has its command", () => {
+    const values = {
+        extraEnv: [
+            { name: "HTTPS_PROXY", value: "http://u:hunter2@x" },
+            { name: "DB_PASSWORD", value: "hunter2" },
+            { name: "TOKEN", valueFrom: { secretKeyRef: { name: "secret", key: "token" } } },
+        ],
+        extraObjects: [{ apiVersion: "v1", kind: "Secret", stringData: { "a.b": "hunter2" } }],
+        smtp: { password: "hunter2" },
+        imagePullSecrets: [{ name: "registry" }],
+        topologyKey: "zone",
+    };
+    const { settings, notes } = readHelmValues(stringify(values));
+    expect(settings.rancher).toEqual({
+        values: {
+            extraEnv: [{ name: "HTTPS_PROXY" }, { name: "DB_PASSWORD" }, values.extraEnv[2]],
+            extraObjects: [{ apiVersion: "v1", kind: "Secret", stringData: {} }],
+            imagePullSecrets: [{ name: "registry" }],
+            topologyKey: "zone",
+        },
+        additionalValues: { smtp: {} },
+    });
+    expect(notes.map(({ advice }) => /'pulumi-rancher-ha:rancher\.(.*)'$/.exec(advice)?.[1])).toEqual([
+        "values.extraEnv[0].value",
+        "values.extraEnv[1].value",
+        'values.extraObjects[0].stringData["a.b"]',
+        "additionalValues.smtp.password",
+    ]);
+});
+
+describe("the program", () => {
+    const program = ["--require", require.resolve("tsx/cjs"), join(__dirname, "..", "..", "adopt", "index.ts"), "--stack", "s"];
+    const inFolder = (files: Record<string, string>, args: string[]) => {
+        const cwd = mkdtempSync(join(tmpdir(), "adopt-"));
+        for (const [name, text] of Object.entries(files)) writeFileSync(join(cwd, name), text);
+        const { stdout, stderr } = spawnSync(process.execPath, [...program, ...args], { cwd, encoding: "utf8" });
+        const written = Object.fromEntries(readdirSync(cwd).map(name => [name, readFileSync(join(cwd, name), "utf8")]));
+        rmSync(cwd, { recursive: true });
+        return { stdout, stderr, written };
+    };
+
+    test("keeps a configuration that exists, and writes the import file alone", () => {
+        const files = { "Pulumi.s.yaml": "config: {}\n", "values.yaml": "additionalTrustedCAs: true\n", "ca.pem": "" };
+        const { stdout, stderr, written } = inFolder(files, ["--values", "values.yaml", "--ca", "ca.pem"]);
+        expect(stderr).toBe("");
+        expect(stdout).toContain("kept: Pulumi.s.yaml");
+        const project = "pulumi-rancher-ha";
+        expect(written).toEqual({
+            ...files,
+            "import-s.json": importFile({ project, stack: "s", hasCaSecret: true, hasAdditionalCas: true }),
+        });
+    });
+
+    test("writes strings so that YAML of every version reads them as strings", () => {
+        const labels = { a: "yes", b: "0o7", c: "0123", d: "1_000", e: "2001-01-01", f: "1e3", g: "0b1" };
+        const files = {
+            "cluster.yml": stringify({ nodes: [{ address: "192.0.2.31", labels }] }),
+            "nginx.conf": manualNginx,
+            "values.yaml": "",
+        };
+        const { written } = inFolder(files, [
+            ...["--cluster-yml", "cluster.yml", "--state", "x", "--nginx", "nginx.conf", "--values", "values.yaml"],
+            ...["--load-balancer", "192.0.2.21", "--chart-version", "2.11.3"],
+        ]);
+        for (const version of ["1.1", "1.2"] as const)
+            expect(parse(written["Pulumi.s.yaml"], { version }).config["pulumi-rancher-ha:cluster"].nodes[0].labels).toEqual(labels);
+    });
+});
+
+test("sealing hides each login and secret of an imported release, once", () => {
+    const values = { proxy: "http://u:hunter2@p", extraEnv: [{ name: "API_TOKEN", value: "hunter2" }], replicas: 3, topologyKey: "zone" };
+    const release = { type: "kubernetes:helm.sh/v3:Release", inputs: { values }, outputs: { values } };
+    const once = sealed(JSON.stringify({ deployment: { resources: [release] } }));
+    const [found] = JSON.parse(once).deployment.resources;
+    const secret = (text: string) => ({
+        "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+        plaintext: JSON.stringify(text),
+    });
+    const hidden = { ...values, proxy: secret("http://u:hunter2@p"), extraEnv: [{ name: "API_TOKEN", value: secret("hunter2") }] };
+    expect(found).toEqual({ ...release, inputs: { values: hidden }, outputs: { values: hidden } });
+    expect(sealed(once)).toBe(once);
 });
 
 test("sealing makes the password of an imported release a secret, and nothing else", () => {

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { dirname, join } from "path";
 import { issue } from "../../../lab/certificates";
-import { clusterTargets, importFile } from "../../../adopt/importFile";
+import { clusterTargets } from "../../../adopt/importFile";
 import { sealed } from "../../../adopt/seal";
 import { repository } from "../../../lab/inventory";
 import { run } from "../../../lab/process";
@@ -173,6 +173,29 @@ describe("a stack whose state is lost", () => {
         return output;
     }
 
+    /** Runs `npm run adopt` beside the configuration, as the page says. Returns the path of the import file. */
+    async function writtenImportFile(): Promise<string> {
+        const [values, ca] = ["values.yaml", "cacerts.pem"].map(name => join(lab.folder, name));
+        const get = ["get", "values", "rancher", "--namespace", "cattle-system", "--output", "yaml"];
+        const { stdout } = await run(main.tool("helm"), ["--kubeconfig", join(lab.folder, "kubeconfig"), ...get]);
+        writeFileSync(values, stdout, { mode: 0o600 });
+        writeFileSync(ca, files.caCertificate);
+        const cwd = dirname(main.stack.configFile);
+        const program = [
+            "--require",
+            "tsx/cjs",
+            join(repository, "adopt", "index.ts"),
+            "--stack",
+            lab.name,
+            "--values",
+            values,
+            "--ca",
+            ca,
+        ];
+        expect((await run(process.execPath, program, { cwd })).stdout).toContain(`kept: Pulumi.${lab.name}.yaml`);
+        return join(cwd, `import-${lab.name}.json`);
+    }
+
     test("a state of RKE with another CA is refused in the preview", async () => {
         const state = await keptState();
         const other = issue({ name: "kube-ca", ca: true });
@@ -185,12 +208,10 @@ describe("a stack whose state is lost", () => {
     test("is adopted: CA, certificate and pods stay, and no password is shown", async () => {
         const before = [await pods(), (await main.kubectl(["get", "secret", "tls-ca", "-o", "yaml"])).match(/cacerts.pem: .*/)![0]];
         const edit = adopting(await keptState());
-        const imported = { project: "pulumi-rancher-ha", stack: lab.name, hasCaSecret: true };
-        const targets = clusterTargets(imported).flatMap(pattern => ["--target", pattern]);
+        const targets = clusterTargets({ hasCaSecret: true }).flatMap(pattern => ["--target", pattern]);
         await main.succeeds("up", { edit, flags: targets });
-        const importFilePath = join(lab.folder, "import.json");
-        writeFileSync(importFilePath, importFile(imported));
-        await pulumi("import", ...named, "--yes", "--generate-code=false", "--protect=false", "--skip-preview", "--file", importFilePath);
+        const file = await writtenImportFile();
+        await pulumi("import", ...named, "--yes", "--generate-code=false", "--protect=false", "--skip-preview", "--file", file);
         const stateFile = join(lab.folder, "sealed.json");
         writeFileSync(stateFile, sealed(JSON.stringify(await main.stack.exported())), { mode: 0o600 });
         await pulumi("stack", "import", ...named, "--file", stateFile);
