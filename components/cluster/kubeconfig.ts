@@ -1,5 +1,6 @@
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
 import { parseProbe } from "../remote/probe";
+import { currentOf, readYaml } from "./kubeconfigSchema";
 
 /** Address and credentials of a Kubernetes API. */
 export interface ApiAccess {
@@ -14,25 +15,16 @@ export interface ApiAccess {
     isInsecure?: boolean;
 }
 
-/** Returns undefined for invalid YAML, because the parser's message would quote the kubeconfig and its secrets. */
-export function readYaml(text: string): any {
-    try {
-        return parse(text);
-    } catch {
-        return undefined;
-    }
-}
-
-/** Returns the URL of the API server in the current context of a kubeconfig. Returns an empty text when the context names none. */
+/** Returns the URL of the API server in the current context of a kubeconfig. Returns an empty text for a wrong kubeconfig. */
 export function serverOf(kubeconfig: string): string {
-    return current(kubeconfig).cluster?.server?.replace(/\/+$/, "") ?? "";
+    return currentOf(kubeconfig)?.cluster.server?.replace(/\/+$/, "") ?? "";
 }
 
 /** Returns the API access of a kubeconfig. Returns undefined when the kubeconfig names files or commands, which only its owner has. */
 export function apiAccess(kubeconfig: string): ApiAccess | undefined {
-    const { cluster, user } = current(kubeconfig);
-    const { "client-certificate-data": certificate, "client-key-data": key, token } = user ?? {};
-    if (!cluster?.server || !((certificate && key) || token)) return undefined;
+    const { cluster = {}, user = {} } = currentOf(kubeconfig) ?? {};
+    const { "client-certificate-data": certificate, "client-key-data": key, token } = user;
+    if (!cluster.server || !((certificate && key) || token)) return undefined;
     const text = (base64?: string) => base64 && Buffer.from(base64, "base64").toString("utf8");
     return {
         endpoint: serverOf(kubeconfig),
@@ -47,27 +39,19 @@ export function apiAccess(kubeconfig: string): ApiAccess | undefined {
 
 /** Reports whether a URL names the machine that opens it, as the kubeconfig of RKE2 and K3s does on a node. */
 export function isLoopback(url: string): boolean {
-    return /^(localhost|127\.[\d.]+|\[::1\]|0\.0\.0\.0)$/.test(URL.canParse(url) ? new URL(url).hostname : "");
+    const name = URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, "") : "";
+    return /^(localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\]|\[::ffff:(7f[\da-f]{2}:[\da-f]+|0:0)\])$/.test(name);
 }
 
 /** Returns a kubeconfig in which the cluster of the current context has another URL. */
 export function withServer(kubeconfig: string, server: string): string {
     const known = readYaml(kubeconfig);
-    currentOf(known).cluster.server = server;
+    known.clusters[currentOf(kubeconfig)!.clusterIndex].cluster.server = server;
     return stringify(known, { lineWidth: 0 });
 }
 
 /** The probe's answer for a kubeconfig without such access. */
 export const noAccess = parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend");
-
-/** Returns the cluster and the user of the current context. */
-const current = (kubeconfig: string): { cluster?: any; user?: any } => currentOf(readYaml(kubeconfig) ?? {});
-
-function currentOf(known: any): { cluster?: any; user?: any } {
-    const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
-    const context = named("contexts", known["current-context"])?.context;
-    return { cluster: named("clusters", context?.cluster)?.cluster, user: named("users", context?.user)?.user };
-}
 
 /** Returns a kubeconfig for a user with a client certificate. */
 export function kubeconfigOf(

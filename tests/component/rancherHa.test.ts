@@ -7,6 +7,7 @@ import * as library from "../../components";
 import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../../lab/certificates";
 import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./recorder";
+import { kubeconfigOf } from "../kubeconfig";
 import { said } from "../probes";
 import { bootstrapPassword, call, hostKey, hostname, mock, rancherHaArgs as args, root, secretTexts, server } from "./stackMocks";
 
@@ -16,7 +17,7 @@ jest.mock("tls", () => ({ ...jest.requireActual("tls"), rootCertificates: [] }))
 const build = (changed: Partial<RancherHaArgs> = {}, options: RecordOptions = {}) =>
     record(() => new RancherHa("rancher", { ...args, ...changed }), { mock, call, ...options });
 const existingCluster = {
-    kubeconfig: "apiVersion: v1\nclusters: []\n",
+    kubeconfig: kubeconfigOf(),
     ingressAddresses: ["192.0.2.41", "192.0.2.42"],
     apiEndpoint: "https://192.0.2.41:6443",
     kubernetesVersion: "v1.31.4",
