@@ -69,7 +69,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
         const what = `ExistingCluster ${name}`;
         const found = kubeconfig.apply(text => {
             const access = apiAccess(text);
-            return access ? observe(versionProgram(access), what, this) : pulumi.output(noAccess);
+            return access ? observe(versionProgram(access), what, this) : pulumi.output(noAccess(text));
         });
         return pulumi.unsecret(found).apply(({ facts, reason }) => {
             if (facts.kubernetes !== undefined) return facts.kubernetes;

@@ -177,11 +177,11 @@ export class RancherRelease extends pulumi.ComponentResource {
         const access = pulumi.output(kubeconfig).apply(apiAccess);
         const look = () =>
             pulumi
-                .all([access, wanted])
-                .apply(([known, release]) =>
+                .all([access, wanted, kubeconfig])
+                .apply(([known, release, text]) =>
                     known
                         ? observe(apiProgram("probeRelease.js", known, release), `RancherRelease ${name}`, this)
-                        : pulumi.output(noAccess),
+                        : pulumi.output(noAccess(text)),
                 );
         const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(look());
         const epoch = driftEpoch(`${name}-drift`, { mode, found, desired: {} }, child);

@@ -1,6 +1,6 @@
 import { parse } from "yaml";
 import { existingClusterSchema } from "../../components/cluster/schema";
-import { apiAccess, isLoopback, serverOf, withServer } from "../../components/cluster/kubeconfig";
+import { apiAccess, isLoopback, obstacle, serverOf, withServer } from "../../components/cluster/kubeconfig";
 import { check, issueLines } from "../../components/validation";
 import { issue } from "../../lab/certificates";
 import { kubeconfigOf } from "../kubeconfig";
@@ -96,6 +96,77 @@ test.each(["text", "[]", "contexts: [null]", "clusters: []", "current-context: 1
     "nothing is read from a wrong kubeconfig: %j",
     kubeconfig => expect([apiAccess(kubeconfig), serverOf(kubeconfig)]).toEqual([undefined, ""]),
 );
+
+describe("a kubeconfig that Helm can use, and this library cannot:", () => {
+    const named = (what: string) => `the kubeconfig names ${what}`;
+    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "get-token", interactiveMode: "Never" };
+
+    test.each<[string, object, object, string]>([
+        ["the file of a CA", { "certificate-authority": "/ca" }, certificate, named("a file (certificate-authority)")],
+        ["the file of a token", {}, { tokenFile: "/token" }, named("a file (tokenFile)")],
+        ["the file of a token beside an older one", {}, { token: "t", tokenFile: "/token" }, named("a file (tokenFile)")],
+        [
+            "the files of a certificate beside a token",
+            ca,
+            { token: "t", "client-certificate": "/cert", "client-key": "/key" },
+            named("a file (client-certificate, client-key)"),
+        ],
+        [
+            "the file of a key",
+            ca,
+            { "client-certificate-data": certificate["client-certificate-data"], "client-key": "/key" },
+            named("a file (client-key)"),
+        ],
+        ["a proxy", { ...ca, "proxy-url": "http://proxy.example.com:3128" }, certificate, named("a proxy (proxy-url)")],
+        ["another user", ca, { ...certificate, as: "admin", "as-groups": ["system:masters"] }, named("another user (as, as-groups)")],
+        ["a command", ca, { exec }, named("a command (exec)")],
+        ["an identity provider", ca, { "auth-provider": { name: "oidc" } }, named("an identity provider (auth-provider)")],
+        ["a server without TLS", { server: "http://192.0.2.41:8001" }, { token: "t" }, named("a server without TLS (server)")],
+        ["a login in the server", { server: "https://admin:word@192.0.2.41" }, { token: "t" }, named("a login (server)")],
+        [
+            "a proxy and a file",
+            { "certificate-authority": "/ca", "proxy-url": "http://proxy.example.com:3128" },
+            { token: "t" },
+            named("a file (certificate-authority) and a proxy (proxy-url)"),
+        ],
+        ["a password", ca, { username: "admin", password: "p" }, "the kubeconfig holds neither a client certificate nor a token"],
+        ["no credentials", ca, {}, "the kubeconfig holds neither a client certificate nor a token"],
+    ])("%s", (_what, cluster, user, reason) => {
+        const kubeconfig = kubeconfigOf(cluster, user);
+        expect({ refusal: refusal(kubeconfig), access: apiAccess(kubeconfig), reason: obstacle(kubeconfig) }).toEqual({
+            refusal: [],
+            access: undefined,
+            reason,
+        });
+    });
+
+    test.each<[string, object, object]>([
+        ["a token beside a command", ca, { token: "t", exec }],
+        ["a certificate beside the file of a token", ca, { ...certificate, tokenFile: "/token" }],
+        ["the file of a key without a certificate, which client-go does not read", ca, { token: "t", "client-key": "/key" }],
+        ["no CA", {}, { token: "t" }],
+    ])("which it can with %s", (_what, cluster, user) => {
+        const kubeconfig = kubeconfigOf(cluster, user);
+        expect(obstacle(kubeconfig)).toBeUndefined();
+        expect(apiAccess(kubeconfig)).toMatchObject({ endpoint: server });
+    });
+});
+
+test("the access of a kubeconfig has the data in it, decoded", () => {
+    const cluster = { ...ca, "tls-server-name": "kubernetes" };
+    expect(apiAccess(kubeconfigOf(cluster, { ...certificate, token: "t" }))).toEqual({
+        endpoint: server,
+        ca: kubeCa.certificate,
+        certificate: admin.certificate,
+        key: admin.privateKey,
+        token: "t",
+        serverName: "kubernetes",
+    });
+    expect(apiAccess(kubeconfigOf({ "insecure-skip-tls-verify": true }))).toMatchObject({ isInsecure: true });
+});
+
+test("the endpoint holds no login of the kubeconfig", () =>
+    expect(serverOf(kubeconfigOf({ server: "https://admin:word@192.0.2.41:6443/" }))).toBe(server));
 
 describe("the address of the API server", () => {
     const given = { kubeconfig: kubeconfigOf({ server: "https://localhost.:6443" }), ingressAddresses };
