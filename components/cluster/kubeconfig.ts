@@ -1,5 +1,4 @@
 import { stringify } from "yaml";
-import { parseProbe, Probe } from "../remote/probe";
 import { holdsLogin } from "../secrecy";
 import { currentOf, isTls, readYaml, UserEntry } from "./kubeconfigSchema";
 
@@ -89,9 +88,6 @@ export function withServer(kubeconfig: string, server: string): string {
     known.clusters[currentOf(kubeconfig)!.clusterIndex].cluster.server = server;
     return stringify(known, { lineWidth: 0 });
 }
-
-/** Returns the probe's answer for a kubeconfig without such access. */
-export const noAccess = (kubeconfig: string): Probe => parseProbe(`unreachable ${obstacle(kubeconfig)}\nend`);
 
 /** Returns a kubeconfig for a user with a client certificate. */
 export function kubeconfigOf(
