@@ -118,6 +118,11 @@ export const errorCodes = {
         changed: "nothing",
         remedy: "Make the host or the API server reachable, or correct what its answer names.",
     },
+    "cluster-not-asked": {
+        title: "A cluster is not asked",
+        changed: "everything but what the message lists",
+        remedy: "Give a kubeconfig with a token or a client certificate in it.",
+    },
     program: {
         title: "A program gives an output where a value is needed, or no provider",
         changed: "nothing",

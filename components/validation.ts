@@ -154,13 +154,18 @@ export function issueLines(
     const lines = issues.flatMap(issue => {
         if (issue.code === "unrecognized_keys")
             return issue.keys.map(key => `${pathOf([...issue.path, key])}: no such key. Remove it or correct its spelling`);
-        const what = secret(issue.path) ? "a value that is not shown" : found(valueAt(root, issue.path), issue);
-        const line = `${pathOf(issue.path)}: ${issue.message}${saysAll(issue) ? "" : `, found ${what}`}`;
+        const line = `${pathOf(issue.path)}: ${issueText(issue, root, secret(issue.path))}`;
         const code = issue.code === "custom" && (issue.params?.errorCode as ErrorCode | undefined);
         return [code ? withCode(code, line) : line];
     });
     // Two groups can lack the same value.
     return [...new Set(lines)];
+}
+
+/** Returns the allowed value and the value that was found, unless it is a secret. */
+export function issueText(issue: z.core.$ZodIssue, root: unknown, isSecret = false): string {
+    if (saysAll(issue)) return issue.message;
+    return `${issue.message}, found ${isSecret ? "a value that is not shown" : found(valueAt(root, issue.path), issue)}`;
 }
 
 /** Checks a value against a schema. An issue whose rule has no words of its own says what was expected. */

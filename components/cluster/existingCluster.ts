@@ -3,13 +3,16 @@ import { observe } from "../remote/commands";
 import { needsAttention } from "../attention";
 import { validated } from "../validation";
 import { Distribution } from "./compatibility";
-import { apiAccess, isLoopback, noAccess, serverOf, withServer } from "./kubeconfig";
+import { apiAccess, isLoopback, serverOf, withServer } from "./kubeconfig";
 import { KubernetesCluster } from "./kubernetesCluster";
 import { versionProgram } from "./program";
 import { existingClusterSchema } from "./schema";
 
 export interface ExistingClusterArgs {
-    /** Kubeconfig of an administrator of the cluster, as YAML text. It is kept as a secret. */
+    /**
+     * Kubeconfig of an administrator of the cluster, as YAML text. It is kept as a secret. A kubeconfig that kubectl cannot use is refused.
+     * With one that names a command, a file, a proxy or another user, the cluster is not asked for drift and its version.
+     */
     kubeconfig: pulumi.Input<string>;
     /** IP addresses of the nodes where the ingress controller listens on port 80: at least one, and each once. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
@@ -64,14 +67,19 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
         });
     }
 
-    /** Asks the API server for its version. Returns an empty version when there is no answer: then nothing checks the version. */
+    /**
+     * Asks the API server for its version. Returns an empty version when there is no answer: then nothing checks the version. Returns one
+     * without a warning for a kubeconfig with an obstacle, because `RancherRelease` warns of all that is left out.
+     */
     private askedVersion(name: string, kubeconfig: pulumi.Output<string>): pulumi.Output<string> {
         const what = `ExistingCluster ${name}`;
         const found = kubeconfig.apply(text => {
             const access = apiAccess(text);
-            return access ? observe(versionProgram(access), what, this) : pulumi.output(noAccess);
+            return access ? observe(versionProgram(access), what, this) : pulumi.output(undefined);
         });
-        return pulumi.unsecret(found).apply(({ facts, reason }) => {
+        return pulumi.unsecret(found).apply(probe => {
+            if (probe === undefined) return "";
+            const { facts, reason } = probe;
             if (facts.kubernetes !== undefined) return facts.kubernetes;
             const problem = `the Kubernetes version is not known (${reason}): nothing checks that Rancher supports it`;
             needsAttention(`${what}: ${problem}`, this);

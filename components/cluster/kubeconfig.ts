@@ -1,5 +1,6 @@
-import { parse, stringify } from "yaml";
-import { parseProbe } from "../remote/probe";
+import { stringify } from "yaml";
+import { holdsLogin } from "../secrecy";
+import { currentOf, isTls, readYaml, UserEntry } from "./kubeconfigSchema";
 
 /** Address and credentials of a Kubernetes API. */
 export interface ApiAccess {
@@ -14,25 +15,18 @@ export interface ApiAccess {
     isInsecure?: boolean;
 }
 
-/** Returns undefined for invalid YAML, because the parser's message would quote the kubeconfig and its secrets. */
-export function readYaml(text: string): any {
-    try {
-        return parse(text);
-    } catch {
-        return undefined;
-    }
-}
-
-/** Returns the URL of the API server in the current context of a kubeconfig. Returns an empty text when the context names none. */
+/** Returns the URL of the API server in the current context of a kubeconfig, without a login. Returns an empty text for a wrong kubeconfig. */
 export function serverOf(kubeconfig: string): string {
-    return current(kubeconfig).cluster?.server?.replace(/\/+$/, "") ?? "";
+    const server = currentOf(kubeconfig)?.cluster.server ?? "";
+    return server.replace(/\/+$/, "").replace(/(?<=:\/\/)[^/]*@/, "");
 }
 
-/** Returns the API access of a kubeconfig. Returns undefined when the kubeconfig names files or commands, which only its owner has. */
+/** Returns the API access of a kubeconfig. Returns undefined when something is in the way, which `obstacle` names. */
 export function apiAccess(kubeconfig: string): ApiAccess | undefined {
-    const { cluster, user } = current(kubeconfig);
-    const { "client-certificate-data": certificate, "client-key-data": key, token } = user ?? {};
-    if (!cluster?.server || !((certificate && key) || token)) return undefined;
+    const current = currentOf(kubeconfig);
+    if (!current || obstacle(kubeconfig)) return undefined;
+    const { cluster, user } = current;
+    const { "client-certificate-data": certificate, "client-key-data": key, token } = user;
     const text = (base64?: string) => base64 && Buffer.from(base64, "base64").toString("utf8");
     return {
         endpoint: serverOf(kubeconfig),
@@ -45,28 +39,54 @@ export function apiAccess(kubeconfig: string): ApiAccess | undefined {
     };
 }
 
+/**
+ * Returns why this library cannot use a kubeconfig, although Helm and the Kubernetes provider can. Returns undefined when it can. A request
+ * of its own would otherwise fail, or ask with other permissions, and the failure would stop Helm.
+ */
+export function obstacle(kubeconfig: string): string | undefined {
+    const current = currentOf(kubeconfig);
+    if (!current) return "the kubeconfig cannot be read";
+    const { cluster, user } = current;
+    const hasCertificate = Boolean(user["client-certificate-data"] && user["client-key-data"]);
+    const hasCredentials = hasCertificate || Boolean(user.token);
+    const named: [what: string, keys: string[]][] = [
+        ["a server without TLS", isTls(cluster) ? [] : ["server"]],
+        ["a login", holdsLogin(cluster.server) ? ["server"] : []],
+        ["a file", [...filesOf(cluster, ["certificate-authority"]), ...userFiles(user, hasCertificate)]],
+        ["a proxy", keysIn(cluster, ["proxy-url"])],
+        ["another user", keysIn(user, ["as", "as-uid", "as-groups", "as-user-extra"])],
+        ["a command", hasCredentials ? [] : keysIn(user, ["exec"])],
+        ["an identity provider", hasCredentials ? [] : keysIn(user, ["auth-provider"])],
+    ];
+    const found = named.filter(([, keys]) => keys.length > 0).map(([what, keys]) => `${what} (${keys.join(", ")})`);
+    if (found.length > 0) return `the kubeconfig names ${found.join(" and ")}`;
+    return hasCredentials ? undefined : "the kubeconfig holds neither a client certificate nor a token";
+}
+
+/** Lists the files that hold the credentials of a user. The file of a token takes precedence over the token beside it, as in client-go. */
+function userFiles(user: UserEntry, hasCertificate: boolean): string[] {
+    const ofCertificate = user["client-certificate"] || user["client-certificate-data"] ? ["client-certificate", "client-key"] : [];
+    return [...filesOf(user, ofCertificate), ...(hasCertificate ? [] : keysIn(user, ["tokenFile"]))];
+}
+
+/** Returns the keys that have a value. */
+const keysIn = (entry: Record<string, unknown>, keys: string[]): string[] => keys.filter(key => entry[key] !== undefined);
+
+/** Returns the keys that name a file, and have no `-data` beside them. */
+const filesOf = (entry: Record<string, unknown>, keys: string[]): string[] =>
+    keysIn(entry, keys).filter(key => entry[`${key}-data`] === undefined);
+
 /** Reports whether a URL names the machine that opens it, as the kubeconfig of RKE2 and K3s does on a node. */
 export function isLoopback(url: string): boolean {
-    return /^(localhost|127\.[\d.]+|\[::1\]|0\.0\.0\.0)$/.test(URL.canParse(url) ? new URL(url).hostname : "");
+    const name = URL.canParse(url) ? new URL(url).hostname.replace(/\.$/, "") : "";
+    return /^(localhost|127\.[\d.]+|0\.0\.0\.0|\[::1?\]|\[::ffff:(7f[\da-f]{2}:[\da-f]+|0:0)\])$/.test(name);
 }
 
 /** Returns a kubeconfig in which the cluster of the current context has another URL. */
 export function withServer(kubeconfig: string, server: string): string {
     const known = readYaml(kubeconfig);
-    currentOf(known).cluster.server = server;
+    known.clusters[currentOf(kubeconfig)!.clusterIndex].cluster.server = server;
     return stringify(known, { lineWidth: 0 });
-}
-
-/** The probe's answer for a kubeconfig without such access. */
-export const noAccess = parseProbe("unreachable the kubeconfig holds neither a client certificate nor a token\nend");
-
-/** Returns the cluster and the user of the current context. */
-const current = (kubeconfig: string): { cluster?: any; user?: any } => currentOf(readYaml(kubeconfig) ?? {});
-
-function currentOf(known: any): { cluster?: any; user?: any } {
-    const named = (list: string, name: string) => known[list]?.find((each: { name: string }) => each.name === name);
-    const context = named("contexts", known["current-context"])?.context;
-    return { cluster: named("clusters", context?.cluster)?.cluster, user: named("users", context?.user)?.user };
 }
 
 /** Returns a kubeconfig for a user with a client certificate. */

@@ -2,15 +2,13 @@ import { z } from "zod";
 import { nodeAddressesSchema } from "../remote/addresses";
 import { secret } from "../secrecy";
 import { whenKnown } from "../validation";
-import { isLoopback, readYaml, serverOf } from "./kubeconfig";
+import { isLoopback, serverOf } from "./kubeconfig";
+import { kubeconfigTextSchema } from "./kubeconfigSchema";
 
 const someAddressesSchema = nodeAddressesSchema.min(1, "expected at least one address");
 
 const shapeSchema = z.strictObject({
-    kubeconfig: secret(z.string()).refine(
-        text => Array.isArray(readYaml(text)?.clusters),
-        "expected a kubeconfig as YAML text: it cannot be read, or has no clusters",
-    ),
+    kubeconfig: secret(kubeconfigTextSchema),
     ingressAddresses: someAddressesSchema,
     controlPlaneAddresses: someAddressesSchema.optional(),
     apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }).optional(),

@@ -120,7 +120,8 @@ export interface RancherReleaseArgs extends RancherSettingsArgs {
     ingressAnnotations?: pulumi.Input<{ [annotation: string]: pulumi.Input<string> }>;
     /**
      * Kubeconfig of the provider's cluster, with certificates or a token in it. It is kept as a secret. Without a kubeconfig, the release
-     * is not checked for drift, and Rancher's settings stay as they are.
+     * is not checked for drift, and Rancher's settings stay as they are. A warning says the same of a kubeconfig that names a command, a
+     * file, a proxy or another user.
      */
     kubeconfig?: pulumi.Input<string>;
 }

@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { z } from "zod";
 import { Distribution, untried } from "../cluster/compatibility";
-import { apiAccess, noAccess } from "../cluster/kubeconfig";
+import { apiAccess } from "../cluster/kubeconfig";
 import { observe, runnerProgram } from "../remote/commands";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../remote/drift";
 import { stackName } from "../owner";
@@ -16,6 +16,7 @@ import { askRepository } from "./askRepository";
 import { isOci, repositorySchema, stableRepository } from "./chartRepository";
 import { helmValues } from "./helmValues";
 import { apiProgram, identity, settingsProgram, WantedRelease } from "./program";
+import { notAsked, warnOfNotAsked } from "./notAsked";
 import { proxySchema } from "./proxy";
 import { additionalCasSchema, givenPasswordSchema, releasePlainSchema, releaseSchema } from "./schema";
 
@@ -46,6 +47,7 @@ export class RancherRelease extends pulumi.ComponentResource {
             owner: `${stackName()}/${name}`,
         }));
         const { drift: mode, deletionProtection: protect } = releasePlainSchema.parse(args);
+        warnOfNotAsked(name, args, mode, this);
         const { epoch, freed, outdated } =
             kubeconfig === undefined ? nothingLookedAt : this.drift(name, { ...args, kubeconfig }, wanted, mode);
         const additionalCas = this.additionalCas(name, args, opts);
@@ -184,7 +186,7 @@ export class RancherRelease extends pulumi.ComponentResource {
             .apply(([known, release, adopted]) =>
                 known
                     ? observe(apiProgram("probeRelease.js", known, release, { adoptedCaChecksum: adopted }), `RancherRelease ${name}`, this)
-                    : pulumi.output(noAccess),
+                    : pulumi.output(notAsked),
             );
         const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(looked);
         const epoch = heldUntil(looked, driftEpoch(`${name}-drift`, { mode, found, desired: {} }, child));

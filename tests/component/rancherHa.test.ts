@@ -7,6 +7,7 @@ import * as library from "../../components";
 import { RancherHa, RancherHaArgs } from "../../components/rancherHa";
 import { issue } from "../../lab/certificates";
 import { record, Recorded, RecordOptions, Recording, secret, unknown } from "./recorder";
+import { kubeconfigOf } from "../kubeconfig";
 import { said } from "../probes";
 import { bootstrapPassword, call, hostKey, hostname, mock, rancherHaArgs as args, root, secretTexts, server } from "./stackMocks";
 
@@ -16,7 +17,7 @@ jest.mock("tls", () => ({ ...jest.requireActual("tls"), rootCertificates: [] }))
 const build = (changed: Partial<RancherHaArgs> = {}, options: RecordOptions = {}) =>
     record(() => new RancherHa("rancher", { ...args, ...changed }), { mock, call, ...options });
 const existingCluster = {
-    kubeconfig: "apiVersion: v1\nclusters: []\n",
+    kubeconfig: kubeconfigOf(),
     ingressAddresses: ["192.0.2.41", "192.0.2.42"],
     apiEndpoint: "https://192.0.2.41:6443",
     kubernetesVersion: "v1.31.4",
@@ -330,6 +331,61 @@ describe("other ways", () => {
         const found = { call: () => ({ stdout: answer }) };
         const recording = await build({ cluster: undefined, existingCluster: { kubeconfig, ingressAddresses }, rancher }, found);
         expect(recording.outputs).toMatchObject({ kubernetesVersion: "v1.31.4+rke2r1" });
+    });
+
+    describe("with a kubeconfig that only Helm can use", () => {
+        const { ingressAddresses } = existingCluster;
+        const kubeconfig = kubeconfigOf({}, { exec: { command: "get-token" } });
+
+        /** Builds a stack, and returns its warnings and the number of questions to the cluster. */
+        async function warnings(existing: object, rancher: object = {}) {
+            const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+            const asked = jest.fn(call);
+            const cluster = { cluster: undefined, existingCluster: { ingressAddresses, ...existing } as typeof existingCluster };
+            const recording = await build({ ...cluster, rancher: { chartVersion: "2.12.1", ...rancher } }, { call: asked });
+            const texts = warn.mock.calls.map(([text]) => text);
+            warn.mockRestore();
+            return {
+                texts,
+                recording,
+                ofCluster: asked.mock.calls.filter(question => JSON.stringify(question).includes("kubernetesApi")).length,
+            };
+        }
+
+        test("one warning lists all that is left out", async () => {
+            const { texts, recording, ofCluster } = await warnings({ kubeconfig });
+            expect(texts).toEqual([
+                [
+                    "needs attention: RancherRelease rancher-release: the kubeconfig names a command (exec). " +
+                        "This library does not ask the cluster, and leaves out: [RHA cluster-not-asked]",
+                    "  - the check that Rancher supports the Kubernetes version. Set existingCluster.kubernetesVersion",
+                    "  - the search for drift of the release",
+                    "  - the repair of a release that an interrupted run of Helm left pending",
+                    "  - Rancher's settings: server-url. Set them in Rancher",
+                    "  - the comparison of the CA with the one that Rancher's agents trust",
+                    "Give a kubeconfig that holds its credentials and leads straight to the API server.",
+                ].join("\n"),
+            ]);
+            expect(ofCluster).toBe(0);
+            expect(recording.outputs.kubernetesVersion).toBe("");
+        });
+
+        test("the warning asks for no attention when the user has settled the rest", async () => {
+            const { texts } = await warnings(
+                { kubeconfig, kubernetesVersion: "v1.31.4" },
+                { drift: "off", eulaAgreed: "2025-06-30T12:00:00Z" },
+            );
+            expect(texts).toEqual([
+                expect.stringMatching(/^RancherRelease rancher-release: .*\n {2}- Rancher's settings: server-url, eula-agreed/),
+            ]);
+            expect(texts[0]).not.toMatch(/drift|Kubernetes version|interrupted/);
+        });
+
+        test("there is no such warning with a token", async () => {
+            const { texts, ofCluster } = await warnings({ kubeconfig: kubeconfigOf(), kubernetesVersion: "v1.31.4" });
+            expect(texts).toEqual([]);
+            expect(ofCluster).toBeGreaterThan(0);
+        });
     });
 
     test("an existing cluster is asked for the CA of its agents before the stack's is used", async () => {

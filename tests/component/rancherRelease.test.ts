@@ -4,7 +4,6 @@ import * as tls from "@pulumi/tls";
 import { mkdtempSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { stringify } from "yaml";
 import { caChecksum } from "../../components/certificates/pem";
 import { AgentTlsMode } from "../../components/rancher/helmValues";
 import { RancherReleaseArgs } from "../../components/rancher/args";
@@ -12,6 +11,7 @@ import { RancherRelease } from "../../components/rancher/rancherRelease";
 import { DriftMode } from "../../components/remote/drift";
 import { issue } from "../../lab/certificates";
 import { Telemetry } from "../../components/rancher/schema";
+import { kubeconfigOf } from "../kubeconfig";
 import { said } from "../probes";
 import { record, RecordOptions, secret, unknown } from "./recorder";
 import { findingOf, isLatch } from "./stackMocks";
@@ -182,12 +182,7 @@ test("a secret among the values stays one", async () => {
     expect(recording.one("kubernetes:helm.sh/v3:Release").inputs.values).toHaveProperty("secret");
 });
 
-const kubeconfig = stringify({
-    clusters: [{ name: "c", cluster: { server: "https://192.0.2.1:6443" } }],
-    users: [{ name: "u", user: { token: "token-of-an-administrator" } }],
-    contexts: [{ name: "x", context: { cluster: "c", user: "u" } }],
-    "current-context": "x",
-});
+const kubeconfig = kubeconfigOf({}, { token: "token-of-an-administrator" });
 
 test("objects changed behind Pulumi's back make Helm run again", async () => {
     const recording = await record(build({ kubeconfig }), {
@@ -239,11 +234,19 @@ test("with drift off nothing is healed, and Helm waits for the probe, which can 
     expect(recording.one("kubernetes:helm.sh/v3:Release").inputs.description).toBe("Rancher 2.11.3 for https://rancher.example.com");
 });
 
-test("a kubeconfig that names a command is not asked for drift", async () => {
+test.each<[string, object, object]>([
+    ["a command", {}, { exec: { command: "get-token" } }],
+    ["a file", { "certificate-authority": "/ca.pem" }, { token: "t" }],
+    ["a proxy", { "proxy-url": "socks5://192.0.2.9" }, { token: "t" }],
+    ["another user", {}, { token: "t", as: "admin" }],
+])("with a kubeconfig that names %s nothing is asked, and Helm runs", async (_what, cluster, user) => {
     const call = jest.fn(() => ({ stdout: said("in sync") }));
-    const recording = await record(build({ kubeconfig: kubeconfig.replace(/token: .*/, "exec: { command: get-token }") }), { mock, call });
+    const recording = await record(build({ kubeconfig: kubeconfigOf(cluster, user) }), { mock, call });
     expect(call).not.toHaveBeenCalled();
     expect(findingOf(recording.one("command:local:Command", "-drift"))).toBe("in sync");
+    // These commands would end with an error, and the release depends on the first one.
+    for (const command of ["-free", "-settings"]) expect(recording.one("command:local:Command", command).inputs.stdin).toEqual(secret(""));
+    expect(recording.one("kubernetes:helm.sh/v3:Release").dependencies).toContain(recording.one("command:local:Command", "-free").urn);
 });
 
 test("in a first preview only what depends on other resources is unknown", async () => {

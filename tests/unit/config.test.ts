@@ -11,6 +11,7 @@ import { withSecrets } from "../../components/secrecy";
 import { parseConfig } from "../../config";
 import { configKeys, configurationPage, examples, renderedPage } from "../../scripts/configurationPage";
 import { issue } from "../../lab/certificates";
+import { kubeconfigOf } from "../kubeconfig";
 import { hostKey, sshKey } from "../ssh";
 
 const repository = join(__dirname, "..", "..");
@@ -103,7 +104,7 @@ describe("what the repository gives is accepted", () => {
 
     test("a cluster that is there already", () => {
         const existingCluster = {
-            kubeconfig: "apiVersion: v1\nclusters: []\n",
+            kubeconfig: kubeconfigOf(),
             ingressAddresses: ["192.0.2.31"],
             apiEndpoint: "https://192.0.2.31:6443",
             kubernetesVersion: "v1.33.1",
@@ -334,7 +335,7 @@ describe("faults of the cluster and of Rancher are found before anything is chan
             c => {
                 delete c.cluster;
                 c.existingCluster = {
-                    kubeconfig: "clusters: []",
+                    kubeconfig: kubeconfigOf(),
                     ingressAddresses: ["192.0.2.41", "192.0.2.21"],
                     apiEndpoint: "https://192.0.2.41:6443",
                     kubernetesVersion: "v1.30.14",
@@ -346,7 +347,7 @@ describe("faults of the cluster and of Rancher are found before anything is chan
             "two clusters",
             c =>
                 (c.existingCluster = {
-                    kubeconfig: "clusters: []",
+                    kubeconfig: kubeconfigOf(),
                     ingressAddresses: ["192.0.2.31"],
                     apiEndpoint: "https://192.0.2.31:6443",
                     kubernetesVersion: "v1.30.14",
@@ -582,12 +583,11 @@ describe("docs/configuration.md", () => {
         (section, text) => {
             const [group] = section.split(".");
             const { [`pulumi-rancher-ha:${group}`]: example } = parse(text.replace(/ssh-ed25519 AAAA…/g, hostKey));
-            const kubeconfig = "apiVersion: v1\nclusters: []\n";
             const isExisting = group === "existingCluster";
             const config = {
                 ...production(),
                 ...(isExisting && { cluster: undefined }),
-                [group]: isExisting ? { ...example, kubeconfig } : example,
+                [group]: isExisting ? { ...example, kubeconfig: kubeconfigOf() } : example,
             };
             if (example.backup) example.backup.encryptionKey = Buffer.alloc(32, 7).toString("base64");
             expect(problems(config, () => sshKey)).toEqual([]);

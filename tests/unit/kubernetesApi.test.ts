@@ -1,20 +1,11 @@
 import { once } from "events";
 import { createServer } from "https";
 import { AddressInfo } from "net";
-import { stringify } from "yaml";
 import { existingClusterSchema } from "../../components/cluster/schema";
 import { apiAccess, serverOf, withServer } from "../../components/cluster/kubeconfig";
 import { failureOf, firstAnswer, kubernetesApi } from "../../components/cluster/runner/kubernetesApi";
 import { issue } from "../../lab/certificates";
-
-/** A kubeconfig as RKE2 writes it, with changes of its cluster. */
-const kubeconfigOf = (cluster: object) =>
-    stringify({
-        clusters: [{ name: "default", cluster: { server: "https://127.0.0.1:6443", ...cluster } }],
-        users: [{ name: "default", user: { token: "token" } }],
-        contexts: [{ name: "default", context: { cluster: "default", user: "default" } }],
-        "current-context": "default",
-    });
+import { kubeconfigOf } from "../kubeconfig";
 
 test.each<[string, object, string]>([
     ["insecure-skip-tls-verify accepts any certificate", { "insecure-skip-tls-verify": true }, "1.31"],
@@ -93,7 +84,7 @@ describe("the error of an API", () => {
 });
 
 describe("a kubeconfig that names the node itself", () => {
-    const given = { kubeconfig: kubeconfigOf({}), ingressAddresses: ["192.0.2.31"] };
+    const given = { kubeconfig: kubeconfigOf({ server: "https://127.0.0.1:6443" }), ingressAddresses: ["192.0.2.31"] };
 
     test("is refused without apiEndpoint, and not shown", () => {
         const { error } = existingClusterSchema.safeParse(given);

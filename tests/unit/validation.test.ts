@@ -5,6 +5,7 @@ import { connectionOf } from "../../components/remote/connection";
 import { hostSchema, sshSchema } from "../../components/remote/schema";
 import { rancherHaSchema } from "../../components/schema";
 import { describeIssues, refuseLiterals, Refusal, validated } from "../../components/validation";
+import { kubeconfigOf } from "../kubeconfig";
 import { hostKey, newSshKey, sshKey } from "../ssh";
 
 const connection = {
@@ -54,7 +55,7 @@ test("a host without a key of its own accepts known_hosts from another resource"
         ssh,
         loadBalancer: { hosts: [{ address: "192.0.2.21" }] },
         existingCluster: {
-            kubeconfig: "apiVersion: v1\nclusters: []\n",
+            kubeconfig: kubeconfigOf(),
             ingressAddresses: ["192.0.2.31"],
             apiEndpoint: "https://192.0.2.31:6443",
         },

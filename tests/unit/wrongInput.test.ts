@@ -4,6 +4,8 @@ import { check, issueLines } from "../../components/validation";
 import { record } from "../component/recorder";
 import { issue } from "../../lab/certificates";
 import { call, mock } from "../component/stackMocks";
+import { kubeconfigOf } from "../kubeconfig";
+import { sshKey } from "../ssh";
 import { changeAt, pair, validConfiguration, valuesOf } from "../configuration";
 
 type Row = [name: string, change: [path: string, value: unknown][], key: string, expected: string | RegExp];
@@ -83,6 +85,19 @@ const notANodeName = {
     "a dot at the end": "node1.",
     "64 characters": long(64),
 };
+
+/** Returns a row for a kubeconfig that is wrong at one place. */
+const inKubeconfig = (what: string, kubeconfig: string, place: string, expected: string | RegExp): Row => [
+    `kubeconfig: ${what}`,
+    [
+        ["cluster", undefined],
+        ["existingCluster", { kubeconfig, ingressAddresses: ["192.0.2.41"] }],
+    ],
+    `existingCluster.kubeconfig${place}`,
+    expected,
+];
+const base64 = (text: string) => Buffer.from(text).toString("base64");
+const someCa = base64(issue({ name: "kube-ca", ca: true }).certificate);
 
 const rows: Row[] = [
     ...at("hostname", /expected a lower-case DNS name|at most/, {
@@ -304,7 +319,7 @@ const rows: Row[] = [
 
     [
         "both kinds of cluster",
-        [["existingCluster", { kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.41"] }]],
+        [["existingCluster", { kubeconfig: kubeconfigOf(), ingressAddresses: ["192.0.2.41"] }]],
         "cluster",
         "expected exactly one of cluster and existingCluster, found both",
     ],
@@ -775,7 +790,7 @@ const rows: Row[] = [
             ["rancher.values", { auditLog: { level: 2 } }],
             ["rancher.chartVersion", "2.12.1"],
             ["cluster", undefined],
-            ["existingCluster", { kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.41"], kubernetesVersion: "v1.32.4" }],
+            ["existingCluster", { kubeconfig: kubeconfigOf(), ingressAddresses: ["192.0.2.41"], kubernetesVersion: "v1.32.4" }],
         ],
         `${values}.auditLog.enabled`,
         "expected true",
@@ -957,16 +972,118 @@ const rows: Row[] = [
         `ingress addresses: ${what}`,
         [
             ["cluster", undefined],
-            ["existingCluster", { kubeconfig: "clusters: []", ingressAddresses }],
+            ["existingCluster", { kubeconfig: kubeconfigOf(), ingressAddresses }],
         ],
         "existingCluster.ingressAddresses",
         expected,
     ]),
+    inKubeconfig("the path of a file", "~/.kube/config", "", /expected a kubeconfig as YAML text, .* Give the content of the file/),
+    inKubeconfig("empty", "", "", "expected a kubeconfig as YAML text"),
+    inKubeconfig(
+        "a current context that names nothing",
+        kubeconfigOf({}, {}, { "current-context": "other" }),
+        ".current-context",
+        /^\S+ expected the name of a context in contexts, found "other"\.$/,
+    ),
+    inKubeconfig("no current context", kubeconfigOf({}, {}, { "current-context": "" }), ".current-context", "found nothing"),
+    inKubeconfig(
+        "no clusters",
+        kubeconfigOf({}, {}, { clusters: [] }),
+        ".contexts[0].context.cluster",
+        'expected the name of a cluster in clusters, found "default"',
+    ),
+    inKubeconfig(
+        "no users",
+        kubeconfigOf({}, {}, { users: null }),
+        ".contexts[0].context.user",
+        'expected the name of a user in users, found "default"',
+    ),
+    inKubeconfig(
+        "a context without a user",
+        kubeconfigOf({}, {}, { contexts: [{ name: "default", context: { cluster: "default" } }] }),
+        ".contexts[0].context.user",
+        "found nothing",
+    ),
+    inKubeconfig("no context in the list", kubeconfigOf({}, {}, { contexts: [null] }), ".contexts[0]", "expected object, found null"),
+    inKubeconfig(
+        "contexts as a map",
+        kubeconfigOf({}, {}, { contexts: { default: { cluster: "default" } } }),
+        ".contexts",
+        "expected list, found an object",
+    ),
+    inKubeconfig(
+        "a name twice",
+        kubeconfigOf({}, {}, { users: [{ name: "default" }, { name: "default" }] }),
+        ".users[1].name",
+        'expected each name once, found "default"',
+    ),
+    ...Object.entries({
+        "without a scheme": "192.0.2.41:6443",
+        "of another protocol": "ssh://192.0.2.41",
+        missing: undefined,
+        "with a blank": "https://192.0.2.41 :6443",
+    }).map(([what, server]) =>
+        inKubeconfig(`a server ${what}`, kubeconfigOf({ server }), ".clusters[0].cluster.server", "expected an http or https URL"),
+    ),
+    inKubeconfig(
+        "a server that is a number",
+        kubeconfigOf({ server: 19202 }),
+        ".clusters[0].cluster.server",
+        "expected string, found a number",
+    ),
+    ...Object.entries({
+        "that is no base64": "-----BEGIN CERTIFICATE-----",
+        "that is no PEM": base64("certificate"),
+        "that cannot be read": base64("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+        "that is a key": base64(sshKey),
+    }).map(([what, ca]) =>
+        inKubeconfig(
+            `a CA ${what}`,
+            kubeconfigOf({ "certificate-authority-data": ca }),
+            ".clusters[0].cluster.certificate-authority-data",
+            /expected (base64|a certificate in PEM, in base64), found another text\.$/,
+        ),
+    ),
+    ...[{ "certificate-authority-data": someCa }, { "certificate-authority": "/ca.pem" }].map(ca =>
+        inKubeconfig(
+            `insecure beside ${Object.keys(ca).join()}`,
+            kubeconfigOf({ "insecure-skip-tls-verify": true, ...ca }),
+            ".clusters[0].cluster.insecure-skip-tls-verify",
+            "expected false beside a certificate authority, found true. Remove one.",
+        ),
+    ),
+    inKubeconfig(
+        "a CA and its file",
+        kubeconfigOf({ "certificate-authority-data": someCa, "certificate-authority": "/ca.pem" }),
+        ".clusters[0].cluster.certificate-authority",
+        "expected nothing beside certificate-authority-data, found both. Remove one.",
+    ),
+    inKubeconfig(
+        "a client certificate without its key",
+        kubeconfigOf({}, { "client-certificate-data": someCa }),
+        ".users[0].user.client-key-data",
+        "expected the key of the client certificate, found nothing",
+    ),
+    inKubeconfig(
+        "a client certificate in place of the key",
+        kubeconfigOf({}, { "client-certificate-data": someCa, "client-key-data": someCa }),
+        ".users[0].user.client-key-data",
+        "expected a private key in PEM, in base64, found another text.",
+    ),
+    inKubeconfig(
+        "a token beside a password",
+        kubeconfigOf({}, { token: "t", username: "admin", password: "p" }),
+        ".users[0].user.username",
+        "expected no login beside a token, found both. Remove one.",
+    ),
+    ...["127.0.0.1", "127.1.2.3", "localhost", "localhost.", "0.0.0.0", "[::]", "[::1]", "[::ffff:127.0.0.1]"].map(name =>
+        inKubeconfig(`the loopback address ${name}`, kubeconfigOf({ server: `https://${name}:6443` }), "", "found a loopback address"),
+    ),
     ...Object.values({ ...unreachable, name: "node1.example.com", link: "fe80::1" }).map((address): Row => [
         `an ingress address ${address}`,
         [
             ["cluster", undefined],
-            ["existingCluster", { kubeconfig: "clusters: []", ingressAddresses: [address] }],
+            ["existingCluster", { kubeconfig: kubeconfigOf(), ingressAddresses: [address] }],
         ],
         "existingCluster.ingressAddresses[0]",
         /expected (the address of a node|an IP address)/,

@@ -9,6 +9,7 @@ import { run } from "../../../lab/process";
 import { Finished } from "../../../lab/pulumi";
 import { Registry } from "../../../lab/registry";
 import { bastionAt, digestOf, disposable, loginsOf, refuseDirectSsh, testLab } from "../fixtures";
+import { kubeconfigOf } from "../../kubeconfig";
 import { newSshKey } from "../../ssh";
 import { Client } from "../loadBalancer/client";
 import { changed, Edit, MainStack } from "./mainStack";
@@ -369,7 +370,7 @@ test("a protected cluster is deleted neither by destroy nor for another in its p
     const replaced: Edit = config => {
         delete config.cluster;
         const { address } = lab.host("node1");
-        const kubeconfig = JSON.stringify({ clusters: [{ name: "other", cluster: { server: `https://${address}:6443` } }] });
+        const kubeconfig = kubeconfigOf({ server: `https://${address}:6443` }, {});
         const existing = { kubeconfig, ingressAddresses: [address], apiEndpoint: `https://${address}:6443`, kubernetesVersion: "v1.30.14" };
         Object.assign(config, { existingCluster: existing });
     };

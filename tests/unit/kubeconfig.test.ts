@@ -1,0 +1,193 @@
+import { parse } from "yaml";
+import { existingClusterSchema } from "../../components/cluster/schema";
+import { apiAccess, isLoopback, obstacle, serverOf, withServer } from "../../components/cluster/kubeconfig";
+import { check, issueLines } from "../../components/validation";
+import { issue } from "../../lab/certificates";
+import { kubeconfigOf } from "../kubeconfig";
+import { sshKey } from "../ssh";
+
+const server = "https://192.0.2.41:6443";
+const ingressAddresses = ["192.0.2.31"];
+const base64 = (text: string) => Buffer.from(text).toString("base64");
+const kubeCa = issue({ name: "kube-ca", ca: true });
+const ca = { "certificate-authority-data": base64(kubeCa.certificate) };
+const admin = issue({ name: "kube-admin", by: kubeCa });
+const certificate = { "client-certificate-data": base64(admin.certificate), "client-key-data": base64(admin.privateKey) };
+
+/** Returns the lines of the error that refuses a kubeconfig. */
+const refusal = (kubeconfig: string) => {
+    const args = { kubeconfig, ingressAddresses };
+    return issueLines(check(existingClusterSchema, args).error?.issues ?? [], args);
+};
+const json = (yaml: string) => JSON.stringify(parse(yaml));
+
+// kubectl 1.32 connects with each of these. It asks for a login where a user has no credentials, and Helm does not.
+describe("a kubeconfig that kubectl accepts is accepted:", () => {
+    const others = [
+        { name: "other", context: { cluster: "other", user: "other" } },
+        { name: "default", context: { cluster: "default", user: "default" } },
+        { name: "unfinished", context: null },
+    ];
+    const broken = [
+        { name: "other", cluster: { server: "nowhere" } },
+        { name: "default", cluster: { server } },
+    ];
+
+    test.each<[string, string]>([
+        ["a CA, a certificate and a token", kubeconfigOf(ca, { ...certificate, token: "t" })],
+        ["JSON", json(kubeconfigOf(ca, certificate))],
+        ["several contexts, others of which are broken", kubeconfigOf({}, undefined, { contexts: others, clusters: broken })],
+        ["keys without a value", kubeconfigOf({ "proxy-url": "", "tls-server-name": null }, { token: "t", exec: null, as: "" })],
+        ["unknown keys", kubeconfigOf({ extensions: [{ name: "x" }] }, { token: "t", more: 1 }, { preferences: {}, more: [null] })],
+        ["a CA in several lines", kubeconfigOf({ "certificate-authority-data": base64(kubeCa.certificate).replace(/(.{60})/g, "$1\n") })],
+        [
+            "two CAs, one of which cannot be read",
+            kubeconfigOf({
+                "certificate-authority-data": base64(`-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n${kubeCa.certificate}`),
+            }),
+        ],
+        ["files", kubeconfigOf({ "certificate-authority": "/ca" }, { "client-certificate": "/cert", "client-key": "/key" })],
+        ["a path behind the server", kubeconfigOf({ server: "https://rancher.example.com/k8s/clusters/local" })],
+        ["an upper-case scheme", kubeconfigOf({ server: "HTTPS://192.0.2.41:6443" })],
+        ["a key without a certificate beside a token", kubeconfigOf({}, { token: "t", "client-key-data": base64(admin.privateKey) })],
+        ["a user without anything", kubeconfigOf({}, undefined, { users: [{ name: "default" }] })],
+        [
+            "no user, no CA that counts, without TLS",
+            kubeconfigOf({ server: "http://192.0.2.41:8001", "insecure-skip-tls-verify": true, ...ca }, {}, { users: null }),
+        ],
+    ])("%s", (_what, kubeconfig) => expect(refusal(kubeconfig)).toEqual([]));
+});
+
+test("every fault of a kubeconfig is named at once, with its place", () => {
+    const users = [{ name: "default", user: { token: 4711815, tokenFile: {} } }];
+    expect(refusal(kubeconfigOf({ server: 6443, "insecure-skip-tls-verify": "true" }, {}, { users }))).toEqual([
+        "kubeconfig.clusters[0].cluster.server: expected string, found a number.",
+        "kubeconfig.clusters[0].cluster.insecure-skip-tls-verify: expected boolean, found a string.",
+        "kubeconfig.users[0].user.token: expected string, found a number.",
+        "kubeconfig.users[0].user.tokenFile: expected string, found an object.",
+    ]);
+});
+
+describe("no secret of a wrong kubeconfig is shown:", () => {
+    const secret = "hunter2hunter2";
+    const pem = base64(sshKey);
+    const user = { token: secret, password: secret, "client-key-data": pem, exec: { env: [{ name: "A", value: secret }] } };
+    test.each<[string, string]>([
+        ["a text", secret],
+        ["a list", `[${secret}]`],
+        ["no YAML", `clusters: []\n  token: prefix: ${secret}\n`],
+        ["no context", kubeconfigOf({}, user, { "current-context": null })],
+        ["no cluster", kubeconfigOf({}, user, { clusters: [] })],
+        ["a login in the server", kubeconfigOf({ server: `ftp://admin:${secret}@192.0.2.41` }, user)],
+        ["a key as the CA", kubeconfigOf({ "certificate-authority-data": sshKey }, user)],
+        ["a token and a password", kubeconfigOf({}, user)],
+        ["secrets in lists", kubeconfigOf({}, { token: [secret], "client-key-data": [pem], as: [secret], exec: secret })],
+        ["a key that is no base64", kubeconfigOf({}, { "client-certificate-data": secret, "client-key-data": sshKey })],
+        ["a user that is a text", kubeconfigOf({}, {}, { users: [{ name: "default", user: secret }] })],
+        ["users that are a text", kubeconfigOf({}, {}, { users: secret })],
+    ])("%s", (_what, kubeconfig) => {
+        const lines = refusal(kubeconfig).join("\n");
+        expect(lines).toMatch(/^kubeconfig/);
+        expect(lines).not.toMatch(new RegExp(`hunter2|${pem.slice(60, 90)}|${sshKey.split("\n")[1].slice(0, 30)}`));
+    });
+});
+
+test.each(["text", "[]", "contexts: [null]", "clusters: []", "current-context: 1\nclusters: {}"])(
+    "nothing is read from a wrong kubeconfig: %j",
+    kubeconfig => expect([apiAccess(kubeconfig), serverOf(kubeconfig)]).toEqual([undefined, ""]),
+);
+
+describe("a kubeconfig that Helm can use, and this library cannot:", () => {
+    const named = (what: string) => `the kubeconfig names ${what}`;
+    const exec = { apiVersion: "client.authentication.k8s.io/v1", command: "get-token", interactiveMode: "Never" };
+
+    test.each<[string, object, object, string]>([
+        ["the file of a CA", { "certificate-authority": "/ca" }, certificate, named("a file (certificate-authority)")],
+        ["the file of a token", {}, { tokenFile: "/token" }, named("a file (tokenFile)")],
+        ["the file of a token beside an older one", {}, { token: "t", tokenFile: "/token" }, named("a file (tokenFile)")],
+        [
+            "the files of a certificate beside a token",
+            ca,
+            { token: "t", "client-certificate": "/cert", "client-key": "/key" },
+            named("a file (client-certificate, client-key)"),
+        ],
+        [
+            "the file of a key",
+            ca,
+            { "client-certificate-data": certificate["client-certificate-data"], "client-key": "/key" },
+            named("a file (client-key)"),
+        ],
+        ["a proxy", { ...ca, "proxy-url": "http://proxy.example.com:3128" }, certificate, named("a proxy (proxy-url)")],
+        ["another user", ca, { ...certificate, as: "admin", "as-groups": ["system:masters"] }, named("another user (as, as-groups)")],
+        ["a command", ca, { exec }, named("a command (exec)")],
+        ["an identity provider", ca, { "auth-provider": { name: "oidc" } }, named("an identity provider (auth-provider)")],
+        ["a server without TLS", { server: "http://192.0.2.41:8001" }, { token: "t" }, named("a server without TLS (server)")],
+        ["a login in the server", { server: "https://admin:word@192.0.2.41" }, { token: "t" }, named("a login (server)")],
+        [
+            "a proxy and a file",
+            { "certificate-authority": "/ca", "proxy-url": "http://proxy.example.com:3128" },
+            { token: "t" },
+            named("a file (certificate-authority) and a proxy (proxy-url)"),
+        ],
+        ["a password", ca, { username: "admin", password: "p" }, "the kubeconfig holds neither a client certificate nor a token"],
+        ["no credentials", ca, {}, "the kubeconfig holds neither a client certificate nor a token"],
+    ])("%s", (_what, cluster, user, reason) => {
+        const kubeconfig = kubeconfigOf(cluster, user);
+        expect({ refusal: refusal(kubeconfig), access: apiAccess(kubeconfig), reason: obstacle(kubeconfig) }).toEqual({
+            refusal: [],
+            access: undefined,
+            reason,
+        });
+    });
+
+    test.each<[string, object, object]>([
+        ["a token beside a command", ca, { token: "t", exec }],
+        ["a certificate beside the file of a token", ca, { ...certificate, tokenFile: "/token" }],
+        ["the file of a key without a certificate, which client-go does not read", ca, { token: "t", "client-key": "/key" }],
+        ["no CA", {}, { token: "t" }],
+    ])("which it can with %s", (_what, cluster, user) => {
+        const kubeconfig = kubeconfigOf(cluster, user);
+        expect(obstacle(kubeconfig)).toBeUndefined();
+        expect(apiAccess(kubeconfig)).toMatchObject({ endpoint: server });
+    });
+});
+
+test("the access of a kubeconfig has the data in it, decoded", () => {
+    const cluster = { ...ca, "tls-server-name": "kubernetes" };
+    expect(apiAccess(kubeconfigOf(cluster, { ...certificate, token: "t" }))).toEqual({
+        endpoint: server,
+        ca: kubeCa.certificate,
+        certificate: admin.certificate,
+        key: admin.privateKey,
+        token: "t",
+        serverName: "kubernetes",
+    });
+    expect(apiAccess(kubeconfigOf({ "insecure-skip-tls-verify": true }))).toMatchObject({ isInsecure: true });
+});
+
+test("the endpoint holds no login of the kubeconfig", () =>
+    expect(serverOf(kubeconfigOf({ server: "https://admin:word@192.0.2.41:6443/" }))).toBe(server));
+
+describe("the address of the API server", () => {
+    const given = { kubeconfig: kubeconfigOf({ server: "https://localhost.:6443" }), ingressAddresses };
+
+    test("that is the node itself gets apiEndpoint in its place", () => {
+        expect(existingClusterSchema.safeParse({ ...given, apiEndpoint: server }).success).toBe(true);
+        expect(serverOf(withServer(given.kubeconfig, server))).toBe(server);
+    });
+
+    test("is replaced in the cluster of the current context alone", () => {
+        const clusters = [
+            { name: "other", cluster: { server: "https://127.0.0.1:1" } },
+            { name: "default", cluster: { server: "https://127.0.0.1:2" } },
+        ];
+        const changed = withServer(json(kubeconfigOf({}, undefined, { clusters })), server);
+        expect(changed).toContain("https://127.0.0.1:1");
+        expect(serverOf(changed)).toBe(server);
+    });
+
+    test.each(["https://192.0.2.41", "https://localhost.example.com", "https://[2001:db8::1]:6443", "https://[fe80::]", ""])(
+        "is another machine: %s",
+        url => expect(isLoopback(url)).toBe(false),
+    );
+});
