@@ -323,13 +323,13 @@ describe("a node that RKE was not run for", () => {
     });
 
     test("of a cluster that is adopted is looked at although RKE was run for it", async () => {
-        const known = note(["node1", "node2", "node3"]);
         const nodes = [asked("node1"), asked("node2"), joining];
         const adoptedNodes = built(["node1", "node2"]).concat({
             ...built(["node3"])[0],
             address: joining.address,
             internalAddress: joining.innerAddress,
         });
+        const known = note([], {}, adoptedNodes);
         const { warnings } = await look([...well, { name: "node3" }], { known, wanted: { nodes, adoptedNodes, fitness } });
         expect(warnings).toEqual([expect.stringMatching(/^node3: rke@127\.0\.0\.1:1: no SSH connection /)]);
     });
@@ -381,6 +381,20 @@ test.each<[string, object, string]>([
         `refused: ${words} [RHA change-not-possible]\nRKE cannot change it on a built node. Return to the earlier value, or remove the node in ` +
             'one update, and add it with the new one in the next: docs/operations.md, "Replace a node or a load balancer host"',
     );
+});
+
+test.each<[string, string[], RegExp | "in sync"]>([
+    [
+        "control plane node",
+        roles,
+        /^refused: hostname of the new node 192\.0\.2\.9: expected another one than that of the node 192\.0\.2\.3, /,
+    ],
+    ["worker", ["worker"], "in sync"],
+])("a new %s with the name of a node that leaves", async (_what, own, found) => {
+    const known = note(["node1", "node2", "node3"]);
+    const nodes = [asked("node1"), asked("node2"), asked("node3", { address: "192.0.2.9", innerAddress: "192.0.2.9", roles: own })];
+    const said = await probe([...well, { name: "node3" }], { known, wanted: { nodes } });
+    expect(said).toEqual(found === "in sync" ? found : expect.stringMatching(found));
 });
 
 describe("nodes that serve ingress", () => {
