@@ -109,6 +109,7 @@ async function look(
         "full-cluster-state": known,
         componentstatuses: { items: components },
         "ingress-nginx-controller": ingress,
+        ...Object.fromEntries(["daemonsets", "deployments", "statefulsets"].map(kind => [kind, { items: [] }])),
         health: { health: "true" },
         version: {},
         ...answer,
@@ -191,6 +192,34 @@ test("a new node is refused in the preview of an update that rotates the CA, and
     expect(await probe(well, { wanted: { ...newest, nodes, earlierKeys: [keys] } })).toMatch(words);
     expect(await probe(well, { wanted: { nodes } })).toBe("in sync");
     expect(await probe(well, { wanted: { rotates: true } })).toBe("in sync");
+});
+
+describe("a rotation of the CA that could not finish", () => {
+    const keys = { ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
+    const pending = { ...keys, ca: issue({ name: "kube-ca", ca: true }).certificate, earlierKeys: [keys] };
+    const fitness = { nodes: [], preflightProgram: "" };
+    const rancher = {
+        metadata: { namespace: "cattle-system", name: "rancher", generation: 1 },
+        ...{
+            spec: { replicas: 3, template: {} },
+            status: { observedGeneration: 1, replicas: 3, updatedReplicas: 3, availableReplicas: 2 },
+        },
+    };
+    const answer = { deployments: { items: [rancher] }, daemonsets: { items: [] }, statefulsets: { items: [] } };
+    const live = [well[0], { name: "node2", ready: "Unknown" }];
+    const words =
+        /^refused: cluster\.caRotations: expected that every node is Ready, .* found: \[RHA change-not-possible\]\n {2}- node node2: not Ready\n {2}- deployment cattle-system\/rancher: not all /;
+
+    test("is refused in its preview, and in that of the next try", async () => {
+        expect(await probe(live, { answer, wanted: { rotates: true } })).toMatch(words);
+        expect(await probe(live, { answer, wanted: { ...pending, fitness } })).toMatch(words);
+    });
+
+    test("is finished when it has begun, and an update waits for the cluster by itself", async () => {
+        const begun = { ...note(["node1", "node2"]), metadata: { annotations: { "pulumi-rancher-ha/ca-rotation": "not finished" } } };
+        expect(await probe(live, { answer, known: begun, wanted: { ...pending, fitness } })).toBe("node node2: not Ready");
+        expect(await probe(live, { answer, wanted: pending })).toBe("node node2: not Ready");
+    });
 });
 
 test("a cordon and a foreign taint are told to a person, and are no drift", async () => {

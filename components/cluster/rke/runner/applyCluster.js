@@ -13,6 +13,7 @@ const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRkeUntilHealthy, seriousWarning, workFolder } = require("./rkeCommand");
 const { forgetRebuilt, rebuiltNodes } = require("./rebuiltNodes");
 const { refuseNewNodes, withNewestCa } = require("./rotateCa");
+const { refuseUnfitRotation } = require("./rotationFitness");
 const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
@@ -63,6 +64,7 @@ async function apply(input, lastResult) {
         await refuseNewNodes(input, newest, rebuilt);
         const taken = await takenNodes(env, newest, input, lastResult);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
+        await refuseUnfitRotation(input, newest);
         const newer = await withNewestCa(env, input, await forgetRebuilt(env, rebuilt, newest, input));
         const state = await withoutTakenNodes(env, newer, input, taken);
         const leaving = removedNodes(state, input);
