@@ -426,6 +426,18 @@ test.each<[string, string[], RegExp | "in sync"]>([
     expect(said).toEqual(found === "in sync" ? found : expect.stringMatching(found));
 });
 
+test("a node that leaves beside a restore is warned of, unless it is lost", async () => {
+    const known = note(["node1", "node2", "node3"]);
+    const seen = async (ready: string, restores?: string) =>
+        (await look([...well, { name: "node3", ready }], { known, wanted: { restores } })).warnings;
+    expect(await seen("True", "before-the-trouble")).toEqual([
+        expect.stringMatching(
+            /^cluster\.restore\.snapshot: unless before-the-trouble was restored before, pulumi up refuses .* while node3 leave\. /,
+        ),
+    ]);
+    expect([await seen("Unknown", "before-the-trouble"), await seen("True")]).toEqual([[], []]);
+});
+
 describe("nodes that serve ingress", () => {
     const gate = { gate: "open" };
     const worker = (name: string, changes: object = {}) => asked(name, { roles: ["worker"], ...changes });

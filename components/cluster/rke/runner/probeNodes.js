@@ -13,6 +13,7 @@ const { lostIngress, renamedNodes } = require("./nodeChanges");
 const { foreseenQuorumFault } = require("./quorum");
 const { lookAtFaulty } = require("./rebuiltNodes");
 const { nameOf } = require("./rkeState");
+const { leaversBesideRestore } = require("./restoredNodes");
 const { foreseenUnfitRotation } = require("./rotationFitness");
 
 /** @import { KubernetesNode } from "../../kubernetesObjects" */
@@ -159,7 +160,11 @@ async function compare(get, wanted, faulty) {
         finding: [...nodeDifferences(items, nodes, kubelet), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
         outdated: otherRun({ kubernetesVersion: rkeConfig.kubernetesVersion, nodes }, wanted),
         newNodes: wanted.nodes.filter(({ address }) => !nodes.some(node => node.address === address)),
-        warning: [...nodeWarnings(items, nodes), ...expiryWarnings(certificatesBundle)],
+        warning: [
+            ...nodeWarnings(items, nodes),
+            ...expiryWarnings(certificatesBundle),
+            ...leaversBesideRestore(rkeConfig.nodes, wanted, items),
+        ],
     };
 }
 
