@@ -442,6 +442,7 @@ describe("the run of rke", () => {
         });
     };
     const pack = (text: string) => brotliCompressSync(text).toString("base64");
+    const unpack = (text: string) => JSON.stringify(unpackState(text));
 
     /** Runs the program with a stand-in for rke that prints `lines`, or `snapshot`. It has no nodes, so it contacts no host. */
     function run(
@@ -621,7 +622,11 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
 
     /** The words of the check on a host whose CA is another one. */
     const preflight = readFileSync(join(runners, "cluster", "rke", "host", "preflight.sh"), "utf8");
-    const inOtherCluster = /"(it belongs to another cluster.*?)"/.exec(preflight)![1];
+    const [inOtherCluster, hiddenCa] = [/"(it belongs to another cluster.*?)"/, /"(it does not show whose.*?)"/].map(
+        words => words.exec(preflight)![1],
+    );
+    /** A stand-in for ssh to a host with another host key, as OpenSSH 9.2 says it. */
+    const otherKey = "echo 'Host key verification failed.' >&2; exit 255";
 
     describe("a node that left the configuration", () => {
         const node = JSON.stringify({ address: "192.0.2.34", hostnameOverride: "node4", role: ["worker"] });
@@ -671,6 +676,42 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
             expect(JSON.parse(seen()).currentState.rkeConfig.nodes).toEqual([]);
         });
 
+        test("and that is another machine by its host key is left alone, and RKE does not hear of it", () => {
+            const { status, stderr, calls, seen } = run("cluster", "apply", [done], { previous, ssh: otherKey });
+            expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([0, "ssh", "up"]);
+            expect(stderr).toContain(
+                "node node4 leaves this cluster. Its host 192.0.2.34 shows another host key: it is another machine by now, and is left alone",
+            );
+            expect(JSON.parse(seen()).currentState.rkeConfig.nodes).toEqual([]);
+        });
+
+        test.each([
+            ["that does not end in time", "exec sh", "exit 124", "node4: exit code 124"],
+            [
+                "during which the host is lost",
+                "cat >&2; echo '=== pulumi-rancher-ha ==='; exit 255",
+                "",
+                "node4: rke@192.0.2.34:22: no SSH",
+            ],
+            ["that cannot read the CA", "exec sh", `echo '${hiddenCa}'`, "node4 (192.0.2.34): it does not show whose cluster it is in"],
+        ])("is not given to RKE after a look at its host %s", (_look, ssh, preflightProgram, found) => {
+            const { status, stderr, calls } = run("cluster", "apply", [done], { previous, ssh, preflightProgram });
+            expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([1, "ssh"]);
+            expect(stderr).toContain("RKE was not started and no host was changed, because: [RHA nodes-not-fit]\n");
+            expect(stderr).toContain(
+                `node node4: expected its host 192.0.2.34 to show within 20 s whose cluster it is in, found: ${found}`,
+            );
+        });
+
+        test.each([
+            ["port", '"port":"2222"'],
+            ["user", '"user":"other"'],
+        ])("is not given to RKE when SSH fails, and RKE has another %s for it", (_what, key) => {
+            const other = pack(unpack(built).replaceAll('"address":"192.0.2.34"', `"address":"192.0.2.34",${key}`));
+            const { status, calls } = run("cluster", "apply", [done], { previous: `${other}\n${recorded}` });
+            expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([1, "ssh"]);
+        });
+
         test("and that no run recorded is named, with the place of the command for its host", () => {
             const { status, stderr, calls } = run("cluster", "apply", [done], { previous: built });
             expect([status, ...calls()]).toEqual([0, expect.stringMatching(/^up /)]);
@@ -686,7 +727,8 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
         const removed = line("info", "Cluster removed successfully");
         const options = { nodes, clusterYml: clusterYml(settings({ nodes: [node(1), node(2), node(3)] })) };
         // Every program reaches its host by this name.
-        const ssh = 'for word in "$@"; do case $word in 192.*) host=$word ;; esac; done; export host; exec sh';
+        const atHost = 'for word in "$@"; do case $word in 192.*) host=$word ;; esac; done; export host';
+        const ssh = `${atHost}; exec sh`;
         const foreign = (address: string) => `[ "$host" != ${address} ] || echo '${inOtherCluster}'`;
 
         test("names what is left on the hosts of the cluster", () => {
@@ -702,6 +744,36 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
             expect(stderr).toContain("node2 (192.0.2.32) belongs to another cluster by now, and is left alone\n");
             expect(stderr).toMatch(/- node1 .*: container kube-proxy\n/);
             expect(stderr).not.toMatch(/- node2 /);
+        });
+
+        test("leaves a host alone that is another machine by its host key", () => {
+            const { stderr, order } = run("cluster", "destroy", [removed], {
+                ...options,
+                ssh: `${atHost}; [ $host != 192.0.2.32 ] || { ${otherKey}; }; exec sh`,
+            });
+            expect(order()).toEqual(["192.0.2.31", "192.0.2.33"]);
+            expect(stderr).toContain("node2 (192.0.2.32) shows another host key: it is another machine by now, and is left alone\n");
+            expect(stderr).not.toMatch(/- node2\b/);
+        });
+
+        test("removes nothing while a host does not show whose cluster it is in", () => {
+            const preflightProgram = '[ "$host" != 192.0.2.32 ] || exit 124';
+            const { status, stderr, calls } = run("cluster", "destroy", [removed], { ...options, ssh, preflightProgram });
+            expect([status, calls().every(call => call.startsWith("ssh "))]).toEqual([1, true]);
+            expect(stderr).toContain(
+                "RKE was not started and no host was changed, because: [RHA nodes-not-fit]\n" +
+                    "  - node node2: expected its host 192.0.2.32 to show within 20 s whose cluster it is in, found: node2: exit code 124. ",
+            );
+        });
+
+        test("cleans the other hosts while one is unreachable, and names this one", () => {
+            const down = "echo 'ssh: connect to host 192.0.2.32 port 22: No route to host' >&2; exit 255";
+            const { status, stderr, order } = run("cluster", "destroy", [removed], {
+                ...options,
+                ssh: `${atHost}; [ $host != 192.0.2.32 ] || { ${down}; }; exec sh`,
+            });
+            expect([status, order()]).toEqual([1, ["192.0.2.31", "192.0.2.32", "192.0.2.33"]]);
+            expect(stderr).toMatch(/ {2}- node1 .*: container kube-proxy\n {2}- node2: rke@192\.0\.2\.32:22: no SSH connection/);
         });
 
         test("does nothing when every host belongs to another cluster", () => {

@@ -86,6 +86,24 @@ describe.each(["nodes", "cluster"])("the task %s, before RKE runs,", task => {
         expect(hasRun).toBe(false);
     });
 
+    test.each([["controlplane"], ["etcd"], ["controlplane", "etcd", "worker"]])(
+        "refuses a new node (%s) of a leaving one's name",
+        async (...roles) => {
+            const { stderr, hasRun } = await change(task, [wanted(1), wanted(2), wanted(4, { name: "node3", roles })]);
+            expect(stderr).toContain(
+                "RKE was not started and no host was changed, because: [RHA change-not-possible]\n" +
+                    "  - hostname of the new node 192.0.2.34: expected another one than that of the node 192.0.2.33, which leaves, found node3. ",
+            );
+            expect(hasRun).toBe(false);
+        },
+    );
+
+    test("takes a new worker that has the name of one that leaves", async () => {
+        const { stderr, hasRun } = await change(task, [wanted(1), wanted(2), wanted(4, { name: "node3" })]);
+        expect(stderr).not.toContain("RKE was not started");
+        expect(hasRun).toBe(task === "cluster");
+    });
+
     test("refuses to replace all nodes that serve ingress", async () => {
         const { stderr, hasRun } = await change(task, [wanted(4), wanted(3, { servesIngress: false })]);
         expect(stderr).toContain(

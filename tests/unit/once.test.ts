@@ -1,9 +1,14 @@
 import { spawnSync } from "child_process";
+import { once } from "events";
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { createServer } from "https";
+import { AddressInfo } from "net";
 import { tmpdir } from "os";
 import { delimiter, join } from "path";
 import { brotliCompressSync } from "zlib";
 import { nodeProgram } from "../../components/remote/programs";
+import { issue, Issued } from "../../lab/certificates";
+import { run } from "../../lab/process";
 import { hostKey } from "../ssh";
 
 let folder: string;
@@ -19,8 +24,8 @@ function program(name: string, text: string) {
     chmodSync(join(folder, name), 0o755);
 }
 
-/** Restores the snapshot `wanted` with a stand-in for rke, whose `snapshot-save` says `saving`. SSH runs programs on this machine. */
-function restore({ saving = line("info", "Finished saving/uploading snapshot [$4] on all etcd hosts"), etcd = "", previous = "" }) {
+/** Puts a stand-in for rke in place, whose `snapshot-save` says `saving`. SSH runs programs on this machine. Returns what rke was called with. */
+function standIns(saving = line("info", "Finished saving/uploading snapshot [$4] on all etcd hosts")) {
     program(
         "rke",
         `[ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }
@@ -32,16 +37,30 @@ exit; fi
 echo 'level=info msg="Finished restoring snapshot [wanted] on all etcd hosts"'`,
     );
     program("ssh", "exec sh");
-    const connection = { address: "192.0.2.31", port: 22, user: "rke", hostKey, waitSeconds: 0 };
+    return () => readFileSync(join(folder, "calls"), "utf8").trimEnd().split("\n");
+}
+
+const node1 = { name: "node1", connection: { address: "192.0.2.31", port: 22, user: "rke", hostKey, waitSeconds: 0 } };
+const entry = join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "once.js");
+const pack = (value: object) => brotliCompressSync(JSON.stringify(value)).toString("base64");
+
+/** Returns the program that restores the snapshot `wanted`, and its environment. */
+function restoring(changes: object, previous = "") {
     const input = {
         ...{ task: "restore", token: "wanted", rkeVersion: "1.8.14", clusterYml: "nodes: []\n", timeoutSeconds: 30 },
-        ...{ pki: brotliCompressSync(JSON.stringify(state)).toString("base64"), apiEndpoints: [], nodes: [], preflightProgram: "" },
-        ...{ etcdNodes: [{ name: "node1", connection }], hasBucket: false, listProgram: "echo wanted.zip", etcdAnswersProgram: etcd },
+        ...{ pki: pack(state), apiEndpoints: [], nodes: [], preflightProgram: "", etcdAnswersProgram: "" },
+        ...{ etcdNodes: [node1], hasBucket: false, listProgram: "echo wanted.zip", ...changes },
     };
-    const entry = join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "once.js");
     const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter), PULUMI_COMMAND_STDOUT: previous };
-    const { status, stdout, stderr } = spawnSync("node", ["-", "apply"], { input: nodeProgram(entry, input), encoding: "utf8", env });
-    const calls = () => readFileSync(join(folder, "calls"), "utf8").trimEnd().split("\n");
+    return { input: nodeProgram(entry, input), env };
+}
+
+function restore({ saving, etcd = "", previous }: { saving?: string; etcd?: string; previous?: string }) {
+    const calls = standIns(saving);
+    const { status, stdout, stderr } = spawnSync("node", ["-", "apply"], {
+        ...restoring({ etcdAnswersProgram: etcd }, previous),
+        encoding: "utf8",
+    });
     return { status, stdout, stderr, calls };
 }
 
@@ -86,4 +105,61 @@ test("a restore that was done before saves and restores nothing", () => {
     const { status, stdout, calls } = restore({ previous: "wanted\nstate" });
     expect([status, stdout]).toEqual([0, "wanted\nstate"]);
     expect(calls).toThrow("ENOENT");
+});
+
+describe("a node that leaves in the update that restores", () => {
+    const ca = issue({ name: "kube-ca", ca: true });
+    const pem = ({ certificate, privateKey }: Issued) => ({ certificatePEM: certificate, keyPEM: privateKey });
+    const certificatesBundle = { "kube-ca": pem(ca), "kube-admin": pem(issue({ name: "kube-admin", by: ca, usage: "clientAuth" })) };
+    const nodes = ["192.0.2.31", "192.0.2.33"].map((address, index) => ({
+        address,
+        hostnameOverride: `node${2 * index + 1}`,
+        role: ["etcd"],
+    }));
+    const cluster = {
+        desiredState: { rkeConfig: { nodes }, certificatesBundle },
+        currentState: { rkeConfig: { nodes }, certificatesBundle },
+    };
+    const ago = (seconds: number) => ({ spec: { renewTime: new Date(Date.now() - seconds * 1000).toISOString() } });
+    const ready = (status: string) => ({ metadata: { name: "node3" }, status: { conditions: [{ type: "Ready", status }] } });
+
+    /** Restores with an API server that has these objects of node3. */
+    async function restoreWithout(objects: { nodes?: object; leases?: object }) {
+        const { certificate: cert, privateKey: key } = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });
+        const secret = { metadata: {}, data: { "full-cluster-state": Buffer.from(JSON.stringify(cluster)).toString("base64") } };
+        const server = createServer({ cert, key, ca: ca.certificate, requestCert: true }, ({ url }, answer) => {
+            const [kind, name] = url!.split("/").slice(-2) as ["nodes" | "leases", string];
+            const found = name === "full-cluster-state" ? secret : name === "node3" ? objects[kind] : undefined;
+            answer.writeHead(found ? 200 : 404).end(JSON.stringify(found ?? {}));
+        });
+        await once(server.listen(0, "127.0.0.1"), "listening");
+        const calls = standIns();
+        const apiEndpoints = [`https://127.0.0.1:${(server.address() as AddressInfo).port}`];
+        const { input, env } = restoring({ apiEndpoints, pki: pack({ desiredState: cluster.desiredState }) });
+        const { code, stderr } = await run("node", ["-", "apply"], { input, env, tolerate: true, timeoutSeconds: 60 });
+        server.close();
+        return { code, stderr, calls };
+    }
+
+    test.each([
+        ["whose kubelet renews its lease", { nodes: ready("Unknown"), leases: ago(5) }],
+        ["that is ready, without a lease", { nodes: ready("True") }],
+    ])("is refused before etcd stops: one %s", async (_what, objects) => {
+        const { code, stderr, calls } = await restoreWithout(objects);
+        expect(code).toBe(1);
+        expect(stderr).toMatch(
+            /cluster\.restore\.snapshot: expected that no running node leaves in the update that restores, found node3\. .*etcd was not stopped\..* \[RHA change-not-possible\]/,
+        );
+        expect(calls).toThrow("ENOENT");
+    });
+
+    test.each([
+        ["that a snapshot calls ready, with an old lease", { nodes: ready("True"), leases: ago(600) }],
+        ["that is not ready", { nodes: ready("Unknown") }],
+        ["that Kubernetes does not know", {}],
+    ])("may be a lost one: one %s", async (_what, objects) => {
+        const { code, stderr, calls } = await restoreWithout(objects);
+        expect([code, ...calls()]).toEqual([0, saves, "snapshot-restore wanted"]);
+        expect(stderr).not.toContain("Kubernetes does not say");
+    });
 });

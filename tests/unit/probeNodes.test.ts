@@ -109,6 +109,7 @@ async function look(
         "full-cluster-state": known,
         componentstatuses: { items: components },
         "ingress-nginx-controller": ingress,
+        ...Object.fromEntries(["daemonsets", "deployments", "statefulsets"].map(kind => [kind, { items: [] }])),
         health: { health: "true" },
         version: {},
         ...answer,
@@ -191,6 +192,34 @@ test("a preview refuses a new node while a rotation of the CA begins or finishes
     expect(await probe(well, { wanted: { ...newest, nodes, earlierKeys: [keys] } })).toMatch(words);
     expect(await probe(well, { wanted: { nodes } })).toBe("in sync");
     expect(await probe(well, { wanted: { rotates: true } })).toBe("in sync");
+});
+
+describe("a rotation of the CA that could not finish", () => {
+    const keys = { ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
+    const pending = { ...keys, ca: issue({ name: "kube-ca", ca: true }).certificate, earlierKeys: [keys] };
+    const fitness = { nodes: [], preflightProgram: "" };
+    const rancher = {
+        metadata: { namespace: "cattle-system", name: "rancher", generation: 1 },
+        ...{
+            spec: { replicas: 3, template: {} },
+            status: { observedGeneration: 1, replicas: 3, updatedReplicas: 3, availableReplicas: 2 },
+        },
+    };
+    const answer = { deployments: { items: [rancher] }, daemonsets: { items: [] }, statefulsets: { items: [] } };
+    const live = [well[0], { name: "node2", ready: "Unknown" }];
+    const words =
+        /^refused: cluster\.caRotations: expected that every node is Ready, .* found: \[RHA change-not-possible\]\n {2}- node node2: not Ready\n {2}- deployment cattle-system\/rancher: not all /;
+
+    test("is refused in its preview, and in that of the next try", async () => {
+        expect(await probe(live, { answer, wanted: { rotates: true } })).toMatch(words);
+        expect(await probe(live, { answer, wanted: { ...pending, fitness } })).toMatch(words);
+    });
+
+    test("is finished when it has begun, and an update waits for the cluster by itself", async () => {
+        const begun = { ...note(["node1", "node2"]), metadata: { annotations: { "pulumi-rancher-ha/ca-rotation": "not finished" } } };
+        expect(await probe(live, { answer, known: begun, wanted: { ...pending, fitness } })).toBe("node node2: not Ready");
+        expect(await probe(live, { answer, wanted: pending })).toBe("node node2: not Ready");
+    });
 });
 
 test("a cordon and a foreign taint are told to a person, and are no drift", async () => {
@@ -323,13 +352,13 @@ describe("a node that RKE was not run for", () => {
     });
 
     test("of a cluster that is adopted is looked at although RKE was run for it", async () => {
-        const known = note(["node1", "node2", "node3"]);
         const nodes = [asked("node1"), asked("node2"), joining];
         const adoptedNodes = built(["node1", "node2"]).concat({
             ...built(["node3"])[0],
             address: joining.address,
             internalAddress: joining.innerAddress,
         });
+        const known = note([], {}, adoptedNodes);
         const { warnings } = await look([...well, { name: "node3" }], { known, wanted: { nodes, adoptedNodes, fitness } });
         expect(warnings).toEqual([expect.stringMatching(/^node3: rke@127\.0\.0\.1:1: no SSH connection /)]);
     });
@@ -381,6 +410,32 @@ test.each<[string, object, string]>([
         `refused: ${words} [RHA change-not-possible]\nRKE cannot change it on a built node. Return to the earlier value, or remove the node in ` +
             'one update, and add it with the new one in the next: docs/operations.md, "Replace a node or a load balancer host"',
     );
+});
+
+test.each<[string, string[], RegExp | "in sync"]>([
+    [
+        "control plane node",
+        roles,
+        /^refused: hostname of the new node 192\.0\.2\.9: expected another one than that of the node 192\.0\.2\.3, /,
+    ],
+    ["worker", ["worker"], "in sync"],
+])("a new %s with the name of a node that leaves", async (_what, own, found) => {
+    const known = note(["node1", "node2", "node3"]);
+    const nodes = [asked("node1"), asked("node2"), asked("node3", { address: "192.0.2.9", innerAddress: "192.0.2.9", roles: own })];
+    const said = await probe([...well, { name: "node3" }], { known, wanted: { nodes } });
+    expect(said).toEqual(found === "in sync" ? found : expect.stringMatching(found));
+});
+
+test("a node that leaves beside a restore is warned of, unless it is lost", async () => {
+    const known = note(["node1", "node2", "node3"]);
+    const seen = async (ready: string, restores?: string) =>
+        (await look([...well, { name: "node3", ready }], { known, wanted: { restores } })).warnings;
+    expect(await seen("True", "before-the-trouble")).toEqual([
+        expect.stringMatching(
+            /^cluster\.restore\.snapshot: unless before-the-trouble was restored before, pulumi up refuses .* while node3 leave\. /,
+        ),
+    ]);
+    expect([await seen("Unknown", "before-the-trouble"), await seen("True")]).toEqual([[], []]);
 });
 
 describe("nodes that serve ingress", () => {

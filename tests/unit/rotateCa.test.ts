@@ -35,7 +35,7 @@ const pki = (keys: typeof newest) => pack({ desiredState: { rkeConfig, certifica
 let folder: string;
 let server: Server;
 /** What the API server holds, and the changes that it got. */
-let live: { state: object; isMarked: boolean; workloads: Map<string, any>; changes: string[] };
+let live: { state: object; isMarked: boolean; workloads: Map<string, any>; changes: string[]; readiness: string[] };
 
 beforeAll(async () => {
     server = createServer({ requestCert: true, rejectUnauthorized: true }, (asked, answer) => {
@@ -56,7 +56,13 @@ beforeEach(() => {
         "kube-system/daemonsets/canal",
         "other/statefulsets/db",
     ];
-    live = { state: built(earlier), isMarked: false, workloads: new Map(names.map(name => [name, workload(name)])), changes: [] };
+    live = {
+        state: built(earlier),
+        isMarked: false,
+        workloads: new Map(names.map(name => [name, workload(name)])),
+        changes: [],
+        readiness: [],
+    };
     serve(earlier);
 });
 afterEach(() => rmSync(folder, { recursive: true }));
@@ -95,8 +101,11 @@ function respond(method: string, url: string, body: any): object | undefined {
         return { metadata: { annotations }, data: { "full-cluster-state": Buffer.from(JSON.stringify(live.state)).toString("base64") } };
     }
     if (url.startsWith("/api/v1/configmaps?")) return { items: [{ metadata: { namespace: "default" }, data: { "ca.crt": authority } }] };
-    if (url === "/api/v1/nodes")
-        return { items: [{ metadata: { name: "node1" }, status: { conditions: [{ type: "Ready", status: "True" }] } }] };
+    if (url === "/api/v1/nodes") {
+        const status = live.readiness.shift() ?? "True";
+        if (status !== "True") live.changes.push("not ready");
+        return { items: [{ metadata: { name: "node1" }, status: { conditions: [{ type: "Ready", status }] } }] };
+    }
     const kind = /^\/apis\/apps\/v1\/(\w+)$/.exec(url)?.[1];
     if (kind) return { items: all.filter(([path]) => path.includes(`/${kind}/`)).map(([, item]) => item) };
     const path = /^\/apis\/apps\/v1\/namespaces\/(.*)$/.exec(url)?.[1] ?? "";
@@ -211,6 +220,58 @@ test("RKE still sees the changes of the configuration", async () => {
         rotation: `sed -i s/canal/changed/g "$work/cluster.rkestate"; touch restarted; echo 'level=info msg="Successfully restarted Worker Plane"'`,
     });
     expect(state("seen").currentState.rkeConfig).toEqual(rkeConfig);
+});
+
+test("a rotation begins once the node is ready", async () => {
+    live.readiness = ["Unknown", "False"];
+    expect((await apply()).calls()).toEqual(["cert rotate", "up"]);
+    expect(live.changes).toEqual(["not ready", "not ready", "mark", ...restarts, "record"]);
+});
+
+describe("a rotation that could not finish", () => {
+    const { refuseUnfitRotation } = jest.requireActual("../../components/cluster/rke/runner/rotationFitness.js");
+    const endpoint = () => `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const begin = (changes: object = {}, keys = earlier) => {
+        const input = { pki: pki(newest), earlierPkis: [pki(earlier)], apiEndpoints: [endpoint()], ...changes };
+        return refuseUnfitRotation(input, JSON.stringify(built(keys)), { seconds: 0.2, pauseSeconds: 0.05 });
+    };
+    const unready = () => (live.readiness = Array(1000).fill("Unknown"));
+    const unavailable = (name: string) => (live.workloads.get(name).status.availableReplicas = 0);
+
+    test("is refused before it begins, and says what is not ready", async () => {
+        unready();
+        unavailable("cattle-system/deployments/rancher");
+        unavailable("other/statefulsets/db");
+        await expect(begin()).rejects.toThrow(
+            "cluster.caRotations: expected within 0.2 s that every node is Ready, and that the workloads of kube-system, ingress-nginx and cattle-system are " +
+                "available, found: [RHA change-not-possible]\n" +
+                "  - node node1: not Ready\n" +
+                "  - deployment cattle-system/rancher: not all of its pods are available\n" +
+                "The rotation was not begun, and RKE was not started. Mend these, and rotate the CA then",
+        );
+        expect([live.isMarked, ...new Set(live.changes)]).toEqual([false, "not ready"]);
+    });
+
+    test.each<[string, () => Promise<void>]>([
+        ["is not looked for without a rotation", () => begin({ earlierPkis: undefined })],
+        ["goes on when the nodes have the new CA", () => begin({}, newest)],
+        ["may be the repair while no API server answers", () => begin({ apiEndpoints: ["https://127.0.0.1:1"] })],
+        [
+            "goes on when it is marked as begun",
+            () => {
+                live.isMarked = true;
+                return begin();
+            },
+        ],
+    ])("%s", async (_what, run) => {
+        unready();
+        await run();
+    });
+
+    test("is none because of workloads that no step needs", async () => {
+        unavailable("other/statefulsets/db");
+        await begin();
+    });
 });
 
 test("an update that rotates the CA, and no other, refuses new and rebuilt nodes", async () => {

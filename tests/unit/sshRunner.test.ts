@@ -165,6 +165,23 @@ describe("a probe that fails", () => {
     });
 });
 
+test.each([
+    ["of a host with another host key", "Host key verification failed.", {}, { showsOtherKey: true, mayBeReached: true }],
+    [
+        "of a bastion with another host key",
+        "Host key verification failed.\nConnection closed by UNKNOWN port 65535",
+        {},
+        { showsOtherKey: false, mayBeReached: true },
+    ],
+    ["of an unreachable host", "ssh: connect to host 192.0.2.21 port 22: No route to host", {}, { mayBeReached: false }],
+    ["of a host that refuses the key", "root@192.0.2.21: Permission denied (publickey).", {}, { mayBeReached: false }],
+    ["that was lost in a program", "Connection reset by 192.0.2.21 port 22", { hasBegun: true }, { mayBeReached: true }],
+    ["that was ended by its timeout", "", { code: null }, { mayBeReached: true }],
+])("an SSH connection %s tells whether a client that checks no key gets there", (_what, stderr, result, found) => {
+    const { reachOf } = jest.requireActual(join(components, "remote", "runner", "sshFailure.js"));
+    expect(reachOf({ ...connection, bastion }, { code: 255, hasBegun: false, stderr, ...result })).toMatchObject(found);
+});
+
 describe("a node", () => {
     /** Runs the checks before RKE on one node. */
     function preflight(waitSeconds: number, waits: boolean): { lines: string[]; failure?: string } {

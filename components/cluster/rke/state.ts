@@ -8,6 +8,7 @@ export interface RkeConfig {
     nodes: RkeNode[];
     network: { plugin: string };
     services: { kubeController: { clusterCidr: string; serviceClusterIpRange: string } };
+    bastionHost?: { address?: string };
     ingress?: { options?: Record<string, string>; nodeSelector?: Record<string, string> };
 }
 
@@ -16,6 +17,8 @@ export interface RkeNode {
     /** Address that other nodes use. */
     internalAddress?: string;
     hostnameOverride?: string;
+    port?: string;
+    user?: string;
     role: string[];
     labels?: Record<string, string>;
     taints?: Taint[];

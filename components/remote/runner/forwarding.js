@@ -2,7 +2,8 @@
 const net = require("net");
 const path = require("path");
 const { CodedError } = require("./codedError");
-const { privateFolder, sshReason, startSsh } = require("./ssh");
+const { privateFolder, startSsh } = require("./ssh");
+const { sshReason } = require("./sshFailure");
 
 /** @import { Login } from "../connection" */
 

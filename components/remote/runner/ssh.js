@@ -1,12 +1,12 @@
 // This module runs where Pulumi runs, inside a program on standard input. It needs the OpenSSH client and nothing else.
 const { spawn } = require("child_process");
-const { createHash } = require("crypto");
 const fs = require("fs");
 const os = require("os");
 const path = require("path");
 const agentScript = require("./agent.sh");
 const { CodedError } = require("./codedError");
 const removeFolderScript = require("./removeFolder.sh");
+const { isBooting, reachOf, sshReason } = require("./sshFailure");
 
 /** @import { Login } from "../connection" */
 
@@ -69,8 +69,8 @@ let agents = 0;
 const beginning = "=== pulumi-rancher-ha ===";
 
 /**
- * Runs a shell program with a verb on a host, as root unless `withoutRoot`. Rejects when SSH itself fails. Waits up to `waitSeconds` for a
- * host that boots.
+ * Runs a shell program with a verb on a host, as root unless `withoutRoot`. Rejects when SSH itself fails, with what `reachOf` returns. Waits
+ * up to `waitSeconds` for a host that boots.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {Login & { bastion?: Login, withoutRoot?: boolean }} host
@@ -88,23 +88,13 @@ async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds 
             const begins = result.stdout.indexOf(`${beginning}\n`);
             return { ...result, stdout: begins < 0 ? "" : result.stdout.slice(begins + beginning.length + 1) };
         }
-        if (!isBooting(result.stderr) || process.uptime() >= deadline) throw new CodedError("ssh", sshReason(host, result.stderr));
+        if (!isBooting(result.stderr) || process.uptime() >= deadline) {
+            const reach = reachOf(host, { ...result, hasBegun: result.stdout.includes(beginning) });
+            throw Object.assign(new CodedError("ssh", sshReason(host, result.stderr)), reach);
+        }
         await new Promise(resolve => setTimeout(resolve, 2000));
     }
 }
-
-const otherHostKey = /Host key verification failed|REMOTE HOST IDENTIFICATION|no matching host key/i;
-const refusedKey = /Permission denied|Too many authentication failures/i;
-
-/**
- * Reports whether ssh failed as it does while a host boots.
- *
- * @param {string} stderr
- */
-const isBooting = stderr =>
-    /Connection (refused|timed out|reset|closed)|No route to host|System is booting up/i.test(stderr) &&
-    !otherHostKey.test(stderr) &&
-    !refusedKey.test(stderr);
 
 /**
  * Returns the arguments of ssh for a login. ssh then reads no configuration file of the user.
@@ -170,53 +160,6 @@ function proxyCommand(bastion) {
     // ssh expands % in this command, and a shell splits it.
     const words = sshArguments(bastion, ["-W", target]).map(word => (word === target ? word : word.replace(/%/g, "%%")));
     return ["ssh", ...words.map(word => `'${word.replace(/'/g, "'\\''")}'`)].join(" ");
-}
-
-/**
- * @param {Login & { bastion?: Login }} host
- * @param {string} stderr
- */
-function sshReason({ bastion, ...host }, stderr) {
-    // The host's own ssh names no port when the bastion's ssh ends early.
-    const isBastions = bastion && /UNKNOWN port/.test(stderr) && !/stdio forwarding failed/.test(stderr);
-    const { user, address, port, hostKey, privateKey } = isBastions ? bastion : host;
-    const at = `${user}@${address}:${port}${isBastions ? " (the bastion)" : bastion ? ` through the bastion ${bastion.address}` : ""}`;
-    if (otherHostKey.test(stderr)) {
-        return (
-            `${at}: the host shows another host key than the one configured (expected ${fingerprint(hostKey)}, found ` +
-            `${shownFingerprint(stderr)}). If the host was rebuilt, put its new key ` +
-            "(/etc/ssh/ssh_host_*_key.pub) into the configuration; if not, somebody else may be answering"
-        );
-    }
-    if (refusedKey.test(stderr)) {
-        return privateKey === undefined
-            ? `${at}: the host refuses every key of the SSH agent. Expected one whose public key is in ~${user}/.ssh/authorized_keys, or one with a certificate of a CA that the host trusts`
-            : `${at}: the host refuses the SSH key. Expected the public key in ~${user}/.ssh/authorized_keys`;
-    }
-    const lines = stderr.trim().split(/\r?\n/);
-    // These lines tell how the host's own ssh ended, after that of the bastion.
-    const last = lines.filter(line => !/UNKNOWN port|stdio forwarding failed|kex_exchange_identification/.test(line)).pop() ?? lines.pop();
-    return `${at}: no SSH connection (${last || "no answer in time"}). Check address, port, firewall and that sshd runs`;
-}
-
-/**
- * Returns the fingerprint of a host key as `ssh-keygen -l` prints it.
- *
- * @param {string} hostKey
- */
-function fingerprint(hostKey) {
-    const digest = createHash("sha256").update(Buffer.from(hostKey.split(" ")[1], "base64"));
-    return `SHA256:${digest.digest("base64").replace(/=+$/, "")}`;
-}
-
-/**
- * Returns the fingerprint that ssh reports of the key that a host shows.
- *
- * @param {string} stderr
- */
-function shownFingerprint(stderr) {
-    const offer = /Their offer: (\S+)/.exec(stderr);
-    return /SHA256:[A-Za-z0-9+/]{43}/.exec(stderr)?.[0] ?? (offer ? `only keys of type ${offer[1]}` : "no fingerprint");
 }
 
 /** @param {string} hostKey */
@@ -285,4 +228,4 @@ function run(file, args, { env, input, timeoutSeconds } = {}) {
     });
 }
 
-module.exports = { privateFolder, run, sshProgram, sshReason, startSsh, withSshAgent };
+module.exports = { privateFolder, run, sshProgram, startSsh, withSshAgent };

@@ -38,10 +38,16 @@ done
 # may lack the permission.
 tools=$([ -z "$docker_version" ] || docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 '/rke-tools:')
 if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
-    found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null |
-        tr -d '[:space:]')
+    found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null)
+    code=$?
+    found=$(echo "$found" | tr -d '[:space:]')
     case $(echo "$ca_certificates" | tr -d '[:space:]') in
-    *"$found"*) ;;
+    *"$found"*)
+        # Docker ends with 125 or more when it starts no container. Without the file, cat ends with 1.
+        [ "$code" -lt 125 ] ||
+            echo "it does not show whose cluster it is in: expected Docker to start a container that reads" \
+                "/etc/kubernetes/ssl/kube-ca.pem, found exit code $code of \`docker run\`. Look at Docker and its disk on the host"
+        ;;
     *)
         echo "it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem is not the CA of this one." \
             "If cluster.caRotations is lower than before, set it back." \

@@ -6,13 +6,14 @@ const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings")
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { snapshotBeforeUpgrade } = require("./firstSnapshot");
 const { recordedLeavers, resultOf } = require("./lastResult");
-const { cleanHosts, movePods, saysLost, withoutTakenNodes } = require("./leavingNodes");
+const { cleanHosts, movePods, saysLost, takenNodes, withoutTakenNodes } = require("./leavingNodes");
 const { refuseNodeChanges } = require("./nodeChanges");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRkeUntilHealthy, seriousWarning, workFolder } = require("./rkeCommand");
 const { forgetRebuilt, rebuiltNodes } = require("./rebuiltNodes");
 const { refuseNewNodes, withNewestCa } = require("./rotateCa");
+const { refuseUnfitRotation } = require("./rotationFitness");
 const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
@@ -61,9 +62,11 @@ async function apply(input, lastResult) {
         const rebuilt = await rebuiltNodes(env, newest, input);
         await refuseNodeChanges(env, newest, input, rebuilt);
         await refuseNewNodes(input, newest, rebuilt);
+        const taken = await takenNodes(env, newest, input, lastResult);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
+        await refuseUnfitRotation(input, newest);
         const newer = await withNewestCa(env, input, await forgetRebuilt(env, rebuilt, newest, input));
-        const state = await withoutTakenNodes(env, newer, input, lastResult);
+        const state = await withoutTakenNodes(env, newer, input, taken);
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);

@@ -4,7 +4,8 @@ const https = require("https");
 const net = require("net");
 const { Duplex } = require("stream");
 const tls = require("tls");
-const { sshReason, startSsh } = require("../../../remote/runner/ssh");
+const { startSsh } = require("../../../remote/runner/ssh");
+const { sshReason } = require("../../../remote/runner/sshFailure");
 
 /** @import { AskedBucket, BucketAccess } from "../program" */
 

@@ -3,15 +3,17 @@ const { CodedError } = require("../../../remote/runner/codedError");
 const { firstAnswer, mergePatch, unless404 } = require("../../runner/kubernetesApi");
 const { isReady } = require("./controlPlane");
 const { bullets, findings } = require("./findings");
+const { foreignHosts } = require("./foreignHosts");
 const { recordedNodes } = require("./lastResult");
-const { inOtherClusters } = require("./nodes");
 const { say } = require("./progress");
 const { forgetNodes } = require("./rebuiltNodes");
-const { clusterApi, removedNodes } = require("./rkeState");
+const { builtConfig, clusterApi, removedNodes } = require("./rkeState");
 
 /** @import { KubernetesNode, Pod } from "../../kubernetesObjects" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
 /** @import { ClusterInput, ReachedNode } from "../program" */
+/** @import { RkeConfig } from "../state" */
+/** @import { ForeignHost } from "./foreignHosts" */
 
 /** A node in RKE's state that the configuration no longer contains. @typedef {{ name: string, address: string }} LeavingNode */
 
@@ -19,21 +21,45 @@ const { clusterApi, removedNodes } = require("./rkeState");
 const patienceSeconds = 180;
 
 /**
- * Takes nodes out of Kubernetes and etcd whose hosts another cluster has by now. Returns a state without these nodes, because RKE cleans the
- * host of each node that leaves. A host whose connection no run recorded is not asked.
+ * Returns the nodes that leave, and whose hosts are another cluster's or another machine by now. Refuses the run when such a host cannot be
+ * looked at. A host whose connection no run recorded is not asked.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {string} state
  * @param {ClusterInput} input
  * @param {string} lastResult
  */
-async function withoutTakenNodes(env, state, input, lastResult) {
+function takenNodes(env, state, input, lastResult) {
     const leaving = removedNodes(state, input);
     const isLeaving = (/** @type {ReachedNode} */ { connection }) => leaving.some(({ address }) => address === connection.address);
-    const taken = await inOtherClusters(env, recordedNodes(lastResult).filter(isLeaving), input.preflightProgram);
+    const isReachedOtherwise = (/** @type {ReachedNode} */ node) => hasOtherWay(node, builtConfig(state));
+    return foreignHosts(env, recordedNodes(lastResult).filter(isLeaving), input.preflightProgram, isReachedOtherwise);
+}
+
+/**
+ * Reports whether RKE's record has another port, user or bastion for a node. A run that failed can be newer than the record of the last run.
+ *
+ * @param {ReachedNode} node
+ * @param {RkeConfig | undefined} config
+ */
+function hasOtherWay({ connection: { address, port, user, bastion } }, config) {
+    const known = config?.nodes.find(node => node.address === address);
+    const way = [known?.port ?? port, known?.user ?? user, config?.bastionHost?.address ?? ""].map(String);
+    return way.join(" ") !== [port, user, bastion?.address ?? ""].join(" ");
+}
+
+/**
+ * Takes such nodes out of Kubernetes and etcd. Returns a state without these nodes, because RKE cleans the host of each node that leaves.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} state
+ * @param {ClusterInput} input
+ * @param {ForeignHost[]} taken
+ */
+async function withoutTakenNodes(env, state, input, taken) {
     if (taken.length === 0) return state;
-    taken.forEach(({ name, connection: { address } }) =>
-        say(`node ${name} leaves this cluster. Its host ${address} belongs to another cluster by now, and is left alone`),
+    taken.forEach(({ name, connection: { address }, reason }) =>
+        say(`node ${name} leaves this cluster. Its host ${address} ${reason}, and is left alone`),
     );
     const questions = input.apiEndpoints.map(endpoint => () => deleteNodes(clusterApi(endpoint, state), taken));
     await firstAnswer(questions).catch(({ message }) => {
@@ -203,4 +229,4 @@ const saysLost =
     (/** @type {string} */ text) =>
         text.includes(`node [${address}]: Not able to reach the host`);
 
-module.exports = { cleanHosts, evictPods, movePods, saysLost, withoutTakenNodes };
+module.exports = { cleanHosts, evictPods, movePods, saysLost, takenNodes, withoutTakenNodes };

@@ -54,7 +54,31 @@ function renamedNodes(built, wanted) {
             "RKE cannot change it on a built node. Return to the earlier value, or remove the node in one update, and add it with the new one in " +
                 'the next: docs/operations.md, "Replace a node or a load balancer host"',
         );
-    return lines;
+    return [...lines, ...reusedNames(built, wanted)];
+}
+
+/**
+ * Lists new control plane and etcd nodes that have the name of a node that leaves. RKE keeps the old node in Kubernetes, changes etcd, and then
+ * waits until the node is ready. It removes a node first that was only a worker.
+ *
+ * @param {BuiltNode[]} built
+ * @param {WantedNode[]} wanted
+ */
+function reusedNames(built, wanted) {
+    const isAmong = (/** @type {{ address: string }[]} */ nodes, /** @type {{ address: string }} */ { address }) =>
+        nodes.some(node => node.address === address);
+    const leaving = built.filter(node => !isAmong(wanted, node));
+    return wanted
+        .filter(node => !isAmong(built, node) && node.roles.some(role => role !== "worker"))
+        .flatMap(({ name, address }) =>
+            leaving
+                .filter(node => nameOf(node) === name)
+                .map(
+                    node =>
+                        `hostname of the new node ${address}: expected another one than that of the node ${node.address}, which leaves, found ${name}. ` +
+                        "RKE would change etcd, and then wait for the old node. Choose a new hostname",
+                ),
+        );
 }
 
 /**

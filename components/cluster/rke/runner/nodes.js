@@ -4,6 +4,8 @@ const { sshProgram, withSshAgent } = require("../../../remote/runner/ssh");
 
 /** @import { ReachedNode } from "../program" */
 
+/** @typedef {{ lines: string[], failure?: string, showsOtherKey?: boolean, mayBeReached?: boolean }} Answer */
+
 /**
  * Calls `work(env)` with an SSH agent that holds the nodes' keys.
  *
@@ -19,12 +21,12 @@ const withAgentFor = (nodes, work) =>
 
 /**
  * Runs a program on all nodes in parallel. Resolves to the lines that the program printed on each node, or to the failure of SSH. `waits`
- * allows for nodes that still boot.
+ * allows for nodes that still boot. `mayBeReached` is true for a failure on a host that RKE may reach, because RKE checks no host key.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ReachedNode[]} nodes
  * @param {string} program
- * @returns {Promise<{ lines: string[], failure?: string }[]>}
+ * @returns {Promise<Answer[]>}
  */
 function onEach(env, nodes, program, { timeoutSeconds = 60, waits = false } = {}) {
     return Promise.all(
@@ -38,11 +40,13 @@ function onEach(env, nodes, program, { timeoutSeconds = 60, waits = false } = {}
                     timeoutSeconds,
                     waits ? connection.waitSeconds : 0,
                 );
-                if (code !== 0) return { lines: [`${name}: exit code ${code}: ${stderr.trim().split("\n").pop()}`] };
+                const failed = `${name}: exit code ${code}: ${stderr.trim().split("\n").pop()}`;
+                if (code !== 0) return { lines: [failed], mayBeReached: true };
                 const lines = stdout.split("\n").filter(line => line !== "");
                 return { lines: lines.map(line => `${name} (${connection.address}): ${line}`) };
             } catch (/** @type {any} */ error) {
-                return { lines: [], failure: `${name}: ${error.message}` };
+                const { message, showsOtherKey, mayBeReached } = error;
+                return { lines: [], failure: `${name}: ${message}`, showsOtherKey, mayBeReached };
             }
         }),
     );
@@ -61,7 +65,11 @@ async function preflight(env, nodes, program, options) {
     return Promise.all(found.map((node, index) => (node.failure ? node : withForwarding(env, nodes[index], node.lines))));
 }
 
-/** @param {string} program */
+/**
+ * Returns the program of the preflight with the time of this machine.
+ *
+ * @param {string} program
+ */
 const timed = program => program.replace("'@now@'", String(Math.floor(Date.now() / 1000)));
 
 /**
@@ -86,16 +94,4 @@ async function withForwarding(env, { name, connection }, lines) {
     }
 }
 
-/**
- * Returns the nodes whose hosts another cluster has by now. Nothing may clean such a host.
- *
- * @param {NodeJS.ProcessEnv} env
- * @param {ReachedNode[]} nodes
- * @param {string} preflightProgram
- */
-async function inOtherClusters(env, nodes, preflightProgram) {
-    const found = await onEach(env, nodes, timed(preflightProgram), { timeoutSeconds: 20 });
-    return nodes.filter((_, index) => found[index].lines.some(line => line.includes("): it belongs to another cluster: ")));
-}
-
-module.exports = { inOtherClusters, onEach, preflight, withAgentFor };
+module.exports = { onEach, preflight, timed, withAgentFor };

@@ -10,6 +10,7 @@ const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRkeUntilHealthy, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { withNewestCa } = require("./rotateCa");
+const { refuseRunningLeavers } = require("./restoredNodes");
 const { newestState, pack } = require("./rkeState");
 
 /** @import { AskedBucket, OnceInput } from "../program" */
@@ -127,6 +128,7 @@ async function once(input, lastResult) {
         if (task === "snapshot") await refuseLostUpload(env, input);
         const { command, failure, changesState } = verbs[task];
         const state = await newestState(input, "");
+        if (task === "restore") await refuseRunningLeavers(state, input);
         if (task === "certificates" && !JSON.parse(state).currentState?.certificatesBundle) {
             const asked = input.apiEndpoints.join(", ");
             throw new CodedError(

@@ -4,18 +4,22 @@ const { probeText } = require("../../../remote/runner/probe");
 const { foreignState } = require("./adoptCluster");
 const { impossibleChanges, newNodesBesideRotation } = require("./builtCluster");
 const { refusedKeys } = require("./extraConfig");
-const { answersAt, controlPlaneFaults, etcdFault, isReady } = require("./controlPlane");
+const { answersAt, controlPlaneFaults, etcdFault } = require("./controlPlane");
 const { expiryWarnings } = require("./expiry");
 const { failureOf, kubernetesApi, unless404 } = require("../../runner/kubernetesApi");
+const { ingressDifferences, nodeDifferences, nodeWarnings, taintText } = require("./liveDifferences");
 const { lookAtNew } = require("./newNodes");
 const { lostIngress, renamedNodes } = require("./nodeChanges");
 const { foreseenQuorumFault } = require("./quorum");
 const { lookAtFaulty } = require("./rebuiltNodes");
 const { nameOf } = require("./rkeState");
+const { leaversBesideRestore } = require("./restoredNodes");
+const { foreseenUnfitRotation } = require("./rotationFitness");
 
 /** @import { KubernetesNode } from "../../kubernetesObjects" */
+/** @import { ComparableNode } from "./liveDifferences" */
 /** @import { NodeEndpoint, ProbeNodesInput, WantedCluster } from "../program" */
-/** @import { RkeConfig, RkeNode, Taint } from "../state" */
+/** @import { RkeConfig, RkeNode } from "../state" */
 /** @import { WantedNode } from "../wantedNodes" */
 /** @import { Coded } from "../../../remote/runner/codedError" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
@@ -25,15 +29,17 @@ const { nameOf } = require("./rkeState");
  *
  * @typedef {{ newNodes?: WantedNode[], faulty?: string[], finding?: string[], outdated?: string[], warning?: string[], refused?: Coded | Coded[],
  *     absent?: string, unreachable?: string, unknown?: string, facts?: Record<string, string> }} Found
- *
- * @typedef {{ address: string, name: string, roles: string[], labels: Record<string, string>, taints: string[] }} ComparableNode
  */
 
 /** @param {ProbeNodesInput} input */
 async function main({ fitness, logins = [], rotates, noEtcdProgram = "", adoptedNodes, extra, earlierKeys = [], ...input }) {
     /** @type {Found} */
     const nothingBuilt = { absent: "no cluster exists before the first pulumi up, so none was checked for drift", newNodes: input.nodes };
-    const { newNodes = [], faulty = [], ...found } = input.ca ? await lookWith(earlierKeys, input) : nothingBuilt;
+    const {
+        newNodes = [],
+        faulty = [],
+        ...found
+    } = input.ca ? await lookWith(earlierKeys, { ...input, rotates }, fitness !== undefined) : nothingBuilt;
     const unchecked = adoptedNodes ? input.nodes : newNodes;
     /** @type {Found} */
     const unfit = fitness && unchecked.length > 0 ? await lookAtNew(unchecked, fitness, logins) : {};
@@ -62,18 +68,19 @@ async function main({ fitness, logins = [], rotates, noEtcdProgram = "", adopted
  *
  * @param {import("../state").ClusterKeys[]} earlierKeys
  * @param {LookInput} input
+ * @param {boolean} inPreview
  */
-async function lookWith(earlierKeys, input) {
+async function lookWith(earlierKeys, input, inPreview) {
     const newest = await look(input);
     if (!newest.unreachable && !newest.unknown) return newest;
     for (const [index, keys] of earlierKeys.entries()) {
-        const { facts, ...found } = await look({ ...input, ...keys });
+        const { facts, ...found } = await look({ ...input, ...keys, rotates: inPreview || undefined });
         if (!found.unreachable && !found.unknown) return { ...found, facts: { ...facts, "earlier-pki": String(index + 1) } };
     }
     return newest;
 }
 
-/** @typedef {Omit<ProbeNodesInput, "fitness" | "logins" | "rotates" | "adoptedNodes" | "extra" | "earlierKeys">} LookInput */
+/** @typedef {Omit<ProbeNodesInput, "fitness" | "logins" | "rotates" | "adoptedNodes" | "extra" | "earlierKeys"> & { rotates?: boolean }} LookInput */
 
 /**
  * Asks the API server of each control plane node. An API server also reports on the scheduler, the controller manager and etcd.
@@ -81,7 +88,7 @@ async function lookWith(earlierKeys, input) {
  * @param {LookInput} input
  * @returns {Promise<Found>}
  */
-async function look({ controlPlane, etcd, network, kubernetesVersion, restores, nodes, apiEndpoint, ...access }) {
+async function look({ controlPlane, etcd, network, kubernetesVersion, restores, nodes, apiEndpoint, rotates, ...access }) {
     const isShared = answersAt(apiEndpoint, access);
     const asked = Promise.all(etcd.map(async member => ({ node: member.node, faults: await etcdFault(member, access) })));
     const servers = await Promise.all(
@@ -106,7 +113,7 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, restores, 
         return { absent: `no cluster runs on ${names}. If it is not built yet, the next pulumi up builds it`, newNodes: nodes, faulty };
     }
     try {
-        const found = await compare(answering[0], { network, kubernetesVersion, restores, nodes }, faulty);
+        const found = await compare(answering[0], { network, kubernetesVersion, restores, nodes, rotates }, faulty);
         // RKE has not run on a new node yet, so that nothing runs there.
         const isNew = (/** @type {string} */ node) => found.newNodes?.some(({ name }) => name === node);
         const { endpoint } = /** @type {NodeEndpoint} */ (controlPlane.find((_, index) => servers[index].api));
@@ -130,7 +137,7 @@ async function look({ controlPlane, etcd, network, kubernetesVersion, restores, 
  * configuration is a pending change or a run of RKE outside the stack.
  *
  * @param {KubernetesApi} get
- * @param {WantedCluster & { nodes: WantedNode[] }} wanted
+ * @param {WantedCluster & { nodes: WantedNode[], rotates?: boolean }} wanted
  * @param {string[]} faulty names of nodes whose etcd member does not work
  * @returns {Promise<Found>}
  */
@@ -144,7 +151,8 @@ async function compare(get, wanted, faulty) {
     /** @type {Partial<NonNullable<import("../state").RkeState["currentState"]>>} */
     const { rkeConfig, certificatesBundle = {} } = JSON.parse(state).currentState ?? {};
     if (!rkeConfig) return { finding: ["RKE's state in the cluster (kube-system/full-cluster-state): missing"] };
-    const refused = refusals(rkeConfig, wanted, items, faulty);
+    const unfit = wanted.rotates ? await foreseenUnfitRotation(get, note) : [];
+    const refused = [...refusals(rkeConfig, wanted, items, faulty), ...unfit];
     if (refused.length > 0) return { refused };
     const nodes = rkeConfig.nodes.map(node => comparable({ ...node, name: nameOf(node), roles: node.role }));
     const kubelet = rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "");
@@ -152,7 +160,11 @@ async function compare(get, wanted, faulty) {
         finding: [...nodeDifferences(items, nodes, kubelet), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
         outdated: otherRun({ kubernetesVersion: rkeConfig.kubernetesVersion, nodes }, wanted),
         newNodes: wanted.nodes.filter(({ address }) => !nodes.some(node => node.address === address)),
-        warning: [...nodeWarnings(items, nodes), ...expiryWarnings(certificatesBundle)],
+        warning: [
+            ...nodeWarnings(items, nodes),
+            ...expiryWarnings(certificatesBundle),
+            ...leaversBesideRestore(rkeConfig.nodes, wanted, items),
+        ],
     };
 }
 
@@ -217,81 +229,6 @@ function otherRun(built, { kubernetesVersion, nodes }) {
     }
     const others = built.nodes.filter(({ address }) => !asked.some(node => node.address === address));
     return [...lines, ...others.map(({ name }) => `node ${name}: RKE was run for it, and it is not in the configuration`)];
-}
-
-/** @param {Taint} taint */
-const taintText = ({ key, value, effect }) => `${key}=${value ?? ""}:${effect}`;
-
-/**
- * Reports whether Kubernetes sets a taint by itself, or RKE for a role.
- *
- * @param {Taint} taint
- */
-const isSystemTaint = ({ key }) => /^node(-role)?\.kubernetes\.io\//.test(key);
-const rkeRoles = ["controlplane", "etcd", "worker"];
-
-/**
- * @param {KubernetesNode[]} found
- * @param {ComparableNode[]} wanted
- * @param {string} kubeletVersion
- */
-function nodeDifferences(found, wanted, kubeletVersion) {
-    const lines = [];
-    for (const node of wanted) {
-        const live = found.find(item => item.metadata.name === node.name);
-        if (!live) {
-            lines.push(`node ${node.name}: missing in the cluster`);
-            continue;
-        }
-        const labels = live.metadata.labels ?? {};
-        const roles = rkeRoles.filter(role => `node-role.kubernetes.io/${role}` in labels);
-        if (roles.join() !== node.roles.join()) lines.push(`node ${node.name}: roles ${roles.join(",")}, expected ${node.roles.join(",")}`);
-        for (const [key, value] of Object.entries(node.labels))
-            if (labels[key] !== value) lines.push(`node ${node.name}: label ${key} ${key in labels ? "was changed" : "is missing"}`);
-        if (!isReady(live)) lines.push(`node ${node.name}: not Ready`);
-        const version = live.status.nodeInfo.kubeletVersion;
-        if (version !== kubeletVersion) lines.push(`node ${node.name}: kubelet ${version}, expected ${kubeletVersion}`);
-    }
-    for (const item of found) {
-        if (!wanted.some(node => node.name === item.metadata.name))
-            lines.push(`node ${item.metadata.name}: in the cluster, but RKE was not run for it`);
-    }
-    return lines;
-}
-
-/**
- * Lists manual changes of nodes that RKE does not undo, because RKE compares taints with its record and not with the node.
- *
- * @param {KubernetesNode[]} found
- * @param {ComparableNode[]} wanted
- */
-function nodeWarnings(found, wanted) {
-    return wanted.flatMap(({ name, taints: own }) => {
-        /** @type {{ unschedulable?: boolean, taints?: Taint[] }} */
-        const { unschedulable, taints = [] } = found.find(item => item.metadata.name === name)?.spec ?? {};
-        const missing = own.filter(taint => !taints.some(live => taintText(live) === taint));
-        const foreign = taints.filter(taint => !isSystemTaint(taint) && !own.includes(taintText(taint)));
-        return [
-            ...(unschedulable
-                ? [`node ${name} is cordoned: no new pod starts there. After its maintenance: kubectl uncordon ${name}`]
-                : []),
-            ...missing.map(taint => `node ${name} lacks the taint ${taint}: kubectl taint node ${name} ${taint}`),
-            ...foreign.map(taint => `node ${name} has the taint ${taintText(taint)}, which is not of this stack`),
-        ];
-    });
-}
-
-/**
- * @param {{ data?: Record<string, string> }} live
- * @param {Record<string, string>} options
- */
-function ingressDifferences({ data = {} }, options) {
-    return Object.entries(options)
-        .filter(([key, value]) => data[key] !== value)
-        .map(([key]) => {
-            const effect = key === "use-forwarded-headers" ? ": every page of Rancher is an endless redirect" : "";
-            return `ConfigMap ingress-nginx/ingress-nginx-controller: ${key} ${key in data ? "was changed" : "is missing"}${effect}`;
-        });
 }
 
 module.exports = { main };

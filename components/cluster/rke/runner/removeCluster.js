@@ -1,12 +1,13 @@
 const { CodedError } = require("../../../remote/runner/codedError");
 const { bullets, findings } = require("./findings");
-const { inOtherClusters, withAgentFor } = require("./nodes");
+const { foreignHosts } = require("./foreignHosts");
+const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRke, withoutNodes, workFolder } = require("./rkeCommand");
 const { newestState } = require("./rkeState");
 
 /**
- * Removes the cluster from its nodes. Leaves a host alone that another cluster has by now.
+ * Removes the cluster from its nodes. Leaves a host alone that another cluster has by now, or that is another machine.
  *
  * @param {import("../program").ClusterInput} input
  * @param {string} lastResult
@@ -14,10 +15,11 @@ const { newestState } = require("./rkeState");
 async function destroy(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
     await withAgentFor(input.nodes, async env => {
-        const taken = await inOtherClusters(env, input.nodes, input.preflightProgram);
+        const taken = await foreignHosts(env, input.nodes, input.preflightProgram);
         const addresses = taken.map(({ connection }) => connection.address);
-        taken.forEach(({ name }, index) => say(`${name} (${addresses[index]}) belongs to another cluster by now, and is left alone`));
-        const nodes = input.nodes.filter(node => !taken.includes(node));
+        taken.forEach(({ name, reason }, index) => say(`${name} (${addresses[index]}) ${reason}, and is left alone`));
+        const nodes = input.nodes.filter(({ connection }) => !addresses.includes(connection.address));
+        if (nodes.length === 0) return say("every host is left alone");
         if ((await findings(env, nodes, input.leftoverProgram)).length === 0) return say("the hosts are clean");
         const state = await newestState({ ...input, apiEndpoints: [] }, lastResult);
         const result = await runRke(["remove", "--force", "--config", "cluster.yml", "--ssh-agent-auth"], {

@@ -43,6 +43,19 @@ async function workloads(api) {
     );
 }
 
+/**
+ * Lists the workloads whose pods a rotation of the CA needs, and that are not ready.
+ *
+ * @param {KubernetesApi} api
+ */
+async function unreadyWorkloads(api) {
+    const needed = steps.slice(0, -1);
+    const unready = (await workloads(api)).filter(
+        workload => needed.some(matches => matches(workload)) && !isRolledOut(workload.kind, workload.object),
+    );
+    return unready.map(shown);
+}
+
 /** @param {Placed} workload */
 const path = ({ kind, namespace, name }) => `/apis/apps/v1/namespaces/${namespace}/${kind}/${name}`;
 /** @param {Placed} workload */
@@ -121,4 +134,4 @@ function isRolledOut(kind, { metadata, spec, status = {} }) {
     return counts.every(count => count === (spec.replicas ?? 1));
 }
 
-module.exports = { restartPods };
+module.exports = { restartPods, unreadyWorkloads };

@@ -121,7 +121,7 @@ const innerAddressOf = ({ address, internalAddress }) => internalAddress || addr
  * Lists nodes in RKE's state that the configuration no longer contains.
  *
  * @param {string} state
- * @param {ClusterInput} input
+ * @param {Pick<ClusterInput, "nodes">} input
  */
 function removedNodes(state, input) {
     const wanted = new Set(input.nodes.map(node => node.connection.address));

@@ -5,19 +5,16 @@ const { setTimeout: pause } = require("timers/promises");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { newNodesBesideRotation } = require("./builtCluster");
-const { isReady } = require("./controlPlane");
 const { restartPods } = require("./restartPods");
 const { say } = require("./progress");
 const { rkeFailure, runRkeUntilHealthy, workFolder } = require("./rkeCommand");
 const { builtNodes, caOf, clusterApi, pkisOf, stateSecret, unpack } = require("./rkeState");
+const { isMarkedIn, mark, unreadyNodes } = require("./rotationFitness");
 
-/** @import { KubernetesNode, Metadata } from "../../kubernetesObjects" */
+/** @import { Metadata } from "../../kubernetesObjects" */
 /** @import { ReachedNode, RotatedCluster } from "../program" */
 /** @import { RkeState } from "../state" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
-
-/** Annotation of RKE's state in the cluster while a rotation is not finished. Then pods may have the earlier CA, or nodes its certificates. */
-const mark = "pulumi-rancher-ha/ca-rotation";
 
 /**
  * Returns the state of the cluster with the newest CA: the same state, or that after the rotation.
@@ -57,10 +54,7 @@ const isMarked = ({ apiEndpoints, pki }) =>
     firstAnswer(
         apiEndpoints.map(endpoint => () => clusterApi(endpoint, unpack(pki))(stateSecret)),
         1,
-    ).then(
-        secret => secret?.metadata.annotations?.[mark] !== undefined,
-        () => false,
-    );
+    ).then(isMarkedIn, () => false);
 
 /**
  * Rotates the CA by `rke cert rotate`, on a state that already holds the new CA. `--rotate-ca` would make another CA inside of the run. It
@@ -166,9 +160,7 @@ async function behind(api, ca) {
             (/** @type {{ metadata: Metadata }} */ { metadata }) =>
                 `namespace ${metadata.namespace}: kube-root-ca.crt holds the earlier CA`,
         ),
-        ...nodes.items
-            .filter((/** @type {KubernetesNode} */ node) => !isReady(node))
-            .map((/** @type {KubernetesNode} */ { metadata }) => `node ${metadata.name}: not Ready`),
+        ...unreadyNodes(nodes.items),
     ];
 }
 
