@@ -461,6 +461,8 @@ describe("the run of rke", () => {
             preflightProgram = "",
             nodes = [] as object[],
             earlierRuns = [] as string[][],
+            timeoutSeconds = 600,
+            last = "exit",
         } = {},
     ) {
         const path = mkdtempSync(join(folder, "path-"));
@@ -477,7 +479,7 @@ ${snapshot}
 END
 exit; fi
 for earlier in ${path}/earlier-run-*; do [ ! -e "$earlier" ] || { cat "$earlier"; rm "$earlier"; exit 1; }; done
-cat ${path}/fake-rke-output\nexit ${code}\n`,
+cat ${path}/fake-rke-output\n${last} ${code}\n`,
         );
         chmodSync(join(path, "rke"), 0o755);
         writeFileSync(join(path, "ssh"), `#!/bin/sh\necho "ssh $*" >>${path}/calls\n${ssh}\n`);
@@ -495,7 +497,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
             nodeCount: 0,
             etcdCount: 0,
             apiEndpoints,
-            timeoutSeconds: 30,
+            timeoutSeconds,
             preflightProgram,
             removeContainersProgram: "echo removing >&2",
             leftoverProgram: "echo 'container kube-proxy'",
@@ -564,11 +566,34 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
             expect(stderr).toContain(`  - ${text}`);
         });
 
+        test("is a failure at once when another run of RKE would have less than 120 s", () => {
+            const { status, stderr, calls } = run("cluster", "apply", [done], { earlierRuns: [[unhealthy]], timeoutSeconds: 119 });
+            expect([status, ...calls()]).toEqual([1, up]);
+            expect(stderr).toMatch(/rke up did not finish the cluster \(exit code 1\)/);
+        });
+
+        test("stays the reason after another run of RKE that ended without one", () => {
+            const { stderr, calls } = run("cluster", "apply", [line("info", "Building")], { earlierRuns: [[unhealthy]], code: 1 });
+            expect(calls()).toEqual([up, up]);
+            expect(stderr).toContain(`  - ${text}\n`);
+        });
+
         test("is a failure at once beside a node that RKE dropped", () => {
             const dropped = line("warning", "Removing host [192.0.2.32] from node lists");
             const { status, calls } = run("cluster", "apply", [done], { earlierRuns: [[dropped, unhealthy]] });
             expect([status, ...calls()]).toEqual([1, up]);
         });
+    });
+
+    test("a run that is killed after cluster.timeoutSeconds says so, and what RKE did last", () => {
+        const lines = [line("info", "[sync] Syncing nodes Labels and Taints")];
+        const { status, stderr } = run("cluster", "apply", lines, { timeoutSeconds: 1, last: "exec sleep 60; exit" });
+        expect([status, stderr]).toEqual([
+            1,
+            expect.stringMatching(
+                /did not finish the cluster \(killed\).*\n {2}- rke was killed after 1 s \(cluster\.timeoutSeconds\)\. Its last line: \[sync\] Syncing nodes/,
+            ),
+        ]);
     });
 
     test("exit code 0 without the success marker is a failure", () => {

@@ -10,7 +10,7 @@ const { cleanHosts, movePods, saysLost, withoutTakenNodes } = require("./leaving
 const { refuseNodeChanges } = require("./nodeChanges");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { checkRkeVersion, rkeFailure, runRkeUntilHealthy, seriousWarning, workFolder } = require("./rkeCommand");
+const { checkRkeVersion, ending, rkeFailure, runRkeUntilHealthy, seriousWarning, workFolder } = require("./rkeCommand");
 const { forgetRebuilt, rebuiltNodes } = require("./rebuiltNodes");
 const { refuseNewNodes, withNewestCa } = require("./rotateCa");
 const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
@@ -86,7 +86,7 @@ async function apply(input, lastResult) {
         const serious = result.warnings.filter(text => seriousWarning.test(text) && !lost.some(node => saysLost(node)(text)));
         if (result.code !== 0 || !result.done || serious.length > 0) {
             throw rkeFailure(
-                `rke up did not finish the cluster (exit code ${result.code}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
+                `rke up did not finish the cluster (${ending(result)}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
                 { ...result, warnings: serious },
             );
         }
