@@ -190,10 +190,10 @@ describe("with the real rke", () => {
         },
     };
 
-    function init(cluster: RkeClusterSettings) {
+    function init(cluster: RkeClusterSettings, state = "") {
         const work = mkdtempSync(join(folder, "init-"));
         writeFileSync(join(work, "cluster.yml"), clusterYml(cluster));
-        writeFileSync(join(work, "cluster.rkestate"), "");
+        writeFileSync(join(work, "cluster.rkestate"), state);
         execFileSync(join(tools, "rke"), ["up", "--init", "--config", "cluster.yml"], { cwd: work });
         return readFileSync(join(work, "cluster.rkestate"), "utf8");
     }
@@ -394,6 +394,30 @@ describe("with the real rke", () => {
             ([name, { keyPEM }]) => next[name].keyPEM === keyPEM,
         );
         expect(kept.map(([name]) => name)).toEqual(["kube-service-account-token"]);
+    });
+
+    describe("the key that encrypts Secrets", () => {
+        const encrypted = settings({ services: { kubeApi: { secretsEncryption: true } } });
+        const keyIn = (state: string): string => JSON.parse(state).desiredState.encryptionConfig;
+        const packed = (state: string) => brotliCompressSync(state).toString("base64");
+
+        test("is kept by rke once the state has it", () => {
+            const [first, other] = [init(encrypted), init(encrypted)];
+            expect(keyIn(first)).toMatch(/^kind: EncryptionConfiguration$/m);
+            expect(keyIn(other)).not.toBe(keyIn(first));
+            const { desiredState } = JSON.parse(init(settings()));
+            const state = { desiredState: { ...desiredState, encryptionConfig: keyIn(first) }, currentState: desiredState };
+            expect(JSON.parse(init(encrypted, JSON.stringify(state)))).toMatchObject({
+                desiredState: { encryptionConfig: keyIn(first) },
+                currentState: { rkeConfig: { nodes: [{}, {}, {}] } },
+            });
+        });
+
+        test("is that of the earlier PKI in a rotation, which may have none", () => {
+            const earlier = init(encrypted);
+            expect(made(encrypted, 3, packed(earlier)).desiredState.encryptionConfig).toBe(keyIn(earlier));
+            expect(made(encrypted, 3, packed(init(settings()))).desiredState.encryptionConfig).toBeUndefined();
+        });
     });
 
     test("no key stands in cluster.yml", () => {
