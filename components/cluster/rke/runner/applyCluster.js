@@ -2,6 +2,7 @@ const fs = require("fs");
 const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
+const { withEncryptionKey } = require("./encryptionKey");
 const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { snapshotBeforeUpgrade } = require("./firstSnapshot");
@@ -16,6 +17,7 @@ const { refuseNewNodes, withNewestCa } = require("./rotateCa");
 const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
+/** @typedef {ReturnType<typeof removedNodes>[number]} Leaver */
 
 /**
  * @param {string} state
@@ -47,6 +49,44 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
 }
 
 /**
+ * Runs `rke up` on the state in a folder. Returns the new state.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {string} folder
+ * @param {{ input: ClusterInput, state: string, leaving: Leaver[], lastResult: string }} about
+ */
+async function up(env, folder, { input, state, leaving, lastResult }) {
+    const stateFile = path.join(folder, "cluster.rkestate");
+    const result = await runRkeUntilHealthy(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
+        folder,
+        env,
+        marker: "Finished building Kubernetes cluster successfully",
+        timeoutSeconds: input.timeoutSeconds,
+        isFirstBuild: !builtConfig(state),
+    });
+    const lost = leaving.filter(node => result.warnings.some(saysLost(node)));
+    await cleanHosts(
+        env,
+        leaving.filter(node => !lost.includes(node)),
+        input,
+        lastResult,
+    );
+    const serious = result.warnings.filter(text => seriousWarning.test(text) && !lost.some(node => saysLost(node)(text)));
+    if (result.code !== 0 || !result.done || serious.length > 0) {
+        throw rkeFailure(
+            `rke up did not finish the cluster (${ending(result)}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
+            { ...result, warnings: serious },
+        );
+    }
+    lost.forEach(({ name, address }) =>
+        say(
+            `node ${name} left the cluster. Its host ${address} did not answer and was not cleaned: keep it switched off, it would join again`,
+        ),
+    );
+    return fs.readFileSync(stateFile, "utf8");
+}
+
+/**
  * Runs RKE. Returns the result for the next run.
  *
  * @param {ClusterInput} input
@@ -61,42 +101,18 @@ async function apply(input, lastResult) {
         const rebuilt = await rebuiltNodes(env, newest, input);
         await refuseNodeChanges(env, newest, input, rebuilt);
         await refuseNewNodes(input, newest, rebuilt);
+        const keyed = await withEncryptionKey(env, input, newest);
         (await findings(env, input.nodes, input.startProgram)).forEach(say);
-        const newer = await withNewestCa(env, input, await forgetRebuilt(env, rebuilt, newest, input));
+        const newer = await withNewestCa(env, input, await forgetRebuilt(env, rebuilt, keyed, input));
         const state = await withoutTakenNodes(env, newer, input, lastResult);
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
         const folder = workFolder(input.clusterYml, state);
         await snapshotBeforeUpgrade(state, input, { folder, env });
         await movePods(leaving, state, input);
-        const result = await runRkeUntilHealthy(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
-            folder,
-            env,
-            marker: "Finished building Kubernetes cluster successfully",
-            timeoutSeconds: input.timeoutSeconds,
-            isFirstBuild: !builtConfig(state),
-        });
-        const lost = leaving.filter(node => result.warnings.some(saysLost(node)));
-        await cleanHosts(
-            env,
-            leaving.filter(node => !lost.includes(node)),
-            input,
-            lastResult,
-        );
-        const serious = result.warnings.filter(text => seriousWarning.test(text) && !lost.some(node => saysLost(node)(text)));
-        if (result.code !== 0 || !result.done || serious.length > 0) {
-            throw rkeFailure(
-                `rke up did not finish the cluster (${ending(result)}). Its certificates are safe in the stack and its state in the cluster: correct the cause and run pulumi up again`,
-                { ...result, warnings: serious },
-            );
-        }
-        lost.forEach(({ name, address }) =>
-            say(
-                `node ${name} left the cluster. Its host ${address} did not answer and was not cleaned: keep it switched off, it would join again`,
-            ),
-        );
+        const built = await up(env, folder, { input, state, leaving, lastResult });
         await setIngressOptions(state, input);
-        return resultOf(fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8"), input.nodes);
+        return resultOf(built, input.nodes);
     });
 }
 
