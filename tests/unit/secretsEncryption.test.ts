@@ -8,6 +8,7 @@ import { tmpdir } from "os";
 import { delimiter, join } from "path";
 import { brotliCompressSync } from "zlib";
 import { hostPrograms } from "../../components/cluster/rke/hostPrograms";
+import { unpackState } from "../../components/cluster/rke/state";
 import { nodeProgram } from "../../components/remote/programs";
 import { issue } from "../../lab/certificates";
 import { run } from "../../lab/process";
@@ -157,6 +158,11 @@ describe("the key that a run left on the nodes before it ended", () => {
         expect([code, seen()]).toEqual([0, built(key1)]);
     });
 
+    test("is kept when a rotation of the CA recorded it as the current one alone", async () => {
+        live.state = { ...built(), currentState: { ...built().currentState, encryptionConfig: key1 } };
+        expect((await apply([done])).seen().desiredState.encryptionConfig).toBe(key1);
+    });
+
     test.each<[string, () => void, RegExp]>([
         [
             "that differs between nodes",
@@ -191,6 +197,55 @@ describe("the key that a run left on the nodes before it ended", () => {
         );
         live.state = built(key1);
         expect((await apply([done], { isOn: false })).code).toBe(0);
+    });
+});
+
+/** Returns the parts of a state by which RKE decides whether it writes every Secret anew, and restarts the API servers. */
+const decisive = ({ currentState }: any) => [currentState.rkeConfig.services.kubeApi, currentState.encryptionConfig];
+const rewrites = [{}, key1];
+const leaves = [{ secretsEncryptionConfig: { enabled: true } }, key1];
+
+describe("every Secret is written anew", () => {
+    const unhealthy = fatal(
+        "[workerPlane] Failed to bring up Worker Plane: Failed to verify healthcheck: Service [kubelet] is not healthy",
+    );
+
+    test("by each run of RKE in one update, until one ends well", async () => {
+        const { code, seen, stdout } = await apply([1, 2, 3].map(number => `${records(built(key1))}; ${number < 3 ? unhealthy : done}`));
+        expect([code, ...[2, 3].map(number => decisive(seen(number)))]).toEqual([0, rewrites, rewrites]);
+        expect([live.mark, unpackState(stdout.split("\n")[0])]).toEqual([digest(key1), built(key1)]);
+    });
+
+    test("by the update after one that failed, and not again by a later one", async () => {
+        live.state = built(key1);
+        const { seen, stderr } = await apply([fatal("[addons] the reason")]);
+        expect([decisive(seen()), live.mark]).toEqual([rewrites, undefined]);
+        expect(stderr).toContain("RKE writes all of them anew");
+        const next = await apply([`${records(built(key1))}; ${done}`]);
+        expect([next.code, decisive(next.seen()), live.mark]).toEqual([0, rewrites, digest(key1)]);
+        const later = await apply([`${records(built(key1))}; ${unhealthy}`, done]);
+        expect([later.code, ...[1, 2].map(number => decisive(later.seen(number)))]).toEqual([0, leaves, leaves]);
+        expect(later.stderr).not.toContain("anew");
+    });
+
+    test("for another key than the one that is noted", async () => {
+        live = { state: built(key1), mark: digest(key2) };
+        expect(decisive((await apply([done])).seen())).toEqual(rewrites);
+    });
+
+    test("with restarted API servers, after a run that turned the encryption off and failed", async () => {
+        live = { state: built(key1), mark: digest(key1) };
+        const off = await apply([fatal("the reason")], { isOn: false });
+        expect([off.code, decisive(off.seen())]).toEqual([1, leaves]);
+        const on = await apply([`${records(built(key1))}; ${unhealthy}`, `${records(built(key1))}; ${done}`]);
+        expect(decisive(on.seen())).toEqual([leaves[0], undefined]);
+        expect([on.seen().desiredState.encryptionConfig, decisive(on.seen(2)), live.mark]).toEqual([key1, rewrites, digest(key1)]);
+    });
+
+    test("after the encryption was off", async () => {
+        live = { state: built(key1), mark: digest(key1) };
+        expect((await apply([done], { isOn: false })).code).toBe(0);
+        expect(live.mark).toBeUndefined();
     });
 });
 

@@ -2,6 +2,7 @@ const fs = require("fs");
 const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
+const { encryptedSecrets } = require("./encryptedSecrets");
 const { withEncryptionKey } = require("./encryptionKey");
 const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
@@ -17,6 +18,7 @@ const { refuseNewNodes, withNewestCa } = require("./rotateCa");
 const { builtConfig, clusterApi, newestState, removedNodes } = require("./rkeState");
 
 /** @import { ClusterInput } from "../program" */
+/** @typedef {Awaited<ReturnType<typeof encryptedSecrets>>} EncryptedSecrets */
 /** @typedef {ReturnType<typeof removedNodes>[number]} Leaver */
 
 /**
@@ -53,9 +55,9 @@ async function setIngressOptions(state, { apiEndpoints, ingressOptions }) {
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {string} folder
- * @param {{ input: ClusterInput, state: string, leaving: Leaver[], lastResult: string }} about
+ * @param {{ input: ClusterInput, state: string, leaving: Leaver[], lastResult: string, secrets: EncryptedSecrets }} about
  */
-async function up(env, folder, { input, state, leaving, lastResult }) {
+async function up(env, folder, { input, state, leaving, lastResult, secrets }) {
     const stateFile = path.join(folder, "cluster.rkestate");
     const result = await runRkeUntilHealthy(["up", "--config", "cluster.yml", "--ssh-agent-auth"], {
         folder,
@@ -63,6 +65,7 @@ async function up(env, folder, { input, state, leaving, lastResult }) {
         marker: "Finished building Kubernetes cluster successfully",
         timeoutSeconds: input.timeoutSeconds,
         isFirstBuild: !builtConfig(state),
+        beforeNextRun: () => fs.writeFileSync(stateFile, secrets.again(fs.readFileSync(stateFile, "utf8"))),
     });
     const lost = leaving.filter(node => result.warnings.some(saysLost(node)));
     await cleanHosts(
@@ -107,10 +110,12 @@ async function apply(input, lastResult) {
         const state = await withoutTakenNodes(env, newer, input, lastResult);
         const leaving = removedNodes(state, input);
         leaving.forEach(({ address }) => say(`node ${address} will be removed from the cluster`));
-        const folder = workFolder(input.clusterYml, state);
+        const secrets = await encryptedSecrets(input, state);
+        const folder = workFolder(input.clusterYml, secrets.first);
         await snapshotBeforeUpgrade(state, input, { folder, env });
         await movePods(leaving, state, input);
-        const built = await up(env, folder, { input, state, leaving, lastResult });
+        const built = await up(env, folder, { input, state, leaving, lastResult, secrets });
+        await secrets.finish(built);
         await setIngressOptions(state, input);
         return resultOf(built, input.nodes);
     });

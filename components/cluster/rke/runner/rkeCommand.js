@@ -231,7 +231,7 @@ const shortestRunSeconds = 120;
  * of all runs, and with the last fatal error that any run told.
  *
  * @param {string[]} args
- * @param {Parameters<typeof runRke>[1]} options
+ * @param {Parameters<typeof runRke>[1] & { beforeNextRun?: () => void }} options
  * @returns {Promise<RkeResult>}
  */
 async function runRkeUntilHealthy(args, options) {
@@ -249,6 +249,7 @@ async function runRkeUntilHealthy(args, options) {
         const killed = result.killed && `${options.timeoutSeconds} s${byTimeout}`;
         if (!isStarting || runs === 3 || left() < shortestRunSeconds) return { ...result, fatal, warnings, killed };
         say(`a service was not healthy within the 60 s that RKE gives it, and it starts on: run ${runs + 1} of 3 of RKE`);
+        options.beforeNextRun?.();
     }
 }
 
