@@ -13,7 +13,7 @@ export interface ProgramArgs {
     /** Text of the program with its data. It goes to standard input, and is kept as a secret. */
     program: pulumi.Input<string>;
     /** Seconds after which the program is killed. */
-    timeoutSeconds: number;
+    timeoutSeconds: pulumi.Input<number>;
     /** Keeps the result encrypted in the state, because it holds a secret. */
     secretResult?: boolean;
 }
@@ -23,8 +23,7 @@ export interface ProgramArgs {
  */
 export function hostProgram(
     name: string,
-    args: Omit<ProgramArgs, "timeoutSeconds"> & {
-        timeoutSeconds: pulumi.Input<number>;
+    args: ProgramArgs & {
         connection: pulumi.Input<HostConnection>;
         /** Identifies the host. A change replaces the resource, and `destroy` runs on the old host. */
         identity: pulumi.Input<string>;
@@ -76,7 +75,8 @@ export function runnerProgram(
     },
     opts: pulumi.CustomResourceOptions,
 ): command.local.Command {
-    const run = (verb: string) => `exec timeout -k 30 ${args.timeoutSeconds} node - ${verb}`;
+    const run = (verb: string) =>
+        pulumi.output(args.timeoutSeconds).apply(timeoutSeconds => `exec timeout -k 30 ${timeoutSeconds} node - ${verb}`);
     return new command.local.Command(
         name,
         {

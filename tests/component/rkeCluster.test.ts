@@ -61,6 +61,21 @@ test("what cleans up after a failed run is made before RKE, and after the checks
     expect(input(recording, "-nodes")).toMatchObject({ task: "nodes", nodes: input(recording, "-rke").nodes });
 });
 
+test.each([
+    [undefined, 14_400],
+    [60, 14_400],
+    [86_400, 345_600],
+])("with timeoutSeconds %s, the process around RKE may run for %i s", async (timeoutSeconds, limit) => {
+    const recording = await build({ timeoutSeconds: timeoutSeconds && pulumi.secret(timeoutSeconds) });
+    const commands = (name: string) => {
+        const { create, delete: remove } = recording.one(commandType, name).inputs;
+        return [create, remove];
+    };
+    const [apply, destroy] = ["apply", "destroy"].map(verb => `exec timeout -k 30 ${limit} node - ${verb}`);
+    for (const name of ["-nodes", "-rke"]) expect(commands(name)).toEqual([apply, destroy]);
+    for (const name of ["-restore", "-snapshot", "-certificates"]) expect(commands(name)).toEqual([apply, undefined]);
+});
+
 test("the API server's certificate covers the endpoint in the kubeconfig", async () => {
     const recording = await build({ apiEndpoint: "https://kubernetes.example.com:6443" });
     expect(recording.outputs.apiEndpoint).toBe("https://kubernetes.example.com:6443");

@@ -190,10 +190,10 @@ describe("with the real rke", () => {
         },
     };
 
-    function init(cluster: RkeClusterSettings) {
+    function init(cluster: RkeClusterSettings, state = "") {
         const work = mkdtempSync(join(folder, "init-"));
         writeFileSync(join(work, "cluster.yml"), clusterYml(cluster));
-        writeFileSync(join(work, "cluster.rkestate"), "");
+        writeFileSync(join(work, "cluster.rkestate"), state);
         execFileSync(join(tools, "rke"), ["up", "--init", "--config", "cluster.yml"], { cwd: work });
         return readFileSync(join(work, "cluster.rkestate"), "utf8");
     }
@@ -396,6 +396,30 @@ describe("with the real rke", () => {
         expect(kept.map(([name]) => name)).toEqual(["kube-service-account-token"]);
     });
 
+    describe("the key that encrypts Secrets", () => {
+        const encrypted = settings({ services: { kubeApi: { secretsEncryption: true } } });
+        const keyIn = (state: string): string => JSON.parse(state).desiredState.encryptionConfig;
+        const packed = (state: string) => brotliCompressSync(state).toString("base64");
+
+        test("is kept by rke once the state has it", () => {
+            const [first, other] = [init(encrypted), init(encrypted)];
+            expect(keyIn(first)).toMatch(/^kind: EncryptionConfiguration$/m);
+            expect(keyIn(other)).not.toBe(keyIn(first));
+            const { desiredState } = JSON.parse(init(settings()));
+            const state = { desiredState: { ...desiredState, encryptionConfig: keyIn(first) }, currentState: desiredState };
+            expect(JSON.parse(init(encrypted, JSON.stringify(state)))).toMatchObject({
+                desiredState: { encryptionConfig: keyIn(first) },
+                currentState: { rkeConfig: { nodes: [{}, {}, {}] } },
+            });
+        });
+
+        test("is that of the earlier PKI in a rotation, which may have none", () => {
+            const earlier = init(encrypted);
+            expect(made(encrypted, 3, packed(earlier)).desiredState.encryptionConfig).toBe(keyIn(earlier));
+            expect(made(encrypted, 3, packed(init(settings()))).desiredState.encryptionConfig).toBeUndefined();
+        });
+    });
+
     test("no key stands in cluster.yml", () => {
         expect(clusterYml(settings(everything))).not.toMatch(/PRIVATE KEY|ssh_key/);
         expect(clusterYml(settings(everything))).not.toContain(sshKey.split("\n")[2]);
@@ -462,6 +486,8 @@ describe("the run of rke", () => {
             preflightProgram = "",
             nodes = [] as object[],
             earlierRuns = [] as string[][],
+            timeoutSeconds = 600,
+            last = "exit",
         } = {},
     ) {
         const path = mkdtempSync(join(folder, "path-"));
@@ -478,7 +504,7 @@ ${snapshot}
 END
 exit; fi
 for earlier in ${path}/earlier-run-*; do [ ! -e "$earlier" ] || { cat "$earlier"; rm "$earlier"; exit 1; }; done
-cat ${path}/fake-rke-output\nexit ${code}\n`,
+cat ${path}/fake-rke-output\n${last} ${code}\n`,
         );
         chmodSync(join(path, "rke"), 0o755);
         writeFileSync(join(path, "ssh"), `#!/bin/sh\necho "ssh $*" >>${path}/calls\n${ssh}\n`);
@@ -496,7 +522,7 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
             nodeCount: 0,
             etcdCount: 0,
             apiEndpoints,
-            timeoutSeconds: 30,
+            timeoutSeconds,
             preflightProgram,
             removeContainersProgram: "echo removing >&2",
             leftoverProgram: "echo 'container kube-proxy'",
@@ -565,11 +591,34 @@ cat ${path}/fake-rke-output\nexit ${code}\n`,
             expect(stderr).toContain(`  - ${text}`);
         });
 
+        test("is a failure at once when another run of RKE would have less than 120 s", () => {
+            const { status, stderr, calls } = run("cluster", "apply", [done], { earlierRuns: [[unhealthy]], timeoutSeconds: 119 });
+            expect([status, ...calls()]).toEqual([1, up]);
+            expect(stderr).toMatch(/rke up did not finish the cluster \(exit code 1\)/);
+        });
+
+        test("stays the reason after another run of RKE that ended without one", () => {
+            const { stderr, calls } = run("cluster", "apply", [line("info", "Building")], { earlierRuns: [[unhealthy]], code: 1 });
+            expect(calls()).toEqual([up, up]);
+            expect(stderr).toContain(`  - ${text}\n`);
+        });
+
         test("is a failure at once beside a node that RKE dropped", () => {
             const dropped = line("warning", "Removing host [192.0.2.32] from node lists");
             const { status, calls } = run("cluster", "apply", [done], { earlierRuns: [[dropped, unhealthy]] });
             expect([status, ...calls()]).toEqual([1, up]);
         });
+    });
+
+    test("a run that is killed after cluster.timeoutSeconds says so, and what RKE did last", () => {
+        const lines = [line("info", "[sync] Syncing nodes Labels and Taints")];
+        const { status, stderr } = run("cluster", "apply", lines, { timeoutSeconds: 1, last: "exec sleep 60; exit" });
+        expect([status, stderr]).toEqual([
+            1,
+            expect.stringMatching(
+                /did not finish the cluster \(killed\).*\n {2}- rke was killed after 1 s \(cluster\.timeoutSeconds\)\. Its last line: \[sync\] Syncing nodes/,
+            ),
+        ]);
     });
 
     test("exit code 0 without the success marker is a failure", () => {

@@ -10,6 +10,7 @@ export interface HostPrograms {
     removeMembersProgram: string;
     removeContainersProgram: string;
     leftoverProgram: string;
+    encryptionKeyProgram: string;
 }
 
 const program = (file: string, variables: Record<string, string> = {}) => shellProgram([join(__dirname, "host", file)], variables);
@@ -22,6 +23,7 @@ export const hostPrograms = (): HostPrograms => ({
     removeMembersProgram: program("removeMembers.sh", { peers: "@peers@" }),
     removeContainersProgram: program("removeContainers.sh", { ended: endedContainers.join("|") }),
     leftoverProgram: program("leftover.sh", { names: rkeContainers.join("|") }),
+    encryptionKeyProgram: program("encryptionKey.sh"),
 });
 
 export const noEtcdProgram = () => program("noEtcd.sh");

@@ -85,6 +85,8 @@ export interface ClusterInput extends Fitness, WantedCluster, HostPrograms {
     earlierPkis?: string[];
     timeoutSeconds: number;
     apiEndpoints: string[];
+    /** Secrets in etcd are encrypted, as cluster.yml says, too. Undefined if they are not. */
+    encryptsSecrets?: true;
     ingressOptions: Record<string, string>;
 }
 
@@ -172,6 +174,7 @@ export function clusterProgram(task: ClusterInput["task"], cluster: RkeClusterSe
         ...packedOf(pkis),
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
+        encryptsSecrets: cluster.services.kubeApi.secretsEncryption ? true : undefined,
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
         ingressOptions: ingressOptions(cluster),

@@ -26,8 +26,11 @@ export function innerAddresses(
     return pulumi.unsecret(pulumi.output({ nodes, ingressNodeSelector }).apply(known => choose(known).map(innerAddress)));
 }
 
-/** Limits the process around RKE. `timeoutSeconds` limits RKE itself. */
-const outerTimeoutSeconds = 4 * 3600;
+/**
+ * Returns the limit of the process around RKE. `timeoutSeconds` limits RKE itself, which one process runs up to three times: for a snapshot,
+ * a rotation of the CA, and the cluster. The default limit is 4 h.
+ */
+const outerTimeout = ({ timeoutSeconds = 3600 }: { timeoutSeconds?: number }) => Math.max(4 * 3600, 4 * timeoutSeconds);
 
 /**
  * A Kubernetes cluster built by RKE 1 over SSH. The machine that runs Pulumi needs the `rke` binary 1.8.14 and the OpenSSH client.
@@ -49,6 +52,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const { drift, deletionProtection, caRotations } = args;
         refuseOutputs(this, `RkeCluster ${name}`, { drift, deletionProtection, caRotations });
         const cluster = validated(this, `RkeCluster ${name}`, rkeClusterSchema, args);
+        const timeoutSeconds = pulumi.unsecret(pulumi.output({ timeoutSeconds: args.timeoutSeconds }).apply(outerTimeout));
         const plain = rkeClusterPlainSchema.parse(args);
         const kept = { parent: this, protect: plain.deletionProtection };
 
@@ -63,17 +67,20 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         // A failed `rke up` never reaches the state. This command records the nodes first, so that `destroy` can clean them.
         const nodes = rkeProgram(
             `${name}-nodes`,
-            pulumi.all([cluster, pkis]).apply(parts => clusterProgram("nodes", ...parts)),
+            { program: pulumi.all([cluster, pkis]).apply(parts => clusterProgram("nodes", ...parts)), timeoutSeconds },
             kept,
         );
-        const once = (task: OnceTask, after: pulumi.Resource) => this.once(name, task, { cluster, pkis, known }, after);
+        const once = (task: OnceTask, after: pulumi.Resource) => this.once(name, task, { cluster, pkis, known, timeoutSeconds }, after);
         // RKE would make an empty etcd where etcd is lost, so a restore comes first.
         const restore = once("restore", nodes);
         const rke = rkeProgram(
             `${name}-rke`,
-            pulumi
-                .all([cluster, pkis, epoch, this.beforeRke(nodes.stdout, kubeconfigOf(cluster, states[0]))])
-                .apply(([settings, all, repairs]) => clusterProgram("cluster", settings, all, repairs)),
+            {
+                program: pulumi
+                    .all([cluster, pkis, epoch, this.beforeRke(nodes.stdout, kubeconfigOf(cluster, states[0]))])
+                    .apply(([settings, all, repairs]) => clusterProgram("cluster", settings, all, repairs)),
+                timeoutSeconds,
+            },
             { ...kept, dependsOn: [nodes, restore] },
         );
         const outdated = found?.apply(setBack) ?? [];
@@ -97,12 +104,8 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         );
         this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
         this.kubernetesVersion = built(settings => upstreamVersion(settings.kubernetesVersion));
-        this.registerOutputs({
-            kubeconfig: this.kubeconfig,
-            ingressAddresses: this.ingressAddresses,
-            apiEndpoint: this.apiEndpoint,
-            kubernetesVersion: this.kubernetesVersion,
-        });
+        const { kubeconfig, ingressAddresses, apiEndpoint, kubernetesVersion } = this;
+        this.registerOutputs({ kubeconfig, ingressAddresses, apiEndpoint, kubernetesVersion });
     }
 
     /**
@@ -174,7 +177,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     }
 
     /** Creates the command of a verb, which runs once for each token. */
-    private once(name: string, task: OnceTask, { cluster, pkis, known }: Built, after: pulumi.Resource) {
+    private once(name: string, task: OnceTask, { cluster, pkis, known, timeoutSeconds }: Built, after: pulumi.Resource) {
         const program = pulumi.all([cluster, known]).apply(([settings, [newest, ...earlier]]) => {
             const token = tokenOf[task](settings);
             if (task === "restore" && (!newest || isNew(newest))) this.refuseUntimelyVerb(settings, earlier);
@@ -182,7 +185,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
                 ? pulumi.output(onceProgram(task))
                 : pkis.apply(all => onceProgram(task, { token, cluster: settings, pkis: all }));
         });
-        const args = { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, readsLastResult: true };
+        const args = { program, timeoutSeconds, secretResult: true, readsLastResult: true };
         const command = runnerProgram(`${name}-${task}`, args, { parent: this, dependsOn: after });
         if (task === "restore" && pulumi.runtime.isDryRun()) {
             // A preview knows the result only if the command will not run.
@@ -221,6 +224,7 @@ interface Built {
     pkis: pulumi.Output<Pki[]>;
     /** The states of the PKIs. A preview does not know a new one. */
     known: pulumi.Output<(RkeState | undefined)[]>;
+    timeoutSeconds: pulumi.Output<number>;
 }
 
 const rotationWarning =
@@ -240,8 +244,11 @@ const tokenOf: Record<OnceTask, (cluster: RkeClusterSettings) => string | undefi
 };
 
 /** Creates a command that runs a step of RKE. Deleting the command also cleans the nodes. */
-const rkeProgram = (name: string, program: pulumi.Output<string>, opts: pulumi.CustomResourceOptions) =>
-    runnerProgram(name, { program, timeoutSeconds: outerTimeoutSeconds, secretResult: true, destroy: true, readsLastResult: true }, opts);
+const rkeProgram = (
+    name: string,
+    args: { program: pulumi.Output<string>; timeoutSeconds: pulumi.Output<number> },
+    opts: pulumi.CustomResourceOptions,
+) => runnerProgram(name, { ...args, secretResult: true, destroy: true, readsLastResult: true }, opts);
 
 /** Returns a kubeconfig that asks a control plane node, without waiting for RKE. */
 const kubeconfigOf = (cluster: pulumi.Output<RkeClusterSettings>, state: pulumi.Output<RkeState>) =>

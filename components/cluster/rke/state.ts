@@ -7,7 +7,10 @@ export interface RkeConfig {
     kubernetesVersion: string;
     nodes: RkeNode[];
     network: { plugin: string };
-    services: { kubeController: { clusterCidr: string; serviceClusterIpRange: string } };
+    services: {
+        kubeController: { clusterCidr: string; serviceClusterIpRange: string };
+        kubeApi?: { secretsEncryptionConfig?: { enabled?: boolean } };
+    };
     bastionHost?: { address?: string };
     ingress?: { options?: Record<string, string>; nodeSelector?: Record<string, string> };
 }
@@ -35,9 +38,14 @@ export interface Taint {
 
 /** The parts of RKE's state file that this library reads. */
 export interface RkeState {
-    desiredState: { rkeConfig: RkeConfig; certificatesBundle: Record<string, { certificatePEM: string; keyPEM: string }> };
+    desiredState: {
+        rkeConfig: RkeConfig;
+        certificatesBundle: Record<string, { certificatePEM: string; keyPEM: string }>;
+        /** The file with the key that encrypts Secrets in etcd, as the API servers read it. */
+        encryptionConfig?: string;
+    };
     /** Missing until RKE has built the cluster. */
-    currentState?: { rkeConfig?: RkeConfig; certificatesBundle?: Record<string, { certificatePEM?: string }> };
+    currentState?: { rkeConfig?: RkeConfig; certificatesBundle?: Record<string, { certificatePEM?: string }>; encryptionConfig?: string };
 }
 
 /** A PKI of the cluster: RKE's state with nothing built, as the runner packed it and unpacked. */

@@ -144,6 +144,47 @@ test("Ctrl-C in an update: the lock is released, and the next update finishes", 
     await main.isInSync();
 });
 
+describe("killed while the API servers get a key for Secrets", () => {
+    const encrypted: Edit = ({ cluster }) => Object.assign(cluster, { services: { kubeApi: { secretsEncryption: true } } });
+    const kubectlAt = (node: HostName, ...args: string[]) =>
+        main.kubectl([`--server=https://${lab.host(node).address}:6443`, "--namespace=default", ...args]);
+    const created = (node: HostName, name: string) => kubectlAt(node, "create", "secret", "generic", name, `--from-literal=word=${name}`);
+
+    /** Lists Secrets in etcd that are in plain text, or all others. */
+    async function secretsInEtcd({ arePlain }: { arePlain: boolean }): Promise<string[]> {
+        const text = await lab.host("node1").sh("docker exec etcd etcdctl get --prefix /registry/secrets/ --write-out=json");
+        const decode = (value: string) => Buffer.from(value, "base64").toString("latin1");
+        return JSON.parse(text)
+            .kvs.filter(({ value }: any) => decode(value).startsWith("k8s:enc:aescbc:v1:") !== arePlain)
+            .map(({ key }: any) => decode(key));
+    }
+
+    test("the next up keeps this key: every API server reads every Secret, and none is plain in etcd", async () => {
+        await created("node2", "before");
+        await main.killedInsideRke(/rke: Upgrading controlplane components for control host node2/, temporary, encrypted);
+        await main.stack.cancel();
+        // RKE restarts the API server of node1 first. The others cannot read this Secret yet.
+        await until("node1's API server", 120, () => works(created("node1", "meanwhile")));
+        expect(await secretsInEtcd({ arePlain: false })).toContain("/registry/secrets/default/meanwhile");
+        const { output } = await main.succeeds("up", { edit: encrypted });
+        expect(output).toMatch(/an earlier run began to encrypt Secrets and did not finish: its key is kept, from node1, node2, node3/);
+        for (const node of nodes) {
+            for (const name of ["before", "meanwhile"])
+                expect(await kubectlAt(node, "get", "secret", name, "--output=go-template={{.data.word | base64decode}}")).toBe(name);
+            await kubectlAt(node, "get", "secrets", "--all-namespaces", "--output=name");
+        }
+        expect(await secretsInEtcd({ arePlain: true })).toEqual([]);
+        await main.isInSync(encrypted);
+    });
+
+    test("the encryption can be turned off again, and every Secret is plain", async () => {
+        await main.succeeds("up");
+        expect(await secretsInEtcd({ arePlain: false })).toEqual([]);
+        for (const node of nodes) await kubectlAt(node, "get", "secrets", "--all-namespaces", "--output=name");
+        await kubectlAt("node1", "delete", "secret", "before", "meanwhile");
+    });
+});
+
 describe("a host dies while Helm upgrades Rancher", () => {
     const upgraded =
         (value: string): Edit =>

@@ -11,7 +11,8 @@ const tokenKey = "kube-service-account-token";
 
 /**
  * Creates the cluster's certificates and contacts no host. It runs `rke up --init` beside a state file of 0 bytes. A PKI that follows
- * another keeps the key of service account tokens, because all tokens of pods would end with the key.
+ * another keeps the key of service account tokens, because all tokens of pods would end with the key. It also keeps the key that encrypts
+ * Secrets. Without one in the earlier PKI it has none, because the nodes may hold another.
  *
  * @param {import("../program").PkiInput} input
  */
@@ -37,9 +38,9 @@ async function createPki({ clusterYml, rkeVersion, nodeCount, etcdCount, earlier
         );
     }
     if (!earlierPki) return pack(state);
-    const { certificatesBundle } = JSON.parse(unpack(earlierPki)).desiredState;
-    const kept = { [tokenKey]: certificatesBundle[tokenKey] };
-    return pack(JSON.stringify({ desiredState: { ...desired, certificatesBundle: { ...desired.certificatesBundle, ...kept } } }));
+    const { certificatesBundle, encryptionConfig } = JSON.parse(unpack(earlierPki)).desiredState;
+    const kept = { ...desired.certificatesBundle, [tokenKey]: certificatesBundle[tokenKey] };
+    return pack(JSON.stringify({ desiredState: { ...desired, certificatesBundle: kept, encryptionConfig } }));
 }
 
 /** @param {import("../program").PkiInput} input */

@@ -19,7 +19,7 @@ const version = 1;
 
 /**
  * Returns the input without login keys and waiting times, which may change at any time, and without the programs for nodes, which
- * `version` represents. cluster.yml names the bastion, the bucket, the logins and all about the nodes.
+ * `version` represents. cluster.yml names the bastion, the bucket, the logins, the encryption of Secrets and all about the nodes.
  *
  * @param {ClusterInput} input
  */
@@ -31,6 +31,8 @@ function compared({
     removeMembersProgram,
     removeContainersProgram,
     leftoverProgram,
+    encryptionKeyProgram,
+    encryptsSecrets,
     bucket,
     logins,
     wantedNodes,

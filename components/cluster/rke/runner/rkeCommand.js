@@ -103,9 +103,9 @@ function showable(line) {
 }
 
 /**
- * The result of a run of rke. `done` is true when rke logged its success marker.
+ * The result of a run of rke. `done` is true when rke logged its success marker. `killed` says after which time this program killed rke.
  *
- * @typedef {{ code: number | null, warnings: string[], fatal: string | undefined, done: boolean }} RkeResult
+ * @typedef {{ code: number | null, warnings: string[], fatal: string | undefined, done: boolean, last: string, killed?: string }} RkeResult
  */
 
 /**
@@ -117,13 +117,12 @@ function showable(line) {
  */
 function follow(child, marker, isFirstBuild) {
     /** @type {Omit<RkeResult, "code">} */
-    const result = { warnings: [], fatal: undefined, done: false };
-    let last = "";
+    const result = { warnings: [], fatal: undefined, done: false, last: "" };
     /** @type {NodeJS.Timeout | undefined} */
     let quiet;
     // Doubles as a liveness check: if Pulumi was killed, this write fails, this process ends, and RKE is killed with it.
     const busy = () => {
-        sayAlive(`rke: busy: ${last}`);
+        sayAlive(`rke: busy: ${result.last}`);
         wait();
     };
     // The interval grows after two minutes, because `maxBytes` limits the output.
@@ -142,12 +141,12 @@ function follow(child, marker, isFirstBuild) {
         if (said.level === "fatal") result.fatal = showable(said.text);
         if (said.level === "warning") result.warnings.push(showable(said.text));
         const text = showable(said.text);
-        const isShown = said.level === "info" ? text !== last && !detail.test(text) : !(isFirstBuild && noAnswer.test(text));
+        const isShown = said.level === "info" ? text !== result.last && !detail.test(text) : !(isFirstBuild && noAnswer.test(text));
         if (isShown) {
             wait();
             say(`rke: ${said.level === "info" ? "" : `${said.level}: `}${text}`);
         }
-        last = text;
+        result.last = text;
     };
     for (const stream of [child.stdout, child.stderr]) {
         let rest = "";
@@ -168,6 +167,9 @@ function follow(child, marker, isFirstBuild) {
  */
 const dockerFlag = folder =>
     /^ignore_docker_version: true$/m.test(fs.readFileSync(path.join(folder, "cluster.yml"), "utf8")) ? ["--ignore-docker-version"] : [];
+
+/** The setting that limits the time of rke. */
+const byTimeout = " (cluster.timeoutSeconds)";
 
 /**
  * Runs rke in its own process group, which is killed when this process ends.
@@ -192,7 +194,13 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
                 // rke has already ended
             }
         };
-        const timer = setTimeout(stop, timeoutSeconds * 1000);
+        /** @type {string | undefined} */
+        let killed;
+        const timer = setTimeout(() => {
+            // The runs without hosts have a limit of their own.
+            killed = `${Math.round(timeoutSeconds)} s${args.includes("--init") ? "" : byTimeout}`;
+            stop();
+        }, timeoutSeconds * 1000);
         for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
         process.on("exit", stop);
         const result = follow(child, marker, isFirstBuild);
@@ -207,7 +215,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
         child.on("close", code => {
             clearTimeout(timer);
             process.off("exit", stop);
-            resolve({ code, ...result });
+            resolve({ code, ...result, killed });
         });
     });
 }
@@ -215,34 +223,51 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
 /** Matches failures after which containers start on. RKE gives a service 60 s to become healthy, and an API server on a busy node needs more. */
 const startsOn = /Failed to verify healthcheck|failed to report healthy/;
 
+/** Another run needs this time at least. A shorter one would be killed before it reaches what failed. */
+const shortestRunSeconds = 120;
+
 /**
  * Runs rke, up to three times while services still start. Each of these commands can be repeated. Returns the last result, with the warnings
- * of all runs.
+ * of all runs, and with the last fatal error that any run told.
  *
  * @param {string[]} args
- * @param {Parameters<typeof runRke>[1]} options
+ * @param {Parameters<typeof runRke>[1] & { beforeNextRun?: () => void }} options
  * @returns {Promise<RkeResult>}
  */
 async function runRkeUntilHealthy(args, options) {
-    const deadline = Date.now() + options.timeoutSeconds * 1000;
+    const deadline = process.uptime() + options.timeoutSeconds;
+    const left = () => deadline - process.uptime();
     /** @type {string[]} */
     const warnings = [];
+    /** @type {string | undefined} */
+    let fatal;
     for (let runs = 1; ; runs += 1) {
-        const result = await runRke(args, { ...options, timeoutSeconds: (deadline - Date.now()) / 1000 });
+        const result = await runRke(args, { ...options, timeoutSeconds: left() });
         warnings.push(...result.warnings);
         const isStarting = startsOn.test(result.fatal ?? "") && !warnings.some(text => seriousWarning.test(text));
-        if (!isStarting || runs === 3) return { ...result, warnings };
+        fatal = result.fatal ?? fatal;
+        const killed = result.killed && `${options.timeoutSeconds} s${byTimeout}`;
+        if (!isStarting || runs === 3 || left() < shortestRunSeconds) return { ...result, fatal, warnings, killed };
         say(`a service was not healthy within the 60 s that RKE gives it, and it starts on: run ${runs + 1} of 3 of RKE`);
+        options.beforeNextRun?.();
     }
 }
 
 /**
- * @param {string} what
- * @param {Pick<RkeResult, "warnings" | "fatal">} result
+ * Returns how rke ended.
+ *
+ * @param {RkeResult} result
  */
-function rkeFailure(what, result) {
-    const serious = result.warnings.filter(text => seriousWarning.test(text));
-    const reasons = [result.fatal, ...serious].filter(Boolean).map(text => `  - ${text}`);
+const ending = ({ code, killed }) => (killed ? "killed" : code === null ? "ended by a signal" : `exit code ${code}`);
+
+/**
+ * @param {string} what
+ * @param {Pick<RkeResult, "warnings" | "fatal"> & Partial<RkeResult>} result
+ */
+function rkeFailure(what, { killed, last, fatal, warnings }) {
+    const serious = warnings.filter(text => seriousWarning.test(text));
+    const timeout = killed && `rke was killed after ${killed}. Its last line: ${last || "none"}`;
+    const reasons = [timeout, fatal, ...serious].filter(Boolean).map(text => `  - ${text}`);
     return new CodedError("rke-failed", `${what}${reasons.length ? `:\n${reasons.join("\n")}` : ""}`);
 }
 
@@ -256,4 +281,14 @@ const snapshotSave = name => ({
     marker: `Finished saving/uploading snapshot [${name}]`,
 });
 
-module.exports = { checkRkeVersion, rkeFailure, runRke, runRkeUntilHealthy, seriousWarning, snapshotSave, withoutNodes, workFolder };
+module.exports = {
+    checkRkeVersion,
+    ending,
+    rkeFailure,
+    runRke,
+    runRkeUntilHealthy,
+    seriousWarning,
+    snapshotSave,
+    withoutNodes,
+    workFolder,
+};

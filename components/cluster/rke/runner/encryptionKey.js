@@ -1,0 +1,83 @@
+// Finds the key for Secrets in etcd that an interrupted run left on the nodes. RKE makes this key in the run that turns the encryption on. RKE
+// records it in the cluster only when all API servers have it, and would replace a key that it does not know.
+const { refuseRun } = require("./findings");
+const { onEach } = require("./nodes");
+const { say } = require("./progress");
+
+/** @import { ClusterInput } from "../program" */
+/** @import { RkeState } from "../state" */
+
+const file = "/etc/kubernetes/ssl/encryption.yaml";
+
+/**
+ * Looks at the control plane nodes: for the text of the file with the key, for API servers that use it, and for nodes that could not be read.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ClusterInput} input
+ */
+async function keysOnNodes(env, { nodes, wantedNodes, encryptionKeyProgram }) {
+    const isControlPlane = (/** @type {string} */ address) =>
+        wantedNodes.some(wanted => wanted.address === address && wanted.roles.includes("controlplane"));
+    const asked = nodes.filter(({ connection }) => isControlPlane(connection.address));
+    const answers = await onEach(env, asked, encryptionKeyProgram);
+    /** @type {Map<string, string[]>} */
+    const keys = new Map();
+    /** @type {string[]} */
+    const unread = [];
+    /** @type {string[]} */
+    const encrypting = [];
+    answers.forEach(({ lines, failure }, index) => {
+        const { name } = asked[index];
+        if (failure) unread.push(failure);
+        for (const line of lines) {
+            const [, kind, packed = ""] = /: (key|the API server encrypts Secrets)(?: ([A-Za-z0-9+/=]+))?$/.exec(line) ?? [];
+            const text = Buffer.from(packed, "base64").toString("utf8");
+            if (kind === undefined) unread.push(line);
+            else if (kind !== "key") encrypting.push(name);
+            else if (!/^kind: EncryptionConfiguration$/m.test(text)) unread.push(`${name}: found a file of another kind`);
+            else keys.set(text, [...(keys.get(text) ?? []), name]);
+        }
+    });
+    return { keys, unread, encrypting };
+}
+
+/**
+ * Returns the state with the key that encrypts Secrets, where an interrupted run left one on the nodes. Refuses to go on without a key that
+ * API servers use.
+ *
+ * @param {NodeJS.ProcessEnv} env
+ * @param {ClusterInput} input
+ * @param {string} state
+ */
+async function withEncryptionKey(env, input, state) {
+    /** @type {RkeState} */
+    const known = JSON.parse(state);
+    if (known.desiredState.encryptionConfig || known.currentState?.encryptionConfig) return state;
+    const { keys, unread, encrypting } = await keysOnNodes(env, input);
+    if (!input.encryptsSecrets) {
+        refuseRun("change-not-possible", encrypting.length > 0 ? [turnedOff(encrypting.join(", "))] : []);
+        return state;
+    }
+    refuseRun(
+        "cluster-state",
+        unread.map(line => `${line}. Expected to read ${file}: an interrupted run leaves the key of encrypted Secrets there`),
+    );
+    const [[text, holders] = ["", []], ...others] = keys;
+    if (others.length > 0) {
+        const found = [...keys.values()].map(names => names.join(", ")).join("; ");
+        refuseRun("cluster-state", [
+            `${file}: expected the same key on all control plane nodes, found different ones on: ${found}. A Secret needs the key that ` +
+                'encrypted it. Copy all of these files to another machine first, then see docs/errors.md, "RHA cluster-state"',
+        ]);
+    }
+    if (holders.length === 0) return state;
+    say(`an earlier run began to encrypt Secrets and did not finish: its key is kept, from ${holders.join(", ")}`);
+    return JSON.stringify({ ...known, desiredState: { ...known.desiredState, encryptionConfig: text } });
+}
+
+/** @param {string} names */
+const turnedOff = names =>
+    "cluster.services.kubeApi.secretsEncryption: expected true, found false. An earlier run turned it on and did not finish, and API servers " +
+    `encrypt Secrets: ${names}. Without their key, these Secrets cannot be read. Set true and run pulumi up. Set false in a later update`;
+
+module.exports = { withEncryptionKey };
