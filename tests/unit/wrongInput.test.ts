@@ -179,6 +179,14 @@ const rows: Row[] = [
     ...at(`${host}.address`, "expected an address outside cluster.network.clusterCidr 10.42.0.0/16", {
         "in the default range of pods": "10.42.0.1",
     }),
+    ...at(`${host}.internalAddress`, "expected the address of a host", unreachable),
+    ...at(`${host}.internalAddress`, "expected an IPv4 address", { "an IPv6 address": "2001:db8::1", "a name": "lb.example.com" }),
+    ...at(`${host}.internalAddress`, "expected an address outside cluster.network.serviceClusterIpRange 10.43.0.0/16", {
+        "in the default range of services": "10.43.7.21",
+    }),
+    ...at(`${host}.internalAddress`, "expected an address outside cluster.network.clusterCidr 10.42.0.0/16", {
+        "in the default range of pods": "10.42.0.1",
+    }),
     ...at(`${host}.address`, "expected a host of its own, not a worker node", { "of a worker": "192.0.2.31" }),
     ...at(`${host}.user`, "expected a user name", notAUser),
     ...at(`${host}.hostKey`, "expected one public host key line", {
@@ -217,6 +225,30 @@ const rows: Row[] = [
         "loadBalancer.virtualIp.address",
         expected,
     ]),
+    [
+        "a virtual IP that is the bastion's address",
+        [
+            ["loadBalancer.hosts", pair.hosts],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+            ["ssh.bastion", { address: pair.virtualIp.address, hostKey: pair.hosts[0].hostKey }],
+        ],
+        "loadBalancer.virtualIp.address",
+        "expected an address that nothing else uses, not that of ssh.bastion",
+    ],
+    [
+        "a virtual IP that is an API server of an existing cluster",
+        [
+            ["loadBalancer.hosts", pair.hosts],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+            ["cluster", undefined],
+            [
+                "existingCluster",
+                { kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.41"], controlPlaneAddresses: [pair.virtualIp.address] },
+            ],
+        ],
+        "loadBalancer.virtualIp.address",
+        "not that of a node",
+    ],
     ...(["routerId", "advertIntervalSeconds"] as const).flatMap(key =>
         Object.entries({ "not a number": NaN, zero: 0, negative: -1, huge: 1e9 }).map(([what, value]): Row => [
             `a ${key} that is ${what}`,
