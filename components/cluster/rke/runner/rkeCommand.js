@@ -3,8 +3,9 @@ const { spawn } = require("child_process");
 const fs = require("fs");
 const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
+const { deadlineIn } = require("../../../remote/runner/deadline");
 const { privateFolder, run } = require("../../../remote/runner/ssh");
-const { say, sayAlive, started } = require("./progress");
+const { elapsed, say, sayAlive } = require("./progress");
 const { builtNodes } = require("./rkeState");
 
 /**
@@ -129,7 +130,7 @@ function follow(child, marker, isFirstBuild) {
     // The interval grows after two minutes, because `maxBytes` limits the output.
     const wait = () => {
         clearTimeout(quiet);
-        quiet = setTimeout(busy, Date.now() - started < 120_000 ? 5_000 : 60_000);
+        quiet = setTimeout(busy, elapsed() < 120 ? 5_000 : 60_000);
     };
     wait();
     /** @param {string} line */
@@ -170,13 +171,13 @@ const dockerFlag = folder =>
     /^ignore_docker_version: true$/m.test(fs.readFileSync(path.join(folder, "cluster.yml"), "utf8")) ? ["--ignore-docker-version"] : [];
 
 /**
- * Runs rke in its own process group, which is killed when this process ends.
+ * Runs rke in its own process group, which is killed at the deadline, and when this process ends.
  *
  * @param {string[]} args
  * @param {{ folder: string, env: NodeJS.ProcessEnv, marker: string, timeoutSeconds: number, isFirstBuild?: boolean }} options
  * @returns {Promise<RkeResult>}
  */
-function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = false }) {
+function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = false }, deadline = deadlineIn(timeoutSeconds)) {
     return new Promise((resolve, reject) => {
         const child = spawn("rke", [...args, ...dockerFlag(folder)], {
             cwd: folder,
@@ -192,10 +193,13 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
                 // rke has already ended
             }
         };
-        const timer = setTimeout(stop, timeoutSeconds * 1000);
         for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
         process.on("exit", stop);
         const result = follow(child, marker, isFirstBuild);
+        const timer = setTimeout(() => {
+            result.fatal = `rke did not end within ${deadline.seconds} s, and was stopped`;
+            stop();
+        }, deadline.left() * 1000);
         child.on("error", (/** @type {NodeJS.ErrnoException} */ error) =>
             reject(
                 new CodedError(
@@ -224,14 +228,15 @@ const startsOn = /Failed to verify healthcheck|failed to report healthy/;
  * @returns {Promise<RkeResult>}
  */
 async function runRkeUntilHealthy(args, options) {
-    const deadline = Date.now() + options.timeoutSeconds * 1000;
+    const deadline = deadlineIn(options.timeoutSeconds);
     /** @type {string[]} */
     const warnings = [];
     for (let runs = 1; ; runs += 1) {
-        const result = await runRke(args, { ...options, timeoutSeconds: (deadline - Date.now()) / 1000 });
+        const result = await runRke(args, options, deadline);
         warnings.push(...result.warnings);
         const isStarting = startsOn.test(result.fatal ?? "") && !warnings.some(text => seriousWarning.test(text));
         if (!isStarting || runs === 3) return { ...result, warnings };
+        if (deadline.isOver()) return { ...result, warnings, fatal: `${result.fatal}: rke was not run again after ${deadline.seconds} s` };
         say(`a service was not healthy within the 60 s that RKE gives it, and it starts on: run ${runs + 1} of 3 of RKE`);
     }
 }
