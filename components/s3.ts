@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { X509Certificate } from "crypto";
 import { z } from "zod";
+import { isPort } from "./remote/addresses";
 import { secret } from "./secrecy";
 
 /** Where backups go in S3. */
@@ -34,6 +35,7 @@ export const s3Schema = z
                 /^[A-Za-z0-9][-A-Za-z0-9.]*(:\d{1,5})?$/,
                 "expected a host such as s3.example.com or s3.example.com:9000, without https://",
             )
+            .refine(endpoint => isPort(/:(\d+)$/.exec(endpoint)?.[1] ?? "443"), "expected a port from 1 to 65535")
             .default("s3.amazonaws.com"),
         bucket: z
             .string()

@@ -5,7 +5,7 @@ import { existingClusterSchema } from "./cluster/schema";
 import { rangesAround } from "./cluster/rke/network";
 import { NodeRole, reportUnreachedNodes } from "./cluster/rke/nodes";
 import { rkeClusterSettingsSchema } from "./cluster/rke/schema";
-import { reportNodeAddresses } from "./loadBalancer/hosts";
+import { reportBastionAddress, reportNodeAddresses } from "./loadBalancer/hosts";
 import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
 import { certificateOnHostSchema, loadBalancerSettingsSchema, passesApi, reportNoControlPlane } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease, verificationSettingsSchema } from "./rancher/schema";
@@ -101,8 +101,8 @@ function reportIngressLimits(options: Record<string, unknown>, context: z.core.$
     }
 }
 
-/** Reports addresses of the load balancer that belong to nodes. */
-function reportAddresses({ loadBalancer, cluster, existingCluster }: Groups, context: z.core.$RefinementCtx): void {
+/** Reports addresses of the load balancer that belong to nodes or to the bastion. */
+function reportAddresses({ ssh, loadBalancer, cluster, existingCluster }: Groups, context: z.core.$RefinementCtx): void {
     if (!loadBalancer) return;
     const addressesOf = (nodes: NonNullable<typeof cluster>["nodes"]) => [
         ...nodes.flatMap(node => [node?.address, node?.internalAddress]),
@@ -110,7 +110,9 @@ function reportAddresses({ loadBalancer, cluster, existingCluster }: Groups, con
     ];
     const nodes = cluster?.nodes ?? [];
     const workers = nodes.filter(node => node?.roles.includes(NodeRole.Worker));
-    reportNodeAddresses(loadBalancer, { all: addressesOf(nodes), ingress: addressesOf(workers) }, context, ["loadBalancer"]);
+    const all = [...addressesOf(nodes), ...(existingCluster?.controlPlaneAddresses ?? [])];
+    reportNodeAddresses(loadBalancer, { all, ingress: addressesOf(workers) }, context, ["loadBalancer"]);
+    reportBastionAddress({ ...loadBalancer, ssh }, context, ["loadBalancer"]);
 }
 
 /** Reports control plane nodes to which NGINX cannot pass the Kubernetes API on, and load balancer hosts whose port 6443 a node holds. */
@@ -162,6 +164,9 @@ function reportAddressesInRanges({ loadBalancer, cluster }: Groups, context: z.c
                 message: `expected an address outside cluster.network.${range}`,
             }),
         );
-    loadBalancer?.hosts.forEach((host, index) => check(host?.address, ["hosts", index, "address"]));
+    loadBalancer?.hosts.forEach((host, index) => {
+        check(host?.address, ["hosts", index, "address"]);
+        check(host?.internalAddress, ["hosts", index, "internalAddress"]);
+    });
     check(loadBalancer?.virtualIp?.address, ["virtualIp", "address"]);
 }

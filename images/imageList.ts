@@ -59,11 +59,11 @@ export function rkeImages(state: string, { network, privateRegistries }: Cluster
     return unique(needed.filter(image => !privateRegistries.some(({ url }) => image.startsWith(`${url}/`))));
 }
 
-/** Returns the values with which the chart names its images by their public names, as YAML. */
+/** Returns the values with which the chart names its images by their public names. In JSON, helm reads no string as another type. */
 export function imageValues({ hostname, rancher: { values, ...settings } }: ImageSettings): string {
     const { systemDefaultRegistry, rancherImage, ...others } = values;
     const publicName = systemDefaultRegistry ? rancherImage?.replace(`${systemDefaultRegistry}/`, "") : rancherImage;
-    return stringify(helmValues({ ...settings, values: { ...others, rancherImage: publicName }, hostname, caChecksum: "" }));
+    return JSON.stringify(helmValues({ ...settings, values: { ...others, rancherImage: publicName }, hostname, caChecksum: "" }));
 }
 
 /** Returns the settings with the chart in a folder or an archive, in place of the one that the configuration names. */

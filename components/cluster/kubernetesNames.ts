@@ -30,15 +30,23 @@ export const qualifiedNameSchema = z
     .refine(isQualifiedName, "expected a key that Kubernetes accepts, such as zone or example.com/zone");
 
 /** Labels of a node. */
-export const labelsSchema = z.record(z.string(), labelValueSchema).superRefine(
-    (labels, context) => {
-        for (const key of Object.keys(labels).filter(each => !isQualifiedName(each))) {
-            const message = "expected a key that Kubernetes accepts, such as zone or example.com/zone. Rename it.";
-            context.addIssue({ code: "custom", path: [key], message });
-        }
-    },
-    whenKnown(z.looseObject({})),
-);
+export const labelsSchema = withKeys(labelValueSchema, isQualifiedName);
+
+/** Annotations of an object. Kubernetes takes upper case in the prefix of their keys, too. */
+export const annotationsSchema = withKeys(z.string(), key => isQualifiedName(key.toLowerCase()));
+
+/** Returns the schema of a record with keys that Kubernetes accepts. */
+function withKeys(values: z.ZodString, isKey: (text: string) => boolean) {
+    return z.record(z.string(), values).superRefine(
+        (record, context) => {
+            for (const key of Object.keys(record).filter(each => !isKey(each))) {
+                const message = "expected a key that Kubernetes accepts, such as zone or example.com/zone. Rename it.";
+                context.addIssue({ code: "custom", path: [key], message });
+            }
+        },
+        whenKnown(z.looseObject({})),
+    );
+}
 
 /** Reports whether a text is a name of at most 63 characters, with or without a DNS name and a slash before it. */
 function isQualifiedName(text: string): boolean {

@@ -10,7 +10,8 @@ import { whenKnown } from "../validation";
 export interface LoadBalancerHostArgs extends HostArgs {
     /**
      * IPv4 address by which the other host of a pair reaches this one, for VRRP and checks. It must be on an interface of the host. Only a
-     * pair uses it. Set it when SSH uses another network, a translated address (NAT) or a DNS name.
+     * pair uses it. Set it when SSH uses another network, a translated address (NAT) or a DNS name. A loopback, unspecified, multicast or
+     * reserved address is refused. So is one in the cluster's ranges of pods and services.
      * @default `address`
      */
     internalAddress?: pulumi.Input<string>;
@@ -18,7 +19,10 @@ export interface LoadBalancerHostArgs extends HostArgs {
 
 /** An address that two hosts share with keepalived (VRRP 3). The active host answers. The standby host takes over within half a second. */
 export interface VirtualIpArgs {
-    /** IPv4 address in a network of both hosts. One at which another machine answers is refused, because the pair would take it away. */
+    /**
+     * IPv4 address in a network of both hosts. One at which another machine answers is refused, because the pair would take it away. So is
+     * that of a host, a node or the bastion.
+     */
     address: pulumi.Input<string>;
     /**
      * Seconds between two VRRP advertisements. With the default, the standby host takes over after about 0.35 s. The address moves after
@@ -31,15 +35,19 @@ export interface VirtualIpArgs {
     routerId?: pulumi.Input<number>;
 }
 
+const ipv4OfAHostSchema = z
+    .ipv4("expected an IPv4 address")
+    .refine(isOfAHost, "expected the address of a host, not one of 0/8, 127/8 or above 223");
+
 export const virtualIpSchema = z.strictObject({
-    address: z.ipv4("expected an IPv4 address").refine(isOfAHost, "expected the address of a host, not one of 0/8, 127/8 or above 223"),
+    address: ipv4OfAHostSchema,
     advertIntervalSeconds: z.number().min(0.02).max(10).default(0.1),
     routerId: z.number().int().min(1).max(255).optional(),
 });
 
 export type VirtualIp = z.output<typeof virtualIpSchema>;
 
-export const loadBalancerHostSchema = hostSchema.extend({ internalAddress: z.ipv4("expected an IPv4 address").optional() });
+export const loadBalancerHostSchema = hostSchema.extend({ internalAddress: ipv4OfAHostSchema.optional() });
 
 /** A host as SSH reaches it, and as the other host of a pair does. */
 export interface LoadBalancerHost extends HostConnection {
@@ -102,6 +110,17 @@ export function withPairRules<S extends z.ZodType<Pair>>(schema: S): S {
 interface OwnAddresses {
     virtualIp?: { address?: unknown };
     hosts: ({ address?: unknown; internalAddress?: unknown } | undefined)[];
+}
+
+/** Reports the bastion's address as the virtual IP. The pair would take the address away from the bastion, and with it every SSH login. */
+export function reportBastionAddress(
+    { virtualIp, ssh }: { virtualIp?: { address?: unknown }; ssh?: { bastion?: { address?: unknown } } },
+    context: z.core.$RefinementCtx,
+    at: PropertyKey[] = [],
+): void {
+    if (virtualIp?.address === undefined || virtualIp.address !== ssh?.bastion?.address) return;
+    const message = "expected an address that nothing else uses, not that of ssh.bastion";
+    context.addIssue({ code: "custom", path: [...at, "virtualIp", "address"], message });
 }
 
 /** Reports addresses that belong to nodes: the virtual IP to any node, a host to one with an ingress controller. */

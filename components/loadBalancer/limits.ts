@@ -9,11 +9,21 @@ const kilobytes = (least: number, most: number) =>
             `expected a size from ${least}k to ${most}k`,
         );
 
+/** The largest numbers of each unit whose bytes fit into 63 bits. NGINX refuses a larger size with its whole configuration. */
+const largest = { k: 2n ** 53n - 1n, m: 2n ** 43n - 1n, g: 2n ** 33n - 1n };
+
+/** Reports whether NGINX can count the bytes of a size. A text that is no size is reported by its own rule. */
+function isCountable(size: string): boolean {
+    const [, number, unit] = /^(\d+)([kmg])$/.exec(size) ?? [];
+    return unit === undefined || BigInt(number) <= largest[unit as keyof typeof largest];
+}
+
 /** Limits that hold for every proxy between a client and Rancher: the load balancer and the ingress controller. */
 export const limitsSchema = z.strictObject({
     maxBodySize: z
         .string()
         .regex(/^\d+[kmg]$/, "expected a size such as 256m")
+        .refine(isCountable, `expected a size up to ${largest.g}g: NGINX counts bytes in 63 bits`)
         .default("256m"),
     maxRequestHeaderSize: kilobytes(8, 256).default("64k"),
     maxResponseHeaderSize: kilobytes(4, 64).default("16k"),

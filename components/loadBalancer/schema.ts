@@ -8,7 +8,15 @@ import { notForPulumi, reachedSchema, reportUnreached, sshSchema, SshSettings } 
 import { maybeSecret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { extraDirectivesSchema } from "./directives";
-import { LoadBalancerHost, loadBalancerHostSchema, pairSchema, reportNodeAddresses, virtualIpSchema, withPairRules } from "./hosts";
+import {
+    LoadBalancerHost,
+    loadBalancerHostSchema,
+    pairSchema,
+    reportBastionAddress,
+    reportNodeAddresses,
+    virtualIpSchema,
+    withPairRules,
+} from "./hosts";
 import { limitsSchema } from "./limits";
 
 /** Versions of TLS. */
@@ -122,6 +130,8 @@ export const certificateOnHostSchema = certificatePathsSchema
         whenKnown(z.looseObject({ caCertificate: z.string() })),
     );
 
+const knownAddress = z.looseObject({ address: z.string() });
+
 const settingsSchema = withPairRules(
     z.strictObject({
         ...loadBalancerSettingsSchema.shape,
@@ -138,6 +148,10 @@ const settingsSchema = withPairRules(
     .superRefine(
         ({ upstreams, ...loadBalancer }, context) => reportNodeAddresses(loadBalancer, { all: upstreams, ingress: upstreams }, context),
         whenKnown(pairSchema.extend({ upstreams: z.array(z.string()) })),
+    )
+    .superRefine(
+        (loadBalancer, context) => reportBastionAddress(loadBalancer, context),
+        whenKnown(z.looseObject({ virtualIp: knownAddress, ssh: z.looseObject({ bastion: knownAddress }) })),
     )
     .superRefine(
         ({ kubernetesApi, controlPlane }, context) => reportNoControlPlane({ kubernetesApi, controlPlane }, context, ["controlPlane"]),

@@ -5,6 +5,7 @@ import { s3Schema } from "../s3";
 import { maybeSecret, secret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { chartFault } from "./chartFile";
+import { chartsRepositorySchema } from "./chartRepository";
 import { scheduleFault } from "./cron";
 
 /** Schema of a claim of a volume. */
@@ -20,7 +21,7 @@ const shape = {
     chartVersion: z
         .string()
         .regex(/^\d+\.\d+\.\d+\+up\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, "expected one exact version such as 106.0.2+up7.0.2, without v"),
-    repository: maybeSecret(z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })).optional(),
+    repository: maybeSecret(chartsRepositorySchema).optional(),
     chartPath: z.string().min(1).optional(),
     crdChartPath: z.string().min(1).optional(),
     schedule: z

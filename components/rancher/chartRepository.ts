@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { readFileSync } from "fs";
 import { z } from "zod";
+import { isRepositoryPath } from "../imageNames";
 import { maybeSecret, secret } from "../secrecy";
 import { whenKnown } from "../validation";
 
@@ -26,7 +27,22 @@ export const rancherCharts = "https://charts.rancher.io";
 /** Reports whether the chart comes from an OCI registry. Helm takes its whole reference as the chart, and no repository. */
 export const isOci = (repository?: string): repository is string => repository?.startsWith("oci://") ?? false;
 
-const isReference = (url: string) => /^oci:\/\/[^/@?#\s]+\/([^/@?#\s]+\/)*rancher$/.test(url);
+/** Returns the path of an OCI reference in its registry, or undefined. Helm takes no other path than container engines do. */
+const ociPath = (url: string): string | undefined => {
+    const path = /^oci:\/\/[^/@?#\s]+\/(.+)$/.exec(url)?.[1];
+    return path !== undefined && isRepositoryPath(path) ? path : undefined;
+};
+
+/** Reports whether a URL is the whole reference of Rancher's chart. */
+const isReference = (url: string) => /^(.+\/)?rancher$/.test(ociPath(url) ?? "");
+
+/** Schema of a repository that holds charts below it. */
+export const chartsRepositorySchema = z
+    .url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })
+    .refine(
+        url => !isOci(url) || ociPath(`${url}/chart`) !== undefined,
+        "expected the folder of the charts, such as oci://registry.example.com/charts, in lower case, without a slash at its end and a login",
+    );
 
 export const repositoryShape = {
     repository: maybeSecret(
@@ -34,7 +50,7 @@ export const repositoryShape = {
             .url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })
             .refine(
                 url => !isOci(url) || isReference(url),
-                "expected the whole reference of the chart, such as oci://registry.example.com/charts/rancher, without a version and a login",
+                "expected the whole reference of the chart, such as oci://registry.example.com/charts/rancher, in lower case, without a version and a login",
             ),
     ).optional(),
     repositoryOpts: z

@@ -25,7 +25,7 @@ export type PullPolicy = (typeof PullPolicy)[keyof typeof PullPolicy];
 export interface ChartImageArgs {
     /** Registry host. @default none, or `systemDefaultRegistry` */
     registry?: pulumi.Input<string>;
-    /** Repository, for example `rancher/rancher`. */
+    /** Repository, for example `rancher/rancher`. A name that no container engine takes is refused. So is one with a tag. */
     repository?: pulumi.Input<string>;
     /** Tag of the image. @default the tag in the chart */
     tag?: pulumi.Input<string>;
@@ -78,7 +78,7 @@ export interface ChartAuditLogArgs {
     level?: pulumi.Input<number>;
     /** Destination of the log. @default sidecar */
     destination?: pulumi.Input<AuditLogDestination>;
-    /** Folder on the node, for the destination `hostPath`. @default /var/log/rancher/audit/ */
+    /** Folder on the node, for the destination `hostPath`. A relative path is refused. @default /var/log/rancher/audit/ */
     hostPath?: pulumi.Input<string>;
     /** Days for which old files are kept. @default 1 */
     maxAge?: pulumi.Input<number>;
@@ -193,7 +193,10 @@ export interface RancherChartValuesArgs {
     priorityClassName?: pulumi.Input<string>;
     /** Proxy for Rancher's own requests, as an adopted release has it. The argument `proxy` computes `noProxy` too. Refused beside it. */
     proxy?: pulumi.Input<string>;
-    /** Repository of Rancher's image. Deprecated since Rancher 2.12. @default rancher/rancher */
+    /**
+     * Repository of Rancher's image. A name that no container engine takes is refused. So is one with a tag. Deprecated since Rancher 2.12.
+     * @default rancher/rancher
+     */
     rancherImage?: pulumi.Input<string>;
     /** Pull policy of Rancher's image. Deprecated since Rancher 2.12. @default IfNotPresent */
     rancherImagePullPolicy?: pulumi.Input<PullPolicy>;
@@ -211,7 +214,7 @@ export interface RancherChartValuesArgs {
     startupProbe?: pulumi.Input<ChartProbeArgs>;
     /**
      * Registry from which Rancher pulls the images of the charts that it installs. Before Rancher 2.12, Rancher's own image needs
-     * `rancherImage`, too. @default Docker Hub
+     * `rancherImage`, too. A URL is refused. @default Docker Hub
      */
     systemDefaultRegistry?: pulumi.Input<string>;
     /** Uses `imagePullSecrets` for `systemDefaultRegistry` too. Rancher 2.15 and later. @default false */

@@ -1,13 +1,23 @@
 import { z } from "zod";
-import { objectNameSchema } from "../cluster/kubernetesNames";
+import { annotationsSchema, objectNameSchema, qualifiedNameSchema } from "../cluster/kubernetesNames";
+import { registrySchema, repositorySchema, tagSchema } from "../imageNames";
 import { additionalCasVariable, AntiAffinity, AuditLogDestination, caVariable, PullPolicy } from "./chartValues";
 
 const object = z.record(z.string(), z.any());
-const texts = z.record(z.string(), z.string());
+/** An empty string leaves a name to the chart. */
+const optionalName = z
+    .string()
+    .refine(text => text === "" || objectNameSchema.safeParse(text).success, "expected a lower-case DNS name, or an empty string");
+const optionalKey = z
+    .string()
+    .refine(text => text === "" || qualifiedNameSchema.safeParse(text).success, "expected the key of a label, or an empty string");
+const nodePath = z
+    .string()
+    .regex(/^\/(?!.*(^|\/)\.\.(\/|$))\P{Cc}*$/u, "expected an absolute path on the node without .., such as /var/log/rancher/audit/");
 const count = z.number().int().min(0);
 const duration = z.string().regex(/^(\d+(h|m|s))+$/, "expected a duration such as 5m or 90s");
 const pullPolicy = z.enum(PullPolicy);
-const image = z.strictObject({ registry: z.string(), repository: z.string(), tag: z.string(), pullPolicy }).partial();
+const image = z.strictObject({ registry: registrySchema, repository: repositorySchema, tag: tagSchema, pullPolicy }).partial();
 const quantities = z.record(
     z.string(),
     z.string().regex(/^\d+(\.\d+)?([munkMGTPE]|[KMGTPE]i|[eE]\d+)?$/, "expected a quantity such as 500m or 2Gi"),
@@ -40,7 +50,7 @@ export const rancherChartValuesSchema = z
                 enabled: z.boolean(),
                 level: z.number().int().min(0).max(3),
                 destination: z.enum(AuditLogDestination),
-                hostPath: z.string(),
+                hostPath: nodePath,
                 maxAge: count,
                 maxBackup: count,
                 maxSize: count,
@@ -76,9 +86,9 @@ export const rancherChartValuesSchema = z
         ingress: z
             .strictObject({
                 enabled: z.boolean(),
-                ingressClassName: z.string(),
+                ingressClassName: optionalName,
                 includeDefaultExtraAnnotations: z.boolean(),
-                extraAnnotations: texts,
+                extraAnnotations: annotationsSchema,
                 configurationSnippet: z.string(),
                 pathType: z.string().regex(/^(Exact|Prefix|ImplementationSpecific)$/, "expected Exact, Prefix or ImplementationSpecific"),
                 path: z.string().regex(/^\//, "expected a path that begins with /"),
@@ -91,7 +101,7 @@ export const rancherChartValuesSchema = z
             .strictObject({
                 enabled: z.boolean(),
                 image,
-                namespaceList: z.array(z.string()),
+                namespaceList: z.array(objectNameSchema),
                 timeout: count,
                 ignoreTimeoutError: z.boolean(),
             })
@@ -99,22 +109,22 @@ export const rancherChartValuesSchema = z
         preUpgrade: z.strictObject({ image }).partial(),
         priorityClassName: objectNameSchema,
         proxy: z.string(),
-        rancherImage: z.string(),
+        rancherImage: repositorySchema,
         rancherImagePullPolicy: pullPolicy,
-        rancherImageTag: z.string(),
+        rancherImageTag: tagSchema,
         rancherNamespaces: object,
         readinessProbe: probe,
         resources,
         service: z
             .strictObject({
                 type: z.string().regex(/^(ClusterIP|NodePort|LoadBalancer)$/, "expected ClusterIP, NodePort or LoadBalancer"),
-                annotations: texts,
+                annotations: annotationsSchema,
             })
             .partial(),
         startupProbe: probe,
-        systemDefaultRegistry: z.string(),
+        systemDefaultRegistry: registrySchema,
         systemRegistryInheritsPullSecrets: z.boolean(),
-        topologyKey: z.string(),
+        topologyKey: optionalKey,
         useBundledSystemChart: z.boolean(),
         webhook: object,
     })

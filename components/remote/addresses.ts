@@ -45,6 +45,9 @@ export const dnsNameSchema = z
 
 export const portSchema = z.number().int().min(1).max(65535);
 
+/** Reports whether digits are a port. */
+export const isPort = (digits: string): boolean => portSchema.safeParse(Number(digits)).success;
+
 /** Reports whether two IPv4 ranges share an address. */
 export function overlap(a: string, b: string): boolean {
     const larger = Math.max(size(a), size(b));

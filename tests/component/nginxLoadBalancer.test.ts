@@ -444,6 +444,11 @@ test.each<[string, Record<string, unknown>, RegExp]>([
         { ...pair, virtualIp: { address: "192.0.2.22" } },
         /virtualIp\.address: expected an address that no host has/,
     ],
+    [
+        "the bastion's address as virtual IP",
+        { ...pair, ssh: { bastion: { address: "192.0.2.20", hostKey: host.hostKey, privateKey: host.privateKey } } },
+        /virtualIp\.address: expected an address that nothing else uses, not that of ssh\.bastion/,
+    ],
     ["one host twice", { ...pair, hosts: [host, host] }, /hosts\[1\]\.address: expected another host than the first/],
     [
         "a pair by names",

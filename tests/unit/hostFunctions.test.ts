@@ -3,7 +3,7 @@ import { readFileSync } from "fs";
 import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { scripts } from "../../components/loadBalancer/program";
 import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
-import { finished, hostFunction, settings } from "../nginx";
+import { finished, hostFunction, hostname, settings } from "../nginx";
 
 describe("lines marked for some versions of NGINX", () => {
     const marked = ["always", "new; # nginx >= 1.25.1", "old; # nginx < 1.25.1", "# nginx >= 9 in the middle; stays", ""].join("\n");
@@ -60,6 +60,53 @@ test("a limit does not move with the clock", () => {
 test("errors of NGINX are told without those of a request", () => {
     const lines = ["[emerg] 1#1: bind() failed", '[error] 2#2: *3 timed out, client: 192.0.2.9, request: "GET /?code=abc HTTP/1.1"'];
     expect(hostFunction("last_errors", lines.join("\n"))).toBe(`${lines[0]}\n`);
+});
+
+describe("the answer to /ping through a new release", () => {
+    /** Verifies a release through which users get a status. Returns what the host says. `before` is the status of the previous release. */
+    const verified = (before: string, status: string) => {
+        const facts = `hostname=${hostname} release=new status_port=280 certificates= virtual_ip= takeover_seconds=-10
+            running_release() { echo new 2; }; serves() { true; }; status_of_ping() { echo ${status}; }`;
+        const { stdout, stderr } = spawnSync("sh", ["-c", withHostFunctions(`${facts}\nverify 1 '${before}' && echo stays`)], {
+            encoding: "utf8",
+        });
+        return stdout + stderr;
+    };
+
+    test.each([
+        ["200", "200"],
+        ["200", "503"],
+        ["404", "404"],
+        ["404", "200"],
+        ["404", "503"],
+        ["503", "200"],
+        ["403", "403"],
+        ["", "404"],
+        ["", "502"],
+        ["", ""],
+    ])("after '%s' may be '%s'", (before, status) => expect(verified(before, status)).toBe("stays\n"));
+
+    test.each([
+        ...["", "502", "504"].map(status => ["200", status, "reaches no node"]),
+        ...["301", "400", "401", "403", "404", "421", "429", "500"].map(status => ["200", status, "gives another answer than before"]),
+        ["404", "400", "gives another answer than before"],
+        ["503", "404", "gives another answer than before"],
+    ])("after '%s' may not be '%s'", (before, status, problem) => {
+        const shown = `as the previous release gave (${before}), found ${status || "none"}. Check upstreams, upstreamPort and extraDirectives`;
+        expect(verified(before, status)).toMatch(new RegExp(`NGINX runs but ${problem}: .*${shown.replace(/[()]/g, "\\$&")}`));
+    });
+
+    test.each([
+        ["200", "release 200"],
+        ["404", "release 404"],
+        ["502", "release "],
+        // NGINX before 1.19.4 says by this that it serves another hostname.
+        ["421", "release "],
+    ])("through the previous release was %s: '%s' is remembered", (status, shown) => {
+        const facts = `state=/none unverified=/none/unverified current=/none/current
+            all_releases() { echo release; }; status_of_ping() { echo ${status}; }`;
+        expect(hostFunction(`${facts}\nprevious_release`, "")).toBe(`${shown}\n`);
+    });
 });
 
 describe("who answers at an address", () => {

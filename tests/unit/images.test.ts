@@ -45,6 +45,13 @@ function images(changes: object, PATH = [toolFolder("rke"), toolFolder("helm"), 
     return { status, lines: stdout.trim().split("\n"), stderr };
 }
 
+test("a value that is no string in YAML 1.1, which helm reads, stays a string", () => {
+    const values = { topologyKey: "on", rancherImageTag: "1_000" };
+    const { status, lines, stderr } = images({ rancher: { ...configuration.rancher, values } });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(lines).toContain("rancher/rancher:1_000");
+});
+
 test("the list holds the images of rke for this plugin and those of the chart", () => {
     const { status, lines, stderr } = images({});
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });

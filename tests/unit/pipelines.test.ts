@@ -49,6 +49,26 @@ test.each(["drift.yml", "gitlab-ci.yml"])("%s finds drift in what is planned and
     expect(looking).toContain(`! grep "${attentionMark}" preview.log`);
 });
 
+/** Returns the inputs of each step that uses an action, in all GitHub workflows. */
+const inputsOf = (action: string) =>
+    files.flatMap(file => {
+        const { jobs = {} } = parse(readFileSync(join(folder, file), "utf8"));
+        const steps = Object.values<any>(jobs).flatMap(job => job.steps);
+        return steps.filter(({ uses = "" }) => uses.startsWith(`${action}@`)).map(step => ({ file, ...step.with }));
+    });
+
+test("each GitHub workflow installs Node 24 or later, as the page asks for", () => {
+    const steps = inputsOf("actions/setup-node");
+    expect(new Set(steps.map(({ file }) => file))).toEqual(new Set(files.filter(file => file !== "gitlab-ci.yml")));
+    expect(steps.filter(step => !(step["node-version"] >= 24))).toEqual([]);
+    expect(page).toMatch(/\| Node with npm \| 24 \|/);
+});
+
+test("each comment with a preview keeps its summary when the preview is cut", () => {
+    const comments = inputsOf("pulumi/actions").filter(step => step["comment-on-pr"]);
+    expect(comments.map(step => step["always-include-summary"])).toEqual([true]);
+});
+
 const lives: [string, result: "success" | "failure", open: string, expected: string][] = [
     ["opened by the first drift", "failure", "", "create"],
     ["kept while there is drift", "failure", "7", "comment 7"],

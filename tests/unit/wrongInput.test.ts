@@ -194,6 +194,14 @@ const rows: Row[] = [
     ...at(`${host}.address`, "expected an address outside cluster.network.clusterCidr 10.42.0.0/16", {
         "in the default range of pods": "10.42.0.1",
     }),
+    ...at(`${host}.internalAddress`, "expected the address of a host", unreachable),
+    ...at(`${host}.internalAddress`, "expected an IPv4 address", { "an IPv6 address": "2001:db8::1", "a name": "lb.example.com" }),
+    ...at(`${host}.internalAddress`, "expected an address outside cluster.network.serviceClusterIpRange 10.43.0.0/16", {
+        "in the default range of services": "10.43.7.21",
+    }),
+    ...at(`${host}.internalAddress`, "expected an address outside cluster.network.clusterCidr 10.42.0.0/16", {
+        "in the default range of pods": "10.42.0.1",
+    }),
     ...at(`${host}.address`, "expected a host of its own, not a worker node", { "of a worker": "192.0.2.31" }),
     ...at(`${host}.user`, "expected a user name", notAUser),
     ...at(`${host}.hostKey`, "expected one public host key line", {
@@ -232,6 +240,30 @@ const rows: Row[] = [
         "loadBalancer.virtualIp.address",
         expected,
     ]),
+    [
+        "a virtual IP that is the bastion's address",
+        [
+            ["loadBalancer.hosts", pair.hosts],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+            ["ssh.bastion", { address: pair.virtualIp.address, hostKey: pair.hosts[0].hostKey }],
+        ],
+        "loadBalancer.virtualIp.address",
+        "expected an address that nothing else uses, not that of ssh.bastion",
+    ],
+    [
+        "a virtual IP that is an API server of an existing cluster",
+        [
+            ["loadBalancer.hosts", pair.hosts],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+            ["cluster", undefined],
+            [
+                "existingCluster",
+                { kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.41"], controlPlaneAddresses: [pair.virtualIp.address] },
+            ],
+        ],
+        "loadBalancer.virtualIp.address",
+        "not that of a node",
+    ],
     ...(["routerId", "advertIntervalSeconds"] as const).flatMap(key =>
         Object.entries({ "not a number": NaN, zero: 0, negative: -1, huge: 1e9 }).map(([what, value]): Row => [
             `a ${key} that is ${what}`,
@@ -265,6 +297,11 @@ const rows: Row[] = [
         "a unit of more letters": "256MB",
         negative: "-1m",
         "a directive behind it": "1m; autoindex on",
+    }),
+    ...at("loadBalancer.maxBodySize", "expected a size up to 8589934591g: NGINX counts bytes in 63 bits", {
+        "more bytes than NGINX counts": "99999999999999g",
+        "one gigabyte too many": "8589934592g",
+        "one kilobyte too many": "9007199254740992k",
     }),
     ...at("loadBalancer.minTlsVersion", "expected one of", { "an old one": "1.0", "a name": "TLSv1.2" }),
     ...at("loadBalancer.drift", "expected one of", { "another word": "ignore" }),
@@ -623,6 +660,10 @@ const rows: Row[] = [
         "upper case": "rancher/CoreDNS:1",
         "a short digest": "rancher/coredns@sha256:abc",
         "a blank": "rancher/core dns:1",
+        "a port above the last": "registry.example.com:99999/rancher/coredns:1",
+        "two dots": "registry.example.com/a..b/coredns:1",
+        "two dots in the registry": "registry..com:5000/coredns:1",
+        "an IPv6 address without brackets": "2001:db8::1/coredns:1",
     }),
     ...at("cluster.systemImages.core_dns", "expected one of etcd, alpine,", { "an unknown image": "rancher/coredns:1.9.4" }),
     ...at("cluster.systemImages.kubernetes", "expected an image with a tag of v1.30.14", { "another version": "a/hyperkube:v1.29.1" }),
@@ -693,6 +734,10 @@ const rows: Row[] = [
         "a slash at the end": "oci://registry.example.com/charts/rancher/",
         "no path": "oci://registry.example.com",
         "a login in an OCI reference": "oci://puller:hunter2@registry.example.com/rancher",
+        "upper case": "oci://registry.example.com/Charts/rancher",
+        "two dots": "oci://registry.example.com/a..b/rancher",
+        "a hyphen at the beginning": "oci://registry.example.com/-a/rancher",
+        "a letter beyond ASCII": "oci://registry.example.com/ä/rancher",
     }),
     [
         "a CA of no repository",
@@ -839,6 +884,48 @@ const rows: Row[] = [
         `${values}.imagePullSecrets[0].name`,
         "expected a lower-case DNS name",
     ],
+    ...at(`${values}.rancherImage`, "expected an image without scheme and tag", {
+        empty: "",
+        "a blank": "rancher/ran cher",
+        "upper case": "registry.example.com/Rancher/rancher",
+        "a scheme": "https://registry.example.com/rancher/rancher",
+        "a tag": "rancher/rancher:v2.11.3",
+        "a port above the last": "registry.example.com:99999/rancher",
+    }),
+    ...at(`${values}.rancherImageTag`, "expected a tag", { "a blank": "a b", "a colon": ":v2.11.3", "129 characters": long(129) }),
+    ...at(`${values}.postDelete.image.repository`, "expected an image without scheme and tag", { "upper case": "rancher/Shell" }),
+    ...at(`${values}.postDelete.image.tag`, "expected a tag", { "a blank": "v0 4" }),
+    [
+        "a namespace with a blank",
+        [[values, { postDelete: { namespaceList: ["cattle system"] } }]],
+        `${values}.postDelete.namespaceList[0]`,
+        "expected a lower-case DNS name",
+    ],
+    ...at(`${values}.systemDefaultRegistry`, "expected a registry without a scheme", {
+        "a scheme": "https://registry.example.com",
+        "a slash at the end": "registry.example.com/",
+        "a port above the last": "registry.example.com:99999",
+        "upper case in the path": "registry.example.com/Mirror",
+        "a blank": "registry example.com",
+        "an address that is none in brackets": "[192.0.2.1]:5000",
+    }),
+    ...at(`${values}.topologyKey`, "expected the key of a label", { "a blank": "bad key!" }),
+    ...at(`${values}.ingress.ingressClassName`, "expected a lower-case DNS name, or an empty string", { "a blank": "Bad Class" }),
+    ...["ingress.extraAnnotations", "service.annotations"].flatMap(group =>
+        Object.entries(notAKey)
+            .filter(([, key]) => key !== "" && key !== "Example.com/zone")
+            .map(([what, key]): Row => [
+                `the key of an annotation in ${group}: ${what}`,
+                [[values, { [group.split(".")[0]]: { [group.split(".")[1]]: { [key]: "x" } } }]],
+                `${values}.${group}.${key}`,
+                "expected a key that Kubernetes accepts",
+            ]),
+    ),
+    ...at(`${values}.auditLog.hostPath`, "expected an absolute path on the node", {
+        empty: "",
+        relative: "var/log/rancher",
+        "a step back": "/var/log/../rancher",
+    }),
     ["a path of the Ingress", [[values, { ingress: { path: "rancher" } }]], `${values}.ingress.path`, "expected a path that begins with /"],
     ["a path type of the Ingress", [[values, { ingress: { pathType: "Regex" } }]], `${values}.ingress.pathType`, "expected Exact, Prefix"],
     ["a type of the Service", [[values, { service: { type: "Internal" } }]], `${values}.service.type`, "expected ClusterIP"],
@@ -880,6 +967,10 @@ const rows: Row[] = [
         "for a newer Rancher": "107.0.0+up8.0.0",
     }),
     ...at("rancher.backup.repository", "expected the URL", { "a name": "rancher-charts" }),
+    ...at("rancher.backup.repository", "expected the folder of the charts, such as oci://", {
+        "upper case": "oci://registry.example.com/Charts",
+        "a slash at the end": "oci://registry.example.com/charts/",
+    }),
     ...at("rancher.backup.chartPath", /expected (either|both)/, { "beside a repository": "rancher-backup.tgz" }),
     [
         "one of two charts",
@@ -909,6 +1000,7 @@ const rows: Row[] = [
     ],
     ...at("rancher.backup.s3.secretKey", "expected a value beside accessKey", { missing: undefined }),
     ...at("rancher.backup.s3.endpoint", "expected a host", { "a URL": "https://s3.example.com" }),
+    ...at("rancher.backup.s3.endpoint", "expected a port from 1 to 65535", { "a port above the last": "s3.example.com:99999" }),
     ...["name", "size"].map((key): Row => [
         `a volume without ${key}`,
         [

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { isAddressOrName } from "../../remote/addresses";
+import { imageSchema, isRegistry } from "../../imageNames";
 import { secret } from "../../secrecy";
 import { upstreamVersion } from "../compatibility";
 import { whenKnown } from "../../validation";
@@ -47,19 +47,6 @@ export const systemImageKeys: Record<string, string> = {
     metricsServer: "metrics_server",
 };
 
-const path = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
-const registryUrl = new RegExp(`^([^/:]+)(?::(\\d{1,5}))?(?:/${path})*$`);
-
-/** Reports whether a text is a registry: a host with or without a port, and with or without a path. */
-function isRegistry(text: string): boolean {
-    const [, host, port = "443"] = registryUrl.exec(text) ?? [];
-    return host !== undefined && isAddressOrName(host) && Number(port) >= 1 && Number(port) <= 65535;
-}
-
-// Source of the pattern: the grammar of references in github.com/distribution/reference. RKE reads tag or digest from the reference.
-const imageReference = new RegExp(`^(?:[A-Za-z0-9.-]+(?::\\d+)?/)?${path}(?:/${path})*(?::\\w[-.\\w]{0,127})?(?:@sha256:[0-9a-f]{64})?$`);
-const hasVersion = /(:\w[-.\w]*|@sha256:[0-9a-f]{64})$/;
-
 const registrySchema = z
     .strictObject({
         url: z.string().refine(isRegistry, "expected a registry without a scheme, such as registry.example.com:5000"),
@@ -90,15 +77,7 @@ export const privateRegistriesSchema = z
 
 /** Schema of the images that replace those of RKE. */
 export const systemImagesSchema = z
-    .record(
-        z.string(),
-        z
-            .string()
-            .refine(
-                image => imageReference.test(image) && hasVersion.test(image),
-                "expected an image with its tag or digest, such as registry.example.com/rancher/mirrored-coredns-coredns:1.9.4",
-            ),
-    )
+    .record(z.string(), imageSchema)
     .superRefine(
         (images, context) => {
             const message = `expected one of ${Object.keys(systemImageKeys).join(", ")}. Rename it.`;

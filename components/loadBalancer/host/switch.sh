@@ -92,7 +92,8 @@ previous_release() {
         # If the link is lost, the previous release is the last one.
         previous=$(readlink -e "$current" || all_releases | tail -n 1)
         [ -z "$previous" ] || status=$(status_of_ping 127.0.0.1)
-        is_of_a_node "$status" || status=
+        # NGINX before 1.19.4 answers 421 itself when the release is for another hostname.
+        { is_of_a_node "$status" && [ "$status" != 421 ]; } || status=
         if [ ! -e "$state/manifest" ]; then
             echo "$previous $status"
             return
@@ -109,10 +110,17 @@ nginx_workers() {
     cat "/proc/$main/task/$main/children" 2>/dev/null || true
 }
 
+# Reports whether nodes answer as through the previous release: STATUS EXPECTED. The release did not cause a 503: an
+# ingress controller answers it while no pod of Rancher is ready. A node where Rancher has started meanwhile answers 200.
+is_as_before() {
+    local status="$1" expected="$2"
+    case $status in 200 | 503 | "$expected") ;; *) return 1 ;; esac
+}
+
 # Waits until new workers serve the release, and nodes answer through them as before: OLD_WORKERS STATUS. STATUS is
 # empty if no node answered before.
 verify() {
-    local old_workers="$1" expected="$2" answer status
+    local old_workers="$1" expected="$2" answer status problem
     allow "$((10 + takeover_seconds))"
     until answer=$(running_release "$status_port") && is_new "$answer" "$old_workers" &&
         serves_certificates && answers_at_virtual_ip; do
@@ -122,10 +130,12 @@ $(certificates_served)${virtual_ip:+; $(virtual_ip_state)}. $(last_errors 2>/dev
         sleep 0.3
     done
     # This check is skipped if no node answered before the switch: nodes may still be starting.
-    until [ -z "$expected" ] || { status=$(status_of_ping 127.0.0.1) && is_of_a_node "$status"; }; do
-        is_in_time || fail release-not-served "NGINX runs but reaches no node: \
+    until [ -z "$expected" ] || { status=$(status_of_ping 127.0.0.1) && is_as_before "$status" "$expected"; }; do
+        problem="NGINX runs but gives another answer than before"
+        is_of_a_node "$status" || problem="NGINX runs but reaches no node"
+        is_in_time || fail release-not-served "$problem: \
 expected an answer to https://$hostname/ping, as the previous release gave ($expected), found ${status:-none}. \
-Check upstreams and upstreamPort"
+Check upstreams, upstreamPort and extraDirectives, which must let 127.0.0.1 ask"
         sleep 0.3
     done
 }

@@ -1,5 +1,6 @@
 // Checks Rancher through the load balancer, as browsers and agents use it. Runs where Pulumi runs, as a program on standard input.
 const { withCode } = require("../../remote/runner/codedError");
+const { stopwatch } = require("../../remote/runner/deadline");
 const { probeText } = require("../../remote/runner/probe");
 const { checks } = require("./checks");
 const { siteAt } = require("./site");
@@ -55,9 +56,9 @@ async function problemOf(check, site) {
 async function verify(input) {
     // The exit code is 1 until all checks succeed, because Node ends with 0 when it has nothing left to wait for.
     process.exitCode = 1;
-    const started = Date.now();
+    const seconds = stopwatch();
     const say = (/** @type {string} */ text) => process.stderr.write(`${text}\n`);
-    const elapsed = () => Math.round((Date.now() - started) / 1000);
+    const elapsed = () => Math.round(seconds());
     const sites = input.addresses.map(address => siteAt(address, input));
     /** @type {{ title: string, site: Site, check: Check, problem?: string, done?: boolean }[]} */
     let pending = sites.flatMap(site =>

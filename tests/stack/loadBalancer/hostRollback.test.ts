@@ -55,6 +55,15 @@ describe("a host that serves refuses and serves on", () => {
             ),
         ));
 
+    test("a directive that answers in the place of the nodes", () =>
+        lb.refuses(
+            { extraDirectives: { http: "", server: "return 400;", location: "" } },
+            new RegExp(
+                `gives another answer than before: expected an answer to https://${hostname}/ping, as the previous release gave \\(200\\), ` +
+                    "found 400[^]*the host was rolled back to the previous release",
+            ),
+        ));
+
     test("more connections than the host has files", () =>
         lb.refuses(
             { workerConnections: 900_000 },

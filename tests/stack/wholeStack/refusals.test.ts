@@ -1,5 +1,5 @@
 import { digestOf, disposable, listener, noListener, testLab } from "../fixtures";
-import { hosts, MainStack } from "./mainStack";
+import { hosts, MainRunOptions, MainStack } from "./mainStack";
 
 // Each error is refused before anything is changed. The hosts stay as they were, byte by byte.
 jest.setTimeout(5 * 60_000);
@@ -15,8 +15,16 @@ beforeAll(async () => {
 }, 10 * 60_000);
 afterEach(async () => expect(await digests()).toEqual(before));
 
+/** Runs an update that must fail. Its output holds no noise of an engine that shuts down, in which a reader would look for the reason. */
+async function refusedUp(options: MainRunOptions = {}): Promise<string> {
+    const { code, output } = await main.up(options);
+    expect(code).not.toBe(0);
+    expect(output).not.toMatch(/failed to deliver log message|Channel has been shut down/);
+    return output;
+}
+
 test("every wrong key of a configuration is refused in one error", async () => {
-    const { code, output } = await main.up({
+    const output = await refusedUp({
         edit: config => {
             config.hostname = "Rancher_Lab";
             config.cluster.kubernetesVersion = "v1.29.1";
@@ -24,7 +32,6 @@ test("every wrong key of a configuration is refused in one error", async () => {
             Object.assign(config.rancher, { chartVersion: "2.13.0", colour: "blue" });
         },
     });
-    expect(code).not.toBe(0);
     for (const key of ["hostname", "cluster.kubernetesVersion", "cluster.nodes", "rancher.chartVersion", "rancher.colour"])
         expect(output).toContain(`pulumi-rancher-ha:${key}: `);
     expect(output).toContain("nothing was changed");
@@ -33,8 +40,7 @@ test("every wrong key of a configuration is refused in one error", async () => {
 
 test("a wrong host key of one node stops the run before RKE, and names the node", async () => {
     const hostKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleE";
-    const { code, output } = await main.up({ edit: ({ cluster }) => (cluster.nodes[1].hostKey = hostKey) });
-    expect(code).not.toBe(0);
+    const output = await refusedUp({ edit: ({ cluster }) => (cluster.nodes[1].hostKey = hostKey) });
     expect(output).toMatch(
         /RKE was not started and no host was changed, because: \[RHA nodes-not-fit\]\s+- node2: .*another host key than the one configured/,
     );
@@ -58,8 +64,7 @@ test("what RKE would stumble over on a node is named before it runs", async () =
         expect(preview.output).toMatch(
             /RKE cannot run on these nodes: \[RHA nodes-not-fit\]\s+- node1 .*: Docker cannot be used[^]*- node3 .*: it belongs to another cluster/,
         );
-        const { code, output } = await main.up();
-        expect(code).not.toBe(0);
+        const output = await refusedUp();
         expect(output).toMatch(/RKE was not started and no host was changed, because: \[RHA nodes-not-fit\]/);
         expect(output).toMatch(/node2 .*: Docker 16\.04\.0 is not accepted by RKE: expected one of/);
         expect(output).toMatch(/node2 .*: the clock is (99|10\d|11\d) s off: expected less than 30 s/);

@@ -1,5 +1,6 @@
 // Moves the pods of nodes that leave the cluster before RKE removes the nodes, and cleans their hosts afterwards.
 const { CodedError } = require("../../../remote/runner/codedError");
+const { deadlineIn } = require("../../../remote/runner/deadline");
 const { firstAnswer, mergePatch, unless404 } = require("../../runner/kubernetesApi");
 const { isReady } = require("./controlPlane");
 const { bullets, findings } = require("./findings");
@@ -11,6 +12,7 @@ const { builtConfig, clusterApi, removedNodes } = require("./rkeState");
 
 /** @import { KubernetesNode, Pod } from "../../kubernetesObjects" */
 /** @import { KubernetesApi } from "../../runner/kubernetesApi" */
+/** @import { Deadline } from "../../../remote/runner/deadline" */
 /** @import { ClusterInput, ReachedNode } from "../program" */
 /** @import { RkeConfig } from "../state" */
 /** @import { ForeignHost } from "./foreignHosts" */
@@ -111,7 +113,7 @@ async function evictPods(api, leaving, { seconds = patienceSeconds, pauseSeconds
     const nodes = found.filter(Boolean);
     const open = nodes.filter(({ spec }) => !spec.unschedulable);
     await Promise.all(open.map(node => cordon(api, node, true)));
-    const kept = await Promise.all(nodes.map(node => keptPods(api, node, Date.now() + seconds * 1000, pauseSeconds)));
+    const kept = await Promise.all(nodes.map(node => keptPods(api, node, deadlineIn(seconds), pauseSeconds)));
     if (kept.flat().length === 0) return;
     await Promise.all(open.map(node => cordon(api, node, false)));
     throw new CodedError(
@@ -136,7 +138,7 @@ function cordon(api, { metadata: { name } }, unschedulable) {
  *
  * @param {KubernetesApi} api
  * @param {KubernetesNode} node
- * @param {number} deadline
+ * @param {Deadline} deadline
  * @param {number} pauseSeconds
  * @returns {Promise<string[]>}
  */
@@ -153,7 +155,7 @@ async function keptPods(api, node, deadline, pauseSeconds) {
         const pods = items.filter(isMovable);
         const refused = await Promise.all(pods.filter(({ metadata }) => !metadata.deletionTimestamp).map(pod => refusal(api, pod)));
         if (!runs || (pods.length === 0 && !problem)) return [];
-        if (Date.now() >= deadline) {
+        if (deadline.isOver()) {
             const ending = pods.filter(({ metadata }) => metadata.deletionTimestamp).map(nameOf);
             if (ending.length > 0) say(`node ${name} leaves although these pods have not ended yet: ${ending.join(", ")}`);
             return problem ? [problem] : refused.flat();

@@ -1,5 +1,8 @@
 // Reports the progress of a long program on standard error.
-const started = Date.now();
+const { stopwatch } = require("../../../remote/runner/deadline");
+
+/** Returns the seconds since the program started. */
+const elapsed = stopwatch();
 
 /** The command provider passes the output of one run to the next in one environment string. Linux limits such a string to 128 KiB. */
 const maxBytes = 45_000;
@@ -8,7 +11,7 @@ let bytesSaid = 0;
 /** @param {string} text */
 function say(text) {
     if (bytesSaid > maxBytes) return;
-    const line = `[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}\n`;
+    const line = `[${elapsed().toFixed(0).padStart(4)} s] ${text}\n`;
     bytesSaid += Buffer.byteLength(line);
     process.stderr.write(bytesSaid > maxBytes ? "What is said from here on is not shown, apart from the end\n" : line);
 }
@@ -23,4 +26,4 @@ function sayAlive(text) {
     else say(text);
 }
 
-module.exports = { say, sayAlive, started };
+module.exports = { elapsed, say, sayAlive };

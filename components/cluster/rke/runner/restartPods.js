@@ -2,6 +2,7 @@
 const { createHash } = require("crypto");
 const { setTimeout: pause } = require("timers/promises");
 const { CodedError } = require("../../../remote/runner/codedError");
+const { deadlineIn } = require("../../../remote/runner/deadline");
 const { mergePatch } = require("../../runner/kubernetesApi");
 const { bullets } = require("./findings");
 const { say } = require("./progress");
@@ -100,7 +101,7 @@ async function restartPods(api, ca, { seconds = 600, pauseSeconds = 2 } = {}) {
  * @param {{ seconds: number, pauseSeconds: number }} patience
  */
 async function rolledOut(api, step, { seconds, pauseSeconds }) {
-    const deadline = Date.now() + seconds * 1000;
+    const deadline = deadlineIn(seconds);
     let waiting = step;
     for (;;) {
         const done = await Promise.all(
@@ -112,7 +113,7 @@ async function rolledOut(api, step, { seconds, pauseSeconds }) {
             ),
         );
         waiting = waiting.filter((_, index) => !done[index]);
-        if (waiting.length === 0 || Date.now() >= deadline) return waiting.map(shown);
+        if (waiting.length === 0 || deadline.isOver()) return waiting.map(shown);
         await pause(pauseSeconds * 1000);
     }
 }

@@ -3,8 +3,9 @@ const { spawn } = require("child_process");
 const fs = require("fs");
 const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
+const { deadlineIn } = require("../../../remote/runner/deadline");
 const { privateFolder, run } = require("../../../remote/runner/ssh");
-const { say, sayAlive, started } = require("./progress");
+const { elapsed, say, sayAlive } = require("./progress");
 const { builtNodes } = require("./rkeState");
 
 /**
@@ -128,7 +129,7 @@ function follow(child, marker, isFirstBuild) {
     // The interval grows after two minutes, because `maxBytes` limits the output.
     const wait = () => {
         clearTimeout(quiet);
-        quiet = setTimeout(busy, Date.now() - started < 120_000 ? 5_000 : 60_000);
+        quiet = setTimeout(busy, elapsed() < 120 ? 5_000 : 60_000);
     };
     wait();
     /** @param {string} line */
@@ -172,7 +173,7 @@ const dockerFlag = folder =>
 const byTimeout = " (cluster.timeoutSeconds)";
 
 /**
- * Runs rke in its own process group, which is killed when this process ends.
+ * Runs rke in its own process group, which is killed after its time, and when this process ends.
  *
  * @param {string[]} args
  * @param {{ folder: string, env: NodeJS.ProcessEnv, marker: string, timeoutSeconds: number, isFirstBuild?: boolean }} options
@@ -235,8 +236,7 @@ const shortestRunSeconds = 120;
  * @returns {Promise<RkeResult>}
  */
 async function runRkeUntilHealthy(args, options) {
-    const deadline = process.uptime() + options.timeoutSeconds;
-    const left = () => deadline - process.uptime();
+    const { left } = deadlineIn(options.timeoutSeconds);
     /** @type {string[]} */
     const warnings = [];
     /** @type {string | undefined} */

@@ -3,6 +3,7 @@ const fs = require("fs");
 const path = require("path");
 const { setTimeout: pause } = require("timers/promises");
 const { CodedError } = require("../../../remote/runner/codedError");
+const { deadlineIn } = require("../../../remote/runner/deadline");
 const { firstAnswer, mergePatch } = require("../../runner/kubernetesApi");
 const { newNodesBesideRotation } = require("./builtCluster");
 const { restartPods } = require("./restartPods");
@@ -120,7 +121,7 @@ const unfinished = (what, result) =>
  */
 async function answering(endpoints, pki, { seconds = 180, pauseSeconds = 2 } = {}) {
     const apis = endpoints.map(endpoint => clusterApi(endpoint, pki));
-    const deadline = Date.now() + seconds * 1000;
+    const deadline = deadlineIn(seconds);
     for (;;) {
         const missing = (
             await Promise.all(
@@ -134,7 +135,7 @@ async function answering(endpoints, pki, { seconds = 180, pauseSeconds = 2 } = {
         ).flat();
         if (missing.length === 0) missing.push(...(await behind(apis[0], caOf(pki) ?? "").catch(({ message }) => [message])));
         if (missing.length === 0) return apis[0];
-        if (Date.now() >= deadline)
+        if (deadline.isOver())
             throw unfinished(`not everything is ready with the new CA within ${seconds} s`, {
                 warnings: [],
                 fatal: missing.join("\n  - "),
