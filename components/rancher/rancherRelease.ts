@@ -48,8 +48,7 @@ export class RancherRelease extends pulumi.ComponentResource {
         }));
         const { drift: mode, deletionProtection: protect } = releasePlainSchema.parse(args);
         warnOfNotAsked(name, args, mode, this);
-        const { epoch, freed, outdated } =
-            kubeconfig === undefined ? nothingLookedAt : this.drift(name, { ...args, kubeconfig }, wanted, mode);
+        const { epoch, freed, outdated } = this.drift(name, args, wanted, mode);
         const additionalCas = this.additionalCas(name, args, opts);
         const source = {
             chart: this.chart(name, args),
@@ -175,10 +174,11 @@ export class RancherRelease extends pulumi.ComponentResource {
      */
     private drift(
         name: string,
-        { kubeconfig, adoptedCaChecksum }: Pick<RancherReleaseArgs, "adoptedCaChecksum"> & { kubeconfig: pulumi.Input<string> },
+        { kubeconfig, adoptedCaChecksum }: RancherReleaseArgs,
         wanted: pulumi.Output<WantedRelease>,
         mode: DriftMode,
     ): { epoch: pulumi.Output<number>; freed: pulumi.Resource[]; outdated: pulumi.Output<string[]> } {
+        if (kubeconfig === undefined) return nothingLookedAt;
         const child = { parent: this };
         const access = pulumi.output(kubeconfig).apply(apiAccess);
         const looked = pulumi

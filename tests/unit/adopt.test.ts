@@ -504,7 +504,7 @@ server { listen 443 ssl; server_name *.example.com; location / { proxy_pass http
         ]),
     );
 
-    test("a stream with the Kubernetes API leads to its argument, another one to no directive", () => {
+    test("a stream with the Kubernetes API leads to its argument, no other one does", () => {
         const stream = (port: number) => `stream { upstream s { server 192.0.2.31:${port}; } server { listen ${port}; proxy_pass s; } }`;
         const notes = [6443, 5432].map(port => readNginxConf(`http {\n${rancher()}\n}\n${stream(port)}`).notes);
         expect(notes).toEqual([

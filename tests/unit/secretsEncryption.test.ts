@@ -186,7 +186,7 @@ describe("the key that a run left on the nodes before it ended", () => {
         expect(stderr).toMatch(words);
     });
 
-    test("is refused to be left behind: the encryption is turned off only by a run that knows it", async () => {
+    test("must be known to a run that turns the encryption off", async () => {
         left(1, key1);
         expect((await apply([done], { isOn: false })).code).toBe(0);
         encrypts(1);
@@ -233,7 +233,7 @@ describe("every Secret is written anew", () => {
         expect(decisive((await apply([done])).seen())).toEqual(rewrites);
     });
 
-    test("with restarted API servers, after a run that turned the encryption off and failed", async () => {
+    test("with restarted API servers, after a failed run that turned the encryption off", async () => {
         live = { state: built(key1), mark: digest(key1) };
         const off = await apply([fatal("the reason")], { isOn: false });
         expect([off.code, decisive(off.seen())]).toEqual([1, leaves]);
@@ -249,7 +249,7 @@ describe("every Secret is written anew", () => {
     });
 });
 
-test("the host program reads the file through Docker when the user lacks the permission", () => {
+test("the host program reads the file through Docker when the user may not", () => {
     chmodSync(folder, 0o755);
     const file = left(1, key1);
     chmodSync(join(file, ".."), 0o700);

@@ -159,7 +159,7 @@ describe("killed while the API servers get a key for Secrets", () => {
             .map(({ key }: any) => decode(key));
     }
 
-    test("the next up keeps this key: every API server reads every Secret, and none is plain in etcd", async () => {
+    test("the next up keeps it: every API server reads all Secrets, none is plain in etcd", async () => {
         await created("node2", "before");
         await main.killedInsideRke(/rke: Upgrading controlplane components for control host node2/, temporary, encrypted);
         await main.stack.cancel();

@@ -3,7 +3,7 @@ const { bullets, findings } = require("./findings");
 const { foreignHosts } = require("./foreignHosts");
 const { withAgentFor } = require("./nodes");
 const { say } = require("./progress");
-const { checkRkeVersion, rkeFailure, runRke, withoutNodes, workFolder } = require("./rkeCommand");
+const { checkRkeVersion, ending, rkeFailure, runRke, withoutNodes, workFolder } = require("./rkeCommand");
 const { newestState } = require("./rkeState");
 
 /**
@@ -40,7 +40,7 @@ async function destroy(input, lastResult) {
                     "If a host no longer exists, delete this resource from the state (pulumi state delete), then destroy again",
             );
         }
-        if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (exit code ${result.code})`, result);
+        if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (${ending(result)})`, result);
         say("the hosts are clean; images and etcd snapshots in /opt/rke are kept");
     });
     return "";
