@@ -62,6 +62,17 @@ test("errors of NGINX are told without those of a request", () => {
     expect(hostFunction("last_errors", lines.join("\n"))).toBe(`${lines[0]}\n`);
 });
 
+test("a foreign drop-in of a unit is told, and one of the platform for all is not", () => {
+    const files = ["/run/systemd/system/service.d/zzz-lxc-service.conf", "/etc/systemd/system/nginx.service.d/override.conf"];
+    const shown = hostFunction(
+        `units() { echo nginx.service; }; systemctl() { echo "${files.join(" ")}"; }; places=; warn_of_drop_ins`,
+        "",
+    );
+    expect(shown).toMatch(
+        /^nginx\.service: the drop-in \/etc\/systemd\/system\/nginx\.service\.d\/override\.conf is not of this stack .*\n$/,
+    );
+});
+
 describe("who answers at an address", () => {
     /** Runs a text with the host's functions beside an interface `near`, whose peer is in another network namespace. */
     const besideNeighbour = (text: string) => {

@@ -111,6 +111,8 @@ warn_of_drop_ins() {
     local unit file
     for unit in $(units "$current"); do
         for file in $(systemctl show -p DropInPaths --value "$unit"); do
+            # Drop-ins for all units of a type are those of the platform, for example of LXC in /run/systemd/system.
+            case $file in */"${unit##*.}.d"/*) continue ;; esac
             echo "$places" | grep -q " $file " ||
                 echo "$unit: the drop-in $file is not of this stack and may change how it runs. \
 Remove it, or keep it knowingly"
