@@ -153,6 +153,18 @@ restore_host() {
     remove_packages
     restore_product nginx && restore_product keepalived || exit 1
     rm -f "$down_file" "$loaded_certificate"
-    rm -rf "$state"
+    forget_host
+}
+
+# Removes the state of this host. A rename comes first, so that a killed run leaves no part of a copy, which the next run
+# would restore. A file system of its own cannot be renamed.
+forget_host() {
+    mv -T "$state" "$state.removed" 2>/dev/null || rm -rf "$state"
+    remove_renamed_state
+}
+
+# Removes what forget_host renamed.
+remove_renamed_state() {
+    rm -rf "$state.removed"
     rmdir "$(dirname "$state")" 2>/dev/null || true
 }

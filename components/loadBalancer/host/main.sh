@@ -26,7 +26,8 @@ apply() {
     applied
 }
 
-# Waits for other runs on this host. Removes the staging folder of a killed run, because it holds the private key.
+# Waits for other runs on this host. Removes the staging folder of a killed run, because it holds the private key, and the
+# state that a killed `destroy` renamed.
 lock() {
     # The lock is not in /run/lock, where any user may hold or replace a file.
     umask 077
@@ -34,6 +35,7 @@ lock() {
     umask 022
     flock -w 120 9 || fail host-busy "another run works on this host"
     rm -rf "$stage"
+    remove_renamed_state
 }
 
 # Creates the folders of the state, and undoes the apply from here on if it fails.

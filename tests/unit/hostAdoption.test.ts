@@ -1,0 +1,61 @@
+import { spawnSync } from "child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { dirname, join } from "path";
+import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
+
+// The host's program keeps and restores the configuration of NGINX in a folder of the test, which stands for the root of the host.
+let root: string;
+const at = (path: string) => join(root, path);
+const put = (path: string, text: string) => {
+    mkdirSync(dirname(at(path)), { recursive: true });
+    writeFileSync(at(path), text);
+};
+const read = (path: string) => readFileSync(at(path), "utf8");
+const state = "/var/lib/pulumi-rancher-ha/load-balancer";
+beforeEach(() => void (root = mkdtempSync(join(tmpdir(), "adoption-"))));
+afterEach(() => rmSync(root, { recursive: true }));
+
+/** Stands for commands of a host without the packages of the load balancer. */
+const commands = `hostname() { echo lb1; }; systemctl() { :; }; dpkg() { return 1; }; package_state() { :; }
+    nft() { :; }; sysctl() { :; }`;
+
+/** Runs a text with the host's functions. All paths of the host lead below the root of the test. */
+function host(text: string): { code: number | null; said: string } {
+    const values = "mark=mark; virtual_ip=; take_over=yes; places=; down_file=/run/down; vrrp_table=table; owner=us";
+    const main = readFileSync(join(__dirname, "../../components/loadBalancer/host/main.sh"), "utf8").replace(/\ncase \$1 in[^]*/, "\n");
+    const program = `${values}\n${withHostFunctions(main)}\n${commands}\n${text}`.replace(/(?<![\w.$}])\/(etc|var|run)\//g, `${root}/$1/`);
+    mkdirSync(at("run"), { recursive: true });
+    const { status, stdout, stderr } = spawnSync("sh", ["-s"], { input: program, encoding: "utf8" });
+    return { code: status, said: (stdout + stderr).replaceAll(root, "") };
+}
+
+describe("a destroy that is killed while it removes the state", () => {
+    beforeEach(() => {
+        put("etc/nginx/nginx.conf", "theirs");
+        put("etc/nginx/conf.d/shop.conf", "site");
+        host("mkdir -p $state/original; keep_product nginx");
+        put("etc/nginx/nginx.conf", "ours");
+        const killed = host(`stage=/run/none; remove_packages() { :; }
+            rm() {
+                case $2 in
+                "$state" | "$state.removed") command rm "$2/original/nginx/etc/nginx.conf"; kill -9 $$ ;;
+                *) command rm "$@" ;;
+                esac
+            }
+            restore_host`);
+        expect(killed.code).toBeNull();
+    });
+
+    test("keeps what it restored when the next one runs", () => {
+        expect(host("destroy")).toEqual({ code: 0, said: "lb1: nothing to remove\n" });
+        expect([read("etc/nginx/nginx.conf"), read("etc/nginx/conf.d/shop.conf")]).toEqual(["theirs", "site"]);
+        expect(existsSync(at(dirname(state)))).toBe(false);
+    });
+
+    test("leaves nothing that the next apply keeps", () => {
+        expect(host("lock; mkdir -p $state/original; keep_original")).toEqual({ code: 0, said: "" });
+        expect(readdirSync(at(dirname(state)))).toEqual(["load-balancer"]);
+        expect(read(`${state}/original/nginx/etc/nginx.conf`)).toBe("theirs");
+    });
+});
