@@ -59,3 +59,33 @@ describe("a destroy that is killed while it removes the state", () => {
         expect(read(`${state}/original/nginx/etc/nginx.conf`)).toBe("theirs");
     });
 });
+
+describe("a configuration behind a link", () => {
+    beforeEach(() => {
+        put("srv/nginx/nginx.conf", "theirs");
+        mkdirSync(at("etc"));
+        symlinkSync("../srv/nginx", at("etc/nginx"));
+    });
+    const checks = "check_owner() { :; }; check_host() { :; }; begin() { echo began; }";
+    const refusal = "lb1: expected a folder /etc/nginx, found a link to ../srv/nginx. Move the folder itself to /etc/nginx, or choose";
+
+    test.each([
+        ["apply", `${checks}; lock() { :; }; apply`, 1],
+        ["probe", `${checks}; probe`, 0],
+    ])("is refused by %s, although it is to be adopted", (_verb, text, code) => {
+        const result = host(text);
+        expect([result.code, result.said]).toEqual([code, expect.stringContaining(refusal)]);
+        expect(result.said).toMatch(/Nothing was changed \[RHA host-not-fit\]\n(end\n)?$/);
+        expect(read("srv/nginx/nginx.conf")).toBe("theirs");
+    });
+
+    test("of keepalived is refused for a host of a pair", () => {
+        rmSync(at("etc/nginx"));
+        symlinkSync("/srv/keepalived", at("etc/keepalived"));
+        expect(host("virtual_ip=192.0.2.20; check_foreign").said).toMatch(/expected a folder \/etc\/keepalived, found a link to \/srv/);
+        expect(host("check_foreign")).toEqual({ code: 0, said: "" });
+    });
+
+    test("is no reason to refuse a host that an earlier version adopted", () =>
+        expect(host("mkdir -p $state/original/nginx; check_foreign")).toEqual({ code: 0, said: "" }));
+});

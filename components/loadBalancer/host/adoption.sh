@@ -15,6 +15,7 @@ check_foreign() {
         nginx) [ ! -d "$state/original/nginx" ] || continue ;;
         keepalived) [ ! -e "$current/keepalived.conf" ] || continue ;;
         esac
+        check_folder "$product"
         foreign=$("foreign_$product")
         if [ -z "$foreign" ]; then continue; fi
         [ -n "$take_over" ] || refuse host-not-fit "$product on this host is configured for something else:
@@ -22,6 +23,13 @@ $foreign
 Choose another host, remove that configuration, or set takeOver: it is kept then, and restored by destroy"
         say "taking over the configuration of $product: it is kept in $state/original/$product"
     done
+}
+
+# Refuses a folder that is a link, because neither a copy nor its restoration reaches the files behind the link: PRODUCT.
+check_folder() {
+    local folder="/etc/$1"
+    [ ! -L "$folder" ] || refuse host-not-fit "expected a folder $folder, found a link to $(readlink "$folder"). \
+Move the folder itself to $folder, or choose another host"
 }
 
 foreign_nginx() {
