@@ -11,7 +11,7 @@ import { inState, Refusal, refuseOutputs, validated } from "../validation";
 import { NginxLoadBalancerArgs } from "./args";
 import { LoadBalancerHostArgs, VirtualIpArgs } from "./hosts";
 import { upgradeGains } from "./nginxVersions";
-import { activeHost, isLeftOut, otherApply, otherRelease, pairFault, virtualIpInUse } from "./observation";
+import { activeHost, isLeftOut, otherApply, otherRelease, pairFault, unreachableNewcomer, virtualIpInUse } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFor } from "./release";
 import { HostsSettings, hostsSchema, loadBalancerSettingsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
@@ -100,14 +100,16 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
     }
 
     /**
-     * Returns the index of the host that is changed last: the active host. Refuses a virtual IP that is in use, and reports faults that no
-     * change of a host repairs.
+     * Returns the index of the host that is changed last: the active host. Refuses a virtual IP that is in use and a new host that is
+     * unreachable, and reports faults that no change of a host repairs.
      */
     private changedLast(name: string, reached: pulumi.Output<HostsSettings>, found: pulumi.Output<Probe>[]): pulumi.Output<number> {
         return pulumi.all([pulumi.unsecret(reached), pulumi.all(found)]).apply(([{ hosts, virtualIp }, probes]) => {
             const addresses = hosts.map(({ address }) => address);
             const inUse = virtualIp && virtualIpInUse(virtualIp.address, probes);
             if (inUse) throw new Refusal("host-not-fit", `NginxLoadBalancer ${name}: ${inUse}`, this);
+            const newcomer = unreachableNewcomer(hosts, probes);
+            if (newcomer) throw new Refusal("change-not-possible", `NginxLoadBalancer ${name}: ${newcomer}`, this);
             this.report(addresses, virtualIp?.address, probes);
             return activeHost(probes);
         });

@@ -1,9 +1,10 @@
 import { Probe } from "../remote/probe";
+import { innerAddress } from "./hosts";
 
 /**
  * Reports whether a host holds the virtual IP. The probe of a host reports these facts: `nginx`, its version; `release`; `applied`, the
- * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`. Before the host gets the virtual IP,
- * it reports `virtual-ip-answers`: the hardware address that answers there.
+ * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`, and `peer`, the inner address of the
+ * other host. Before the host gets the virtual IP, it reports `virtual-ip-answers`: the hardware address that answers there.
  */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 
@@ -17,6 +18,21 @@ export function activeHost(probes: Probe[]): number {
 /** Reports whether an update leaves a host of a pair as it is: the host is unreachable, and the other one is not. */
 export function isLeftOut(probes: Probe[], index: number): boolean {
     return probes[index].state === "unreachable" && probes.some(({ state }) => state !== "unreachable");
+}
+
+/**
+ * Returns why a host of a pair is refused: it is unreachable, and the other host has a peer with another address. An update would leave the
+ * earlier peer as it is, and lead the other host away from it: both would then hold the virtual IP.
+ */
+export function unreachableNewcomer(hosts: { address: string; internalAddress?: string }[], probes: Probe[]): string | undefined {
+    const index = probes.findIndex((_, each) => isLeftOut(probes, each));
+    if (index < 0) return undefined;
+    const { peer } = probes[1 - index].facts;
+    if (peer === undefined || peer === innerAddress(hosts[index])) return undefined;
+    return (
+        `hosts[${index}].address: expected a host that answers, because it would replace ${peer}, ` +
+        `found ${hosts[index].address}: ${probes[index].reason}. Bring the new host up first, or correct its address`
+    );
 }
 
 /**

@@ -5,7 +5,7 @@ import { createHash } from "crypto";
 import { DriftMode } from "../../components/remote/drift";
 import { parseProbe } from "../../components/remote/probe";
 import { NginxLoadBalancerArgs } from "../../components/loadBalancer/args";
-import { virtualIpInUse } from "../../components/loadBalancer/observation";
+import { unreachableNewcomer, virtualIpInUse } from "../../components/loadBalancer/observation";
 import { NginxLoadBalancer } from "../../components/loadBalancer/nginxLoadBalancer";
 import { issue } from "../../lab/certificates";
 import { said } from "../probes";
@@ -341,6 +341,34 @@ describe("a pair", () => {
             expect(["lb-host-1", "lb-host-2"].map(name => command(recording, name).ignoreChanges)).toEqual([[], []]);
             expect(recording.outputs.servingAddresses).toHaveLength(3);
         });
+    });
+
+    describe("a new host that is unreachable", () => {
+        const away = said("unreachable: no SSH connection");
+        const of = (peer: string) => said("in sync", { "virtual-ip": "held", peer });
+        const inner = [host, { ...pair.hosts[1], internalAddress: "10.0.0.22" }];
+        const refusal = (hosts: typeof pair.hosts, found: string[]) => unreachableNewcomer(hosts, found.map(parseProbe));
+
+        test.each([
+            ["second", pair.hosts, [of("192.0.2.29"), away], "hosts[1].address", "192.0.2.22"],
+            ["first", pair.hosts, [away, of("192.0.2.29")], "hosts[0].address", "192.0.2.21"],
+            ["second, by its internalAddress", inner, [of("192.0.2.29"), away], "hosts[1].address", "192.0.2.22"],
+        ])("is refused: the %s", (_what, hosts, found, key, address) =>
+            expect(refusal(hosts, found)).toBe(
+                `${key}: expected a host that answers, because it would replace 192.0.2.29, found ${address}: no SSH connection. ` +
+                    "Bring the new host up first, or correct its address",
+            ),
+        );
+
+        test.each([
+            ["the peer knows it", pair.hosts, [of("192.0.2.22"), away]],
+            ["the peer knows its internalAddress", inner, [of("10.0.0.22"), away]],
+            ["the peer is of no pair yet", pair.hosts, [said("absent: not set up"), away]],
+            ["it answers, and the earlier host is dead", pair.hosts, [of("192.0.2.29"), said("absent: not set up")]],
+            ["the whole pair is unreachable", pair.hosts, [away, away]],
+            ["there is one host", [host], [away]],
+            ["nobody was asked", pair.hosts, []],
+        ])("is no reason to refuse when %s", (_what, hosts, found) => expect(refusal(hosts, found)).toBeUndefined());
     });
 
     test.each([

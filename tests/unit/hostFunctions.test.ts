@@ -2,6 +2,7 @@ import { spawnSync } from "child_process";
 import { readFileSync } from "fs";
 import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { scripts } from "../../components/loadBalancer/program";
+import { releaseFor } from "../../components/loadBalancer/release";
 import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
 import { finished, hostFunction, settings } from "../nginx";
 
@@ -55,6 +56,21 @@ test("a package that was there and is only renewed is not taken for ours", () =>
 test("a limit does not move with the clock", () => {
     const shown = hostFunction("allow 2; date() { echo 9999999999; }; is_in_time && echo before; sleep 2.1; is_in_time || echo after", "");
     expect(shown).toBe("before\nafter\n");
+});
+
+test("the peer of a host is read from its keepalived.conf", () => {
+    const vrrp = {
+        routerId: 51,
+        advertIntervalSeconds: 1,
+        address: "192.0.2.21",
+        virtualIp: "192.0.2.20",
+        peer: "192.0.2.22",
+        priority: 150,
+    };
+    const conf = releaseFor(settings(), vrrp).files["keepalived.conf"]!;
+    expect(hostFunction('current=$(mktemp -d); cat >"$current/keepalived.conf"; current_peer; rm -r "$current"; current_peer', conf)).toBe(
+        "192.0.2.22\n",
+    );
 });
 
 test("errors of NGINX are told without those of a request", () => {

@@ -202,6 +202,9 @@ holds_virtual_ip() {
     ip -o -4 address show to "$address" | grep -q .
 }
 
+# Prints the address of the other host, to which keepalived sends.
+current_peer() { sed -n '/unicast_peer {/{n;s/^ *//;p;q}' "$current/keepalived.conf" 2>/dev/null || true; }
+
 # Prints the recorded owner of this host.
 recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
 

@@ -153,12 +153,14 @@ obstacle() {
 }
 
 facts() {
-    local shared answer
+    local shared peer answer
     shared=$(current_virtual_ip)
+    peer=$(current_peer)
     ! installed nginx || echo "fact nginx $(nginx_version)"
     [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
     [ ! -e "$state/manifest" ] || echo "fact applied $(applied)"
     [ -z "$shared" ] || echo "fact virtual-ip $(holds_virtual_ip "$shared" && echo held || echo free)"
+    [ -z "$peer" ] || echo "fact peer $peer"
     answer=$(answer_at_new_virtual_ip)
     [ -z "$answer" ] || echo "fact virtual-ip-answers $answer"
 }
