@@ -14,7 +14,14 @@ import { upgradeGains } from "./nginxVersions";
 import { activeHost, isLeftOut, otherApply, otherRelease, pairFault, unreachableNewcomer, virtualIpInUse } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFor } from "./release";
-import { HostsSettings, hostsSchema, loadBalancerSettingsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
+import {
+    certificateInDanger,
+    HostsSettings,
+    hostsSchema,
+    loadBalancerSettingsSchema,
+    nginxLoadBalancerSchema,
+    NginxSettings,
+} from "./schema";
 
 /**
  * NGINX on one host or a pair, as the layer-7 load balancer that ends TLS for Rancher. The files of a host form a release. The host's
@@ -41,6 +48,11 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             ...{ ssh, hosts, virtualIp, kubernetesApi, takeOver },
             // The nodes may be unknown yet.
             controlPlane: args.controlPlane && "given",
+        });
+
+        pulumi.unsecret(settings).apply(({ certificateOnHost }) => {
+            const danger = certificateOnHost && certificateInDanger(certificateOnHost);
+            if (danger) needsAttention(danger, this);
         });
 
         const owned = this.owned(name, hosts);

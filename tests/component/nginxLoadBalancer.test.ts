@@ -449,6 +449,23 @@ test("a certificate on the host is not carried, and its renewal reloads NGINX", 
     expect(desired["certificate.path"]).toContain("PathChanged=/etc/ssl/privkey.pem");
 });
 
+test.each([
+    ["certificateChain", "/etc/nginx/ssl/fullchain.pem"],
+    ["privateKey", "/etc/ssl/../nginx/ssl/privkey.pem"],
+])("a preview warns of a file of another tool that destroy would remove: %s", async (key, path) => {
+    const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+    await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: { ...onHost, [key]: path } });
+    expect(warn.mock.calls.map(([text]) => text)).toEqual([
+        expect.stringMatching(
+            `^needs attention: certificateOnHost.${key}: expected a file outside of /etc/nginx and /etc/keepalived, found ${path}\\. `,
+        ),
+    ]);
+    warn.mockClear();
+    await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: onHost });
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+});
+
 test("a key and a chain with CRLF reach the host in canonical form", async () => {
     const parameters = execFileSync("openssl", ["ecparam", "-name", "prime256v1"], { encoding: "utf8" });
     const crlf = (text: string) => text.replace(/\n/g, "\r\n");

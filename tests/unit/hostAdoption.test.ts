@@ -1,5 +1,5 @@
 import { spawnSync } from "child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { dirname, join } from "path";
 import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
@@ -88,4 +88,71 @@ describe("a configuration behind a link", () => {
 
     test("is no reason to refuse a host that an earlier version adopted", () =>
         expect(host("mkdir -p $state/original/nginx; check_foreign")).toEqual({ code: 0, said: "" }));
+});
+
+describe("destroy and files of another tool in the folder of NGINX", () => {
+    const today = new Date().toISOString().slice(0, 10);
+    const rescued = `etc/nginx.rancher-ha-${today}`;
+    const said = `lb1: files of other tools that /etc/nginx loses are kept in /${rescued}\n`;
+    const packaged = (...names: string[]) => `dpkg() { case $1:$2 in -S:*/${names.join(" | -S:*/")}) ;; *) return 1 ;; esac; };`;
+    const key = "etc/nginx/ssl/privkey.pem";
+    beforeEach(() => {
+        put(key, "first");
+        chmodSync(at(key), 0o600);
+    });
+
+    /** Replaces nginx.conf as a release does. */
+    const serve = () => {
+        put(`${state}/releases/1/nginx.conf`, "# mark");
+        rmSync(at("etc/nginx/nginx.conf"), { force: true });
+        symlinkSync(at(`${state}/releases/1`), at("etc/nginx/rancher-ha"));
+        symlinkSync("rancher-ha/nginx.conf", at("etc/nginx/nginx.conf"));
+    };
+
+    test("with an NGINX that the stack installed: they are kept, and nothing else is", () => {
+        serve();
+        put("etc/nginx/mime.types", "of the package");
+        symlinkSync("/usr/share/nginx/modules-available/mod-stream.conf", at("etc/nginx/50-mod-stream.conf"));
+        put(`${state}/packages`, "nginx\n");
+        const text = `${packaged("mime.types")} systemctl() { :; }; remove_packages() { rm -rf /etc/nginx; }; restore_host`;
+        expect(host(text)).toEqual({ code: 0, said });
+        expect(readdirSync(at("etc"))).toEqual([`nginx.rancher-ha-${today}`]);
+        expect(readdirSync(at(rescued), { recursive: true })).toEqual(["ssl", "ssl/privkey.pem"]);
+        expect([read(`${rescued}/ssl/privkey.pem`), statSync(at(`${rescued}/ssl/privkey.pem`)).mode & 0o777]).toEqual(["first", 0o600]);
+    });
+
+    test("with an adopted NGINX: the renewed one is kept beside the earlier one", () => {
+        put("etc/nginx/nginx.conf", "theirs");
+        host("mkdir -p $state/original; keep_product nginx");
+        serve();
+        put(key, "renewed");
+        expect(host("remove_packages() { :; }; restore_host").said).toBe(`${said}lb1: putting the configuration of nginx back\n`);
+        expect([read(key), read(`${rescued}/ssl/privkey.pem`), read("etc/nginx/nginx.conf")]).toEqual(["first", "renewed", "theirs"]);
+    });
+
+    test("that did not change: no copy is made", () => {
+        host("mkdir -p $state/original; keep_product nginx");
+        serve();
+        expect(host("remove_packages() { :; }; restore_host").said).toBe("lb1: putting the configuration of nginx back\n");
+        expect([readdirSync(at("etc")), read(key)]).toEqual([["nginx"], "first"]);
+    });
+
+    test("that was renewed between two runs: both are kept", () => {
+        put(`${state}/packages`, "nginx\n");
+        for (const text of ["first", "first", "second"]) {
+            put(key, text);
+            expect(host("rescue_files nginx")).toEqual({ code: 0, said });
+        }
+        expect(readdirSync(at(`${rescued}/ssl`)).sort()).toEqual(["privkey.pem", "privkey.pem.~1~"]);
+    });
+
+    test("without room for a copy: nothing is removed", () => {
+        put(`${state}/packages`, "nginx\n");
+        const { code, said: words } = host("cp() { return 1; }; remove_packages() { echo removed; }; restore_host");
+        expect([code, words]).toEqual([
+            1,
+            expect.stringMatching(/^lb1: files of other tools could not be copied .* \[RHA host-storage\]\n$/),
+        ]);
+        expect(read(key)).toBe("first");
+    });
 });

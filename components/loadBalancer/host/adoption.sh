@@ -108,6 +108,33 @@ keep_kernel_settings() {
 
 restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl"; }
 
+# Copies files that the next steps would delete or replace by earlier ones, such as certificates of another tool: PRODUCT.
+rescue_files() {
+    local product="$1" folder="/etc/$1" rescued file
+    brought "$product" || [ -d "$state/original/$product/etc" ] || return 0
+    rescued="$folder.rancher-ha-$(date -u +%F)"
+    rescued_files "$product" | while IFS= read -r file; do
+        # A run that is repeated has the copy already.
+        same_folders "$folder/$file" "$rescued/$file" ||
+            (mkdir -p "$rescued" && cd "$folder" && cp -a --backup=numbered --parents "$file" "$rescued") || exit 1
+    done || fail host-storage "files of other tools could not be copied from $folder to $rescued. Check free space in /etc"
+    [ ! -d "$rescued" ] || say "files of other tools that $folder loses are kept in $rescued"
+}
+
+# Lists the files of a product's folder that belong neither to a package nor to this library, and are not in the copy that
+# will be restored: PRODUCT.
+rescued_files() {
+    local product="$1" folder="/etc/$1" file
+    find "$folder" -mindepth 1 ! -type d -printf '%P\n' 2>/dev/null | while IFS= read -r file; do
+        case $file:$(readlink "$folder/$file") in
+        rancher-ha:* | rancher-ha.new:* | *.dpkg-dist:* | *.dpkg-new:*) continue ;;
+        *:/etc/nginx/sites-available/default | *:/usr/share/nginx/modules-available/*) continue ;;
+        esac
+        grep -qs "$mark" "$folder/$file" || same_folders "$folder/$file" "$state/original/$product/etc/$file" ||
+            dpkg -S "$folder/$file" >/dev/null 2>&1 || echo "$file"
+    done
+}
+
 # Restores the configuration of a product: PRODUCT. The present configuration stays until the whole copy lies beside it.
 # A run that is killed before it restores the service leaves `restoring`, and the next run finishes.
 restore_product() {
@@ -158,6 +185,8 @@ restore_host() {
     systemctl daemon-reload
     delete_filter
     restore_kernel_settings || true
+    rescue_files nginx
+    rescue_files keepalived
     remove_packages
     restore_product nginx && restore_product keepalived || exit 1
     rm -f "$down_file" "$loaded_certificate"
