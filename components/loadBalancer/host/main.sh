@@ -51,12 +51,13 @@ begin() {
 
 # Reports whether the host serves the staged release without drift.
 unchanged() {
-    [ -n "$applied_before" ] && same_folders "$stage" "$current/." && [ -z "$(differences)" ]
+    [ -n "$applied_before" ] && same_folders "$stage" "$current/." && [ -z "$(differences)" ] && is_valid
 }
 
+# Goes on with the release. Earlier versions recorded other keys.
 keep_serving() {
     say "nothing to change"
-    [ "$(recorded_owner)" = "$owner" ] || record
+    if [ "$(recorded_owner)" != "$owner" ] || [ "$(keys)" != "$(cut -d' ' -f1 "$state/manifest")" ]; then record; fi
 }
 
 switch_to_stage() {
