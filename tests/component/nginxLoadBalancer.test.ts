@@ -283,6 +283,8 @@ describe("a pair", () => {
     const command = (recording: Recording, name: string) => recording.resources.find(each => each.name === name)!;
     const held = said("in sync", { nginx: "1.30.0", "virtual-ip": "held" });
     const free = said("in sync", { nginx: "1.30.0", "virtual-ip": "free" });
+    const knows = (virtualIp: string, peer: string) => said("in sync", { nginx: "1.30.0", "virtual-ip": virtualIp, peer });
+    const absent = said("absent: not set up");
     const answered = said("absent: not set up", { "virtual-ip-answers": "02:00:00:00:00:01" });
 
     test("users connect to the virtual IP, and every address is known", async () => {
@@ -301,8 +303,12 @@ describe("a pair", () => {
         [DriftMode.Enforce, "the first", [held, free], "lb-host-2", "lb-host-1"],
         [DriftMode.Enforce, "the second", [free, held], "lb-host-1", "lb-host-2"],
         [DriftMode.Enforce, "the second, the first cannot be reached", [said("unreachable: lb1"), held], "lb-host-1", "lb-host-2"],
+        [DriftMode.Enforce, "the first, beside a new host", [knows("held", "192.0.2.29"), absent], "lb-host-1", "lb-host-2"],
+        [DriftMode.Off, "none, beside a new host", [absent, knows("free", "192.0.2.29")], "lb-host-2", "lb-host-1"],
+        [DriftMode.Enforce, "the first, beside a host that was rebuilt", [knows("held", "192.0.2.22"), absent], "lb-host-2", "lb-host-1"],
+        [DriftMode.Enforce, "none, beside a second host of a single one", [said("in sync"), absent], "lb-host-2", "lb-host-1"],
         [DriftMode.Enforce, "none, the first cannot be reached", [said("unreachable: lb1"), free], "lb-host-1", "lb-host-2"],
-    ])("the active host is last, drift %s: %s", async (drift, _what, found, first, last) => {
+    ])("the active host or a new one is last, drift %s: %s", async (drift, _what, found, first, last) => {
         jest.spyOn(pulumi.log, "info").mockResolvedValue();
         jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await built(found, { drift });

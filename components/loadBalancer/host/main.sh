@@ -156,7 +156,7 @@ obstacle() {
 facts() {
     local shared peer answer
     shared=$(current_virtual_ip)
-    peer=$(current_peer)
+    peer=$(current_peers | head -n 1)
     ! installed nginx || echo "fact nginx $(nginx_version)"
     [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
     [ ! -e "$state/manifest" ] || echo "fact applied $(applied)"
@@ -171,8 +171,6 @@ tell() {
     local word="$1"
     sed "s/^/$word /"
 }
-
-current_virtual_ip() { sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf" 2>/dev/null || true; }
 
 destroy() {
     lock
