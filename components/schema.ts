@@ -118,6 +118,9 @@ function reportAddresses({ ssh, loadBalancer, cluster, existingCluster }: Groups
 /** Reports control plane nodes to which NGINX cannot pass the Kubernetes API on, and load balancer hosts whose port 6443 a node holds. */
 function reportControlPlane({ loadBalancer, cluster, existingCluster }: Groups, context: z.core.$RefinementCtx): void {
     if (!loadBalancer || !passesApi(loadBalancer)) return;
+    const ofHosts: unknown[] = loadBalancer.hosts
+        .flatMap(host => [host?.address, host?.internalAddress])
+        .filter(each => each !== undefined);
     const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
     if (existingCluster) {
         const { kubernetesApi } = loadBalancer;
@@ -133,8 +136,12 @@ function reportControlPlane({ loadBalancer, cluster, existingCluster }: Groups, 
                 at,
                 "expected an IP address here or as internalAddress, because NGINX passes the Kubernetes API on, or kubernetesApi: false",
             );
-        const shares = loadBalancer.hosts.some(host => host !== undefined && [host.address, host.internalAddress].includes(address));
-        if (shares) report(at, "expected no load balancer host: port 6443 there is that of loadBalancer.kubernetesApi");
+        const shared = (["internalAddress", "address"] as const).find(each => ofHosts.includes(node[each]));
+        if (shared)
+            report(
+                ["cluster", "nodes", index, shared],
+                "expected no load balancer host: port 6443 there is that of loadBalancer.kubernetesApi",
+            );
     });
 }
 

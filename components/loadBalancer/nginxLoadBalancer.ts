@@ -11,16 +11,24 @@ import { inState, Refusal, refuseOutputs, validated } from "../validation";
 import { NginxLoadBalancerArgs } from "./args";
 import { LoadBalancerHostArgs, VirtualIpArgs } from "./hosts";
 import { upgradeGains } from "./nginxVersions";
-import { activeHost, isLeftOut, otherApply, otherRelease, pairFault, virtualIpInUse } from "./observation";
+import { isLeftOut, lastHost, otherApply, otherRelease, pairFault, unreachableNewcomer, virtualIpInUse } from "./observation";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFor } from "./release";
-import { HostsSettings, hostsSchema, loadBalancerSettingsSchema, nginxLoadBalancerSchema, NginxSettings } from "./schema";
+import {
+    certificateInDanger,
+    HostsSettings,
+    hostsSchema,
+    loadBalancerSettingsSchema,
+    nginxLoadBalancerSchema,
+    NginxSettings,
+} from "./schema";
 
 /**
  * NGINX on one host or a pair, as the layer-7 load balancer that ends TLS for Rancher. The files of a host form a release. The host's
  * program checks the release, switches to it in one step, verifies what NGINX really serves, and rolls back after a failure. Of a pair, the
- * standby host is changed first. The active host is changed only after that has succeeded. While one host of a pair is unreachable, the
- * other one is changed alone. Every preview probes files, modes, services, versions and the holder of the virtual IP.
+ * standby host is changed first. The active host is changed only after that has succeeded. A new host comes after its peer. While one host
+ * of a pair is unreachable, the other one is changed alone. Every preview probes files, modes, services, versions and the holder of the
+ * virtual IP.
  */
 export class NginxLoadBalancer extends pulumi.ComponentResource {
     /** Addresses that the DNS name must point to, for users and agents: the virtual IP, or the only host. */
@@ -41,6 +49,11 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
             ...{ ssh, hosts, virtualIp, kubernetesApi, takeOver },
             // The nodes may be unknown yet.
             controlPlane: args.controlPlane && "given",
+        });
+
+        pulumi.unsecret(settings).apply(({ certificateOnHost }) => {
+            const danger = certificateOnHost && certificateInDanger(certificateOnHost);
+            if (danger) needsAttention(danger, this);
         });
 
         const owned = this.owned(name, hosts);
@@ -100,16 +113,18 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
     }
 
     /**
-     * Returns the index of the host that is changed last: the active host. Refuses a virtual IP that is in use, and reports faults that no
-     * change of a host repairs.
+     * Returns the index of the host that is changed last. Refuses a virtual IP that is in use and a new host that is
+     * unreachable, and reports faults that no change of a host repairs.
      */
     private changedLast(name: string, reached: pulumi.Output<HostsSettings>, found: pulumi.Output<Probe>[]): pulumi.Output<number> {
         return pulumi.all([pulumi.unsecret(reached), pulumi.all(found)]).apply(([{ hosts, virtualIp }, probes]) => {
             const addresses = hosts.map(({ address }) => address);
             const inUse = virtualIp && virtualIpInUse(virtualIp.address, probes);
             if (inUse) throw new Refusal("host-not-fit", `NginxLoadBalancer ${name}: ${inUse}`, this);
+            const newcomer = unreachableNewcomer(hosts, probes);
+            if (newcomer) throw new Refusal("change-not-possible", `NginxLoadBalancer ${name}: ${newcomer}`, this);
             this.report(addresses, virtualIp?.address, probes);
-            return activeHost(probes);
+            return lastHost(hosts, probes);
         });
     }
 

@@ -1,14 +1,31 @@
 import { Probe } from "../remote/probe";
+import { innerAddress } from "./hosts";
 
 /**
  * Reports whether a host holds the virtual IP. The probe of a host reports these facts: `nginx`, its version; `release`; `applied`, the
- * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`. Before the host gets the virtual IP,
- * it reports `virtual-ip-answers`: the hardware address that answers there.
+ * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`, and `peer`, the inner address of the
+ * other host. Before the host gets the virtual IP, it reports `virtual-ip-answers`: the hardware address that answers there.
  */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 
-/** Returns the index of the active host, which is changed last. When no host holds the virtual IP, this is the first host that answers. */
-export function activeHost(probes: Probe[]): number {
+interface PairHost {
+    address: string;
+    internalAddress?: string;
+}
+
+/** Returns the inner address of the host that a host of a pair would replace: the other host has it as its peer. */
+function replacedBy(hosts: PairHost[], probes: Probe[], index: number): string | undefined {
+    const peer = probes[1 - index]?.facts.peer;
+    return peer === innerAddress(hosts[index]) ? undefined : peer;
+}
+
+/**
+ * Returns the index of the host that is changed last: a new host of a pair, so that its peer knows it before, otherwise the active host. When
+ * no host holds the virtual IP, this is the first host that answers.
+ */
+export function lastHost(hosts: PairHost[], probes: Probe[]): number {
+    const newcomer = probes.findIndex(({ state }, index) => state === "absent" && replacedBy(hosts, probes, index) !== undefined);
+    if (newcomer >= 0) return newcomer;
     const holder = probes.findIndex(holdsVirtualIp);
     const answering = probes.findIndex(({ state }) => state !== "unreachable");
     return Math.max(holder >= 0 ? holder : answering, 0);
@@ -17,6 +34,20 @@ export function activeHost(probes: Probe[]): number {
 /** Reports whether an update leaves a host of a pair as it is: the host is unreachable, and the other one is not. */
 export function isLeftOut(probes: Probe[], index: number): boolean {
     return probes[index].state === "unreachable" && probes.some(({ state }) => state !== "unreachable");
+}
+
+/**
+ * Returns why a host of a pair is refused: it is unreachable, and the other host has a peer with another address. An update would leave the
+ * earlier peer as it is, and lead the other host away from it: both would then hold the virtual IP.
+ */
+export function unreachableNewcomer(hosts: PairHost[], probes: Probe[]): string | undefined {
+    const index = probes.findIndex((_, each) => isLeftOut(probes, each));
+    const replaced = index < 0 ? undefined : replacedBy(hosts, probes, index);
+    if (replaced === undefined) return undefined;
+    return (
+        `hosts[${index}].address: expected a host that answers, because it would replace ${replaced}, ` +
+        `found ${hosts[index].address}: ${probes[index].reason}. Bring the new host up first, or correct its address`
+    );
 }
 
 /**

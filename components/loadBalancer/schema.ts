@@ -1,3 +1,4 @@
+import { posix } from "path";
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
 import { certificateSchema, knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/schema";
@@ -121,6 +122,17 @@ export const loadBalancerSettingsSchema = withPairRules(
 );
 
 const certificatePathsSchema = z.strictObject({ certificateChain: hostPathSchema, privateKey: hostPathSchema });
+
+/** Returns why the files of another tool are in danger on the hosts: `pulumi destroy` removes these folders, or restores them. */
+export function certificateInDanger(paths: z.output<typeof certificatePathsSchema>): string | undefined {
+    const isInDanger = (path: string) => ["/etc/nginx/", "/etc/keepalived/"].some(folder => posix.normalize(path).startsWith(folder));
+    const [key, path] = Object.entries(paths).find(([, each]) => isInDanger(each)) ?? [];
+    if (!path) return undefined;
+    return (
+        `certificateOnHost.${key}: expected a file outside of /etc/nginx and /etc/keepalived, found ${path}. \`pulumi destroy\` removes ` +
+        "or restores these folders, and keeps only a copy of the file. Let the other tool write to /etc/ssl, for example"
+    );
+}
 
 /** The stack's settings of a certificate that another tool keeps on the hosts. */
 export const certificateOnHostSchema = certificatePathsSchema

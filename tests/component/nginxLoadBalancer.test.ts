@@ -5,7 +5,7 @@ import { createHash } from "crypto";
 import { DriftMode } from "../../components/remote/drift";
 import { parseProbe } from "../../components/remote/probe";
 import { NginxLoadBalancerArgs } from "../../components/loadBalancer/args";
-import { virtualIpInUse } from "../../components/loadBalancer/observation";
+import { unreachableNewcomer, virtualIpInUse } from "../../components/loadBalancer/observation";
 import { NginxLoadBalancer } from "../../components/loadBalancer/nginxLoadBalancer";
 import { issue } from "../../lab/certificates";
 import { said } from "../probes";
@@ -283,6 +283,8 @@ describe("a pair", () => {
     const command = (recording: Recording, name: string) => recording.resources.find(each => each.name === name)!;
     const held = said("in sync", { nginx: "1.30.0", "virtual-ip": "held" });
     const free = said("in sync", { nginx: "1.30.0", "virtual-ip": "free" });
+    const knows = (virtualIp: string, peer: string) => said("in sync", { nginx: "1.30.0", "virtual-ip": virtualIp, peer });
+    const absent = said("absent: not set up");
     const answered = said("absent: not set up", { "virtual-ip-answers": "02:00:00:00:00:01" });
 
     test("users connect to the virtual IP, and every address is known", async () => {
@@ -301,8 +303,12 @@ describe("a pair", () => {
         [DriftMode.Enforce, "the first", [held, free], "lb-host-2", "lb-host-1"],
         [DriftMode.Enforce, "the second", [free, held], "lb-host-1", "lb-host-2"],
         [DriftMode.Enforce, "the second, the first cannot be reached", [said("unreachable: lb1"), held], "lb-host-1", "lb-host-2"],
+        [DriftMode.Enforce, "the first, beside a new host", [knows("held", "192.0.2.29"), absent], "lb-host-1", "lb-host-2"],
+        [DriftMode.Off, "none, beside a new host", [absent, knows("free", "192.0.2.29")], "lb-host-2", "lb-host-1"],
+        [DriftMode.Enforce, "the first, beside a host that was rebuilt", [knows("held", "192.0.2.22"), absent], "lb-host-2", "lb-host-1"],
+        [DriftMode.Enforce, "none, beside a second host of a single one", [said("in sync"), absent], "lb-host-2", "lb-host-1"],
         [DriftMode.Enforce, "none, the first cannot be reached", [said("unreachable: lb1"), free], "lb-host-1", "lb-host-2"],
-    ])("the active host is last, drift %s: %s", async (drift, _what, found, first, last) => {
+    ])("the active host or a new one is last, drift %s: %s", async (drift, _what, found, first, last) => {
         jest.spyOn(pulumi.log, "info").mockResolvedValue();
         jest.spyOn(pulumi.log, "warn").mockResolvedValue();
         const recording = await built(found, { drift });
@@ -341,6 +347,34 @@ describe("a pair", () => {
             expect(["lb-host-1", "lb-host-2"].map(name => command(recording, name).ignoreChanges)).toEqual([[], []]);
             expect(recording.outputs.servingAddresses).toHaveLength(3);
         });
+    });
+
+    describe("a new host that is unreachable", () => {
+        const away = said("unreachable: no SSH connection");
+        const of = (peer: string) => said("in sync", { "virtual-ip": "held", peer });
+        const inner = [host, { ...pair.hosts[1], internalAddress: "10.0.0.22" }];
+        const refusal = (hosts: typeof pair.hosts, found: string[]) => unreachableNewcomer(hosts, found.map(parseProbe));
+
+        test.each([
+            ["second", pair.hosts, [of("192.0.2.29"), away], "hosts[1].address", "192.0.2.22"],
+            ["first", pair.hosts, [away, of("192.0.2.29")], "hosts[0].address", "192.0.2.21"],
+            ["second, by its internalAddress", inner, [of("192.0.2.29"), away], "hosts[1].address", "192.0.2.22"],
+        ])("is refused: the %s", (_what, hosts, found, key, address) =>
+            expect(refusal(hosts, found)).toBe(
+                `${key}: expected a host that answers, because it would replace 192.0.2.29, found ${address}: no SSH connection. ` +
+                    "Bring the new host up first, or correct its address",
+            ),
+        );
+
+        test.each([
+            ["the peer knows it", pair.hosts, [of("192.0.2.22"), away]],
+            ["the peer knows its internalAddress", inner, [of("10.0.0.22"), away]],
+            ["the peer is of no pair yet", pair.hosts, [said("absent: not set up"), away]],
+            ["it answers, and the earlier host is dead", pair.hosts, [of("192.0.2.29"), said("absent: not set up")]],
+            ["the whole pair is unreachable", pair.hosts, [away, away]],
+            ["there is one host", [host], [away]],
+            ["nobody was asked", pair.hosts, []],
+        ])("is no reason to refuse when %s", (_what, hosts, found) => expect(refusal(hosts, found)).toBeUndefined());
     });
 
     test.each([
@@ -419,6 +453,23 @@ test("a certificate on the host is not carried, and its renewal reloads NGINX", 
     expect(Object.keys(desired).filter(name => name.includes("pem"))).toEqual([]);
     expect(desired["nginx.conf"]).toContain("ssl_certificate /etc/ssl/fullchain.pem;");
     expect(desired["certificate.path"]).toContain("PathChanged=/etc/ssl/privkey.pem");
+});
+
+test.each([
+    ["certificateChain", "/etc/nginx/ssl/fullchain.pem"],
+    ["privateKey", "/etc/ssl/../nginx/ssl/privkey.pem"],
+])("a preview warns of a file of another tool that destroy would remove: %s", async (key, path) => {
+    const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+    await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: { ...onHost, [key]: path } });
+    expect(warn.mock.calls.map(([text]) => text)).toEqual([
+        expect.stringMatching(
+            `^needs attention: certificateOnHost.${key}: expected a file outside of /etc/nginx and /etc/keepalived, found ${path}\\. `,
+        ),
+    ]);
+    warn.mockClear();
+    await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: onHost });
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
 });
 
 test("a key and a chain with CRLF reach the host in canonical form", async () => {

@@ -2,6 +2,7 @@ import { spawnSync } from "child_process";
 import { readFileSync } from "fs";
 import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { scripts } from "../../components/loadBalancer/program";
+import { releaseFor } from "../../components/loadBalancer/release";
 import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
 import { finished, hostFunction, hostname, settings } from "../nginx";
 
@@ -57,6 +58,43 @@ test("a limit does not move with the clock", () => {
     expect(shown).toBe("before\nafter\n");
 });
 
+describe("peers of a host of a pair", () => {
+    const [peer, earlier] = ["192.0.2.22", "192.0.2.29"];
+    const vrrp = { routerId: 51, advertIntervalSeconds: 1, address: "192.0.2.21", virtualIp: "192.0.2.20", peer: earlier, priority: 150 };
+    const files = (present: string) => releaseFor(settings(), { ...vrrp, peer: present }).files;
+    /** Runs a text beside a keepalived.conf that is served. */
+    const beside = (text: string, input = files(earlier)["keepalived.conf"]!) =>
+        hostFunction(
+            `current=$(mktemp -d); cat >"$current/keepalived.conf"; peer=${peer}; virtual_ip=192.0.2.20; ${text}; rm -r "$current"`,
+            input,
+        );
+    const peersOf = (status: string) =>
+        beside(`status_of_ping() { echo ${status}; }; earlier_peers=$(earlier_peers)
+        for_peers <<'END' >"$current/next"\n${files(peer)["keepalived.conf"]}\nEND
+        mv "$current/next" "$current/keepalived.conf"; current_peers`);
+
+    test("are read from keepalived.conf", () => {
+        expect(beside("current_peers")).toBe(`${earlier}\n`);
+        expect(beside("current_peers", "")).toBe("");
+    });
+
+    test("an earlier one stays until the configured one serves", () => {
+        expect([peersOf(""), peersOf("200")]).toEqual([`${peer}\n${earlier}\n`, `${peer}\n`]);
+    });
+
+    test("those of another virtual IP do not stay", () =>
+        expect(beside("virtual_ip=192.0.2.19; status_of_ping() { :; }; earlier_peers")).toBe(""));
+
+    test("without a change, files stay as they are, and nobody is asked", () =>
+        expect(beside(`peer=${earlier}; status_of_ping() { echo asked >&2; }; earlier_peers; echo text | for_peers`)).toBe("text\n"));
+
+    test("the packet filter accepts an earlier one, too", () => {
+        const text = hostFunction(`peer=${peer}; earlier_peers=${earlier}; for_peers`, files(peer)["keepalived.service.conf"]!);
+        expect(text).toBe(files(peer)["keepalived.service.conf"]!.replaceAll(`!= ${peer} drop`, `!= { ${peer}, ${earlier} } drop`));
+        expect(text.match(/192\.0\.2\.29/g)).toHaveLength(2);
+    });
+});
+
 test("errors of NGINX are told without those of a request", () => {
     const lines = ["[emerg] 1#1: bind() failed", '[error] 2#2: *3 timed out, client: 192.0.2.9, request: "GET /?code=abc HTTP/1.1"'];
     expect(hostFunction("last_errors", lines.join("\n"))).toBe(`${lines[0]}\n`);
@@ -107,6 +145,17 @@ describe("the answer to /ping through a new release", () => {
             all_releases() { echo release; }; status_of_ping() { echo ${status}; }`;
         expect(hostFunction(`${facts}\nprevious_release`, "")).toBe(`${shown}\n`);
     });
+});
+
+test("a foreign drop-in of a unit is told, and one of the platform for all is not", () => {
+    const files = ["/run/systemd/system/service.d/zzz-lxc-service.conf", "/etc/systemd/system/nginx.service.d/override.conf"];
+    const shown = hostFunction(
+        `units() { echo nginx.service; }; systemctl() { echo "${files.join(" ")}"; }; places=; warn_of_drop_ins`,
+        "",
+    );
+    expect(shown).toMatch(
+        /^nginx\.service: the drop-in \/etc\/systemd\/system\/nginx\.service\.d\/override\.conf is not of this stack .*\n$/,
+    );
 });
 
 describe("who answers at an address", () => {

@@ -157,6 +157,28 @@ const rows: Row[] = [
         "expected no load balancer host: port 6443",
     ],
     [
+        "the Kubernetes API of a control plane node with an internalAddress that is a load balancer host",
+        [
+            ["loadBalancer.kubernetesApi", true],
+            [`${node}.address`, "192.0.2.21"],
+            [`${node}.internalAddress`, "10.0.0.31"],
+            [`${node}.roles`, ["controlplane", "etcd"]],
+        ],
+        `${node}.address`,
+        "expected no load balancer host: port 6443",
+    ],
+    [
+        "the Kubernetes API of a control plane node that is a load balancer host by its internalAddress",
+        [
+            ["loadBalancer.kubernetesApi", true],
+            [`${host}.internalAddress`, "10.0.0.31"],
+            [`${node}.internalAddress`, "10.0.0.31"],
+            [`${node}.roles`, ["controlplane", "etcd"]],
+        ],
+        `${node}.internalAddress`,
+        "expected no load balancer host: port 6443",
+    ],
+    [
         "one host with a virtual IP",
         [["loadBalancer.virtualIp", pair.virtualIp]],
         "loadBalancer.virtualIp",

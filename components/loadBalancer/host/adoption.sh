@@ -15,6 +15,7 @@ check_foreign() {
         nginx) [ ! -d "$state/original/nginx" ] || continue ;;
         keepalived) [ ! -e "$current/keepalived.conf" ] || continue ;;
         esac
+        check_folder "$product"
         foreign=$("foreign_$product")
         if [ -z "$foreign" ]; then continue; fi
         [ -n "$take_over" ] || refuse host-not-fit "$product on this host is configured for something else:
@@ -22,6 +23,13 @@ $foreign
 Choose another host, remove that configuration, or set takeOver: it is kept then, and restored by destroy"
         say "taking over the configuration of $product: it is kept in $state/original/$product"
     done
+}
+
+# Refuses a folder that is a link, because neither a copy nor its restoration reaches the files behind the link: PRODUCT.
+check_folder() {
+    local folder="/etc/$1"
+    [ ! -L "$folder" ] || refuse host-not-fit "expected a folder $folder, found a link to $(readlink "$folder"). \
+Move the folder itself to $folder, or choose another host"
 }
 
 foreign_nginx() {
@@ -100,6 +108,33 @@ keep_kernel_settings() {
 
 restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl"; }
 
+# Copies files that the next steps would delete or replace by earlier ones, such as certificates of another tool: PRODUCT.
+rescue_files() {
+    local product="$1" folder="/etc/$1" rescued file
+    brought "$product" || [ -d "$state/original/$product/etc" ] || return 0
+    rescued="$folder.rancher-ha-$(date -u +%F)"
+    rescued_files "$product" | while IFS= read -r file; do
+        # A run that is repeated has the copy already.
+        same_folders "$folder/$file" "$rescued/$file" ||
+            (mkdir -p "$rescued" && cd "$folder" && cp -a --backup=numbered --parents "$file" "$rescued") || exit 1
+    done || fail host-storage "files of other tools could not be copied from $folder to $rescued. Check free space in /etc"
+    [ ! -d "$rescued" ] || say "files of other tools that $folder loses are kept in $rescued"
+}
+
+# Lists the files of a product's folder that belong neither to a package nor to this library, and are not in the copy that
+# will be restored: PRODUCT.
+rescued_files() {
+    local product="$1" folder="/etc/$1" file
+    find "$folder" -mindepth 1 ! -type d -printf '%P\n' 2>/dev/null | while IFS= read -r file; do
+        case $file:$(readlink "$folder/$file") in
+        rancher-ha:* | rancher-ha.new:* | *.dpkg-dist:* | *.dpkg-new:*) continue ;;
+        *:/etc/nginx/sites-available/default | *:/usr/share/nginx/modules-available/*) continue ;;
+        esac
+        grep -qs "$mark" "$folder/$file" || same_folders "$folder/$file" "$state/original/$product/etc/$file" ||
+            dpkg -S "$folder/$file" >/dev/null 2>&1 || echo "$file"
+    done
+}
+
 # Restores the configuration of a product: PRODUCT. The present configuration stays until the whole copy lies beside it.
 # A run that is killed before it restores the service leaves `restoring`, and the next run finishes.
 restore_product() {
@@ -150,9 +185,23 @@ restore_host() {
     systemctl daemon-reload
     delete_filter
     restore_kernel_settings || true
+    rescue_files nginx
+    rescue_files keepalived
     remove_packages
     restore_product nginx && restore_product keepalived || exit 1
     rm -f "$down_file" "$loaded_certificate"
-    rm -rf "$state"
+    forget_host
+}
+
+# Removes the state of this host. A rename comes first, so that a killed run leaves no part of a copy, which the next run
+# would restore. A file system of its own cannot be renamed.
+forget_host() {
+    mv -T "$state" "$state.removed" 2>/dev/null || rm -rf "$state"
+    remove_renamed_state
+}
+
+# Removes what forget_host renamed.
+remove_renamed_state() {
+    rm -rf "$state.removed"
     rmdir "$(dirname "$state")" 2>/dev/null || true
 }

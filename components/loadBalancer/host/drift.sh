@@ -16,6 +16,7 @@ keys() {
         case $chain in /*) echo "pair:$chain:$key" ;; esac
     done
     echo "workers:$status_port"
+    echo "valid:$conf"
 }
 
 # Prints the present value of a key: KEY EXPECTED. While no worker runs, a value that only workers can report counts as
@@ -37,7 +38,18 @@ value() {
     served:*) if ! active nginx || serves "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
     pair:*) if belong_together "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
     workers:*) if active nginx; then running_release "$name" | cut -d' ' -f1; else echo "$expected"; fi ;;
+    valid:*) if is_valid; then echo yes; else echo no; fi ;;
     esac
+}
+
+# Reports whether NGINX would start again with the files on the disk. The check would create logs and a PID file that are
+# missing, so a host without one of them counts as valid. So does a check that does not end.
+is_valid() {
+    local file code=0
+    active nginx || return 0
+    for file in /run/nginx.pid /var/log/nginx/access.log /var/log/nginx/error.log; do [ -e "$file" ] || return 0; done
+    timeout 10 nginx -t -q 2>/dev/null || code=$?
+    [ "$code" = 0 ] || [ "$code" = 124 ]
 }
 
 manifest() {
@@ -83,6 +95,7 @@ describe() {
         [ "${now#* }" = "${before#* }" ] || echo "$name: ${now#* }, expected ${before#* }" ;;
     served:*) echo "NGINX does not serve the certificate in ${name#*:}" ;;
     pair:*) echo "${name%%:*} and ${name#*:}: missing, not readable, or they do not belong together" ;;
+    valid:*) echo "NGINX would not start again with the files on this host: see nginx -t" ;;
     workers:*) echo "running workers: release ${now:-unknown}, expected $before" ;;
     file:*)
         if [ "$now" = missing ]; then
@@ -111,6 +124,8 @@ warn_of_drop_ins() {
     local unit file
     for unit in $(units "$current"); do
         for file in $(systemctl show -p DropInPaths --value "$unit"); do
+            # Drop-ins for all units of a type are those of the platform, for example of LXC in /run/systemd/system.
+            case $file in */"${unit##*.}.d"/*) continue ;; esac
             echo "$places" | grep -q " $file " ||
                 echo "$unit: the drop-in $file is not of this stack and may change how it runs. \
 Remove it, or keep it knowingly"

@@ -202,6 +202,12 @@ holds_virtual_ip() {
     ip -o -4 address show to "$address" | grep -q .
 }
 
+# Prints the virtual IP of the release that is served.
+current_virtual_ip() { sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf" 2>/dev/null || true; }
+
+# Prints the addresses to which keepalived sends, the configured peer first.
+current_peers() { sed -n '/unicast_peer {/,/}/s/^ *\([0-9.]*\)$/\1/p' "$current/keepalived.conf" 2>/dev/null || true; }
+
 # Prints the recorded owner of this host.
 recorded_owner() { cat "$state/owner" 2>/dev/null || true; }
 

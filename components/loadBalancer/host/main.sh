@@ -26,7 +26,8 @@ apply() {
     applied
 }
 
-# Waits for other runs on this host. Removes the staging folder of a killed run, because it holds the private key.
+# Waits for other runs on this host. Removes the staging folder of a killed run, because it holds the private key, and the
+# state that a killed `destroy` renamed.
 lock() {
     # The lock is not in /run/lock, where any user may hold or replace a file.
     umask 077
@@ -34,6 +35,7 @@ lock() {
     umask 022
     flock -w 120 9 || fail host-busy "another run works on this host"
     rm -rf "$stage"
+    remove_renamed_state
 }
 
 # Creates the folders of the state, and undoes the apply from here on if it fails.
@@ -49,12 +51,13 @@ begin() {
 
 # Reports whether the host serves the staged release without drift.
 unchanged() {
-    [ -n "$applied_before" ] && same_folders "$stage" "$current/." && [ -z "$(differences)" ]
+    [ -n "$applied_before" ] && same_folders "$stage" "$current/." && [ -z "$(differences)" ] && is_valid
 }
 
+# Goes on with the release. Earlier versions recorded other keys.
 keep_serving() {
     say "nothing to change"
-    [ "$(recorded_owner)" = "$owner" ] || record
+    if [ "$(recorded_owner)" != "$owner" ] || [ "$(keys)" != "$(cut -d' ' -f1 "$state/manifest")" ]; then record; fi
 }
 
 switch_to_stage() {
@@ -151,12 +154,14 @@ obstacle() {
 }
 
 facts() {
-    local shared answer
+    local shared peer answer
     shared=$(current_virtual_ip)
+    peer=$(current_peers | head -n 1)
     ! installed nginx || echo "fact nginx $(nginx_version)"
     [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
     [ ! -e "$state/manifest" ] || echo "fact applied $(applied)"
     [ -z "$shared" ] || echo "fact virtual-ip $(holds_virtual_ip "$shared" && echo held || echo free)"
+    [ -z "$peer" ] || echo "fact peer $peer"
     answer=$(answer_at_new_virtual_ip)
     [ -z "$answer" ] || echo "fact virtual-ip-answers $answer"
 }
@@ -166,8 +171,6 @@ tell() {
     local word="$1"
     sed "s/^/$word /"
 }
-
-current_virtual_ip() { sed -n 's|^ *\([0-9.]*\)/32 dev .*|\1|p' "$current/keepalived.conf" 2>/dev/null || true; }
 
 destroy() {
     lock

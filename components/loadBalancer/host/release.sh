@@ -10,8 +10,12 @@ units() {
     [ ! -e "$folder/logs.timer" ] || echo rancher-ha-logs.timer
 }
 
+# Peers before the configured one, one line each.
+earlier_peers=
+
 write_stage() {
     local name variable
+    earlier_peers=$(earlier_peers)
     # With this link, the relative paths of certificates lead to the stage during its check.
     ln -s . "$stage/rancher-ha" || stage_failed
     echo "$files" | while read -r name variable; do
@@ -27,7 +31,8 @@ finished() {
     local name="$1"
     case $name in
     nginx.conf) for_host ;;
-    keepalived.conf) for_networks ;;
+    keepalived.conf) for_networks | for_peers ;;
+    keepalived.service.conf) for_peers ;;
     *) cat ;;
     esac
 }
@@ -55,6 +60,29 @@ for_networks() {
     local network
     network=$(virtual_ip_network)
     sed "s/@interface@/$(interface)/; s/@virtual_ip_interface@/${network% *}/"
+}
+
+# Prints earlier peers until the configured one serves. `destroy` cleans an earlier peer only after this host is changed. A
+# peer that no longer hears this host would take the same virtual IP before that.
+earlier_peers() {
+    local earlier
+    [ "$virtual_ip" = "$(current_virtual_ip)" ] || return 0
+    earlier=$(current_peers | grep -vxF "$peer") || return 0
+    [ -n "$(status_of_ping "$peer")" ] || echo "$earlier"
+}
+
+# Adds the earlier peers to keepalived.conf and to the packet filter. The next apply removes them.
+for_peers() {
+    local each lines='' list="$peer"
+    for each in $earlier_peers; do
+        lines="$lines\\n        $each"
+        list="$list, $each"
+    done
+    if [ -z "$lines" ]; then
+        cat
+    else
+        sed "s/^ *$peer\$/&$lines/; s/ip saddr != $peer drop/ip saddr != { $list } drop/"
+    fi
 }
 
 check_stage() {

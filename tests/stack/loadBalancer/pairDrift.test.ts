@@ -16,7 +16,8 @@ const on = (host: "lb1" | "lb2", script: string) => () => lab.host(host).sh(scri
 const [conf, files] = ["/etc/nginx/nginx.conf", "/etc/nginx/rancher-ha"];
 
 beforeAll(async () => {
-    pair = await Pair.start(lab);
+    // With a control plane, NGINX needs the package of its module stream.
+    pair = await Pair.start(lab, { args: { controlPlane: [lab.addressAt(31)] } });
     await pair.up();
     const folders = "etc/nginx var/lib/pulumi-rancher-ha etc/sysctl.d etc/systemd/system etc/keepalived usr/local/sbin";
     await on("lb2", `tar -C / -cf /root/snapshot.tar ${folders}`)();
@@ -103,6 +104,11 @@ test("what a host lost", () =>
             what: "package removed",
             make: on("lb1", "dpkg --purge nginx >/dev/null 2>&1"),
             words: "nginx: version none, expected <version>",
+        },
+        {
+            what: "package of a module removed",
+            make: on("lb2", "dpkg --purge libnginx-mod-stream >/dev/null 2>&1"),
+            words: "NGINX would not start again with the files on this host",
         },
         {
             what: "packet filter of VRRP removed",
