@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { issue, KeyKind } from "../lab/certificates";
 import { pair, validConfiguration } from "./configuration";
+import { kubeconfigOf } from "./kubeconfig";
 
 /** Name for which provided certificates of random configurations are issued. */
 const providedName = "rancher.example.com";
@@ -195,7 +196,7 @@ const existingCluster = fc
             Array.from({ length: count }, (_, index) => (isDual && index % 2 ? `2001:db8::${from + index}` : `198.51.100.${from + index}`));
         return {
             ...settings,
-            kubeconfig: "clusters: []\n",
+            kubeconfig: kubeconfigOf(),
             ingressAddresses: addresses(ingress, 1),
             controlPlaneAddresses: addresses(controlPlane, 11),
         };

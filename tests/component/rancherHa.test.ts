@@ -359,6 +359,7 @@ describe("other ways", () => {
                     "needs attention: RancherRelease rancher-release: the kubeconfig names a command (exec). " +
                         "This library does not ask the cluster, and leaves out: [RHA cluster-not-asked]",
                     "  - the check that Rancher supports the Kubernetes version. Set existingCluster.kubernetesVersion",
+                    "  - the refusal of an older chart and of another host name",
                     "  - the search for drift of the release",
                     "  - the repair of a release that an interrupted run of Helm left pending",
                     "  - Rancher's settings: server-url. Set them in Rancher",
@@ -376,7 +377,7 @@ describe("other ways", () => {
                 { drift: "off", eulaAgreed: "2025-06-30T12:00:00Z" },
             );
             expect(texts).toEqual([
-                expect.stringMatching(/^RancherRelease rancher-release: .*\n {2}- Rancher's settings: server-url, eula-agreed/),
+                expect.stringMatching(/^RancherRelease rancher-release: [^]*\n {2}- Rancher's settings: server-url, eula-agreed/),
             ]);
             expect(texts[0]).not.toMatch(/drift|Kubernetes version|interrupted/);
         });

@@ -138,7 +138,7 @@ test("a draining upgrade stops when a node is off, and finishes once the node is
     const drained = cluster({ upgradeStrategy: { drain: true, nodeDrainInput: { force: true, deleteLocalData: true } } });
     let off: Promise<void> | undefined;
     const onLine = (line: string) => {
-        if (/rke: Processing controlplane hosts for upgrade/.test(line)) off ??= lab.host("node3").kill();
+        if (/rke: \[controlplane\] Processing controlplane hosts for upgrade/.test(line)) off ??= lab.host("node3").kill();
     };
     let stopped = { code: 0, output: "" };
     const meanwhile = await underLoad(async () => (stopped = await main.up({ edit: drained, onLine })));

@@ -280,7 +280,7 @@ const rows: Row[] = [
             ["cluster", undefined],
             [
                 "existingCluster",
-                { kubeconfig: "clusters: []", ingressAddresses: ["192.0.2.41"], controlPlaneAddresses: [pair.virtualIp.address] },
+                { kubeconfig: kubeconfigOf(), ingressAddresses: ["192.0.2.41"], controlPlaneAddresses: [pair.virtualIp.address] },
             ],
         ],
         "loadBalancer.virtualIp.address",
