@@ -38,7 +38,7 @@ test("a new host that is unreachable is refused, and the pair is as it was", asy
     }
 });
 
-test("the standby is replaced: no request and no WebSocket is lost, the old one is clean", async () => {
+test("the standby is replaced: no request, no WebSocket is lost, the old one is clean", async () => {
     await pair.up(pair.of("lb2", "lb1"));
     const active = await pair.active();
     const standby = pair.standby(active);
