@@ -1,4 +1,4 @@
-import { caChecksum } from "../components/certificates/pem";
+import { createHash } from "crypto";
 import { ClusterConfig, readClusterYml } from "./clusterYml";
 import { RancherConfig, readHelmValues } from "./helmValues";
 import { LoadBalancerConfig, readNginxConf } from "./nginxConf";
@@ -45,7 +45,7 @@ export function adoption(installation: Installation): Adoption {
             ...common(installation, cluster.settings, nginx.settings, values.settings),
             rancher: {
                 chartVersion,
-                ...(values.settings.privateCa && caCertificate && { adoptedCaChecksum: caChecksum(caCertificate) }),
+                ...(values.settings.privateCa && caCertificate && { adoptedCaChecksum: agentsChecksum(caCertificate) }),
                 ...values.settings.rancher,
             },
         },
@@ -101,3 +101,6 @@ function contradictions(
         );
     return lines;
 }
+
+/** Returns the checksum of a CA as the running agents compute it: of the text as it is, which can hold more than certificates. */
+const agentsChecksum = (text: string) => createHash("sha256").update(`${text.trim()}\n`).digest("hex");

@@ -53,7 +53,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
 
         pulumi.unsecret(settings).apply(({ certificateOnHost }) => {
             const danger = certificateOnHost && certificateInDanger(certificateOnHost);
-            if (danger) needsAttention(danger, this);
+            if (danger) void pulumi.log.warn(danger, this);
         });
 
         const owned = this.owned(name, hosts);

@@ -3,8 +3,8 @@ import { innerAddress } from "./hosts";
 
 /**
  * Reports whether a host holds the virtual IP. The probe of a host reports these facts: `nginx`, its version; `release`; `applied`, the
- * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`, and `peer`, the inner address of the
- * other host. Before the host gets the virtual IP, it reports `virtual-ip-answers`: the hardware address that answers there.
+ * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`, and `peer`, the inner addresses of the
+ * other host and of the one that it replaces. Before the host gets the virtual IP, it reports `virtual-ip-answers`: the hardware address that answers there.
  */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 
@@ -15,8 +15,8 @@ interface PairHost {
 
 /** Returns the inner address of the host that a host of a pair would replace: the other host has it as its peer. */
 function replacedBy(hosts: PairHost[], probes: Probe[], index: number): string | undefined {
-    const peer = probes[1 - index]?.facts.peer;
-    return peer === innerAddress(hosts[index]) ? undefined : peer;
+    const peers = probes[1 - index]?.facts.peer?.split(" ") ?? [];
+    return peers.includes(innerAddress(hosts[index])) ? undefined : peers[0];
 }
 
 /**

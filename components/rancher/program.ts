@@ -36,6 +36,8 @@ export interface ReleaseInput extends CaMarks {
     ownerAnnotation: string;
     /** A higher number makes Helm repair the release. */
     epoch?: number;
+    /** True when the probe looks for nothing but a refusal. */
+    onlyRefuses?: boolean;
 }
 
 /** Returns a program that asks the Kubernetes API for the release. */
@@ -43,7 +45,7 @@ export function apiProgram(
     file: string,
     access: ApiAccess,
     wanted: WantedRelease,
-    more: Pick<ReleaseInput, "epoch" | "adoptedCaChecksum">,
+    more: Pick<ReleaseInput, "epoch" | "adoptedCaChecksum" | "onlyRefuses">,
 ): string {
     return nodeProgram<ReleaseInput>(join(__dirname, "runner", file), {
         access,

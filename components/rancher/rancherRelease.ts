@@ -181,11 +181,12 @@ export class RancherRelease extends pulumi.ComponentResource {
         if (kubeconfig === undefined) return nothingLookedAt;
         const child = { parent: this };
         const access = pulumi.output(kubeconfig).apply(apiAccess);
+        const asked = (adopted?: string) => ({ adoptedCaChecksum: adopted, onlyRefuses: mode === DriftMode.Off });
         const looked = pulumi
             .all([access, wanted, adoptedCaChecksum])
             .apply(([known, release, adopted]) =>
                 known
-                    ? observe(apiProgram("probeRelease.js", known, release, { adoptedCaChecksum: adopted }), `RancherRelease ${name}`, this)
+                    ? observe(apiProgram("probeRelease.js", known, release, asked(adopted)), `RancherRelease ${name}`, this)
                     : pulumi.output(notAsked),
             );
         const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(looked);

@@ -369,6 +369,7 @@ describe("a pair", () => {
         test.each([
             ["the peer knows it", pair.hosts, [of("192.0.2.22"), away]],
             ["the peer knows its internalAddress", inner, [of("10.0.0.22"), away]],
+            ["the peer knows it beside the one that should replace it", pair.hosts, [of("192.0.2.23 192.0.2.22"), away]],
             ["the peer is of no pair yet", pair.hosts, [said("absent: not set up"), away]],
             ["it answers, and the earlier host is dead", pair.hosts, [of("192.0.2.29"), said("absent: not set up")]],
             ["the whole pair is unreachable", pair.hosts, [away, away]],
@@ -462,9 +463,7 @@ test.each([
     const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
     await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: { ...onHost, [key]: path } });
     expect(warn.mock.calls.map(([text]) => text)).toEqual([
-        expect.stringMatching(
-            `^needs attention: certificateOnHost.${key}: expected a file outside of /etc/nginx and /etc/keepalived, found ${path}\\. `,
-        ),
+        expect.stringMatching(`^certificateOnHost.${key}: expected a file outside of /etc/nginx and /etc/keepalived, found ${path}\\. `),
     ]);
     warn.mockClear();
     await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: onHost });

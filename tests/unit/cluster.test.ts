@@ -753,11 +753,19 @@ cat ${path}/fake-rke-output\n${last} ${code}\n`,
         });
 
         test.each([
-            ["port", '"port":"2222"'],
-            ["user", '"user":"other"'],
-        ])("is not given to RKE when SSH fails, and RKE has another %s for it", (_what, key) => {
+            ["port", '"port":"2222"', "-p 2222"],
+            ["user", '"user":"other"', "-l other"],
+        ])("is looked at as RKE reaches it: by another %s than the last run recorded", (_what, key, way) => {
             const other = pack(unpack(built).replaceAll('"address":"192.0.2.34"', `"address":"192.0.2.34",${key}`));
             const { status, calls } = run("cluster", "apply", [done], { previous: `${other}\n${recorded}` });
+            expect([status, ...calls().map(call => call.split(" ")[0])].slice(0, 3)).toEqual([0, "ssh", "up"]);
+            expect(calls()[0]).toContain(way);
+        });
+
+        test("is not given to RKE when SSH fails, and RKE has a bastion that nobody knows", () => {
+            const state = JSON.parse(unpack(built));
+            state.currentState.rkeConfig.bastionHost = { address: "192.0.2.9" };
+            const { status, calls } = run("cluster", "apply", [done], { previous: `${pack(JSON.stringify(state))}\n${recorded}` });
             expect([status, ...calls().map(call => call.split(" ")[0])]).toEqual([1, "ssh"]);
         });
 

@@ -16,7 +16,7 @@ afterEach(() => rmSync(folder, { recursive: true }));
 
 /** Runs the preflight of a node on which `docker run` does this. Returns the lines about the cluster of the node. */
 function told(dockerRun: string): string[] {
-    const answers = "version) echo 28.3.0 ;; images) echo rancher/rke-tools:v0.1.114 ;;";
+    const answers = "version) echo 28.3.0 ;; images) echo 'sha256:1b2c registry.example.com/rancher/rke-tools:' ;;";
     writeFileSync(join(folder, "docker"), `#!/bin/sh\ncase $1 in ${answers} run) ${dockerRun} ;; esac\n`);
     chmodSync(join(folder, "docker"), 0o755);
     const program = preflightProgram([], [own])

@@ -237,6 +237,12 @@ test.each([
     expect(await probe(serverVersion(version), releases({}, { chartVersion: "2.12.1", status: "failed" }))).toMatch(words);
 });
 
+test("a probe that only refuses looks for no drift", async () => {
+    const stored = releases({}, { status: "pending-upgrade" });
+    const { stdout } = await runProgram("probeRelease.js", { [secrets]: stored }, "", undefined, { onlyRefuses: true });
+    expect(parseProbe(stdout)).toMatchObject({ state: "in sync", warnings: [] });
+});
+
 describe("the namespace", () => {
     const path = "/api/v1/namespaces/cattle-system";
     const owned = (owner: string) => ({ ...inPlace, [path]: { metadata: { annotations: { owner } } } });
@@ -418,6 +424,7 @@ describe("a Rancher whose agents trust another CA is refused", () => {
         ["this stack's own, with a Secret that somebody changed", marked(sha256(caCertificate)), tlsCa("another CA")],
         ["one with a publicly trusted CA", unmarked, {}],
         ["an adopted one, whose Secret ends without a newline", adopted, tlsCa(caCertificate.trim())],
+        ["one with a Secret that holds no CA", unmarked, tlsCa("")],
         ["a publicly trusted one, beside a Secret that nothing uses", unmarked, tlsCa("another CA"), ""],
         ["none", releases(), {}],
     ])("not %s", async (_what, stored, objects, ...own) => {

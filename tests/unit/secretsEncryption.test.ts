@@ -96,8 +96,12 @@ function left(node: number, text: string): string {
     writeFileSync(file, `${text}\n`, { mode: 0o600 });
     return file;
 }
-const encrypts = (node: number) =>
-    writeFileSync(join(folder, nodes[node - 1].connection.address, "apiserver"), '{"Cmd":["--encryption-provider-config=/etc"]}');
+/** Lets the API server of a node encrypt Secrets, by RKE's file or another one. */
+const encrypts = (node: number, other?: string) => {
+    const { address } = nodes[node - 1].connection;
+    const file = other ?? join(folder, address, "kubernetes", "ssl", "encryption.yaml");
+    writeFileSync(join(folder, address, "apiserver"), `{"Cmd":["--encryption-provider-config=${file}","--other"]}`);
+};
 
 const fatal = (text: string) => `echo 'level=fatal msg="${text}"'; exit 1`;
 const done = "echo 'level=info msg=\"Finished building Kubernetes cluster successfully\"'";
@@ -109,7 +113,7 @@ const records = (state: object) => {
 };
 
 /** Runs the program, with what each run of the stand-in for rke does. */
-async function apply(runs: string[], { isOn = true, answers = true } = {}) {
+async function apply(runs: string[], { isOn = true, answers = true, clusterYml = "nodes: []\n" } = {}) {
     readdirSync(folder)
         .filter(name => /^(seen|run)-/.test(name))
         .forEach(name => rmSync(join(folder, name)));
@@ -122,7 +126,7 @@ async function apply(runs: string[], { isOn = true, answers = true } = {}) {
     );
     const programs = Object.fromEntries(Object.keys(hostPrograms()).map(name => [name, ""]));
     const input = {
-        ...{ task: "cluster", rkeVersion: "1.8.14", clusterYml: "nodes: []\n", network, kubernetesVersion, ingressOptions: {} },
+        ...{ task: "cluster", rkeVersion: "1.8.14", clusterYml, network, kubernetesVersion, ingressOptions: {} },
         ...{ nodes, preflightProgram: "", timeoutSeconds: 600, encryptsSecrets: isOn ? true : undefined, ...programs },
         wantedNodes: nodes.map(({ name, connection: { address } }) => ({ name, address, innerAddress: address, roles: ["controlplane"] })),
         encryptionKeyProgram: hostPrograms().encryptionKeyProgram.replaceAll("/etc/kubernetes", `${folder}/$host/kubernetes`),
@@ -198,6 +202,16 @@ describe("the key that a run left on the nodes before it ended", () => {
         live.state = built(key1);
         expect((await apply([done], { isOn: false })).code).toBe(0);
     });
+
+    test("is not that of another file, which the API servers go on with", async () => {
+        encrypts(1, "/etc/kubernetes/kms.yaml");
+        expect((await apply([done], { isOn: false })).code).toBe(0);
+        const { code, stderr, runs } = await apply([done]);
+        expect([code, runs()]).toEqual([1, 0]);
+        expect(stderr).toMatch(
+            /node1 .*: the API server encrypts Secrets by another file: \/etc\/kubernetes\/kms\.yaml\. Expected .*could not be read\. Set cluster\./,
+        );
+    });
 });
 
 /** Returns the parts of a state by which RKE decides whether it writes every Secret anew, and restarts the API servers. */
@@ -242,6 +256,21 @@ describe("every Secret is written anew", () => {
         expect([on.seen().desiredState.encryptionConfig, decisive(on.seen(2)), live.mark]).toEqual([key1, rewrites, digest(key1)]);
     });
 
+    test("with restarted API servers for a custom configuration, until RKE has recorded it", async () => {
+        live.state = built(key1);
+        const clusterYml = "services:\n  kube-api:\n    secrets_encryption_config:\n      custom_config:\n        kind: x\n";
+        const changed = { ...built(key1), desiredState: built(key2).desiredState };
+        const unrestarted = { ...changed, currentState: { ...changed.currentState, encryptionConfig: undefined } };
+        const { seen } = await apply([`${records(unrestarted)}; ${unhealthy}`, `${records(built(key2))}; ${unhealthy}`, done], {
+            clusterYml,
+        });
+        expect([1, 2, 3].map(number => decisive(seen(number)))).toEqual([
+            [leaves[0], undefined],
+            [leaves[0], undefined],
+            [{}, key2],
+        ]);
+    });
+
     test("after the encryption was off", async () => {
         live = { state: built(key1), mark: digest(key1) };
         expect((await apply([done], { isOn: false })).code).toBe(0);
@@ -251,9 +280,14 @@ describe("every Secret is written anew", () => {
 
 test("the host program reads the file through Docker when the user may not", () => {
     chmodSync(folder, 0o755);
+    writeFileSync(join(folder, "asked"), "");
+    chmodSync(join(folder, "asked"), 0o666);
     const file = left(1, key1);
     chmodSync(join(file, ".."), 0o700);
-    script("docker", `case $1 in images) echo registry/rancher/rke-tools:v1 ;; run) echo "$*" >&2; printf '%s\\n' 'kind: x' ;; esac`);
+    script(
+        "docker",
+        `case $1 in images) echo sha256:1b2c registry/rancher/rke-tools: ;; run) echo "$*" >"${folder}/asked"; printf '%s\\n' 'kind: x' ;; esac`,
+    );
     const text = hostPrograms().encryptionKeyProgram.replaceAll("/etc/kubernetes", join(file, "..", ".."));
     const read = (user: number) => {
         const env = { PATH: [folder, process.env.PATH].join(delimiter) };
@@ -262,8 +296,9 @@ test("the host program reads the file through Docker when the user may not", () 
     expect(read(0)).toMatchObject({ status: 0, stderr: "", stdout: `key ${Buffer.from(key1).toString("base64")}\n` });
     const other = read(65534);
     expect([other.status, other.stdout]).toEqual([0, `key ${Buffer.from("kind: x").toString("base64")}\n`]);
-    expect(other.stderr).toMatch(
-        /--network none -v \S+kubernetes:\/folder:ro --entrypoint find registry\/rancher\/rke-tools:v1 \/folder -path/,
+    expect(other.stderr).toBe("");
+    expect(readFileSync(join(folder, "asked"), "utf8")).toMatch(
+        /--network none -v \S+kubernetes:\/folder:ro --entrypoint find sha256:1b2c \/folder -path/,
     );
     rmSync(join(file, ".."), { recursive: true });
     expect(read(65534)).toMatchObject({ status: 0, stderr: "", stdout: "" });

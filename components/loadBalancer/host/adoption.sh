@@ -116,7 +116,8 @@ rescue_files() {
     rescued_files "$product" | while IFS= read -r file; do
         # A run that is repeated has the copy already.
         same_folders "$folder/$file" "$rescued/$file" ||
-            (mkdir -p "$rescued" && cd "$folder" && cp -a --backup=numbered --parents "$file" "$rescued") || exit 1
+            (mkdir -p "$rescued" && cd "$folder" && cp -a --backup=numbered --parents "./$file" "$rescued") ||
+            [ ! -e "$folder/$file" ] || exit 1
     done || fail host-storage "files of other tools could not be copied from $folder to $rescued. Check free space in /etc"
     [ ! -d "$rescued" ] || say "files of other tools that $folder loses are kept in $rescued"
 }

@@ -156,7 +156,7 @@ obstacle() {
 facts() {
     local shared peer answer
     shared=$(current_virtual_ip)
-    peer=$(current_peers | head -n 1)
+    peer=$(current_peers | paste -sd' ')
     ! installed nginx || echo "fact nginx $(nginx_version)"
     [ ! -e "$current" ] || echo "fact release $(readlink -e "$current" | sed 's/.*-//')"
     [ ! -e "$state/manifest" ] || echo "fact applied $(applied)"

@@ -28,7 +28,7 @@ const hasPrivateCa = ({ privateCA }) => [true, "true"].includes(privateCA);
 
 /**
  * Returns the checksum of the CA in the Secret, as agents compute it: of the text with one newline at its end. Returns undefined without
- * the Secret.
+ * a CA.
  *
  * @param {KubernetesApi} api
  * @param {string} namespace
@@ -36,8 +36,10 @@ const hasPrivateCa = ({ privateCA }) => [true, "true"].includes(privateCA);
  */
 async function secretChecksum(api, namespace) {
     const secret = await api(`/api/v1/namespaces/${namespace}/secrets/tls-ca`).catch(unless404(undefined));
-    const text = Buffer.from(secret?.data?.["cacerts.pem"] ?? "", "base64").toString();
-    return secret && createHash("sha256").update(`${text.trim()}\n`).digest("hex");
+    const text = Buffer.from(secret?.data?.["cacerts.pem"] ?? "", "base64")
+        .toString()
+        .trim();
+    return text === "" ? undefined : createHash("sha256").update(`${text}\n`).digest("hex");
 }
 
 module.exports = { caOf, hasPrivateCa, secretChecksum };

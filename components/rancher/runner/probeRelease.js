@@ -27,7 +27,7 @@ async function main({ access, ...input }) {
  * @param {Omit<ReleaseInput, "access">} input
  * @returns {Promise<Said>}
  */
-async function look(api, { release: { name, namespace }, wanted, ownerAnnotation, ...marks }) {
+async function look(api, { release: { name, namespace }, wanted, ownerAnnotation, onlyRefuses, ...marks }) {
     const [records, foreign] = await Promise.all([
         helmRecords(api, name, namespace),
         foreignOwner(api, namespace, wanted.owner, ownerAnnotation),
@@ -36,6 +36,7 @@ async function look(api, { release: { name, namespace }, wanted, ownerAnnotation
     const newest = newestDeployed(records);
     const refused = newest && (impossibleChange(newest, records, wanted) ?? (await migratedData(api, newest, records, wanted)));
     if (refused) return { refused: withCode("change-not-possible", refused) };
+    if (onlyRefuses) return {};
     const pending = records.find(({ status }) => status.startsWith("pending-"));
     if (pending) return pendingRun(pending, wanted, namespace);
     if (!newest)
@@ -120,7 +121,7 @@ function impossibleChange({ revision, chartVersion, values }, records, wanted) {
     if (known.hostname !== undefined && known.hostname !== wanted.values.hostname)
         return (
             `hostname: expected ${known.hostname}, under which revision ${known.by} installed Rancher, found ${wanted.values.hostname}. ` +
-            "Agents keep the name: return to it, or change it in Rancher and in every downstream cluster first"
+            "Agents keep the name: return to it. A Rancher with another name is a new stack"
         );
     return undefined;
 }

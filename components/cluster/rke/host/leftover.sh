@@ -5,7 +5,7 @@ for container in $(docker ps --all --format '{{.Names}}' | grep -xE "k8s_.*|kube
     echo "container $container"
 done
 # Docker reads these folders, because the user may lack the permission.
-tools=$(docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 '/rke-tools:')
+tools=$(docker images --no-trunc --format '{{.ID}} {{.Repository}}:' | grep -m 1 '/rke-tools:$' | cut -d ' ' -f 1)
 for folder in /etc/kubernetes /etc/cni /opt/cni /var/lib/cni /var/lib/etcd /var/run/calico; do
     [ -e "$folder" ] || continue
     if [ -z "$tools" ]; then

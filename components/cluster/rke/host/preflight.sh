@@ -36,7 +36,9 @@ done
 
 # Another cluster's certificates make RKE fail after minutes with `tls: bad certificate`. Docker reads the file, because the user
 # may lack the permission.
-tools=$([ -z "$docker_version" ] || docker images --format '{{.Repository}}:{{.Tag}}' | grep -m 1 '/rke-tools:')
+tools=
+[ -z "$docker_version" ] ||
+    tools=$(docker images --no-trunc --format '{{.ID}} {{.Repository}}:' | grep -m 1 '/rke-tools:$' | cut -d ' ' -f 1)
 if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
     found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null)
     code=$?

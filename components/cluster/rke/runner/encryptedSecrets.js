@@ -55,10 +55,10 @@ function unwritten(state, restarts = false) {
 /**
  * Returns how this run of RKE treats Secrets: the state for its first run of `rke up`, that for a repeated one, and what to do at its end.
  *
- * @param {Pick<ClusterInput, "apiEndpoints" | "encryptsSecrets">} input
+ * @param {Pick<ClusterInput, "apiEndpoints" | "encryptsSecrets" | "clusterYml">} input
  * @param {string} state
  */
-async function encryptedSecrets({ apiEndpoints, encryptsSecrets }, state) {
+async function encryptedSecrets({ apiEndpoints, encryptsSecrets, clusterYml }, state) {
     /** @type {RkeState} */
     const { currentState } = JSON.parse(state);
     const wasOn = isOn(currentState);
@@ -80,9 +80,13 @@ async function encryptedSecrets({ apiEndpoints, encryptsSecrets }, state) {
     );
     const isDone = wasOn && noted === digestOf(state);
     if (wasOn && !isDone) say("no run is known that has encrypted every Secret: RKE writes all of them anew");
+    // For another custom configuration, RKE restarts the API servers only while its record has the encryption on.
+    const restarts = noted === decrypting || /^ +custom_config:/m.test(clusterYml);
+    const isDoneIn = (/** @type {string} */ text) => isDone && noted === digestOf(text);
+    const isRestarted = (/** @type {string} */ text) => Boolean(JSON.parse(text).currentState?.encryptionConfig);
     return {
-        first: isDone ? state : unwritten(state, noted === decrypting),
-        again: (/** @type {string} */ text) => (isDone ? text : unwritten(text)),
+        first: isDone ? state : unwritten(state, restarts),
+        again: (/** @type {string} */ text) => (isDoneIn(text) ? text : unwritten(text, restarts && !isRestarted(text))),
         /** @param {string} built */
         finish: built =>
             note(digestOf(built)).catch(() =>

@@ -10,7 +10,8 @@ const { say } = require("./progress");
 const file = "/etc/kubernetes/ssl/encryption.yaml";
 
 /**
- * Looks at the control plane nodes: for the text of the file with the key, for API servers that use it, and for nodes that could not be read.
+ * Looks at the control plane nodes: for the text of the file with the key, for API servers that use it or another file, and for nodes that
+ * could not be read.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {ClusterInput} input
@@ -26,19 +27,22 @@ async function keysOnNodes(env, { nodes, wantedNodes, encryptionKeyProgram }) {
     const unread = [];
     /** @type {string[]} */
     const encrypting = [];
+    /** @type {string[]} */
+    const otherwise = [];
     answers.forEach(({ lines, failure }, index) => {
         const { name } = asked[index];
         if (failure) unread.push(failure);
         for (const line of lines) {
             const [, kind, packed = ""] = /: (key|the API server encrypts Secrets)(?: ([A-Za-z0-9+/=]+))?$/.exec(line) ?? [];
             const text = Buffer.from(packed, "base64").toString("utf8");
-            if (kind === undefined) unread.push(line);
+            if (/: the API server encrypts Secrets by another file: /.test(line)) otherwise.push(line);
+            else if (kind === undefined) unread.push(line);
             else if (kind !== "key") encrypting.push(name);
             else if (!/^kind: EncryptionConfiguration$/m.test(text)) unread.push(`${name}: found a file of another kind`);
             else keys.set(text, [...(keys.get(text) ?? []), name]);
         }
     });
-    return { keys, unread, encrypting };
+    return { keys, unread, encrypting, otherwise };
 }
 
 /**
@@ -53,11 +57,17 @@ async function withEncryptionKey(env, input, state) {
     /** @type {RkeState} */
     const known = JSON.parse(state);
     if (known.desiredState.encryptionConfig || known.currentState?.encryptionConfig) return state;
-    const { keys, unread, encrypting } = await keysOnNodes(env, input);
+    const { keys, unread, encrypting, otherwise } = await keysOnNodes(env, input);
     if (!input.encryptsSecrets) {
         refuseRun("change-not-possible", encrypting.length > 0 ? [turnedOff(encrypting.join(", "))] : []);
         return state;
     }
+    refuseRun(
+        "change-not-possible",
+        otherwise.map(
+            line => `${line}. Expected ${file}: RKE would make a new key there, and the Secrets of today could not be read. ${ownFile}`,
+        ),
+    );
     refuseRun(
         "cluster-state",
         unread.map(line => `${line}. Expected to read ${file}: an interrupted run leaves the key of encrypted Secrets there`),
@@ -74,6 +84,9 @@ async function withEncryptionKey(env, input, state) {
     say(`an earlier run began to encrypt Secrets and did not finish: its key is kept, from ${holders.join(", ")}`);
     return JSON.stringify({ ...known, desiredState: { ...known.desiredState, encryptionConfig: text } });
 }
+
+const ownFile =
+    "Set cluster.services.kubeApi.secretsEncryption to false, and keep the file by cluster.extraConfig, services.kube-api.extra_args_array";
 
 /** @param {string} names */
 const turnedOff = names =>

@@ -34,12 +34,34 @@ const patienceSeconds = 180;
 function takenNodes(env, state, input, lastResult) {
     const leaving = removedNodes(state, input);
     const isLeaving = (/** @type {ReachedNode} */ { connection }) => leaving.some(({ address }) => address === connection.address);
-    const isReachedOtherwise = (/** @type {ReachedNode} */ node) => hasOtherWay(node, builtConfig(state));
-    return foreignHosts(env, recordedNodes(lastResult).filter(isLeaving), input.preflightProgram, isReachedOtherwise);
+    const config = builtConfig(state);
+    const nodes = recordedNodes(lastResult)
+        .filter(isLeaving)
+        .map(node => asRkeReaches(node, config, input));
+    return foreignHosts(env, nodes, input.preflightProgram, node => hasOtherWay(node, config));
 }
 
 /**
- * Reports whether RKE's record has another port, user or bastion for a node. A run that failed can be newer than the record of the last run.
+ * Returns a node with the port, user and bastion of RKE's record. A run that failed can have written it after the record of the last run.
+ *
+ * @param {ReachedNode} node
+ * @param {RkeConfig | undefined} config
+ * @param {Pick<ClusterInput, "nodes">} input
+ * @returns {ReachedNode}
+ */
+function asRkeReaches({ name, connection }, config, { nodes }) {
+    const known = config?.nodes.find(({ address }) => address === connection.address);
+    const wanted = config?.bastionHost?.address;
+    const bastions = [connection, ...nodes.map(node => node.connection)].map(({ bastion }) => bastion);
+    const bastion = wanted ? (bastions.find(each => each?.address === wanted) ?? connection.bastion) : undefined;
+    return {
+        name,
+        connection: { ...connection, port: Number(known?.port ?? connection.port), user: known?.user ?? connection.user, bastion },
+    };
+}
+
+/**
+ * Reports whether RKE's record has another port, user or bastion for a node. That remains for a bastion that no configuration knows.
  *
  * @param {ReachedNode} node
  * @param {RkeConfig | undefined} config

@@ -245,7 +245,8 @@ async function runRkeUntilHealthy(args, options) {
         const result = await runRke(args, { ...options, timeoutSeconds: left() });
         warnings.push(...result.warnings);
         const isStarting = startsOn.test(result.fatal ?? "") && !warnings.some(text => seriousWarning.test(text));
-        fatal = result.fatal ?? fatal;
+        // A run that succeeded has mended what an earlier one said.
+        fatal = result.code === 0 ? result.fatal : (result.fatal ?? fatal);
         const killed = result.killed && `${options.timeoutSeconds} s${byTimeout}`;
         if (!isStarting || runs === 3 || left() < shortestRunSeconds) return { ...result, fatal, warnings, killed };
         say(`a service was not healthy within the 60 s that RKE gives it, and it starts on: run ${runs + 1} of 3 of RKE`);
