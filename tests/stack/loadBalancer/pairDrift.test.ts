@@ -102,7 +102,7 @@ test("what a host lost", () =>
     table.round(
         {
             what: "package removed",
-            make: on("lb1", "dpkg --purge nginx >/dev/null 2>&1"),
+            make: on("lb1", "dpkg --purge libnginx-mod-stream nginx >/dev/null 2>&1"),
             words: "nginx: version none, expected <version>",
         },
         {
