@@ -13,7 +13,12 @@ export interface HostPrograms {
     encryptionKeyProgram: string;
 }
 
-const program = (file: string, variables: Record<string, string> = {}) => shellProgram([join(__dirname, "host", file)], variables);
+const place = (file: string) => join(__dirname, "host", file);
+const program = (file: string, variables: Record<string, string> = {}) => shellProgram([place(file)], variables);
+
+/** Returns a program that looks into folders of the node, also where its user may not. */
+const lookingProgram = (file: string, variables: Record<string, string> = {}) =>
+    shellProgram([place("rkeTools.sh"), place(file)], variables);
 
 export const hostPrograms = (): HostPrograms => ({
     startProgram: program("startContainers.sh"),
@@ -22,14 +27,14 @@ export const hostPrograms = (): HostPrograms => ({
     // The runner puts the peers in.
     removeMembersProgram: program("removeMembers.sh", { peers: "@peers@" }),
     removeContainersProgram: program("removeContainers.sh", { ended: endedContainers.join("|") }),
-    leftoverProgram: program("leftover.sh", { names: rkeContainers.join("|") }),
-    encryptionKeyProgram: program("encryptionKey.sh"),
+    leftoverProgram: lookingProgram("leftover.sh", { names: rkeContainers.join("|") }),
+    encryptionKeyProgram: lookingProgram("encryptionKey.sh"),
 });
 
-export const noEtcdProgram = () => program("noEtcd.sh");
+export const noEtcdProgram = () => lookingProgram("noEtcd.sh");
 export const etcdAnswersProgram = () => program("etcdAnswers.sh");
-export const listSnapshotsProgram = () => program("listSnapshots.sh");
+export const listSnapshotsProgram = () => lookingProgram("listSnapshots.sh");
 
 /** The runner puts the time in. Without versions, a node may run any Docker. */
 export const preflightProgram = (dockerVersions: string[], caCertificates: string[]) =>
-    program("preflight.sh", { docker_versions: dockerVersions.join(" "), now: "@now@", ca_certificates: caCertificates.join("\n") });
+    lookingProgram("preflight.sh", { docker_versions: dockerVersions.join(" "), now: "@now@", ca_certificates: caCertificates.join("\n") });

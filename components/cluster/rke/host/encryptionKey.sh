@@ -16,10 +16,8 @@ done
 if [ -r "$file" ]; then
     text=$(cat "$file") || exit 1
 else
-    # Docker reads the file, because the user lacks the permission.
-    tools=$(docker images --no-trunc --format '{{.ID}} {{.Repository}}:' | grep -m 1 '/rke-tools:$' | cut -d ' ' -f 1)
-    text=$(docker run --rm --network none -v /etc/kubernetes:/folder:ro --entrypoint find "${tools:-none}" \
-        /folder -path /folder/ssl/encryption.yaml -exec cat '{}' ';' 2>/dev/null) || {
+    tools=$(rke_tools)
+    text=$(look_into "${tools:-none}" /etc/kubernetes find /folder -path /folder/ssl/encryption.yaml -exec cat '{}' ';' 2>/dev/null) || {
         echo "no container of the image rke-tools (${tools:-not found}) reads $file"
         exit 0
     }

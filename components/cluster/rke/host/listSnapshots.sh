@@ -6,7 +6,5 @@ if [ ! -e "$folder" ]; then
 elif [ -r "$folder" ]; then
     ls "$folder"
 else
-    # Docker reads the folder, because the user lacks the permission.
-    tools=$(docker images --no-trunc --format '{{.ID}} {{.Repository}}:' | grep -m 1 '/rke-tools:$' | cut -d ' ' -f 1)
-    docker run --rm --network none -v "$folder:/folder:ro" --entrypoint ls "$tools" /folder
+    look_into "$(rke_tools)" "$folder" ls /folder
 fi

@@ -8,8 +8,6 @@ files=
 if [ -r "$folder" ] && [ -x "$folder" ]; then
     files=$(find "$folder" -name lost+found -prune -o -type f -print 2>&1 | head -n 1)
 elif [ -e "$folder" ]; then
-    # Docker reads the folder, because the user lacks the permission.
-    tools=$(docker images --no-trunc --format '{{.ID}} {{.Repository}}:' | grep -m 1 '/rke-tools:$' | cut -d ' ' -f 1)
-    files=$(docker run --rm --network none -v "$folder:/folder:ro" --entrypoint find "$tools" /folder -type f 2>&1 | head -n 1)
+    files=$(look_into "$(rke_tools)" "$folder" find /folder -type f 2>&1 | head -n 1)
 fi
 [ -n "$files" ] || echo "neither the container nor the data of etcd"

@@ -36,11 +36,9 @@ done
 
 # Another cluster's certificates make RKE fail after minutes with `tls: bad certificate`. Docker reads the file, because the user
 # may lack the permission.
-tools=
-[ -z "$docker_version" ] ||
-    tools=$(docker images --no-trunc --format '{{.ID}} {{.Repository}}:' | grep -m 1 '/rke-tools:$' | cut -d ' ' -f 1)
+tools=$([ -z "$docker_version" ] || rke_tools)
 if [ -n "$tools" ] && [ -d /etc/kubernetes/ssl ]; then
-    found=$(docker run --rm --network none -v /etc/kubernetes/ssl:/folder:ro --entrypoint cat "$tools" /folder/kube-ca.pem 2>/dev/null)
+    found=$(look_into "$tools" /etc/kubernetes/ssl cat /folder/kube-ca.pem 2>/dev/null)
     code=$?
     found=$(echo "$found" | tr -d '[:space:]')
     case $(echo "$ca_certificates" | tr -d '[:space:]') in
