@@ -1,6 +1,6 @@
 import { stringify } from "yaml";
 import { holdsLogin } from "../secrecy";
-import { currentOf, isTls, readYaml, UserEntry } from "./kubeconfigSchema";
+import { CurrentContext, currentOf, isTls, readYaml, UserEntry } from "./kubeconfigSchema";
 
 /** Address and credentials of a Kubernetes API. */
 export interface ApiAccess {
@@ -24,7 +24,7 @@ export function serverOf(kubeconfig: string): string {
 /** Returns the API access of a kubeconfig. Returns undefined when something is in the way, which `obstacle` names. */
 export function apiAccess(kubeconfig: string): ApiAccess | undefined {
     const current = currentOf(kubeconfig);
-    if (!current || obstacle(kubeconfig)) return undefined;
+    if (!current || obstacleIn(current)) return undefined;
     const { cluster, user } = current;
     const { "client-certificate-data": certificate, "client-key-data": key, token } = user;
     const text = (base64?: string) => base64 && Buffer.from(base64, "base64").toString("utf8");
@@ -45,8 +45,10 @@ export function apiAccess(kubeconfig: string): ApiAccess | undefined {
  */
 export function obstacle(kubeconfig: string): string | undefined {
     const current = currentOf(kubeconfig);
-    if (!current) return "the kubeconfig cannot be read";
-    const { cluster, user } = current;
+    return current ? obstacleIn(current) : "the kubeconfig cannot be read";
+}
+
+function obstacleIn({ cluster, user }: CurrentContext): string | undefined {
     const hasCertificate = Boolean(user["client-certificate-data"] && user["client-key-data"]);
     const hasCredentials = hasCertificate || Boolean(user.token);
     const named: [what: string, keys: string[]][] = [

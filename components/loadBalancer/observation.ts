@@ -3,8 +3,8 @@ import { innerAddress } from "./hosts";
 
 /**
  * Reports whether a host holds the virtual IP. The probe of a host reports these facts: `nginx`, its version; `release`; `applied`, the
- * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`, and `peer`, the inner addresses of the
- * other host and of the one that it replaces. Before the host gets the virtual IP, it reports `virtual-ip-answers`: the hardware address that answers there.
+ * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`. `peer` holds the inner addresses of the
+ * other host, and of the one that it replaces. Before the host gets the virtual IP, it reports `virtual-ip-answers`: the hardware address that answers there.
  */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 

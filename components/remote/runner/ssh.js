@@ -6,6 +6,7 @@ const path = require("path");
 const agentScript = require("./agent.sh");
 const { CodedError } = require("./codedError");
 const removeFolderScript = require("./removeFolder.sh");
+const { deadlineIn } = require("./deadline");
 const { isBooting, reachOf, sshReason } = require("./sshFailure");
 
 /** @import { Login } from "../connection" */
@@ -81,14 +82,14 @@ const beginning = "=== pulumi-rancher-ha ===";
 async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds = 0) {
     const remote = `${host.user === "root" || host.withoutRoot ? "" : "sudo -n "}timeout -k 5 ${timeoutSeconds} sh -s ${verb}`;
     const input = `echo '${beginning}'\n${program}`;
-    const deadline = process.uptime() + waitSeconds;
+    const deadline = deadlineIn(waitSeconds);
     for (;;) {
         const result = await run("ssh", [...sshArguments(host, ["-T"]), remote], { env, input, timeoutSeconds: timeoutSeconds + 10 });
         if (result.code !== 255 && result.code !== null) {
             const begins = result.stdout.indexOf(`${beginning}\n`);
             return { ...result, stdout: begins < 0 ? "" : result.stdout.slice(begins + beginning.length + 1) };
         }
-        if (!isBooting(result.stderr) || process.uptime() >= deadline) {
+        if (!isBooting(result.stderr) || deadline.isOver()) {
             const reach = reachOf(host, { ...result, hasBegun: result.stdout.includes(beginning) });
             throw Object.assign(new CodedError("ssh", sshReason(host, result.stderr)), reach);
         }

@@ -169,17 +169,15 @@ function follow(child, marker, isFirstBuild) {
 const dockerFlag = folder =>
     /^ignore_docker_version: true$/m.test(fs.readFileSync(path.join(folder, "cluster.yml"), "utf8")) ? ["--ignore-docker-version"] : [];
 
-/** The setting that limits the time of rke. */
-const byTimeout = " (cluster.timeoutSeconds)";
-
 /**
- * Runs rke in its own process group, which is killed after its time, and when this process ends.
+ * Runs rke in its own process group, which is killed after its time, and when this process ends. `limitSeconds` is the time of which this
+ * run has the rest.
  *
  * @param {string[]} args
- * @param {{ folder: string, env: NodeJS.ProcessEnv, marker: string, timeoutSeconds: number, isFirstBuild?: boolean }} options
+ * @param {{ folder: string, env: NodeJS.ProcessEnv, marker: string, timeoutSeconds: number, limitSeconds?: number, isFirstBuild?: boolean }} options
  * @returns {Promise<RkeResult>}
  */
-function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = false }) {
+function runRke(args, { folder, env, marker, timeoutSeconds, limitSeconds = timeoutSeconds, isFirstBuild = false }) {
     return new Promise((resolve, reject) => {
         const child = spawn("rke", [...args, ...dockerFlag(folder)], {
             cwd: folder,
@@ -199,7 +197,7 @@ function runRke(args, { folder, env, marker, timeoutSeconds, isFirstBuild = fals
         let killed;
         const timer = setTimeout(() => {
             // The runs without hosts have a limit of their own.
-            killed = `${Math.round(timeoutSeconds)} s${args.includes("--init") ? "" : byTimeout}`;
+            killed = `${limitSeconds} s${args.includes("--init") ? "" : " (cluster.timeoutSeconds)"}`;
             stop();
         }, timeoutSeconds * 1000);
         for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) process.on(signal, () => process.exit(1));
@@ -242,13 +240,12 @@ async function runRkeUntilHealthy(args, options) {
     /** @type {string | undefined} */
     let fatal;
     for (let runs = 1; ; runs += 1) {
-        const result = await runRke(args, { ...options, timeoutSeconds: left() });
+        const result = await runRke(args, { ...options, timeoutSeconds: left(), limitSeconds: options.timeoutSeconds });
         warnings.push(...result.warnings);
         const isStarting = startsOn.test(result.fatal ?? "") && !warnings.some(text => seriousWarning.test(text));
         // A run that succeeded has mended what an earlier one said.
         fatal = result.code === 0 ? result.fatal : (result.fatal ?? fatal);
-        const killed = result.killed && `${options.timeoutSeconds} s${byTimeout}`;
-        if (!isStarting || runs === 3 || left() < shortestRunSeconds) return { ...result, fatal, warnings, killed };
+        if (!isStarting || runs === 3 || left() < shortestRunSeconds) return { ...result, fatal, warnings };
         say(`a service was not healthy within the 60 s that RKE gives it, and it starts on: run ${runs + 1} of 3 of RKE`);
         options.beforeNextRun?.();
     }

@@ -1,6 +1,7 @@
 // Refuses to begin a rotation of the CA that cannot finish. It would restart etcd and the control plane, and no pod, in each run again.
 const { setTimeout: pause } = require("timers/promises");
 const { CodedError, withCode } = require("../../../remote/runner/codedError");
+const { deadlineIn } = require("../../../remote/runner/deadline");
 const { firstAnswer } = require("../../runner/kubernetesApi");
 const { isReady } = require("./controlPlane");
 const { bullets } = require("./findings");
@@ -55,11 +56,11 @@ async function refuseUnfitRotation(input, state, { seconds = 60, pauseSeconds = 
     );
     const answer = await firstAnswer(questions, 1).catch(() => undefined);
     if (!answer || answer.isBegun) return;
-    const deadline = process.uptime() + seconds;
+    const deadline = deadlineIn(seconds);
     for (;;) {
         const found = await hindrances(answer.api).catch(({ message }) => [message]);
         if (found.length === 0) return;
-        if (process.uptime() >= deadline) throw new CodedError("change-not-possible", refusal(found, ` within ${seconds} s`));
+        if (deadline.isOver()) throw new CodedError("change-not-possible", refusal(found, ` within ${seconds} s`));
         await pause(pauseSeconds * 1000);
     }
 }
