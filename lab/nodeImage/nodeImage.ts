@@ -55,7 +55,8 @@ async function build(): Promise<string> {
 
 /**
  * Returns kwok's own stages without the pods that kwok must not manage. The kubelet stand-in runs RKE's add-on jobs. node-workloads
- * writes the status of the pods that really serve requests (ingress controller, Rancher).
+ * writes the status of the pods that really serve requests (ingress controller, Rancher). A stage of the lab's own makes pods Ready again:
+ * the node controller calls them not ready while their node is silent, and a kubelet corrects that.
  */
 async function kwokStages(): Promise<string> {
     const stages = join(await moduleFolder("kwok", "sigs.k8s.io/kwok"), "kustomize", "stage");
@@ -76,8 +77,10 @@ async function kwokStages(): Promise<string> {
                 return { ...stage, metadata: { name }, spec: { ...stage.spec, selector: { matchExpressions } } };
             };
             const serving = { key: ".metadata.labels.app", values: ["ingress-nginx", "rancher"] };
+            const kept = narrowed("pod-ready", { ...serving, operator: "NotIn" });
             return [
-                narrowed("pod-ready", { ...serving, operator: "NotIn" }),
+                kept,
+                readyAgain(kept),
                 narrowed(
                     "job-pod-ready",
                     { ...serving, operator: "In" },
@@ -87,4 +90,13 @@ async function kwokStages(): Promise<string> {
         })
         .map(stage => stringify(stage))
         .join("---\n");
+}
+
+/** Returns the stage for pods that run and are not ready, made of the stage for pods that start. */
+function readyAgain({ spec, ...stage }: { spec: { selector: { matchExpressions: { key: string }[] } } }) {
+    const others = spec.selector.matchExpressions.filter(({ key }) => key !== ".status.podIP");
+    const runs = { key: ".status.phase", operator: "In", values: ["Running"] };
+    const notReady = { key: '.status.conditions.[] | select( .type == "Ready" ) | .status', operator: "In", values: ["False"] };
+    const selector = { matchExpressions: [...others, runs, notReady] };
+    return { ...stage, metadata: { name: "pod-ready-again" }, spec: { ...spec, selector } };
 }

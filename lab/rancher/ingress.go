@@ -80,9 +80,22 @@ func startIngress(ctx context.Context, n *node, pod *corev1.Pod, client kubernet
 	healthz := http.NewServeMux()
 	healthz.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
 	return []server{
-		{address: fmt.Sprintf("%s:%d", n.ip, httpPort(pod)), handler: ingress, probe: "/healthz", idleTimeout: keepAlive},
+		{
+			address: fmt.Sprintf("%s:%d", n.ip, httpPort(pod)), handler: ingress, probe: "/healthz", delay: readinessDelay(pod),
+			idleTimeout: keepAlive,
+		},
 		{address: n.ip + ":10254", handler: healthz, probe: "/healthz"},
 	}, nil
+}
+
+// readinessDelay returns the delay of the pod's readiness probe, by which a DaemonSet restarts one node after another.
+func readinessDelay(pod *corev1.Pod) time.Duration {
+	for _, container := range pod.Spec.Containers {
+		if container.ReadinessProbe != nil {
+			return time.Duration(container.ReadinessProbe.InitialDelaySeconds) * time.Second
+		}
+	}
+	return 0
 }
 
 // httpPort returns the node's port that RKE gave the controller (http_port of cluster.yml).

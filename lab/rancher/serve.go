@@ -18,11 +18,12 @@ import (
 // program returns the servers that run in place of a pod's containers. Everything else that it starts ends with ctx.
 type program func(ctx context.Context, n *node, pod *corev1.Pod, client kubernetes.Interface) ([]server, error)
 
-// server listens on one address. The pod is ready when every server answers its probe path with 200.
+// server listens on one address. The pod is ready when every server answers its probe path with 200, and has run for its delay.
 type server struct {
 	address     string
 	handler     http.Handler
 	probe       string
+	delay       time.Duration
 	idleTimeout time.Duration
 }
 
@@ -58,8 +59,9 @@ func serve(ctx context.Context, servers []server, report func(ready bool)) error
 			listener.closeConnections()
 		}()
 	}
+	started := time.Now()
 	for {
-		report(answer(ctx, servers))
+		report(answer(ctx, servers, time.Since(started)))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -75,9 +77,9 @@ func serve(ctx context.Context, servers []server, report func(ready bool)) error
 
 var probeClient = &http.Client{Timeout: 5 * time.Second}
 
-func answer(ctx context.Context, servers []server) bool {
+func answer(ctx context.Context, servers []server, age time.Duration) bool {
 	for _, s := range servers {
-		if !answersOK(ctx, "http://"+s.address+s.probe) {
+		if age < s.delay || !answersOK(ctx, "http://"+s.address+s.probe) {
 			return false
 		}
 	}
