@@ -99,6 +99,20 @@ test("agents at the same time, and one after another, hold their own keys", asyn
     for (let index = 0; index < 5; index++) expect(await held(connection)).toBe(own[0]);
 });
 
+test("a host key's file stays as it is while ssh may read it", async () => {
+    const { sshProgram } = jest.requireActual(join(components, "remote", "runner", "ssh.js"));
+    insteadOfSsh(`#!/bin/sh
+known=$(/usr/bin/ssh -G "$@" | sed -n 's/^userknownhostsfile //p')
+printf '=== pulumi-rancher-ha ===\\n%s' "$(stat -c '%n %i %z' "$known"; cat "$known")"
+`);
+    const PATH = [folder, process.env.PATH].join(delimiter);
+    const read = async (login: HostConnection) => (await sshProgram({ PATH }, login, "", "probe", 10)).stdout;
+    const first = await read(connection);
+    const rebuilt = await read({ ...connection, hostKey: bastion.hostKey });
+    expect(rebuilt).toContain(`${connection.address} ${bastion.hostKey}`);
+    expect(await read(connection)).toBe(first);
+});
+
 describe("a probe that fails", () => {
     const fails = (code: number, ...lines: string[]) =>
         insteadOfSsh(`#!/bin/sh\ncat <<'END' >&2\n${lines.join("\n")}\nEND\nexit ${code}\n`);

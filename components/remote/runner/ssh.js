@@ -1,5 +1,6 @@
 // This module runs where Pulumi runs, inside a program on standard input. It needs the OpenSSH client and nothing else.
 const { spawn } = require("child_process");
+const { createHash } = require("crypto");
 const fs = require("fs");
 const os = require("os");
 const path = require("path");
@@ -106,8 +107,7 @@ async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds 
  */
 function sshArguments({ address, port, user, hostKey, bastion }, flags) {
     const name = port === 22 ? address : `[${address}]:${port}`;
-    const knownHosts = path.join(privateFolder(), `known_hosts-${name}`);
-    fs.writeFileSync(knownHosts, `${name} ${hostKey}\n`);
+    const knownHosts = knownHostsFile(`${name} ${hostKey}\n`);
     const options = {
         BatchMode: "yes",
         ConnectTimeout: bastion ? "15" : "5",
@@ -126,6 +126,17 @@ function sshArguments({ address, port, user, hostKey, bastion }, flags) {
     };
     const settings = Object.entries(options).flatMap(([key, value]) => ["-o", `${key}=${value}`]);
     return ["-F", "none", ...flags, ...settings, "-p", String(port), "-l", user, "--", address];
+}
+
+/**
+ * Returns the file that holds this line of known_hosts alone. It is written once, because an ssh that runs may be reading it.
+ *
+ * @param {string} line
+ */
+function knownHostsFile(line) {
+    const file = path.join(privateFolder(), `known_hosts-${createHash("sha256").update(line).digest("hex")}`);
+    if (!fs.existsSync(file)) fs.writeFileSync(file, line);
+    return file;
 }
 
 /**
