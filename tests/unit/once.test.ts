@@ -9,7 +9,7 @@ import { brotliCompressSync } from "zlib";
 import { nodeProgram } from "../../components/remote/programs";
 import { issue, Issued } from "../../lab/certificates";
 import { run } from "../../lab/process";
-import { hostKey } from "../ssh";
+import { hostKey, sshKey } from "../ssh";
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "once-"))));
@@ -30,6 +30,7 @@ function standIns(saving = line("info", "Finished saving/uploading snapshot [$4]
         "rke",
         `[ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }
 echo "$2 $4" >>${folder}/calls
+cp cluster.rkestate "${folder}/state-$2"
 if [ "$2" = snapshot-save ]; then cat <<END
 ${saving}
 END
@@ -49,6 +50,7 @@ function restoring(changes: object, previous = "") {
     const input = {
         ...{ task: "restore", token: "wanted", rkeVersion: "1.8.14", clusterYml: "nodes: []\n", timeoutSeconds: 30 },
         ...{ pki: pack(state), apiEndpoints: [], nodes: [], preflightProgram: "", etcdAnswersProgram: "" },
+        ...{ wantedNodes: [], encryptionKeyProgram: "" },
         ...{ etcdNodes: [node1], hasBucket: false, listProgram: "echo wanted.zip", ...changes },
     };
     const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter), PULUMI_COMMAND_STDOUT: previous };
@@ -99,6 +101,27 @@ test.each([
     expect([status, ...calls()]).toEqual([0, saves, "snapshot-restore wanted"]);
     expect(stderr).toContain("etcd answers on no node, so no snapshot of it was saved: all objects made after wanted are lost\n");
     expect(stderr).not.toContain("brings the present objects back");
+});
+
+test("a snapshot and a restore get the key of encrypted Secrets that only a node has", () => {
+    standIns();
+    const forwards = `const socket = process.argv[process.argv.indexOf("-L") + 1].split(":")[0];
+require("net").createServer(connection => connection.end("HTTP/1.0 200 OK")).listen(socket);`;
+    writeFileSync(join(folder, "forward.js"), forwards);
+    program("ssh", `case "$*" in *" -N "*) exec node ${folder}/forward.js "$@" ;; esac; exec sh`);
+    const key = "kind: EncryptionConfiguration\nkeys: of this run\n";
+    const changes = {
+        ...{
+            nodes: [{ ...node1, connection: { ...node1.connection, privateKey: sshKey } }],
+            wantedNodes: [{ address: node1.connection.address, roles: ["controlplane"] }],
+            encryptsSecrets: true,
+        },
+        encryptionKeyProgram: `echo 'key ${Buffer.from(key).toString("base64")}'`,
+    };
+    const { status, stderr } = spawnSync("node", ["-", "apply"], { ...restoring(changes), encoding: "utf8" });
+    expect([status, stderr]).toEqual([0, expect.stringContaining("that of the nodes is kept, from node1\n")]);
+    for (const verb of ["snapshot-save", "snapshot-restore"])
+        expect(JSON.parse(readFileSync(join(folder, `state-${verb}`), "utf8")).desiredState.encryptionConfig).toBe(key);
 });
 
 test("a restore that was done before saves and restores nothing", () => {

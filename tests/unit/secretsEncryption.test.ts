@@ -151,7 +151,7 @@ describe("the key that a run left on the nodes before it ended", () => {
         for (const answers of [true, false]) {
             const { code, seen, stderr } = await apply([answers ? done : fatal("the reason")], { answers });
             expect([code, seen().desiredState.encryptionConfig]).toEqual([answers ? 0 : 1, key1]);
-            expect(stderr).toContain("an earlier run began to encrypt Secrets and did not finish: its key is kept, from node2\n");
+            expect(stderr).toContain("RKE's state has no key of encrypted Secrets: that of the nodes is kept, from node2\n");
         }
     });
 
@@ -180,7 +180,7 @@ describe("the key that a run left on the nodes before it ended", () => {
                 rmSync(file);
                 mkdirSync(file);
             },
-            / {2}- node2: exit code 1: .*\. Expected to read \/etc\/kubernetes\/ssl\/encryption\.yaml: an interrupted run leaves the key/,
+            / {2}- node2: exit code 1: .*\. Expected to read \/etc\/kubernetes\/ssl\/encryption\.yaml: RKE's state has no key/,
         ],
         ["of another kind", () => left(1, "kind: other"), / {2}- node1: found a file of another kind\. Expected to read/],
     ])("%s is refused before RKE runs", async (_what, prepare, words) => {

@@ -28,9 +28,10 @@ export const hostPrograms = (): HostPrograms => ({
     removeMembersProgram: program("removeMembers.sh", { peers: "@peers@" }),
     removeContainersProgram: program("removeContainers.sh", { ended: endedContainers.join("|") }),
     leftoverProgram: lookingProgram("leftover.sh", { names: rkeContainers.join("|") }),
-    encryptionKeyProgram: lookingProgram("encryptionKey.sh"),
+    encryptionKeyProgram: encryptionKeyProgram(),
 });
 
+export const encryptionKeyProgram = () => lookingProgram("encryptionKey.sh");
 export const noEtcdProgram = () => lookingProgram("noEtcd.sh");
 export const etcdAnswersProgram = () => program("etcdAnswers.sh");
 export const listSnapshotsProgram = () => lookingProgram("listSnapshots.sh");

@@ -3,7 +3,15 @@ import { HostConnection } from "../../remote/connection";
 import { nodeProgram } from "../../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
 import { acceptedDocker } from "../compatibility";
-import { etcdAnswersProgram, HostPrograms, hostPrograms, listSnapshotsProgram, noEtcdProgram, preflightProgram } from "./hostPrograms";
+import {
+    encryptionKeyProgram,
+    etcdAnswersProgram,
+    HostPrograms,
+    hostPrograms,
+    listSnapshotsProgram,
+    noEtcdProgram,
+    preflightProgram,
+} from "./hostPrograms";
 import { RegistryLogin, registryLogins } from "./registries";
 import { rkeVersion } from "./rkeVersions";
 import { hasRole, NodeRole } from "./nodes";
@@ -93,11 +101,14 @@ export interface ClusterInput extends Fitness, WantedCluster, HostPrograms {
 /** What a rotation of the CA needs to know of the cluster. */
 export type RotatedCluster = Pick<ClusterInput, "nodes" | "clusterYml" | "pki" | "earlierPkis" | "timeoutSeconds" | "apiEndpoints">;
 
+/** What is needed to find the key of encrypted Secrets on the nodes. */
+export type KeyedCluster = Pick<ClusterInput, "nodes" | "wantedNodes" | "encryptsSecrets" | "encryptionKeyProgram">;
+
 /** The verbs of RKE that run once for each token. */
 export type OnceTask = "snapshot" | "restore" | "certificates";
 
 /** Input of runner/once.js. */
-export interface OnceInput extends Fitness, RotatedCluster, Pick<ClusterInput, "rkeVersion"> {
+export interface OnceInput extends RotatedCluster, KeyedCluster, Fitness, Pick<ClusterInput, "rkeVersion"> {
     task: OnceTask;
     /** The name of a snapshot, or any text for the certificates. */
     token: string;
@@ -174,7 +185,7 @@ export function clusterProgram(task: ClusterInput["task"], cluster: RkeClusterSe
         ...packedOf(pkis),
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
-        encryptsSecrets: cluster.services.kubeApi.secretsEncryption ? true : undefined,
+        encryptsSecrets: encryptsSecrets(cluster),
         network: cluster.network,
         kubernetesVersion: cluster.kubernetesVersion,
         ingressOptions: ingressOptions(cluster),
@@ -194,6 +205,9 @@ export function onceProgram(task: OnceTask, asked?: { token: string; cluster: Rk
         rkeVersion,
         clusterYml: clusterYml(cluster),
         ...packedOf(pkis),
+        wantedNodes: wantedNodes(cluster),
+        encryptsSecrets: encryptsSecrets(cluster),
+        encryptionKeyProgram: encryptionKeyProgram(),
         timeoutSeconds: cluster.timeoutSeconds,
         apiEndpoints: nodeEndpoints(cluster),
         nodes,
@@ -208,6 +222,8 @@ export function onceProgram(task: OnceTask, asked?: { token: string; cluster: Rk
 
 const etcdNodes = (cluster: RkeClusterSettings, nodes: ReachedNode[]) =>
     nodes.filter((_, index) => hasRole(NodeRole.Etcd)(cluster.nodes[index]));
+
+const encryptsSecrets = (cluster: RkeClusterSettings) => (cluster.services.kubeApi.secretsEncryption ? true : undefined);
 
 function askedBucket(cluster: RkeClusterSettings, nodes: ReachedNode[]): AskedBucket | undefined {
     const access = cluster.etcdBackup.s3;

@@ -167,7 +167,7 @@ describe("killed while the API servers get a key for Secrets", () => {
         await until("node1's API server", 120, () => works(created("node1", "meanwhile")));
         expect(await secretsInEtcd({ arePlain: false })).toContain("/registry/secrets/default/meanwhile");
         const { output } = await main.succeeds("up", { edit: encrypted });
-        expect(output).toMatch(/an earlier run began to encrypt Secrets and did not finish: its key is kept, from node1, node2, node3/);
+        expect(output).toMatch(/RKE's state has no key of encrypted Secrets: that of the nodes is kept, from node1, node2, node3/);
         for (const node of nodes) {
             for (const name of ["before", "meanwhile"])
                 expect(await kubectlAt(node, "get", "secret", name, "--output=go-template={{.data.word | base64decode}}")).toBe(name);

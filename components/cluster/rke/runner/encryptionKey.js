@@ -1,10 +1,11 @@
-// Finds the key for Secrets in etcd that an interrupted run left on the nodes. RKE makes this key in the run that turns the encryption on. RKE
-// records it in the cluster only when all API servers have it, and would replace a key that it does not know.
+// Finds the key for Secrets in etcd that RKE's state lacks, on the nodes. RKE makes this key in the run that turns the encryption on, and records
+// it in the cluster only when all API servers have it. While no API server answers, its record cannot be read. RKE replaces a key that it does
+// not know, and a snapshot without the key is of no use.
 const { refuseRun } = require("./findings");
 const { onEach } = require("./nodes");
 const { say } = require("./progress");
 
-/** @import { ClusterInput } from "../program" */
+/** @import { KeyedCluster } from "../program" */
 /** @import { RkeState } from "../state" */
 
 const file = "/etc/kubernetes/ssl/encryption.yaml";
@@ -14,7 +15,7 @@ const file = "/etc/kubernetes/ssl/encryption.yaml";
  * could not be read.
  *
  * @param {NodeJS.ProcessEnv} env
- * @param {ClusterInput} input
+ * @param {KeyedCluster} input
  */
 async function keysOnNodes(env, { nodes, wantedNodes, encryptionKeyProgram }) {
     const isControlPlane = (/** @type {string} */ address) =>
@@ -46,11 +47,10 @@ async function keysOnNodes(env, { nodes, wantedNodes, encryptionKeyProgram }) {
 }
 
 /**
- * Returns the state with the key that encrypts Secrets, where an interrupted run left one on the nodes. Refuses to go on without a key that
- * API servers use.
+ * Returns the state with the key that encrypts Secrets, where only the nodes have it. Refuses to go on without a key that API servers use.
  *
  * @param {NodeJS.ProcessEnv} env
- * @param {ClusterInput} input
+ * @param {KeyedCluster} input
  * @param {string} state
  */
 async function withEncryptionKey(env, input, state) {
@@ -70,7 +70,7 @@ async function withEncryptionKey(env, input, state) {
     );
     refuseRun(
         "cluster-state",
-        unread.map(line => `${line}. Expected to read ${file}: an interrupted run leaves the key of encrypted Secrets there`),
+        unread.map(line => `${line}. Expected to read ${file}: RKE's state has no key of encrypted Secrets, and the key may be there`),
     );
     const [[text, holders] = ["", []], ...others] = keys;
     if (others.length > 0) {
@@ -81,7 +81,7 @@ async function withEncryptionKey(env, input, state) {
         ]);
     }
     if (holders.length === 0) return state;
-    say(`an earlier run began to encrypt Secrets and did not finish: its key is kept, from ${holders.join(", ")}`);
+    say(`RKE's state has no key of encrypted Secrets: that of the nodes is kept, from ${holders.join(", ")}`);
     return JSON.stringify({ ...known, desiredState: { ...known.desiredState, encryptionConfig: text } });
 }
 

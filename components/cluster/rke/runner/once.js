@@ -4,6 +4,7 @@ const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { printResult } = require("../../../remote/runner/result");
 const { askBucket, describeFaults } = require("./bucket");
+const { withEncryptionKey } = require("./encryptionKey");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { snapshotBeforeRestore } = require("./firstSnapshot");
 const { withAgentFor } = require("./nodes");
@@ -127,7 +128,8 @@ async function once(input, lastResult) {
         if (task === "restore") await refuseMissingSnapshot(env, input);
         if (task === "snapshot") await refuseLostUpload(env, input);
         const { command, failure, changesState } = verbs[task];
-        const state = await newestState(input, "");
+        // A snapshot holds the state of its time. RKE restores that, too.
+        const state = await withEncryptionKey(env, input, await newestState(input, ""));
         if (task === "restore") await refuseRunningLeavers(state, input);
         if (task === "certificates" && !JSON.parse(state).currentState?.certificatesBundle) {
             const asked = input.apiEndpoints.join(", ");
@@ -149,7 +151,7 @@ async function once(input, lastResult) {
         if (result.code !== 0 || !result.done || serious.length > 0)
             throw rkeFailure(`${failure}. Correct the cause and run pulumi up again`, result);
         if (!changesState) return token;
-        // A snapshot holds the CA of its time. RKE restores that, too.
+        // The state in a snapshot may hold an earlier CA.
         return `${token}\n${pack(await withNewestCa(env, input, fs.readFileSync(path.join(folder, "cluster.rkestate"), "utf8")))}`;
     });
 }
