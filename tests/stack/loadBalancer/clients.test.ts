@@ -122,6 +122,13 @@ describe("clients", () => {
         expect(seen).toMatchObject({ bytes: body.length, digest: createHash("sha256").update(body).digest("hex") });
     });
 
+    test("upload over HTTP/2 without a length, up to the limit", () =>
+        lb.changed({ maxBodySize: "2m" }, () => {
+            const curl = `curl -sk -T - -X POST -o /dev/null -w '%{http_version} %{http_code}' --resolve ${hostname}:443:127.0.0.1`;
+            const upload = (bytes: number) => lb.sh(`head -c ${bytes} /dev/zero | ${curl} https://${hostname}/upload || true`);
+            return Promise.all([expect(upload(2_000_000)).resolves.toBe("2 200"), expect(upload(3_000_000)).resolves.toBe("2 413")]);
+        }));
+
     test("upload to a node while they send, so that nothing of it is stored here", async () => {
         const arrived = once(lb.upstream.server, "request");
         const begun = `POST /upload HTTP/1.1\r\nHost: ${hostname}\r\nContent-Length: 50000000\r\n\r\n${"x".repeat(1_000_000)}`;
