@@ -18,6 +18,21 @@ beforeAll(async () => {
 });
 afterAll(() => LoadBalancerHost.stop(lb));
 
+/** Sends requests one after another while a command runs that replaces the process of NGINX. Returns what the command printed. */
+async function losesNoRequest(command: string): Promise<string> {
+    const before = await lb.sh("cat /run/nginx.pid");
+    let over = false;
+    const found: unknown[] = [];
+    const asking = (async () => {
+        while (!over) found.push(await lb.ask().then(({ status }) => status, String));
+    })();
+    const printed = await lb.sh(command).finally(() => (over = true));
+    await asking;
+    expect(found.filter(status => status !== 200)).toEqual([]);
+    expect(await lb.sh("cat /run/nginx.pid")).not.toBe(before);
+    return printed;
+}
+
 describe("a host that serves", () => {
     test("answers for our name through HTTP/1.1 and HTTP/2 with the certificate", async () => {
         await lb.served();
@@ -84,22 +99,21 @@ describe("a host that serves", () => {
     });
 
     test("is restarted as packages do it: no request is lost, and one process stays", async () => {
-        const before = await lb.sh("cat /run/nginx.pid");
-        let over = false;
-        const found: unknown[] = [];
-        const asking = (async () => {
-            while (!over) found.push(await lb.ask().then(({ status }) => status, String));
-        })();
-        await lb.sh("systemctl restart nginx").finally(() => (over = true));
-        await asking;
-        expect(found.filter(status => status !== 200)).toEqual([]);
-        expect(await lb.sh("cat /run/nginx.pid")).not.toBe(before);
+        await losesNoRequest("systemctl restart nginx");
         expect(await lb.sh("systemctl show -p MainPID --value nginx")).toBe(await lb.sh("cat /run/nginx.pid"));
         expect(await lb.probe()).toBe("in sync");
         await lb.sh("systemctl stop nginx");
         expect(await lb.sh("pgrep -x nginx || echo none")).toBe("none\n");
         await lb.apply();
         await lb.served();
+    });
+
+    test("gets NGINX anew by apt: no request is lost", async () => {
+        const install = "apt-get install -y --reinstall nginx nginx-common";
+        const log = await losesNoRequest(`export DEBIAN_FRONTEND=noninteractive; ${install} 2>&1 || { apt-get update -q && ${install}; }`);
+        expect(log).toContain("Setting up nginx (");
+        expect(await lb.probe()).toBe("in sync");
+        expect((await lb.apply()).said).toBe("lb2: nothing to change\n");
     });
 
     test("may be Ubuntu", () =>
