@@ -42,9 +42,13 @@ export class Agents {
         return agents;
     }
 
-    /** Waits until every agent has a tunnel. */
+    /** Waits until every agent has a tunnel. An error holds what the agents said last. */
     async connect(): Promise<void> {
-        await until(`${this.count} agents to connect`, 120, async () => (await this.since(0)).connected === this.count);
+        await until(`${this.count} agents to connect`, 120, async () => (await this.since(0)).connected === this.count).catch(
+            async (error: Error) => {
+                throw new Error(`${error.message}\n${await this.host.sh("journalctl -q -n 100 -u 'agent-*'")}`);
+            },
+        );
     }
 
     /** Returns what happened to the tunnels since a time, in milliseconds since 1970. */

@@ -57,6 +57,13 @@ test("keepalived restarts: no request or WebSocket is lost, and the virtual IP s
     await pair.noChanges();
 });
 
+test("apt installs NGINX and keepalived anew on the active host: no request is lost", async () => {
+    const active = await pair.active();
+    const install = "DEBIAN_FRONTEND=noninteractive apt-get install -y --reinstall nginx nginx-common keepalived";
+    await pair.losesNoRequest(() => lab.host(active).sh(`${install} 2>&1 || { apt-get update -q && ${install}; }`));
+    await pair.noChanges();
+});
+
 test("keepalived is killed: it comes back by itself, with one host that is active", async () => {
     const active = await pair.active();
     await lab.host(active).sh("systemctl kill --signal=KILL keepalived");
