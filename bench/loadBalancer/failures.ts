@@ -1,6 +1,6 @@
 import { HostName } from "../../lab/inventory";
 import { progress } from "../../lab/process";
-import { address, Balancer, lab, manual, ours, pause, ports, serving, sh, traffic, upstreams, Variant } from "./bed";
+import { address, Balancer, haproxy, lab, manual, ours, pause, ports, serving, sh, traffic, upstreams, Variant } from "./bed";
 import { Report } from "./report";
 import { median, shuffled, spread } from "./statistics";
 
@@ -139,16 +139,16 @@ const scenarios: Scenario[] = [
 /** Our configuration without passive health checks. Its results explain why the default removes a failing node from rotation. */
 const neverLeftOut: Variant = { ...ours, name: "ours, max_fails 0", changes: { maxFails: 0 } };
 const variants = [manual, ours, neverLeftOut];
-/** Balancers with the same version of NGINX. */
-const balancers: Balancer[] = ["lb1", "lb2", "lb4"];
+/** Balancers with the same version of NGINX, and that of HAProxy. */
+const balancers: Balancer[] = ["lb1", "lb2", "lb4", "lb3"];
 
 /** Measures the same events for all configurations at once, each on its own host, under clients with a fixed rate. */
 export async function failures(report: Report, quick: boolean): Promise<void> {
     const rows: string[][] = [];
     for (const scenario of scenarios.filter(({ lasts }) => !quick || lasts < 60)) {
-        const results = new Map<string, Suffered[]>(variants.map(({ name }) => [name, []]));
+        const results = new Map<string, Suffered[]>([...variants, haproxy].map(({ name }) => [name, []]));
         for (let round = 0; round < (quick ? 1 : (scenario.rounds ?? 3)); round++) {
-            const order = shuffled(variants, round);
+            const order = [...shuffled(variants, round), haproxy];
             const found = await suffered(scenario, order);
             order.forEach(({ name }, index) => results.get(name)!.push(found[index]));
         }
@@ -195,7 +195,8 @@ export async function failures(report: Report, quick: boolean): Promise<void> {
             "last failure after the event, s",
         ],
         rows,
-        "Each configuration runs on a host of its own with the same NGINX, all at once, and on another host in every round. Hang: " +
+        "Each configuration runs on a host of its own with the same NGINX, all at once, and on another host in every round. HAProxy looks " +
+            "at each node's health every 2 s, and repeats what is not a POST at another node. Hang: " +
             "the summed time of all requests that took over 1 s. A longest time of 120 s is the client's own limit. Not worse, among " +
             "the targets, means: our median is not above the manual's by more than the noise (±). The noise is half the distance " +
             "between the lowest and the highest round of the configuration whose rounds lie further apart. max_fails 0 removes no node from " +
