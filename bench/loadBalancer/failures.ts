@@ -142,6 +142,16 @@ const variants = [manual, ours, neverLeftOut];
 /** Balancers with the same version of NGINX, and that of HAProxy. */
 const balancers: Balancer[] = ["lb1", "lb2", "lb4", "lb3"];
 
+/** What the columns and the names of the configurations mean. */
+const explanation =
+    "Each configuration runs on a host of its own with the same NGINX, all at once, and on another host in every round. HAProxy looks at " +
+    "each node's health every 2 s, and repeats what is not a POST at another node. Hang: the summed time of all requests that took " +
+    "over 1 s. A longest time of 120 s is the client's own limit. Not worse, among the targets, means: our median is not above the " +
+    "manual's by more than the noise (±). The noise is half the distance between the lowest and the highest round of the " +
+    "configuration whose rounds lie further apart. max_fails 0 removes no node from rotation. Its results are why the default is 3. " +
+    "Intervals between attempts to connect double, as with Debian 12's kernel; with Linux 6.5 (Debian 13 has 6.12) the first ones " +
+    "are a second.";
+
 /** Measures the same events for all configurations at once, each on its own host, under clients with a fixed rate. */
 export async function failures(report: Report, quick: boolean): Promise<void> {
     const rows: string[][] = [];
@@ -195,13 +205,7 @@ export async function failures(report: Report, quick: boolean): Promise<void> {
             "last failure after the event, s",
         ],
         rows,
-        "Each configuration runs on a host of its own with the same NGINX, all at once, and on another host in every round. HAProxy looks " +
-            "at each node's health every 2 s, and repeats what is not a POST at another node. Hang: " +
-            "the summed time of all requests that took over 1 s. A longest time of 120 s is the client's own limit. Not worse, among " +
-            "the targets, means: our median is not above the manual's by more than the noise (±). The noise is half the distance " +
-            "between the lowest and the highest round of the configuration whose rounds lie further apart. max_fails 0 removes no node from " +
-            "rotation. Its results are why the default is 3. Intervals between attempts to connect double, as with Debian 12's " +
-            "kernel; with Linux 6.5 (Debian 13 has 6.12) the first ones are a second.",
+        explanation,
     );
 }
 

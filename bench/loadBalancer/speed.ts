@@ -79,18 +79,19 @@ async function fixedRate(url: string, http1: boolean): Promise<number[]> {
 /** Returns p50, p99 and p99.9. */
 const percentiles = (sorted: number[]) => [0.5, 0.99, 0.999].map(share => sorted[Math.floor(share * sorted.length)]);
 
+/** OpenSSL 3 signs with RSA-2048 more than twice as fast on a CPU with AVX-512 IFMA (Ice Lake, Zen 4 and later). */
+const onOlderCpu = (variant: Variant): Variant => ({
+    ...variant,
+    name: `${variant.name}, without AVX-512 IFMA`,
+    environment: "OPENSSL_ia32cap=:~0x200000",
+});
+
 /**
  * Measures new connections: handshake, one request or none, end. The client limits their number, so the figure is CPU time. The client
  * resumes TLS 1.2 by tickets only. Before NGINX 1.23.2 our configuration has no tickets, so there is no row for them.
  */
 export async function handshakes(report: Report, quick: boolean): Promise<void> {
     const rsa: Variant = { ...ours, name: "ours RSA", key: "rsa" };
-    // OpenSSL 3 signs with RSA-2048 more than twice as fast on a CPU with AVX-512 IFMA (Ice Lake, Zen 4 and later).
-    const onOlderCpu = (variant: Variant): Variant => ({
-        ...variant,
-        name: `${variant.name}, without AVX-512 IFMA`,
-        environment: "OPENSSL_ia32cap=:~0x200000",
-    });
     const options = { full: "", resumed: "--resumed", "full, no request": "--alone" };
     const cases: [Variant, string, keyof typeof options][] = [
         [manual, "1.2", "full"],
