@@ -53,6 +53,12 @@ export const refuseDirectSsh = (host: LabHost) => host.sh(`iptables -A INPUT -s 
 export const loginsOf = async (host: LabHost) =>
     (await host.sh("journalctl -u ssh -o cat | grep -o 'Accepted .* from [^ ]*' | sort -u")).trim().split("\n");
 
+/** Returns a command by which apt installs packages anew, as an upgrade of the distribution does. */
+export function installAnew(...packages: string[]): string {
+    const install = `DEBIAN_FRONTEND=noninteractive apt-get install -y --reinstall ${packages.join(" ")}`;
+    return `${install} 2>&1 || { apt-get update -q && ${install}; }`;
+}
+
 /** Returns shell text that makes a process listen on a port of a host. */
 export const listener = (port: number, perl = "perl") =>
     `systemd-run -q --unit=lab-listener ${perl} -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die; sleep 600'

@@ -3,7 +3,7 @@ import { get } from "http";
 import { connect as connectHttp2 } from "http2";
 import { connect as connectTls } from "tls";
 import { blocksOf, pageText, sectionOf } from "../../pages";
-import { disposable, testLab } from "../fixtures";
+import { disposable, installAnew, testLab } from "../fixtures";
 import { echo } from "./client";
 import { hostname, LoadBalancerHost, serving, stateFolder } from "./loadBalancerHost";
 
@@ -109,8 +109,7 @@ describe("a host that serves", () => {
     });
 
     test("gets NGINX anew by apt: no request is lost", async () => {
-        const install = "apt-get install -y --reinstall nginx nginx-common";
-        const log = await losesNoRequest(`export DEBIAN_FRONTEND=noninteractive; ${install} 2>&1 || { apt-get update -q && ${install}; }`);
+        const log = await losesNoRequest(installAnew("nginx", "nginx-common"));
         expect(log).toContain("Setting up nginx (");
         expect(await lb.probe()).toBe("in sync");
         expect((await lb.apply()).said).toBe("lb2: nothing to change\n");
