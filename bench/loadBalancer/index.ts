@@ -48,8 +48,7 @@ Why targets are missed:
 - Memory of an idle WebSocket: \`ssl_buffer_size 16k\` takes 5 kB of it. With 8k, an answer of 64 kB over HTTP/2 takes a fifth more CPU.
 - Handshakes: with AVX-512 IFMA an RSA signature is cheap, so an ECDSA signature saves less. The rest of a handshake costs the same.
 - Requests lost with NGINX 1.22.1: before 1.27.4, a reload closes kept connections, and loses a request that is on its way. Browsers and Go clients
-  repeat a GET then. A preview says what a newer NGINX would bring. Why ours loses more
-  there than the manual's is not known yet.`;
+  repeat a GET then. A preview says what a newer NGINX would bring.`;
         for (const [name, part] of Object.entries(parts)) {
             if (chosen.length > 0 && !chosen.includes(name)) continue;
             progress(name, "…");

@@ -2,7 +2,7 @@ import { spawnSync } from "child_process";
 import { readFileSync } from "fs";
 import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { scripts } from "../../components/loadBalancer/program";
-import { releaseFor } from "../../components/loadBalancer/release";
+import { places, releaseFor } from "../../components/loadBalancer/release";
 import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
 import { finished, hostFunction, hostname, settings } from "../nginx";
 
@@ -51,6 +51,21 @@ test("a package that was there and is only renewed is not taken for ours", () =>
         "Conf nginx (1.22.1-9+deb12u1 Debian:12.9/stable [amd64])",
     ];
     expect(hostFunction("new_packages", simulated.join("\n"))).toBe("nginx-common\nnginx\n");
+});
+
+test.each([
+    ["nothing changed", "no", "enabled", []],
+    ["a unit changed", "yes", "enabled", ["daemon-reload"]],
+    ["a unit would not start with the host", "no", "enabled-runtime", ["-q enable nginx.service"]],
+])("systemd reads all units again only if it must: %s", (_what, outdated, enabled, expected) => {
+    const systemctl = `systemctl() { case $1 in show) echo "$*" >&2; echo ${outdated} ;; is-enabled) echo ${enabled} ;; *) echo "$*" >&2 ;; esac; }`;
+    const stubs = "restore_kernel_settings() { :; }; sysctl() { :; }; delete_filter() { :; }; loaded_certificate=/nonexistent/file";
+    const said = hostFunction(`places='${places}'; ${systemctl}; ${stubs}; activate /nonexistent /nonexistent 2>&1`, "").trim().split("\n");
+    expect(said).toEqual([
+        "show -p NeedDaemonReload --value nginx.service rancher-ha-certificate.path rancher-ha-certificate.service " +
+            "rancher-ha-logs.timer rancher-ha-logs.service keepalived.service",
+        ...expected,
+    ]);
 });
 
 test("a limit does not move with the clock", () => {
