@@ -256,7 +256,7 @@ func refuse(w http.ResponseWriter, status int) {
 
 var errTooLong = errors.New("upstream sent too big header")
 
-// balancer sends a request to the first endpoint that accepts a connection. It tries at most three (proxy-next-upstream-tries).
+// balancer passes a request that failed on to the next endpoint, and tries at most three (proxy-next-upstream-tries).
 type balancer struct{ transport http.RoundTripper }
 
 func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -280,10 +280,22 @@ func (b *balancer) RoundTrip(request *http.Request) (*http.Response, error) {
 			}
 			return response, nil
 		}
-		var refused *net.OpError
-		if !errors.As(err, &refused) || refused.Op != "dial" {
+		if !isPassedOn(request, err) {
 			return nil, err
 		}
 	}
 	return nil, err
+}
+
+// isPassedOn reports whether NGINX passes a request that failed on to the next endpoint (proxy-next-upstream: "error timeout"). Once a
+// request is sent, this excludes methods that are not idempotent. A sent body is not kept here, so such a request is not passed on either.
+func isPassedOn(request *http.Request, err error) bool {
+	if request.Context().Err() != nil {
+		return false // the client is gone
+	}
+	var network *net.OpError
+	if errors.As(err, &network) && network.Op == "dial" {
+		return true
+	}
+	return request.Body == nil && !slices.Contains([]string{http.MethodPost, http.MethodPatch, "LOCK"}, request.Method)
 }

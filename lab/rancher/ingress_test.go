@@ -73,6 +73,41 @@ func TestRoutesOfAnotherController(t *testing.T) {
 	}
 }
 
+// TestBalancerPassesOn checks what ingress-nginx does when a pod ends while it has a request.
+func TestBalancerPassesOn(t *testing.T) {
+	ending := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer ending.Close()
+	well := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer well.Close()
+	limits, err := limitsOf(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := func(server *httptest.Server) string { return server.Listener.Addr().String() }
+	for name, test := range map[string]struct {
+		method    string
+		endpoints []string
+		want      int
+	}{
+		"a GET":                 {http.MethodGet, []string{address(ending), address(well)}, http.StatusNoContent},
+		"a GET, three times":    {http.MethodGet, []string{address(ending), address(ending), address(ending), address(well)}, http.StatusBadGateway},
+		"a POST, which is sent": {http.MethodPost, []string{address(ending), address(well)}, http.StatusBadGateway},
+		"a POST, not yet sent":  {http.MethodPost, []string{"127.0.0.1:1", address(well)}, http.StatusNoContent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ingress := newIngress()
+			// The first request goes to the second endpoint of this list.
+			endpoints := append(test.endpoints[len(test.endpoints)-1:], test.endpoints[:len(test.endpoints)-1]...)
+			ingress.state.Store(&ingressState{routes: routes{"rancher.lab": {{path: "/", endpoints: endpoints, limits: limits}}}, limits: limits})
+			answer := httptest.NewRecorder()
+			ingress.ServeHTTP(answer, httptest.NewRequest(test.method, "http://rancher.lab/", nil))
+			if answer.Code != test.want {
+				t.Errorf("status %d, want %d", answer.Code, test.want)
+			}
+		})
+	}
+}
+
 func exampleEndpoint(ready bool) discoveryv1.Endpoint {
 	return discoveryv1.Endpoint{Addresses: []string{"10.0.0.1"}, Conditions: discoveryv1.EndpointConditions{Ready: &ready},
 		TargetRef: &corev1.ObjectReference{Kind: "Pod", UID: "a-pod"}}

@@ -167,6 +167,5 @@ test("the CA of the cluster is rotated", async () => {
     const result = await underLoad(() => main.succeeds("up", { edit: rotated }));
     main.forgetKubeconfig();
     await main.isInSync(rotated);
-    // A few requests get a 502. Its cause is not known yet.
-    expectKept(result, 10);
+    expectKept(result, 0);
 });
