@@ -29,8 +29,8 @@ export const errorCodes = {
         remedy: "Prepare the host as the message says, or choose another host.",
     },
     "host-busy": {
-        title: "Another run works on a host",
-        changed: "nothing on this host",
+        title: "Another run works on a host or node",
+        changed: "nothing on this host or node",
         remedy: "Wait until the other run ends, then run `pulumi up` again.",
     },
     packages: {

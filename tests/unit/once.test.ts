@@ -38,6 +38,7 @@ exit; fi
 echo 'level=info msg="Finished restoring snapshot [wanted] on all etcd hosts"'`,
     );
     program("ssh", "exec sh");
+    program("flock", "exit 0");
     return () => readFileSync(join(folder, "calls"), "utf8").trimEnd().split("\n");
 }
 

@@ -68,6 +68,7 @@ beforeAll(async () => {
 beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "encryption-"));
     live = { state: built() };
+    script("flock", "exit 0");
     script("docker", `[ "$1" = inspect ] && cat ${folder}/$host/apiserver`);
     script(
         "forward",

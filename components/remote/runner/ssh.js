@@ -146,10 +146,11 @@ function knownHostsFile(line) {
  * @param {Login & { bastion?: Login }} login
  * @param {string[]} flags
  * @param {number} timeoutSeconds
+ * @param {string[]} command
  */
-function startSsh(env, login, flags, timeoutSeconds) {
+function startSsh(env, login, flags, timeoutSeconds, command = []) {
     // `timeout` ends ssh when this process is killed.
-    const child = spawn("timeout", [String(timeoutSeconds), "ssh", ...sshArguments(login, flags)], { env });
+    const child = spawn("timeout", [String(timeoutSeconds), "ssh", ...sshArguments(login, flags), ...command], { env });
     let stderr = "";
     child.stderr.setEncoding("utf8").on("data", chunk => (stderr += chunk));
     const ended = new Promise(resolve => child.on("close", resolve).on("error", resolve));

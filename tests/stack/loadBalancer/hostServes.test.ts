@@ -88,7 +88,7 @@ describe("a host that serves", () => {
         const socket = await lb.client.openWebSocket();
         // The package scripts of nginx.org and of Debian upgrade NGINX in this way.
         await lb.sh(`kill -USR2 $(cat /run/nginx.pid)
-            for n in $(seq 300); do [ ! -e /run/nginx.pid.oldbin ] || break; sleep 0.2; done
+            for n in $(seq 300); do [ ! -s /run/nginx.pid.oldbin ] || [ ! -s /run/nginx.pid ] || break; sleep 0.2; done
             kill -QUIT $(cat /run/nginx.pid.oldbin)`);
         expect(await lb.sh("systemctl show -p MainPID --value nginx")).not.toBe(await lb.sh("cat /run/nginx.pid"));
         await lb.apply({ readTimeoutSeconds: 3600 });

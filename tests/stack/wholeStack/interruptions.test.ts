@@ -177,8 +177,16 @@ describe("killed while the API servers get a key for Secrets", () => {
         await main.isInSync(encrypted);
     });
 
-    test("the encryption can be turned off again, and every Secret is plain", async () => {
-        await main.succeeds("up");
+    test("turned off once another run has let go of a node, and every Secret is plain", async () => {
+        const holding = "exec 9</tmp/pulumi-rancher-ha-rke.lock; flock 9; until [ -e /tmp/over ]; do sleep 0.2; done";
+        const held = lab.host("node2").sh(`timeout 300 sh -c '${holding}'`);
+        let release: Promise<string> | undefined;
+        const onLine = (line: string) => {
+            if (/waiting for another run on node2/.test(line)) release ??= lab.host("node2").sh("touch /tmp/over");
+        };
+        await main.succeeds("up", { onLine });
+        await Promise.all([held, release]);
+        expect(release).toBeDefined();
         expect(await secretsInEtcd({ arePlain: false })).toEqual([]);
         for (const node of nodes) await kubectlAt(node, "get", "secrets", "--all-namespaces", "--output=name");
         await kubectlAt("node1", "delete", "secret", "before", "meanwhile");

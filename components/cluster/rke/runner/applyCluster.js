@@ -10,7 +10,7 @@ const { snapshotBeforeUpgrade } = require("./firstSnapshot");
 const { recordedLeavers, resultOf } = require("./lastResult");
 const { cleanHosts, movePods, saysLost, takenNodes, withoutTakenNodes } = require("./leavingNodes");
 const { refuseNodeChanges } = require("./nodeChanges");
-const { withAgentFor } = require("./nodes");
+const { withLockOf } = require("./lock");
 const { say } = require("./progress");
 const { checkRkeVersion, ending, rkeFailure, runRkeUntilHealthy, seriousWarning, workFolder } = require("./rkeCommand");
 const { forgetRebuilt, rebuiltNodes } = require("./rebuiltNodes");
@@ -98,7 +98,7 @@ async function up(env, folder, { input, state, leaving, lastResult, secrets }) {
  */
 async function apply(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
-    return withAgentFor([...input.nodes, ...recordedLeavers(lastResult, input.nodes)], async env => {
+    return withLockOf(input.nodes, recordedLeavers(lastResult, input.nodes), async env => {
         await refuseUnfitNodes(env, input);
         const newest = await newestState(input, lastResult);
         refuseImpossibleChange(newest, input);

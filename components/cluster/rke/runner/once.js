@@ -7,7 +7,7 @@ const { askBucket, describeFaults } = require("./bucket");
 const { withEncryptionKey } = require("./encryptionKey");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { snapshotBeforeRestore } = require("./firstSnapshot");
-const { withAgentFor } = require("./nodes");
+const { withLockOf } = require("./lock");
 const { say } = require("./progress");
 const { checkRkeVersion, rkeFailure, runRkeUntilHealthy, seriousWarning, snapshotSave, workFolder } = require("./rkeCommand");
 const { withNewestCa } = require("./rotateCa");
@@ -123,7 +123,7 @@ async function once(input, lastResult) {
         return lastResult.trim();
     }
     await checkRkeVersion(input.rkeVersion);
-    return withAgentFor(nodes, async env => {
+    return withLockOf(nodes, [], async env => {
         await refuseUnfitNodes(env, input);
         if (task === "restore") await refuseMissingSnapshot(env, input);
         if (task === "snapshot") await refuseLostUpload(env, input);

@@ -1,7 +1,7 @@
 const { CodedError } = require("../../../remote/runner/codedError");
 const { bullets, findings } = require("./findings");
 const { foreignHosts } = require("./foreignHosts");
-const { withAgentFor } = require("./nodes");
+const { withLockOf } = require("./lock");
 const { say } = require("./progress");
 const { checkRkeVersion, ending, rkeFailure, runRke, withoutNodes, workFolder } = require("./rkeCommand");
 const { newestState } = require("./rkeState");
@@ -14,7 +14,7 @@ const { newestState } = require("./rkeState");
  */
 async function destroy(input, lastResult) {
     await checkRkeVersion(input.rkeVersion);
-    await withAgentFor(input.nodes, async env => {
+    await withLockOf(input.nodes, [], async env => {
         const taken = await foreignHosts(env, input.nodes, input.preflightProgram);
         const addresses = taken.map(({ connection }) => connection.address);
         taken.forEach(({ name, reason }, index) => say(`${name} (${addresses[index]}) ${reason}, and is left alone`));
