@@ -509,6 +509,7 @@ cat ${path}/fake-rke-output\n${last} ${code}\n`,
         chmodSync(join(path, "rke"), 0o755);
         writeFileSync(join(path, "ssh"), `#!/bin/sh\necho "ssh $*" >>${path}/calls\n${ssh}\n`);
         chmodSync(join(path, "ssh"), 0o755);
+        writeFileSync(join(path, "flock"), "#!/bin/sh\n", { mode: 0o755 });
         const input = {
             task,
             epoch,
