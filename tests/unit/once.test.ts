@@ -9,7 +9,7 @@ import { brotliCompressSync } from "zlib";
 import { nodeProgram } from "../../components/remote/programs";
 import { issue, Issued } from "../../lab/certificates";
 import { run } from "../../lab/process";
-import { hostKey, sshKey } from "../ssh";
+import { hostKey, sshKey, standInForNodes } from "../ssh";
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(join(tmpdir(), "once-"))));
@@ -37,8 +37,7 @@ END
 exit; fi
 echo 'level=info msg="Finished restoring snapshot [wanted] on all etcd hosts"'`,
     );
-    program("ssh", "exec sh");
-    program("flock", "exit 0");
+    standInForNodes(folder);
     return () => readFileSync(join(folder, "calls"), "utf8").trimEnd().split("\n");
 }
 
@@ -106,10 +105,6 @@ test.each([
 
 test("a snapshot and a restore get the key of encrypted Secrets that only a node has", () => {
     standIns();
-    const forwards = `const socket = process.argv[process.argv.indexOf("-L") + 1].split(":")[0];
-require("net").createServer(connection => connection.end("HTTP/1.0 200 OK")).listen(socket);`;
-    writeFileSync(join(folder, "forward.js"), forwards);
-    program("ssh", `case "$*" in *" -N "*) exec node ${folder}/forward.js "$@" ;; esac; exec sh`);
     const key = "kind: EncryptionConfiguration\nkeys: of this run\n";
     const changes = {
         ...{

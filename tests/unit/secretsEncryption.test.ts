@@ -12,7 +12,7 @@ import { unpackState } from "../../components/cluster/rke/state";
 import { nodeProgram } from "../../components/remote/programs";
 import { issue } from "../../lab/certificates";
 import { run } from "../../lab/process";
-import { hostKey, sshKey } from "../ssh";
+import { hostKey, sshKey, standInForNodes } from "../ssh";
 
 // The program runs with stand-ins for rke, for SSH to two control plane nodes with the real host program, and for an API server.
 const ca = issue({ name: "kube-ca", ca: true });
@@ -68,25 +68,15 @@ beforeAll(async () => {
 beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "encryption-"));
     live = { state: built() };
-    script("flock", "exit 0");
     script("docker", `[ "$1" = inspect ] && cat ${folder}/$host/apiserver`);
-    script(
-        "forward",
-        `#!${process.execPath}\nconst socket = process.argv[process.argv.indexOf("-L") + 1].split(":")[0];
-        require("net").createServer(connection => connection.end("HTTP/1.0 200 OK")).listen(socket);`,
-    );
-    script(
-        "ssh",
-        `case "$*" in *" -N "*) exec ${folder}/forward "$@" ;; esac
-        for word in "$@"; do case $word in 192.*) host=$word ;; esac; done; export host; exec sh`,
-    );
+    standInForNodes(folder, 'for word in "$@"; do case $word in 192.*) host=$word ;; esac; done; export host');
     for (const { connection } of nodes) mkdirSync(join(folder, connection.address));
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 afterAll(() => void server.close());
 
 function script(name: string, text: string): void {
-    writeFileSync(join(folder, name), text.startsWith("#!") ? text : `#!/bin/sh\n${text}\n`);
+    writeFileSync(join(folder, name), `#!/bin/sh\n${text}\n`);
     chmodSync(join(folder, name), 0o755);
 }
 
