@@ -5,6 +5,7 @@ import { tmpdir } from "os";
 import { delimiter, join } from "path";
 import { createInterface } from "readline";
 import { nodeProgram } from "../../components/remote/programs";
+import { until } from "../../lab/process";
 import { hostKey, sshKey } from "../ssh";
 
 // The program runs with a stand-in for SSH that runs the host program here, with a lock of its own for each node.
@@ -21,7 +22,7 @@ beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "lock-"));
     runs = [];
     command("ssh", `for word in "$@"; do case $word in 192.*) host=$word ;; esac; done\n${reaching}`);
-    // The program under test: it holds the locks until its standard input ends.
+    // The program under test. It works, and so holds the locks, until a signal ends it.
     const work = `say("works"); return new Promise(resolve => process.once("SIGUSR2", resolve));`;
     writeFileSync(
         join(folder, "entry.js"),
@@ -44,7 +45,7 @@ function command(name: string, text: string): void {
     chmodSync(join(folder, name), 0o755);
 }
 
-/** Starts a run on nodes. `said` gives its lines, of which the first tells that it works. */
+/** Starts a run on nodes. `says` waits until it has said a text, or has ended. */
 function start(nodes: object[]) {
     const PATH = [folder, process.env.PATH].join(delimiter);
     const child = spawn("node", ["-", "apply"], { env: { ...process.env, PATH, FOLDER: folder } });
@@ -52,10 +53,9 @@ function start(nodes: object[]) {
     child.stdin.end(nodeProgram(join(folder, "entry.js"), nodes));
     const lines: string[] = [];
     createInterface({ input: child.stderr }).on("line", line => lines.push(line.replace(/^\[.*?\] /, "")));
-    const until = async (text: string) => {
-        while (!lines.some(line => line.includes(text)) && child.exitCode === null) await new Promise(resolve => setTimeout(resolve, 20));
-    };
-    return { child, lines, until };
+    const says = (text: string) =>
+        until(`a run that says "${text}"`, 20, async () => child.exitCode !== null || lines.some(line => line.includes(text)));
+    return { child, lines, says };
 }
 
 /** Ends a run, and waits for its end. */
@@ -66,26 +66,26 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals = "SIGKILL"): P
 
 test("a second run waits until the first has ended, and says for which", async () => {
     const first = start([node1, node2]);
-    await first.until("works");
+    await first.says("works");
     const second = start([node2]);
-    await second.until("waiting");
+    await second.says("waiting");
     await ended(first.child, "SIGUSR2");
-    await second.until("works");
+    await second.says("works");
     expect(second.lines).toEqual(["waiting for another run on node2, which was started from 198.51.100.7", "works"]);
 });
 
 test("a killed run holds no lock", async () => {
     const first = start([node1]);
-    await first.until("works");
+    await first.says("works");
     await ended(first.child);
     const second = start([node1]);
-    await second.until("works");
+    await second.says("works");
     expect(second.lines).toEqual(["works"]);
 });
 
 test("a run that does not end refuses a second one", async () => {
     const first = start([node1]);
-    await first.until("works");
+    await first.says("works");
     const second = start([node2, node1]);
     await once(second.child, "close");
     expect(second.lines.join("\n")).toMatch(
@@ -97,6 +97,6 @@ test("nodes that SSH does not reach are not locked, and one without flock is tol
     command("flock", "echo 'flock: not found' >&2; exit 127");
     command("ssh", `case "$*" in *192.0.2.32*) exit 255 ;; esac\nhost=192.0.2.31\n${reaching}`);
     const run = start([node1, node2]);
-    await run.until("works");
+    await run.says("works");
     expect(run.lines).toEqual([expect.stringMatching(/^warning: node1 .* is not locked against other runs: /), "works"]);
 });
