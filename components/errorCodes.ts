@@ -41,7 +41,7 @@ export const errorCodes = {
     "host-storage": {
         title: "A host cannot write its files",
         changed: "nothing: the host keeps its previous state",
-        remedy: "Free space in `/var/lib/pulumi-rancher-ha` and `/etc`.",
+        remedy: "Make space on the disks of `/var/lib` and `/etc`, and keep `/var/lib/pulumi-rancher-ha`.",
     },
     "release-not-served": {
         title: "A release cannot be served",
@@ -81,7 +81,7 @@ export const errorCodes = {
     "cluster-state": {
         title: "The state of the cluster is not at hand",
         changed: "see the message",
-        remedy: "Bring an API server back, or use fewer nodes.",
+        remedy: "Bring an API server back, or do what the message says.",
     },
     "etcd-quorum": {
         title: "etcd has no quorum, or would lose it",

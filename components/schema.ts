@@ -5,11 +5,13 @@ import { existingClusterSchema } from "./cluster/schema";
 import { rangesAround } from "./cluster/rke/network";
 import { NodeRole, reportUnreachedNodes } from "./cluster/rke/nodes";
 import { rkeClusterSettingsSchema } from "./cluster/rke/schema";
+import { apiPort } from "./kubernetesApi";
 import { reportBastionAddress, reportNodeAddresses } from "./loadBalancer/hosts";
 import { ingressOptions, limitsSchema } from "./loadBalancer/limits";
+import { withoutOwnDirectives } from "./loadBalancer/ownDirectives";
 import { certificateOnHostSchema, loadBalancerSettingsSchema, passesApi, reportNoControlPlane } from "./loadBalancer/schema";
 import { LiveCheck, rancherSettingsSchema, reportRelease, verificationSettingsSchema } from "./rancher/schema";
-import { dnsNameSchema } from "./remote/addresses";
+import { dnsNameSchema, ipAddressSchema, isSameHost } from "./remote/addresses";
 import { notForPulumi, reachedSchema, reportUnreached, sshSchema } from "./remote/schema";
 import { whenKnown } from "./validation";
 
@@ -18,7 +20,7 @@ export const rancherHaSchema = z
     .strictObject({
         hostname: dnsNameSchema,
         ssh: sshSchema.prefault({}),
-        loadBalancer: loadBalancerSettingsSchema,
+        loadBalancer: withoutOwnDirectives(loadBalancerSettingsSchema),
         cluster: rkeClusterSettingsSchema.optional(),
         existingCluster: existingClusterSchema.optional(),
         certificate: providedCertificateSettingsSchema.optional(),
@@ -131,16 +133,16 @@ function reportControlPlane({ loadBalancer, cluster, existingCluster }: Groups, 
         if (!node?.roles.includes(NodeRole.ControlPlane)) return;
         const [key, address] = node.internalAddress ? ["internalAddress", node.internalAddress] : ["address", node.address];
         const at = ["cluster", "nodes", index, key];
-        if (typeof address === "string" && !z.union([z.ipv4(), z.ipv6()]).safeParse(address).success)
+        if (typeof address === "string" && !ipAddressSchema.safeParse(address).success)
             report(
                 at,
                 "expected an IP address here or as internalAddress, because NGINX passes the Kubernetes API on, or kubernetesApi: false",
             );
-        const shared = (["internalAddress", "address"] as const).find(each => ofHosts.includes(node[each]));
+        const shared = (["internalAddress", "address"] as const).find(each => ofHosts.some(own => isSameHost(own, node[each])));
         if (shared)
             report(
                 ["cluster", "nodes", index, shared],
-                "expected no load balancer host: port 6443 there is that of loadBalancer.kubernetesApi",
+                `expected no load balancer host: port ${apiPort} there is that of loadBalancer.kubernetesApi`,
             );
     });
 }

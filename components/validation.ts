@@ -123,6 +123,13 @@ export function whenKnown(schema: z.ZodType): z.core.$ZodSuperRefineParams {
     return { when: ({ value }) => schema.safeParse(value).success };
 }
 
+/** Returns a schema that also accepts an empty string, which stands for a value that nobody knows. */
+export const orEmpty = (schema: z.ZodType<string>) =>
+    z.string().superRefine((text, context) => {
+        const [issue] = text === "" ? [] : (check(schema, text).error?.issues ?? []);
+        if (issue) context.addIssue({ code: "custom", message: `${issue.message}, or an empty string` });
+    });
+
 /** Returns all issues as one text. */
 export function describeIssues(issues: z.core.$ZodIssue[], root: unknown, secret?: (path: PropertyKey[]) => boolean): string {
     const lines = issueLines(issues, root, { secret });
@@ -163,9 +170,14 @@ export function issueLines(
 }
 
 /** Returns the allowed value and the value that was found, unless it is a secret. */
-export function issueText(issue: z.core.$ZodIssue, root: unknown, isSecret = false): string {
+function issueText(issue: z.core.$ZodIssue, root: unknown, isSecret = false): string {
     if (saysAll(issue)) return issue.message;
     return `${issue.message}, found ${isSecret ? "a value that is not shown" : found(valueAt(root, issue.path), issue)}`;
+}
+
+/** Returns the text of an issue as a whole sentence, which another schema can report as a complete message. */
+export function issueSentence(issue: z.core.$ZodIssue, root: unknown): string {
+    return saysAll(issue) ? issue.message : `${issueText(issue, root)}.`;
 }
 
 /** Checks a value against a schema. An issue whose rule has no words of its own says what was expected. */

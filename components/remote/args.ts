@@ -9,11 +9,13 @@ export interface SshArgs {
     /**
      * Private key in PEM or OpenSSH form: Ed25519, ECDSA or RSA, without a passphrase. It is kept as a secret, and never written to a file.
      * A key that ssh-keygen of the machine that runs Pulumi cannot read is refused.
+     * @default none
      */
     privateKey?: pulumi.Input<string>;
     /**
      * Text of a known_hosts file. It gives the keys of hosts without their own `hostKey`: hashed names, patterns and `@revoked` count as
      * they do for SSH. A host that has only a `@cert-authority` line is refused, because Pulumi's SSH client checks no host certificates.
+     * @default none
      */
     knownHosts?: pulumi.Input<string>;
     /**

@@ -12,7 +12,7 @@ function sshKeygen(args: string[], text: string): { stdout: string; reason: stri
     const question = JSON.stringify([args, text]);
     const known = answers.get(question);
     if (known) return known;
-    const script = join(__dirname, "sshKeygen.sh");
+    const script = join(__dirname, "runner", "sshKeygen.sh");
     const { stdout, stderr, status } = spawnSync("sh", [script, ...args], { input: text, encoding: "utf8" });
     if (status === 127 || status === null)
         throw new Error(withCode("ssh", "cannot run ssh-keygen: install the OpenSSH client on the machine that runs Pulumi"));
@@ -33,39 +33,75 @@ export function isPublicKey(line: string): boolean {
     return sshKeygen(["-l"], line).stdout !== "";
 }
 
+/** Matches a line with a public key of a type that Pulumi's SSH client takes as a host key. */
+export const hostKeyLine = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}( .*)?\s*$/;
+
 /** A line of a known_hosts file about one host. */
 interface KnownHost {
     /** @default none: the line holds the key of the host */
     marker?: "@cert-authority" | "@revoked";
     /** Type and data of the key, as in `ssh-ed25519 AAAA…`. */
     key: string;
+    /** Number of the line in the file, from 1. */
+    line: number;
 }
 
 /** Returns the lines of a known_hosts file about a host: hashed names, patterns and markers count as they do for SSH. */
 export function knownHostLines(knownHosts: string, address: string, port: number): KnownHost[] {
-    const name = port === 22 ? address : `[${address}]:${port}`;
-    return sshKeygen(["-F", name], knownHosts)
-        .stdout.split("\n")
-        .filter(line => line !== "" && !line.startsWith("#"))
-        .map(line => {
-            const [, marker, type, data] = /^(@\S+)?\s*\S+\s+(\S+)\s+(\S+)/.exec(line)!;
-            return { marker: marker as KnownHost["marker"], key: `${type} ${data}` };
-        });
+    // SSH looks for the lower-case name. ssh-keygen would not find it among hashed names.
+    const host = address.toLowerCase();
+    const name = port === 22 ? host : `[${host}]:${port}`;
+    const found = sshKeygen(["-F", name], knownHosts).stdout.matchAll(
+        /^# Host .* found: line (\d+).*\n[ \t]*(@\S+)?[ \t]*\S+[ \t]+(\S+)[ \t]+(\S+)/gm,
+    );
+    return [...found].map(([, line, marker, type, data]) => ({
+        marker: marker as KnownHost["marker"],
+        key: `${type} ${data}`,
+        line: Number(line),
+    }));
 }
 
-/** Returns the key of a host from the text of a known_hosts file. An RSA key is the last choice. */
-export function hostKeyOf(address: string, port: number, knownHosts = ""): string | undefined {
-    const lines = knownHostLines(knownHosts, address, port);
+/** Returns the lines with a key that is not revoked. */
+function ownLines(lines: KnownHost[]): KnownHost[] {
     const revoked = lines.filter(({ marker }) => marker === "@revoked").map(({ key }) => key);
-    const keys = lines.filter(({ marker, key }) => !marker && !revoked.includes(key)).map(({ key }) => key);
-    return keys.find(key => !key.startsWith("ssh-rsa ")) ?? keys[0];
+    return lines.filter(({ marker, key }) => !marker && !revoked.includes(key));
+}
+
+/** Returns the lines with a whole key of the type that is chosen. An RSA key is the last choice. */
+function chosenLines(lines: KnownHost[]): KnownHost[] {
+    const whole = ownLines(lines).filter(({ key }) => hostKeyLine.test(key) && isPublicKey(key));
+    const { key } = whole.find(each => !each.key.startsWith("ssh-rsa ")) ?? whole[0] ?? {};
+    return whole.filter(each => typeOf(each.key) === typeOf(key!));
+}
+
+const typeOf = (key: string) => key.split(" ")[0];
+
+/** Returns the key of a host from the text of a known_hosts file. Returns undefined for two keys of one type. */
+export function hostKeyOf(address: string, port: number, knownHosts = ""): string | undefined {
+    const keys = new Set(chosenLines(knownHostLines(knownHosts, address, port)).map(({ key }) => key));
+    return keys.size === 1 ? [...keys][0] : undefined;
 }
 
 /** Returns the reason why a known_hosts file gives no key of a host. */
 export function unknownHost(address: string, port: number, knownHosts = ""): string {
-    const markers = knownHostLines(knownHosts, address, port).map(({ marker }) => marker);
+    const lines = knownHostLines(knownHosts, address, port);
+    const [first, ...others] = chosenLines(lines);
+    const other = others.find(({ key }) => key !== first.key);
+    if (other) {
+        const what = `lines ${first.line} and ${other.line} of ssh.knownHosts hold two of the type ${typeOf(first.key)}`;
+        return `expected one key of the host: ${what}. Remove the line with the old key, or give hostKey.`;
+    }
+    const [unusable] = ownLines(lines);
+    if (unusable) return `expected a whole host key: line ${unusable.line} of ssh.knownHosts holds ${fault(unusable.key)}.`;
+    const markers = lines.map(({ marker }) => marker);
     if (markers.includes("@revoked")) return "expected a host key: all that ssh.knownHosts holds for this host are marked @revoked";
     if (markers.includes("@cert-authority"))
         return "expected the host's own key: ssh.knownHosts holds only a @cert-authority for this host, and Pulumi's SSH client checks no host certificates";
     return "expected a host key, or a line for this host in ssh.knownHosts (key: /etc/ssh/ssh_host_ed25519_key.pub on the host)";
 }
+
+/** Returns what is wrong with a key that cannot be a host key. */
+const fault = (key: string): string =>
+    isPublicKey(key)
+        ? `a key of the type ${typeOf(key)}, which Pulumi's SSH client does not take. Give the Ed25519 key of the host`
+        : `data that is no key of the type ${typeOf(key)}. Copy the line again from the host`;

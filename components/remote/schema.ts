@@ -1,18 +1,16 @@
 import { z } from "zod";
 import { secret } from "../secrecy";
 import { hostAddressSchema, portSchema } from "./addresses";
-import { hostKeyOf, isPublicKey, privateKeyType, unknownHost } from "./openssh";
+import { hostKeyLine, hostKeyOf, isPublicKey, privateKeyType, unknownHost } from "./openssh";
 
 /** User that logs in over SSH. Source: `valid_ruser` in ssh.c of OpenSSH; blanks and colons cannot be in /etc/passwd. */
 const userSchema = z
     .string()
     .regex(/^(?!-)[^\s\p{Cc}:/'"`;&<>|(){}]+(?<!\\)$/u, "expected a user name, without blanks, quotes and special characters of a shell");
 
-const hostKeyLine = /^(ssh-ed25519|ssh-rsa|ecdsa-sha2-nistp(256|384|521)|sk-[a-z0-9@.-]+) [A-Za-z0-9+/]+={0,2}( .*)?\s*$/;
-
 export const hostKeySchema = z
     .string()
-    .trim()
+    .overwrite(line => line.trim().replace(/^(\S+)[ \t]+(\S+)/, "$1 $2"))
     .regex(hostKeyLine, 'expected one public host key line such as "ssh-ed25519 AAAA…" (see /etc/ssh/ssh_host_ed25519_key.pub on the host)')
     .refine(
         line => !hostKeyLine.test(line) || isPublicKey(line),
@@ -121,6 +119,6 @@ export function reportUnreached(
 
 /** Returns the reason why @pulumi/command cannot use a host key, or undefined. */
 export const notForPulumi = (hostKey: string): string | undefined =>
-    hostKey.startsWith("ssh-rsa ")
+    /^ssh-rsa\s/.test(hostKey)
         ? "expected the Ed25519 or ECDSA key of the host: with its RSA key Pulumi's SSH client asks for SHA-1, which hosts of today refuse"
         : undefined;

@@ -96,6 +96,7 @@ describe("known_hosts", () => {
         const text = hashed(`192.0.2.31 ${hostKey}\n[lb.example.com]:2222 ${other}\n`);
         expect(text).not.toContain("192.0.2.31");
         expect([found("192.0.2.31", 22, text), found("lb.example.com", 2222, text)]).toEqual([hostKey, other]);
+        expect(found("LB.example.com", 2222, text)).toBe(other);
     });
 
     test("patterns and their exceptions count, whatever the case of the name", () => {
@@ -113,6 +114,28 @@ describe("known_hosts", () => {
         expect(problem(`@cert-authority *.example.com ${hostKey}`)).toEqual([
             expect.stringMatching(/only a @cert-authority for this host/),
         ]));
+
+    test("a line without a whole key of a usable type does not hide the line with one", () => {
+        const dsa = newSshKey(["-t", "dsa"]).publicKey;
+        const bad = [dsa, hostKey.slice(0, 50), "ssh-ed25519 AAAA", hostKey.replace("ssh-ed25519", "ecdsa-sha2-nistp256")];
+        const lines = bad.map(key => `lb.example.com ${key}`);
+        expect(found("lb.example.com", 22, ...lines, `lb.example.com ${hostKey}`)).toBe(hostKey);
+        expect(lines.map(line => problem("# a comment", line))).toEqual([
+            [expect.stringMatching(/^expected a whole host key: line 2 of ssh\.knownHosts holds a key of the type ssh-dss, which .+\.$/)],
+            [expect.stringMatching(/line 2 of ssh\.knownHosts holds data that is no key of the type ssh-ed25519\./)],
+            [expect.stringMatching(/line 2 of ssh\.knownHosts holds data that is no key of the type ssh-ed25519\./)],
+            [expect.stringMatching(/line 2 of ssh\.knownHosts holds data that is no key of the type ecdsa-sha2-nistp256\./)],
+        ]);
+    });
+
+    test("two keys of one type are refused with their lines, and the same key twice is not", () => {
+        const lines = [`lb.example.com ${rsa}`, `lb.example.com ${hostKey}`, `*.example.com ${hostKey} again`];
+        expect(found("lb.example.com", 22, ...lines)).toBe(hostKey);
+        expect(problem(...lines, `lb.example.com ${other}`)).toEqual([
+            "expected one key of the host: lines 2 and 4 of ssh.knownHosts hold two of the type ssh-ed25519. " +
+                "Remove the line with the old key, or give hostKey.",
+        ]);
+    });
 
     test("Windows line ends and lines that are none do no harm", () =>
         expect(found("192.0.2.31", 22, "nonsense\r", "192.0.2.31 ssh-ed25519\r", `192.0.2.31 ${hostKey}\r`)).toBe(hostKey));
