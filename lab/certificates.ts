@@ -14,6 +14,8 @@ export const KeyKind = {
     Secp256k1: ["ec", "-pkeyopt", "ec_paramgen_curve:secp256k1"],
     P224: ["ec", "-pkeyopt", "ec_paramgen_curve:P-224"],
     P192: ["ec", "-pkeyopt", "ec_paramgen_curve:P-192"],
+    /** Five primes are found 20 times faster than two. */
+    Rsa9216: ["rsa:9216", "-pkeyopt", "rsa_keygen_primes:5"],
     Brainpool: ["ec", "-pkeyopt", "ec_paramgen_curve:brainpoolP256r1"],
 };
 
@@ -29,6 +31,11 @@ export interface IssueOptions {
     /** Issuer of the certificate. Default: the certificate signs itself. */
     by?: Issued;
     ca?: boolean;
+    /** How many CAs may stand between this CA and a server's certificate. */
+    pathLength?: number;
+    /** Makes a certificate of X.509 version 1, which has no extensions. */
+    version1?: true;
+    serial?: number;
     /** Subject alternative names: `DNS:…`, `IP:…`. */
     names?: string[];
     /** Extended key usage. */
@@ -61,8 +68,9 @@ export function issue(options: IssueOptions): Issued {
             "-subj",
             `/CN=${options.name}`,
         );
+        const pathLength = options.pathLength === undefined ? "" : `,pathlen:${options.pathLength}`;
         const extensions = [
-            `basicConstraints=critical,CA:${options.ca ? "TRUE" : "FALSE"}`,
+            `basicConstraints=critical,CA:${options.ca ? "TRUE" : "FALSE"}${pathLength}`,
             ...(options.names ? [`subjectAltName=${options.names.join(",")}`] : []),
             ...(options.usage ? [`extendedKeyUsage=${options.usage}`] : []),
             ...(options.extensions ?? []),
@@ -79,8 +87,8 @@ export function issue(options: IssueOptions): Issued {
             "-days",
             String(options.days ?? (options.ca ? 3650 : 365)),
             ...signer,
-            "-extfile",
-            file("extensions", extensions.join("\n")),
+            ...(options.serial === undefined ? [] : ["-set_serial", String(options.serial)]),
+            ...(options.version1 ? [] : ["-extfile", file("extensions", extensions.join("\n"))]),
         );
         return { certificate, privateKey: readFileSync(join(folder, "key.pem"), "utf8") };
     } finally {

@@ -1,16 +1,32 @@
-import { AsnConvert } from "@peculiar/asn1-schema";
-import { Certificate, id_ce_keyUsage, KeyUsage } from "@peculiar/asn1-x509";
 import { KeyObject, X509Certificate } from "crypto";
+import {
+    basicConstraints,
+    decoded,
+    forbiddenName,
+    hasExtension,
+    hasNegativeSerial,
+    isVersion1,
+    keyUsages,
+    unknownCritical,
+} from "./extensions";
 
 /**
  * This file holds the rules by which browsers and Go clients refuse a certificate that NGINX would serve. Each function returns the rest of
  * a message, or undefined.
  */
 
+/** What a certificate is for: a server, a CA below the root, or the root that clients trust. */
+export type Role = "server" | "issuer" | "root";
+
 const curves: Record<string, string> = { prime256v1: "P-256", secp384r1: "P-384" };
+/** Browsers verify signatures of P-521, and offer none in handshakes. */
+const curvesOfRoots: Record<string, string> = { ...curves, secp521r1: "P-521" };
+/** Curves that Go can read. Source: crypto/x509, namedCurveFromOID. */
+const curvesOfGo = [...Object.keys(curvesOfRoots), "secp224r1"];
 const smallestRsaBits = 2048;
+/** Go and Chrome refuse longer keys. Source: crypto/tls maxRSAKeySize, BoringSSL OPENSSL_RSA_MAX_MODULUS_BITS. */
+const largestRsaBits = 8192;
 const serverAuthentication = "1.3.6.1.5.5.7.3.1";
-const anyUsage = "2.5.29.37.0";
 const tlsFeature = "1.3.6.1.5.5.7.1.24";
 /** Signature algorithms with broken digests. Go refuses MD5 and, since 1.18, SHA-1. Browsers refuse both. */
 const brokenSignatures: Record<string, string> = {
@@ -26,37 +42,94 @@ export function keyType(key: KeyObject): string {
     return type === "EC" ? `ECDSA ${key.asymmetricKeyDetails?.namedCurve ?? ""}`.trim() : type;
 }
 
-export function keyFault(key: KeyObject): string | undefined {
+export function keyFault(key: KeyObject, role: Role = "server"): string | undefined {
     const { modulusLength = 0, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
+    const accepted = role === "root" ? curvesOfRoots : curves;
+    const advice = role === "root" ? "Give the stack a CA with an ECDSA P-256 key." : "Use an ECDSA P-256 key.";
     if (key.asymmetricKeyType === "rsa") {
-        if (modulusLength >= smallestRsaBits) return undefined;
-        return `expected an RSA key of at least ${smallestRsaBits} bits, found ${modulusLength}: TLS libraries refuse it. Use an ECDSA P-256 key.`;
+        if (modulusLength < smallestRsaBits)
+            return `expected an RSA key of at least ${smallestRsaBits} bits, found ${modulusLength}: TLS libraries refuse it. ${advice}`;
+        if (modulusLength <= largestRsaBits) return undefined;
+        return `expected an RSA key of at most ${largestRsaBits} bits, found ${modulusLength}: Go and Chrome refuse it. ${advice}`;
     }
     if (key.asymmetricKeyType !== "ec")
-        return `expected an RSA or ECDSA key, found ${keyType(key)}, which browsers do not accept. Use an ECDSA P-256 key.`;
-    if (namedCurve in curves) return undefined;
-    return `expected an ECDSA key on P-256 or P-384, found ${namedCurve}, which browsers do not accept. Use an ECDSA P-256 key.`;
+        return `expected an RSA or ECDSA key, found ${keyType(key)}, which browsers do not accept. ${advice}`;
+    if (namedCurve in accepted) return undefined;
+    const names = Object.values(accepted).join(" or ");
+    return `expected an ECDSA key on ${names}, found ${namedCurve}, which browsers do not accept. ${advice}`;
 }
 
-/** Returns the fault of a certificate that a server sends: its own, or one of its issuers. */
-export function sentFault(certificate: X509Certificate, role: "server" | "issuer"): string | undefined {
-    const { signatureAlgorithm, tbsCertificate } = AsnConvert.parse(certificate.raw, Certificate);
-    const digest = brokenSignatures[signatureAlgorithm.algorithm];
+/** Reports whether Go can read a key. */
+export function isReadByGo({ asymmetricKeyType: type, asymmetricKeyDetails: details }: KeyObject): boolean {
+    return type === "ec" ? curvesOfGo.includes(details?.namedCurve ?? "") : ["rsa", "ed25519"].includes(type ?? "");
+}
+
+/** Returns why Go, in which Rancher and its agents are written, cannot read a certificate. */
+export function goFault(certificate: X509Certificate): string | undefined {
+    if (isReadByGo(certificate.publicKey)) return serialFault(certificate);
+    const found = `${keyType(certificate.publicKey)}, which Rancher cannot read`;
+    return `expected an RSA or ECDSA key, found ${found}. Use a CA with an ECDSA P-256 key.`;
+}
+
+function serialFault(certificate: X509Certificate): string | undefined {
+    if (!hasNegativeSerial(certificate)) return undefined;
+    return "expected a positive serial number, found a negative one, which Go refuses since 1.23. Ask the CA for a new certificate.";
+}
+
+/** Reports whether clients accept a certificate as a CA's. A root of X.509 version 1 has no constraints. */
+export function isCa(certificate: X509Certificate, signsItself: boolean): boolean {
+    return basicConstraints(certificate).cA || (signsItself && isVersion1(certificate));
+}
+
+/** Returns the fault of a certificate in its role. Clients do not check the signature of one that signs itself. */
+export function sentFault(certificate: X509Certificate, role: Role, signsItself: boolean): string | undefined {
+    const digest = signsItself ? undefined : brokenSignatures[decoded(certificate).signatureAlgorithm.algorithm];
     if (digest)
         return `expected a signature with SHA-256 or better, found ${digest}, which clients refuse. Ask the CA for a new certificate.`;
-    const extension = (id: string) => tbsCertificate.extensions?.find(({ extnID }) => extnID === id);
-    const usage = extension(id_ce_keyUsage);
-    const allowed: string[] | undefined = usage && AsnConvert.parse(usage.extnValue.buffer, KeyUsage).toJSON();
-    if (role === "server" && allowed && !allowed.includes("digitalSignature"))
-        return `expected the key usage digitalSignature, found ${allowed.join(", ") || "none"}. Ask the CA for a certificate with this key usage.`;
-    if (
-        certificate.keyUsage &&
-        ![serverAuthentication, ...(role === "issuer" ? [anyUsage] : [])].some(id => certificate.keyUsage.includes(id))
-    )
-        return "expected a certificate for servers, found an extended key usage without serverAuth. Ask the CA for a server certificate.";
-    if (role === "issuer") return certificate.ca ? undefined : "expected the certificate of a CA, found one without CA:TRUE. Leave it out.";
-    if (!extension(tlsFeature)) return undefined;
-    return "expected a certificate without must-staple (TLS feature): this NGINX staples no OCSP answer, and Firefox refuses it then. Ask the CA for one without.";
+    const critical = unknownCritical(certificate);
+    if (critical)
+        return `expected critical extensions that clients know, found ${critical}. Ask the CA for a certificate without this extension.`;
+    const fault = serialFault(certificate) ?? usageFault(certificate, role);
+    if (fault || role === "server") return fault ?? stapleFault(certificate);
+    return isCa(certificate, signsItself) ? undefined : "expected the certificate of a CA, found one without CA:TRUE. Leave it out.";
+}
+
+function usageFault(certificate: X509Certificate, role: Role): string | undefined {
+    const allowed = keyUsages(certificate);
+    const needed = role === "server" ? "digitalSignature" : "keyCertSign";
+    if (allowed && !allowed.includes(needed))
+        return `expected the key usage ${needed}, found ${allowed.join(", ") || "none"}. Ask the CA for a certificate with this key usage.`;
+    // OpenSSL refuses a CA whose extended key usage is anyExtendedKeyUsage alone. Go accepts it.
+    if (certificate.keyUsage?.includes(serverAuthentication) ?? true) return undefined;
+    return "expected a certificate for servers, found an extended key usage without serverAuth. Ask the CA for a server certificate.";
+}
+
+function stapleFault(certificate: X509Certificate): string | undefined {
+    if (!hasExtension(certificate, tlsFeature)) return undefined;
+    const reason = "this NGINX staples no OCSP answer, and Firefox refuses it then";
+    return `expected a certificate without must-staple (TLS feature): ${reason}. Ask the CA for one without.`;
+}
+
+/** Returns the fault of an issuer that OpenSSL does not take for the issuer of `below`, although it signed it. */
+export function linkFault(below: X509Certificate, issuer: X509Certificate): string | undefined {
+    if (below.checkIssued(issuer) || keyUsages(issuer)?.includes("keyCertSign") === false) return undefined;
+    const advice = "Ask the CA for a new certificate.";
+    return `expected the authority key identifier of the certificate below to name this CA, found another. ${advice}`;
+}
+
+/** Returns the fault of a CA with more CAs below than its basic constraints allow. */
+export function pathLengthFault(certificate: X509Certificate, below: number): string | undefined {
+    const limit = basicConstraints(certificate).pathLength;
+    if (below <= limit) return undefined;
+    const advice = "Ask for a certificate of a CA that may have CAs below.";
+    return `expected at most ${limit} CAs below (pathlen:${limit}), found ${below}. ${advice}`;
+}
+
+/** Returns the fault of a CA whose name constraints forbid a name of a certificate below. */
+export function nameFault(below: X509Certificate[], ca: X509Certificate): string | undefined {
+    const name = below.map(each => forbiddenName(each, ca)).find(found => found !== undefined);
+    if (name === undefined) return undefined;
+    return `expected name constraints that permit ${name}, found others, so clients refuse the chain. Use a CA for this name.`;
 }
 
 /**
@@ -68,5 +141,6 @@ export function lifetimeWarning(certificate: X509Certificate, ca: "public" | "pr
     const days = Math.ceil((Date.parse(certificate.validTo) - Date.parse(certificate.validFrom)) / 86_400_000);
     const limit = ca === "public" ? 398 : 825;
     if (days <= limit) return undefined;
-    return `expected at most ${limit} days of validity from a ${ca} CA, found ${days}. Clients of Apple refuse the certificate, others accept it.`;
+    const reason = "Clients of Apple refuse the certificate, others accept it.";
+    return `expected at most ${limit} days of validity from a ${ca} CA, found ${days}. ${reason}`;
 }

@@ -1,5 +1,6 @@
 import { X509Certificate } from "crypto";
-import { iso, nameOf, splitPem } from "./pem";
+import { iso, nameOf } from "./path";
+import { splitPem } from "./pem";
 
 /** Days before the end of a certificate from which a warning is given. */
 export const warnDays = 30;
@@ -12,8 +13,8 @@ export function endings(certificates: string, days: number, now = new Date()): s
     return splitPem(certificates).flatMap(({ text }, index) => {
         const certificate = new X509Certificate(text);
         const left = Math.floor((Date.parse(certificate.validTo) - now.getTime()) / 86_400_000);
-        // An ended certificate is refused, except above one that clients trust.
-        const advice = left < 0 ? "Leave it out: clients trust a certificate below it" : "Give the stack a new one before";
+        // An ended certificate is refused, except a CA beside a valid one.
+        const advice = left < 0 ? "Leave it out once no server needs it: clients use another" : "Give the stack a new one before";
         const end = `${left < 0 ? "ended" : `ends in ${left} days,`} on ${iso(certificate.validTo)}`;
         return left < days ? [`certificate ${index + 1} ${nameOf(certificate)} ${end}. ${advice}.`] : [];
     });

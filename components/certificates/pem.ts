@@ -1,6 +1,8 @@
 import { createHash, createPrivateKey, KeyObject, X509Certificate } from "crypto";
 import { rootCertificates } from "tls";
-import { keyFault, keyType, sentFault } from "./clientRules";
+import { goFault, keyFault, keyType } from "./clientRules";
+import { decoded } from "./extensions";
+import { bestPath, dateFaults, faultsOf, indexIn, issued, issuedBySelf, issuerOf, mayBeCa, nameOf, Path, sentOf } from "./path";
 
 /** One block of a PEM text. */
 export interface PemBlock {
@@ -59,70 +61,102 @@ export interface ServerCertificateFiles {
     now?: Date;
 }
 
-/** Returns the problems of a server certificate, its chain and its key as full sentences. None of them quotes a private key. */
-export function checkServerCertificate(files: ServerCertificateFiles): string[] {
+/** A problem of one file. The message is made of full sentences and quotes no private key. */
+export interface FileProblem {
+    field: "certificateChain" | "privateKey" | "caCertificate";
+    message: string;
+}
+
+const problemOf =
+    (field: FileProblem["field"]) =>
+    (message: string): FileProblem => ({ field, message });
+const ofChain = problemOf("certificateChain");
+const ofKey = problemOf("privateKey");
+const ofCa = problemOf("caCertificate");
+
+/** Returns the problems of a server certificate, its chain and its key. */
+export function checkServerCertificate(files: ServerCertificateFiles): FileProblem[] {
     const now = files.now ?? new Date();
     const { certificates: chain, problems } = readCertificates("certificateChain", files.certificateChain);
     const key = files.privateKey === undefined ? undefined : readPrivateKey(files.privateKey);
-    if (typeof key === "string") problems.push(key);
+    if (typeof key === "string") problems.push(ofKey(key));
     const [leaf] = chain;
     const ca = files.caCertificate === undefined ? [] : checkCaCertificate(files.caCertificate, now);
     if (!leaf || problems.length > 0) return [...problems, ...ca];
 
-    const order = checkOrder(chain);
     const trusted = trustedFor(files.caCertificate);
-    checkedOf(chain, trusted).forEach((certificate, index) => {
-        const where = `certificateChain: certificate ${index + 1}`;
-        problems.push(...checkDates(where, certificate, now));
-        if (order.length === 0 && !issuedBySelf(certificate))
-            problems.push(...checkSent(where, certificate, index === 0, key !== undefined));
-    });
+    const path = bestPath(chain, trusted, now);
+    const order = checkOrder(chain, path);
+    const faults = faultsOf(path.certificates, now, key !== undefined).filter(({ ofTime }) => ofTime || order.length === 0);
+    for (const { certificate, text } of faults) {
+        const isOfCa = files.caCertificate !== undefined && certificate !== leaf && indexIn(trusted, certificate) >= 0;
+        const index = indexIn(chain, certificate);
+        if (!isOfCa) problems.push(ofChain(index < 0 ? text : `certificate ${index + 1} ${text}`));
+        else if (ca.length === 0) problems.push(ofCa(text));
+    }
     problems.push(...order);
     if (typeof key === "object") problems.push(...checkKey(leaf, key));
     if (files.hostname !== undefined) problems.push(...checkName(leaf, files.hostname));
     problems.push(...ca);
-    if (files.caCertificate !== undefined && ca.length === 0) problems.push(...checkTrust(chain, files.caCertificate));
+    if (files.caCertificate !== undefined && ca.length === 0) problems.push(...checkTrust(path, trusted));
     return problems;
 }
 
-/** Returns the problems of a private CA's certificate as clients get it. The text must hold one or more CA certificates only. */
-export function checkCaCertificate(caCertificate: string, now = new Date()): string[] {
+/**
+ * Returns the problems of a private CA's certificate as clients get it. The text must hold one or more CA certificates only. Clients
+ * ignore those that they cannot use, so one that is valid and readable is enough.
+ */
+export function checkCaCertificate(caCertificate: string, now = new Date()): FileProblem[] {
     const { certificates, problems } = readCertificates("caCertificate", caCertificate);
-    for (const certificate of certificates) {
-        if (!certificate.ca) {
-            problems.push(
-                `caCertificate: expected CA certificates, ${nameOf(certificate)} is not one (basic constraint CA:TRUE is missing). ` +
-                    "Give the certificate of the CA that issued the server's certificate.",
-            );
+    const faults = certificates.map(certificate => {
+        const fault = goFault(certificate);
+        return [...dateFaults(certificate, now), ...(fault === undefined ? [] : [`${nameOf(certificate)}: ${fault}`])];
+    });
+    const isUsable = faults.some(each => each.length === 0);
+    certificates.forEach((certificate, index) => {
+        if (!mayBeCa(certificate)) {
+            const fault = `expected CA certificates, ${nameOf(certificate)} is not one (basic constraint CA:TRUE is missing)`;
+            problems.push(ofCa(`${fault}. Give the certificate of the CA that issued the server's certificate.`));
         }
-        problems.push(...checkDates("caCertificate:", certificate, now));
-        if (certificate.ca && !certificates.some(issuer => issued(issuer, certificate))) {
-            problems.push(
-                `caCertificate: expected the root, which signs itself, ${nameOf(certificate)} was issued by ${issuerOf(certificate)}. ` +
-                    "Clients trust a chain only up to a root: give it instead, or after the others.",
-            );
+        if (!isUsable) problems.push(...faults[index].map(ofCa));
+        if (mayBeCa(certificate) && !certificates.some(issuer => issued(issuer, certificate))) {
+            const fault = `expected the root, which signs itself, ${nameOf(certificate)} was issued by ${issuerOf(certificate)}`;
+            problems.push(ofCa(`${fault}. Clients trust a chain only up to a root: give it instead, or after the others.`));
         }
-    }
+    });
     return problems;
 }
 
 /** Returns the problems of a chain whose CA must be publicly trusted. */
-export function checkPublicTrust(certificateChain: string): string[] {
+export function checkPublicTrust(certificateChain: string): FileProblem[] {
     const { certificates: chain, problems } = readCertificates("certificateChain", certificateChain);
     if (problems.length > 0) return [];
-    if (anchorOf(chain, trustedFor()) >= 0) return [];
-    const last = chain[chain.length - 1];
-    return [
-        `certificateChain: expected a chain that ends below a publicly trusted CA, ${nameOf(last)} was issued by ${issuerOf(last)}, which is not one. ` +
-            "For a private CA give caCertificate; for a public one append the missing intermediate certificate.",
-    ];
+    const { certificates, isTrusted } = bestPath(chain, trustedFor());
+    if (isTrusted) return [];
+    const last = certificates[certificates.length - 1];
+    const found = `${nameOf(last)} was issued by ${issuerOf(last)}, which is not one`;
+    const advice = "For a private CA give caCertificate; for a public one append the missing intermediate certificate.";
+    return [ofChain(`expected a chain that ends below a publicly trusted CA, ${found}. ${advice}`)];
 }
 
-/** Returns the chain as a server sends it: without a root, because clients must have the root already. */
-export function withoutRoot(certificateChain: string): string {
+/** Returns the chain as a server sends it: without a root, and without certificates that no client needs. */
+export function sentChain(certificateChain: string, caCertificate?: string): string {
+    const { certificates } = readCertificates("certificateChain", certificateChain);
     const blocks = splitPem(certificateChain);
-    const sent = blocks.filter((block, index) => index === 0 || !issuedBySelf(new X509Certificate(block.text)));
-    return sent.map(block => `${block.text}\n`).join("");
+    return sentOf(certificates, trustedFor(caCertificate))
+        .map(certificate => `${blocks[indexIn(certificates, certificate)].text}\n`)
+        .join("");
+}
+
+/** Lists the certificates that a server does not send and that are no root of the chain. */
+export function leftOut(certificateChain: string, caCertificate?: string): string[] {
+    const { certificates } = readCertificates("certificateChain", certificateChain);
+    const sent = sentOf(certificates, trustedFor(caCertificate));
+    return certificates.flatMap((certificate, index) => {
+        const isRoot = issuedBySelf(certificate) && sent.some(each => issued(certificate, each));
+        if (indexIn(sent, certificate) >= 0 ? indexIn(certificates, certificate) === index : isRoot) return [];
+        return [`certificate ${index + 1} ${nameOf(certificate)} is not sent, because no client needs it. Remove it.`];
+    });
 }
 
 /** Public roots as they were read. To read all of them takes 26 ms, and a program asks six times. */
@@ -140,59 +174,50 @@ function trustedFor(caCertificate?: string): X509Certificate[] {
     return readCertificates("caCertificate", caCertificate).certificates;
 }
 
-/** Returns the index of the first certificate that clients trust or that a trusted root issued. They ignore the certificates above it. */
-function anchorOf(chain: X509Certificate[], trusted: X509Certificate[]): number {
-    return chain.findIndex(certificate => trusted.some(ca => ca.fingerprint256 === certificate.fingerprint256 || issued(ca, certificate)));
-}
-
-function checkedOf(chain: X509Certificate[], trusted: X509Certificate[]): X509Certificate[] {
-    const anchor = anchorOf(chain, trusted);
-    return anchor < 0 ? chain : chain.slice(0, anchor + 1);
-}
-
-/** Reports a certificate that clients refuse. With `hasKey`, the check of the private key reports a fault of the server's key. */
-function checkSent(where: string, certificate: X509Certificate, isServer: boolean, hasKey: boolean): string[] {
-    const key = isServer && hasKey ? undefined : keyFault(certificate.publicKey);
-    const faults = [key, sentFault(certificate, isServer ? "server" : "issuer")];
-    return faults.flatMap(fault => (fault === undefined ? [] : [`${where} ${nameOf(certificate)}: ${fault}`]));
-}
-
-function readCertificates(field: string, text: string | undefined): { certificates: X509Certificate[]; problems: string[] } {
+function readCertificates(field: FileProblem["field"], text: string | undefined) {
     const certificates: X509Certificate[] = [];
-    const problems: string[] = [];
+    const problems: FileProblem[] = [];
+    const report = (message: string) => problems.push({ field, message });
     if (text === undefined) return { certificates, problems };
     const blocks = splitPem(text);
     const begins = text.match(/-----BEGIN /g)?.length ?? 0;
     if (blocks.length === 0 || begins !== blocks.length) {
-        problems.push(
-            `${field}: expected PEM text (-----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----), found ` +
+        report(
+            "expected PEM text (-----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----), found " +
                 `${begins === 0 ? "no PEM block" : "a block that does not end"}. Give the whole file, line breaks included.`,
         );
     }
     blocks.forEach((block, index) => {
         if (block.label.includes("PRIVATE KEY")) {
-            problems.push(
-                `${field}: expected certificates only, block ${index + 1} is a private key. Move it to privateKey; if it went to other ` +
+            report(
+                `expected certificates only, block ${index + 1} is a private key. Move it to privateKey; if it went to other ` +
                     "people with this file, make a new key.",
             );
+        } else if (["X509 CERTIFICATE", "TRUSTED CERTIFICATE"].includes(block.label)) {
+            const advice = "Convert each with openssl x509 -in FILE -out FILE.pem, and give the result.";
+            report(`expected CERTIFICATE as the label of block ${index + 1}, found ${block.label}, which Rancher ignores. ${advice}`);
         } else if (block.label !== "CERTIFICATE") {
-            problems.push(`${field}: expected certificates only, block ${index + 1} is a ${block.label}. Remove it.`);
+            report(`expected certificates only, block ${index + 1} is a ${block.label}. Remove it.`);
         } else {
             try {
-                certificates.push(new X509Certificate(block.text));
+                certificates.push(readable(block.text));
             } catch {
-                problems.push(
-                    `${field}: expected a certificate in block ${index + 1}, its content cannot be read. Copy the file again, complete.`,
-                );
+                report(`expected a certificate in block ${index + 1}, its content cannot be read. Copy the file again, complete.`);
             }
         }
     });
     return { certificates, problems };
 }
 
+/** Throws for a certificate with content or a key that cannot be read. */
+function readable(text: string): X509Certificate {
+    const certificate = new X509Certificate(text);
+    return certificate.publicKey && decoded(certificate) && certificate;
+}
+
 /** Returns the key, or the problem with the text as a sentence. */
 function readPrivateKey(text: string): KeyObject | string {
-    const expected = "privateKey: expected one private key in PEM form without a passphrase";
+    const expected = "expected one private key in PEM form without a passphrase";
     const keys = splitPem(text).filter(block => block.label.includes("PRIVATE KEY"));
     if (keys.length !== 1)
         return `${expected}, found ${keys.length === 0 ? "none" : keys.length}. Give the key of the server's certificate.`;
@@ -204,88 +229,46 @@ function readPrivateKey(text: string): KeyObject | string {
     }
 }
 
-function checkDates(where: string, certificate: X509Certificate, now: Date): string[] {
-    const moment = now.toISOString();
-    if (Date.parse(certificate.validFrom) > now.getTime()) {
-        return [
-            `${where} ${nameOf(certificate)} is not valid before ${iso(certificate.validFrom)}, now is ${moment}. Wait, or check the clock.`,
-        ];
-    }
-    if (Date.parse(certificate.validTo) <= now.getTime()) {
-        return [`${where} ${nameOf(certificate)} has expired on ${iso(certificate.validTo)}, now is ${moment}. Renew it.`];
-    }
-    return [];
-}
-
-function checkOrder(chain: X509Certificate[]): string[] {
+/** Returns a problem when the first certificate is not the server's. Below an unknown root, each certificate must be on the path. */
+function checkOrder(chain: X509Certificate[], { certificates, isTrusted }: Path): FileProblem[] {
+    const [leaf, ...others] = chain;
+    const isIssuer = others.some(each => indexIn([leaf], each) < 0 && issued(leaf, each));
+    if (!isIssuer && (isTrusted || chain.every(each => indexIn(certificates, each) >= 0))) return [];
     const at = chain.findIndex((certificate, index) => index + 1 < chain.length && !issued(chain[index + 1], certificate));
     if (at < 0) return [];
     const certificate = chain[at];
-    return [
-        `certificateChain: expected each certificate to be signed by the next, certificate ${at + 1} ${nameOf(certificate)} was issued by ` +
-            `${issuerOf(certificate)}, certificate ${at + 2} is ${nameOf(chain[at + 1])}. ` +
-            "Put the server's certificate first, then its issuer, and leave out what does not belong to it.",
-    ];
+    const found =
+        `certificate ${at + 1} ${nameOf(certificate)} was issued by ${issuerOf(certificate)}, ` +
+        `certificate ${at + 2} is ${nameOf(chain[at + 1])}`;
+    const advice = "Put the server's certificate first, then its issuer, and leave out what does not belong to it.";
+    return [ofChain(`expected each certificate to be signed by the next, ${found}. ${advice}`)];
 }
 
-function checkKey(leaf: X509Certificate, key: KeyObject): string[] {
+function checkKey(leaf: X509Certificate, key: KeyObject): FileProblem[] {
     const types = { certificate: keyType(leaf.publicKey), key: keyType(key) };
     const fault = keyFault(key);
-    if (fault) return [`privateKey: ${fault}`];
+    if (fault) return [ofKey(fault)];
+    const advice = "Give the key the certificate was made for.";
     if (types.certificate !== types.key) {
-        return [
-            `privateKey: expected the ${types.certificate} key of ${nameOf(leaf)}, found a ${types.key} key. Give the key the certificate was made for.`,
-        ];
+        return [ofKey(`expected the ${types.certificate} key of ${nameOf(leaf)}, found a ${types.key} key. ${advice}`)];
     }
     if (!leaf.checkPrivateKey(key)) {
-        return [
-            `privateKey: expected the key of ${nameOf(leaf)}, found another ${types.key} key. Give the key the certificate was made for.`,
-        ];
+        return [ofKey(`expected the key of ${nameOf(leaf)}, found another ${types.key} key. ${advice}`)];
     }
     return [];
 }
 
-function checkName(leaf: X509Certificate, hostname: string): string[] {
+function checkName(leaf: X509Certificate, hostname: string): FileProblem[] {
     if (leaf.checkHost(hostname, { subject: "never", partialWildcards: false })) return [];
     const names = leaf.subjectAltName?.replace(/DNS:|IP Address:/g, "") ?? "no subject alternative name";
-    return [
-        `certificateChain: expected a certificate for ${hostname}, ${nameOf(leaf)} is for ${names}. ` +
-            "Ask the CA for one with the host name as subject alternative name; a wildcard covers one label.",
-    ];
+    const advice = "Ask the CA for one with the host name as subject alternative name; a wildcard covers one label.";
+    return [ofChain(`expected a certificate for ${hostname}, ${nameOf(leaf)} is for ${names}. ${advice}`)];
 }
 
-function checkTrust(chain: X509Certificate[], caCertificate: string): string[] {
-    const cas = readCertificates("caCertificate", caCertificate).certificates;
-    if (anchorOf(chain, cas) >= 0) return [];
-    const last = chain[chain.length - 1];
-    return [
-        `certificateChain: expected a chain that ends below caCertificate (${cas.map(nameOf).join(", ")}), ${nameOf(last)} was issued by ${issuerOf(last)}. ` +
-            "Append the missing intermediate certificates to the chain, or give the CA that issued it.",
-    ];
-}
-
-function issued(issuer: X509Certificate, certificate: X509Certificate): boolean {
-    return certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
-}
-
-function issuedBySelf(certificate: X509Certificate): boolean {
-    return issued(certificate, certificate);
-}
-
-/** Returns the common name of a certificate, or the whole subject when there is none. */
-export function nameOf(certificate: X509Certificate): string {
-    return quoted(certificate.subject);
-}
-
-function issuerOf(certificate: X509Certificate): string {
-    return quoted(certificate.issuer);
-}
-
-function quoted(distinguishedName: string | undefined): string {
-    const name = distinguishedName ?? "";
-    return JSON.stringify(/^CN=(.*)$/m.exec(name)?.[1] ?? name.replace(/\n/g, ", "));
-}
-
-export function iso(date: string): string {
-    return new Date(date).toISOString();
+function checkTrust({ certificates, isTrusted }: Path, cas: X509Certificate[]): FileProblem[] {
+    if (isTrusted) return [];
+    const last = certificates[certificates.length - 1];
+    const found = `${nameOf(last)} was issued by ${issuerOf(last)}`;
+    const advice = "Append the missing intermediate certificates to the chain, or give the CA that issued it.";
+    return [ofChain(`expected a chain that ends below caCertificate (${cas.map(nameOf).join(", ")}), ${found}. ${advice}`)];
 }

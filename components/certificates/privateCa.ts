@@ -74,30 +74,23 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
         };
 
         const rootKey = new tls.PrivateKey(`${name}-root-key`, key, kept);
-        const root = new tls.SelfSignedCert(
-            `${name}-root`,
-            {
-                privateKeyPem: rootKey.privateKeyPem,
-                isCaCertificate: true,
-                subject: { commonName: ca.commonName, organization: ca.organization },
-                validityPeriodHours: ca.caValidityHours,
-                earlyRenewalHours: 0,
-                allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
-                setSubjectKeyId: true,
-            },
-            kept,
-        );
+        const root = rootCertificate(name, ca, rootKey, kept);
         const serverKey = new tls.PrivateKey(`${name}-server-key`, key, child);
         const server = this.serverCertificate(name, ca, serverKey, rootKey, root);
 
         this.certificateChain = inState(server.certPem).apply(normalizePem);
         this.privateKey = pulumi.secret(inState(serverKey.privateKeyPem));
-        this.caCertificate = pulumi.all([inState(root.certPem), root.validityEndTime]).apply(([certificate, end]) => {
+        this.caCertificate = this.watched(root);
+        this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
+    }
+
+    /** Returns the root, and warns when it ends soon. */
+    private watched(root: tls.SelfSignedCert): pulumi.Output<string> {
+        return pulumi.all([inState(root.certPem), root.validityEndTime]).apply(([certificate, end]) => {
             const days = Math.floor((Date.parse(end) - Date.now()) / 86_400_000);
             if (days < warnDaysOfCa) needsAttention(endOfRoot(days), this);
             return normalizePem(certificate);
         });
-        this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 
     private serverCertificate(
@@ -135,6 +128,27 @@ export class PrivateCa extends pulumi.ComponentResource implements ServerCertifi
             { parent: this },
         );
     }
+}
+
+function rootCertificate(
+    name: string,
+    ca: pulumi.Output<PrivateCaSettings>,
+    rootKey: tls.PrivateKey,
+    opts: pulumi.CustomResourceOptions,
+): tls.SelfSignedCert {
+    return new tls.SelfSignedCert(
+        `${name}-root`,
+        {
+            privateKeyPem: rootKey.privateKeyPem,
+            isCaCertificate: true,
+            subject: { commonName: ca.commonName, organization: ca.organization },
+            validityPeriodHours: ca.caValidityHours,
+            earlyRenewalHours: 0,
+            allowedUses: ["cert_signing", "crl_signing", "digital_signature"],
+            setSubjectKeyId: true,
+        },
+        opts,
+    );
 }
 
 const endOfRoot = (days: number) =>

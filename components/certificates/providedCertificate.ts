@@ -4,22 +4,24 @@ import { needsAttention } from "../attention";
 import { validated } from "../validation";
 import { lifetimeWarning } from "./clientRules";
 import { endings, warnDays, warnDaysOfCa } from "./endings";
-import { keyAlone, normalizePem, withoutRoot } from "./pem";
+import { keyAlone, leftOut, normalizePem, sentChain } from "./pem";
 import { providedCertificateSchema } from "./schema";
 import { Certificate, CertificateArgs, ServerCertificate } from "./serverCertificate";
 
 /** Files of a provided certificate. */
 export interface ProvidedCertificateSettingsArgs {
     /**
-     * PEM: the server's certificate, then its intermediate certificates, each signed by the next. The server does not send a root at the
-     * end. A chain in another order is refused, and so is a certificate that does not cover `hostname` or is not valid today.
+     * PEM: the server's certificate first, then its intermediate certificates. The server sends them in order, without a root and without
+     * certificates that no client needs. A chain without a path to a trusted root is refused, and so is a certificate that does not cover
+     * `hostname` or is not valid today.
      */
     certificateChain: pulumi.Input<string>;
-    /** PEM: the unencrypted private key of the server's certificate, ECDSA or RSA of at least 2048 bits. It is kept as a secret. */
+    /** PEM: the unencrypted private key of the server's certificate, ECDSA or RSA of 2048 to 8192 bits. It is kept as a secret. */
     privateKey: pulumi.Input<string>;
     /**
      * PEM: the private CA, which Rancher and its agents get. Omit it for a publicly trusted CA. A certificate that is not a CA, or that did
-     * not issue the chain, is refused.
+     * not issue the chain, is refused. A retired root may stand beside the new one.
+     * @default none
      */
     caCertificate?: pulumi.Input<string>;
     /**
@@ -52,20 +54,17 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
         super("pulumi-rancher-ha:index:ProvidedCertificate", name, {}, opts);
         const files = validated(this, `ProvidedCertificate ${name}`, providedCertificateSchema, args);
         // Certificates are public, so a preview shows them even when one secret holds both the certificates and the key.
-        this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain, secondCertificate, caCertificate = "" }) => {
-            this.warnOfEnds("certificateChain", endings(withoutRoot(certificateChain), warnDays));
-            const second = secondCertificate ? withoutRoot(secondCertificate.certificateChain) : "";
-            this.warnOfEnds("secondCertificate.certificateChain", endings(second, warnDays));
-            this.warnOfEnds("caCertificate", endings(caCertificate, warnDaysOfCa));
-            const ca = caCertificate === "" ? "public" : "private";
-            this.warnOfLifetime("certificateChain", withoutRoot(certificateChain), ca);
-            if (second) this.warnOfLifetime("secondCertificate.certificateChain", second, ca);
-            return withoutRoot(certificateChain);
+        this.certificateChain = pulumi.unsecret(files).apply(({ certificateChain, secondCertificate, caCertificate }) => {
+            const sent = this.warnOfChain("certificateChain", certificateChain, caCertificate);
+            const second = secondCertificate?.certificateChain;
+            if (second !== undefined) this.warnOfChain("secondCertificate.certificateChain", second, caCertificate);
+            this.warnOfEnds("caCertificate", endings(caCertificate ?? "", warnDaysOfCa));
+            return sent;
         });
         this.privateKey = pulumi.secret(files.privateKey).apply(keyAlone);
         if (args.secondCertificate) {
-            this.secondCertificate = pulumi.secret(files).apply(({ secondCertificate }) => ({
-                certificateChain: withoutRoot(secondCertificate!.certificateChain),
+            this.secondCertificate = pulumi.secret(files).apply(({ secondCertificate, caCertificate }) => ({
+                certificateChain: sentChain(secondCertificate!.certificateChain, caCertificate),
                 privateKey: keyAlone(secondCertificate!.privateKey),
             }));
         }
@@ -74,9 +73,14 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 
-    private warnOfLifetime(path: string, certificateChain: string, ca: "public" | "private"): void {
-        const warning = lifetimeWarning(new X509Certificate(certificateChain), ca);
-        if (warning) void pulumi.log.warn(`${path}: ${warning} Ask the CA for a shorter one.`, this);
+    /** Returns the chain as a server sends it, and warns of what a person should know about it. */
+    private warnOfChain(path: string, certificateChain: string, caCertificate?: string): string {
+        const sent = sentChain(certificateChain, caCertificate);
+        this.warnOfEnds(path, endings(sent, warnDays));
+        const lifetime = lifetimeWarning(new X509Certificate(sent), caCertificate === undefined ? "public" : "private");
+        const long = lifetime === undefined ? [] : [`${lifetime} Ask the CA for a shorter one.`];
+        for (const warning of [...long, ...leftOut(certificateChain, caCertificate)]) void pulumi.log.warn(`${path}: ${warning}`, this);
+        return sent;
     }
 
     private warnOfEnds(path: string, ends: string[]): void {

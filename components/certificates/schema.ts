@@ -4,7 +4,7 @@ import { ErrorCode } from "../errorCodes";
 import { dnsNameSchema, ipAddressSchema } from "../remote/addresses";
 import { secret } from "../secrecy";
 import { whenKnown } from "../validation";
-import { checkCaCertificate, checkPublicTrust, checkServerCertificate, ServerCertificateFiles } from "./pem";
+import { checkCaCertificate, checkPublicTrust, checkServerCertificate, FileProblem, ServerCertificateFiles } from "./pem";
 
 /** Kinds of private keys. */
 export const KeyAlgorithm = {
@@ -30,18 +30,14 @@ export const knownFilesSchema = z.object({
 
 const params: { errorCode: ErrorCode } = { errorCode: "certificate-refused" };
 
-/** Reports problems of the form `field: sentence.` at their fields. */
-export function reportProblems(problems: string[], context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
-    for (const problem of problems) {
-        const [, field, message] = /^(\w+): ([\s\S]*)$/.exec(problem) ?? [];
-        context.addIssue({ code: "custom", path: [...at, field], message, params });
-    }
+/** Reports problems at their fields. `at` is the path of the certificate. */
+export function reportProblems(problems: FileProblem[], context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
+    for (const { field, message } of problems) context.addIssue({ code: "custom", path: [...at, field], message, params });
 }
 
 /** PEM text of one or more CAs, each of them valid today. */
 export const caCertificatesSchema = z.string().superRefine((text, context) => {
-    for (const problem of checkCaCertificate(text))
-        context.addIssue({ code: "custom", message: problem.replace(/^caCertificate: /, ""), params });
+    for (const { message } of checkCaCertificate(text)) context.addIssue({ code: "custom", message, params });
 });
 
 /** Reports a second certificate for another name or with the same type of key. NGINX keeps one certificate for each type. */

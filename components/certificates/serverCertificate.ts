@@ -10,7 +10,9 @@ export interface CertificateArgs {
 
 /** `CertificateArgs` with known values. */
 export interface Certificate {
+    /** PEM: the server's certificate, followed by its intermediate certificates. */
     certificateChain: string;
+    /** PEM: the private key of the server's certificate. Secret. */
     privateKey: string;
 }
 

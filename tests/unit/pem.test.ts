@@ -3,15 +3,23 @@ import { createHash } from "crypto";
 import { rootCertificates } from "tls";
 import {
     caChecksum,
-    checkCaCertificate,
-    checkPublicTrust,
-    checkServerCertificate,
+    checkCaCertificate as caProblems,
+    checkPublicTrust as trustProblems,
+    checkServerCertificate as serverProblems,
+    FileProblem,
+    leftOut,
     normalizePem,
+    sentChain,
     splitPem,
-    withoutRoot,
 } from "../../components/certificates/pem";
 import { endings } from "../../components/certificates/endings";
 import { daysFromNow, issue, Issued, KeyKind } from "../../lab/certificates";
+
+/** Returns problems as lines, each with the field that has the problem. */
+const said = (problems: FileProblem[]) => problems.map(({ field, message }) => `${field}: ${message}`);
+const checkCaCertificate = (...args: Parameters<typeof caProblems>) => said(caProblems(...args));
+const checkPublicTrust = (...args: Parameters<typeof trustProblems>) => said(trustProblems(...args));
+const checkServerCertificate = (...args: Parameters<typeof serverProblems>) => said(serverProblems(...args));
 
 const hostname = "rancher.example.com";
 let root: Issued, otherRoot: Issued, intermediate: Issued, leaf: Issued, below: Issued;
@@ -84,6 +92,14 @@ describe("each problem is named, with what was found and what to do", () => {
         const request = "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n";
         expect(problem({ certificateChain: leaf.certificate + request })[0]).toMatch(/block 2 is a CERTIFICATE REQUEST\. Remove it/);
     });
+    test.each(["X509 CERTIFICATE", "TRUSTED CERTIFICATE"])("a label that Rancher ignores: %s", label => {
+        const odd = leaf.certificate.replace(/CERTIFICATE/g, label);
+        expect(problem({ certificateChain: odd })).toEqual([
+            expect.stringMatching(
+                `^certificateChain: expected CERTIFICATE as the label of block 1, found ${label}, .*Convert each with openssl`,
+            ),
+        ]);
+    });
     test("chain in the wrong order", () => {
         const found = checkServerCertificate({ certificateChain: chain(intermediate, below), hostname: undefined });
         expect(found).toEqual([
@@ -92,11 +108,12 @@ describe("each problem is named, with what was found and what to do", () => {
             ),
         ]);
     });
-    test("a stranger in the chain", () =>
-        expect(problem({ certificateChain: chain(leaf, otherRoot) })[0]).toMatch(/expected each certificate to be signed by the next/));
+    test("a stranger in a chain that no CA is given for", () =>
+        expect(problem({ certificateChain: chain(leaf, otherRoot), caCertificate: undefined })).toEqual([
+            expect.stringMatching(/expected each certificate to be signed by the next/),
+        ]));
     test("issuer of the same name with another key", () => {
         const impostor = issue({ name: "Root", ca: true });
-        expect(problem({ certificateChain: chain(leaf, impostor) })[0]).toMatch(/signed by the next/);
         expect(problem({ caCertificate: impostor.certificate })).toEqual([
             expect.stringMatching(/expected a chain that ends below caCertificate \("Root"\)/),
         ]);
@@ -264,8 +281,35 @@ test("for agents, a cross-signed root is refused, and the older root is accepted
 });
 
 test("the root is not sent", () => {
-    expect(withoutRoot(chain(below, intermediate, root))).toBe(normalizePem(chain(below, intermediate)));
-    expect(withoutRoot(root.certificate)).toBe(normalizePem(root.certificate));
+    expect(sentChain(chain(below, intermediate, root))).toBe(normalizePem(chain(below, intermediate)));
+    expect(sentChain(root.certificate)).toBe(normalizePem(root.certificate));
+});
+
+test("certificates that no client needs are not sent, and named", () => {
+    const needless = (...parts: Issued[]) => leftOut(chain(...parts), root.certificate).map(each => /^certificate \d/.exec(each)?.[0]);
+    for (const parts of [
+        [below, intermediate, otherRoot],
+        [below, otherRoot, intermediate],
+        [below, below, intermediate],
+        [below, intermediate, root],
+        [below, root, intermediate],
+    ]) {
+        expect(sentChain(chain(...parts), root.certificate)).toBe(chain(below, intermediate));
+    }
+    expect(needless(below, intermediate, otherRoot)).toEqual(["certificate 3"]);
+    expect(needless(below, below, intermediate)).toEqual(["certificate 2"]);
+    expect(needless(below, root, intermediate)).toEqual([]);
+    expect(leftOut(chain(below, otherRoot, intermediate), root.certificate)).toEqual([
+        'certificate 2 "Other root" is not sent, because no client needs it. Remove it.',
+    ]);
+});
+
+test("of two intermediates with one name, the one below a trusted root is sent", () => {
+    const other = issue({ name: "Intermediate", ca: true, by: otherRoot, of: intermediate.privateKey });
+    const both = chain(below, other, intermediate);
+    expect(checkServerCertificate({ certificateChain: both, hostname, caCertificate: root.certificate })).toEqual([]);
+    expect(sentChain(both, root.certificate)).toBe(chain(below, intermediate));
+    expect(sentChain(both, otherRoot.certificate)).toBe(chain(below, other));
 });
 
 test("each certificate that ends soon is named, wherever it stands", () => {
