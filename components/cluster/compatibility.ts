@@ -1,3 +1,4 @@
+import { minorNumber, minorOf } from "../versions";
 import { communityKubernetes, docker, rkeVersion, subscriptionKubernetes } from "./rke/rkeVersions";
 
 /**
@@ -42,7 +43,6 @@ export function acceptedDocker(kubernetesVersion: string): string[] {
     return docker[minorOf(kubernetesVersion)] ?? [];
 }
 
-const minorNumber = (version: string) => Number(minorOf(version).split(".")[1]);
 /** Returns the Kubernetes version without the suffix of RKE. */
 export const upstreamVersion = (kubernetesVersion: string): string => kubernetesVersion.replace(/-rancher.*$/, "");
 
@@ -92,10 +92,6 @@ export function checkBackupChart(chartVersion: string, rancherVersion: string): 
     const wanted = backupCharts[minorOf(rancherVersion)];
     if (wanted === undefined || Number(chartVersion.split(".")[0]) === wanted) return undefined;
     return `expected a version ${wanted}.x.y+up${wanted - 99}.x.y of the backup charts, which is for Rancher ${minorOf(rancherVersion)}`;
-}
-
-function minorOf(version: string): string {
-    return version.replace(/^v/, "").split(".").slice(0, 2).join(".");
 }
 
 function nearestVersion(version: string, known: string[]): string {

@@ -18,7 +18,7 @@ export interface ExistingClusterArgs {
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * URL of the Kubernetes API, for example `https://192.0.2.31:6443`. It replaces a loopback address in the kubeconfig, which RKE2 and
-     * K3s write for the node itself. @default the server in the kubeconfig
+     * K3s write for the node itself. A URL with a user, a path or a query is refused. @default the server in the kubeconfig
      */
     apiEndpoint?: pulumi.Input<string>;
     /**
@@ -39,10 +39,15 @@ export interface ExistingClusterArgs {
  * for ever. For RKE2 with NGINX, set `use-forwarded-headers: "true"` by a HelmChartConfig.
  */
 export class ExistingCluster extends pulumi.ComponentResource implements KubernetesCluster {
+    /** Kubeconfig of an administrator. Secret. */
     readonly kubeconfig: pulumi.Output<string>;
+    /** IP addresses of the nodes where the ingress controller listens on port 80. */
     readonly ingressAddresses: pulumi.Output<string[]>;
+    /** URL of the Kubernetes API. */
     readonly apiEndpoint: pulumi.Output<string>;
+    /** Kubernetes version, for example `v1.31.4`. Empty when the API server did not tell its version. */
     readonly kubernetesVersion: pulumi.Output<string>;
+    /** Kubernetes distribution: `other`. */
     readonly distribution: Distribution = Distribution.Other;
 
     constructor(name: string, args: ExistingClusterArgs, opts?: pulumi.ComponentResourceOptions) {

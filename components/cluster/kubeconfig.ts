@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import { holdsLogin } from "../secrecy";
-import { CurrentContext, currentOf, isTls, readYaml, UserEntry } from "./kubeconfigSchema";
+import { ClusterEntry, CurrentContext, currentOf, isTls, readYaml } from "./kubeconfigSchema";
+import { UserEntry } from "./kubeconfigUser";
 
 /** Address and credentials of a Kubernetes API. */
 export interface ApiAccess {
@@ -86,9 +87,10 @@ export function isLoopback(url: string): boolean {
 
 /** Returns a kubeconfig in which the cluster of the current context has another URL. */
 export function withServer(kubeconfig: string, server: string): string {
-    const known = readYaml(kubeconfig);
+    const known = readYaml(kubeconfig) as { clusters: { cluster: ClusterEntry }[] };
     known.clusters[currentOf(kubeconfig)!.clusterIndex].cluster.server = server;
-    return stringify(known, { lineWidth: 0 });
+    // kubectl reads YAML 1.1, where a string such as "yes" needs quotes.
+    return stringify(known, { lineWidth: 0, compat: "yaml-1.1" });
 }
 
 /** Returns a kubeconfig for a user with a client certificate. */

@@ -1,17 +1,13 @@
-import { X509Certificate } from "crypto";
-import { parse } from "yaml";
+import { parseAllDocuments, Tags } from "yaml";
 import { z } from "zod";
-import { splitPem } from "../certificates/pem";
-import { check, issueText } from "../validation";
+import { check, issueSentence } from "../validation";
+import { base64, certificateInBase64, decoded, extensions, isBase64, Report, text } from "./kubeconfigData";
+import { holdsCertificate } from "./kubeconfigKeys";
+import { reportCredentials, reportUser, userSchema, UserEntry } from "./kubeconfigUser";
 
 /** The rules here are those of kubectl and of the Kubernetes provider. Source: k8s.io/client-go, tools/clientcmd. */
 
-const text = z.string().optional();
-const isBase64 = (value: string) =>
-    /^[A-Za-z0-9+/]*={0,2}$/.test(value.replace(/[\r\n]/g, "")) && value.replace(/[\r\n]/g, "").length % 4 === 0;
-const base64 = z.string().refine(isBase64, "expected base64, found another text.").optional();
-
-const contextSchema = z.looseObject({ cluster: text, user: text });
+const contextSchema = z.looseObject({ cluster: text, user: text, namespace: text, extensions });
 const clusterSchema = z.looseObject({
     server: text,
     "certificate-authority": text,
@@ -19,31 +15,20 @@ const clusterSchema = z.looseObject({
     "insecure-skip-tls-verify": z.boolean().optional(),
     "proxy-url": text,
     "tls-server-name": text,
-});
-const userSchema = z.looseObject({
-    "client-certificate": text,
-    "client-certificate-data": base64,
-    "client-key": text,
-    "client-key-data": base64,
-    token: text,
-    tokenFile: text,
-    username: text,
-    password: text,
-    as: text,
-    "as-uid": text,
-    "as-groups": z.array(z.string()).optional(),
-    "as-user-extra": z.looseObject({}).optional(),
-    exec: z.looseObject({}).optional(),
-    "auth-provider": z.looseObject({}).optional(),
+    "disable-compression": z.boolean().optional(),
+    extensions,
 });
 export type ClusterEntry = z.output<typeof clusterSchema>;
-export type UserEntry = z.output<typeof userSchema>;
 
 /** Returns the schema of a list of named entries. */
 const listOf = <S extends z.ZodRawShape>(entry: S) => z.array(z.looseObject({ name: text, ...entry })).optional();
 
 const kubeconfigSchema = z
     .looseObject({
+        kind: z.literal("Config").optional(),
+        apiVersion: z.literal("v1").optional(),
+        preferences: z.looseObject({ colors: z.boolean().optional(), extensions }).optional(),
+        extensions,
         "current-context": text,
         contexts: listOf({ context: contextSchema.optional() }),
         clusters: listOf({ cluster: clusterSchema.optional() }),
@@ -64,10 +49,18 @@ export interface CurrentContext {
     user: UserEntry;
 }
 
-/** Returns undefined for invalid YAML, because the parser's message would quote the kubeconfig and its secrets. */
-export function readYaml(kubeconfig: string): any {
+/** YAML 1.1 without dates and numbers to the base 60, which the parser of kubectl reads as strings. */
+const customTags = (tags: Tags): Tags =>
+    tags.filter(tag => typeof tag === "string" || (tag.tag !== "tag:yaml.org,2002:timestamp" && tag.format !== "TIME"));
+
+/**
+ * Reads the first YAML document, as kubectl does. Returns undefined for invalid YAML, because the parser's message would quote the
+ * kubeconfig and its secrets.
+ */
+export function readYaml(kubeconfig: string): unknown {
     try {
-        return parse(kubeconfig);
+        const [first] = parseAllDocuments(kubeconfig, { version: "1.1", merge: true, uniqueKeys: false, customTags });
+        return first.errors?.length ? undefined : first.toJS();
     } catch {
         return undefined;
     }
@@ -87,8 +80,7 @@ export const kubeconfigTextSchema = z.string().superRefine((kubeconfig, context)
     const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
     if (known === null || typeof known !== "object" || Array.isArray(known))
         return report([], "expected a kubeconfig as YAML text, found another text. Give the content of the file, not its path.");
-    for (const issue of check(kubeconfigSchema, known).error?.issues ?? [])
-        report(issue.path, issueText(issue, known).replace(/\.?$/, "."));
+    for (const issue of check(kubeconfigSchema, known).error?.issues ?? []) report(issue.path, issueSentence(issue, known));
 });
 
 /** Leaves out keys without a value, because Go reads `null` and the empty text as if the key were missing. */
@@ -127,55 +119,29 @@ function reportCurrent(kubeconfig: Kubeconfig, refinement: z.core.$RefinementCtx
     const inContext = (key: string) => ["contexts", contextIndex, "context", key];
     if (clusterIndex < 0) return report(inContext("cluster"), "expected the name of a cluster in clusters");
     const cluster = kubeconfig.clusters![clusterIndex].cluster ?? {};
-    reportCluster(cluster, (key, message) => report(["clusters", clusterIndex, "cluster", key], message));
+    reportCluster(cluster, (path, message) => report(["clusters", clusterIndex, "cluster", ...path], message));
     // Without TLS, neither kubectl nor Helm sends credentials.
     if (userIndex < 0 && isTls(cluster)) report(inContext("user"), "expected the name of a user in users");
     const user = kubeconfig.users?.[userIndex]?.user ?? {};
-    reportUser(user, (key, message) => report(["users", userIndex, "user", key], message));
+    const reportIn: Report = (path, message) => report(["users", userIndex, "user", ...path], message);
+    reportUser(user, reportIn);
+    if (isTls(cluster)) reportCredentials(user, reportIn);
 }
 
 /** Reports whether a URL has the scheme `https`. */
 export const isTls = ({ server }: ClusterEntry): boolean => /^https:/i.test(server ?? "");
 
-type Report = (key: string, message: string) => void;
-
 function reportCluster(cluster: ClusterEntry, report: Report): void {
     const { server = "", "certificate-authority-data": ca, "certificate-authority": file } = cluster;
     // Without a scheme, client-go takes http, and sends no credentials.
     if (!/^https?:\/\/\S+$/i.test(server) || !URL.canParse(server))
-        report("server", "expected an http or https URL, for example https://192.0.2.31:6443");
-    if (ca && file) report("certificate-authority", "expected nothing beside certificate-authority-data, found both. Remove one.");
+        report(["server"], "expected an http or https URL, for example https://192.0.2.31:6443");
+    const { "proxy-url": proxy } = cluster;
+    if (proxy && !(/^(https?|socks5):/i.test(proxy) && URL.canParse(proxy)))
+        report(["proxy-url"], "expected an http, https or socks5 URL, for example http://proxy.example.com:3128, found another text.");
+    if (ca && file) report(["certificate-authority"], "expected nothing beside certificate-authority-data, found both. Remove one.");
     if (!isTls(cluster)) return;
     if (cluster["insecure-skip-tls-verify"] && (ca || file))
-        report("insecure-skip-tls-verify", "expected false beside a certificate authority, found true. Remove one.");
-    if (ca && isBase64(ca) && !holdsCertificate(ca)) report("certificate-authority-data", certificateInBase64);
-}
-
-function reportUser(user: UserEntry, report: Report): void {
-    const { "client-certificate-data": certificate, "client-certificate": file, "client-key-data": key, "client-key": keyFile } = user;
-    if (user.token && (user.username || user.password)) report("username", "expected no login beside a token, found both. Remove one.");
-    if (!certificate && !file) return;
-    if (certificate && file) report("client-certificate", "expected nothing beside client-certificate-data, found both. Remove one.");
-    if (key && keyFile) report("client-key", "expected nothing beside client-key-data, found both. Remove one.");
-    if (!key && !keyFile) report("client-key-data", "expected the key of the client certificate");
-    if (certificate && isBase64(certificate) && !holdsCertificate(certificate)) report("client-certificate-data", certificateInBase64);
-    if (key && isBase64(key) && !/-----BEGIN ([A-Z]+ )?PRIVATE KEY-----/.test(decoded(key)))
-        report("client-key-data", "expected a private key in PEM, in base64, found another text.");
-}
-
-const certificateInBase64 = "expected a certificate in PEM, in base64, found another text.";
-
-const decoded = (value: string) => Buffer.from(value, "base64").toString("utf8");
-
-/** Reports whether a text holds a certificate that can be read. Others beside it are skipped, as Go does. */
-const holdsCertificate = (value: string): boolean =>
-    splitPem(decoded(value)).some(({ label, text: pem }) => label === "CERTIFICATE" && isCertificate(pem));
-
-function isCertificate(pem: string): boolean {
-    try {
-        new X509Certificate(pem);
-        return true;
-    } catch {
-        return false;
-    }
+        report(["insecure-skip-tls-verify"], "expected false beside a certificate authority, found true. Remove one.");
+    if (ca && isBase64(ca) && !holdsCertificate(decoded(ca))) report(["certificate-authority-data"], certificateInBase64);
 }

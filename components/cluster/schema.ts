@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { apiEndpointSchema, kubernetesVersionSchema } from "../kubernetesApi";
 import { nodeAddressesSchema } from "../remote/addresses";
 import { secret } from "../secrecy";
 import { whenKnown } from "../validation";
@@ -11,11 +12,8 @@ const shapeSchema = z.strictObject({
     kubeconfig: secret(kubeconfigTextSchema),
     ingressAddresses: someAddressesSchema,
     controlPlaneAddresses: someAddressesSchema.optional(),
-    apiEndpoint: z.url({ protocol: /^https$/, error: "expected an https URL" }).optional(),
-    kubernetesVersion: z
-        .string()
-        .regex(/^v?1\.\d+/, "expected a Kubernetes version such as v1.31.4")
-        .optional(),
+    apiEndpoint: apiEndpointSchema.optional(),
+    kubernetesVersion: kubernetesVersionSchema.optional(),
 });
 
 /** The same with the rule between the kubeconfig and the endpoint. */

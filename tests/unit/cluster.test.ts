@@ -347,6 +347,10 @@ describe("with the real rke", () => {
                 network: { options: { canal_flannel_backend_type: "host-gw" }, tolerations: [{ key: "a", operator: "Exists" }] },
                 ingress: { extra_args: { "default-ssl-certificate": "a/b" }, default_backend: false },
                 addons: "---\n",
+                addons_include: ["https://example.com/a.yaml"],
+                cloud_provider: { name: "external" },
+                enable_cri_dockerd: true,
+                monitoring: { provider: "none" },
             });
             expect([stderr, status]).toEqual([expect.stringContaining("checking 0 nodes"), 0]);
         });

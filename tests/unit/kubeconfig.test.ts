@@ -1,9 +1,15 @@
+import { spawnSync } from "child_process";
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
 import { parse } from "yaml";
 import { existingClusterSchema } from "../../components/cluster/schema";
 import { apiAccess, isLoopback, obstacle, serverOf, withServer } from "../../components/cluster/kubeconfig";
 import { check, issueLines } from "../../components/validation";
 import { issue } from "../../lab/certificates";
+import { toolFolder } from "../../lab/tools";
 import { kubeconfigOf } from "../kubeconfig";
+import { refusedKubeconfigs } from "../refusedKubeconfigs";
 import { sshKey } from "../ssh";
 
 const server = "https://192.0.2.41:6443";
@@ -14,15 +20,21 @@ const ca = { "certificate-authority-data": base64(kubeCa.certificate) };
 const admin = issue({ name: "kube-admin", by: kubeCa });
 const certificate = { "client-certificate-data": base64(admin.certificate), "client-key-data": base64(admin.privateKey) };
 
+const chainOf = (...issued: { certificate: string }[]) => ({
+    "client-certificate-data": base64(issued.map(each => each.certificate).join("")),
+});
+
 /** Returns the lines of the error that refuses a kubeconfig. */
 const refusal = (kubeconfig: string) => {
     const args = { kubeconfig, ingressAddresses };
     return issueLines(check(existingClusterSchema, args).error?.issues ?? [], args);
 };
+/** Returns a kubeconfig with a line inserted behind another one. */
+const withLine = (before: string, line: string) => kubeconfigOf().replace(new RegExp(`( *)${before}\n`), `$&$1${line}\n`);
 const json = (yaml: string) => JSON.stringify(parse(yaml));
 
-// kubectl 1.32 connects with each of these. It asks for a login where a user has no credentials, and Helm does not.
-describe("a kubeconfig that kubectl accepts is accepted:", () => {
+/** Returns kubeconfigs that kubectl connects with. It asks for a login where a user has no credentials, and Helm does not. */
+function acceptedKubeconfigs(): [what: string, kubeconfig: string][] {
     const others = [
         { name: "other", context: { cluster: "other", user: "other" } },
         { name: "default", context: { cluster: "default", user: "default" } },
@@ -33,7 +45,10 @@ describe("a kubeconfig that kubectl accepts is accepted:", () => {
         { name: "default", cluster: { server } },
     ];
 
-    test.each<[string, string]>([
+    const v1beta1 = { command: "false", apiVersion: "client.authentication.k8s.io/v1beta1" };
+    const oidc = { name: "oidc", config: { "idp-issuer-url": "https://login.example.com", "client-id": "a" } };
+    const withKey = (text: string) => ({ ...certificate, "client-key-data": base64(text) });
+    return [
         ["a CA, a certificate and a token", kubeconfigOf(ca, { ...certificate, token: "t" })],
         ["JSON", json(kubeconfigOf(ca, certificate))],
         ["several contexts, others of which are broken", kubeconfigOf({}, undefined, { contexts: others, clusters: broken })],
@@ -55,7 +70,66 @@ describe("a kubeconfig that kubectl accepts is accepted:", () => {
             "no user, no CA that counts, without TLS",
             kubeconfigOf({ server: "http://192.0.2.41:8001", "insecure-skip-tls-verify": true, ...ca }, {}, { users: null }),
         ],
-    ])("%s", (_what, kubeconfig) => expect(refusal(kubeconfig)).toEqual([]));
+        ...["yes", "on", "Y"].map((word): [string, string] => [
+            `the boolean ${word} of YAML 1.1`,
+            withLine("server: https://192.0.2.41:6443", `insecure-skip-tls-verify: ${word}`),
+        ]),
+        ["a merge key", withLine("token: made-up", "<<: { username: admin }").replace("token: made-up", "password: p")],
+        ["a key twice", withLine("token: made-up", "token: again")],
+        ["a second document", `${kubeconfigOf()}---\nmore: [\n`],
+        ["a token that looks like a time", withLine("token: made-up", "token: 12:34:56")],
+        ["a token that looks like a date", withLine("token: made-up", "token: 2001-01-01")],
+        ["no kind and no version", kubeconfigOf({}, undefined, { kind: null, apiVersion: "" })],
+        ["a key among other text", kubeconfigOf({}, withKey(`The key:\n${admin.privateKey}(end)`))],
+        ["a key with another label", kubeconfigOf({}, withKey(admin.privateKey.replace(/PRIVATE/g, "EC PRIVATE")))],
+        ["the key of the first of two certificates", kubeconfigOf({}, { ...certificate, ...chainOf(admin, kubeCa) })],
+        ["a damaged key without a certificate", kubeconfigOf({}, { token: "t", "client-key-data": base64("key") })],
+        ["a command of v1beta1 without a mode", kubeconfigOf({}, { exec: v1beta1 })],
+        ["a command beside a certificate", kubeconfigOf({}, { ...certificate, exec: v1beta1 })],
+        ["a provider", kubeconfigOf({}, { "auth-provider": oidc })],
+        ["another user", kubeconfigOf({}, { token: "t", as: "a", "as-groups": ["b"], "as-user-extra": { c: ["d"] } })],
+        ["no groups", kubeconfigOf({}, { token: "t", "as-groups": [], "as-user-extra": {} })],
+        ["a proxy", kubeconfigOf({ "proxy-url": "socks5://127.0.0.1:1" })],
+        ["a damaged key without TLS", kubeconfigOf({ server: "http://192.0.2.41:8001" }, withKey("key"))],
+    ];
+}
+
+test.each(acceptedKubeconfigs())("a kubeconfig that kubectl accepts is accepted: %s", (_what, kubeconfig) =>
+    expect(refusal(kubeconfig)).toEqual([]),
+);
+
+describe("the real kubectl agrees with the verdict on a kubeconfig", () => {
+    const program = join(toolFolder("kubernetes"), "kubernetes");
+    const isBuilt = existsSync(program);
+    if (!isBuilt) process.stderr.write(`skipped: kubectl is not built (${program}). A test of the whole stack builds it.\n`);
+    let folder: string;
+    beforeAll(() => {
+        folder = mkdtempSync(join(tmpdir(), "kubectl-"));
+        symlinkSync(program, join(folder, "kubectl"));
+    });
+    afterAll(() => rmSync(folder, { recursive: true }));
+
+    /** Returns why kubectl refuses a kubeconfig, or an empty text when it tries to connect. */
+    function refusalOfKubectl(kubeconfig: string): string {
+        const file = join(folder, "kubeconfig");
+        // Nothing listens on this port. A login that kubectl asks for ends in EOF.
+        writeFileSync(file, kubeconfig.replace(/192\.0\.2\.4\d:\d+/g, "127.0.0.1:1"));
+        const env = { PATH: process.env.PATH, HOME: folder };
+        const { stderr } = spawnSync(join(folder, "kubectl"), ["--kubeconfig", file, "version", "--request-timeout=1s"], {
+            input: "",
+            encoding: "utf8",
+            env,
+        });
+        return /refused - did you|dial tcp|getting credentials|No valid id-token|^error: EOF/.test(stderr) ? "" : stderr;
+    }
+
+    const accepted = acceptedKubeconfigs().filter(([what]) => what !== "files");
+    (isBuilt ? test : test.skip).each(accepted)("that is accepted: %s", (_what, kubeconfig) =>
+        expect(refusalOfKubectl(kubeconfig)).toBe(""),
+    );
+    (isBuilt ? test : test.skip).each(refusedKubeconfigs)("that is refused: %s", (_what, kubeconfig) =>
+        expect(refusalOfKubectl(kubeconfig)).toMatch(/error: |invalid header field value/),
+    );
 });
 
 test("every fault of a kubeconfig is named at once, with its place", () => {
@@ -120,7 +194,12 @@ describe("a kubeconfig that Helm can use, and this library cannot:", () => {
         ["a proxy", { ...ca, "proxy-url": "http://proxy.example.com:3128" }, certificate, named("a proxy (proxy-url)")],
         ["another user", ca, { ...certificate, as: "admin", "as-groups": ["system:masters"] }, named("another user (as, as-groups)")],
         ["a command", ca, { exec }, named("a command (exec)")],
-        ["an identity provider", ca, { "auth-provider": { name: "oidc" } }, named("an identity provider (auth-provider)")],
+        [
+            "an identity provider",
+            ca,
+            { "auth-provider": { name: "oidc", config: { "idp-issuer-url": "https://login.example.com", "client-id": "a" } } },
+            named("an identity provider (auth-provider)"),
+        ],
         ["a server without TLS", { server: "http://192.0.2.41:8001" }, { token: "t" }, named("a server without TLS (server)")],
         ["a login in the server", { server: "https://admin:word@192.0.2.41" }, { token: "t" }, named("a login (server)")],
         [
@@ -184,6 +263,14 @@ describe("the address of the API server", () => {
         const changed = withServer(json(kubeconfigOf({}, undefined, { clusters })), server);
         expect(changed).toContain("https://127.0.0.1:1");
         expect(serverOf(changed)).toBe(server);
+    });
+
+    test("is replaced in YAML 1.1, and a string that is a boolean there stays a string", () => {
+        const users = [{ name: "yes", user: { token: "on" } }];
+        const contexts = [{ name: "default", context: { cluster: "default", user: "yes" } }];
+        const quoted = JSON.stringify(parse(kubeconfigOf({}, undefined, { users, contexts })));
+        const changed = withServer(`${quoted}\n---\nmore\n`, "https://192.0.2.42:6443");
+        expect(apiAccess(changed)).toMatchObject({ endpoint: "https://192.0.2.42:6443", token: "on" });
     });
 
     test.each(["https://192.0.2.41", "https://localhost.example.com", "https://[2001:db8::1]:6443", "https://[fe80::]", ""])(

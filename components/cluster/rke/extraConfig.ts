@@ -77,6 +77,9 @@ function paths(keys: Keys, above: string[] = []): string[][] {
     return Object.entries(keys).flatMap(([key, value]) => (isObject(value) ? paths(value, [...above, key]) : [[...above, key]]));
 }
 
+/** Reports whether RKE finds an entry of `addons_include` from any folder. RKE takes text that begins so for a URL (cluster/addons.go). */
+export const isFoundAnywhere = (entry: unknown): boolean => typeof entry === "string" && /^(http|\/)/.test(entry);
+
 /** Schema of further keys of cluster.yml. */
 export const extraConfigSchema = maybeSecret(z.record(z.string(), z.any()))
     .superRefine((extra, context) => {
@@ -85,6 +88,11 @@ export const extraConfigSchema = maybeSecret(z.record(z.string(), z.any()))
             const message = `expected a key of cluster.yml that nothing else sets. ${advice}.`;
             if (advice) context.addIssue({ code: "custom", path, message });
         }
+        const included = Array.isArray(extra.addons_include) ? extra.addons_include : [];
+        included.forEach((entry, index) => {
+            const message = `expected a URL or a whole path, because RKE runs in a folder of its own, found ${JSON.stringify(entry)}`;
+            if (!isFoundAnywhere(entry)) context.addIssue({ code: "custom", path: ["addons_include", index], message });
+        });
     })
     .default({});
 

@@ -13,12 +13,12 @@ export interface HostPrograms {
     encryptionKeyProgram: string;
 }
 
-const place = (file: string) => join(__dirname, "host", file);
-const program = (file: string, variables: Record<string, string> = {}) => shellProgram([place(file)], variables);
+const pathOf = (file: string) => join(__dirname, "host", file);
+const program = (file: string, variables: Record<string, string> = {}) => shellProgram([pathOf(file)], variables);
 
 /** Returns a program that looks into folders of the node, also where its user may not. */
 const lookingProgram = (file: string, variables: Record<string, string> = {}) =>
-    shellProgram([place("rkeTools.sh"), place(file)], variables);
+    shellProgram([pathOf("rkeTools.sh"), pathOf(file)], variables);
 
 export const hostPrograms = (): HostPrograms => ({
     startProgram: program("startContainers.sh"),

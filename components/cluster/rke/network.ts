@@ -21,20 +21,30 @@ export interface RkeNetworkArgs {
     interface?: pulumi.Input<string>;
     /**
      * IPv4 range of pods. A range that contains the address of a node or load balancer is refused. So is a range without a /24 for each
-     * node, because Kubernetes gives each node a /24.
+     * node, because Kubernetes gives each node a /24. The flag `node-cidr-mask-size` of `services.kubeController` replaces the 24.
      * @default 10.42.0.0/16
      */
     clusterCidr?: pulumi.Input<string>;
-    /** IPv4 range of services. A range that contains the address of a node or load balancer is refused. @default 10.43.0.0/16 */
+    /**
+     * IPv4 range of services, of at most /12. A range that contains the address of a node or load balancer is refused.
+     * @default 10.43.0.0/16
+     */
     serviceClusterIpRange?: pulumi.Input<string>;
 }
+
+/** Ranges of which Kubernetes takes no address for a pod or service. Source: ValidateNonSpecialIP of Kubernetes, and IANA for 0/8 and 240/4. */
+const specialRanges = ["0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"];
 
 const cidr = z
     .cidrv4("expected an IPv4 range such as 10.42.0.0/16")
     .refine(
         range => Number(range.split("/")[1]) <= 24 && start(range) % size(range) === 0,
         "expected the first address of a range of at least /24",
-    );
+    )
+    .refine(range => !specialRanges.some(special => overlap(range, special)), `expected a range apart from ${specialRanges.join(", ")}`);
+
+// Source: validateClusterIPFlags of kube-apiserver 1.30, which takes at most 20 bits.
+const serviceCidr = cidr.refine(range => size(range) <= size("0.0.0.0/12"), "expected a range of at most /12, as the API server does");
 
 /** Options of the plugins that name the interface. RKE has none for calico. */
 const interfaceOptions: Partial<Record<NetworkPlugin, string>> = { canal: "canal_iface", flannel: "flannel_iface" };
@@ -54,7 +64,7 @@ export const networkSchema = z
             .regex(/^[-.\w:@]{1,15}$/, "expected the name of a network interface such as eth1, of at most 15 characters")
             .optional(),
         clusterCidr: cidr.default("10.42.0.0/16"),
-        serviceClusterIpRange: cidr.default("10.43.0.0/16"),
+        serviceClusterIpRange: serviceCidr.default("10.43.0.0/16"),
     })
     .superRefine(
         ({ clusterCidr, serviceClusterIpRange }, context) => {

@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { hostAddressSchema, ipAddressSchema } from "../../remote/addresses";
+import { canonical, hostAddressSchema, innerAddress, ipAddressSchema } from "../../remote/addresses";
 import { HostArgs } from "../../remote/args";
 import { hostSchema, Reached, reportUnreached } from "../../remote/schema";
 import { isUnique, whenKnown } from "../../validation";
@@ -87,19 +87,25 @@ const reachableNodeSchema = nodeSchema.superRefine(
     whenKnown(z.looseObject({ address: z.string(), internalAddress: z.string().optional(), roles: z.array(z.unknown()) })),
 );
 
+/** Keys whose values are a node's own. The address of a node without a host name is its name in Kubernetes. */
+const ownKeys: ((node: { hostname?: unknown }) => ("address" | "internalAddress" | "hostname")[])[] = [
+    () => ["address", "internalAddress"],
+    ({ hostname }) => [hostname === undefined ? "address" : "hostname"],
+];
+
 /** Schema of the nodes. */
 export const nodesSchema = z
     .array(reachableNodeSchema)
     .min(1, "expected at least one node")
     .superRefine((nodes, context) => {
-        for (const keys of [["address", "internalAddress"], ["hostname"]] as const) {
+        for (const keys of ownKeys) {
             const owners = new Map<string, { index: number; key: string }>();
             nodes.forEach((node, index) =>
-                keys.forEach(key => {
+                keys(node).forEach(key => {
                     const value: unknown = node[key];
                     if (typeof value !== "string") return;
-                    const first = owners.get(value) ?? { index, key };
-                    owners.set(value, first);
+                    const first = owners.get(canonical(value)) ?? { index, key };
+                    owners.set(canonical(value), first);
                     if (first.index === index) return;
                     const message = `expected a value of its own, nodes[${first.index}].${first.key} is the same`;
                     context.addIssue({ code: "custom", path: [index, key], message });
@@ -147,9 +153,6 @@ function reportManyKeys(ssh: Reached["ssh"], nodes: Reached["hosts"], context: z
     const message = `expected at most 5 different private keys for nodes and bastion, found ${different.size}: RKE offers every key to every node, and sshd ends a login after 6 keys (MaxAuthTries).`;
     context.addIssue({ code: "custom", path, message });
 }
-
-/** Returns the address at which the load balancer and the other nodes reach a node. */
-export const innerAddress = (node: { address: string; internalAddress?: string }) => node.internalAddress ?? node.address;
 
 /** Returns the control plane nodes of a cluster. */
 export const controlPlaneNodes = <N extends { roles: NodeRole[] }>({ nodes }: { nodes: N[] }): N[] =>

@@ -1,4 +1,5 @@
 import { join } from "path";
+import { apiPort } from "../../kubernetesApi";
 import { HostConnection } from "../../remote/connection";
 import { nodeProgram } from "../../remote/programs";
 import { clusterYml, ingressOptions } from "./clusterYml";
@@ -272,7 +273,7 @@ export function probeProgram(cluster: RkeClusterSettings, all: (RkeState | undef
     const having = (role: NodeRole, port: number) =>
         cluster.nodes.filter(hasRole(role)).map(node => ({ node: nodeName(node), endpoint: `https://${node.address}:${port}` }));
     return nodeProgram<ProbeNodesInput>(runner("probeNodes.js"), {
-        controlPlane: having(NodeRole.ControlPlane, 6443),
+        controlPlane: having(NodeRole.ControlPlane, apiPort),
         etcd: having(NodeRole.Etcd, 2379),
         apiEndpoint: endpoint(cluster),
         network: cluster.network,

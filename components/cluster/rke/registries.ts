@@ -11,7 +11,7 @@ export interface RkePrivateRegistryArgs {
     url: pulumi.Input<string>;
     /** User that logs in. Refused without `password`. @default no login */
     user?: pulumi.Input<string>;
-    /** Password or token of `user`. Secret. Refused without `user`. */
+    /** Password or token of `user`. Secret. Refused without `user`. @default no login */
     password?: pulumi.Input<string>;
     /** Takes the images of RKE from this registry. Two such registries are refused. @default false */
     isDefault?: pulumi.Input<boolean>;

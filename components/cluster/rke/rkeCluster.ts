@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { createHash } from "crypto";
+import { innerAddress } from "../../remote/addresses";
 import { observe, runnerProgram } from "../../remote/commands";
 import { driftEpoch, DriftMode, warnOfSetBack } from "../../remote/drift";
 import { Probe } from "../../remote/probe";
@@ -11,10 +12,10 @@ import { shownClusterYml } from "./clusterYml";
 import { ingressNodes } from "./ingressNodes";
 import { Distribution, upstreamVersion } from "../compatibility";
 import { KubernetesCluster } from "../kubernetesCluster";
-import { innerAddress, RkeNodeArgs } from "./nodes";
+import { RkeNodeArgs } from "./nodes";
 import { clusterProgram, OnceTask, onceProgram, pkiProgram, probeProgram } from "./program";
-import { endpoint, nodeEndpoints, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
-import { shownBackup } from "./s3";
+import { defaultTimeoutSeconds, endpoint, nodeEndpoints, rkeClusterPlainSchema, rkeClusterSchema, RkeClusterSettings } from "./schema";
+import { shownArgs } from "./shownArgs";
 import { adminKubeconfig, caOf, isNew, Pki, RkeState, unpackState } from "./state";
 import { untimelyVerb } from "./untimelyVerbs";
 
@@ -30,7 +31,8 @@ export function innerAddresses(
  * Returns the limit of the process around RKE. `timeoutSeconds` limits RKE itself, which one process runs up to three times: for a snapshot,
  * a rotation of the CA, and the cluster. The default limit is 4 h.
  */
-const outerTimeout = ({ timeoutSeconds = 3600 }: { timeoutSeconds?: number }) => Math.max(4 * 3600, 4 * timeoutSeconds);
+const outerTimeout = ({ timeoutSeconds = defaultTimeoutSeconds }: { timeoutSeconds?: number }) =>
+    4 * Math.max(defaultTimeoutSeconds, timeoutSeconds);
 
 /**
  * A Kubernetes cluster built by RKE 1 over SSH. The machine that runs Pulumi needs the `rke` binary 1.8.14 and the OpenSSH client.
@@ -39,12 +41,19 @@ const outerTimeout = ({ timeoutSeconds = 3600 }: { timeoutSeconds?: number }) =>
  * runner never creates a second CA. Every node is checked before RKE runs.
  */
 export class RkeCluster extends pulumi.ComponentResource implements KubernetesCluster {
+    /** Kubeconfig of an administrator. Secret. */
     readonly kubeconfig: pulumi.Output<string>;
+    /** IP addresses of the nodes where the ingress controller listens on port 80. */
     readonly ingressAddresses: pulumi.Output<string[]>;
+    /** URL of the Kubernetes API. */
     readonly apiEndpoint: pulumi.Output<string>;
+    /** Kubernetes version without the suffix of RKE, for example `v1.30.14`. */
     readonly kubernetesVersion: pulumi.Output<string>;
+    /** Kubernetes distribution: `rke`. */
     readonly distribution: Distribution = Distribution.Rke;
+    /** Digest of the cluster's CA. A different digest means a different cluster. */
     readonly identity: pulumi.Output<string>;
+    /** The resource whose deletion ends the cluster and all its workloads. */
     readonly ready: pulumi.Resource;
 
     constructor(name: string, args: RkeClusterArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -56,54 +65,30 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         const plain = rkeClusterPlainSchema.parse(args);
         const kept = { parent: this, protect: plain.deletionProtection };
 
-        const packed = this.pkis(name, cluster, plain.caRotations, kept);
-        const unpacked = packed.map(pki => pki.apply((text): Pki => ({ packed: text, state: unpackState(text) })));
-        const states = unpacked.map(pki => pki.apply(({ state }) => state));
-        const known = pulumi.all(states.map(ifKnown));
-        const pkis = pulumi.all(unpacked);
-        const found = plain.drift === DriftMode.Off ? undefined : this.look(name, cluster, known);
-        const desired = { "cluster.yml": secretAs(withoutKeys(args), cluster.apply(shownClusterYml)) };
+        const parts = { cluster, timeoutSeconds, ...this.pkis(name, cluster, plain.caRotations, kept) };
+        const found = plain.drift === DriftMode.Off ? undefined : this.look(name, parts);
+        const desired = { "cluster.yml": secretAs(shownArgs(args), cluster.apply(shownClusterYml)) };
         const epoch = driftEpoch(`${name}-drift`, { mode: plain.drift, found, desired }, { parent: this });
-        // A failed `rke up` never reaches the state. This command records the nodes first, so that `destroy` can clean them.
-        const nodes = rkeProgram(
-            `${name}-nodes`,
-            { program: pulumi.all([cluster, pkis]).apply(parts => clusterProgram("nodes", ...parts)), timeoutSeconds },
-            kept,
-        );
-        const once = (task: OnceTask, after: pulumi.Resource) => this.once(name, task, { cluster, pkis, known, timeoutSeconds }, after);
+        const nodes = recordedNodes(name, parts, kept);
         // RKE would make an empty etcd where etcd is lost, so a restore comes first.
-        const restore = once("restore", nodes);
-        const rke = rkeProgram(
-            `${name}-rke`,
-            {
-                program: pulumi
-                    .all([cluster, pkis, epoch, this.beforeRke(nodes.stdout, kubeconfigOf(cluster, states[0]))])
-                    .apply(([settings, all, repairs]) => clusterProgram("cluster", settings, all, repairs)),
-                timeoutSeconds,
-            },
-            { ...kept, dependsOn: [nodes, restore] },
-        );
-        const outdated = found?.apply(setBack) ?? [];
-        warnOfSetBack(`${name}-drift`, plain.drift, outdated, rke.stdout);
+        const restore = this.once(name, "restore", parts, nodes);
+        const rke = this.rke(name, parts, { epoch, nodes }, { ...kept, dependsOn: [nodes, restore] });
+        warnOfSetBack(`${name}-drift`, plain.drift, found?.apply(setBack) ?? [], rke.stdout);
         if (found) this.announce(`${name}-rke`, found, rke.stdout);
+        const snapshot = this.once(name, "snapshot", parts, rke);
+        this.ready = this.once(name, "certificates", parts, snapshot);
 
-        this.ready = once("certificates", once("snapshot", rke));
         // A rotated CA is another one for the same cluster, so the first one identifies the cluster.
-        this.identity = pulumi.unsecret(states[states.length - 1]).apply(caDigest);
+        this.identity = pulumi.unsecret(parts.states[parts.states.length - 1]).apply(caDigest);
         // The command's id is known in every preview once the cluster exists. The result of a pending run is not known.
         // The URN is always known, and what depends on it waits for the last verb.
+        const built = pulumi.all([cluster, rke.id, this.ready.urn]).apply(([settings]) => settings);
+        this.kubeconfig = this.openingKubeconfig(name, { ...parts, cluster: built }, found);
         // Among the settings, only SSH keys, passwords and a given RKE state are secret.
-        const built = <T>(value: (settings: RkeClusterSettings) => T) =>
-            pulumi.unsecret(pulumi.all([cluster, rke.id, this.ready.urn]).apply(([settings]) => value(settings)));
-        this.apiEndpoint = built(endpoint);
-        const asked = pulumi.all([cluster, this.answeringApi(found)]).apply(([settings, other]) => other ?? endpoint(settings));
-        this.kubeconfig = pulumi.secret(
-            pulumi
-                .all([cluster, this.usedState(name, states, known, found), asked, rke.id, this.ready.urn])
-                .apply(([settings, state, at]) => adminKubeconfig(state, settings.clusterName, at)),
-        );
-        this.ingressAddresses = built(settings => ingressNodes(settings).map(innerAddress));
-        this.kubernetesVersion = built(settings => upstreamVersion(settings.kubernetesVersion));
+        const shown = pulumi.unsecret(built);
+        this.apiEndpoint = shown.apply(endpoint);
+        this.ingressAddresses = shown.apply(settings => ingressNodes(settings).map(innerAddress));
+        this.kubernetesVersion = shown.apply(settings => upstreamVersion(settings.kubernetesVersion));
         const { kubeconfig, ingressAddresses, apiEndpoint, kubernetesVersion } = this;
         this.registerOutputs({ kubeconfig, ingressAddresses, apiEndpoint, kubernetesVersion });
     }
@@ -125,7 +110,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
         });
     }
 
-    /** Creates the cluster's PKIs, each once: the first, and one for each rotation of the CA. Returns them packed, the newest first. */
+    /** Creates the cluster's PKIs, each once: the first, and one for each rotation of the CA. Returns the newest first. */
     private pkis(name: string, cluster: pulumi.Output<RkeClusterSettings>, rotations: number, opts: pulumi.CustomResourceOptions) {
         const inputs = ["addPreviousOutputInEnv", "create", "update", "delete", "stdin", "interpreter", "logging", "environment", "dir"];
         const create = (suffix: string, program: pulumi.Output<string>) => {
@@ -145,7 +130,33 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
                     pulumi.all([cluster, all[0]]).apply(parts => pkiProgram(...parts)),
                 ),
             );
-        return all;
+        const unpacked = all.map(pki => pki.apply((text): Pki => ({ packed: text, state: unpackState(text) })));
+        const states = unpacked.map(pki => pki.apply(({ state }) => state));
+        return { pkis: pulumi.all(unpacked), states, known: pulumi.all(states.map(ifKnown)) };
+    }
+
+    /** Creates the command that builds the cluster with RKE. */
+    private rke(
+        name: string,
+        { cluster, pkis, states, timeoutSeconds }: Parts,
+        { epoch, nodes }: { epoch: pulumi.Output<number>; nodes: { stdout: pulumi.Output<string> } },
+        opts: pulumi.CustomResourceOptions,
+    ) {
+        const before = this.beforeRke(nodes.stdout, kubeconfigOf(cluster, states[0]));
+        const program = pulumi
+            .all([cluster, pkis, epoch, before])
+            .apply(([settings, all, repairs]) => clusterProgram("cluster", settings, all, repairs));
+        return rkeProgram(`${name}-rke`, { program, timeoutSeconds }, opts);
+    }
+
+    /** Returns the kubeconfig by which the rest of the stack opens the cluster. */
+    private openingKubeconfig(name: string, { cluster, states, known }: Parts, found?: pulumi.Output<Probe>) {
+        const asked = pulumi.all([cluster, this.answeringApi(found)]).apply(([settings, other]) => other ?? endpoint(settings));
+        return pulumi.secret(
+            pulumi
+                .all([cluster, this.usedState(name, states, known, found), asked])
+                .apply(([settings, state, at]) => adminKubeconfig(state, settings.clusterName, at)),
+        );
     }
 
     /**
@@ -177,7 +188,7 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     }
 
     /** Creates the command of a verb, which runs once for each token. */
-    private once(name: string, task: OnceTask, { cluster, pkis, known, timeoutSeconds }: Built, after: pulumi.Resource) {
+    private once(name: string, task: OnceTask, { cluster, pkis, known, timeoutSeconds }: Parts, after: pulumi.Resource) {
         const program = pulumi.all([cluster, known]).apply(([settings, [newest, ...earlier]]) => {
             const token = tokenOf[task](settings);
             if (task === "restore" && (!newest || isNew(newest))) this.refuseUntimelyVerb(settings, earlier);
@@ -211,18 +222,19 @@ export class RkeCluster extends pulumi.ComponentResource implements KubernetesCl
     }
 
     /** Probes the cluster. A preview also checks new nodes; in an update, the command that runs RKE checks them. */
-    private look(name: string, cluster: pulumi.Output<RkeClusterSettings>, known: pulumi.Output<(RkeState | undefined)[]>) {
+    private look(name: string, { cluster, known }: Parts) {
         const program = pulumi.all([cluster, known]).apply(([settings, all]) => probeProgram(settings, all, pulumi.runtime.isDryRun()));
         return observe(program, `RkeCluster ${name}`, this);
     }
 }
 
-/** What a verb needs to know of the cluster. */
-interface Built {
+/** Data that the commands of a cluster share. In each list, the newest PKI comes first. */
+interface Parts {
     cluster: pulumi.Output<RkeClusterSettings>;
-    /** The newest comes first. */
     pkis: pulumi.Output<Pki[]>;
-    /** The states of the PKIs. A preview does not know a new one. */
+    /** State of each PKI. */
+    states: pulumi.Output<RkeState>[];
+    /** The same states. A preview does not know a new one. */
     known: pulumi.Output<(RkeState | undefined)[]>;
     timeoutSeconds: pulumi.Output<number>;
 }
@@ -243,6 +255,12 @@ const tokenOf: Record<OnceTask, (cluster: RkeClusterSettings) => string | undefi
     certificates: ({ rotateCertificates }) => rotateCertificates,
 };
 
+/** Creates the command that records the nodes before RKE runs. A failed `rke up` never reaches the state, and `destroy` must clean them. */
+function recordedNodes(name: string, { cluster, pkis, timeoutSeconds }: Parts, opts: pulumi.CustomResourceOptions) {
+    const program = pulumi.all([cluster, pkis]).apply(parts => clusterProgram("nodes", ...parts));
+    return rkeProgram(`${name}-nodes`, { program, timeoutSeconds }, opts);
+}
+
 /** Creates a command that runs a step of RKE. Deleting the command also cleans the nodes. */
 const rkeProgram = (
     name: string,
@@ -262,17 +280,3 @@ const setBack = ({ state, outdated }: Probe) =>
 
 /** Returns the digest of a CA. */
 const caDigest = (state: RkeState) => createHash("sha256").update(caOf(state)).digest("hex");
-
-/** Returns the arguments without SSH keys, a given RKE state, passwords and S3 keys: a preview shows `cluster.yml` without them. */
-const withoutKeys = ({ nodes, privateRegistries, ...args }: RkeClusterArgs) => ({
-    ...args,
-    etcdBackup: shownBackup(args.etcdBackup),
-    ssh: undefined,
-    rkeState: undefined,
-    nodes: withoutKey(nodes, "privateKey"),
-    privateRegistries: withoutKey(privateRegistries, "password"),
-});
-
-/** Returns a list without one key of its objects. A list or an object that is an output stays whole. */
-const withoutKey = (list: unknown, key: string): unknown =>
-    Array.isArray(list) ? list.map((item: object) => (pulumi.Output.isInstance(item) ? item : { ...item, [key]: undefined })) : list;

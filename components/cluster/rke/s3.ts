@@ -1,12 +1,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
-import type { S3PlaceArgs, s3Schema } from "../../s3";
+import type { S3BucketArgs, s3Schema } from "../../s3";
 
 /**
  * An S3 bucket to which each snapshot of etcd is uploaded, and from which a restore reads first. With keys, the bucket is asked through every
  * etcd node before RKE runs. An answer with an error is refused.
  */
-export interface RkeS3Args extends S3PlaceArgs {
+export interface RkeS3Args extends S3BucketArgs {
     /** Access key, a secret. One key without the other is refused. @default the IAM role of the etcd nodes */
     accessKey?: pulumi.Input<string>;
     /** Secret key, a secret. RKE keeps both keys in its state, which is a Secret in the cluster. @default the IAM role of the etcd nodes */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { apiEndpointSchema, apiPort } from "../../kubernetesApi";
 import { addressSchema, size } from "../../remote/addresses";
 import { connectionOf } from "../../remote/connection";
 import { DriftMode } from "../../remote/drift";
@@ -7,16 +8,20 @@ import { s3Schema } from "../../s3";
 import { maybeSecret, secret } from "../../secrecy";
 import { whenKnown } from "../../validation";
 import { checkKubernetesVersion } from "../compatibility";
+import { isLoopback } from "../kubeconfig";
 import { objectNameSchema } from "../kubernetesNames";
 import { extraConfigSchema } from "./extraConfig";
 import { ingressNodeSelectorSchema, knownIngressNodes, reportNoIngressNode } from "./ingressNodes";
 import { networkSchema, rangesAround } from "./network";
 import { anyNodes, hasRole, NodeRole, nodesSchema, reportUnreachedNodes } from "./nodes";
 import { privateRegistriesSchema, reportKubernetesImage, systemImagesSchema } from "./registries";
-import { servicesSchema } from "./services";
+import { nodeMask, servicesSchema } from "./services";
 import { completeState } from "./state";
 import { tokenSchemas } from "./tokens";
 import { upgradeStrategySchema } from "./upgradeStrategy";
+
+/** Seconds after which a run of RKE is killed, unless the arguments say otherwise. */
+export const defaultTimeoutSeconds = 3600;
 
 const forwardedHeaders = "use-forwarded-headers";
 
@@ -59,13 +64,12 @@ const settingsSchema = z.strictObject({
     systemImages: systemImagesSchema,
     ignoreDockerVersion: z.boolean().default(false),
     extraConfig: extraConfigSchema,
-    apiEndpoint: z
-        .url({ protocol: /^https$/, error: "expected an https URL such as https://kubernetes.example.com:6443" })
-        .refine(isOrigin, "expected a URL without user, path and query, such as https://kubernetes.example.com:6443.")
+    apiEndpoint: apiEndpointSchema
+        .refine(url => !isLoopback(url), "expected an address of the API server that other machines reach, not a loopback address")
         .optional(),
     apiServerSans: z.array(addressSchema).default([]),
     addonJobTimeoutSeconds: z.number().int().min(30).max(86_400).default(180),
-    timeoutSeconds: z.number().int().min(60).max(86_400).default(3600),
+    timeoutSeconds: z.number().int().min(60).max(86_400).default(defaultTimeoutSeconds),
     deletionProtection: z.boolean().default(true),
     caRotations: z.number().int().min(0).max(20).default(0),
     drift: z.enum(DriftMode).default(DriftMode.Warn),
@@ -82,7 +86,7 @@ function withNodeRules<S extends typeof settingsSchema>(schema: S): S {
 /** Adds the rules between nodes and networks. */
 function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
     return schema.superRefine(
-        ({ nodes, network }, context) => {
+        ({ nodes, network, services }, context) => {
             nodes.forEach((node, index) =>
                 (["address", "internalAddress"] as const).forEach(key =>
                     rangesAround(node[key], network).forEach(range =>
@@ -94,10 +98,10 @@ function withNetworkRules<S extends typeof settingsSchema>(schema: S): S {
                     ),
                 ),
             );
-            // The controller manager gives each node a range of /24 (its flag --node-cidr-mask-size).
-            const room = z.cidrv4().safeParse(network.clusterCidr).success ? size(network.clusterCidr) / size("0.0.0.0/24") : Infinity;
-            if (room >= nodes.length) return;
-            const message = `expected room for a /24 for each of the ${nodes.length} nodes`;
+            const mask = nodeMask(services);
+            if (mask === undefined || !z.cidrv4().safeParse(network.clusterCidr).success) return;
+            if (size(network.clusterCidr) / size(`0.0.0.0/${mask}`) >= nodes.length) return;
+            const message = `expected room for a /${mask} for each of the ${nodes.length} nodes`;
             context.addIssue({ code: "custom", path: ["network", "clusterCidr"], message });
         },
         whenKnown(z.looseObject({ nodes: anyNodes, network: z.looseObject({}) })),
@@ -128,12 +132,6 @@ export type RkeNodeSettings = RkeClusterSettings["nodes"][number];
 /** Returns the name of the node in Kubernetes. */
 export const nodeName = (node: RkeNodeSettings) => (node.hostname ?? node.address).toLowerCase();
 
-function isOrigin(url: string): boolean {
-    if (!URL.canParse(url)) return true;
-    const { username, pathname, search, hash } = new URL(url);
-    return username === "" && pathname === "/" && search === "" && hash === "";
-}
-
 /** Returns the URL of the Kubernetes API in the kubeconfig. */
 export function endpoint(cluster: RkeClusterSettings): string {
     return cluster.apiEndpoint ?? nodeEndpoints(cluster)[0];
@@ -141,5 +139,5 @@ export function endpoint(cluster: RkeClusterSettings): string {
 
 /** Returns the URL of the API server on each control plane node. */
 export function nodeEndpoints(cluster: RkeClusterSettings): string[] {
-    return cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(({ address }) => `https://${address}:6443`);
+    return cluster.nodes.filter(hasRole(NodeRole.ControlPlane)).map(({ address }) => `https://${address}:${apiPort}`);
 }

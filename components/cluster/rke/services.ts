@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { maybeSecret } from "../../secrecy";
-import { isUnique, whenKnown } from "../../validation";
+import { isUnique, valueAt, whenKnown } from "../../validation";
 import { objectNameSchema } from "../kubernetesNames";
 
 /** Additions to the container of a Kubernetes service. A change restarts the service on every node that runs it. */
@@ -48,7 +48,7 @@ export interface RkeKubeApiArgs extends RkeServiceArgs {
     /** Audit log. @default the log of RKE */
     auditLog?: pulumi.Input<RkeAuditLogArgs>;
     /**
-     * Ports of services of the type NodePort, as `first-last`. A range with a port on which a node listens (80, 443, 2379, 2380, 6443, 10250
+     * Ports of services of the type NodePort, as `first-last` or `first+offset`. A range with a port on which a node listens (80, 443, 2379, 2380, 6443, 10250
      * for example) is refused.
      * @default 30000-32767
      */
@@ -201,7 +201,10 @@ const auditLogSchema = z.strictObject({
 
 const portRange = z.string().superRefine((range, context) => {
     const problem = (message: string) => context.addIssue({ code: "custom", message });
-    const [, first, last] = (/^(\d{1,5})-(\d{1,5})$/.exec(range) ?? []).map(Number);
+    const [, low, sign, high] = /^(\d{1,5})([-+])(\d{1,5})$/.exec(range) ?? [];
+    const first = Number(low);
+    // Source: PortRange in k8s.io/apimachinery/pkg/util/net, where the port behind a + is an offset.
+    const last = Number(high) + (sign === "+" ? first : 0);
     if (!(1 <= first && first <= last && last <= 65535)) return problem("expected two ports as first-last, such as 30000-32767");
     const taken = nodePorts.find(port => first <= port && port <= last);
     if (taken) problem(`expected a range without port ${taken}, on which nodes listen`);
@@ -227,6 +230,13 @@ export const servicesSchema = z
     .prefault({});
 
 type Services = z.output<typeof servicesSchema>;
+
+/** Returns the prefix length of each node's range of pods, which the controller manager hands out, or undefined for one that is unknown. */
+export function nodeMask(services: unknown): string | undefined {
+    const flags = ["node-cidr-mask-size", "node-cidr-mask-size-ipv4"].map(flag => valueAt(services, ["kubeController", "extraArgs", flag]));
+    const mask = flags.find(each => each !== undefined) ?? "24";
+    return typeof mask === "string" && /^([1-9]|[12]\d|3[0-2])$/.test(mask) ? mask : undefined;
+}
 
 /** Returns the keys of cluster.yml for each service. Arguments that were left out have no key. */
 export function servicesYml(services: Services): Record<Service, object> {

@@ -1,5 +1,5 @@
+import { innerAddress } from "../../remote/addresses";
 import { ingressNodes } from "./ingressNodes";
-import { innerAddress } from "./nodes";
 import { nodeName, RkeClusterSettings, RkeNodeSettings } from "./schema";
 
 /** A node as the configuration wants it in Kubernetes. */

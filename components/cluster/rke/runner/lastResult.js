@@ -19,7 +19,7 @@ function resultOf(state, nodes) {
     throw new CodedError(
         "cluster-state",
         `the cluster is up, but its state takes ${result.length} bytes packed and more than ${maxLength} cannot be handed to the next run. ` +
-            "It is kept in the cluster (Secret kube-system/full-cluster-state). Use fewer nodes in this cluster",
+            "It is kept in the cluster (Secret kube-system/full-cluster-state). Return to the nodes of the last update that succeeded, and build another cluster for more",
     );
 }
 

@@ -37,7 +37,7 @@ async function destroy(input, lastResult) {
                 "cluster-not-removed",
                 `the cluster is not fully removed. Left behind:\n${bullets(left)}\n` +
                     "Remove these on the hosts, or start a host that is unreachable. Then destroy again. " +
-                    "If a host no longer exists, delete this resource from the state (pulumi state delete), then destroy again",
+                    "When nothing is left but a host that no longer exists, go on with Delete the stack in docs/operations.md",
             );
         }
         if (result.code !== 0 || !result.done) throw rkeFailure(`rke remove failed (${ending(result)})`, result);
