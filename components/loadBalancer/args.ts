@@ -70,7 +70,8 @@ export interface NginxTuningArgs {
     maxBodySize?: pulumi.Input<string>;
     /**
      * Largest header field of a request, from 8k to 256k. NGINX's default of 8k is too small for Rancher's tokens and cookies. RKE's ingress
-     * controller gets the same limit. An existing cluster's needs it in its ConfigMap, as `large-client-header-buffers: "4 64k"`.
+     * controller gets the same limit. An existing cluster's needs it in its ConfigMap, as `large-client-header-buffers: "4 64k"`. A warning
+     * tells when that is missing.
      * @default 64k
      */
     maxRequestHeaderSize?: pulumi.Input<string>;

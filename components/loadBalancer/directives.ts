@@ -3,7 +3,7 @@ import { z } from "zod";
 
 /**
  * Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live. A directive that opens a port is
- * refused, and so is one without its end.
+ * refused. So is one without its end, and one that the stack sets in the same place and that NGINX takes once.
  */
 export interface ExtraDirectivesArgs {
     /** Directives inside `http`, for example a `limit_req_zone`. @default "" */
@@ -38,14 +38,17 @@ export const ownHeaders =
 export const extraDirectivesSchema = z.strictObject({
     http: directivesSchema,
     server: directivesSchema.refine(
-        text => directives(text).every(([name, header = ""]) => name !== "proxy_set_header" || !ownHeaders.test(header)),
+        text => directivesIn(text).every(({ words: [name, header = ""] }) => name !== "proxy_set_header" || !ownHeaders.test(header)),
         "expected no proxy_set_header for a header that the load balancer sets itself: nodes would get it twice, and refuse every request. Remove it",
     ),
     location: directivesSchema.refine(
-        text => !/\b(proxy_set_header|add_header)\b/.test(text),
+        text => !namesIn(directivesIn(text)).some(name => ["proxy_set_header", "add_header"].includes(name)),
         "expected no proxy_set_header and no add_header: one in a location drops all that the server sets. Put it into extraDirectives.server",
     ),
 });
+
+/** A block that takes directives of a user. */
+export type ExtraBlock = keyof z.output<typeof extraDirectivesSchema>;
 
 /** Matches comments, the delimiters `;`, `{` and `}`, and words, as NGINX reads them. Quotes count only where a word begins with one. */
 export const words = /#.*|[;{}]|"(\\[^]|[^"\\])*"|'(\\[^]|[^'\\])*'|(\\[^]|\$\{|[^\s;{\\])+/g;
@@ -60,18 +63,58 @@ function hasRelativeInclude(text: string): boolean {
     );
 }
 
-/** Returns the words of each directive outside of blocks. */
-function directives(text: string): string[][] {
-    const found: string[][] = [[]];
-    let depth = 0;
+/** A directive of NGINX: its words without quotes, and the directives of its block. */
+export interface Directive {
+    words: string[];
+    block?: Directive[];
+}
+
+/** Returns the directives of a text. */
+export function directivesIn(text: string): Directive[] {
+    const blocks: Directive[][] = [[]];
+    let head: string[] = [];
     for (const [word] of text.matchAll(words)) {
         if (word.startsWith("#")) continue;
-        if (word === "{") depth++;
-        else if (word === "}") depth--;
-        else if (depth === 0 && word !== ";") found.at(-1)!.push(word.replace(/^(["'])([^]*)\1$/, "$2"));
-        if (depth === 0 && /^[;}]$/.test(word)) found.push([]);
+        if (!/^[;{}]$/.test(word)) {
+            head.push(word.replace(/^(["'])([^]*)\1$/, "$2"));
+            continue;
+        }
+        const block = word === "{" ? [] : undefined;
+        if (head.length > 0) blocks.at(-1)!.push({ words: head, block });
+        if (block) blocks.push(block);
+        if (word === "}" && blocks.length > 1) blocks.pop();
+        head = [];
     }
-    return found;
+    return blocks[0];
+}
+
+/** Returns the names of directives, also of those inside blocks. */
+const namesIn = (list: Directive[]): string[] => list.flatMap(({ words: [name], block = [] }) => [name, ...namesIn(block)]);
+
+/** Directives of the stack that NGINX accepts several times in one block. Source: `nginx -t` of each, repeated. */
+const repeatable =
+    /^(access_log|error_log|listen|map|proxy_next_upstream|proxy_set_header|server|server_name|ssl_(certificate(_key)?|protocols|session_cache))$/;
+
+/** Returns a text that NGINX accepts only once in a block. */
+function onceKey([name, ...values]: string[]): string {
+    if (name === "location") return [name, ...values.filter(value => value !== "^~")].join(" ");
+    return ["upstream", "log_format"].includes(name) ? `${name} ${values[0]}` : name;
+}
+
+/** Reports directives that NGINX refuses beside those that stand in the same block already. */
+export function reportRepeated(
+    given: Record<ExtraBlock, string>,
+    own: Record<ExtraBlock, Directive[]>,
+    context: z.core.$RefinementCtx,
+): void {
+    for (const block of ["http", "server", "location"] as const) {
+        const once = own[block].filter(({ words: [name] }) => !repeatable.test(name)).map(directive => onceKey(directive.words));
+        const repeated = directivesIn(given[block]).map(directive => onceKey(directive.words));
+        for (const key of new Set(repeated.filter(each => once.includes(each)))) {
+            const message = `expected no ${key}: the stack sets it in the same block, and NGINX takes it once. Remove it, or set the argument for it.`;
+            context.addIssue({ code: "custom", path: ["extraDirectives", block], message });
+        }
+    }
 }
 
 /** Reports whether the last directive ends, and no quote or backslash is left over. */

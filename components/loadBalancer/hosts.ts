@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { isOfAHost } from "../remote/addresses";
+import { innerAddress, isOfAHost, isSameHost } from "../remote/addresses";
 import { HostArgs } from "../remote/args";
 import { HostConnection } from "../remote/connection";
 import { hostSchema } from "../remote/schema";
@@ -54,9 +54,6 @@ export interface LoadBalancerHost extends HostConnection {
     internalAddress?: string;
 }
 
-/** Returns the address by which the other host of a pair reaches a host. */
-export const innerAddress = (host: { address: string; internalAddress?: string }): string => host.internalAddress ?? host.address;
-
 interface Pair {
     hosts: { address: string; internalAddress?: string }[];
     virtualIp?: { address: string };
@@ -82,12 +79,13 @@ const pairRules: { path: (string | number)[]; message: string; holds: (pair: Pai
     {
         path: ["virtualIp", "address"],
         message: "expected an address that no host has as its own",
-        holds: ({ hosts, virtualIp }) => hosts.every(host => ![host.address, host.internalAddress].includes(virtualIp?.address ?? "")),
+        holds: ({ hosts, virtualIp }) =>
+            hosts.every(host => ![host.address, host.internalAddress].some(own => isSameHost(own, virtualIp?.address))),
     },
     {
         path: ["hosts", 1, "address"],
         message: "expected another host than the first",
-        holds: ({ hosts }) => hosts[0]?.address !== hosts[1]?.address,
+        holds: ({ hosts }) => !isSameHost(hosts[0]?.address, hosts[1]?.address),
     },
     {
         path: ["hosts", 1, "internalAddress"],
@@ -118,7 +116,7 @@ export function reportBastionAddress(
     context: z.core.$RefinementCtx,
     at: PropertyKey[] = [],
 ): void {
-    if (virtualIp?.address === undefined || virtualIp.address !== ssh?.bastion?.address) return;
+    if (!isSameHost(virtualIp?.address, ssh?.bastion?.address)) return;
     const message = "expected an address that nothing else uses, not that of ssh.bastion";
     context.addIssue({ code: "custom", path: [...at, "virtualIp", "address"], message });
 }
@@ -131,7 +129,7 @@ export function reportNodeAddresses(
     at: PropertyKey[] = [],
 ): void {
     const report = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path: [...at, ...path], message });
-    const isOneOf = (some: unknown[], address: unknown) => typeof address === "string" && some.includes(address);
+    const isOneOf = (some: unknown[], address: unknown) => some.some(each => isSameHost(each, address));
     if (isOneOf(nodes.all, virtualIp?.address))
         report(["virtualIp", "address"], "expected an address that nothing else uses, not that of a node");
     hosts.forEach((host, index) => {

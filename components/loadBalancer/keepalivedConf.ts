@@ -15,57 +15,6 @@ export interface Vrrp {
     priority: number;
 }
 
-/** Table of nftables that holds the packet filter of VRRP. */
-export const vrrpTable = "rancher_ha";
-
-/**
- * Renders a drop-in for the unit of keepalived. It restarts keepalived after a crash, and filters VRRP (IP protocol 112) in the kernel. A
- * flood of forged packets would disturb keepalived even if keepalived itself drops them. `service` is the path of keepalived-service.sh.
- */
-export function keepalivedService({ peer }: Vrrp, service: string, head: string): string {
-    const chain = `type filter hook input priority filter; ip protocol 112 ip ttl != 255 drop; ip protocol 112 ip saddr != ${peer} drop;`;
-    // The table is replaced in one step: the first command only makes sure that the second one finds a table.
-    const table = `table ip ${vrrpTable}`;
-    const filter = `/usr/sbin/nft 'add ${table}; delete ${table}; ${table} { chain vrrp { ${chain} }; }'`;
-    return `${head}[Unit]
-StartLimitIntervalSec=0
-# nftables.service empties all tables when it starts.
-After=nftables.service
-[Service]
-Restart=always
-RestartSec=1
-# VRRP comes from the peer alone, and from the same link: a router would have lowered the TTL of 255 (RFC 5798, section 7.1).
-ExecStartPre=${filter}
-ExecStartPost=-${service} started
-ExecReload=${filter}
-ExecStop=-${service} stop
-ExecStopPost=-${service} ended
-ExecStopPost=-/usr/sbin/nft delete ${table}
-`;
-}
-
-/**
- * Seconds by which an announced interval is longer within a restart of keepalived. The peer waits for three intervals, and the new keepalived
- * first waits for its checks, which may take 12 s.
- */
-const restartSeconds = 5;
-
-/** Returns the values for keepalived-service.sh. */
-export function keepalivedServiceValues(vrrp: Vrrp): Record<string, string> {
-    const holdInterval = vrrp.advertIntervalSeconds + restartSeconds;
-    return {
-        virtual_ip: vrrp.virtualIp,
-        router_id: String(vrrp.routerId),
-        priority: String(vrrp.priority),
-        own_address: vrrp.address,
-        peer: vrrp.peer,
-        interval: String(vrrp.advertIntervalSeconds),
-        hold_interval: String(holdInterval),
-        // The peer takes the virtual IP after three intervals without an advertisement.
-        hold_seconds: String(Math.floor(3 * holdInterval)),
-    };
-}
-
 /** Renders keepalived.conf for one host of a pair. The host replaces `@interface@` and `@virtual_ip_interface@`. */
 export function keepalivedConf(vrrp: Vrrp, checks: { nginxAnswers: string; reachesANode: string }): string {
     return `# ${mark}: changes made here are undone.

@@ -34,7 +34,8 @@ export type Limits = z.output<typeof limitsSchema>;
 const headerBuffers = 4;
 
 /** Returns the value of `large_client_header_buffers`. */
-export const requestHeaderBuffers = ({ maxRequestHeaderSize }: Limits) => `${headerBuffers} ${maxRequestHeaderSize}`;
+export const requestHeaderBuffers = ({ maxRequestHeaderSize }: Pick<Limits, "maxRequestHeaderSize">) =>
+    `${headerBuffers} ${maxRequestHeaderSize}`;
 
 /** Returns the size of all header fields of a request together. */
 export const requestHeaders = ({ maxRequestHeaderSize }: Limits) => `${headerBuffers * parseInt(maxRequestHeaderSize)}k`;

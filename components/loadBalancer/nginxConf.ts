@@ -1,8 +1,9 @@
+import { apiPort } from "../kubernetesApi";
 import { requestHeaderBuffers, requestHeaders } from "./limits";
 import { mark } from "./mark";
 import { rancher, redirect, status, unknownHttpNames, unknownHttpsNames } from "./nginxServers";
 import { extraDirectives, lines, paragraphs } from "./nginxText";
-import { apiPort, apiServers, NginxSettings, TlsVersion } from "./schema";
+import { apiServers, NginxSettings, TlsVersion } from "./schema";
 
 /** Default of `workerConnections` on a host whose open file limit allows more. */
 export const maxWorkerConnections = 32768;
@@ -54,10 +55,12 @@ worker_shutdown_timeout ${workerShutdownTimeoutSeconds}s;
 # NGINX reports exhausted connections as warnings.
 error_log /var/log/nginx/error.log warn;${streamModule(settings)}`;
 
-/** The NGINX of nginx.org has `stream` built in. There the pattern matches no file. */
 const streamModule = (settings: Parameters<typeof apiServers>[0]) =>
     apiServers(settings)
-        ? "\n# Debian's package libnginx-mod-stream holds this file.\ninclude /etc/nginx/modules-enabled/*-mod-stream.conf;"
+        ? lines(0, [
+              "# Debian's package libnginx-mod-stream holds this file. NGINX of nginx.org has `stream` built in, and no such file.",
+              "include /etc/nginx/modules-enabled/*-mod-stream.conf;",
+          ])
         : "";
 
 const events = ({ workerConnections }: NginxSettings) => `events {
@@ -184,6 +187,7 @@ stream {
     }
 
     server {
+        # so_keepalive closes connections of unreachable clients after 60 s.
         listen ${apiPort} so_keepalive=30s:10s:3;
         listen [::]:${apiPort} so_keepalive=30s:10s:3;
         # NGINX sees only whether an API server takes the connection. Active health checks are a feature of NGINX Plus.

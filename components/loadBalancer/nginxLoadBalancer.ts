@@ -12,6 +12,7 @@ import { NginxLoadBalancerArgs } from "./args";
 import { LoadBalancerHostArgs, VirtualIpArgs } from "./hosts";
 import { upgradeGains } from "./nginxVersions";
 import { isLeftOut, lastHost, otherApply, otherRelease, pairFault, unreachableNewcomer, virtualIpInUse } from "./observation";
+import { withoutOwnDirectives } from "./ownDirectives";
 import { hostScript, probeScript, vrrpOf } from "./program";
 import { describeFiles, releaseFor } from "./release";
 import {
@@ -42,7 +43,7 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         super("pulumi-rancher-ha:index:NginxLoadBalancer", name, {}, opts);
         const { ssh, hosts, virtualIp, kubernetesApi, takeOver, drift } = args;
         refuseOutputs(this, `NginxLoadBalancer ${name}`, { hosts, virtualIp, kubernetesApi, drift });
-        const settings = validated(this, `NginxLoadBalancer ${name}`, nginxLoadBalancerSchema, args);
+        const settings = validated(this, `NginxLoadBalancer ${name}`, withoutOwnDirectives(nginxLoadBalancerSchema), args);
         const mode = loadBalancerSettingsSchema.shape.drift.parse(drift);
         // These settings are known before the nodes are, so an unusable host is refused before a cluster is built.
         const reached = validated(this, `NginxLoadBalancer ${name}`, hostsSchema, {

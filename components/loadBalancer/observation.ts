@@ -1,5 +1,5 @@
+import { innerAddress } from "../remote/addresses";
 import { Probe } from "../remote/probe";
-import { innerAddress } from "./hosts";
 
 /**
  * Reports whether a host holds the virtual IP. The probe of a host reports these facts: `nginx`, its version; `release`; `applied`, the

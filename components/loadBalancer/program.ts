@@ -1,8 +1,9 @@
 import { join } from "path";
 import { warnDays } from "../certificates/endings";
+import { innerAddress } from "../remote/addresses";
 import { shellProgram } from "../remote/programs";
-import { innerAddress } from "./hosts";
-import { downFile, Vrrp, vrrpTable } from "./keepalivedConf";
+import { downFile, Vrrp } from "./keepalivedConf";
+import { vrrpTable } from "./keepalivedService";
 import { mark } from "./mark";
 import { maxWorkerConnections, reservedFiles } from "./nginxConf";
 import { certificateFiles } from "./nginxServers";
@@ -12,6 +13,7 @@ import { apiServers, HostsSettings, NginxSettings, openPorts } from "./schema";
 /** Sources of the program for a load balancer host. */
 export const scripts = [
     "lib",
+    "clock",
     "processes",
     "checks",
     "packages",

@@ -2,6 +2,7 @@ import { posix } from "path";
 import { z } from "zod";
 import { checkCaCertificate, checkServerCertificate } from "../certificates/pem";
 import { certificateSchema, knownFilesSchema, reportProblems, reportSecondCertificate } from "../certificates/schema";
+import { apiPort } from "../kubernetesApi";
 import { dnsNameSchema, nodeAddressesSchema, portSchema } from "../remote/addresses";
 import { connectionOf } from "../remote/connection";
 import { DriftMode } from "../remote/drift";
@@ -23,9 +24,6 @@ import { limitsSchema } from "./limits";
 /** Versions of TLS. */
 export const TlsVersion = { Tls12: "1.2", Tls13: "1.3" } as const;
 export type TlsVersion = (typeof TlsVersion)[keyof typeof TlsVersion];
-
-/** Port of the Kubernetes API, on the load balancer and on control plane nodes. */
-export const apiPort = 6443;
 
 interface ApiSettings {
     kubernetesApi?: boolean;

@@ -30,6 +30,13 @@ function host(text: string): { code: number | null; said: string } {
     return { code: status, said: (stdout + stderr).replaceAll(root, "") };
 }
 
+test("a destroy disables its units when the link to their release is lost", () => {
+    const { said } = host(`places="logs.timer /etc/systemd/system/rancher-ha-logs.timer 644
+keepalived.service.conf /etc/systemd/system/keepalived.service.d/rancher-ha.conf 644"
+        systemctl() { echo "$*"; }; remove_packages() { :; }; restore_host`);
+    expect(said.split("\n").filter(line => line.includes("disable"))).toEqual(["-q disable --now rancher-ha-logs.timer"]);
+});
+
 describe("a destroy that is killed while it removes the state", () => {
     beforeEach(() => {
         put("etc/nginx/nginx.conf", "theirs");

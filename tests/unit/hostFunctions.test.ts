@@ -68,6 +68,25 @@ test.each([
     ]);
 });
 
+test("a release enables the units of its files, and none that another one starts", () => {
+    const enabled = (...files: string[]) =>
+        hostFunction(
+            `places='${places}'; folder=$(mktemp -d); for file in ${files.join(" ")}; do : >"$folder/$file"; done
+            units "$folder"; rm -r "$folder"`,
+            "",
+        )
+            .trim()
+            .split("\n");
+    const always = ["nginx.service.conf", "logs.timer", "logs.service"];
+    expect(enabled(...always)).toEqual(["nginx.service", "rancher-ha-logs.timer"]);
+    expect(enabled(...always, "certificate.path", "certificate.service", "keepalived.conf", "keepalived.service.conf")).toEqual([
+        "nginx.service",
+        "keepalived.service",
+        "rancher-ha-certificate.path",
+        "rancher-ha-logs.timer",
+    ]);
+});
+
 test("a limit does not move with the clock", () => {
     const shown = hostFunction("allow 2; date() { echo 9999999999; }; is_in_time && echo before; sleep 2.1; is_in_time || echo after", "");
     expect(shown).toBe("before\nafter\n");

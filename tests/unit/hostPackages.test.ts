@@ -36,7 +36,7 @@ const aptGet = (special = "") => `
 /** Runs a text with the host's functions. They may wait for `timeoutSeconds` less 30 s. */
 function host(text: string, timeoutSeconds = 90) {
     const places = `state=${folder}; stage=${file("stage")}; package_locks=${file("lock")}; virtual_ip=; stream=; mark=mark`;
-    const program = `timeout_seconds=${timeoutSeconds}; ${withHostFunctions("")}\n${places}; ${text}`;
+    const program = `timeout_seconds=${timeoutSeconds}; ${withHostFunctions('allow "$((timeout_seconds - 30))"')}\n${places}; ${text}`;
     const env = { ...process.env, PATH: `${file("bin")}:${process.env.PATH}` };
     const { status, stdout, stderr } = spawnSync("sh", ["-s"], { input: program, encoding: "utf8", env, cwd: folder });
     return { code: status, stdout, said: stderr };

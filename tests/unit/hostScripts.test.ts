@@ -113,6 +113,37 @@ describe("a certificate", () => {
         expect(await fault({ ...leaf, certificate: leaf.certificate + ca.certificate })).toBe("");
     });
 
+    const middle = issue({ name: "Intermediate", ca: true, by: ca });
+    const below = issue({ name: hostname, by: middle, names });
+    const stranger = issue({ name: "Stranger", ca: true });
+    test.each<[string, Issued[]]>([
+        ["with a stranger above", [below, middle, stranger]],
+        ["with a stranger between", [below, stranger, middle]],
+        ["with the root in the middle", [below, ca, middle]],
+        ["twice", [below, below, middle]],
+        ["twice and alone", [leaf, leaf]],
+        ["after a CA of the same name", [below, issue({ name: "Intermediate", ca: true, by: stranger }), middle]],
+    ])("%s is accepted, as by clients", async (_what, parts) =>
+        expect(await fault({ ...parts[0], certificate: parts.map(part => part.certificate).join("") })).toBe(""),
+    );
+
+    test("that clients refuse is told with the reason of OpenSSL", async () => {
+        const narrow = issue({ name: "Narrow", ca: true, by: ca, extensions: ["nameConstraints=critical,permitted;DNS:example.org"] });
+        const outside = issue({ name: hostname, by: narrow, names });
+        expect(await fault({ ...outside, certificate: outside.certificate + narrow.certificate })).toMatch(
+            /^the chain \S+ does not hold, so no client accepts it: error 47 at 0 depth lookup: permitted subtree violation$/,
+        );
+        const critical = issue({ name: hostname, by: ca, names, extensions: ["1.2.3.4=critical,DER:0500"] });
+        expect(await fault(critical)).toMatch(/so no client accepts it: error 34 at 0 depth lookup: unhandled critical extension$/);
+        const ended = issue({ name: "Ended", ca: true, by: ca, days: -1 });
+        const under = issue({ name: hostname, by: ended, names });
+        expect(await fault({ ...under, certificate: under.certificate + ended.certificate })).toMatch(
+            /holds an issuer that is not valid now, on .*: error 10 at 1 depth lookup: certificate has expired\. Renew the chain/,
+        );
+        const past = issue({ name: hostname, by: ended, names, days: -1 });
+        expect(await fault({ ...past, certificate: past.certificate + ended.certificate })).toMatch(/^the certificate \S+ is valid from /);
+    });
+
     test.each<[string, Partial<Issued>, RegExp]>([
         ["that is missing", { privateKey: leaf.privateKey }, /^expected a PEM file \S+chain\.pem, found none$/],
         ["that is no PEM", { ...leaf, certificate: "x" }, /^the certificate \S+ is not readable: \S/],
@@ -207,6 +238,17 @@ describe("reload-certificate", () => {
         const { code, said } = await reload();
         expect([code, said.split("\n")[0]]).toEqual([0, "systemctl try-reload-or-restart nginx"]);
         expect(said).toContain(`expected a PEM file ${key}, found none. NGINX goes on with the certificate it has`);
+    });
+
+    test("checks files anew that came during a check", async () => {
+        const other = issue({ name: "other.example.com", names: ["DNS:other.example.com"] });
+        writeFileSync(join(folder, "other"), other.certificate);
+        writeFileSync(join(folder, "key"), other.privateKey);
+        command("nginx", `cp ${folder}/other ${chain}; cp ${folder}/key ${key}`);
+        const { code, said } = await reload();
+        expect(code).toBe(1);
+        expect(said).toMatch(/^the certificate \S+ does not cover \S+: DNS:other/);
+        expect(said).not.toContain("systemctl");
     });
 
     test.each([

@@ -69,6 +69,8 @@ function inNamespaces(text: string, service = "rancher-ha-nginx"): string {
         {
             encoding: "utf8",
             timeout: 60_000,
+            // unshare ignores SIGTERM while it waits for its child.
+            killSignal: "SIGKILL",
             env: { ...process.env, PATH: `${join(folder, "bin")}:${process.env.PATH}` },
         },
     );

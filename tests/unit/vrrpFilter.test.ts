@@ -1,7 +1,7 @@
 import { spawnSync } from "child_process";
 import { readFileSync } from "fs";
 import { join } from "path";
-import { keepalivedService, vrrpTable } from "../../components/loadBalancer/keepalivedConf";
+import { keepalivedService, vrrpTable } from "../../components/loadBalancer/keepalivedService";
 import { unpackedDebianPackages } from "../../lab/tools";
 import { hostFunction } from "../nginx";
 
@@ -9,7 +9,7 @@ const peer = "10.0.0.2";
 const vrrp = { routerId: 51, advertIntervalSeconds: 1, address: "10.0.0.1", virtualIp: "10.0.0.9", peer, priority: 150 };
 
 /** Runs a script in its own network. There `nft` is the real one, and `load` runs the unit's command that precedes keepalived. */
-async function inNetwork(script: string, unit = keepalivedService(vrrp, "rancher-ha-keepalived", "")): Promise<string> {
+async function inNetwork(script: string, unit = keepalivedService(vrrp, "rancher-ha-keepalived")): Promise<string> {
     const libraries = ["libnftables1", "libnftnl11", "libmnl0", "libedit2", "libxtables12", "libjansson4", "libgmp10"];
     const packages = await unpackedDebianPackages(["nftables", ...libraries]);
     const load = /^ExecStartPre=\/usr\/sbin\/(nft '.*')$/m.exec(unit)![1];
@@ -38,7 +38,7 @@ test("VRRP is accepted from the peer on the same link only", async () => {
 }, 60_000);
 
 test("VRRP is accepted from an earlier peer, too, while the host still has one", async () => {
-    const text = keepalivedService(vrrp, "rancher-ha-keepalived", "");
+    const text = keepalivedService(vrrp, "rancher-ha-keepalived");
     const unit = hostFunction(`peer=${peer}; earlier_peers=10.0.0.3; for_peers`, text);
     const addresses = `for a in ${vrrp.address} ${peer} 10.0.0.3 10.0.0.4; do ip address add $a/24 dev lo; done`;
     const packets = [peer, "10.0.0.3", "10.0.0.4"].map(from => send(from, 255)).join("; ");

@@ -59,7 +59,7 @@ keep_original() {
     local product
     for product in $(products); do
         if is_kept "$product"; then continue; fi
-        keep_product "$product" || abort host-storage "what is there could not be kept. Check free space in $state"
+        keep_product "$product" || abort host-storage "what is there could not be kept. Make space on the disk of $state"
         kept_now="$kept_now $product"
     done
 }
@@ -103,7 +103,7 @@ keep_kernel_settings() {
     kernel_settings "$stage" | while read -r setting; do
         grep -qs "^$setting = " "$kept" && continue
         value=$(sysctl "$setting") && echo "$value" | append "$kept" || exit 1
-    done || abort host-storage "the present kernel settings could not be saved. Check free space in $state"
+    done || abort host-storage "the present kernel settings could not be saved. Make space on the disk of $state"
 }
 
 restore_kernel_settings() { [ ! -e "$state/original/sysctl" ] || sysctl -q -p "$state/original/sysctl"; }
@@ -118,7 +118,7 @@ rescue_files() {
         same_folders "$folder/$file" "$rescued/$file" ||
             (mkdir -p "$rescued" && cd "$folder" && cp -a --backup=numbered --parents "./$file" "$rescued") ||
             [ ! -e "$folder/$file" ] || exit 1
-    done || fail host-storage "files of other tools could not be copied from $folder to $rescued. Check free space in /etc"
+    done || fail host-storage "files of other tools could not be copied from $folder to $rescued. Make space on the disk of /etc"
     [ ! -d "$rescued" ] || say "files of other tools that $folder loses are kept in $rescued"
 }
 
@@ -148,7 +148,7 @@ restore_product() {
     { cp -a "$kept/etc" "/etc/$product.new" && replace_folder "/etc/$product"; } || {
         rm -rf "/etc/$product.new"
         say "$(coded rollback-failed "the earlier configuration of $product cannot be restored into /etc/$product. \
-It stays in $kept/etc. Check free space in /etc, and run this again")"
+It stays in $kept/etc. Make space on the disk of /etc, and run this again")"
         return 1
     }
     ! installed "$product" || restore_service "$product" "$kept"
@@ -176,7 +176,7 @@ restore_host() {
     rm -rf "$stage"
     unmask_nginx
     # Units of this library are disabled even when the link to their release is lost.
-    for unit in $(units "$current") rancher-ha-certificate.path rancher-ha-logs.timer; do
+    for unit in $(units "$current") $(triggers); do
         [ "$unit" = nginx.service ] || systemctl -q disable --now "$unit" 2>/dev/null || true
     done
     # keepalived.conf is not named after this library. It is removed or restored with its folder.

@@ -2,7 +2,7 @@
 # Checks whether a certificate can be served. The host's program and the script that reloads renewed certificates hold
 # this file.
 
-# Holds the digest of the renewed certificate that NGINX read last.
+# Holds the digest of the renewed files that NGINX read last.
 loaded_certificate=/run/rancher-ha-certificate
 
 # Prints the first fault of a certificate for clients of $hostname: CHAIN KEY. NGINX accepts most of these faults, and
@@ -55,40 +55,81 @@ covers_hostname() {
 }
 
 is_in_its_time() {
-    local chain="$1"
-    is_valid_now "$chain" && return
-    echo "the certificate $chain is valid $(validity "$chain"). Renew the certificate, or set the clock"
+    local chain="$1" reason
+    reason=$(time_fault "$chain")
+    case $reason in
+    "") return ;;
+    *" 0 depth "*) echo "the certificate $chain is valid $(validity "$chain"). Renew the certificate, or set the clock" ;;
+    *) echo "the chain $chain holds an issuer that is not valid now, on $(date -u): $reason. Renew the chain, or set the clock" ;;
+    esac
     return 1
 }
 
-# Checks that each certificate is followed by its issuer.
+# Checks that the issuer of the first certificate is in the file. The order of the others is free, as for clients.
 is_in_order() {
     local chain="$1" disorder
-    disorder=$(openssl crl2pkcs7 -nocrl -certfile "$chain" | openssl pkcs7 -print_certs -noout | awk '
-        /^subject=/ {
-            sub(/^subject=/, "")
-            if (issuer != "" && $0 != issuer) print "expected the certificate of " issuer ", found " $0
-        }
-        /^issuer=/ { sub(/^issuer=/, ""); issuer = $0 }')
+    disorder=$(certificates_of "$chain" | awk -F '\t' '
+        NR == 1 { first = $3; issuer = $2; next }
+        $3 == first { next }
+        { if (found == "") found = $1; if ($1 == issuer) known = 1 }
+        END { if (found != "" && !known) print "expected the certificate of " issuer ", found " found }')
     [ -n "$disorder" ] || return 0
     echo "the chain $chain is not in order: $disorder"
     return 1
 }
 
-# Checks the signatures from the last certificate to the first.
+# Prints SUBJECT, ISSUER and PEM of each certificate as a line of fields: FILE. The PEM has \ for line breaks.
+certificates_of() {
+    local file="$1"
+    openssl crl2pkcs7 -nocrl -certfile "$file" | openssl pkcs7 -print_certs | awk '
+        sub(/^subject=/, "") { subject = $0 }
+        sub(/^issuer=/, "") { issuer = $0 }
+        /^-----BEGIN/ { pem = "" }
+        /^-----BEGIN/, /^-----END/ { pem = pem $0 "\\" }
+        /^-----END/ { print subject "\t" issuer "\t" pem }'
+}
+
+# Checks the signatures, and what clients check, from the issuers without an issuer in the file down to the first
+# certificate.
 is_signed() {
-    local chain="$1" report
-    report=$(awk '/BEGIN CERT/ { text = "" } { text = text $0 "\n" } END { printf "%s", text }' "$chain" |
+    local chain="$1" report reason
+    report=$(tops_of "$chain" |
         openssl verify -no_check_time -partial_chain -trusted /dev/stdin -untrusted "$chain" "$chain" 2>&1) && return
-    echo "the chain $chain does not hold: a certificate is not signed with the key of the next: \
-$(echo "$report" | grep -m 1 '^error')"
+    reason=$(echo "$report" | grep -m 1 '^error')
+    case $reason in
+    "error 2 "* | "error 7 "* | "error 20 "* | "error 21 "*)
+        echo "the chain $chain does not hold: a certificate is not signed with the key of the next: $reason"
+        ;;
+    *) echo "the chain $chain does not hold, so no client accepts it: $reason" ;;
+    esac
     return 1
 }
 
-# Reports whether the clock of this host is within the dates of a certificate: FILE.
+# Prints the certificates that sign themselves, or whose issuer is not in the file: FILE.
+tops_of() {
+    local file="$1"
+    certificates_of "$file" | awk -F '\t' '
+        { subject[NR] = $1; issuer[NR] = $2; pem[NR] = $3; known[$1] = 1 }
+        END {
+            for (i = 1; i <= NR; i++)
+                if ((i > 1 || NR == 1) && (subject[i] == issuer[i] || !known[issuer[i]])) {
+                    gsub(/\\/, "\n", pem[i])
+                    printf "%s", pem[i]
+                }
+        }'
+}
+
+# Reports whether the clock of this host is within the dates of a certificate and of its issuers in the file: FILE.
 is_valid_now() {
     local file="$1"
-    openssl verify -partial_chain -trusted "$file" "$file" >/dev/null 2>&1
+    [ -z "$(time_fault "$file")" ]
+}
+
+# Prints why OpenSSL finds a certificate, or else an issuer in the file, not valid yet or expired: FILE.
+time_fault() {
+    local file="$1"
+    openssl verify -ignore_critical -partial_chain -trusted "$file" "$file" 2>&1 |
+        grep -E '^error (9|10) at' | sort -n -k 4 | head -n 1 || true
 }
 
 # Prints the dates of a certificate as `from DATE to DATE`, with the time of this host: FILE.

@@ -34,7 +34,7 @@ value() {
     kernel:*) sysctl -n "$name" ;;
     filter:*) if has_filter; then echo present; else echo missing; fi ;;
     package:*) package_version "$name" | grep . || echo none ;;
-    unit:*) echo "$(systemctl is-enabled "$name" 2>/dev/null) $(systemctl is-active "$name" 2>/dev/null)" ;;
+    unit:*) echo "$(systemctl is-enabled "$name" 2>/dev/null) $(settled_state "$name")" ;;
     served:*) if ! active nginx || serves "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
     pair:*) if belong_together "${name%%:*}" "${name#*:}"; then echo yes; else echo no; fi ;;
     workers:*) if active nginx; then running_release "$name" | cut -d' ' -f1; else echo "$expected"; fi ;;
@@ -50,6 +50,25 @@ is_valid() {
     for file in /run/nginx.pid /var/log/nginx/access.log /var/log/nginx/error.log; do [ -e "$file" ] || return 0; done
     timeout 10 nginx -t -q 2>/dev/null || code=$?
     [ "$code" = 0 ] || [ "$code" = 124 ]
+}
+
+# Prints the state of a unit, once systemd has done what it does right now, for example a reload after a renewal: UNIT.
+# A state that lasts longer than 10 s counts.
+settled_state() {
+    local unit="$1" found attempt=0
+    while
+        found=$(systemctl is-active "$unit" 2>/dev/null) || true
+        is_passing "$found" && [ "$attempt" -lt 50 ]
+    do
+        attempt=$((attempt + 1))
+        sleep 0.2
+    done
+    echo "$found"
+}
+
+is_passing() {
+    local found="$1"
+    case $found in activating | deactivating | reloading) ;; *) false ;; esac
 }
 
 manifest() {

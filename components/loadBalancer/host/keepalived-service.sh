@@ -1,11 +1,12 @@
 # shellcheck shell=sh disable=SC2154,SC3043
 # Keeps the virtual IP on the active host while systemd restarts keepalived. Packages and needrestart restart keepalived
 # at each security update, and each move of the virtual IP cuts all WebSockets.
-# keepalivedConf.ts sets virtual_ip, router_id, priority, own_address, peer, interval, hold_interval and hold_seconds.
+# keepalivedService.ts sets virtual_ip, router_id, priority, own_address, peer, interval, hold_interval and hold_seconds.
 set -u
 
 # Kills keepalived of the active host within a restart, and makes the peer wait. lo carries the virtual IP meanwhile.
-# Otherwise systemd ends keepalived.
+# Three intervals of $hold_interval exceed the 12 s that the checks of the new keepalived may take. Outside of a restart,
+# systemd ends keepalived.
 stop() {
     local card
     card=$(card)
@@ -20,10 +21,9 @@ stop() {
 
 # Waits until the new keepalived puts the virtual IP on the card, and takes the address from lo.
 started() {
-    local deadline
     on_lo || return 0
-    deadline=$(($(now) + hold_seconds))
-    until [ -n "$(card)" ] || [ "$(now)" -ge "$deadline" ]; do sleep 0.1; done
+    allow "$hold_seconds"
+    until [ -n "$(card)" ] || ! is_in_time; do sleep 0.1; done
     release lo
 }
 
@@ -66,8 +66,5 @@ release() {
 
 # Prints the interface on which keepalived put the virtual IP, or nothing.
 card() { ip -o -4 address show to "$virtual_ip" | awk '$2 != "lo" { print $2; exit }'; }
-
-# Prints the seconds since the host started.
-now() { cut -d. -f1 /proc/uptime; }
 
 "$1"

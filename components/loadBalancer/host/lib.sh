@@ -29,18 +29,6 @@ current=/etc/nginx/rancher-ha
 # status of /ping through that release.
 unverified=$state/unverified
 
-# Prints the seconds since the host started. The clock may jump during a run.
-now() { cut -d. -f1 /proc/uptime; }
-
-# Sets the time until which is_in_time succeeds: SECONDS.
-allow() {
-    local seconds="$1"
-    deadline=$(($(now) + seconds))
-}
-is_in_time() { [ "$(now)" -lt "$deadline" ]; }
-# The last 30 s of a run are for a message.
-allow "$((${timeout_seconds:-60} - 30))"
-
 # A lost connection must not end the program half-way. The program either finishes or rolls back.
 trap '' PIPE
 say() {

@@ -1,6 +1,9 @@
 # shellcheck shell=sh disable=SC2154,SC3043
 # Runs the verbs apply, probe and destroy.
 
+# The last 30 s of a run are for a message.
+allow "$((${timeout_seconds:-60} - 30))"
+
 # `undo` reads how far an apply has come: `prepare`, `switch`, or empty with nothing to undo. It also reads the releases
 # of a switch.
 phase=
@@ -46,7 +49,7 @@ begin() {
     trap finish EXIT
     trap 'exit 1' TERM INT HUP
     problem=$(mkdir -p "$state/original" "$releases" 2>&1 && chmod 700 "$state" && mkdir "$stage" 2>&1) ||
-        abort host-storage "$state cannot be written: $problem. Check free space there"
+        abort host-storage "$state cannot be written: $problem. Make space on its disk"
 }
 
 # Reports whether the host serves the staged release without drift.
@@ -63,7 +66,7 @@ keep_serving() {
 switch_to_stage() {
     local found old_workers problem
     was_active=$(active nginx && echo yes || echo no)
-    found=$(previous_release) || abort host-storage "$state cannot be written. Check free space there"
+    found=$(previous_release) || abort host-storage "$state cannot be written. Make space on its disk"
     previous=${found% *}
     next=$(next_release)
     mv -T "$stage" "$next"
@@ -86,7 +89,7 @@ record() {
     # On a full disk, both files keep their old text.
     { manifest | write "$state/manifest.next" && echo "$owner" | write "$state/owner" &&
         mv -fT "$state/manifest.next" "$state/manifest"; } ||
-        fail host-storage "$state cannot be written. Check free space there"
+        fail host-storage "$state cannot be written. Make space on its disk"
 }
 
 # Prints a digest that identifies the record of an apply.

@@ -88,7 +88,7 @@ install_missing() {
     # shellcheck disable=SC2086 # a list
     installed_now=$(printf '%s\n' $installed_now $new)
     # The list is recorded before the installation, so that a killed run leaves it for `destroy`.
-    echo "$new" | append "$state/packages" || abort host-storage "$state cannot be written. Check free space there"
+    echo "$new" | append "$state/packages" || abort host-storage "$state cannot be written. Make space on its disk"
     case $missing in *nginx*) mask_nginx ;; esac
     # shellcheck disable=SC2086 # a list
     apt install $missing || packages_failed "$missing" install

@@ -1,13 +1,12 @@
 # shellcheck shell=sh disable=SC2154,SC3043
 # Writes a release into the stage, finishes it for this host, and checks it. The host keeps the last three releases.
 
-# Lists the services of a release: FOLDER.
+# Lists the units that a release enables: FOLDER.
 units() {
-    local folder="$1"
+    local folder="$1" unit
     echo nginx.service
     [ ! -e "$folder/keepalived.conf" ] || echo keepalived.service
-    [ ! -e "$folder/certificate.path" ] || echo rancher-ha-certificate.path
-    [ ! -e "$folder/logs.timer" ] || echo rancher-ha-logs.timer
+    triggers | while read -r unit; do [ ! -e "$folder/${unit#rancher-ha-}" ] || echo "$unit"; done
 }
 
 # Peers before the configured one, one line each.
@@ -24,7 +23,7 @@ write_stage() {
     done || stage_failed
 }
 
-stage_failed() { abort host-storage "the new files could not be written. Check free space in $state"; }
+stage_failed() { abort host-storage "the new files could not be written. Make space on the disk of $state"; }
 
 # Finishes the text of a file for this host: NAME.
 finished() {

@@ -9,20 +9,23 @@ find_fault() {
     echo "$fault"
 }
 
+digest() { cat "$certificate_chain" "$private_key" 2>/dev/null | sha256sum; }
+
 fault=
 # After the first pause, files that are written together are complete. The next pauses wait until both files are valid.
 # The loop checks once more after a reload, because systemd does not watch the files meanwhile.
 for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
     sleep "$pause"
     before=$fault
+    checked=$(digest)
     fault=$(find_fault)
     [ -z "$fault" ] || [ "$fault" = "$before" ] || echo "$fault. NGINX goes on with the certificate it has" >&2
-    if [ -z "$fault" ]; then
-        now=$(sha256sum <"$certificate_chain")
-        [ "$now" != "$(cat "$loaded_certificate" 2>/dev/null)" ] || exit 0
+    # NGINX must not read files that came during the check.
+    if [ -z "$fault" ] && [ "$(digest)" = "$checked" ]; then
+        [ "$checked" != "$(cat "$loaded_certificate" 2>/dev/null)" ] || exit 0
         systemctl try-reload-or-restart nginx
         # Without this file, for example in a full /run, a later check reloads NGINX once more.
-        echo "$now" >"$loaded_certificate" || true
+        echo "$checked" >"$loaded_certificate" || true
     fi
 done
 [ -z "$fault" ]

@@ -72,6 +72,9 @@ has_outdated_units() {
 # Lists the units for which a release may have files.
 unit_names() { echo "$places" | sed -n 's|.* /etc/systemd/system/\([^/ ]*\).*|\1|p' | sed 's/\.d$//'; }
 
+# Lists the units of this library that start others.
+triggers() { unit_names | grep '^rancher-ha-.*\.\(path\|timer\)$'; }
+
 # Serves the previous release again, or reports why it cannot: FROM TO WAS_ACTIVE. The release that nginx.conf leads to
 # always stays.
 roll_back() {

@@ -52,7 +52,7 @@ describe("a foreign NGINX", () => {
             `mkdir -p ${stateFolder}; mount -t tmpfs -o size=40k,mode=700 none ${stateFolder}`,
             `umount ${stateFolder}; rm -r /var/lib/pulumi-rancher-ha`,
             async () => {
-                const said = expect.stringContaining(`what is there could not be kept. Check free space in ${stateFolder}`);
+                const said = expect.stringContaining(`what is there could not be kept. Make space on the disk of ${stateFolder}`);
                 expect(await lb.run("apply", lb.program(adopting))).toMatchObject({ code: 1, said });
                 expect(await theirs()).toBe("theirs");
             },

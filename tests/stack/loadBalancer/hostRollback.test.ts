@@ -134,7 +134,7 @@ describe("a full disk", () => {
             "while files are staged",
             stateFolder,
             fillUp(stateFolder),
-            /could not be written\. Check free space in \/var\/lib\/pulumi-rancher-ha\/load-balancer\. The host was left as it was/,
+            /could not be written\. Make space on the disk of \/var\/lib\/pulumi-rancher-ha\/load-balancer\. The host was left as it was/,
         ],
         [
             "before anything is staged",
@@ -165,7 +165,7 @@ describe("a full disk", () => {
                 expect(await lb.run("apply", filled(fillState))).toMatchObject({
                     code: 1,
                     said: expect.stringMatching(
-                        /load-balancer cannot be written\. Check free space there \[RHA host-storage\]\n.*the host was rolled back to the previous release/,
+                        /load-balancer cannot be written\. Make space on its disk \[RHA host-storage\]\n.*the host was rolled back to the previous release/,
                     ),
                 });
                 await lb.sh(`rm ${stateFolder}/releases/full`);

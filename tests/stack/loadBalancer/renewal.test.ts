@@ -42,8 +42,9 @@ describe("files that another tool keeps on the host", () => {
         await lb.sh(`mkdir -p ${live} ${folder}/archive`);
         await putBoth(lb.provided);
         await lb.apply(elsewhere);
-        // The service that reloads NGINX looks at the files once more after it has reloaded.
-        await until("no reload to be left", 240, async () => !(await lb.host.isActive("rancher-ha-certificate")));
+        // The service checks the files before NGINX reads them. NGINX would read files unchecked that a test writes in between.
+        const state = () => lb.sh("systemctl is-active rancher-ha-certificate || true");
+        await until("no reload to be left", 240, async () => !/activating/.test(await state()));
         await lb.served();
     });
     afterAll(() => lb.sh(`rm -rf ${folder}`));
