@@ -4,15 +4,18 @@ import { isGroup } from "./components/secrecy";
 
 /** SSH settings for hosts and nodes: the arguments of the library, and files that hold their values. */
 export interface SshConfig extends SshArgs {
-    /** Path of a file with the private key, instead of `ssh.privateKey`. `~/` is the home folder of the user who runs Pulumi. */
+    /**
+     * Path of a file with the private key, instead of `ssh.privateKey`. `~/` is the home folder of the user who runs Pulumi.
+     * @default none
+     */
     privateKeyFile?: string;
-    /** Path of a known_hosts file, for example `~/.ssh/known_hosts`, instead of `ssh.knownHosts`. */
+    /** Path of a known_hosts file, for example `~/.ssh/known_hosts`, instead of `ssh.knownHosts`. @default none */
     knownHostsFile?: string;
 }
 
 /** The cluster's settings, and a file that holds one of them. */
 export interface RkeClusterConfig extends RkeClusterSettingsArgs {
-    /** Path of the `cluster.rkestate` of a cluster that exists, instead of `cluster.rkeState`. */
+    /** Path of the `cluster.rkestate` of a cluster that exists, instead of `cluster.rkeState`. @default a new cluster */
     rkeStateFile?: string;
 }
 

@@ -1,5 +1,5 @@
 import { tenthAddress } from "../components/cluster/rke/clusterYml";
-import { takenPath } from "../components/cluster/rke/extraConfig";
+import { isFoundAnywhere, takenPath } from "../components/cluster/rke/extraConfig";
 import { networkSchema } from "../components/cluster/rke/network";
 import { systemImageKeys } from "../components/cluster/rke/registries";
 import { rkeClusterSettingsSchema } from "../components/cluster/rke/schema";
@@ -124,6 +124,9 @@ function imageFate({ path, text }: Leaf): Fate {
 /** Keeps a key that no argument sets. The stack refuses a value that RKE takes for a missing key. */
 function furtherFate({ kind, keys, value, text }: Leaf): Fate {
     if (!firstKeys.includes(String(keys[0]))) return unknownKey;
+    if (keys[0] === "addons_include" && text !== "" && !isFoundAnywhere(text)) {
+        return `is not kept, because the stack runs RKE in a folder of its own. Put the whole path into cluster.extraConfig.addons_include`;
+    }
     const argument = ["cluster", "extraConfig", ...keys];
     const isEntry = typeof keys[keys.length - 1] === "number";
     if (textObjects.test(kindOf(keys.slice(0, isEntry ? -2 : -1)))) return { argument, value: text };

@@ -55,6 +55,7 @@ async function main(): Promise<void> {
     const needed = isKept ? ofImportFile : Object.keys(options).filter(name => !optional.includes(name));
     const missing = needed.filter(name => given[name as keyof typeof options] === undefined);
     if (missing.length > 0) throw new Error(`expected ${missing.map(name => `--${name}`).join(", ")}\n\n${usage}`);
+    refuseNoCertificate(given.ca);
     const project: string = parse(readFileSync(join(__dirname, "..", "Pulumi.yaml"), "utf8")).name;
     const said = isKept ? keepConfiguration(configFile, given as Given) : writeConfiguration(project, configFile, given as Given);
     const imported = { project, stack: given.stack!, hasCaSecret: given.ca !== undefined, hasAdditionalCas: said.hasAdditionalCas };
@@ -68,6 +69,12 @@ async function main(): Promise<void> {
         `  pulumi import --stack ${given.stack} --file ${importFileName} --generate-code=false --protect=false --skip-preview --yes`,
     ];
     process.stdout.write(`${texts.filter(line => line !== "").join("\n")}\n`);
+}
+
+/** Refuses a file of the CA without a certificate. An empty one comes from a cluster without the Secret tls-ca. */
+function refuseNoCertificate(ca: string | undefined): void {
+    if (ca === undefined || readFileSync(ca, "utf8").includes("-----BEGIN CERTIFICATE-----")) return;
+    throw new Error(`--ca: expected certificates as PEM text, found none in ${ca}. Without the Secret tls-ca, leave --ca out`);
 }
 
 /** What a run says, and a fact for the import file. */

@@ -14,7 +14,7 @@ export { RkePrivateRegistryArgs } from "./cluster/rke/registries";
 export { AuditLogFormat, RkeAuditLogArgs, RkeKubeApiArgs, RkeKubeletArgs, RkeServiceArgs, RkeServicesArgs } from "./cluster/rke/services";
 export { RkeNodeDrainArgs, RkeUpgradeStrategyArgs } from "./cluster/rke/upgradeStrategy";
 export { RkeS3Args } from "./cluster/rke/s3";
-export { S3PlaceArgs } from "./s3";
+export { S3BucketArgs } from "./s3";
 export { RkeRestoreArgs, RkeSnapshotArgs } from "./cluster/rke/tokens";
 export { BastionArgs, HostArgs, SshArgs } from "./remote/args";
 export { DriftMode } from "./remote/drift";

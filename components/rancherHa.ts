@@ -10,12 +10,13 @@ import { RkeClusterSettingsArgs } from "./cluster/rke/args";
 import { ingressNodes } from "./cluster/rke/ingressNodes";
 import { controlPlaneNodes } from "./cluster/rke/nodes";
 import { innerAddresses, RkeCluster } from "./cluster/rke/rkeCluster";
+import { apiPort } from "./kubernetesApi";
 import { CertificatePathsArgs, LoadBalancerSettingsArgs, NginxLoadBalancerArgs } from "./loadBalancer/args";
 import { ingressAnnotations, ingressOptions as limitOptions, Limits, limitsSchema } from "./loadBalancer/limits";
-import { apiPort, passesApi } from "./loadBalancer/schema";
+import { passesApi } from "./loadBalancer/schema";
 import { NginxLoadBalancer } from "./loadBalancer/nginxLoadBalancer";
 import { stackName } from "./owner";
-import { AgentsPlace, caHeldForAgents, heldForAgents, heldInUpdate } from "./rancher/agentsCa";
+import { Agents, caHeldForAgents, heldForAgents, heldInUpdate } from "./rancher/agentsCa";
 import { CaSecret, CaSecretArgs } from "./rancher/caSecret";
 import { ownerAnnotation } from "./rancher/program";
 import { directTargets, noProxyValue } from "./rancher/proxy";
@@ -30,7 +31,10 @@ import { heldUntil, inState, refuseLiterals, refuseOutputs, settled, validated }
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface CertificateOnHostArgs extends CertificatePathsArgs {
-    /** PEM text of the private CA that issues the certificate. Rancher and its agents get this CA. Omit it for a publicly trusted CA. */
+    /**
+     * PEM text of the private CA that issues the certificate. Rancher and its agents get this CA. Omit it for a publicly trusted CA.
+     * @default none
+     */
     caCertificate?: pulumi.Input<string>;
 }
 
@@ -98,12 +102,11 @@ export class RancherHa extends pulumi.ComponentResource {
 
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
-        const { hostname, rancher, verification } = args;
+        const { existingCluster, hostname, rancher, verification } = args;
         refuseOutputs(this, `RancherHa ${name}`, { ...args, hostname: undefined, ssh: undefined });
         refuseOutputs(this, `RancherHa ${name}`, { "verification.enabled": verification?.enabled, "rancher.backup": rancher.backup });
         refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
 
-        const { existingCluster } = args;
         const existing = existingCluster && new ExistingCluster(`${name}-cluster`, existingCluster, { parent: this });
         const certificate = this.certificate(name, args, existing);
         const caCertificate = certificate?.caCertificate ?? pulumi.output(args.certificateOnHost?.caCertificate ?? "").apply(normalizePem);
@@ -113,7 +116,7 @@ export class RancherHa extends pulumi.ComponentResource {
         const inCluster = this.inCluster(name, cluster);
         const namespace = this.namespace(name, cluster, inCluster);
         // With a cluster that exists, the whole certificate is held back already.
-        const ca = existing && certificate ? caCertificate : caHeldForAgents(caCertificate, this.place(name, args, cluster));
+        const ca = existing && certificate ? caCertificate : caHeldForAgents(caCertificate, this.agents(name, args, cluster));
         const caSecret = this.caSecret(name, args, { caCertificate: ca, namespace: inState(namespace.metadata).name }, inCluster);
         const release = this.release(name, args, cluster, caSecret, { ...inCluster, dependsOn: namespace });
         this.backup(name, args, { ...inCluster, dependsOn: [release] });
@@ -125,6 +128,7 @@ export class RancherHa extends pulumi.ComponentResource {
                     hostname,
                     addresses: loadBalancer.servingAddresses,
                     caCertificate,
+                    maxRequestHeaderSize: this.limits(name, args.loadBalancer).maxRequestHeaderSize,
                     bootstrapPassword: release.bootstrapPassword,
                     liveCheck: args.liveCheck,
                     timeoutSeconds: verification?.timeoutSeconds,
@@ -174,7 +178,7 @@ export class RancherHa extends pulumi.ComponentResource {
             .apply(([own, limits]) => ({ ...own, ...limitOptions(limits) }));
         const apiEndpoint = cluster!.apiEndpoint ?? sharedEndpoint(args.loadBalancer);
         const makeLoadBalancer = (nodes: Upstreams, kubeconfig: pulumi.Output<string>) =>
-            this.loadBalancer(name, args, nodes, certificate && heldInUpdate(certificate, this.place(name, args, { kubeconfig })));
+            this.loadBalancer(name, args, nodes, certificate && heldInUpdate(certificate, this.agents(name, args, { kubeconfig })));
         let loadBalancer!: NginxLoadBalancer;
         class ClusterBehindLoadBalancer extends RkeCluster {
             protected override beforeRke(checked: pulumi.Output<unknown>, opens: pulumi.Output<string>): pulumi.Output<unknown> {
@@ -195,11 +199,11 @@ export class RancherHa extends pulumi.ComponentResource {
         const made = certificate
             ? new ProvidedCertificate(`${name}-certificate`, { ...certificate, hostname }, { parent: this })
             : new PrivateCa(`${name}-ca`, { ...privateCa, deletionProtection, hostname }, { parent: this });
-        return existing ? heldForAgents(made, this.place(name, args, existing)) : made;
+        return existing ? heldForAgents(made, this.agents(name, args, existing)) : made;
     }
 
-    /** Returns the place where agents may trust another CA. */
-    private place(name: string, { privateCa, rancher }: RancherHaArgs, { kubeconfig }: Pick<KubernetesCluster, "kubeconfig">): AgentsPlace {
+    /** Returns the agents that may trust another CA. */
+    private agents(name: string, { privateCa, rancher }: RancherHaArgs, { kubeconfig }: Pick<KubernetesCluster, "kubeconfig">): Agents {
         const mayReplace = (privateCa?.deletionProtection ?? rancher.deletionProtection) === false;
         return { kubeconfig, adoptedCaChecksum: rancher.adoptedCaChecksum, mayReplace, what: `RancherHa ${name}`, component: this };
     }

@@ -28,55 +28,54 @@ const namespace = "cattle-system";
 export class AgentHostAliases extends pulumi.ComponentResource {
     constructor(name: string, args: AgentHostAliasesArgs, opts: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:AgentHostAliases", name, {}, opts);
-        if (!opts?.provider && !opts?.providers) {
-            throw new Refusal(
-                "program",
-                `AgentHostAliases ${name}: expected the Kubernetes provider of the downstream cluster in the options, found none. ` +
-                    "Pass { provider: new k8s.Provider(…) }: the default one would patch whatever cluster kubectl points to",
-                this,
-            );
-        }
+        this.refuseDefaultProvider(name, opts);
         refuseOutputs(this, `AgentHostAliases ${name}`, { nodeAgent: args.nodeAgent });
         const settings = validated(this, `AgentHostAliases ${name}`, agentHostAliasesSchema, args);
         const hostAliases = settings.apply(({ hostname, addresses }) => addresses.map(ip => ({ ip, hostnames: [hostname] })));
-        const patch = {
-            metadata: (agent: string) => ({
-                name: agent,
-                namespace,
-                annotations: {
-                    "pulumi.com/patchFieldManager": "pulumi-rancher-ha",
-                    // Adopts an entry for the same address that somebody made with kubectl, as the manual says.
-                    "pulumi.com/patchForce": "true",
-                },
-            }),
-            spec: { template: { spec: { hostAliases } } },
-        };
-        const options = (agent: pulumi.CustomResource) => ({
-            parent: this,
-            deletedWith: opts.deletedWith,
-            retainOnDelete: opts.retainOnDelete,
-            // The agent is read first. If it is missing, the read fails with "resource 'cattle-system/…' does not exist". A patch would
-            // create half an agent instead.
-            dependsOn: [agent],
-        });
+        const spec = { template: { spec: { hostAliases } } };
 
-        const clusterAgent = "cattle-cluster-agent";
-        const deployment = k8s.apps.v1.Deployment.get(`${name}-${clusterAgent}`, `${namespace}/${clusterAgent}`, { parent: this });
-        new k8s.apps.v1.DeploymentPatch(
-            `${name}-${clusterAgent}-patch`,
-            { metadata: patch.metadata(clusterAgent), spec: patch.spec },
-            options(deployment),
-        );
-
-        if (args.nodeAgent) {
-            const nodeAgent = "cattle-node-agent";
-            const daemonSet = k8s.apps.v1.DaemonSet.get(`${name}-${nodeAgent}`, `${namespace}/${nodeAgent}`, { parent: this });
-            new k8s.apps.v1.DaemonSetPatch(
-                `${name}-${nodeAgent}-patch`,
-                { metadata: patch.metadata(nodeAgent), spec: patch.spec },
-                options(daemonSet),
-            );
-        }
+        const { Deployment, DeploymentPatch, DaemonSet, DaemonSetPatch } = k8s.apps.v1;
+        this.patchAgent(name, "cattle-cluster-agent", { Workload: Deployment, Patch: DeploymentPatch, spec }, opts);
+        if (args.nodeAgent) this.patchAgent(name, "cattle-node-agent", { Workload: DaemonSet, Patch: DaemonSetPatch, spec }, opts);
         this.registerOutputs({});
     }
+
+    /** Refuses the default provider, which would patch whatever cluster kubectl points to. */
+    private refuseDefaultProvider(name: string, opts?: pulumi.ComponentResourceOptions): void {
+        if (opts?.provider || opts?.providers) return;
+        throw new Refusal(
+            "program",
+            `AgentHostAliases ${name}: expected the Kubernetes provider of the downstream cluster in the options, found none. ` +
+                "Pass { provider: new k8s.Provider(…) }: the default one would patch whatever cluster kubectl points to",
+            this,
+        );
+    }
+
+    /** Patches an agent. If the agent is missing, its read fails with "resource 'cattle-system/…' does not exist". */
+    private patchAgent(
+        name: string,
+        agent: string,
+        { Workload, Patch, spec }: AgentPatch,
+        { deletedWith, retainOnDelete }: pulumi.ComponentResourceOptions,
+    ): void {
+        // A patch of a missing agent would create half an agent, so the agent is read first.
+        const found = Workload.get(`${name}-${agent}`, `${namespace}/${agent}`, { parent: this });
+        const annotations = {
+            "pulumi.com/patchFieldManager": "pulumi-rancher-ha",
+            // Adopts an entry for the same address that somebody made with kubectl, as the manual says.
+            "pulumi.com/patchForce": "true",
+        };
+        new Patch(
+            `${name}-${agent}-patch`,
+            { metadata: { name: agent, namespace, annotations }, spec },
+            { parent: this, deletedWith, retainOnDelete, dependsOn: [found] },
+        );
+    }
+}
+
+/** The kind of an agent, with the fields that this component sets. */
+interface AgentPatch {
+    Workload: typeof k8s.apps.v1.Deployment | typeof k8s.apps.v1.DaemonSet;
+    Patch: typeof k8s.apps.v1.DeploymentPatch | typeof k8s.apps.v1.DaemonSetPatch;
+    spec: { template: { spec: { hostAliases: pulumi.Output<{ ip: string; hostnames: string[] }[]> } } };
 }

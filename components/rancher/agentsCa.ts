@@ -6,8 +6,8 @@ import { observe } from "../remote/commands";
 import { heldUntil, ifKnown } from "../validation";
 import { caProgram } from "./program";
 
-/** The cluster whose Rancher may have given a CA to its agents, and who reports a refusal. */
-export interface AgentsPlace {
+/** Agents to which the Rancher of a cluster may have given a CA, and who reports a refusal. */
+export interface Agents {
     kubeconfig: pulumi.Output<string>;
     /** Checksum of the CA of an adopted Rancher. */
     adoptedCaChecksum?: pulumi.Input<string>;
@@ -23,8 +23,8 @@ export interface AgentsPlace {
  * configuration. A preview refuses a CA that it does not know yet, because that one is new. An unreachable cluster holds nothing back:
  * there the release fails. The result waits in time only, and depends on no further resource.
  */
-export function caHeldForAgents(caCertificate: pulumi.Output<string>, place: AgentsPlace): pulumi.Output<string> {
-    const { kubeconfig, adoptedCaChecksum, mayReplace, what, component } = place;
+export function caHeldForAgents(caCertificate: pulumi.Output<string>, agents: Agents): pulumi.Output<string> {
+    const { kubeconfig, adoptedCaChecksum, mayReplace, what, component } = agents;
     if (mayReplace) return caCertificate;
     const trusted = pulumi.all([ifKnown(kubeconfig), ifKnown(caCertificate), adoptedCaChecksum]).apply(([text, ca, adopted]) => {
         const access = text === undefined ? undefined : apiAccess(text);
@@ -35,8 +35,8 @@ export function caHeldForAgents(caCertificate: pulumi.Output<string>, place: Age
 }
 
 /** Holds all files of a certificate back, as `caHeldForAgents` holds the CA. */
-export function heldForAgents(certificate: ServerCertificate, place: AgentsPlace): ServerCertificate {
-    const caCertificate = caHeldForAgents(certificate.caCertificate, place);
+export function heldForAgents(certificate: ServerCertificate, agents: Agents): ServerCertificate {
+    const caCertificate = caHeldForAgents(certificate.caCertificate, agents);
     return {
         certificateChain: heldUntil(caCertificate, certificate.certificateChain),
         privateKey: heldUntil(caCertificate, certificate.privateKey),
@@ -49,5 +49,5 @@ export function heldForAgents(certificate: ServerCertificate, place: AgentsPlace
  * Holds the certificate of a load balancer back that changes before RKE runs, and so before the CA for the cluster is held back. In a preview
  * that question is early enough.
  */
-export const heldInUpdate = (certificate: ServerCertificate, place: AgentsPlace): ServerCertificate =>
-    pulumi.runtime.isDryRun() ? certificate : heldForAgents(certificate, place);
+export const heldInUpdate = (certificate: ServerCertificate, agents: Agents): ServerCertificate =>
+    pulumi.runtime.isDryRun() ? certificate : heldForAgents(certificate, agents);

@@ -23,7 +23,10 @@ export interface RancherSettingsArgs {
     repository?: pulumi.Input<string>;
     /** Login and CA of a private chart repository. Refused unless `repository` is an https URL. @default none */
     repositoryOpts?: pulumi.Input<ChartRepositoryOptsArgs>;
-    /** Folder or archive of the chart, instead of `repository`: for machines without internet. Its version must be `chartVersion`. */
+    /**
+     * Folder or archive of the chart, instead of `repository`: for machines without internet. Its version must be `chartVersion`.
+     * @default none
+     */
     chartPath?: pulumi.Input<string>;
     /**
      * Mode in which agents decide whether to trust the server. Once set, it can be changed only here. `strict` without a private CA is
@@ -63,8 +66,8 @@ export interface RancherSettingsArgs {
      */
     replicas?: pulumi.Input<number>;
     /**
-     * Password of `admin` for the first login, at least 12 characters. It is kept as a secret. Changing it after the first installation has
-     * no effect.
+     * Password of `admin` for the first login, of at least 12 characters and at most 72 bytes. It is kept as a secret. Changing it after the
+     * first installation has no effect.
      * @default 24 random letters and digits
      */
     bootstrapPassword?: pulumi.Input<string>;

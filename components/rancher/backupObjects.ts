@@ -1,4 +1,5 @@
-import { isSince, merge } from "./helmValues";
+import { isSince } from "../versions";
+import { merge } from "./helmValues";
 import { RancherBackupInputs } from "./backupSchema";
 
 /** Namespace of the operator. Rancher's pages look for the operator only here. */
@@ -37,7 +38,10 @@ export const encryptionConfiguration = (key: string) => ({
     resources: [{ resources: ["secrets"], providers: [{ aesgcm: { keys: [{ name: "key1", secret: key }] } }] }],
 });
 
-/** Returns the spec of the Backup object. The operator of Rancher 2.11 splits its set of resources: only the full one has Secrets. */
+/**
+ * Returns the spec of the Backup object. From Rancher 2.11 on, the operator has a full set of resources and a basic one, which has no
+ * Secrets. The earlier set ends with 2.11.
+ */
 export const backupSpec = ({ rancherVersion, schedule, retentionCount }: RancherBackupInputs) => ({
     resourceSetName: isSince(rancherVersion, "2.11") ? "rancher-resource-set-full" : "rancher-resource-set",
     encryptionConfigSecretName: encryptionName,

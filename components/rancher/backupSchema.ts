@@ -5,7 +5,7 @@ import { s3Schema } from "../s3";
 import { maybeSecret, secret } from "../secrecy";
 import { whenKnown } from "../validation";
 import { chartFault } from "./chartFile";
-import { chartsRepositorySchema } from "./chartRepository";
+import { chartsRepositorySchema, givenTwice } from "./chartRepository";
 import { scheduleFault } from "./cron";
 
 /** Schema of a claim of a volume. */
@@ -66,7 +66,8 @@ export function reportBackup(settings: unknown, context: z.core.$RefinementCtx, 
     if ((chartPath === undefined) !== (crdChartPath === undefined)) {
         problem([chartPath === undefined ? "chartPath" : "crdChartPath"], "expected both chartPath and crdChartPath, or neither.");
     }
-    if (repository !== undefined && chartPath !== undefined) problem(["chartPath"], "expected either repository or chartPath, not both.");
+    const twice = givenTwice({ repository, chartPath });
+    if (twice) problem(["chartPath"], twice);
     for (const key of owned.filter(each => each in backup.values)) {
         problem(["values", key], "expected nothing here, because s3 and volume set it. Remove it.");
     }

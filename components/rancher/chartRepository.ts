@@ -8,7 +8,7 @@ import { whenKnown } from "../validation";
 export interface ChartRepositoryOptsArgs {
     /** User of the repository. Refused without `password`. @default no login */
     username?: pulumi.Input<string>;
-    /** Password of the user. It is kept as a secret. */
+    /** Password of the user. It is kept as a secret. @default no login */
     password?: pulumi.Input<string>;
     /**
      * Path of a file with the PEM of the CA that issued the repository's certificate, on the machine that runs Pulumi. Refused unless it
@@ -36,22 +36,20 @@ const ociPath = (url: string): string | undefined => {
 /** Reports whether a URL is the whole reference of Rancher's chart. */
 const isReference = (url: string) => /^(.+\/)?rancher$/.test(ociPath(url) ?? "");
 
+const urlSchema = z.url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" });
+
 /** Schema of a repository that holds charts below it. */
-export const chartsRepositorySchema = z
-    .url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })
-    .refine(
-        url => !isOci(url) || ociPath(`${url}/chart`) !== undefined,
-        "expected the folder of the charts, such as oci://registry.example.com/charts, in lower case, without a slash at its end and a login",
-    );
+export const chartsRepositorySchema = urlSchema.refine(
+    url => !isOci(url) || ociPath(`${url}/chart`) !== undefined,
+    "expected the folder of the charts, such as oci://registry.example.com/charts, in lower case, without a slash at its end and a login",
+);
 
 export const repositoryShape = {
     repository: maybeSecret(
-        z
-            .url({ protocol: /^(https?|oci)$/, error: "expected the URL of a chart repository" })
-            .refine(
-                url => !isOci(url) || isReference(url),
-                "expected the whole reference of the chart, such as oci://registry.example.com/charts/rancher, in lower case, without a version and a login",
-            ),
+        urlSchema.refine(
+            url => !isOci(url) || isReference(url),
+            "expected the whole reference of the chart, such as oci://registry.example.com/charts/rancher, in lower case, without a version and a login",
+        ),
     ).optional(),
     repositoryOpts: z
         .strictObject({ username: z.string().min(1), password: secret(z.string().min(1)), caFile: z.string().min(1) })
@@ -68,12 +66,16 @@ const knownRepositorySchema = z.looseObject({
     chartPath: text,
 });
 
+/** Returns the problem of a chart that comes from two places, or undefined. */
+export const givenTwice = ({ repository, chartPath }: { repository?: unknown; chartPath?: unknown }): string | undefined =>
+    repository === undefined || chartPath === undefined ? undefined : "expected either repository or chartPath, found both. Remove one.";
+
 /** Lists settings of the repository that contradict each other. */
 export function repositoryFaults(settings: unknown): { path: string[]; message: string }[] {
     const { repository, repositoryOpts, chartPath } = knownRepositorySchema.parse(settings);
     const faults: { path: string[]; message: string }[] = [];
-    if (repository !== undefined && chartPath !== undefined)
-        faults.push({ path: ["chartPath"], message: "expected either repository or chartPath, not both" });
+    const twice = givenTwice({ repository, chartPath });
+    if (twice) faults.push({ path: ["chartPath"], message: twice });
     if (repositoryOpts === undefined) return faults;
     const path = ["repositoryOpts"];
     if (repository === undefined || repository.startsWith("http:")) {

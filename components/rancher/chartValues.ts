@@ -25,7 +25,10 @@ export type PullPolicy = (typeof PullPolicy)[keyof typeof PullPolicy];
 export interface ChartImageArgs {
     /** Registry host. @default none, or `systemDefaultRegistry` */
     registry?: pulumi.Input<string>;
-    /** Repository, for example `rancher/rancher`. A name that no container engine takes is refused. So is one with a tag. */
+    /**
+     * Repository, for example `rancher/rancher`. A name that no container engine takes is refused. So is one with a tag.
+     * @default the repository in the chart
+     */
     repository?: pulumi.Input<string>;
     /** Tag of the image. @default the tag in the chart */
     tag?: pulumi.Input<string>;
@@ -34,9 +37,9 @@ export interface ChartImageArgs {
 }
 
 export interface ChartResourcesArgs {
-    /** Upper bounds, for example `{ memory: "4Gi" }`. */
+    /** Upper bounds, for example `{ memory: "4Gi" }`. @default {} */
     limits?: pulumi.Input<{ [resource: string]: pulumi.Input<string> }>;
-    /** Amounts that the scheduler reserves, for example `{ cpu: "1", memory: "2Gi" }`. */
+    /** Amounts that the scheduler reserves, for example `{ cpu: "1", memory: "2Gi" }`. One above its limit is refused. @default {} */
     requests?: pulumi.Input<{ [resource: string]: pulumi.Input<string> }>;
 }
 
@@ -52,9 +55,9 @@ export interface ChartProbeArgs {
 export interface ChartEnvironmentVariableArgs {
     /** Name of the environment variable. */
     name: pulumi.Input<string>;
-    /** Value of the variable. */
+    /** Value of the variable. @default none */
     value?: pulumi.Input<string>;
-    /** Source of the value, for example `{ secretKeyRef: { name, key } }`. Use a source for credentials. */
+    /** Source of the value, for example `{ secretKeyRef: { name, key } }`. Use a source for credentials. @default none */
     valueFrom?: pulumi.Input<{ [key: string]: any }>;
 }
 
@@ -99,9 +102,9 @@ export interface ChartIngressArgs {
     ingressClassName?: pulumi.Input<string>;
     /** Sets the timeouts of ingress-nginx: 30 s to connect, 1800 s to read and to send. @default true */
     includeDefaultExtraAnnotations?: pulumi.Input<boolean>;
-    /** Annotations of the Ingress. */
+    /** Annotations of the Ingress. @default {} */
     extraAnnotations?: pulumi.Input<{ [annotation: string]: pulumi.Input<string> }>;
-    /** NGINX directives for ingress-nginx. */
+    /** NGINX directives for ingress-nginx. @default none */
     configurationSnippet?: pulumi.Input<string>;
     /** Kind of path match. @default ImplementationSpecific */
     pathType?: pulumi.Input<string>;
@@ -112,7 +115,7 @@ export interface ChartIngressArgs {
 export interface ChartServiceArgs {
     /** Type of the Service. @default ClusterIP */
     type?: pulumi.Input<string>;
-    /** Annotations of the Service. */
+    /** Annotations of the Service. @default {} */
     annotations?: pulumi.Input<{ [annotation: string]: pulumi.Input<string> }>;
 }
 
@@ -140,7 +143,10 @@ export interface ChartPreUpgradeArgs {
  * because the chart would ignore it silently.
  */
 export interface RancherChartValuesArgs {
-    /** Mounts the Secret `tls-ca-additional`. `rancher.additionalTrustedCAs` sets it, and without that argument true is refused. */
+    /**
+     * Mounts the Secret `tls-ca-additional`. `rancher.additionalTrustedCAs` sets it, and without that argument true is refused.
+     * @default false
+     */
     additionalTrustedCAs?: pulumi.Input<boolean>;
     /** Time that Rancher waits for the aggregation layer of the Kubernetes API. Rancher 2.12 and later. @default 5m */
     aggregationRegistrationTimeout?: pulumi.Input<string>;
@@ -150,7 +156,10 @@ export interface RancherChartValuesArgs {
     auditLog?: pulumi.Input<ChartAuditLogArgs>;
     /** Time that Rancher waits for its caches. Rancher 2.11 and later. @default 5m */
     cacheSyncTimeout?: pulumi.Input<string>;
-    /** Custom logos: `enabled`, `volumeKind`, `volumeName`, `storageClass`, `accessMode`, `size`, `volumeSubpaths`. */
+    /**
+     * Custom logos: `enabled`, `volumeKind`, `volumeName`, `storageClass`, `accessMode`, `size`, `volumeSubpaths`.
+     * @default no custom logos
+     */
     customLogos?: pulumi.Input<{ [key: string]: any }>;
     /** Debug log of Rancher. @default false */
     debug?: pulumi.Input<boolean>;
@@ -159,19 +168,19 @@ export interface RancherChartValuesArgs {
      * `PULUMI_RANCHER_HA_ADDITIONAL_CAS_SHA256`, which the stack uses, are refused too.
      */
     extraEnv?: pulumi.Input<pulumi.Input<ChartEnvironmentVariableArgs>[]>;
-    /** Further node selector terms. Rancher 2.10 and later. */
+    /** Further node selector terms. Rancher 2.10 and later. @default [] */
     extraNodeSelectorTerms?: pulumi.Input<{ [key: string]: any }[]>;
-    /** Further objects to create with the release. Rancher 2.11 and later. */
+    /** Further objects to create with the release. Rancher 2.11 and later. @default [] */
     extraObjects?: pulumi.Input<{ [key: string]: any }[]>;
-    /** Further taints to tolerate. */
+    /** Further taints to tolerate. A toleration that Kubernetes does not accept is refused. @default [] */
     extraTolerations?: pulumi.Input<{ [key: string]: any }[]>;
-    /** Feature flags, for example `harvester=true,fleet=false`. */
+    /** Feature flags, for example `harvester=true,fleet=false`. @default none */
     features?: pulumi.Input<string>;
-    /** Values of the fleet chart that Rancher installs. */
+    /** Values of the fleet chart that Rancher installs. @default none */
     fleet?: pulumi.Input<{ [key: string]: any }>;
     /** Uses the network of the node. Rancher 2.12 and later. @default false */
     hostNetwork?: pulumi.Input<boolean>;
-    /** Port of the node that forwards to port 444 of Rancher. */
+    /** Port of the node that forwards to port 444 of Rancher. @default none */
     hostPort?: pulumi.Input<number>;
     /** Image of Rancher. Rancher 2.12 and later; earlier versions use `rancherImage`, `rancherImageTag` and `rancherImagePullPolicy`. */
     image?: pulumi.Input<ChartImageArgs>;
@@ -191,7 +200,10 @@ export interface RancherChartValuesArgs {
     preUpgrade?: pulumi.Input<ChartPreUpgradeArgs>;
     /** Priority class of the pods. @default rancher-critical */
     priorityClassName?: pulumi.Input<string>;
-    /** Proxy for Rancher's own requests, as an adopted release has it. The argument `proxy` computes `noProxy` too. Refused beside it. */
+    /**
+     * Proxy for Rancher's own requests, as an adopted release has it. The argument `proxy` computes `noProxy` too. Refused beside it.
+     * @default no proxy
+     */
     proxy?: pulumi.Input<string>;
     /**
      * Repository of Rancher's image. A name that no container engine takes is refused. So is one with a tag. Deprecated since Rancher 2.12.
@@ -202,7 +214,7 @@ export interface RancherChartValuesArgs {
     rancherImagePullPolicy?: pulumi.Input<PullPolicy>;
     /** Tag of Rancher's image. Deprecated since Rancher 2.12. @default the tag in the chart */
     rancherImageTag?: pulumi.Input<string>;
-    /** Labels and annotations for Rancher's namespaces. Rancher 2.13 and later. */
+    /** Labels and annotations for Rancher's namespaces. Rancher 2.13 and later. @default none */
     rancherNamespaces?: pulumi.Input<{ [key: string]: any }>;
     /** Readiness probe: a pod that fails it gets no requests. */
     readinessProbe?: pulumi.Input<ChartProbeArgs>;
@@ -223,6 +235,6 @@ export interface RancherChartValuesArgs {
     topologyKey?: pulumi.Input<string>;
     /** Uses the charts inside Rancher's image instead of downloaded ones: for nodes without internet access. @default false */
     useBundledSystemChart?: pulumi.Input<boolean>;
-    /** Values of the rancher-webhook chart that Rancher installs. */
+    /** Values of the rancher-webhook chart that Rancher installs. @default none */
     webhook?: pulumi.Input<{ [key: string]: any }>;
 }

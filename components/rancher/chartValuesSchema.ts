@@ -1,16 +1,15 @@
 import { z } from "zod";
 import { annotationsSchema, objectNameSchema, qualifiedNameSchema } from "../cluster/kubernetesNames";
 import { registrySchema, repositorySchema, tagSchema } from "../imageNames";
+import { portSchema } from "../remote/addresses";
+import { orEmpty } from "../validation";
+import { resourcesSchema as resources, tolerationSchema } from "./podSchema";
 import { additionalCasVariable, AntiAffinity, AuditLogDestination, caVariable, PullPolicy } from "./chartValues";
 
 const object = z.record(z.string(), z.any());
 /** An empty string leaves a name to the chart. */
-const optionalName = z
-    .string()
-    .refine(text => text === "" || objectNameSchema.safeParse(text).success, "expected a lower-case DNS name, or an empty string");
-const optionalKey = z
-    .string()
-    .refine(text => text === "" || qualifiedNameSchema.safeParse(text).success, "expected the key of a label, or an empty string");
+const optionalName = orEmpty(objectNameSchema);
+const optionalKey = orEmpty(qualifiedNameSchema);
 const nodePath = z
     .string()
     .regex(/^\/(?!.*(^|\/)\.\.(\/|$))\P{Cc}*$/u, "expected an absolute path on the node without .., such as /var/log/rancher/audit/");
@@ -18,11 +17,6 @@ const count = z.number().int().min(0);
 const duration = z.string().regex(/^(\d+(h|m|s))+$/, "expected a duration such as 5m or 90s");
 const pullPolicy = z.enum(PullPolicy);
 const image = z.strictObject({ registry: registrySchema, repository: repositorySchema, tag: tagSchema, pullPolicy }).partial();
-const quantities = z.record(
-    z.string(),
-    z.string().regex(/^\d+(\.\d+)?([munkMGTPE]|[KMGTPE]i|[eE]\d+)?$/, "expected a quantity such as 500m or 2Gi"),
-);
-const resources = z.strictObject({ limits: quantities, requests: quantities }).partial();
 const probe = z.strictObject({ timeoutSeconds: count, periodSeconds: count, failureThreshold: count }).partial();
 
 const environmentVariable = z
@@ -74,13 +68,13 @@ export const rancherChartValuesSchema = z
         ),
         extraNodeSelectorTerms: z.array(object),
         extraObjects: z.array(object),
-        extraTolerations: z.array(object),
+        extraTolerations: z.array(tolerationSchema),
         features: z
             .string()
             .regex(/^([\w-]+=(true|false)(,[\w-]+=(true|false))*)?$/, "expected features such as fleet=false,harvester=true"),
         fleet: object,
         hostNetwork: z.boolean(),
-        hostPort: z.number().int().min(1).max(65535),
+        hostPort: portSchema,
         image,
         imagePullSecrets: z.array(z.strictObject({ name: objectNameSchema })),
         ingress: z

@@ -15,6 +15,8 @@ const fields: Field[] = [
 const daysOfMonth = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 const descriptors = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
 const secondsOf: Record<string, number> = { s: 1, m: 60, h: 3600 };
+/** A year. Go cannot count more than 292 years. */
+const longestInterval = 8760 * 3600;
 
 /**
  * Returns the reason why the backup operator cannot use a schedule, or undefined. Source: `ParseStandard` of github.com/robfig/cron v3.
@@ -31,7 +33,7 @@ export function scheduleFault(schedule: string): string | undefined {
     const wrong = values.findIndex(found => found.length === 0);
     if (wrong >= 0) return faultOf(fields[wrong]);
     const [, , days, months] = values;
-    const isEveryWeekday = /^[*?](\/1)?$/.test(parts[4]);
+    const isEveryWeekday = parts[4].split(",").some(part => /^[*?](\/0*1)?$/.test(part));
     const occurs = months.some(month => days.some(day => day <= daysOfMonth[month - 1]));
     // The operator would make one backup after another: it takes a time that never comes for one that has passed.
     return isEveryWeekday && !occurs ? "expected a day that occurs in one of its months" : undefined;
@@ -39,10 +41,11 @@ export function scheduleFault(schedule: string): string | undefined {
 
 /** Returns the reason why a duration of Go cannot be the interval, or undefined. */
 function intervalFault(duration: string): string | undefined {
-    const pattern = /(\d+)([hms])/g;
+    const pattern = /(\d+\.?\d*|\.\d+)([hms])/g;
     const seconds = [...duration.matchAll(pattern)].reduce((sum, [, count, unit]) => sum + Number(count) * secondsOf[unit], 0);
     const isRead = duration.replace(pattern, "") === "";
-    return isRead && seconds >= 60 ? undefined : "expected @every with a duration such as 12h or 1h30m, at least 1m";
+    const isFit = isRead && seconds >= 60 && seconds <= longestInterval;
+    return isFit ? undefined : "expected @every with a duration such as 12h or 1h30m, from 1m to 8760h";
 }
 
 function faultOf({ name, min, max, names }: Field): string {

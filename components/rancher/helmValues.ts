@@ -1,4 +1,5 @@
 import { caChecksum as checksumOf } from "../certificates/pem";
+import { isSince } from "../versions";
 import { additionalCasVariable, caVariable } from "./chartValues";
 import { RancherChartValues, valueSince } from "./chartValuesSchema";
 import { noProxyValue } from "./proxy";
@@ -107,7 +108,7 @@ const elsewhere: Record<string, string> = {
 };
 const owned = Object.keys(elsewhere).map(path => path.split("."));
 
-function typedValues(input: HelmValuesInput): Record<string, any> {
+function typedValues(input: HelmValuesInput): Values {
     const { hostname, replicas, caChecksum, adoptedCaChecksum, additionalTrustedCAs, agentTlsMode, ingressAnnotations, noProxy, values } =
         input;
     const privateCa = caChecksum !== "";
@@ -142,36 +143,27 @@ function typedValues(input: HelmValuesInput): Record<string, any> {
     };
 }
 
-/** Returns both values as one. Where both are no objects, the second one stays. */
-export function merge(below: any, above: any): any {
-    if (!isMap(below) || !isMap(above)) return above;
-    const merged = Object.entries(above).map(([key, value]) => [key, key in below ? merge(below[key], value) : value]);
-    return { ...below, ...Object.fromEntries(merged) };
+type Values = Record<string, unknown>;
+
+/** Returns both objects as one. Of two values under a key, the second one stays, unless both are objects. */
+export function merge(below: Values, above: Values): Values {
+    const mergedAt = (first: unknown, second: unknown) => (isMap(first) && isMap(second) ? merge(first, second) : second);
+    return { ...below, ...Object.fromEntries(Object.entries(above).map(([key, value]) => [key, mergedAt(below[key], value)])) };
 }
 
-function leaves(value: any, path: string[] = []): string[][] {
+function leaves(value: unknown, path: string[] = []): string[][] {
     if (!isMap(value) || Object.keys(value).length === 0) return path.length > 0 ? [path] : [];
     return Object.entries(value).flatMap(([key, below]) => (below === undefined ? [] : leaves(below, [...path, key])));
 }
 
-function at(value: any, path: string[]): any {
-    return path.reduce((below, key) => (isMap(below) ? below[key] : undefined), value);
+function at(value: unknown, path: string[]): unknown {
+    return path.reduce<unknown>((below, key) => (isMap(below) ? below[key] : undefined), value);
 }
 
-function isMap(value: unknown): value is Record<string, any> {
+function isMap(value: unknown): value is Values {
     return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function startsWith(path: string[], start: string[]): boolean {
     return start.every((key, index) => path[index] === key);
-}
-
-/** Reports whether a chart is of a Rancher minor version or later. */
-export function isSince(chartVersion: string, minorVersion: string): boolean {
-    return minor(chartVersion) >= minor(minorVersion);
-}
-
-function minor(version: string): number {
-    const [major, second] = version.split(".").map(Number);
-    return major * 1000 + second;
 }

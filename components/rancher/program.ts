@@ -1,6 +1,7 @@
 import { join } from "path";
 import type { z } from "zod";
 import { ApiAccess } from "../cluster/kubeconfig";
+import { requestHeaderBuffers } from "../loadBalancer/limits";
 import { nodeProgram } from "../remote/programs";
 import { caVariable } from "./chartValues";
 import type { releaseSchema, verificationSchema } from "./schema";
@@ -116,6 +117,8 @@ export interface SiteInput {
     addresses: string[];
     /** PEM: the private CA. Empty when the CA is publicly trusted. */
     caCertificate: string;
+    /** The load balancer's `large_client_header_buffers`, for example `4 64k`. Undefined when it is not known. */
+    headerBuffers?: string;
     bootstrapPassword?: string;
     httpsPort: number;
     httpPort: number;
@@ -135,15 +138,21 @@ export interface LiveCheckInput extends SiteInput {
 }
 
 /** Returns the program that repeats the checks, with a pause between, until all succeed or the time is over. */
-export function verificationProgram(args: VerificationSettings, around = { httpsPort: 443, httpPort: 80, pauseSeconds: 3 }): string {
-    return nodeProgram<VerificationInput>(verification, { ...args, ...around });
+export function verificationProgram(
+    { maxRequestHeaderSize, ...settings }: VerificationSettings,
+    around = { httpsPort: 443, httpPort: 80, pauseSeconds: 3 },
+): string {
+    return nodeProgram<VerificationInput>(verification, { ...settings, ...around, headerBuffers: buffersOf(maxRequestHeaderSize) });
 }
+
+const buffersOf = (maxRequestHeaderSize: string | undefined) => maxRequestHeaderSize && requestHeaderBuffers({ maxRequestHeaderSize });
 
 /** Returns the program that checks once, without a login, as a probe. It reports faults with the word `asWord` of remote/probe.ts. */
 export function liveCheckProgram(
-    { hostname, addresses, caCertificate }: VerificationSettings,
+    { hostname, addresses, caCertificate, maxRequestHeaderSize }: VerificationSettings,
     asWord: LiveCheckInput["asWord"],
     around = { httpsPort: 443, httpPort: 80 },
 ): string {
-    return nodeProgram<LiveCheckInput>(verification, { hostname, addresses, caCertificate, asWord, ...around });
+    const headerBuffers = buffersOf(maxRequestHeaderSize);
+    return nodeProgram<LiveCheckInput>(verification, { hostname, addresses, caCertificate, headerBuffers, asWord, ...around });
 }

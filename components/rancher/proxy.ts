@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ExistingClusterArgs } from "../cluster/existingCluster";
 import { RkeClusterSettingsArgs } from "../cluster/rke/args";
 import { insideCluster } from "../cluster/rke/network";
-import { isAddressOrName } from "../remote/addresses";
+import { isHost } from "../remote/addresses";
 import { maybeSecret } from "../secrecy";
 
 /** Targets of the chart's own `noProxy`. Source: the chart's values.yaml, Rancher 2.9 to 2.15. */
@@ -18,7 +18,7 @@ function isProxy(text: string): boolean {
 
 // Source of the forms: golang.org/x/net/http/httpproxy, which Rancher reads NO_PROXY with.
 const rangeSchema = z.union([z.cidrv4(), z.cidrv6()]);
-const isTarget = (text: string) => rangeSchema.safeParse(text).success || isAddressOrName(text.replace(/^\*?\./, "").replace(/:\d+$/, ""));
+const isTarget = (text: string) => rangeSchema.safeParse(text).success || isHost(text.replace(/^\*?\./, "any."));
 
 export const proxyShape = {
     proxy: maybeSecret(

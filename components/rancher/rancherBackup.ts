@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
-import { S3PlaceArgs } from "../s3";
+import { S3BucketArgs } from "../s3";
 import { secretAs } from "../secrecy";
 import { inState, refuseOutputs, validated } from "../validation";
 import { backupNamespace, backupSpec, backupValues, credentialsName, encryptionConfiguration, encryptionName } from "./backupObjects";
@@ -11,7 +11,7 @@ import { askRepository } from "./askRepository";
 import { isOci, rancherCharts } from "./chartRepository";
 
 /** The S3 bucket that gets the backups. */
-export interface RancherBackupS3Args extends S3PlaceArgs {
+export interface RancherBackupS3Args extends S3BucketArgs {
     /** Access key, a secret. One key without the other is refused. @default the IAM role of the nodes */
     accessKey?: pulumi.Input<string>;
     /** Secret key, a secret. Both keys become a Secret beside the operator. @default the IAM role of the nodes */
@@ -24,7 +24,8 @@ export interface RancherBackupS3Args extends S3PlaceArgs {
 export interface RancherBackupVolumeArgs {
     /**
      * Name of a PersistentVolume that exists, and that the operator's claim gets as its name, too. Its reclaim policy should be `Retain`.
-     * Without a name, the chart would claim a new, empty volume at each upgrade. Source: the chart's `backupRestore.pvcName`.
+     * Without a name, the chart would claim a new, empty volume at each upgrade. Source: the chart's `backupRestore.pvcName`. The volume
+     * must allow `ReadWriteOnce`. From Rancher 2.12 on, the operator is user 1000, who must be able to write there.
      */
     name: pulumi.Input<string>;
     /** Size that is claimed, at most the volume's own, for example `10Gi`. */
@@ -42,9 +43,9 @@ export interface RancherBackupSettingsArgs {
     chartVersion: pulumi.Input<string>;
     /** URL of the chart repository, or `oci://` with the folder of both charts. @default `https://charts.rancher.io` */
     repository?: pulumi.Input<string>;
-    /** Folder or archive of the chart `rancher-backup`, instead of `repository`. Refused without `crdChartPath`. */
+    /** Folder or archive of the chart `rancher-backup`, instead of `repository`. Refused without `crdChartPath`. @default none */
     chartPath?: pulumi.Input<string>;
-    /** Folder or archive of the chart `rancher-backup-crd`, instead of `repository`. Refused without `chartPath`. */
+    /** Folder or archive of the chart `rancher-backup-crd`, instead of `repository`. Refused without `chartPath`. @default none */
     crdChartPath?: pulumi.Input<string>;
     /**
      * Schedule in UTC: five fields of cron, or a word of cron such as `@daily`. The first backup is made at once. A time zone, and a
@@ -52,11 +53,16 @@ export interface RancherBackupSettingsArgs {
      * @default "0 2 * * *"
      */
     schedule?: pulumi.Input<string>;
-    /** Number of backups that are kept. The operator deletes older ones. @default 10 */
+    /**
+     * Number of backups that are kept. The operator deletes older ones: all files below a path that begins with `folder`, if they are
+     * of this schedule or of another `Backup` whose name ends in `rancher`.
+     * @default 10
+     */
     retentionCount?: pulumi.Input<number>;
     /**
      * Key that encrypts the Secrets in each backup: 32 random bytes in base64, as `openssl rand -base64 32` prints them. Secret. Keep a copy
-     * outside of the cluster: a backup cannot be restored without its key. A new key is for new backups alone.
+     * outside of the cluster: a backup cannot be restored without its key. A new key is for new backups alone. Other objects, users and tokens
+     * for example, are readable in the files.
      */
     encryptionKey: pulumi.Input<string>;
     /** S3 bucket that gets the backups. Give either this or `volume`. */
@@ -120,7 +126,13 @@ export class RancherBackup extends pulumi.ComponentResource {
         const backup = new k8s.apiextensions.CustomResource(
             `${name}-backup`,
             { apiVersion: "resources.cattle.io/v1", kind: "Backup", metadata: { name: "rancher" }, spec: settings.apply(backupSpec) },
-            { ...child, dependsOn: before.apply(resources => [operator, ...(resources ?? [])]) },
+            {
+                ...child,
+                dependsOn: before.apply(resources => [operator, ...(resources ?? [])]),
+                // The operator keeps the time of the next backup, and would ignore another schedule until then. The files stay.
+                replaceOnChanges: ["spec.schedule"],
+                deleteBeforeReplace: true,
+            },
         );
         this.backupName = inState(backup.metadata).name;
         this.registerOutputs({ backupName: this.backupName });

@@ -20,6 +20,8 @@ import { notAsked, warnOfNotAsked } from "./notAsked";
 import { proxySchema } from "./proxy";
 import { additionalCasSchema, givenPasswordSchema, releasePlainSchema, releaseSchema } from "./schema";
 
+type Settings = z.output<typeof releaseSchema>;
+
 /** Rancher, installed from its Helm chart for a load balancer that ends TLS. */
 export class RancherRelease extends pulumi.ComponentResource {
     /** Version of the installed chart, which is also the version of Rancher. */
@@ -40,21 +42,12 @@ export class RancherRelease extends pulumi.ComponentResource {
         const settings = validated(this, `RancherRelease ${name}`, releaseSchema, { ...others, noProxy, repositoryOpts: undefined });
         this.bootstrapPassword = pulumi.secret(this.password(name, bootstrapPassword));
         this.warnOfUntried(name, args);
-        const wanted = pulumi.all([settings, proxy]).apply(([known, withProxy]): WantedRelease => ({
-            chartVersion: known.chartVersion,
-            values: { ...helmValues(known), ...withProxy },
-            timeoutSeconds: known.timeoutSeconds,
-            owner: `${stackName()}/${name}`,
-        }));
+        const wanted = wantedRelease(name, settings, proxy);
         const { drift: mode, deletionProtection: protect } = releasePlainSchema.parse(args);
         warnOfNotAsked(name, args, mode, this);
-        const { epoch, freed, outdated } = this.drift(name, args, wanted, mode);
+        const { epoch, freeing, outdated } = this.drift(name, args, wanted, mode);
         const additionalCas = this.additionalCas(name, args, opts);
-        const source = {
-            chart: this.chart(name, args),
-            version: secretAs(args.chartVersion, settings.chartVersion),
-            repositoryOpts: this.repositoryOpts(name, args),
-        };
+        const source = this.source(name, args, settings.chartVersion);
         const release = new k8s.helm.v3.Release(
             `${name}-release`,
             {
@@ -67,19 +60,12 @@ export class RancherRelease extends pulumi.ComponentResource {
                     ...(url !== undefined && { proxy: proxy.proxy }),
                     bootstrapPassword: this.bootstrapPassword,
                 })),
-                // A higher epoch makes Helm run again. A probe recognises this stack's runs by this text (runner/helmRecords.js).
-                description: secretAs(
-                    [args.chartVersion, args.hostname],
-                    pulumi.all([settings, epoch]).apply(([{ chartVersion, hostname }, repairs]) => {
-                        const what = `Rancher ${chartVersion} for https://${hostname}`;
-                        return repairs === 0 ? what : `${what}, run ${repairs + 1}`;
-                    }),
-                ),
+                description: description(args, settings, epoch),
                 timeout: settings.timeoutSeconds,
                 cleanupOnFail: true,
                 maxHistory: 10,
             },
-            { parent: this, deletedWith: opts?.deletedWith, dependsOn: [...freed, ...additionalCas], protect },
+            { parent: this, deletedWith: opts?.deletedWith, dependsOn: [...freeing, ...additionalCas], protect },
         );
         askRepository(`RancherRelease ${name}`, this, release, source);
         if (kubeconfig !== undefined) this.applySettings(name, kubeconfig, settings, release);
@@ -107,6 +93,15 @@ export class RancherRelease extends pulumi.ComponentResource {
         return settings.apply(({ proxy: url }) => (url === undefined ? {} : { proxy: url }));
     }
 
+    /** Returns the place and the version of the chart for Helm. */
+    private source(name: string, args: RancherReleaseArgs, chartVersion: pulumi.Output<string>) {
+        return {
+            chart: this.chart(name, args),
+            version: secretAs(args.chartVersion, chartVersion),
+            repositoryOpts: this.repositoryOpts(name, args),
+        };
+    }
+
     /** Returns the chart by the raw arguments, because all validated settings are unknown until the cluster's version is known. */
     private chart(name: string, { chartPath, chartVersion, repository }: RancherReleaseArgs): pulumi.Output<string> {
         return pulumi.all([chartPath, chartVersion, repository]).apply(([path, version, from]) => {
@@ -118,8 +113,8 @@ export class RancherRelease extends pulumi.ComponentResource {
 
     /** Returns the place of the chart for Helm. It is apart from the other settings, because it holds secrets. */
     private repositoryOpts(name: string, { repository, repositoryOpts, chartPath }: RancherReleaseArgs) {
-        const place = validated(this, `RancherRelease ${name}`, repositorySchema, { repository, repositoryOpts, chartPath });
-        const found = pulumi.unsecret(place).apply(({ repository: repo = stableRepository, repositoryOpts: given = {}, ...local }) => {
+        const where = validated(this, `RancherRelease ${name}`, repositorySchema, { repository, repositoryOpts, chartPath });
+        const found = pulumi.unsecret(where).apply(({ repository: repo = stableRepository, repositoryOpts: given = {}, ...local }) => {
             if (local.chartPath || isOci(repo)) return {};
             const { caFile, ...login } = given;
             return { repo, caFile, ...Object.fromEntries(Object.entries(login).map(([key, value]) => [key, pulumi.secret(value)])) };
@@ -158,7 +153,7 @@ export class RancherRelease extends pulumi.ComponentResource {
     private applySettings(
         name: string,
         kubeconfig: pulumi.Input<string>,
-        settings: pulumi.Output<z.output<typeof releaseSchema>>,
+        settings: pulumi.Output<Settings>,
         release: pulumi.Resource,
     ): void {
         const program = pulumi.all([pulumi.output(kubeconfig).apply(apiAccess), settings]).apply(([access, known]) => {
@@ -177,8 +172,8 @@ export class RancherRelease extends pulumi.ComponentResource {
         { kubeconfig, adoptedCaChecksum }: RancherReleaseArgs,
         wanted: pulumi.Output<WantedRelease>,
         mode: DriftMode,
-    ): { epoch: pulumi.Output<number>; freed: pulumi.Resource[]; outdated: pulumi.Output<string[]> } {
-        if (kubeconfig === undefined) return nothingLookedAt;
+    ): { epoch: pulumi.Output<number>; freeing: pulumi.Resource[]; outdated: pulumi.Output<string[]> } {
+        if (kubeconfig === undefined) return withoutProbe;
         const child = { parent: this };
         const access = pulumi.output(kubeconfig).apply(apiAccess);
         const asked = (adopted?: string) => ({ adoptedCaChecksum: adopted, onlyRefuses: mode === DriftMode.Off });
@@ -192,12 +187,33 @@ export class RancherRelease extends pulumi.ComponentResource {
         const found = mode === DriftMode.Off ? undefined : pulumi.unsecret(looked);
         const epoch = heldUntil(looked, driftEpoch(`${name}-drift`, { mode, found, desired: {} }, child));
         const outdated = found?.apply(probe => probe.outdated) ?? pulumi.output([]);
-        if (mode !== DriftMode.Enforce) return { epoch, freed: [], outdated };
+        if (mode !== DriftMode.Enforce) return { epoch, freeing: [], outdated };
         const program = pulumi
             .all([access, wanted, epoch])
             .apply(([known, release, repairs]) => (known ? apiProgram("freeRelease.js", known, release, { epoch: repairs }) : ""));
-        return { epoch, outdated, freed: [runnerProgram(`${name}-free`, { program, timeoutSeconds: 60, readsLastResult: true }, child)] };
+        return { epoch, outdated, freeing: [runnerProgram(`${name}-free`, { program, timeoutSeconds: 60, readsLastResult: true }, child)] };
     }
 }
 
-const nothingLookedAt = { epoch: pulumi.output(0), freed: [], outdated: pulumi.output<string[]>([]) };
+/** Returns the release as a probe compares it with the live one. */
+const wantedRelease = (name: string, settings: pulumi.Output<Settings>, proxy: pulumi.Output<object>): pulumi.Output<WantedRelease> =>
+    pulumi.all([settings, proxy]).apply(([known, withProxy]) => ({
+        chartVersion: known.chartVersion,
+        values: { ...helmValues(known), ...withProxy },
+        timeoutSeconds: known.timeoutSeconds,
+        owner: `${stackName()}/${name}`,
+    }));
+
+/**
+ * Returns the description of the release. A higher epoch changes it, which makes Helm run again. A probe recognises this stack's runs by
+ * this text (runner/helmRecords.js).
+ */
+function description(given: RancherReleaseArgs, settings: pulumi.Output<Settings>, epoch: pulumi.Output<number>) {
+    const text = pulumi.all([settings, epoch]).apply(([{ chartVersion, hostname }, repairs]) => {
+        const what = `Rancher ${chartVersion} for https://${hostname}`;
+        return repairs === 0 ? what : `${what}, run ${repairs + 1}`;
+    });
+    return secretAs([given.chartVersion, given.hostname], text);
+}
+
+const withoutProbe = { epoch: pulumi.output(0), freeing: [], outdated: pulumi.output<string[]>([]) };

@@ -2,13 +2,16 @@ import { z } from "zod";
 import { caCertificatesSchema } from "../certificates/schema";
 import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility";
 import { ErrorCode } from "../errorCodes";
+import { kubernetesVersionSchema } from "../kubernetesApi";
+import { limitsSchema } from "../loadBalancer/limits";
 import { addressSchema, dnsNameSchema, ipAddressSchema } from "../remote/addresses";
 import { DriftMode } from "../remote/drift";
 import { maybeSecret, secret } from "../secrecy";
-import { whenKnown } from "../validation";
+import { orEmpty, whenKnown } from "../validation";
+import { isSince } from "../versions";
 import { rancherBackupSettingsSchema, reportBackup } from "./backupSchema";
 import { RancherChartValues, rancherChartValuesSchema } from "./chartValuesSchema";
-import { AgentTlsMode, checkValues, isSince } from "./helmValues";
+import { AgentTlsMode, checkValues } from "./helmValues";
 import { repositoryFaults, repositoryShape } from "./chartRepository";
 import { proxyShape, reportNoProxyAlone } from "./proxy";
 
@@ -23,7 +26,15 @@ export const Telemetry = {
 } as const;
 export type Telemetry = (typeof Telemetry)[keyof typeof Telemetry];
 
-const passwordSchema = secret(z.string().min(12, "expected at least 12 characters, as Rancher wants"));
+const isForBcrypt = (password: string) => Buffer.byteLength(password) <= 72;
+const passwordSchema = secret(
+    z
+        .string()
+        .min(12, "expected at least 12 characters, as Rancher wants")
+        .refine(isForBcrypt, "expected at most 72 bytes, as bcrypt in Rancher takes"),
+);
+
+const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/, "expected a SHA-256 checksum in hex, of 64 digits and lower-case letters");
 
 /** Settings of Rancher that do not come from other resources of the stack. */
 const settingsShape = {
@@ -35,10 +46,7 @@ const settingsShape = {
         ),
     ...repositoryShape,
     agentTlsMode: z.enum(AgentTlsMode).optional(),
-    adoptedCaChecksum: z
-        .string()
-        .regex(/^[0-9a-f]{64}$/, "expected a SHA-256 checksum in hex, as npm run adopt writes it")
-        .optional(),
+    adoptedCaChecksum: sha256Schema.optional(),
     additionalTrustedCAs: caCertificatesSchema.optional(),
     telemetry: z.enum(Telemetry).optional(),
     eulaAgreed: z.iso.datetime("expected a time in UTC such as 2025-06-30T12:00:00Z").optional(),
@@ -60,15 +68,9 @@ const settingsShape = {
 const shape = {
     ...settingsShape,
     hostname: dnsNameSchema,
-    kubernetesVersion: z
-        .string()
-        .regex(/^(v?1\.\d+.*)?$/, "expected a Kubernetes version such as v1.30.14")
-        .optional(),
+    kubernetesVersion: orEmpty(kubernetesVersionSchema).optional(),
     distribution: z.enum(Distribution).default(Distribution.Other),
-    caChecksum: z
-        .string()
-        .regex(/^([0-9a-f]{64})?$/, "expected a SHA-256 checksum in hex, or an empty text")
-        .default(""),
+    caChecksum: orEmpty(sha256Schema).default(""),
     ingressAnnotations: z.record(z.string(), z.string()).optional(),
 };
 
@@ -162,6 +164,7 @@ export const verificationSchema = z.strictObject({
     caCertificate: z.string().default(""),
     bootstrapPassword: z.string().optional(),
     after: z.array(z.string()).default([]),
+    maxRequestHeaderSize: limitsSchema.shape.maxRequestHeaderSize.removeDefault().optional(),
     liveCheck: z.enum(LiveCheck).default(LiveCheck.Warn),
     timeoutSeconds,
 });

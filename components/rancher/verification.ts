@@ -16,6 +16,11 @@ export interface VerificationArgs {
     /** Fingerprints, versions or revisions. The verification waits for them, and runs again when one changes. @default [] */
     after?: pulumi.Input<pulumi.Input<string>[]>;
     /**
+     * Largest header field that the load balancer passes on, in NGINX's notation, from 8k to 256k. When the ingress controller takes less,
+     * a warning says so. @default not checked
+     */
+    maxRequestHeaderSize?: pulumi.Input<string>;
+    /**
      * Handling of a failed check in a preview or update that changes nothing: `off` makes no check, `warn` warns, `fail` stops. This check
      * runs once, without a login, and waits at most 3 s for each answer.
      * @default warn
@@ -39,12 +44,12 @@ export interface VerificationSettingsArgs {
 
 /**
  * Checks Rancher through the load balancer, as browsers and agents use it. The checks are: certificate, `/ping`, redirect to HTTPS, the
- * CA for agents, HTTP/2, no redirect loop, and a WebSocket.
+ * CA for agents, HTTP/2, no redirect loop, large request headers, and a WebSocket.
  *
- * A failed check fails the update, and reports the expected and the received answer.
+ * A failed check fails the update, and reports the expected and the received answer. Large headers that are refused are a warning.
  */
 export class Verification extends pulumi.ComponentResource {
-    /** One line for each check: `ok …`, or `left out …` with the reason. */
+    /** One line for each check: `ok …`, `warning …`, or `left out …` with the reason. */
     readonly checks: pulumi.Output<string[]>;
 
     constructor(name: string, args: VerificationArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -53,6 +53,11 @@ test("the CRDs come first, then the operator, then the schedule", async () => {
     });
 });
 
+test("another schedule replaces the object, because the operator would ignore it", async () => {
+    const { replaceOnChanges, deleteBeforeReplace } = object(await build());
+    expect({ replaceOnChanges, deleteBeforeReplace }).toEqual({ replaceOnChanges: ["spec.schedule"], deleteBeforeReplace: true });
+});
+
 test("keys stand in Secrets alone, and the chart's values name the Secret", async () => {
     const caCertificate = issue({ name: "S3 CA", ca: true }).certificate;
     const given = { encryptionKey: pulumi.secret(encryptionKey), s3: { ...s3, caCertificate, secretKey: pulumi.secret(s3.secretKey) } };

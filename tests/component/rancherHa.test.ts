@@ -335,7 +335,7 @@ describe("other ways", () => {
 
     describe("with a kubeconfig that only Helm can use", () => {
         const { ingressAddresses } = existingCluster;
-        const kubeconfig = kubeconfigOf({}, { exec: { command: "get-token" } });
+        const kubeconfig = kubeconfigOf({}, { exec: { command: "get-token", apiVersion: "client.authentication.k8s.io/v1beta1" } });
 
         /** Builds a stack, and returns its warnings and the number of questions to the cluster. */
         async function warnings(existing: object, rancher: object = {}) {

@@ -235,7 +235,7 @@ test("with drift off nothing is healed, and Helm waits for the probe, which can 
 });
 
 test.each<[string, object, object]>([
-    ["a command", {}, { exec: { command: "get-token" } }],
+    ["a command", {}, { exec: { command: "get-token", apiVersion: "client.authentication.k8s.io/v1beta1" } }],
     ["a file", { "certificate-authority": "/ca.pem" }, { token: "t" }],
     ["a proxy", { "proxy-url": "socks5://192.0.2.9" }, { token: "t" }],
     ["another user", {}, { token: "t", as: "admin" }],
@@ -309,7 +309,16 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
         /repositoryOpts: .* run helm registry login registry\.example\.com on the machine/,
     ],
     [{ repository: "https://charts.example.com", repositoryOpts: { username: "puller" } }, /repositoryOpts\.password: expected both/],
-    [{ repository: "https://charts.example.com", chartPath: "x.tgz" }, /chartPath: expected either repository or chartPath, not both/],
+    [
+        { repository: "https://charts.example.com", chartPath: "x.tgz" },
+        /chartPath: expected either repository or chartPath, found both\. Remove one\./,
+    ],
+    [
+        { kubernetesVersion: "latest" },
+        /kubernetesVersion: expected a Kubernetes version such as v1\.31\.4, or an empty string, found "latest"/,
+    ],
+    [{ caChecksum: "ab" }, /caChecksum: expected a SHA-256 checksum in hex, .*, or an empty string, found "ab"/],
+    [{ adoptedCaChecksum: "" }, /adoptedCaChecksum: expected a SHA-256 checksum in hex, of 64 digits and lower-case letters, found ""/],
     [{ caChecksum: "", agentTlsMode: AgentTlsMode.Strict }, /agentTlsMode: expected system-store for a publicly trusted CA/],
     [
         { additionalValues: { tls: "ingress" } },

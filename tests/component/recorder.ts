@@ -19,6 +19,7 @@ export interface Recorded {
     propertyDependencies: Record<string, string[]>;
     additionalSecretOutputs: string[];
     ignoreChanges: string[];
+    replaceOnChanges: string[];
     /** URN, or empty. */
     deletedWith: string;
     deleteBeforeReplace: boolean;
@@ -143,6 +144,7 @@ function recorded({ request, read, urn }: { request: any; read?: string; urn: ()
         propertyDependencies: Object.fromEntries(propertyDependencies),
         additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
         ignoreChanges: request.getIgnorechangesList?.() ?? [],
+        replaceOnChanges: request.getReplaceonchangesList?.() ?? [],
         deletedWith: request.getDeletedwith?.() ?? "",
         deleteBeforeReplace: request.getDeletebeforereplace?.() ?? false,
         retainOnDelete: request.getRetainondelete?.() ?? false,

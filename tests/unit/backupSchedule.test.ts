@@ -11,6 +11,9 @@ const accepted = [
     "@midnight",
     "@every 90m",
     "@every 1h30m",
+    "@every 1.5h",
+    "@every .5h",
+    "@every 1.h0.5m",
 ];
 const refused = [
     "",
@@ -34,9 +37,19 @@ const refused = [
     "@every",
     "@every 12",
     "@every 1 hour",
+    "@every .h",
+    "@every 1.2.3h",
+    "@every 3000000h",
 ];
 // The library accepts these. The operator's image has no time zones, and the others make one backup after another.
-const refusedByUs = ["CRON_TZ=Europe/Berlin 0 2 * * *", "0 2 31 feb,apr,jun *", "@every 30s"];
+const refusedByUs = [
+    "CRON_TZ=Europe/Berlin 0 2 * * *",
+    "0 2 31 feb,apr,jun *",
+    "@every 30s",
+    "0 0 30 2 *,1",
+    "0 0 30 2 1,*",
+    "0 0 30 2 */01",
+];
 
 test.each(accepted)("a schedule that the operator's library reads: %j", schedule => {
     expect(scheduleFault(schedule)).toBeUndefined();

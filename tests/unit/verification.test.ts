@@ -12,7 +12,7 @@ const hostname = "rancher.example.com";
 const password = "first-login-password";
 const token = "token-abcde:never-to-be-printed";
 const address = "127.0.0.1";
-const options = { hostname, addresses: [address], bootstrapPassword: password, after: [], timeoutSeconds: 0 };
+const options = { hostname, addresses: [address], bootstrapPassword: password, maxRequestHeaderSize: "64k", after: [], timeoutSeconds: 0 };
 
 let ca: Issued, otherCa: Issued, leaf: Issued, foreign: Issued;
 const servers: http.Server[] = [];
@@ -75,6 +75,8 @@ async function rancher(faults: Faults = {}): Promise<{ httpsPort: number; httpPo
     const secure: any = faults.withoutHttp2
         ? https.createServer(settings, handler)
         : http2.createSecureServer({ ...settings, allowHTTP1: true }, handler);
+    // A server of HTTP/2 does not take this limit as an option.
+    secure.maxHeaderSize = 80_000;
     secure.on("upgrade", (request: http.IncomingMessage, socket: import("net").Socket) => {
         if (faults.withoutWebSocket || request.headers.cookie !== `R_SESS=${token}`) {
             return socket.end("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
@@ -108,6 +110,15 @@ async function verify(ports: { httpsPort: number; httpPort: number }, changed: P
     return { code, stdout, stderr };
 }
 
+async function look(ports: { httpsPort: number; httpPort: number }, asWord: "warning" | "refused" = "warning") {
+    const child = spawn("node", ["-", "probe"]);
+    child.stdin.end(liveCheckProgram({ ...options, caCertificate: ca.certificate }, asWord, ports));
+    let stdout = "";
+    child.stdout.on("data", chunk => (stdout += chunk));
+    await new Promise(resolve => child.on("close", resolve));
+    return parseProbe(stdout);
+}
+
 const answering =
     (path: string, status: number, body: string, headers = {}): Answer =>
     (request, response) => {
@@ -119,9 +130,11 @@ const answering =
 test("all checks pass, and the session of the check is ended", async () => {
     let logouts = 0;
     const result = await verify(await rancher({ onLogout: () => (logouts += 1) }));
-    expect(result.stderr).toMatch(/7 checks done in \d+ s/);
+    expect(result.stderr).toMatch(/8 checks done in \d+ s/);
     expect(result.stdout.split("\n")).toEqual(
-        ["certificate", "ping", "redirect", "cacerts", "http2", "redirects", "websocket"].map(name => `ok ${name} at ${address}`),
+        ["certificate", "ping", "redirect", "cacerts", "http2", "redirects", "headers", "websocket"].map(
+            name => `ok ${name} at ${address}`,
+        ),
     );
     expect(result.code).toBe(0);
     expect(logouts).toBe(1);
@@ -246,7 +259,7 @@ test.each<[string, Faults, Partial<typeof options & { caCertificate: string }>, 
 test("nothing listens", async () => {
     const result = await verify({ httpsPort: 1, httpPort: 1 });
     expect(result.stderr).toMatch(
-        /1 of 7 checks failed after 0 s, 6 were not tried because of that: \[RHA rancher-answers\]\n {2}certificate at 127\.0\.0\.1: no usable connection: ECONNREFUSED/,
+        /1 of 8 checks failed after 0 s, 7 were not tried because of that: \[RHA rancher-answers\]\n {2}certificate at 127\.0\.0\.1: no usable connection: ECONNREFUSED/,
     );
     expect(result.code).toBe(1);
 });
@@ -287,22 +300,52 @@ test("once the password was changed the WebSocket is left out, after a few attem
     expect(logins).toBe(5);
 });
 
+describe("an ingress controller that takes smaller headers than the load balancer", () => {
+    const words =
+        /^headers at 127\.0\.0\.1: expected 200 from \/ping with a cookie of 63 kB, .* found 400\. .* add large-client-header-buffers: "4 64k"/;
+
+    const small: Faults = {
+        answer: ({ headers }, response) =>
+            (headers.cookie?.length ?? 0) > 8192 && !!response.writeHead(400).end("Request Header Or Cookie Too Large"),
+    };
+
+    test("is a warning, and fails no update", async () => {
+        const result = await verify(await rancher(small));
+        expect(result.stdout).toMatch(new RegExp(words.source.replace("^", "^warning "), "m"));
+        expect(result.stdout).toContain(`ok websocket at ${address}`);
+        expect(result.code).toBe(0);
+    });
+
+    let pings: number;
+    test.each<[string, Answer]>([
+        ["Rancher starts", ({ url }, response) => url === "/ping" && ++pings < 6 && !!response.writeHead(503).end()],
+        ["it reads new limits", ({ headers }, response) => !!headers.cookie && ++pings < 3 && !!response.writeHead(400).end()],
+    ])("is not reported while %s", async (_what, answer) => {
+        pings = 0;
+        const result = await verify(await rancher({ answer }), { timeoutSeconds: 30 });
+        expect(pings).toBeGreaterThan(2);
+        expect(result.stdout).toContain(`ok headers at ${address}`);
+    });
+
+    test.each(["warning", "refused"] as const)("is a warning of a preview, when other faults are: %s", async word => {
+        const found = await look(await rancher(small), word);
+        expect([found.state, found.warnings]).toEqual(["in sync", [expect.stringMatching(words)]]);
+    });
+
+    test("is not looked for without the limit", async () => {
+        const result = await verify(await rancher(small), { maxRequestHeaderSize: undefined });
+        expect(result.stdout).toContain(`left out headers at ${address}: the load balancer's largest header field is not given`);
+    });
+});
+
 test("every address is verified", async () => {
     const ports = await rancher();
     const result = await verify(ports, { addresses: [address, "127.0.0.2"] });
-    expect(result.stderr).toMatch(/1 of 14 checks failed after \d s, 6 were not tried/);
+    expect(result.stderr).toMatch(/1 of 16 checks failed after \d s, 7 were not tried/);
     expect(result.stderr).toMatch(/certificate at 127\.0\.0\.2: no usable connection: ECONNREFUSED/);
 });
 
 describe("the live check of a preview", () => {
-    const look = async (ports: { httpsPort: number; httpPort: number }, asWord: "warning" | "refused" = "warning") => {
-        const child = spawn("node", ["-", "probe"]);
-        child.stdin.end(liveCheckProgram({ ...options, caCertificate: ca.certificate }, asWord, ports));
-        let stdout = "";
-        child.stdout.on("data", chunk => (stdout += chunk));
-        await new Promise(resolve => child.on("close", resolve));
-        return parseProbe(stdout);
-    };
     const dead: Faults = { answer: answering("/ping", 502, "<html>Bad Gateway</html>") };
     const words = /^ping at 127\.0\.0\.1: expected 200 "pong" .*The load balancer reaches no worker: check the upstreams/;
 

@@ -1,6 +1,6 @@
 // Defines the checks of Rancher at one address of the load balancer.
 const { openWebSocket } = require("./site");
-const { described, LeftOut, oneLine, sha256, Unexpected } = require("./unexpected");
+const { described, LeftOut, oneLine, sha256, Shortcoming, Unexpected } = require("./unexpected");
 
 const maxHops = 5;
 const maxRefusals = 5;
@@ -63,6 +63,20 @@ const checks = {
     },
     redirects: async site => {
         for (const path of ["/", "/v3"]) await followRedirects(site, path);
+    },
+    headers: async site => {
+        if (!site.headerBuffers) throw new LeftOut("the load balancer's largest header field is not given");
+        const size = parseInt(site.headerBuffers.split(" ")[1]) - 1;
+        // Without Rancher's answer to a small request, that of a large one would tell nothing.
+        await checks.ping(site);
+        const answer = await site.get("/ping", { headers: { Cookie: `verification=${"x".repeat(size * 1024)}` } });
+        if (answer.status === 200) return;
+        throw new Shortcoming(
+            `200 from /ping with a cookie of ${size} kB, which the load balancer passes on`,
+            answer.status,
+            "Users with large tokens cannot log in. Raise the limit of the ingress controller. For ingress-nginx, add " +
+                `large-client-header-buffers: "${site.headerBuffers}" to its ConfigMap`,
+        );
     },
     websocket: async site => {
         if (!site.bootstrapPassword) throw new LeftOut("it needs a login, and no bootstrap password is given");

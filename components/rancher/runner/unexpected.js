@@ -16,6 +16,17 @@ class Unexpected extends Error {
 /** A check throws this error when it cannot run and the stack has no fault. */
 class LeftOut extends Error {}
 
+/** A check throws this error for an answer that hinders some users. It fails no update. */
+class Shortcoming extends Unexpected {}
+
+/** Stands for any other error of a check. */
+class NoConnection extends Error {
+    /** @param {{ code?: string, message?: string }} error */
+    constructor({ code = "", message }) {
+        super(`no usable connection: ${code} ${oneLine(message)}`);
+    }
+}
+
 /** @param {{ status: number, body: string }} answer */
 function described({ status, body }) {
     return `${status} ${JSON.stringify(oneLine(body))}`;
@@ -35,4 +46,4 @@ function sha256(text) {
     return createHash("sha256").update(text).digest("hex");
 }
 
-module.exports = { described, LeftOut, oneLine, sha256, Unexpected };
+module.exports = { described, LeftOut, NoConnection, oneLine, sha256, Shortcoming, Unexpected };

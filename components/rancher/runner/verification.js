@@ -4,9 +4,10 @@ const { stopwatch } = require("../../remote/runner/deadline");
 const { probeText } = require("../../remote/runner/probe");
 const { checks } = require("./checks");
 const { siteAt } = require("./site");
-const { LeftOut, oneLine, Unexpected } = require("./unexpected");
+const { LeftOut, NoConnection, Shortcoming, Unexpected } = require("./unexpected");
 
 /** @import { LiveCheckInput, VerificationInput } from "../program" */
+/** @import { Coded } from "../../remote/runner/codedError" */
 /** @import { Site } from "./site" */
 /** @typedef {typeof checks[string]} Check */
 
@@ -19,38 +20,54 @@ const main = input => ("asWord" in input ? look(input) : verify(input));
  * @param {LiveCheckInput} input
  */
 async function look({ asWord, ...input }) {
-    const problems = await Promise.all(
-        input.addresses.map(async address => {
-            const site = siteAt(address, { ...input, bootstrapPassword: undefined });
-            for (const [name, check] of Object.entries(checks)) {
-                if (typeof (await problemOf(check, site)) !== "string") continue;
-                // NGINX may have been reloading during the first attempt.
-                await new Promise(resolve => setTimeout(resolve, 1000));
-                const problem = await problemOf(check, site);
-                // Later checks would report the same cause.
-                if (typeof problem === "string") return withCode("rancher-answers", `${name} at ${address}: ${problem}`);
-            }
-            return undefined;
-        }),
-    );
-    process.stdout.write(probeText({ [asWord]: problems.flatMap(problem => problem ?? []) }));
+    const sites = input.addresses.map(address => siteAt(address, { ...input, bootstrapPassword: undefined }));
+    /** @type {{ warning: Coded[], refused: Coded[] }} */
+    const said = { warning: [], refused: [] };
+    for (const { title, problem } of (await Promise.all(sites.map(firstFault))).flatMap(fault => fault ?? []))
+        said[problem instanceof Shortcoming ? "warning" : asWord].push(withCode("rancher-answers", `${title}: ${problem.message}`));
+    process.stdout.write(probeText(said));
 }
 
 /**
- * Returns the problem, or a `LeftOut` when the check cannot run, or undefined.
+ * Returns the first fault at an address. Later checks would report the same cause.
+ *
+ * @param {Site} site
+ */
+async function firstFault(site) {
+    for (const [name, check] of Object.entries(checks)) {
+        if (isFine(await problemOf(check, site))) continue;
+        // NGINX may have been reloading during the first attempt.
+        await new Promise(resolve => setTimeout(resolve, 1000));
+        const problem = await problemOf(check, site);
+        if (problem && !isFine(problem)) return { title: `${name} at ${site.address}`, problem };
+    }
+    return undefined;
+}
+
+/**
+ * Returns the problem, or undefined.
  *
  * @param {Check} check
  * @param {Site} site
+ * @returns {Promise<Error | undefined>}
  */
 async function problemOf(check, site) {
     try {
         await check(site);
         return undefined;
     } catch (/** @type {any} */ error) {
-        if (error instanceof LeftOut) return error;
-        return error instanceof Unexpected ? error.message : `no usable connection: ${error.code ?? ""} ${oneLine(error.message)}`;
+        return error instanceof LeftOut || error instanceof Unexpected ? error : new NoConnection(error);
     }
 }
+
+/**
+ * @param {Error | undefined} problem
+ * @returns {boolean}
+ */
+const isFine = problem => problem === undefined || problem instanceof LeftOut;
+
+// An ingress controller may still be reading the limits that the same update gave it.
+const secondsOfReload = 15;
 
 /** @param {VerificationInput} input */
 async function verify(input) {
@@ -69,8 +86,10 @@ async function verify(input) {
     const results = [];
     const attempt = async (/** @type {typeof pending[number]} */ one) => {
         const problem = await problemOf(one.check, one.site);
-        if (typeof problem === "string") return problem;
-        results.push(problem ? `left out ${one.title}: ${problem.message}` : `ok ${one.title}`);
+        const isShort = problem instanceof Shortcoming;
+        const isFinal = isShort && elapsed() >= Math.min(secondsOfReload, input.timeoutSeconds);
+        if (!isFinal && !isFine(problem)) return problem?.message;
+        results.push(problem ? `${isShort ? "warning" : "left out"} ${one.title}: ${problem.message}` : `ok ${one.title}`);
         if (problem) say(results[results.length - 1]);
         return undefined;
     };
