@@ -1,5 +1,6 @@
 import { existsSync, writeFileSync } from "fs";
 import { join } from "path";
+import { limitsSchema } from "../components/loadBalancer/limits";
 import { verificationProgram } from "../components/rancher/program";
 import { buildByHand, byHandFolder } from "./byHand";
 import { prepareImages } from "./images";
@@ -48,7 +49,15 @@ async function up(): Promise<void> {
     const hostname = new URL(url).hostname;
     progress("check", `through the load balancer ${address}`);
     const checks = await run("node", ["-", "apply"], {
-        input: verificationProgram({ hostname, addresses: [address], caCertificate, bootstrapPassword, after: [], timeoutSeconds: 60 }),
+        input: verificationProgram({
+            hostname,
+            addresses: [address],
+            caCertificate,
+            bootstrapPassword,
+            maxRequestHeaderSize: limitsSchema.parse({}).maxRequestHeaderSize,
+            after: [],
+            timeoutSeconds: 60,
+        }),
     });
     const caFile = join(lab.folder, "ca.pem");
     writeFileSync(caFile, caCertificate);

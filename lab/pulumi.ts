@@ -179,7 +179,7 @@ export class Stack {
     }
 
     /** Returns the CLI and its environment. The variable PULUMI replaces the lab's CLI by another one with its own plugins and home. */
-    private async environment(): Promise<{ file: string; env: NodeJS.ProcessEnv }> {
+    async environment(): Promise<{ file: string; env: NodeJS.ProcessEnv }> {
         const tools = await buildTools("stack");
         const common = {
             ...process.env,
