@@ -21,6 +21,8 @@ const labelKey = fc.oneof(
 const user = fc.stringMatching(/^[a-z_][-a-z0-9_.@]{0,30}$/);
 const partial = <T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }) => fc.record(model, { requiredKeys: [] });
 
+const drift = fc.constantFrom("off", "warn", "enforce");
+
 const loadBalancer = fc
     .record({
         isPair: fc.boolean(),
@@ -41,6 +43,8 @@ const loadBalancer = fc
             maxRequestHeaderSize: whole(8, 256).map(size => `${size}k`),
             maxResponseHeaderSize: whole(4, 64).map(size => `${size}k`),
             kubernetesApi: fc.boolean(),
+            takeOver: fc.boolean(),
+            drift,
             minTlsVersion: fc.constantFrom("1.2", "1.3"),
             hstsMaxAgeSeconds: whole(0, 315_360_000),
             trustedProxies: fc.array(
@@ -96,7 +100,7 @@ const s3 = fc
             region: fc.constantFrom("eu-central-1", "auto"),
             caCertificate: fc.constant(ca.certificate),
         }),
-        bucket: fc.stringMatching(/^[a-z0-9][-a-z0-9.]{1,20}[a-z0-9]$/),
+        bucket: fc.stringMatching(/^[a-z][-a-z0-9]{1,20}(\.[a-z0-9]{1,20})?[a-z0-9]$/).filter(name => !name.includes("-.")),
         keys: fc.constantFrom({}, { accessKey: "access", secretKey: 's"e: \\#' }),
     })
     .map(({ place, bucket, keys }) => ({ ...place, ...keys, bucket }));
@@ -108,7 +112,15 @@ const rkeSettings = partial({
                 ...own,
                 ...others,
                 serviceNodePortRange: `30000-${last}`,
-                auditLog: { maxAgeDays: last % 100 === 0 ? 1 : last % 100, enabled: last % 2 === 0 },
+                auditLog: {
+                    maxAgeDays: last % 100 === 0 ? 1 : last % 100,
+                    maxBackup: 3,
+                    maxSizeMb: 50,
+                    enabled: last % 2 === 0,
+                    path: "/var/log/kube-audit/audit.json",
+                    format: last % 3 === 0 ? "legacy" : "json",
+                    policy: { apiVersion: "audit.k8s.io/v1", kind: "Policy", rules: [{ level: "Metadata" }] },
+                },
             })),
         kubeController: service,
         scheduler: service,
@@ -116,7 +128,18 @@ const rkeSettings = partial({
         kubeproxy: service,
         etcd: service,
     }),
-    upgradeStrategy: partial({ maxUnavailableWorker: several, maxUnavailableControlplane: several, drain: fc.boolean() }),
+    upgradeStrategy: fc
+        .record({
+            counts: partial({ maxUnavailableWorker: several, maxUnavailableControlplane: several, drain: fc.boolean() }),
+            nodeDrainInput: partial({
+                force: fc.boolean(),
+                ignoreDaemonSets: fc.boolean(),
+                deleteLocalData: fc.boolean(),
+                gracePeriodSeconds: whole(-1, 86_400),
+                timeoutSeconds: whole(1, 10_800),
+            }),
+        })
+        .map(({ counts, nodeDrainInput }) => ({ ...counts, ...(counts.drain && { nodeDrainInput }) })),
     privateRegistries: fc
         .uniqueArray(registryHost, { maxLength: 3 })
         .map(urls => urls.map((url, index) => ({ url, isDefault: index === 0, ...(index > 0 && { user: "u", password: 'p"w: \\#' }) }))),
@@ -138,6 +161,20 @@ const nodeSettings = partial({
         { maxLength: 3, selector: ({ key }) => key },
     ),
 });
+/** Returns a network without the keys that its plugin does not take. */
+function withPlugin({ interface: name, ...network }: { plugin?: string; mtu?: number; interface?: string }): object {
+    const takesInterface = [undefined, "canal", "flannel"].includes(network.plugin);
+    return { ...network, ...(network.plugin === "flannel" && { mtu: 0 }), ...(takesInterface && name && { interface: name }) };
+}
+
+const lastWorker = {
+    user: "rke",
+    hostKey,
+    address: "198.51.100.100",
+    hostname: "last-worker",
+    roles: ["worker"],
+    labels: { "example.com/ingress": "yes" },
+};
 const cluster = fc
     .record({
         rke: rkeSettings,
@@ -149,6 +186,7 @@ const cluster = fc
             network: partial({
                 plugin: fc.constantFrom("canal", "flannel", "calico", "none"),
                 mtu: fc.oneof(fc.constant(0), whole(576, 65535)),
+                interface: fc.constantFrom("eth1", "bond0.10"),
                 clusterCidr: fc.tuple(whole(64, 127), whole(12, 20)).map(([second, prefix]) => `100.${second & 0xf0}.0.0/${prefix}`),
                 serviceClusterIpRange: fc.tuple(whole(16, 31), whole(16, 24)).map(([second, prefix]) => `172.${second}.0.0/${prefix}`),
             }),
@@ -156,9 +194,16 @@ const cluster = fc
             ingressOptions: fc.dictionary(dnsLabel, fc.string(), { maxKeys: 3 }),
             apiEndpoint: fc.constantFrom("https://192.0.2.40:6443", "https://api.example.com", "https://[2001:db8::40]:6443"),
             apiServerSans: fc.array(fc.oneof(dnsName, fc.ipV4(), fc.ipV6()), { maxLength: 3 }),
+            ingressNodeSelector: fc.constant({ "example.com/ingress": "yes" }),
+            addonJobTimeoutSeconds: whole(30, 86_400),
+            timeoutSeconds: whole(60, 86_400),
+            deletionProtection: fc.boolean(),
+            caRotations: whole(0, 20),
+            drift,
         }),
+        hasInnerAddresses: fc.boolean(),
     })
-    .map(({ etcd, nodes, names, settings, rke }) => ({
+    .map(({ etcd, nodes, names, settings, rke, hasInnerAddresses }) => ({
         kubernetesVersion: "v1.30.14-rancher1-1",
         ...settings,
         ...rke,
@@ -167,18 +212,19 @@ const cluster = fc
             hostKey,
             ...node,
             address: `198.51.100.${index + 1}`,
+            ...(hasInnerAddresses && { internalAddress: `10.1.0.${index + 1}` }),
             hostname: names[index],
             roles: index < etcd ? ["etcd", "controlplane"] : ["worker", "controlplane"],
         })),
     }))
     .map(({ network, ...settings }) => ({
         ...settings,
-        ...(network && { network: network.plugin === "flannel" ? { ...network, mtu: 0 } : network }),
+        ...(network && { network: withPlugin(network) }),
     }))
     // A last node is a worker, because five nodes can all have etcd.
     .map(({ nodes, ...settings }) => ({
         ...settings,
-        nodes: [...nodes, { user: "rke", hostKey, address: "198.51.100.100", hostname: "last-worker", roles: ["worker"] }],
+        nodes: [...nodes, lastWorker],
     }));
 
 const existingCluster = fc
@@ -206,7 +252,12 @@ const proxy = fc
     .record({
         url: fc.constantFrom("http://proxy.example.com:3128", "https://user:p%40ss@192.0.2.61"),
         noProxy: fc.option(
-            fc.array(fc.oneof(dnsName, fc.constantFrom("192.0.2.0/24", ".example.com", "*.example.com", "2001:db8::/32", "192.0.2.9:443"))),
+            fc.array(
+                fc.oneof(
+                    dnsName,
+                    fc.constantFrom("192.0.2.0/24", ".example.com", "*.example.com", "2001:db8::/32", "192.0.2.9:443", "[2001:db8::9]:443"),
+                ),
+            ),
             { nil: undefined },
         ),
     })
@@ -244,11 +295,22 @@ const backup = fc
         ...place,
     }));
 
+const probe = partial({ timeoutSeconds: whole(1, 60), periodSeconds: whole(1, 60), failureThreshold: whole(1, 60) });
 const image = fc.tuple(registryHost, fc.constantFrom("rancher/rancher", "mirror/a__b/rancher")).map(parts => parts.join("/"));
 const rancher = fc
     .record({
         proxy: fc.option(proxy, { nil: {} }),
-        settings: partial({ additionalTrustedCAs: fc.constant(ca.certificate), backup }),
+        settings: partial({
+            additionalTrustedCAs: fc.constant(ca.certificate),
+            backup,
+            repository: fc.constantFrom("https://charts.example.com/rancher", "oci://registry.example.com/charts/rancher"),
+            agentTlsMode: fc.constant("system-store"),
+            eulaAgreed: fc.constant("2025-06-30T12:00:00Z"),
+            bootstrapPassword: fc.stringMatching(/^[ -~]{12,72}$/),
+            timeoutSeconds: whole(60, 86_400),
+            deletionProtection: fc.boolean(),
+            drift,
+        }),
         replicas: fc.oneof(whole(1, 100), whole(-100, -1)),
         values: partial({
             debug: fc.boolean(),
@@ -268,6 +330,13 @@ const rancher = fc
                 ingressClassName: fc.oneof(fc.constant(""), dnsName),
                 extraAnnotations: fc.dictionary(labelKey, fc.stringMatching(/^[ -~]{0,40}$/), { maxKeys: 2 }),
             }),
+            extraTolerations: fc.constantFrom<object[]>([{ operator: "Exists" }], [{ key: "a", value: "b", effect: "NoSchedule" }]),
+            hostPort: whole(1, 65535),
+            noDefaultAdmin: fc.boolean(),
+            livenessProbe: probe,
+            readinessProbe: probe,
+            startupProbe: probe,
+            service: partial({ type: fc.constantFrom("ClusterIP", "NodePort"), annotations: fc.constant({ "example.com/a": "b" }) }),
             rancherImage: image,
             rancherImageTag: fc.constantFrom("", "v2.11.3", `v2.11.3@sha256:${"0a".repeat(32)}`),
             systemDefaultRegistry: fc.oneof(fc.constant(""), registryHost),
@@ -291,6 +360,10 @@ const certificates = fc.oneof(
     partial({
         privateCa: partial({
             dnsNames: fc.array(dnsName, { maxLength: 2 }),
+            ipAddresses: fc.array(fc.oneof(fc.ipV4(), fc.ipV6()), { maxLength: 2 }),
+            organization: fc.constantFrom("Rancher", "Größe & Co."),
+            caValidityHours: whole(20_000, 876_000),
+            deletionProtection: fc.boolean(),
             algorithm: fc.constantFrom("ecdsa", "rsa"),
             commonName: fc.constantFrom("CA", "Größe & Co."),
             renewBeforeHours: whole(1, 2000),

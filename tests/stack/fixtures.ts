@@ -1,3 +1,7 @@
+import { execFileSync, spawn } from "child_process";
+import { mkdtempSync, readFileSync, rmSync } from "fs";
+import { tmpdir } from "os";
+import { join } from "path";
 import { LabHost } from "../../lab/host";
 import { LabName } from "../../lab/inventory";
 import { Lab } from "../../lab/lab";
@@ -44,6 +48,48 @@ export async function bastionAt(host: LabHost) {
     await host.sh(`useradd --create-home --shell /usr/sbin/nologin jump
         install -d -o jump -g jump -m 700 /home/jump/.ssh; echo '${publicKey}' >/home/jump/.ssh/authorized_keys`);
     return { address: host.address, hostKey: host.hostKey, user: "jump", privateKey };
+}
+
+/** Writes lines of sshd's configuration on a host, in the place of earlier ones. */
+export const sshd = (host: LabHost, lines: string) =>
+    host.sh(`echo '${lines}' >/etc/ssh/sshd_config.d/00-test.conf; systemctl restart ssh`);
+
+/** An SSH agent of an operator whose key a CA signs. */
+export class CertificateAgent {
+    private readonly folder = mkdtempSync(join(tmpdir(), "ssh-agent-"));
+    /** Path for SSH_AUTH_SOCK. */
+    readonly socket = join(this.folder, "socket");
+    private readonly agent = spawn("ssh-agent", ["-D", "-a", this.socket], { stdio: "ignore" });
+
+    constructor() {
+        ["ca", "key"].forEach(name => this.keygen("-t", "ed25519", "-N", "", "-f", name));
+    }
+
+    /** Puts the key into the agent, with its certificate if there is one. */
+    add(): void {
+        // Without an environment, a child gets that of jest.
+        execFileSync("ssh-add", ["-q", join(this.folder, "key")], { env: { ...process.env, SSH_AUTH_SOCK: this.socket } });
+    }
+
+    /** Lets the CA sign the key for these users. */
+    certify(...users: string[]): void {
+        this.keygen("-s", "ca", "-I", "test", "-n", users.join(","), "-V", "+1h", "key.pub");
+    }
+
+    /** Makes a host trust the CA, and no key of its own. */
+    async trustedBy(host: LabHost): Promise<void> {
+        await host.write("/etc/ssh/user-ca.pub", readFileSync(join(this.folder, "ca.pub"), "utf8"));
+        await sshd(host, "AuthorizedKeysFile none\nTrustedUserCAKeys /etc/ssh/user-ca.pub");
+    }
+
+    stop(): void {
+        this.agent.kill();
+        rmSync(this.folder, { recursive: true });
+    }
+
+    private keygen(...args: string[]): void {
+        execFileSync("ssh-keygen", ["-q", ...args], { cwd: this.folder });
+    }
 }
 
 /** Makes a host refuse SSH from this machine, so that only a bastion reaches it. A packet filter forgets its rules when the host starts again. */

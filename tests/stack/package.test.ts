@@ -1,5 +1,3 @@
-import * as pulumi from "@pulumi/pulumi";
-import { Analyzer } from "@pulumi/pulumi/provider/experimental/analyzer";
 import { execFile } from "child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
@@ -7,7 +5,6 @@ import { builtinModules } from "module";
 import { join } from "path";
 import { promisify } from "util";
 import { blocksOf, pageText } from "../pages";
-import * as exported from "../../components";
 import { hostKey, hostname, packedState, root, server, sshKey } from "../component/stackMocks";
 
 /** These tests use the library as its users do: packed, installed into an empty project, type-checked and run there. */
@@ -140,27 +137,4 @@ test("the example of docs/library.md is accepted by the compiler and prints the 
     `,
     );
     expect(await run(process.execPath, ["run.js"], consumer)).toBe(`https://${hostname}\n`);
-});
-
-test("the SDK makes a schema of every component, with a text for every argument", () => {
-    const index = readFileSync(join(repository, "components/index.ts"), "utf8");
-    const components = [...index.matchAll(/^export \{ (.*) \}/gm)]
-        .flatMap(([, names]) => names.split(", "))
-        .filter(name => (exported as Record<string, any>)[name]?.prototype instanceof pulumi.ComponentResource);
-    // The analyzer reads the sources and not the compiled files.
-    const { components: analyzed, typeDefinitions } = new Analyzer(
-        repository,
-        manifest.name,
-        { name: manifest.name, main: "components/index.js" },
-        new Set(components),
-    ).analyze();
-    expect(Object.keys(analyzed).sort()).toEqual(components.sort());
-    const texts = [
-        ...Object.values(analyzed).map(({ name, inputs }) => [name, inputs] as const),
-        ...Object.values(typeDefinitions)
-            .filter(({ name }) => name.endsWith("Args"))
-            .map(({ name, properties }) => [name, properties ?? {}] as const),
-    ].flatMap(([name, properties]) => Object.entries(properties).map(([key, { description }]) => [`${name}.${key}`, description] as const));
-    expect(texts.length).toBeGreaterThan(100);
-    expect(texts.filter(([, description]) => !description).map(([path]) => path)).toEqual([]);
 });

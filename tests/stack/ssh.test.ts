@@ -1,12 +1,10 @@
-import { execFileSync, spawn } from "child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
-import { tmpdir } from "os";
+import { execFileSync } from "child_process";
+import { readFileSync, writeFileSync } from "fs";
 import { join } from "path";
 import { nodeProgram } from "../../components/remote/programs";
-import { LabHost } from "../../lab/host";
 import { repository } from "../../lab/inventory";
 import { hostArgs } from "../../lab/loadBalancer/runLoadBalancer";
-import { bastionAt, disposable, testLab } from "./fixtures";
+import { bastionAt, CertificateAgent, disposable, sshd, testLab } from "./fixtures";
 import { LoadBalancerHost } from "./loadBalancer/loadBalancerHost";
 import { LoadBalancerStack } from "./loadBalancer/loadBalancerStack";
 import { newSshKey } from "../ssh";
@@ -14,9 +12,6 @@ import { newSshKey } from "../ssh";
 jest.setTimeout(10 * 60_000);
 
 const lab = disposable(testLab());
-
-/** Adds a line to sshd's configuration of a host. */
-const sshd = (host: LabHost, line: string) => host.sh(`echo '${line}' >/etc/ssh/sshd_config.d/00-test.conf; systemctl restart ssh`);
 
 let lb: LoadBalancerHost;
 let stack: LoadBalancerStack;
@@ -37,38 +32,30 @@ test("a load balancer host that still boots is waited for after its closed port"
 });
 
 describe("a load balancer host that trusts a CA of users, and no key of its own", () => {
-    const folder = mkdtempSync(join(tmpdir(), "ssh-agent-"));
-    const socket = join(folder, "socket");
-    const agent = spawn("ssh-agent", ["-D", "-a", socket], { stdio: "ignore" });
+    const agent = new CertificateAgent();
     const own = { ...process.env };
-    // Without an environment, a child gets that of jest.
-    const addKey = () => execFileSync("ssh-add", ["-q", join(folder, "key")], { env: process.env });
-    const keygen = (...args: string[]) => execFileSync("ssh-keygen", ["-q", ...args], { cwd: folder });
     const changes = () => ({ ssh: { agent: true, waitSeconds: 1 }, hosts: [{ ...hostArgs(lb.host), privateKey: undefined }] });
 
     beforeAll(async () => {
-        process.env.SSH_AUTH_SOCK = socket;
-        ["ca", "key"].forEach(name => keygen("-t", "ed25519", "-N", "", "-f", name));
-        await lb.host.write("/etc/ssh/user-ca.pub", readFileSync(join(folder, "ca.pub"), "utf8"));
-        await sshd(lb.host, "AuthorizedKeysFile none\nTrustedUserCAKeys /etc/ssh/user-ca.pub");
+        process.env.SSH_AUTH_SOCK = agent.socket;
+        await agent.trustedBy(lb.host);
     });
     afterAll(async () => {
         process.env = own;
-        agent.kill();
-        rmSync(folder, { recursive: true });
+        agent.stop();
         await sshd(lb.host, "");
     });
 
     test("refuses the agent's key without a certificate", async () => {
-        addKey();
+        agent.add();
         const { output, code } = await stack.tryUp(changes());
         expect(output).toMatch(/the host refuses every key of the SSH agent/);
         expect(code).not.toBe(0);
     });
 
     test("is reached with the agent's certificate: by the probe, up and the next preview", async () => {
-        keygen("-s", "ca", "-I", "test", "-n", "root", "-V", "+1h", "key.pub");
-        addKey();
+        agent.certify("root");
+        agent.add();
         await stack.up(changes());
         await stack.noChanges(changes());
         expect(await lb.sh("journalctl -u ssh -o cat | grep -c 'Accepted publickey for root .*-CERT'")).toMatch(/^[1-9]/);

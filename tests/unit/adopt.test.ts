@@ -269,6 +269,11 @@ services: { scheduler: { extra_args: *ea } }`,
             "cloud_provider: { awsCloudProvider: { global: { x: false } } }",
             /^is not kept, because RKE takes false for a missing key$/,
         ],
+        [
+            "a relative path",
+            "addons_include: [/srv/a.yaml, ./b.yaml]",
+            /^is not kept, because the stack runs RKE in a folder of its own\. Put /,
+        ],
         ["keys that RKE does not read", "x-base: { a: 1, b: 2 }", /^is not kept, because RKE reads no such key$/],
         [
             "a second value of an argument",
@@ -680,7 +685,11 @@ describe("the program", () => {
     };
 
     test("keeps a configuration that exists, and writes the import file alone", () => {
-        const files = { "Pulumi.s.yaml": "config: {}\n", "values.yaml": "additionalTrustedCAs: true\n", "ca.pem": "" };
+        const files = {
+            "Pulumi.s.yaml": "config: {}\n",
+            "values.yaml": "additionalTrustedCAs: true\n",
+            "ca.pem": issue({ name: "ca", ca: true }).certificate,
+        };
         const { stdout, stderr, written } = inFolder(files, ["--values", "values.yaml", "--ca", "ca.pem"]);
         expect(stderr).toBe("");
         expect(stdout).toContain("kept: Pulumi.s.yaml");
@@ -689,6 +698,15 @@ describe("the program", () => {
             ...files,
             "import-s.json": importFile({ project, stack: "s", hasCaSecret: true, hasAdditionalCas: true }),
         });
+    });
+
+    test("refuses a file of the CA without a certificate, and writes nothing", () => {
+        const files = { "Pulumi.s.yaml": "config: {}\n", "values.yaml": "", "ca.pem": "" };
+        const { stderr, written } = inFolder(files, ["--values", "values.yaml", "--ca", "ca.pem"]);
+        expect(stderr).toContain(
+            "--ca: expected certificates as PEM text, found none in ca.pem. Without the Secret tls-ca, leave --ca out",
+        );
+        expect(written).toEqual(files);
     });
 
     test("writes strings so that YAML of every version reads them as strings", () => {

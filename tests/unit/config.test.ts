@@ -214,7 +214,7 @@ describe("rules between keys hold beside a value of the wrong type in the same g
             [
                 /^rancher\.replicas: expected number, found a string$/,
                 /^rancher\.values\.debug: expected boolean, found a string$/,
-                /^rancher\.chartPath: expected either repository or chartPath, not both/,
+                /^rancher\.chartPath: expected either repository or chartPath, found both\. Remove one\./,
                 /^rancher\.chartVersion: expected a Rancher chart of 2\.9, .*2\.15/,
                 /^rancher\.values\.image: expected a chart of Rancher 2\.12 or later/,
                 /^rancher\.additionalValues\.tls: expected a value that nothing else sets\./,
@@ -610,6 +610,13 @@ describe("docs/configuration.md", () => {
         expect(expected.length).toBeGreaterThan(40);
         const wrong = expected.filter(([path, value]) => !isDeepStrictEqual(parse(said.get(path) ?? ""), value));
         expect(wrong.map(([path, value]) => ({ path, expected: value, found: said.get(path) }))).toEqual([]);
+    });
+
+    test("says the default of every optional key that holds a value", () => {
+        const keys = configKeys();
+        const isGroup = (path: string) => keys.some(other => other.path.startsWith(`${path}.`) || other.path.startsWith(`${path}[].`));
+        const unsaid = keys.filter(({ path, required, fallback }) => !required && fallback === "" && !isGroup(path));
+        expect(unsaid.map(({ path }) => path)).toEqual([]);
     });
 
     test("says no default that neither the schema, the chart nor Kubernetes has", () => {

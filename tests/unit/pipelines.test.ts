@@ -5,9 +5,10 @@ import { join } from "path";
 import { parse } from "yaml";
 import { attentionMark } from "../../components/attention";
 import { rkeVersion } from "../../components/cluster/rke/rkeVersions";
+import { repository } from "../../lab/inventory";
 
 // The tests check the pipelines in docs/examples: their shell steps, and the texts that they look for in a preview.
-const folder = join(__dirname, "..", "..", "docs", "examples");
+const folder = join(repository, "docs", "examples");
 const files = readdirSync(folder).filter(file => file.endsWith(".yml"));
 const page = readFileSync(join(folder, "README.md"), "utf8");
 
@@ -41,6 +42,12 @@ function ran(script: string, stubs: string, env: Record<string, string>): string
 test.each(files)("the scripts of %s are clean for shellcheck", file => {
     expect(scripts(file).length).toBeGreaterThan(0);
     scripts(file).forEach(expectClean);
+});
+
+test.each(["preview.yml", "gitlab-ci.yml"])("the job `check` of %s checks the types as `make lint` does", file => {
+    const command = "npx tsc -p tsconfig.strict.json";
+    expect(scripts(file).filter(script => script.includes("tsc"))).toEqual([command]);
+    expect(readFileSync(join(repository, "Makefile"), "utf8")).toContain(command.replace("npx ", "node_modules/.bin/"));
 });
 
 test.each(["drift.yml", "gitlab-ci.yml"])("%s finds drift in what is planned and in the warnings for a person", file => {

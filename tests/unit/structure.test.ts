@@ -1,7 +1,9 @@
 import { spawnSync } from "child_process";
 import { readdirSync, readFileSync } from "fs";
-import { dirname, join } from "path";
+import { basename, dirname, join } from "path";
 import * as ts from "typescript";
+import * as nodePrograms from "../../components/cluster/rke/hostPrograms";
+import { scripts } from "../../components/loadBalancer/program";
 
 function sources(folder: string): string[] {
     return readdirSync(folder, { withFileTypes: true }).flatMap(entry => {
@@ -17,6 +19,8 @@ const offenders = (pattern: RegExp, except: string[]) =>
     library
         .map(path => path.slice(root.length + 1))
         .filter(path => !except.includes(path) && pattern.test(readFileSync(join(root, path), "utf8")));
+
+const linesIn = (path: string) => readFileSync(path, "utf8").split("\n").length - 1;
 
 test("only remote/commands.ts makes commands", () => {
     const values = /^import\s+(?!type\b)[^;]*from\s+"(@pulumi\/command[^"]*|(node:)?(child_process|https?|net)|ssh2)"/m;
@@ -93,6 +97,10 @@ describe("shell files", () => {
     const files = ["components", "lab", "bench", ".ci"].flatMap(folder => sources(join(root, folder))).filter(isShell);
     const texts = files.map(path => [path.slice(root.length + 1), readFileSync(path, "utf8")] as const);
 
+    test("have at most 300 lines", () => {
+        expect(files.filter(path => linesIn(path) > 300)).toEqual([]);
+    });
+
     test("are clean for shellcheck", () => {
         const { stdout, error } = spawnSync("shellcheck", files, { encoding: "utf8" });
         if (error) throw new Error("shellcheck is not installed: apt-get install shellcheck");
@@ -119,14 +127,55 @@ describe("shell files", () => {
     });
 });
 
-test("no Go function of the lab has more than 60 lines", () => {
+test("a unit test runs each shell file of components/", () => {
+    const components = sources(join(root, "components"));
+    const files = sources(join(root, "tests", "unit")).filter(path => path.endsWith(".test.ts") && path !== __filename);
+    const tests = files.map(path => readFileSync(path, "utf8")).join("\n");
+    const { hostPrograms, ...others } = nodePrograms;
+    const calledPrograms = [
+        ...Object.entries(hostPrograms()).filter(([program]) => tests.includes(`hostPrograms().${program}`)),
+        ...Object.entries(others)
+            .filter(([program]) => tests.includes(`${program}(`))
+            .map(([program, render]) => [program, render([], [])]),
+    ].map(([, text]) => text);
+    /** Returns the names of modules that load a shell file of the runner. */
+    const loading = (name: string) =>
+        components
+            .filter(path => /\.(ts|js)$/.test(path) && !path.endsWith("/hostPrograms.ts"))
+            .filter(path => readFileSync(path, "utf8").includes(`${name}.sh"`))
+            .map(path => basename(path).split(".")[0]);
+    const isRun = (path: string) => {
+        const name = basename(path, ".sh");
+        return (
+            // withHostFunctions leaves the verbs of main.sh out.
+            (scripts.includes(path) && name !== "main" && tests.includes("withHostFunctions(")) ||
+            [`/${name}.sh"`, `"${name}.sh"`, `["${name}"]`].some(words => tests.includes(words)) ||
+            calledPrograms.some(text => text.includes(readFileSync(path, "utf8"))) ||
+            loading(name).some(
+                module => files.some(file => basename(file) === `${module}.test.ts`) || tests.includes(`"runner", "${module}"`),
+            )
+        );
+    };
+    const shell = components.filter(path => path.endsWith(".sh"));
+    expect(shell.length).toBeGreaterThan(30);
+    expect(shell.filter(path => !isRun(path)).map(path => path.slice(root.length + 1))).toEqual([]);
+});
+
+describe("Go of the lab", () => {
     const files = sources(join(root, "lab")).filter(path => path.endsWith(".go") && !path.endsWith("_test.go"));
-    const long = files.flatMap(path =>
-        [...readFileSync(path, "utf8").matchAll(/^func (?:\(.*?\) )?(\w+).*[{(]\n[^]*?^\}/gm)]
-            .map(([body, name]) => ({ at: `${path.slice(root.length + 1)}: ${name}`, lines: body.split("\n").length }))
-            .filter(({ lines }) => lines > 60),
-    );
-    expect(long).toEqual([]);
+
+    test("has files of at most 300 lines", () => {
+        expect(files.filter(path => linesIn(path) > 300)).toEqual([]);
+    });
+
+    test("has functions of at most 60 lines", () => {
+        const long = files.flatMap(path =>
+            [...readFileSync(path, "utf8").matchAll(/^func (?:\(.*?\) )?(\w+).*[{(]\n[^]*?^\}/gm)]
+                .map(([body, name]) => ({ at: `${path.slice(root.length + 1)}: ${name}`, lines: body.split("\n").length }))
+                .filter(({ lines }) => lines > 60),
+        );
+        expect(long).toEqual([]);
+    });
 });
 
 test("make loads no Pulumi SDK, whose start takes 2.5 s", () => {

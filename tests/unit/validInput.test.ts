@@ -1,3 +1,4 @@
+import * as pulumi from "@pulumi/pulumi";
 import { spawnSync } from "child_process";
 import * as fc from "fast-check";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "fs";
@@ -14,11 +15,14 @@ import { rancherBackupSchema } from "../../components/rancher/backupSchema";
 import { helmValues } from "../../components/rancher/helmValues";
 import { noProxyValue } from "../../components/rancher/proxy";
 import { rancherSettingsSchema } from "../../components/rancher/schema";
+import { RancherHa } from "../../components/rancherHa";
 import { rancherHaSchema } from "../../components/schema";
 import { issueLines } from "../../components/validation";
 import { issue } from "../../lab/certificates";
 import { repository } from "../../lab/inventory";
 import { ensureTools, toolFolder, unpackedDebianPackages } from "../../lab/tools";
+import { record } from "../component/recorder";
+import { call, hostname, mock } from "../component/stackMocks";
 import { configurations, hostFolder, rkeConfigurations } from "../configurations";
 import { realKeepalived } from "../keepalived";
 import { finished } from "../nginx";
@@ -89,6 +93,18 @@ test("random configurations within the rules are accepted, and every file is ren
         runs(100),
     );
 });
+
+test("no component refuses what the configuration's schema accepts", async () => {
+    jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+    await fc.assert(
+        fc.asyncProperty(configurations, async given => {
+            // The mocks issue their certificate for this name.
+            const { resources } = await record(() => new RancherHa("rancher", { ...given, hostname }), { mock, call });
+            expect(resources.map(({ type }) => type)).toContain("kubernetes:helm.sh/v3:Release");
+        }),
+        runs(15),
+    );
+}, 120_000);
 
 test("the real nginx accepts their nginx.conf", async () => {
     const packages = await unpackedDebianPackages(["nginx", "nginx-common", "libnginx-mod-stream"]);

@@ -1,11 +1,13 @@
 import { RancherHa } from "../../components/rancherHa";
+import { hostKeySchema } from "../../components/remote/schema";
 import { rancherHaSchema } from "../../components/schema";
 import { check, issueLines } from "../../components/validation";
 import { record } from "../component/recorder";
 import { issue } from "../../lab/certificates";
 import { call, mock } from "../component/stackMocks";
 import { kubeconfigOf } from "../kubeconfig";
-import { sshKey } from "../ssh";
+import { refusedKubeconfigs } from "../refusedKubeconfigs";
+import { hostKey, sshKey } from "../ssh";
 import { changeAt, pair, validConfiguration, valuesOf } from "../configuration";
 
 type Row = [name: string, change: [path: string, value: unknown][], key: string, expected: string | RegExp];
@@ -35,6 +37,7 @@ const unreachable = {
     multicast: "224.0.0.18",
     broadcast: "255.255.255.255",
 };
+const unreachableNames = { localhost: "localhost", "a name below localhost": "lb.LOCALHOST", "a mapped loopback": "::ffff:127.0.0.1" };
 const notAnAddress = {
     empty: "",
     "a blank inside": "192.0.2 .21",
@@ -86,6 +89,17 @@ const notANodeName = {
     "64 characters": long(64),
 };
 
+const notAnEndpoint = {
+    empty: "",
+    "without a scheme": "192.0.2.40:6443",
+    http: "http://192.0.2.40:6443",
+    "a user": "https://a:b@192.0.2.40:6443",
+    "a password alone": "https://:b@192.0.2.40:6443",
+    "a path": "https://192.0.2.40:6443/api",
+    "a query": "https://192.0.2.40:6443?a=b",
+    "port 0": "https://192.0.2.40:0",
+};
+
 /** Returns a row for a kubeconfig that is wrong at one place. */
 const inKubeconfig = (what: string, kubeconfig: string, place: string, expected: string | RegExp): Row => [
     `kubeconfig: ${what}`,
@@ -98,6 +112,15 @@ const inKubeconfig = (what: string, kubeconfig: string, place: string, expected:
 ];
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 const someCa = base64(issue({ name: "kube-ca", ca: true }).certificate);
+
+const servedCa = issue({ name: "CA", ca: true });
+const serverCertificate = issue({ name: "rancher.example.com", names: ["DNS:rancher.example.com"], by: servedCa, usage: "serverAuth" });
+/** A provided certificate without faults. */
+const served = {
+    certificateChain: serverCertificate.certificate,
+    privateKey: serverCertificate.privateKey,
+    caCertificate: servedCa.certificate,
+};
 
 const rows: Row[] = [
     ...at("hostname", /expected a lower-case DNS name|at most/, {
@@ -122,6 +145,22 @@ const rows: Row[] = [
     }),
     ...at("ssh.user", "expected a user name", notAUser),
     ...at("ssh.port", /expected (number|whole number|at most|at least)/, { ...notANumber, zero: 0, "65536": 65536 }),
+    ...at("ssh.waitSeconds", /expected (number|whole number|at most|at least)/, { ...notANumber, "two hours": 7200 }),
+    ...Object.entries<[unknown, RegExp | string]>({
+        address: ["127.0.0.1", "expected an address by which other hosts reach"],
+        port: [65536, "expected at most 65535"],
+        user: ["a; rm -rf /", "expected a user name"],
+        privateKey: ["~/.ssh/id_ed25519", "expected a private key"],
+        hostKey: ["AAAA", "expected one public host key line"],
+        jump: ["192.0.2.51", "no such key"],
+    }).map(([key, [value, expected]]): Row => [
+        `a bastion with a wrong ${key}`,
+        [["ssh.bastion", { address: "192.0.2.50", hostKey, [key]: value }]],
+        `ssh.bastion.${key}`,
+        expected,
+    ]),
+    ["a bastion without an address", [["ssh.bastion", { hostKey }]], "ssh.bastion.address", "expected string"],
+    ["a bastion without a host key", [["ssh.bastion", { address: "192.0.2.50" }]], "ssh.bastion.hostKey", "expected a host key"],
     ...at("ssh.privateKey", "expected a private key", { empty: "", "a public key": "ssh-ed25519 AAAA", "a path": "~/.ssh/id_ed25519" }),
 
     ...at("loadBalancer.hosts", /expected one host/, { "an empty list": [] }),
@@ -194,6 +233,24 @@ const rows: Row[] = [
         "expected another host",
     ],
     [
+        "one host twice, with its name in another case",
+        [
+            ["loadBalancer.hosts", ["LB.example.com", "lb.example.com"].map(address => ({ ...pair.hosts[0], address }))],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+        ],
+        "loadBalancer.hosts[1].address",
+        "expected another host",
+    ],
+    [
+        "one host twice, with its IPv6 address in another form",
+        [
+            ["loadBalancer.hosts", ["2001:DB8::1", "2001:db8:0::1"].map(address => ({ ...pair.hosts[0], address }))],
+            ["loadBalancer.virtualIp", pair.virtualIp],
+        ],
+        "loadBalancer.hosts[1].address",
+        "expected another host",
+    ],
+    [
         "a pair of DNS names",
         [
             ["loadBalancer.hosts", [{ ...pair.hosts[0], address: "lb.example.com" }, pair.hosts[1]]],
@@ -205,6 +262,7 @@ const rows: Row[] = [
     ...at(`${host}.address`, "expected an IP address or a DNS name", notAnAddress),
     ...at(`${host}.address`, "expected an address by which other hosts reach", {
         ...unreachable,
+        ...unreachableNames,
         "an IPv6 loopback": "::1",
         "link-local": "fe80::1",
         "an IPv6 loopback in full": "0:0:0:0:0:0:0:1",
@@ -232,7 +290,25 @@ const rows: Row[] = [
         "of DSA": "ssh-dss AAAA",
         "two lines": "ssh-ed25519 AAAA\nssh-ed25519 AAAA",
     }),
-    ...at(`${host}.hostKey`, "expected the Ed25519 or ECDSA key", { "of RSA": "ssh-rsa AAAA" }),
+    ...at(`${host}.hostKey`, "expected the Ed25519 or ECDSA key", { "of RSA": "ssh-rsa AAAA", "of RSA with a tab": "ssh-rsa\tAAAA" }),
+    ...Object.entries({
+        "a key that is cut off": [
+            "192.0.2.21 ssh-ed25519 AAAA",
+            "expected a whole host key: line 1 of ssh.knownHosts holds data that is no",
+        ],
+        "two keys": [
+            ["E", "F"].map(end => `192.0.2.21 ${pair.hosts[0].hostKey.slice(0, -1)}${end}\n`).join(""),
+            "expected one key of the host: lines 1 and 2 of ssh.knownHosts hold two of the type ssh-ed25519.",
+        ],
+    }).map(([what, [knownHosts, expected]]): Row => [
+        `known hosts with ${what}`,
+        [
+            ["ssh.knownHosts", knownHosts],
+            [`${host}.hostKey`, undefined],
+        ],
+        `${host}.hostKey`,
+        expected,
+    ]),
     ...at(`${host}.port`, /expected (number|whole number|at most|at least)/, { zero: 0, "65536": 65536, "a fraction": 22.5 }),
     ...Object.entries({
         ...unreachable,
@@ -325,6 +401,8 @@ const rows: Row[] = [
         "one gigabyte too many": "8589934592g",
         "one kilobyte too many": "9007199254740992k",
     }),
+    ...at("loadBalancer.maxRequestHeaderSize", "expected a size from 8k to 256k", { empty: "", low: "7k", high: "257k", megabytes: "1m" }),
+    ...at("loadBalancer.maxResponseHeaderSize", "expected a size from 4k to 64k", { empty: "", low: "3k", high: "65k", bytes: "8192" }),
     ...at("loadBalancer.minTlsVersion", "expected one of", { "an old one": "1.0", "a name": "TLSv1.2" }),
     ...at("loadBalancer.drift", "expected one of", { "another word": "ignore" }),
     ...["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/7", "2000::/3"].map((network): Row => [
@@ -374,7 +452,17 @@ const rows: Row[] = [
     ...at("loadBalancer.extraDirectives.location", "expected no proxy_set_header", {
         "a request header": "proxy_set_header X-A b;",
         "an answer header": "add_header X-A b;",
+        "an answer header behind a comment, in a block": "# add_header\nif ($arg_a) { add_header X-A b; }",
     }),
+    ...Object.entries({
+        http: { client_max_body_size: "client_max_body_size 1g;", "upstream rancher": "upstream rancher { server 192.0.2.1; }" },
+        server: { proxy_buffer_size: "gzip on; proxy_buffer_size 16k;", "location /": "location ^~ / { return 204; }" },
+        location: { proxy_pass: "proxy_pass http://192.0.2.1;", proxy_buffer_size: "proxy_buffer_size 16k;" },
+    }).flatMap(([place, texts]) =>
+        Object.entries(texts).flatMap(([name, text]) =>
+            at(`loadBalancer.extraDirectives.${place}`, `expected no ${name}: the stack sets it in the same block`, { [name]: text }),
+        ),
+    ),
 
     [
         "both kinds of cluster",
@@ -408,6 +496,7 @@ const rows: Row[] = [
     ...at("cluster.nodes", "expected at least one node", { "an empty list": [] }),
     ...at(`${node}.address`, /expected an? (IP|IPv4) address/, notAnAddress),
     ...at(`${node}.address`, "expected an address by which other hosts reach", unreachable),
+    ...at(`${node}.address`, "expected an address by which other hosts reach", unreachableNames),
     ...at(`${node}.address`, "expected an IPv4 address or a DNS name", { IPv6: "2001:db8::31" }),
     ...at(`${node}.address`, "expected an address outside network.clusterCidr", { "among the pods": "10.42.1.1" }),
     ...at(`${node}.address`, "expected an IP address, or an internalAddress", { "a name of a worker": "node1.example.com" }),
@@ -417,6 +506,21 @@ const rows: Row[] = [
         [[`cluster.nodes[1].internalAddress`, "192.0.2.31"]],
         "cluster.nodes[1].internalAddress",
         "expected a value of its own",
+    ],
+    [
+        "a DNS name of two nodes, in another case",
+        [0, 1].map(index => [`cluster.nodes[${index}].internalAddress`, ["Node.example.com", "node.example.com"][index]]),
+        "cluster.nodes[1].internalAddress",
+        "expected a value of its own",
+    ],
+    [
+        "an address that is the name of another node",
+        [
+            [`${node}.hostname`, undefined],
+            [`${node}.address`, "NODE2"],
+        ],
+        "cluster.nodes[1].hostname",
+        "expected a value of its own, nodes\\[0\\].address is the same",
     ],
     ...at(`${node}.internalAddress`, "expected an address by which other hosts reach", unreachable),
     ...at(`${node}.internalAddress`, "expected an address outside network.serviceClusterIpRange", { "among the services": "10.43.1.1" }),
@@ -499,6 +603,26 @@ const rows: Row[] = [
             "two ranges": "10.42.0.0/16,fd00::/56",
         }),
     ),
+    ...["clusterCidr", "serviceClusterIpRange"].flatMap(key =>
+        at(`cluster.network.${key}`, "expected a range apart from 0.0.0.0/8, 127.0.0.0/8", {
+            unspecified: "0.0.0.0/16",
+            loopback: "127.16.0.0/16",
+            "around loopback": "96.0.0.0/3",
+            "link-local": "169.254.0.0/16",
+            multicast: "224.0.0.0/16",
+            reserved: "240.0.0.0/16",
+        }),
+    ),
+    ...at("cluster.network.serviceClusterIpRange", "expected a range of at most /12", { "of 11 bits": "10.64.0.0/11" }),
+    ...["node-cidr-mask-size", "node-cidr-mask-size-ipv4"].map((flag): Row => [
+        `too few ranges for nodes by ${flag}`,
+        [
+            ["cluster.network.clusterCidr", "10.42.0.0/22"],
+            ["cluster.services.kubeController.extraArgs", { [flag]: "21" }],
+        ],
+        "cluster.network.clusterCidr",
+        "expected room for a /21 for each of the 3 nodes",
+    ]),
     ...at("cluster.network.clusterCidr", "expected room for a /24 for each of the 3 nodes", {
         "of one node": "10.42.0.0/24",
         "of two nodes": "10.42.0.0/23",
@@ -531,7 +655,13 @@ const rows: Row[] = [
         "a CA of S3 that is cut off",
         [["cluster.etcdBackup", { s3: { bucket: "etcd", caCertificate: "-----BEGIN CERTIFICATE-----\nMII" } }]],
         "cluster.etcdBackup.s3.caCertificate",
-        "expected a certificate as PEM text",
+        "expected certificates as PEM text, and nothing else",
+    ],
+    [
+        "a CA of S3 with its private key",
+        [["cluster.etcdBackup", { s3: { bucket: "etcd", caCertificate: servedCa.certificate + servedCa.privateKey } }]],
+        "cluster.etcdBackup.s3.caCertificate",
+        "expected certificates as PEM text, and nothing else",
     ],
     [
         "an S3 key alone",
@@ -545,12 +675,23 @@ const rows: Row[] = [
         "cluster.etcdBackup.s3.endpoint",
         "without https://",
     ],
-    [
-        "a bucket that S3 does not allow",
-        [["cluster.etcdBackup", { s3: { bucket: "Etcd" } }]],
-        "cluster.etcdBackup.s3.bucket",
-        "expected the name of a bucket",
-    ],
+    ...["cluster.etcdBackup", "rancher.backup"].flatMap(key => [
+        ...at(`${key}.s3.bucket`, "expected the name of a bucket", {
+            "upper case": "Etcd",
+            "two letters": "ab",
+            "an IPv4 address": "192.168.0.1",
+            "two dots": "a..b",
+            "a hyphen behind a dot": "a.-b",
+            "a hyphen before a dot": "a-.b",
+        }),
+        ...at(`${key}.s3.endpoint`, "expected a host such as", {
+            "two dots": "s3..example.com",
+            "a hyphen at the end of a label": "s3-.example.com",
+            "three octets": "192.0.2",
+            "an IPv6 address": "2001:db8::5",
+            "an IPv6 address in brackets": "[2001:db8::5]:9000",
+        }),
+    ]),
     ...at("cluster.ingressOptions", "expected use-forwarded-headers", { "no forwarded headers": { "use-forwarded-headers": "false" } }),
     ...at("cluster.ingressOptions", "expected names of options", {
         "a blank in a name": { "proxy body": "1m" },
@@ -622,9 +763,14 @@ const rows: Row[] = [
         "one port": "30000",
         reversed: "32767-30000",
         "a port too large": "30000-70000",
+        "an offset too large": "30000+40000",
+        "two signs": "30000-+1",
         "port 0": "0-100",
     }),
-    ...at("cluster.services.kubeApi.serviceNodePortRange", "expected a range without port 6443", { "the API server's port": "6000-7000" }),
+    ...at("cluster.services.kubeApi.serviceNodePortRange", "expected a range without port 6443", {
+        "the API server's port": "6000-7000",
+        "the API server's port by an offset": "6000+443",
+    }),
     ...["maxAgeDays", "maxBackup", "maxSizeMb"].flatMap(key =>
         at(`cluster.services.kubeApi.auditLog.${key}`, /expected /, { ...notANumber, zero: 0 }),
     ),
@@ -705,6 +851,7 @@ const rows: Row[] = [
                 "Use etcdBackup",
             ],
             ["rotate_encryption_key", { rotate_encryption_key: true }, "each run of RKE would repeat"],
+            ["addons_include[0]", { addons_include: ["./addons.yaml"] }, "expected a URL or a whole path"],
         ] as const
     ).map(([key, extra, expected]): Row => [
         `an own key in extraConfig: ${key}`,
@@ -712,14 +859,17 @@ const rows: Row[] = [
         `cluster.extraConfig.${key}`,
         expected,
     ]),
-    ...at("cluster.apiEndpoint", "expected a", {
-        empty: "",
-        "without a scheme": "192.0.2.40:6443",
-        http: "http://192.0.2.40:6443",
-        "a user": "https://a:b@192.0.2.40:6443",
-        "a path": "https://192.0.2.40:6443/api",
-        "a query": "https://192.0.2.40:6443?a=b",
-    }),
+    ...at("cluster.apiEndpoint", "expected a", notAnEndpoint),
+    ...at("cluster.apiEndpoint", "not a loopback address", { loopback: "https://127.0.0.1:6443", localhost: "https://localhost:6443" }),
+    ...Object.entries(notAnEndpoint).map(([what, apiEndpoint]): Row => [
+        `endpoint of an existing cluster: ${what}`,
+        [
+            ["cluster", undefined],
+            ["existingCluster", { kubeconfig: kubeconfigOf(), ingressAddresses: ["192.0.2.41"], apiEndpoint }],
+        ],
+        "existingCluster.apiEndpoint",
+        /expected (an https URL such as|a URL without user, path and query|a port)/,
+    ]),
     [
         "a wrong name for the API server",
         [["cluster.apiServerSans", ["*.example.com"]]],
@@ -825,6 +975,7 @@ const rows: Row[] = [
         "rancher.values.additionalTrustedCAs",
         "expected nothing beside rancher.additionalTrustedCAs",
     ],
+    ...at("rancher.bootstrapPassword", "expected at most 72 bytes", { "73 letters": long(73), "37 letters of two bytes": "ä".repeat(37) }),
     ...at("rancher.bootstrapPassword", "expected at least 12 characters", { short: "hunter2", empty: "" }),
     ...at("rancher.proxy", "expected an http or https URL", {
         empty: "",
@@ -843,6 +994,11 @@ const rows: Row[] = [
         "a URL": "http://192.0.2.1",
         "a range of 33 bits": "192.0.2.0/33",
         "a star in the middle": "a.*.example.com",
+        "a port above the last": "192.0.2.1:99999",
+        "port 0": "example.com:0",
+        "a port beside an IPv6 address in brackets, above the last": "[2001:db8::1]:65536",
+        "brackets without a port": "[2001:db8::1]",
+        "an IPv4 address in brackets": "[192.0.2.1]:443",
     }),
     ["exceptions without a proxy", [["rancher.proxy", undefined]], "rancher.proxy", "expected a proxy beside noProxy"],
     ...["proxy", "noProxy"].map((key): Row => [
@@ -931,7 +1087,7 @@ const rows: Row[] = [
         "a blank": "registry example.com",
         "an address that is none in brackets": "[192.0.2.1]:5000",
     }),
-    ...at(`${values}.topologyKey`, "expected the key of a label", { "a blank": "bad key!" }),
+    ...at(`${values}.topologyKey`, "expected a key that Kubernetes accepts", { "a blank": "bad key!" }),
     ...at(`${values}.ingress.ingressClassName`, "expected a lower-case DNS name, or an empty string", { "a blank": "Bad Class" }),
     ...["ingress.extraAnnotations", "service.annotations"].flatMap(group =>
         Object.entries(notAKey)
@@ -951,11 +1107,44 @@ const rows: Row[] = [
     ["a path of the Ingress", [[values, { ingress: { path: "rancher" } }]], `${values}.ingress.path`, "expected a path that begins with /"],
     ["a path type of the Ingress", [[values, { ingress: { pathType: "Regex" } }]], `${values}.ingress.pathType`, "expected Exact, Prefix"],
     ["a type of the Service", [[values, { service: { type: "Internal" } }]], `${values}.service.type`, "expected ClusterIP"],
-    ...["2 GB", "-1", "lots", "2gi"].map((memory): Row => [
+    ...["2 GB", "-1", "lots", "2gi", ".", "1e", "1.2.3"].map((memory): Row => [
         `a quantity "${memory}"`,
         [[values, { resources: { limits: { memory } } }]],
         `${values}.resources.limits.memory`,
         "expected a quantity",
+    ]),
+    ...["me mory", "gpu", "example.com/", "nvidia.com/g pu"].map((name): Row => [
+        `a resource "${name}"`,
+        [[values, { resources: { limits: { [name]: "1" } } }]],
+        `${values}.resources.limits.${name}`,
+        "expected cpu, memory",
+    ]),
+    ...(
+        [
+            ["memory", "4Gi", "4096M"],
+            ["cpu", "1", "999m"],
+            ["memory", "1e10", "9G"],
+            ["memory", "1Ei", "1E"],
+        ] as const
+    ).map(([name, request, limit]): Row => [
+        `a request ${request} above the limit ${limit}`,
+        [[values, { auditLog: { resources: { limits: { [name]: limit }, requests: { [name]: request } } } }]],
+        `${values}.auditLog.resources.requests.${name}`,
+        `expected at most the limit ${limit}`,
+    ]),
+    ...Object.entries<[object, string, string]>({
+        "an unknown key": [{ kee: "a" }, "kee", "no such key"],
+        "an unknown operator": [{ key: "a", operator: "Equals" }, "operator", "expected one of"],
+        "no key": [{ value: "b" }, "key", "expected a key, or the operator Exists"],
+        "a wrong key": [{ key: "bad key!" }, "key", "expected a key that Kubernetes accepts"],
+        "a value for Exists": [{ key: "a", operator: "Exists", value: "b" }, "value", "expected no value"],
+        "an unknown effect": [{ key: "a", effect: "Never" }, "effect", "expected one of"],
+        "seconds for another effect": [{ key: "a", effect: "NoSchedule", tolerationSeconds: 60 }, "effect", "expected NoExecute"],
+    }).map(([what, [toleration, key, expected]]): Row => [
+        `a toleration with ${what}`,
+        [[`${values}.extraTolerations`, [toleration]]],
+        `${values}.extraTolerations[0].${key}`,
+        expected,
     ]),
     ...[
         "hostname",
@@ -1051,6 +1240,24 @@ const rows: Row[] = [
     ]),
     ...at("liveCheck", "expected one of", { "another word": "enforce" }),
 
+    ...Object.entries<[object, RegExp | string]>({
+        certificateChain: [{ certificateChain: served.privateKey }, /expected /],
+        "certificateChain ": [{ certificateChain: issue({ name: "other.example.com" }).certificate }, "expected a certificate for rancher"],
+        privateKey: [{ privateKey: sshKey }, /expected /],
+        "privateKey ": [{ privateKey: undefined }, "expected string"],
+        caCertificate: [{ caCertificate: "ca.pem" }, /expected /],
+        secondCertificate: [{ secondCertificate: "second.pem" }, "expected object"],
+        "secondCertificate.privateKey": [{ secondCertificate: { certificateChain: served.certificateChain } }, "expected string"],
+        certificateFile: [{ certificateFile: "/a.pem" }, "no such key"],
+    }).map(([key, [change, expected]]): Row => [
+        `a provided certificate with a wrong ${key}`,
+        [
+            ["privateCa", undefined],
+            ["certificate", { ...served, ...change }],
+        ],
+        `certificate.${key.trim()}`,
+        expected,
+    ]),
     ...["caValidityHours", "certificateValidityHours", "renewBeforeHours"].flatMap(key =>
         at(`privateCa.${key}`, /expected /, { "not a number": NaN, zero: 0, "a fraction": 1.5 }),
     ),
@@ -1081,6 +1288,7 @@ const rows: Row[] = [
         [
             ["an empty list", [], "expected at least one address"],
             ["an address twice", ["192.0.2.41", "192.0.2.41"], "expected each address once"],
+            ["an address in two forms", ["2001:db8::1", "2001:0DB8:0:0::1"], "expected each address once"],
         ] as const
     ).map(([what, ingressAddresses, expected]): Row => [
         `ingress addresses: ${what}`,
@@ -1190,10 +1398,11 @@ const rows: Row[] = [
         ".users[0].user.username",
         "expected no login beside a token, found both. Remove one.",
     ),
+    ...refusedKubeconfigs.map(row => inKubeconfig(...row)),
     ...["127.0.0.1", "127.1.2.3", "localhost", "localhost.", "0.0.0.0", "[::]", "[::1]", "[::ffff:127.0.0.1]"].map(name =>
         inKubeconfig(`the loopback address ${name}`, kubeconfigOf({ server: `https://${name}:6443` }), "", "found a loopback address"),
     ),
-    ...Object.values({ ...unreachable, name: "node1.example.com", link: "fe80::1" }).map((address): Row => [
+    ...Object.values({ ...unreachable, name: "node1.example.com", link: "fe80::1", mapped: "::ffff:127.0.0.1" }).map((address): Row => [
         `an ingress address ${address}`,
         [
             ["cluster", undefined],
@@ -1233,6 +1442,53 @@ function isGroup(value: unknown): boolean {
 }
 
 test("the configuration that the rows change is accepted", () => expect(refusal(validConfiguration())).toEqual([]));
+
+/** Values at the edge of a rule that the tools behind the schema take. */
+const taken: [path: string, values: unknown[]][] = [
+    ["cluster.network.clusterCidr", ["8.0.0.0/7", "100.64.0.0/10"]],
+    ["cluster.network.serviceClusterIpRange", ["172.16.0.0/12"]],
+    ["rancher.values.resources.limits.memory", [".5Gi", "5.", "+5", "1e9", "1E-1", "0.5", "100n"]],
+    ["rancher.values.resources.limits", [{ "example.com/gpu": "1" }, { "hugepages-2Mi": "4Mi" }, { cpu: "0.7" }]],
+    [
+        "rancher.values.resources",
+        [
+            { limits: { cpu: "0.7" }, requests: { cpu: "700m" } },
+            { limits: { memory: "1Gi" }, requests: { memory: "1024Mi" } },
+        ],
+    ],
+    [
+        "rancher.values.extraTolerations",
+        [
+            [{ operator: "Exists" }],
+            [{ key: "a", effect: "NoExecute", tolerationSeconds: 60 }],
+            [{ key: "a", operator: "Equal", value: "b" }],
+        ],
+    ],
+    ["rancher.bootstrapPassword", [long(72)]],
+    ["rancher.backup.schedule", ["@every 1.5h"]],
+    ["cluster.services.kubeApi.serviceNodePortRange", ["30000+2767", "6000+442"]],
+    [`${host}.hostKey`, [" ", "  ", "\t", " \t "].map(blanks => hostKey.replace(" ", blanks))],
+    ["rancher.backup.s3.bucket", ["xn--bucket", "a.b-c", "1.2.3"]],
+    ["cluster.etcdBackup.s3.endpoint", ["192.0.2.5", "S3.example.com:443", "minio:9000"]],
+    ["rancher.noProxy[0]", ["2001:db8::1", "::1", "fd00::5", "[2001:db8::1]:443", "192.0.2.1:443", "example.com:80", "*.example.com:80"]],
+];
+
+test("the certificate that the rows change is accepted", () =>
+    expect(refusal(changeAt(changeAt(validConfiguration(), "privateCa", undefined), "certificate", served))).toEqual([]));
+
+test("nodes that get smaller ranges than /24 fit into a smaller range", () => {
+    const flags = { "node-cidr-mask-size": "26" };
+    const given = changeAt(validConfiguration(), "cluster.network.clusterCidr", "10.42.0.0/24");
+    expect(refusal(changeAt(given, "cluster.services.kubeController.extraArgs", flags))).toEqual([]);
+});
+
+test.each(["  ", "\t"])("a host key with %j between its parts becomes one with a blank", blanks =>
+    expect(hostKeySchema.parse(`${hostKey.replace(" ", blanks)}\n`)).toBe(hostKey),
+);
+
+test.each(taken.flatMap(([path, list]) => list.map((value): [string, unknown] => [path, value])))("%s takes %j", (path, value) =>
+    expect(refusal(changeAt(validConfiguration(), path, value))).toEqual([]),
+);
 
 describe("a wrong value is refused, and its key is named", () => {
     test("at least 250 kinds are tried", () => {

@@ -256,8 +256,15 @@ test("no command has printed a secret of the installation", async () => {
 test("the way back to the manual's NGINX and cluster.yml keeps CA, certificate, pods", async () => {
     const before = await identity();
     const manual = readFileSync(join(installation.folder, "nginx.conf"), "utf8");
-    const [restoreNginx, forget, runRke, disown] = commandsOf("Going back");
-    for (const block of [restoreNginx, forget]) await sh(block);
+    const [restoreNginx, fetchState, forget, runRke, disown] = commandsOf("Going back");
+    await sh(restoreNginx);
+    const state = join(installation.folder, "cluster.rkestate");
+    const kept = readFileSync(state, "utf8");
+    await expect(sh(`kubectl() { return 1; }; set +o pipefail; ${fetchState}`, installation.folder)).rejects.toThrow("ended with");
+    expect(readFileSync(state, "utf8")).toBe(kept);
+    await sh(fetchState, installation.folder);
+    expect(readFileSync(state, "utf8")).not.toBe(kept);
+    await sh(forget);
     for (const block of [runRke, disown]) await sh(block, installation.folder);
     const { address } = lab.host("lb1");
     expect(manual).toContain(await lab.host("lb1").sh("cat /etc/nginx/nginx.conf"));

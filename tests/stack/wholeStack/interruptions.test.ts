@@ -5,6 +5,7 @@ import { join } from "path";
 import { HostName } from "../../../lab/inventory";
 import { run, until } from "../../../lab/process";
 import { Finished } from "../../../lab/pulumi";
+import { commandsAt } from "../../pages";
 import { disposable, testLab } from "../fixtures";
 import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
@@ -102,6 +103,9 @@ test("the next up finishes, with the same CAs, and the preview after it is empty
     const { output } = await main.succeeds("up");
     expect(output).toContain("was left pending-install: removing Helm's record");
     expect(await main.authorities()).toEqual(authorities);
+    // Pulumi goes on naming the creation that was killed.
+    await main.asWritten(["runbook.md", "A run was killed", 1]);
+    expect((await main.stack.exported()).deployment.pending_operations ?? []).toEqual([]);
     await main.isInSync();
 });
 
@@ -177,16 +181,26 @@ describe("killed while the API servers get a key for Secrets", () => {
         await main.isInSync(encrypted);
     });
 
-    test("turned off once another run has let go of a node, and every Secret is plain", async () => {
+    test("turned off once another run has let go of a node, while a third one waits", async () => {
         const holding = "exec 9</tmp/pulumi-rancher-ha-rke.lock; flock 9; until [ -e /tmp/over ]; do sleep 0.2; done";
         const held = lab.host("node2").sh(`timeout 300 sh -c '${holding}'`);
         let release: Promise<string> | undefined;
         const onLine = (line: string) => {
             if (/waiting for another run on node2/.test(line)) release ??= lab.host("node2").sh("touch /tmp/over");
+            if (/rke: /.test(line)) second ??= main.up({ env: elsewhere });
         };
-        await main.succeeds("up", { onLine });
+        const elsewhere = main.otherBackend();
+        let second: Promise<Finished> | undefined;
+        const [, look] = /"(.*)"/.exec(commandsAt(["runbook.md", "The stack is locked", 3]))!;
+        const looked = () => lab.host("node2").sh(`runuser -u rke -- sh -c "${look}"`, { tolerate: true });
+        const [whileHeld] = [await looked(), await main.succeeds("up", { onLine })];
         await Promise.all([held, release]);
         expect(release).toBeDefined();
+        // A run of another backend, which began while RKE worked, waits for this one. It may give up after 90 s.
+        const { code, output } = (await second)!;
+        expect(output).toMatch(/waiting for another run on node\d, which was started from /);
+        expect(code === 0 || output.includes("[RHA host-busy]")).toBe(true);
+        expect([whileHeld, await looked()]).toEqual(["", "no run works on this node\n"]);
         expect(await secretsInEtcd({ arePlain: false })).toEqual([]);
         for (const node of nodes) await kubectlAt(node, "get", "secrets", "--all-namespaces", "--output=name");
         await kubectlAt("node1", "delete", "secret", "before", "meanwhile");

@@ -1,13 +1,15 @@
 import { execFileSync } from "child_process";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "fs";
 import { isIP } from "net";
+import { tmpdir } from "os";
 import { join } from "path";
 import { adminKubeconfig, unpackState } from "../../../components/cluster/rke/state";
-import { HostName } from "../../../lab/inventory";
+import { HostName, repository } from "../../../lab/inventory";
 import { Lab } from "../../../lab/lab";
-import { until } from "../../../lab/process";
+import { run, until } from "../../../lab/process";
 import { configOf, Finished, RunOptions, Stack } from "../../../lab/pulumi";
 import { signature } from "../../component/wire";
+import { commandsAt, Place } from "../../pages";
 
 /** A change of the configuration of Pulumi.dev.yaml, below `pulumi-rancher-ha:`, for one run. */
 export type Edit = (config: Config) => void;
@@ -164,6 +166,36 @@ export class MainStack {
         }
         const flags = [`--kubeconfig=${this.kubeconfigFile}`, "--namespace=cattle-system"];
         return execFileSync(join(this.tools, "kubectl"), [...flags, ...args], { input, encoding: "utf8" });
+    }
+
+    /** Runs shell commands of a page in the clone, as an operator does. `examples` of the page become values of the lab. */
+    async asWritten(place: Place, examples: Record<string, string> = {}): Promise<string> {
+        const { env } = await this.stack.environment();
+        const script = Object.entries(examples)
+            .reduce((text, [example, value]) => text.replaceAll(example, value), commandsAt(place))
+            // An operator reads the preview, and answers yes.
+            .replace(/\bpulumi (up|refresh)\b/g, "pulumi $1 --skip-preview --yes")
+            .replace(/\bpulumi (state delete)\b/g, "pulumi $1 --yes");
+        const temporary = mkdtempSync(join(tmpdir(), "operator-"));
+        try {
+            const { code, stdout, stderr } = await run("bash", ["-ec", script], {
+                cwd: repository,
+                env: { ...env, TMPDIR: temporary, KUBECONFIG: this.kubeconfigFile },
+                tolerate: true,
+            });
+            this.printed.push(stdout + stderr);
+            if (code !== 0) throw new Error(`${place.join(", ")} ended with ${code}:\n${script}\n${(stdout + stderr).slice(-6000)}`);
+            return stdout;
+        } finally {
+            rmSync(temporary, { recursive: true, force: true });
+        }
+    }
+
+    /** Copies the state into another backend, and returns the environment of runs there. They do not see the locks of this one. */
+    otherBackend(): NodeJS.ProcessEnv {
+        const folder = mkdtempSync(join(this.lab.folder, "backend-"));
+        cpSync(join(this.lab.folder, "pulumi", ".pulumi"), join(folder, ".pulumi"), { recursive: true });
+        return { PULUMI_BACKEND_URL: `file://${folder}?metadata=skip` };
     }
 
     /** Returns the path of a tool of the lab. */

@@ -1,28 +1,32 @@
-import { mkdtempSync, rmSync } from "fs";
+import { existsSync, mkdtempSync, rmSync, statSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
-import { HostName } from "../../../lab/inventory";
+import { HostName, repository } from "../../../lab/inventory";
 import { Finished } from "../../../lab/pulumi";
-import { blocksOf, pageText, sectionOf } from "../../pages";
-import { disposable, testLab } from "../fixtures";
-import { changed, Edit, MainStack } from "./mainStack";
+import { commandsAt } from "../../pages";
+import { bastionAt, disposable, loginsOf, refuseDirectSsh, testLab } from "../fixtures";
+import { changed, Edit, hosts, MainStack } from "./mainStack";
 
 // These tests walk the roads of docs/runbook.md on a cluster of three nodes: a full disk, a rebuilt node, a lost node, a lost quorum. Another
-// machine is at hand, node4.
+// machine is at hand, node4. The nodes accept SSH from a bastion alone.
 jest.setTimeout(15 * 60_000);
 
 const lab = disposable(testLab());
 const name = "before-the-trouble";
+const quorumLost = "etcd has no quorum";
 const saved: Edit = ({ cluster }) => Object.assign(cluster, { snapshot: { name } });
 let main: MainStack;
+let bastion: Awaited<ReturnType<typeof bastionAt>>;
+
+/** Makes nodes accept SSH from the bastion alone. A machine that was set up anew accepts it from everywhere. */
+const behindBastion = (...names: HostName[]) => Promise.all(names.map(each => refuseDirectSsh(lab.host(each))));
 
 /** Returns an output of Pulumi without the line breaks of a preview. */
 const unfolded = ({ output }: Finished) => output.replace(/\s+/g, " ");
 const inCluster = (server: HostName, ...args: string[]) => main.kubectl([`--server=https://${lab.host(server).address}:6443`, ...args]);
 /** Runs a block of the runbook on a node, as the user of SSH. */
 const asWritten = (node: HostName, section: string, block: number) =>
-    lab.host(node).sh(`cd /tmp && runuser -u rke -- sh -ec '${blockOf(section, block).replace(/'/g, "'\\''")}'`);
-const blockOf = (section: string, block: number) => blocksOf(sectionOf(pageText("docs/runbook.md"), section), "sh")[block];
+    lab.host(node).sh(`cd /tmp && runuser -u rke -- sh -ec '${commandsAt(["runbook.md", section, block]).replace(/'/g, "'\\''")}'`);
 /** Returns the started members of etcd, as one of them lists them. */
 const members = async (node: HostName) =>
     (await lab.host(node).sh("docker exec etcd etcdctl member list"))
@@ -31,8 +35,9 @@ const members = async (node: HostName) =>
         .sort();
 
 beforeAll(async () => {
-    main = await MainStack.start(lab);
-    await lab.start("node4");
+    main = await MainStack.start(lab, [...hosts, "node4"], ({ ssh }) => Object.assign(ssh, { bastion }));
+    bastion = await bastionAt(lab.host("lb1"));
+    await behindBastion("node1", "node2", "node3", "node4");
     // The data of this member has a small disk of its own.
     await lab.host("node3").sh("mkdir -p /var/lib/etcd && mount -t tmpfs -o size=600m none /var/lib/etcd");
 }, 10 * 60_000);
@@ -68,6 +73,7 @@ test("a full disk is named before RKE runs or after a snapshot; the next up fini
 
 test("a node rebuilt at its own address is announced, and joins etcd anew by one up", async () => {
     await lab.host("node3").startAnew();
+    await behindBastion("node3");
     const preview = await main.succeeds("preview", { edit: saved });
     expect(unfolded(preview)).toContain("node3: neither the container nor the data of etcd. The next run of RKE removes the old member");
     await main.succeeds("up", { edit: saved });
@@ -91,7 +97,7 @@ test("preview and up refuse to replace a healthy etcd node while another is down
     const before = await upstreams();
     await lab.host("node2").sh("docker stop etcd");
     const refused = [await main.preview({ edit: replaced }), await main.up({ edit: blindly })];
-    await asWritten("node2", "etcd has no quorum", 0);
+    await asWritten("node2", quorumLost, 0);
     await lab.host("node2").sh("until docker exec etcd etcdctl endpoint health; do sleep 1; done");
     for (const run of refused) {
         expect(unfolded(run)).toMatch(
@@ -126,22 +132,28 @@ test("two of three etcd nodes are lost: up is refused, and a killed restore fini
     };
     await inCluster("node2", "create", "configmap", "made-later");
     await Promise.all([lab.host("node3").startAnew(), lab.host("node4").startAnew()]);
+    await behindBastion("node3", "node4");
     const preview = await main.preview({ edit: replaced });
     expect(unfolded(preview)).toMatch(/neither the container nor the data of etcd, on 2 of 3 etcd nodes\./);
     const refused = await main.up({ edit: replaced });
     expect(refused.output).toMatch(/etcd has no quorum: .* on node4, node3\..*\[RHA etcd-quorum\]/);
     expect(refused.code).not.toBe(0);
-    await asWritten("node2", "etcd has no quorum", 1);
-    expect((await asWritten("node2", "etcd has no quorum", 4)).split("\n")).toContain(`${name}.zip`);
+    await asWritten("node2", quorumLost, 1);
+    expect((await asWritten("node2", quorumLost, 4)).split("\n")).toContain(`${name}.zip`);
     expect(await lab.host("node2").sh("stat -c %a /tmp/etcd-snapshots.tar; tar tf /tmp/etcd-snapshots.tar")).toMatch(
         new RegExp(`^600\n[^]*^\\./${name}\\.zip$`, "m"),
     );
+
+    await main.asWritten(["runbook.md", quorumLost, 3]);
+    const rescue = join(repository, "rescue", "stack.json");
+    expect(statSync(rescue).mode & 0o777).toBe(0o600);
 
     const temporary = mkdtempSync(join(tmpdir(), "restore-"));
     await main.killedInsideRke(/rke: Cleaning old kubernetes cluster/, temporary, restored);
     rmSync(temporary, { recursive: true });
     await main.stack.cancel();
-    await main.succeeds("up", { edit: restored });
+    main.configure(replaced);
+    await main.asWritten(["runbook.md", quorumLost, 5], { "2026-11-28T09:56:57Z_etcd": name });
     expect(await members("node2")).toEqual(["node2", "node3", "node4"]);
     expect(await inCluster("node2", "get", "configmaps", "-o", "name")).not.toContain("made-later");
     // The snapshot is older than node4, and holds node1.
@@ -150,4 +162,12 @@ test("two of three etcd nodes are lost: up is refused, and a killed restore fini
     for (const node of ["node2", "node3", "node4"] as const)
         expect(await lab.host(node).sh("ls /opt/rke/etcd-snapshots")).toContain(`${name}.zip\n`);
     await main.isInSync(restored);
+    await main.asWritten(["runbook.md", quorumLost, 6]);
+    expect(existsSync(rescue)).toBe(false);
+    await main.isInSync(replaced);
+});
+
+test("SSH to the nodes came from the bastion alone, on every road", async () => {
+    const logins = await Promise.all((["node2", "node3", "node4"] as const).map(each => loginsOf(lab.host(each))));
+    expect(logins).toEqual(logins.map(() => [`Accepted publickey for rke from ${lab.host("lb1").address}`]));
 });

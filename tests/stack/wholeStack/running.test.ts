@@ -7,12 +7,13 @@ import { tmpdir } from "os";
 import { join } from "path";
 import WebSocket from "ws";
 import { caChecksum } from "../../../components/certificates/pem";
+import { repository } from "../../../lab/inventory";
 import { run, until } from "../../../lab/process";
 import { Stack } from "../../../lab/pulumi";
 import { bearer, RancherClient } from "../rancherClient";
 import { DriftTable } from "../driftTable";
 import { disposable, testLab } from "../fixtures";
-import { changed, hosts, MainStack, nodes } from "./mainStack";
+import { changed, Edit, hosts, MainStack, nodes } from "./mainStack";
 
 // These tests use a running stack: its wiring, the traffic through it, drift of every part, the view of a reviewer, secrets.
 jest.setTimeout(10 * 60_000);
@@ -71,7 +72,7 @@ describe("up", () => {
 
     test("verified Rancher through the load balancer", async () => {
         const checks = (await main.resource("rancher-verification-checks")).outputs.stdout;
-        for (const check of ["certificate", "ping", "redirect", "cacerts", "http2", "redirects", "websocket"])
+        for (const check of ["certificate", "ping", "redirect", "cacerts", "http2", "redirects", "headers", "websocket"])
             expect(checks).toMatch(new RegExp(`^ok ${check} at `, "m"));
     });
 
@@ -468,30 +469,17 @@ describe("host aliases of a downstream cluster's agents", () => {
         }));
 });
 
-test("a refresh passes although the state lacks the release", async () => {
-    const importState = async (state: object) => {
-        const file = join(temporary, "state.json");
-        writeFileSync(file, JSON.stringify(state));
-        const { code, output } = await main.stack.cli(["stack", "import", "--stack", main.stack.name, "--file", file]);
-        expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
-    };
-    const whole = await main.stack.exported();
-    const isLeft = (urn: string) => !urn.endsWith("::rancher-release-release");
-    const resources = whole.deployment.resources
-        .filter((resource: any) => isLeft(resource.urn))
-        .map(({ dependencies = [], propertyDependencies = {}, ...resource }: any) => ({
-            ...resource,
-            dependencies: dependencies.filter(isLeft),
-            propertyDependencies: Object.fromEntries(
-                Object.entries<string[] | null>(propertyDependencies).map(([key, urns]) => [key, (urns ?? []).filter(isLeft)]),
-            ),
-        }));
-    await importState({ ...whole, deployment: { ...whole.deployment, resources } });
-    const { code, output } = await main.stack.run("refresh", ["--yes", "--run-program"], { env });
-    main.printed.push(output);
-    expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
-    await importState(whole);
-    await main.succeeds("up", { env });
+test("an unprotected root of the CA is replaced by the commands of the page", async () => {
+    const [, before] = await main.authorities();
+    main.configure();
+    const urn = (await main.stack.resources()).find(({ urn: each }) => each.endsWith("::rancher-ca-root")).urn;
+    await main.asWritten(["operations.md", "Replace the CA", 0], { "URN OF …-ca-root": urn });
+    const [, after] = await main.authorities();
+    expect(after).not.toBe(before);
+    expect(await main.kubectl(["get", "secret", "tls-ca", "-o", "jsonpath={.data.cacerts\\.pem}"])).toBe(
+        Buffer.from(after).toString("base64"),
+    );
+    secrets = [...secrets, ...(await main.secrets())];
     await main.isInSync();
 });
 
@@ -513,29 +501,31 @@ describe("the lab is as strict as the real parts", () => {
         expect(finalizers).toContain("controller.cattle.io/namespace-auth");
     });
 
+    const [ofController, options] = ["--namespace=ingress-nginx", ["configmap", "ingress-nginx-controller"]];
+    const limit = (name: string) => main.kubectl([ofController, "get", ...options, "-o", `jsonpath={.data.${name}}`]);
+    const setLimit = (name: string, value: string | null) =>
+        main.kubectl([ofController, "patch", ...options, `--patch=${JSON.stringify({ data: { [name]: value } })}`]);
+
     test("the ingress controller obeys limits that its ConfigMap gives", async () => {
-        const patch = (value: string | null) =>
-            main.kubectl([
-                "--namespace=ingress-nginx",
-                "patch",
-                "configmap",
-                "ingress-nginx-controller",
-                `--patch=${JSON.stringify({ data: { "proxy-body-size": value } })}`,
-            ]);
-        const before = await main.kubectl([
-            "--namespace=ingress-nginx",
-            "get",
-            "configmap",
-            "ingress-nginx-controller",
-            "-o",
-            "jsonpath={.data.proxy-body-size}",
-        ]);
+        const before = await limit("proxy-body-size");
         const post = () => ask("-X", "POST", "--data-binary", "@-", "https://rancher.lab.internal/v3");
         expect(post()).toBe("401");
-        await patch("2k");
+        await setLimit("proxy-body-size", "2k");
         await until("the controller to refuse the body", 30, async () => post() === "413");
-        await patch(before || null);
+        await setLimit("proxy-body-size", before || null);
         await until("the controller to accept the body", 30, async () => post() === "401");
+    });
+
+    test("a warning tells of request headers that the controller refuses", async () => {
+        const before = await limit("large-client-header-buffers");
+        const ping = () => ask("-H", `Cookie: large=${"x".repeat(10_000)}`, "https://rancher.lab.internal/ping");
+        expect([before, ping()]).toEqual(["4 64k", "200"]);
+        await setLimit("large-client-header-buffers", null);
+        await until("the controller to refuse the header", 30, async () => ping() === "400");
+        const { output } = await main.preview();
+        expect(output).toMatch(/warning: .*headers at \S+: expected 200 from \/ping with a cookie of 63 kB, .* found 400\./);
+        await setLimit("large-client-header-buffers", before);
+        await until("the controller to accept the header", 30, async () => ping() === "200");
     });
 });
 
@@ -565,4 +555,50 @@ test("no secret is in an output, log, command line or file outside the encrypted
         const search = 'secrets=$(cat); { journalctl -o cat; find /var/log /tmp -type f -exec cat {} +; } | grep -acFe "$secrets"';
         expect([host, await lab.host(host).sh(search, { input: secrets.join("\n"), tolerate: true })]).toEqual([host, "0\n"]);
     }
+});
+
+// An import leaves a password in clear in older versions of the state, so this test comes after the search for secrets.
+test("a release that the state lacks is imported by the commands of the page", async () => {
+    const importState = async (state: object) => {
+        const file = join(temporary, "state.json");
+        writeFileSync(file, JSON.stringify(state));
+        const { code, output } = await main.stack.cli(["stack", "import", "--stack", main.stack.name, "--file", file]);
+        expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
+    };
+    const whole = await main.stack.exported();
+    const isLeft = (urn: string) => !urn.endsWith("::rancher-release-release");
+    const resources = whole.deployment.resources
+        .filter((resource: any) => isLeft(resource.urn))
+        .map(({ dependencies = [], propertyDependencies = {}, ...resource }: any) => ({
+            ...resource,
+            dependencies: dependencies.filter(isLeft),
+            propertyDependencies: Object.fromEntries(
+                Object.entries<string[] | null>(propertyDependencies).map(([key, urns]) => [key, (urns ?? []).filter(isLeft)]),
+            ),
+        }));
+    await importState({ ...whole, deployment: { ...whole.deployment, resources } });
+    const { code, output } = await main.stack.run("refresh", ["--yes", "--run-program"], { env });
+    main.printed.push(output);
+    expect({ code, output: code === 0 ? "" : output }).toEqual({ code: 0, output: "" });
+    const { output: refused } = await main.up({ env });
+    expect(refused).toContain("cannot re-use a name that is still in use");
+    // The commands import the release, and bring the stack up.
+    await main.asWritten(["runbook.md", "A run was killed", 2]);
+    await main.isInSync();
+});
+
+test("a lost load balancer host leaves the state, and another takes its place", async () => {
+    await lab.host("lb1").remove();
+    await lab.start("lb2");
+    const urns = (await main.asWritten(["runbook.md", "A load balancer host is lost", 0])).trim();
+    const [, urn] = /URN: (\S+-drift-1)$/.exec(urns)!;
+    await main.asWritten(["runbook.md", "A load balancer host is lost", 1], { "URN OF …-drift-1": urn });
+    rmSync(join(repository, "before.json"));
+    const names = await main.names();
+    expect(names).toContain("rancher-release-release");
+    expect(names).not.toEqual(expect.arrayContaining([expect.stringMatching(/-lb-(host|drift)-1$/)]));
+    const edit: Edit = ({ loadBalancer }) => (loadBalancer.hosts = [{ address: lab.host("lb2").address }]);
+    const { steps } = await main.succeeds("up", { env, edit });
+    expect(steps.filter(({ op }) => !["same", "read", "create"].includes(op))).toEqual([]);
+    await main.isInSync(edit);
 });

@@ -93,6 +93,8 @@ test("Rancher's backup operator has its schedule and bucket, and Helm's record n
         schedule: "0 2 * * *",
         retentionCount: 10,
     });
+    const { output } = await main.preview({ edit: ({ rancher }) => (rancher.backup.schedule = "@hourly") });
+    expect(output).toMatch(/^ *\+- .*rancher-backup-backup +replace/m);
     const secrets: { metadata: any; data: Record<string, string> }[] = (await operators("secrets")).items;
     const plain = (text: string) => Buffer.from(text, "base64").toString();
     const dataOf = (name: string) => Object.entries(secrets.find(({ metadata }) => metadata.name === name)!.data);
