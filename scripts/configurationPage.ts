@@ -1,6 +1,8 @@
 import { readdirSync, readFileSync, writeFileSync } from "fs";
 import { join } from "path";
 import ts from "typescript";
+import { communityKubernetes, rkeVersion, subscriptionKubernetes } from "../components/cluster/rke/rkeVersions";
+import { minorOf } from "../components/versions";
 
 /** Writes docs/configuration.md. The docstrings of the arguments are the only source of its tables. */
 
@@ -150,11 +152,26 @@ export function renderedPage(): string {
     const below = (group: ConfigKey) => keys.filter(key => key.path !== group.path && sectionOf(key) === group.path);
     const single = keys.filter(key => hasSection(key) && below(key).length === 0);
     const groups = keys.filter(key => hasSection(key) && below(key).length > 0);
+    const further: Record<string, string> = { cluster: kubernetesVersions() };
     const sections = groups.map(
         group =>
-            `## ${group.path}\n\n${group.meaning}${group.required ? " Required." : ""}${group.fallback && ` Default: ${shown(group.fallback)}.`}\n\n\`\`\`yaml\n${examples[group.path]}\n\`\`\`\n\n${table(below(group))}`,
+            `## ${group.path}\n\n${group.meaning}${group.required ? " Required." : ""}${group.fallback && ` Default: ${shown(group.fallback)}.`}\n\n\`\`\`yaml\n${examples[group.path]}\n\`\`\`\n\n${table(below(group))}${further[group.path] ?? ""}`,
     );
     return [introduction, `## Single keys\n\n\`\`\`yaml\n${singleExample}\n\`\`\`\n\n${table(single)}`, ...sections].join("\n");
+}
+
+/** Renders the Kubernetes versions of RKE, those of a minor version in a row. */
+function kubernetesVersions(): string {
+    const rowsOf = (image: string, versions: string[]) =>
+        [...new Set(versions.map(minorOf))].map(minor => {
+            const row = versions.filter(version => minorOf(version) === minor).map(version => `\`${version}\``);
+            return `| ${minor} | ${image} | ${row.join(", ")} |\n`;
+        });
+    return [
+        `\n### Kubernetes versions of RKE ${rkeVersion}\n\n| Kubernetes | image | kubernetesVersion |\n| --- | --- | --- |\n`,
+        ...rowsOf("public", communityKubernetes),
+        ...rowsOf("with a subscription", subscriptionKubernetes),
+    ].join("");
 }
 
 function table(keys: ConfigKey[]): string {

@@ -149,14 +149,20 @@ async function placeHaproxy(host: Balancer, folder: string, known: NginxSettings
     return folder;
 }
 
+const haproxyPid = "/run/bench.pid";
+
+/** Shell text that makes HAProxy read its configuration anew, as its unit of systemd does. */
+export const reloadHaproxy = `kill -USR2 $(cat ${haproxyPid})`;
+
 /** Returns the commands that start and stop an installed configuration. */
 function program({ haproxy, environment = "" }: Variant, folder: string, pinned: boolean): { start: string; stop: string } {
     const prefix = `${environment} ${pinned ? "taskset -c 0" : ""}`;
     if (!haproxy) {
         return { start: `${prefix} nginx -c ${folder}/nginx.conf 2>&1`, stop: `nginx -c ${folder}/nginx.conf -s stop 2>/dev/null` };
     }
-    const start = `${prefix} setsid haproxy -db -f ${folder}/haproxy.cfg </dev/null >/var/log/haproxy.log 2>&1 & echo $! >/run/bench.pid`;
-    return { start, stop: "kill $(cat /run/bench.pid)" };
+    // Its unit of systemd starts it with a master (-W), too.
+    const start = `${prefix} setsid haproxy -W -db -f ${folder}/haproxy.cfg </dev/null >/var/log/haproxy.log 2>&1 & echo $! >${haproxyPid}`;
+    return { start, stop: `kill $(cat ${haproxyPid})` };
 }
 
 /** Runs the program of the component on a balancer, as `up` and `destroy` do. */

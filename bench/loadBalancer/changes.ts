@@ -1,5 +1,20 @@
 import { progress } from "../../lab/process";
-import { address, Balancer, component, manual, nginxVersion, ours, pause, place, serving, settings, sh, traffic } from "./bed";
+import {
+    address,
+    Balancer,
+    component,
+    haproxy,
+    manual,
+    nginxVersion,
+    ours,
+    pause,
+    place,
+    reloadHaproxy,
+    serving,
+    settings,
+    sh,
+    traffic,
+} from "./bed";
 import { Report } from "./report";
 
 const secondsPerChange = 3.5;
@@ -7,14 +22,19 @@ const secondsPerChange = 3.5;
 /** A configuration that serves while `work` runs, and the change of one setting. */
 interface Side {
     name: string;
+    /** Program and version. */
+    version: (host: Balancer) => Promise<string>;
     serving: (host: Balancer, work: () => Promise<void>) => Promise<void>;
     change: (host: Balancer, maxBodySize: string) => Promise<unknown>;
 }
+
+const nginx = async (host: Balancer) => `NGINX ${await nginxVersion(host)}`;
 
 const sides: Side[] = [
     {
         // A person does it in this way: overwrite the file, then reload NGINX.
         name: "manual",
+        version: nginx,
         serving: (host, work) => serving(host, manual, "work", work, false),
         change: async (host, maxBodySize) => {
             const folder = await place(host, manual, "work", { maxBodySize });
@@ -23,6 +43,7 @@ const sides: Side[] = [
     },
     {
         name: "ours",
+        version: nginx,
         serving: async (host, work) => {
             await component(host, "apply", settings(ours, "work"));
             try {
@@ -33,6 +54,16 @@ const sides: Side[] = [
         },
         change: (host, maxBodySize) => component(host, "apply", settings(ours, "work", { maxBodySize })),
     },
+    {
+        // Its configuration has no limit of bodies, so the same file is placed and read anew.
+        name: "HAProxy",
+        version: async host => (await sh(host, "haproxy -v")).replace(/^HAProxy version ([0-9.]+)[^]*$/, "HAProxy $1"),
+        serving: (host, work) => serving(host, haproxy, "work", work, false),
+        change: async host => {
+            await place(host, haproxy, "work");
+            await sh(host, reloadHaproxy);
+        },
+    },
 ];
 
 /** Measures configuration changes under requests over kept connections, over new connections, and over HTTP/2. */
@@ -41,8 +72,8 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
     const rows: string[][] = [];
     const lost = new Map<string, number>();
     for (const host of ["lb1", "lb3"] as const) {
-        const version = await nginxVersion(host);
         for (const side of sides) {
+            const version = await side.version(host);
             const { results, tunnels } = await underLoad(host, side, count);
             const requests = results.reduce((sum, each) => sum + each.requests, 0);
             const failed = results.map(each => each.failedGet);
@@ -52,13 +83,13 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
                 failed.reduce((sum, each) => sum + each, 0),
             );
             rows.push([version, side.name, String(requests), ...[...failed, turnedAway].map(String), `${tunnels.lost} of 50`]);
-            progress("changes", `${side.name}, NGINX ${version}: ${failed.join(" ")} of ${requests} lost, ${turnedAway} turned away`);
+            progress("changes", `${side.name}, ${version}: ${failed.join(" ")} of ${requests} lost, ${turnedAway} turned away`);
         }
     }
     report.table(
         `${count} configuration changes under load`,
         [
-            "NGINX",
+            "program",
             "configuration",
             "requests",
             "lost: kept connections",
@@ -70,7 +101,7 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
         rows,
         "No client repeats a request. Turned away: the server says with a GOAWAY or REFUSED_STREAM that it did not begin with the request; " +
             "browsers and net/http repeat it, here it is only counted. The manual's file is overwritten and NGINX reloaded; ours is changed by " +
-            "the component's program, as `up` does it.",
+            "the component's program, as `up` does it; HAProxy's master starts a new worker.",
     );
     report.target(`requests lost over ${count} changes, NGINX ${await nginxVersion("lb3")}`, lost.get("lb3 ours")!, "≤", 0, "");
     report.target(

@@ -31,7 +31,7 @@ async function main(): Promise<void> {
         introduction = `# The load balancer, measured
 
 With our configuration, a request costs a third of the processor time that it costs with [the manual's](../lab/manual.conf), or less than half over
-HTTP/2. When a node fails, clients hang for a small part of the time, and no more requests fail. A line of the table says where a target is missed.
+HTTP/2. When a node fails, clients hang for a small part of the time, and about as many requests fail, or fewer. The table marks each missed target.
 
 Written by \`make bench\`: NGINX with the configuration of the manual against ours with its
 defaults, on the same hosts in one run for each part. Some parts also measure HAProxy (bench/loadBalancer/haproxy.cfg) with our certificate and
