@@ -38,13 +38,18 @@ describe("files that another tool keeps on the host", () => {
     const said = async (words: string) =>
         (await lb.sh("journalctl -u rancher-ha-certificate -o cat --no-pager")).split("\n").filter(line => line.includes(words)).length;
 
+    /** Waits until the reloading service, which runs once for each change of a file, has ended. */
+    const nothingIsReloading = () => {
+        const state = () => lb.sh("systemctl is-active rancher-ha-certificate || true");
+        return until("no reload to be left", 240, async () => !(await state()).includes("activating"));
+    };
+
     beforeEach(async () => {
         await lb.sh(`mkdir -p ${live} ${folder}/archive`);
         await putBoth(lb.provided);
         await lb.apply(elsewhere);
-        // The service checks the files before NGINX reads them. NGINX would read files unchecked that a test writes in between.
-        const state = () => lb.sh("systemctl is-active rancher-ha-certificate || true");
-        await until("no reload to be left", 240, async () => !/activating/.test(await state()));
+        // NGINX would read files unchecked that a test writes between the check and the reload.
+        await nothingIsReloading();
         await lb.served();
     });
     afterAll(() => lb.sh(`rm -rf ${folder}`));
@@ -134,9 +139,9 @@ describe("files that another tool keeps on the host", () => {
     });
 
     test("that were renewed without a reload are seen as drift", async () => {
+        await lb.sh("systemctl stop rancher-ha-certificate.path");
         // A run that the last change started would still load the new files.
-        await lb.sh(`systemctl stop rancher-ha-certificate.path
-            while systemctl is-active rancher-ha-certificate.service | grep -qE '^(active|activating)'; do sleep 0.2; done`);
+        await nothingIsReloading();
         const renewed = lb.certificate();
         await putBoth(renewed);
         expect(await lb.probe()).toBe(
