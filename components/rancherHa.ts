@@ -1,7 +1,7 @@
 import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { ProvidedCertificate, ProvidedCertificateSettingsArgs } from "./certificates/providedCertificate";
-import { normalizePem } from "./certificates/pem";
+import { watchedCas } from "./certificates/endings";
 import { PrivateCa, PrivateCaSettingsArgs } from "./certificates/privateCa";
 import { ServerCertificate } from "./certificates/serverCertificate";
 import { ExistingCluster, ExistingClusterArgs } from "./cluster/existingCluster";
@@ -109,7 +109,7 @@ export class RancherHa extends pulumi.ComponentResource {
 
         const existing = existingCluster && new ExistingCluster(`${name}-cluster`, existingCluster, { parent: this });
         const certificate = this.certificate(name, args, existing);
-        const caCertificate = certificate?.caCertificate ?? pulumi.output(args.certificateOnHost?.caCertificate ?? "").apply(normalizePem);
+        const caCertificate = certificate?.caCertificate ?? watchedCas(this, "certificateOnHost.caCertificate", args.certificateOnHost?.caCertificate);
         const { cluster, loadBalancer } = existing
             ? { cluster: existing, loadBalancer: this.loadBalancer(name, args, upstreamsOf(existing, args), certificate) }
             : this.rkeCluster(name, args, certificate);

@@ -44,6 +44,8 @@ export interface IssueOptions {
     extensions?: string[];
     /** Digest of the signature. Default: sha256. */
     digest?: string;
+    /** Further options of the signature, as arguments of `-sigopt`. */
+    signature?: string[];
     key?: string[];
     /** An existing private key that the certificate is for. Default: a new one. */
     of?: string;
@@ -84,6 +86,7 @@ export function issue(options: IssueOptions): Issued {
             "-in",
             "request.pem",
             `-${options.digest ?? "sha256"}`,
+            ...(options.signature ?? []).flatMap(option => ["-sigopt", option]),
             "-days",
             String(options.days ?? (options.ca ? 3650 : 365)),
             ...signer,

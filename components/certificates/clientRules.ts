@@ -1,3 +1,6 @@
+import * as rsa from "@peculiar/asn1-rsa";
+import { AsnConvert } from "@peculiar/asn1-schema";
+import { AlgorithmIdentifier } from "@peculiar/asn1-x509";
 import { KeyObject, X509Certificate } from "crypto";
 import {
     basicConstraints,
@@ -28,12 +31,29 @@ const smallestRsaBits = 2048;
 const largestRsaBits = 8192;
 const serverAuthentication = "1.3.6.1.5.5.7.3.1";
 const tlsFeature = "1.3.6.1.5.5.7.1.24";
-/** Signature algorithms with broken digests. Go refuses MD5 and, since 1.18, SHA-1. Browsers refuse both. */
-const brokenSignatures: Record<string, string> = {
+/**
+ * Signatures that Go and browsers accept, beside RSA-PSS. Ed25519 is that of a CA whose key is refused anyway. Source: crypto/x509
+ * signatureAlgorithmDetails, BoringSSL ParseSignatureAlgorithm.
+ */
+const acceptedSignatures = [
+    rsa.id_sha256WithRSAEncryption,
+    rsa.id_sha384WithRSAEncryption,
+    rsa.id_sha512WithRSAEncryption,
+    ...["2", "3", "4"].map(last => `1.2.840.10045.4.3.${last}`),
+    "1.3.101.112",
+];
+/** Digests of RSA-PSS that Go and browsers accept, and the only salt that they accept with each, in bytes. */
+const saltsOfPss: Record<string, number> = { [rsa.id_sha256]: 32, [rsa.id_sha384]: 48, [rsa.id_sha512]: 64 };
+/** Names of digests, and of signatures that clients refuse. */
+const signatureNames: Record<string, string> = {
     "1.2.840.113549.1.1.2": "MD2",
     "1.2.840.113549.1.1.4": "MD5",
     "1.2.840.113549.1.1.5": "SHA-1",
     "1.2.840.10045.4.1": "SHA-1",
+    "1.2.840.113549.1.1.14": "SHA-224",
+    "1.2.840.10045.4.3.1": "SHA-224",
+    [rsa.id_sha1]: "SHA-1",
+    [rsa.id_sha224]: "SHA-224",
 };
 
 /** Returns the name of a key's type, with the curve of an ECDSA key. */
@@ -83,15 +103,25 @@ export function isCa(certificate: X509Certificate, signsItself: boolean): boolea
 
 /** Returns the fault of a certificate in its role. Clients do not check the signature of one that signs itself. */
 export function sentFault(certificate: X509Certificate, role: Role, signsItself: boolean): string | undefined {
-    const digest = signsItself ? undefined : brokenSignatures[decoded(certificate).signatureAlgorithm.algorithm];
-    if (digest)
-        return `expected a signature with SHA-256 or better, found ${digest}, which clients refuse. Ask the CA for a new certificate.`;
+    const signature = signsItself ? undefined : refusedSignature(decoded(certificate).signatureAlgorithm);
+    if (signature)
+        return `expected a signature with SHA-256, SHA-384 or SHA-512, found ${signature}, which clients refuse. Ask the CA for a new certificate.`;
     const critical = unknownCritical(certificate);
     if (critical)
         return `expected critical extensions that clients know, found ${critical}. Ask the CA for a certificate without this extension.`;
     const fault = serialFault(certificate) ?? usageFault(certificate, role);
     if (fault || role === "server") return fault ?? stapleFault(certificate);
     return isCa(certificate, signsItself) ? undefined : "expected the certificate of a CA, found one without CA:TRUE. Leave it out.";
+}
+
+/** Returns the name of a signature that clients refuse. */
+function refusedSignature({ algorithm, parameters }: AlgorithmIdentifier): string | undefined {
+    if (algorithm !== rsa.id_RSASSA_PSS)
+        return acceptedSignatures.includes(algorithm) ? undefined : (signatureNames[algorithm] ?? `the signature ${algorithm}`);
+    const { hashAlgorithm, saltLength } = parameters ? AsnConvert.parse(parameters, rsa.RsaSaPssParams) : new rsa.RsaSaPssParams();
+    const digest = hashAlgorithm.algorithm;
+    if (saltsOfPss[digest] === saltLength) return undefined;
+    return digest in saltsOfPss ? `RSA-PSS with a salt of ${saltLength} bytes` : `RSA-PSS with ${signatureNames[digest] ?? digest}`;
 }
 
 function usageFault(certificate: X509Certificate, role: Role): string | undefined {

@@ -174,7 +174,8 @@ function trustedFor(caCertificate?: string): X509Certificate[] {
     return readCertificates("caCertificate", caCertificate).certificates;
 }
 
-function readCertificates(field: FileProblem["field"], text: string | undefined) {
+/** Returns the certificates of a text that can be read, and the problems of the others. */
+export function readCertificates(field: FileProblem["field"], text: string | undefined) {
     const certificates: X509Certificate[] = [];
     const problems: FileProblem[] = [];
     const report = (message: string) => problems.push({ field, message });

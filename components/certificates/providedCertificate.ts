@@ -1,10 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { X509Certificate } from "crypto";
-import { needsAttention } from "../attention";
 import { validated } from "../validation";
 import { lifetimeWarning } from "./clientRules";
-import { endings, warnDays, warnDaysOfCa } from "./endings";
-import { keyAlone, leftOut, normalizePem, sentChain } from "./pem";
+import { warnDays, warnOfEnds, watchedCas } from "./endings";
+import { keyAlone, leftOut, sentChain } from "./pem";
 import { providedCertificateSchema } from "./schema";
 import { Certificate, CertificateArgs, ServerCertificate } from "./serverCertificate";
 
@@ -58,7 +57,6 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
             const sent = this.warnOfChain("certificateChain", certificateChain, caCertificate);
             const second = secondCertificate?.certificateChain;
             if (second !== undefined) this.warnOfChain("secondCertificate.certificateChain", second, caCertificate);
-            this.warnOfEnds("caCertificate", endings(caCertificate ?? "", warnDaysOfCa));
             return sent;
         });
         this.privateKey = pulumi.secret(files.privateKey).apply(keyAlone);
@@ -69,21 +67,17 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
             }));
         }
         // A preview may not know the chain yet, but the CA.
-        this.caCertificate = pulumi.unsecret(pulumi.output(files.caCertificate)).apply(text => normalizePem(text ?? ""));
+        this.caCertificate = watchedCas(this, "caCertificate", pulumi.unsecret(pulumi.output(files.caCertificate)));
         this.registerOutputs({ certificateChain: this.certificateChain, privateKey: this.privateKey, caCertificate: this.caCertificate });
     }
 
     /** Returns the chain as a server sends it, and warns of what a person should know about it. */
     private warnOfChain(path: string, certificateChain: string, caCertificate?: string): string {
         const sent = sentChain(certificateChain, caCertificate);
-        this.warnOfEnds(path, endings(sent, warnDays));
+        warnOfEnds(this, path, sent, warnDays);
         const lifetime = lifetimeWarning(new X509Certificate(sent), caCertificate === undefined ? "public" : "private");
         const long = lifetime === undefined ? [] : [`${lifetime} Ask the CA for a shorter one.`];
         for (const warning of [...long, ...leftOut(certificateChain, caCertificate)]) void pulumi.log.warn(`${path}: ${warning}`, this);
         return sent;
-    }
-
-    private warnOfEnds(path: string, ends: string[]): void {
-        for (const end of ends) needsAttention(`${path}: ${end}`, this);
     }
 }

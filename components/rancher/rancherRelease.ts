@@ -2,6 +2,7 @@ import * as k8s from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
 import type { z } from "zod";
+import { watchedCas } from "../certificates/endings";
 import { Distribution, untried } from "../cluster/compatibility";
 import { apiAccess } from "../cluster/kubeconfig";
 import { observe, runnerProgram } from "../remote/commands";
@@ -131,7 +132,8 @@ export class RancherRelease extends pulumi.ComponentResource {
         if (additionalTrustedCAs === undefined) return [];
         const cas = validated(this, `RancherRelease ${name}`, additionalCasSchema, { additionalTrustedCAs });
         const { namespace } = identity;
-        const secret = { name: "tls-ca-additional", namespace, key: "ca-additional.pem", pem: cas.additionalTrustedCAs };
+        const pem = watchedCas(this, "additionalTrustedCAs", cas.additionalTrustedCAs);
+        const secret = { name: "tls-ca-additional", namespace, key: "ca-additional.pem", pem };
         const { deletedWith, dependsOn } = opts;
         return [pemSecret(`${name}-additional-cas`, secret, { parent: this, deletedWith, dependsOn })];
     }

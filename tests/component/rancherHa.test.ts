@@ -468,6 +468,24 @@ describe("other ways", () => {
         expect(object.dependencies).toContain(recording.one("kubernetes:core/v1:Namespace").urn);
     });
 
+    test("CAs that end within a year are named, also beside a certificate on the hosts", async () => {
+        const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
+        const ca = issue({ name: "Ending CA", ca: true, days: 300 }).certificate;
+        const files = { certificateChain: "/etc/acme/fullchain.pem", privateKey: "/etc/acme/key.pem" };
+        await build({
+            certificateOnHost: { ...files, caCertificate: ca },
+            rancher: { ...args.rancher, additionalTrustedCAs: root.certificate + ca },
+        });
+        const texts = warn.mock.calls.map(([text]) => text);
+        warn.mockRestore();
+        expect(texts).toEqual(
+            expect.arrayContaining([
+                expect.stringContaining('needs attention: certificateOnHost.caCertificate: certificate 1 "Ending CA" ends in 299 days'),
+                expect.stringContaining('needs attention: additionalTrustedCAs: certificate 2 "Ending CA" ends in 299 days'),
+            ]),
+        );
+    });
+
     test("a CA that a user marked as a secret: the text of nextSteps is none", async () => {
         const files = { certificateChain: "/etc/acme/fullchain.pem", privateKey: "/etc/acme/key.pem" };
         const { outputs } = await build({ certificateOnHost: { ...files, caCertificate: pulumi.secret(root.certificate) } });

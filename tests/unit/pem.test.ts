@@ -182,12 +182,13 @@ describe("each problem is named, with what was found and what to do", () => {
         ]);
     });
     test.each<[string, Partial<Parameters<typeof issue>[0]>, RegExp]>([
-        ["a signature with SHA-1", { digest: "sha1" }, /expected a signature with SHA-256 or better, found SHA-1/],
+        ["a signature with SHA-1", { digest: "sha1" }, /expected a signature with SHA-256, SHA-384 or SHA-512, found SHA-1,/],
         [
             "a key usage without signatures",
             { extensions: ["keyUsage=keyEncipherment"] },
             /key usage digitalSignature, found keyEncipherment/,
         ],
+        ["a signature with SHA-224", { digest: "sha224" }, /found SHA-224,/],
         ["must-staple", { extensions: ["tlsfeature=status_request"] }, /expected a certificate without must-staple/],
     ])("%s", (_what, options, words) => {
         const odd = issue({ ...named, by: root, ...options });
@@ -196,11 +197,25 @@ describe("each problem is named, with what was found and what to do", () => {
     test.each<[string, Partial<Parameters<typeof issue>[0]>, RegExp]>([
         ["of a P-521 key", { key: KeyKind.P521 }, /certificate 2 "Odd": expected an ECDSA key on P-256 or P-384/],
         ["signed with SHA-1", { digest: "sha1" }, /certificate 2 "Odd": expected a signature with SHA-256/],
+        ["signed with SHA3-256", { digest: "sha3-256" }, /found the signature 2\.16\.840\.1\.101\.3\.4\.3\.10,/],
         ["for clients only", { usage: "clientAuth" }, /certificate 2 "Odd": expected a certificate for servers/],
     ])("an intermediate %s", (_what, options, words) => {
         const odd = issue({ name: "Odd", ca: true, by: root, ...options });
         const under = issue({ ...named, by: odd });
         expect(problem({ certificateChain: chain(under, odd), privateKey: under.privateKey })).toContainEqual(expect.stringMatching(words));
+    });
+    describe("a signature with RSA-PSS", () => {
+        const ca = issue({ name: "RSA", ca: true, key: KeyKind.Rsa });
+        const signed = (digest: string, salt: string) => {
+            const signature = ["rsa_padding_mode:pss", `rsa_pss_saltlen:${salt}`];
+            const { certificate, privateKey } = issue({ ...named, by: ca, digest, signature });
+            return problem({ certificateChain: certificate, privateKey, caCertificate: ca.certificate });
+        };
+        test.each(["sha256", "sha384", "sha512"])("of %s is accepted", digest => expect(signed(digest, "digest")).toEqual([]));
+        test("of another digest or salt is refused", () => {
+            expect(signed("sha1", "digest")).toEqual([expect.stringMatching(/found RSA-PSS with SHA-1,/)]);
+            expect(signed("sha256", "20")).toEqual([expect.stringMatching(/found RSA-PSS with a salt of 20 bytes,/)]);
+        });
     });
     test("another CA, missing intermediate", () => {
         expect(problem({ caCertificate: otherRoot.certificate })).toEqual([
