@@ -92,6 +92,21 @@ test("a limit does not move with the clock", () => {
     expect(shown).toBe("before\nafter\n");
 });
 
+test("the result of an apply is a line, also after a greeting without a line end", () => {
+    const program = readFileSync(
+        scripts.find(path => path.endsWith("/main.sh"))!,
+        "utf8",
+    );
+    const steps = ["lock", "check_owner", "check_host", "check_foreign", "begin", "keep_original", "install_packages", "write_stage"];
+    const last = ["keep_kernel_settings", "check_stage", "unchanged", "keep_serving"];
+    const without = [...steps, ...last].map(step => `${step}() { :; }`).join("\n");
+    const { stdout } = spawnSync("sh", ["-s", "none"], {
+        input: `printf Welcome\n${withHostFunctions(program)}\n${without}\napplied() { echo 0123456789abcdef; }\napply`,
+        encoding: "utf8",
+    });
+    expect(stdout.split("\n").slice(-2)).toEqual(["0123456789abcdef", ""]);
+});
+
 describe("peers of a host of a pair", () => {
     const [peer, earlier] = ["192.0.2.22", "192.0.2.29"];
     const vrrp = { routerId: 51, advertIntervalSeconds: 1, address: "192.0.2.21", virtualIp: "192.0.2.20", peer: earlier, priority: 150 };

@@ -7,7 +7,7 @@ import { vrrpOf } from "../../components/loadBalancer/program";
 import { mark } from "../../components/loadBalancer/mark";
 import { places, releaseFor } from "../../components/loadBalancer/release";
 import { nginxSettingsSchema } from "../../components/loadBalancer/schema";
-import { Issued, issue } from "../../lab/certificates";
+import { Issued, issue, IssueOptions, KeyKind } from "../../lab/certificates";
 import { hostKey, sshKey } from "../ssh";
 
 const scripts = join(__dirname, "..", "..", "components", "loadBalancer", "host");
@@ -142,6 +142,45 @@ describe("a certificate", () => {
         );
         const past = issue({ name: hostname, by: ended, names, days: -1 });
         expect(await fault({ ...past, certificate: past.certificate + ended.certificate })).toMatch(/^the certificate \S+ is valid from /);
+    });
+
+    test.each<[string, Partial<IssueOptions>, string]>([
+        ["on P-521", { key: KeyKind.P521 }, "an ECDSA key on P-256 or P-384, found secp521r1"],
+        ["on secp256k1", { key: KeyKind.Secp256k1 }, "an ECDSA key on P-256 or P-384, found secp256k1"],
+        ["with Ed25519", { key: KeyKind.Ed25519 }, "an RSA or ECDSA key, found ED25519"],
+        ["with 1024 bits", { key: KeyKind.Rsa1024 }, "an RSA key of 2048 to 8192 bits, found 1024"],
+        ["signed with SHA-1", { digest: "sha1" }, "a signature with SHA-256, SHA-384 or SHA-512, found ecdsa-with-SHA1"],
+        ["for clients", { usage: "clientAuth" }, "a certificate for servers, found TLS Web Client Authentication"],
+        ["for key encipherment", { extensions: ["keyUsage=keyEncipherment"] }, "the key usage Digital Signature, found Key Encipherment"],
+        ["with must-staple", { extensions: ["tlsfeature=status_request"] }, "a certificate without must-staple, found TLS Feature"],
+        ["with a negative serial number", { serial: -5 }, "a positive serial number, found a negative one"],
+    ])("%s, which browsers or Go refuse, is told", async (_what, options, words) =>
+        expect(await fault(issue({ name: hostname, by: ca, names, ...options }))).toBe(
+            `clients refuse the certificate ${chain}: expected ${words}`,
+        ),
+    );
+
+    const rsa = issue({ name: "RSA", ca: true, key: KeyKind.Rsa });
+    const pss = (digest: string, salt: string) =>
+        issue({ name: hostname, by: rsa, names, digest, signature: ["rsa_padding_mode:pss", `rsa_pss_saltlen:${salt}`] });
+    test.each<[string, () => Issued]>([
+        ["on P-384, with SHA-512", () => issue({ name: hostname, by: ca, names, key: KeyKind.P384, digest: "sha512" })],
+        ["with RSA", () => issue({ name: hostname, by: rsa, names, key: KeyKind.Rsa, extensions: ["keyUsage=digitalSignature"] })],
+        ["signed with RSA-PSS and SHA-256", () => pss("sha256", "digest")],
+        ["that signed itself with SHA-1", () => issue({ name: hostname, names, digest: "sha1" })],
+    ])("%s is accepted", async (_what, issued) => expect(await fault(issued())).toBe(""));
+
+    test("signed with another RSA-PSS is told", async () => {
+        expect(await fault(pss("sha1", "digest"))).toMatch(/expected a signature with .*, found rsassaPss-sha1-/);
+        expect(await fault(pss("sha256", "20"))).toMatch(/found rsassaPss-sha256-0x14$/);
+    });
+
+    test("below a CA for clients alone is told", async () => {
+        const narrow = issue({ name: "Narrow", ca: true, by: ca, usage: "clientAuth" });
+        const below = issue({ name: hostname, by: narrow, names });
+        expect(await fault({ ...below, certificate: below.certificate + narrow.certificate })).toMatch(
+            /does not hold, so no client accepts it: error 26 at 1 depth lookup/,
+        );
     });
 
     test.each<[string, Partial<Issued>, RegExp]>([

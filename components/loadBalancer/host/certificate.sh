@@ -11,7 +11,7 @@ certificate_fault() {
     local chain="$1" key="$2"
     {
         has_files "$chain" "$key" && has_its_key "$chain" "$key" && covers_hostname "$chain" &&
-            is_in_its_time "$chain" && is_in_order "$chain" && is_signed "$chain"
+            is_in_its_time "$chain" && is_in_order "$chain" && is_for_clients "$chain" && is_signed "$chain"
     } || true
 }
 
@@ -78,6 +78,40 @@ is_in_order() {
     return 1
 }
 
+# Checks what browsers and Go clients refuse in a certificate, although NGINX and OpenSSL accept it: CHAIN. The rules are
+# those of components/certificates/clientRules.ts, because this host has no Node.
+is_for_clients() {
+    local chain="$1" fault
+    fault=$(openssl x509 -noout -text -in "$chain" | awk '
+        function refuse(expected, found) { if (fault == "") fault = "expected " expected ", found " found }
+        /^ *Issuer: / { issuer = $0; sub(/^ *Issuer: */, "", issuer) }
+        /^ *Subject: / { subject = $0; sub(/^ *Subject: */, "", subject) }
+        /^ *Serial Number: *-|^ *\(Negative\)/ { refuse("a positive serial number", "a negative one") }
+        /^ *Signature Algorithm: / && signature == "" { signature = $3 }
+        /^ *Hash Algorithm: / && digest == "" { digest = $3 }
+        /^ *Salt Length: / && salt == "" { salt = $3 }
+        /^ *Public Key Algorithm: / { type = $4 }
+        /Public-Key: \([0-9]+ bit/ { bits = $0; gsub(/[^0-9]/, "", bits) }
+        /^ *ASN1 OID: / { curve = $3 }
+        /^ *X509v3 Key Usage:/ { getline; if (!/Digital Signature/) refuse("the key usage Digital Signature", $0) }
+        /^ *X509v3 Extended Key Usage:/ { getline; if (!/Web Server/) refuse("a certificate for servers", $0) }
+        /^ *TLS Feature:/ { refuse("a certificate without must-staple", "TLS Feature") }
+        END {
+            if (type == "rsaEncryption") { if (bits < 2048 || bits > 8192) refuse("an RSA key of 2048 to 8192 bits", bits) }
+            else if (type != "id-ecPublicKey") refuse("an RSA or ECDSA key", type)
+            else if (curve !~ /^(prime256v1|secp384r1)$/) refuse("an ECDSA key on P-256 or P-384", curve)
+            if (signature == "rsassaPss") signature = signature "-" digest "-" salt
+            if (subject != issuer && signature !~ /^(sha(256|384|512)WithRSAEncryption|ecdsa-with-SHA(256|384|512)|ED25519)$/ &&
+                signature !~ /^rsassaPss-(sha256-0x20|sha384-0x30|sha512-0x40)$/)
+                refuse("a signature with SHA-256, SHA-384 or SHA-512", signature)
+            gsub(/  +/, " ", fault)
+            print fault
+        }')
+    [ -n "$fault" ] || return 0
+    echo "clients refuse the certificate $chain: $fault"
+    return 1
+}
+
 # Prints SUBJECT, ISSUER and PEM of each certificate as a line of fields: FILE. The PEM has \ for line breaks.
 certificates_of() {
     local file="$1"
@@ -94,7 +128,7 @@ certificates_of() {
 is_signed() {
     local chain="$1" report reason
     report=$(tops_of "$chain" |
-        openssl verify -no_check_time -partial_chain -trusted /dev/stdin -untrusted "$chain" "$chain" 2>&1) && return
+        openssl verify -purpose sslserver -no_check_time -partial_chain -trusted /dev/stdin -untrusted "$chain" "$chain" 2>&1) && return
     reason=$(echo "$report" | grep -m 1 '^error')
     case $reason in
     "error 2 "* | "error 7 "* | "error 20 "* | "error 21 "*)
@@ -125,10 +159,10 @@ is_valid_now() {
     [ -z "$(time_fault "$file")" ]
 }
 
-# Prints why OpenSSL finds a certificate, or else an issuer in the file, not valid yet or expired: FILE.
+# Prints why OpenSSL finds a certificate, or else an issuer in the file, not valid yet or expired: FILE [SECONDS FROM NOW].
 time_fault() {
-    local file="$1"
-    openssl verify -ignore_critical -partial_chain -trusted "$file" "$file" 2>&1 |
+    local file="$1" later="${2:-0}"
+    openssl verify -ignore_critical -attime "$(($(date +%s) + later))" -partial_chain -trusted "$file" "$file" 2>&1 |
         grep -E '^error (9|10) at' | sort -n -k 4 | head -n 1 || true
 }
 

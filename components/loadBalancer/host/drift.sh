@@ -153,14 +153,20 @@ Remove it, or keep it knowingly"
 }
 
 warn_of_certificates() {
-    local chain
+    local chain soon
     sed -n 's/^pair:\([^:]*\):.* .*/\1/p' "$state/manifest" | while read -r chain; do
         [ -r "$chain" ] || continue
+        soon=$(time_fault "$chain" "$((warn_days * 86400))")
         if ! is_valid_now "$chain"; then
             echo "$chain is valid $(validity "$chain"): users get an error. Look at the tool that renews it"
-        elif ! openssl x509 -noout -checkend "$((warn_days * 86400))" -in "$chain" >/dev/null; then
-            echo "$chain ends in less than $warn_days days: it is valid $(validity "$chain"). \
-Look at the tool that renews it"
+        else
+            case $soon in
+            "") ;;
+            *" 0 depth "*) echo "$chain ends in less than $warn_days days: it is valid $(validity "$chain"). \
+Look at the tool that renews it" ;;
+            *) echo "$chain holds an issuer that ends in less than $warn_days days: $soon. \
+Look at the tool that renews it" ;;
+            esac
         fi
     done
 }

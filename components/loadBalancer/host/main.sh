@@ -26,7 +26,8 @@ apply() {
     keep_kernel_settings
     check_stage
     if unchanged; then keep_serving; else switch_to_stage; fi
-    applied
+    # A login shell may print text without a line end before the digest.
+    printf '\n%s\n' "$(applied)"
 }
 
 # Waits for other runs on this host. Removes the staging folder of a killed run, because it holds the private key, and the

@@ -146,7 +146,7 @@ export class LoadBalancerHost {
     async apply(changes: Changes | string = {}): Promise<Ran> {
         const ran = await this.run("apply", typeof changes === "string" ? changes : this.program(changes));
         if (ran.code !== 0) throw new Error(`apply ended with ${ran.code}: ${ran.said}`);
-        expect(ran.stdout).toMatch(/^[0-9a-f]{16}\n$/);
+        expect(ran.stdout).toMatch(/^\n[0-9a-f]{16}\n$/);
         return ran;
     }
 
