@@ -175,7 +175,7 @@ export class MainStack {
             .reduce((text, [example, value]) => text.replaceAll(example, value), commandsAt(place))
             // An operator reads the preview, and answers yes.
             .replace(/\bpulumi (up|refresh)\b/g, "pulumi $1 --skip-preview --yes")
-            .replace(/\bpulumi (state delete)\b/g, "pulumi $1 --yes");
+            .replace(/\bpulumi (cancel|destroy|state delete)\b/g, "pulumi $1 --yes");
         const temporary = mkdtempSync(join(tmpdir(), "operator-"));
         try {
             const { code, stdout, stderr } = await run("bash", ["-ec", script], {

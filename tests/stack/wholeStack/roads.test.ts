@@ -167,6 +167,17 @@ test("two of three etcd nodes are lost: up is refused, and a killed restore fini
     await main.isInSync(replaced);
 });
 
+test("a destroy without a lost node ends by the commands of the page", async () => {
+    await lab.host("node3").sh("systemctl stop docker.socket docker ssh");
+    const { code, output } = await main.destroyWithPreview({ edit: replaced });
+    expect(output).toContain(lab.host("node3").address);
+    expect(code).not.toBe(0);
+    for (const node of ["node2", "node4"] as const) await main.isClean(node);
+    const { urn } = (await main.stack.resources()).find(({ urn: each }) => each.endsWith("::rancher-cluster-nodes"));
+    await main.asWritten(["operations.md", "Delete the stack", 0], { "URN OF …-nodes": urn });
+    expect(await main.stack.resources()).toEqual([]);
+});
+
 test("SSH to the nodes came from the bastion alone, on every road", async () => {
     const logins = await Promise.all((["node2", "node3", "node4"] as const).map(each => loginsOf(lab.host(each))));
     expect(logins).toEqual(logins.map(() => [`Accepted publickey for rke from ${lab.host("lb1").address}`]));

@@ -24,6 +24,9 @@ const tokens =
         Object.assign(cluster, values);
 // A recurring snapshot has such a name.
 const name = "2026-11-28T09:56:57Z_etcd";
+/** Runs a block of the section about the verbs of RKE. */
+const asWritten = (block: number, examples?: Record<string, string>) =>
+    main.asWritten(["operations.md", "Save and restore a snapshot", block], examples);
 const savedFile = `ls /opt/rke/etcd-snapshots | grep -xF ${name}.zip`;
 const folder = "rancher/etcd";
 let main: MainStack;
@@ -174,11 +177,15 @@ test.each<[string, () => object, RegExp]>([
 
 test("a snapshot is saved on every etcd node and in the bucket; nothing else changes", async () => {
     const edit = tokens({ snapshot: { name } });
-    expect(changed(await main.succeeds("up", { edit }))).toEqual(["rancher-cluster-snapshot"]);
+    expect(changed(await main.succeeds("preview", { edit }))).toEqual(["rancher-cluster-snapshot"]);
+    main.configure();
+    await asWritten(0, { "before-rancher-2.11.3": name });
     expect(await onNodes(savedFile)).toEqual(nodes.map(() => `${name}.zip`));
     expect(await s3.objects("etcd")).toEqual([`${folder}/${name}.zip`]);
+    expect(changed(await main.succeeds("preview"))).toEqual(["rancher-cluster-snapshot"]);
     await main.isInSync(edit);
-    expect(changed(await main.succeeds("up"))).toEqual(["rancher-cluster-snapshot"]);
+    await asWritten(3);
+    await main.isInSync();
     // RKE would save it on the nodes only.
     await isRefused(edit, "[RHA change-not-possible]", `found the bucket etcd at ${s3.endpoint}: ${folder}/${name}.zip, `);
 });
@@ -235,7 +242,8 @@ test("while S3 is down, a lost etcd is restored from a snapshot of one node", as
 test("a restore while etcd answers first saves a snapshot, which the next one restores", async () => {
     await main.succeeds("up");
     await main.kubectl(["create", "configmap", "made-later"]);
-    const { output } = await main.succeeds("up", { edit: tokens({ restore: { snapshot: name } }) });
+    main.configure();
+    const output = await asWritten(1, { "before-rancher-2.11.3": name });
     expect(await settings()).not.toContain("made-later");
     const [, saved] = /cluster\.restore\.snapshot: (before-restore-\w+) brings/.exec(flat(output))!;
     expect(await s3.objects("etcd")).toContain(`${folder}/${saved}.zip`);
@@ -247,12 +255,14 @@ test("a restore while etcd answers first saves a snapshot, which the next one re
 });
 
 test("certificates are renewed, the CA stays, and a later run without S3 keeps them", async () => {
-    const edit = tokens({ rotateCertificates: "2026-11" });
+    const edit = tokens({ rotateCertificates: "november-2026" });
     const serials = (file: string) => onNodes(`openssl x509 -noout -serial -in /etc/kubernetes/ssl/${file}.pem`);
     const [authority, server, kubeconfig] = [await serials("kube-ca"), await serials("kube-apiserver"), await clusterKubeconfig()];
     // The key of the restore is removed. Its removal runs nothing.
     await main.succeeds("up");
-    expect(changed(await main.succeeds("up", { edit }))).toEqual(["rancher-cluster-certificates"]);
+    expect(changed(await main.succeeds("preview", { edit }))).toEqual(["rancher-cluster-certificates"]);
+    main.configure();
+    await asWritten(2);
     const renewed = await serials("kube-apiserver");
     renewed.forEach((serial, index) => expect(serial).not.toBe(server[index]));
     expect([await serials("kube-ca"), await clusterKubeconfig()]).toEqual([authority, kubeconfig]);
