@@ -15,7 +15,7 @@ export const errorCodes = {
     },
     "change-not-possible": {
         title: "The change is not possible on what runs",
-        changed: "nothing",
+        changed: "nothing, unless a row of the page says something else",
         remedy: "Return to the previous value, or take the steps that the message names.",
     },
     "other-owner": {
@@ -35,12 +35,12 @@ export const errorCodes = {
     },
     packages: {
         title: "Packages cannot be installed or removed",
-        changed: "see the message",
+        changed: "in an update nothing; a destroy may be half done",
         remedy: "Look at the package sources and the network of the host.",
     },
     "host-storage": {
         title: "A host cannot write its files",
-        changed: "nothing: the host keeps its previous state",
+        changed: "in an update nothing: the host keeps its previous state; a destroy may be half done",
         remedy: "Make space on the disks of `/var/lib` and `/etc`, and keep `/var/lib/pulumi-rancher-ha`.",
     },
     "release-not-served": {
@@ -105,7 +105,7 @@ export const errorCodes = {
     },
     helm: {
         title: "Helm or Rancher does not come up",
-        changed: "nothing",
+        changed: "nothing; when a setting could not be set, everything before it",
         remedy: "Wait until the other run of Helm ends, then run `pulumi up` again.",
     },
     "rancher-answers": {

@@ -45,8 +45,8 @@ export interface RkeClusterSettingsArgs {
     /** Recurring etcd snapshots. */
     etcdBackup?: pulumi.Input<RkeEtcdBackupArgs>;
     /**
-     * Saves a snapshot of etcd now. An update with an upgrade saves it after the upgrade, which saves one of its own before. An update that
-     * renews the certificates saves it before. Refused in the update that rotates the CA.
+     * Saves a snapshot of etcd now. Beside an upgrade, it is saved after the upgrade. Beside a renewal of certificates, it is saved before.
+     * Refused in the update that rotates the CA.
      */
     snapshot?: pulumi.Input<RkeSnapshotArgs>;
     /** Restores a snapshot of etcd. Nothing else of the cluster is changed before. */
