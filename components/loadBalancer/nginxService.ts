@@ -16,6 +16,6 @@ ExecStop=-${service} stop
 ExecStopPost=-${service} ended
 # systemd ends the old main process alone, so that the new one survives a restart.
 KillMode=process
-# A restart waits up to 5 s for the new process, and up to 5 s for open requests.
-TimeoutStopSec=20
+# A restart waits up to 10 s for the end of an earlier process, and up to 5 s each for the new process and open requests.
+TimeoutStopSec=30
 `;

@@ -93,6 +93,19 @@ test("a restart refuses no client, answers the open requests, and ends the old p
     expect(said).toBe("answered\nslow\n2\n");
 });
 
+test("a restart refuses no client while the process before a package's upgrade still has one", () => {
+    const said = inNamespaces(`
+        perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 81, Listen => 5, ReuseAddr => 1); $c = $s->accept; sleep 50' &
+        until /bin/grep -q :0051 /proc/net/tcp; do sleep 0.1; done
+        (ask /slow >/dev/null) & sleep 1
+        first=$(main); kill -USR2 $first; becomes 4; kill -QUIT $first; becomes 4
+        (while [ ! -e /run/over ]; do ask >/dev/null || echo refused; done) &
+        restart; touch /run/over
+        kill -0 $first 2>/dev/null && echo "the first process runs"
+        ask | sed 's/[0-9][0-9]*/answered/'; becomes 2`);
+    expect(said).toBe("4\n4\nanswered\n2\n");
+});
+
 test("restarts can follow each other", () => {
     expect(inNamespaces("restart; restart; ask | sed 's/[0-9][0-9]*/answered/'; becomes 2")).toBe("answered\n2\n");
 });

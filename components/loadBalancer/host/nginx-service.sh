@@ -46,9 +46,17 @@ report() {
 # requests. systemd then ends the old one, with its WebSockets.
 upgrade() {
     local old
-    old=$(cat "$pid_file") && kill -USR2 "$old" && within_5_s has_heir "$old" &&
+    old=$(cat "$pid_file") && end_predecessor "$old" && kill -USR2 "$old" && within_5_s has_heir "$old" &&
         mv "$pid_file" "$heir_file" && kill -QUIT "$old" || return 1
     within_5_s has_ended "$old" || true
+}
+
+# Ends the process that an upgrade by the package left, with its WebSockets: HEIR. NGINX ignores USR2 until then.
+end_predecessor() {
+    local heir="$1" predecessor
+    predecessor=$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$heir/status")
+    [ "$(cat "/proc/$predecessor/comm")" = nginx ] || return 0
+    within_5_s has_ended "$predecessor" || { kill -TERM "$predecessor" && within_5_s has_ended "$predecessor"; }
 }
 
 within_5_s() {

@@ -18,6 +18,11 @@ beforeAll(async () => {
 });
 afterAll(() => LoadBalancerHost.stop(lb));
 
+/** Shell text that upgrades NGINX as the package scripts of nginx.org and of Debian do. */
+const upgradeOnTheFly = `kill -USR2 $(cat /run/nginx.pid)
+    for n in $(seq 300); do [ ! -s /run/nginx.pid.oldbin ] || [ ! -s /run/nginx.pid ] || break; sleep 0.2; done
+    kill -QUIT $(cat /run/nginx.pid.oldbin)`;
+
 /** Sends requests one after another while a command runs that replaces the process of NGINX. Returns what the command printed. */
 async function losesNoRequest(command: string): Promise<string> {
     const before = await lb.sh("cat /run/nginx.pid");
@@ -86,16 +91,24 @@ describe("a host that serves", () => {
 
     test("takes a change after NGINX was upgraded on the fly under an open WebSocket", async () => {
         const socket = await lb.client.openWebSocket();
-        // The package scripts of nginx.org and of Debian upgrade NGINX in this way.
-        await lb.sh(`kill -USR2 $(cat /run/nginx.pid)
-            for n in $(seq 300); do [ ! -s /run/nginx.pid.oldbin ] || [ ! -s /run/nginx.pid ] || break; sleep 0.2; done
-            kill -QUIT $(cat /run/nginx.pid.oldbin)`);
+        await lb.sh(upgradeOnTheFly);
         expect(await lb.sh("systemctl show -p MainPID --value nginx")).not.toBe(await lb.sh("cat /run/nginx.pid"));
         await lb.apply({ readTimeoutSeconds: 3600 });
         await lb.served();
         expect(await echo(socket, "still there")).toBe("still there");
         socket.terminate();
         await lb.apply();
+    });
+
+    test("is restarted after such an upgrade, while the WebSocket is open: no request is lost", async () => {
+        const socket = await lb.client.openWebSocket();
+        await lb.sh(upgradeOnTheFly);
+        await losesNoRequest("systemctl restart nginx");
+        socket.terminate();
+        expect(await lb.sh("systemctl show -p MainPID --value nginx; pgrep -xc nginx -P 1")).toBe(
+            `${await lb.sh("cat /run/nginx.pid")}1\n`,
+        );
+        expect(await lb.probe()).toBe("in sync");
     });
 
     test("is restarted as packages do it: no request is lost, and one process stays", async () => {
