@@ -85,7 +85,9 @@ test("killed inside Helm: finished work is kept, and a preview names what is pen
         await until("the API", 300, () => works(main.kubectl(["cordon", ...nodes])));
         await until("Helm's record", 300, async () => (await records().catch(() => "")) !== "");
     };
-    await main.killedAfter(/rancher-namespace .*creat/, cordoned, { env });
+    // This call leaves the kubeconfig for the next one. Helm follows RKE after some seconds.
+    await works(main.kubectl(["version"]));
+    await main.killedAfter(/rancher-cluster-rke created/, cordoned, { env });
     await main.kubectl(["uncordon", ...nodes]);
     expect(await records()).not.toBe("");
     const names = await main.names();
