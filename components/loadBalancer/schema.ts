@@ -45,7 +45,10 @@ export const openPorts = (settings: ApiSettings & { controlPlane?: unknown }): s
 const seconds = (lowest: number) => z.number().int().min(lowest).max(31_536_000);
 
 /** An absolute path that NGINX, systemd and a shell read alike. */
-export const hostPathSchema = z.string().regex(/^(\/[\w.@+-]+)+$/, "expected an absolute path on the host, such as /etc/ssl/fullchain.pem");
+export const hostPathSchema = z
+    .string()
+    .regex(/^(\/[\w.@+-]+)+$/, "expected an absolute path on the host, such as /etc/ssl/fullchain.pem")
+    .refine(path => posix.normalize(path) === path, "expected an absolute path without . and .., because systemd watches no other");
 
 const nginxTuningSchema = z.strictObject({
     upstreamPort: portSchema.default(80),

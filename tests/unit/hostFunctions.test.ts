@@ -3,6 +3,7 @@ import { readFileSync } from "fs";
 import { nginxConf } from "../../components/loadBalancer/nginxConf";
 import { scripts } from "../../components/loadBalancer/program";
 import { places, releaseFor } from "../../components/loadBalancer/release";
+import { issue } from "../../lab/certificates";
 import { withHostFunctions } from "../../lab/loadBalancer/hostFunctions";
 import { finished, hostFunction, hostname, settings } from "../nginx";
 
@@ -105,6 +106,19 @@ test("the result of an apply is a line, also after a greeting without a line end
         encoding: "utf8",
     });
     expect(stdout.split("\n").slice(-2)).toEqual(["0123456789abcdef", ""]);
+});
+
+test("a certificate that becomes valid within a minute is waited for", () => {
+    const { certificate } = issue({ name: "rancher.example.com", names: ["DNS:rancher.example.com"] });
+    const ahead = (seconds: number) =>
+        hostFunction(
+            `chain=$(mktemp); counter=$(mktemp); cat >"$chain"; sleep() { date >/dev/null; }; say() { echo "\${1%% which*}"; }
+            date() { echo >>"$counter"; [ "$(wc -l <"$counter")" -lt 5 ] && behind=${seconds} || behind=0
+                echo $(($(/bin/date +%s) - behind)); }
+            await_validity "$chain"; echo end; rm "$chain" "$counter"`,
+            certificate,
+        );
+    expect([ahead(20), ahead(0), ahead(900)]).toEqual(["waiting for the certificate,\nend\n", "end\n", "end\n"]);
 });
 
 describe("peers of a host of a pair", () => {

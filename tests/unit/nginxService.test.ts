@@ -93,7 +93,7 @@ test("a restart refuses no client, answers the open requests, and ends the old p
     expect(said).toBe("answered\nslow\n2\n");
 });
 
-test("a restart refuses no client while the process before a package's upgrade still has one", () => {
+test("a restart refuses no client while the process before an upgrade has one", () => {
     const said = inNamespaces(`
         perl -MIO::Socket::INET -e '$s = IO::Socket::INET->new(LocalPort => 81, Listen => 5, ReuseAddr => 1); $c = $s->accept; sleep 50' &
         until /bin/grep -q :0051 /proc/net/tcp; do sleep 0.1; done

@@ -1277,7 +1277,7 @@ const rows: Row[] = [
         "privateCa.ipAddresses[0]",
         "expected an IP address",
     ],
-    ...["etc/a.pem", "/etc/a b.pem", "/", "/etc/ssl/", "/etc/$a.pem", "~/a.pem"].map((path): Row => [
+    ...["etc/a.pem", "/etc/a b.pem", "/", "/etc/ssl/", "/etc/$a.pem", "~/a.pem", "/etc/../a.pem"].map((path): Row => [
         `a path ${path}`,
         [["certificateOnHost", { certificateChain: path, privateKey: "/a.key" }]],
         "certificateOnHost.certificateChain",

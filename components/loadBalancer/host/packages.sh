@@ -66,7 +66,11 @@ install_packages() {
     # A killed run may have left the mask.
     unmask_nginx
     install_missing nginx openssl logrotate ${virtual_ip:+keepalived nftables}
-    [ -z "$stream" ] || has_stream || install_missing libnginx-mod-stream
+    [ -z "$stream" ] || has_stream || {
+        install_missing libnginx-mod-stream
+        # Debian 11 installs it with NGINX. After an upgrade to Debian 12, apt autoremove would remove it.
+        apt-mark manual libnginx-mod-stream >/dev/null 2>&1 || true
+    }
 }
 
 # Reports whether NGINX has the module stream built in, as that of nginx.org has.

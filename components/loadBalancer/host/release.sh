@@ -104,9 +104,19 @@ files on this host, found $((wanted - reserved_files)). Lower it, or raise Limit
 check_certificates() {
     local chain key fault
     echo "$certificates" | while read -r chain key; do
+        await_validity "$(staged "$chain")"
         fault=$(certificate_fault "$(staged "$chain")" "$(staged "$key")" | sed "s|$stage/||g")
         [ -z "$fault" ] || abort certificate-refused "$fault"
     done || exit 1
+}
+
+# Waits for a certificate that becomes valid within a minute: CHAIN. The clock of the machine that issued it may be ahead.
+await_validity() {
+    local chain="$1"
+    while ! is_valid_now "$chain" && [ -z "$(time_fault "$chain" 60)" ]; do
+        say "waiting for the certificate, which is valid $(validity "$chain")"
+        sleep 5
+    done
 }
 
 # Prints the path of a certificate's file while the release is in the stage: FILE.

@@ -100,7 +100,7 @@ describe("a host that serves", () => {
         await lb.apply();
     });
 
-    test("is restarted after such an upgrade, while the WebSocket is open: no request is lost", async () => {
+    test("is restarted after such an upgrade under a WebSocket: no request is lost", async () => {
         const socket = await lb.client.openWebSocket();
         await lb.sh(upgradeOnTheFly);
         await losesNoRequest("systemctl restart nginx");
