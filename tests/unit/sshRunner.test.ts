@@ -65,16 +65,27 @@ printf '=== pulumi-rancher-ha ===\\nend\\n'
         const [host, ...others] = read();
         expect(others).toEqual([]);
         expect(host).toMatchObject({ hostname: "192.0.2.21", port: "22", user: "root", stricthostkeychecking: "true" });
-        expect(host.known).toBe(`192.0.2.21 ${hostKey}`);
+        expect(host.known).toBe(`rancher-ha ${hostKey}`);
+    });
+
+    test.each([
+        ["2001:0db8::21", 22],
+        ["2001:db8:0:0:0:0:0:21", 2222],
+    ])("the host key is found for each form of an IPv6 address: %s, port %i", (address, port) => {
+        expect(probed({ address, port })).toMatchObject({ state: "in sync" });
+        const [host] = read();
+        // ssh itself shortens the address before it looks for the key.
+        expect(host).toMatchObject({ hostname: "2001:db8::21", port: String(port) });
+        expect(host).toMatchObject({ hostkeyalias: "rancher-ha", known: `rancher-ha ${hostKey}` });
     });
 
     test("a bastion has its own user, port and verified key, and leads to the host", () => {
         expect(probed({ bastion })).toMatchObject({ state: "in sync" });
         const [host, hop] = read();
-        expect(host).toMatchObject({ hostname: "192.0.2.21", known: `192.0.2.21 ${hostKey}` });
-        const verified = { stricthostkeychecking: "true", globalknownhostsfile: "/dev/null", batchmode: "yes" };
+        expect(host).toMatchObject({ hostname: "192.0.2.21", known: `rancher-ha ${hostKey}` });
+        const verified = { hostkeyalias: "rancher-ha", stricthostkeychecking: "true", globalknownhostsfile: "/dev/null", batchmode: "yes" };
         expect(hop).toMatchObject({ hostname: "192.0.2.9", port: "2222", user: "jump", ...verified });
-        expect(hop.known).toBe(`[192.0.2.9]:2222 ${bastion.hostKey}`);
+        expect(hop.known).toBe(`rancher-ha ${bastion.hostKey}`);
         expect(hop.keys.split(",").filter(key => key !== "")).toHaveLength(2);
     });
 
@@ -109,7 +120,7 @@ printf '=== pulumi-rancher-ha ===\\n%s' "$(stat -c '%n %i %z' "$known"; cat "$kn
     const read = async (login: HostConnection) => (await sshProgram({ PATH }, login, "", "probe", 10)).stdout;
     const first = await read(connection);
     const rebuilt = await read({ ...connection, hostKey: bastion.hostKey });
-    expect(rebuilt).toContain(`${connection.address} ${bastion.hostKey}`);
+    expect(rebuilt).toContain(`rancher-ha ${bastion.hostKey}`);
     expect(await read(connection)).toBe(first);
 });
 

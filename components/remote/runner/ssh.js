@@ -98,6 +98,9 @@ async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds 
     }
 }
 
+/** Name of the host in its own known_hosts file. ssh would look for another form of an IPv6 address than the one configured. */
+const hostAlias = "rancher-ha";
+
 /**
  * Returns the arguments of ssh for a login. ssh then reads no configuration file of the user.
  *
@@ -106,14 +109,14 @@ async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds 
  * @returns {string[]}
  */
 function sshArguments({ address, port, user, hostKey, bastion }, flags) {
-    const name = port === 22 ? address : `[${address}]:${port}`;
-    const knownHosts = knownHostsFile(`${name} ${hostKey}\n`);
+    const knownHosts = knownHostsFile(`${hostAlias} ${hostKey}\n`);
     const options = {
         BatchMode: "yes",
         ConnectTimeout: bastion ? "15" : "5",
         ConnectionAttempts: "1",
         GlobalKnownHostsFile: "/dev/null",
         HostKeyAlgorithms: keyAlgorithms(hostKey),
+        HostKeyAlias: hostAlias,
         IdentityFile: "none",
         // INFO also reports why a forward fails. ERROR does not.
         LogLevel: "INFO",
