@@ -172,17 +172,43 @@ describe("a probe that fails", () => {
         expect(probed({ bastion })).toMatchObject({ state: "unreachable", reason: expect.stringMatching(reason) });
     });
 
-    test.each(["sudo: a password is required", "sudo: sorry, you must have a tty to run sudo", "sh: 1: sudo: not found"])(
-        "refuses a user who may not become root: %s",
-        line => {
-            fails(1, line);
-            const reason = `192.0.2.21: expected root, or a user with sudo without a password, found "${line}" for admin.`;
-            expect(probed({ user: "admin" })).toMatchObject({ state: "refused", reason: expect.stringContaining(reason) });
-        },
-    );
+    // These are words of sudo 1.9, sh and sudo-rs, and of a host with another language.
+    test.each([
+        "sudo: a password is required",
+        "sudo: sorry, you must have a tty to run sudo",
+        "sh: 1: sudo: not found",
+        "sudo: Ein Passwort ist notwendig",
+        "sudo: interactive authentication is required",
+        "deploy n'apparaît pas dans le fichier sudoers.",
+    ])("refuses a user who may not become root: %s", line => {
+        fails(1, "a greeting", line);
+        const reason =
+            `192.0.2.21: expected root, or a user with sudo without a password, found "${line}" for admin. ` +
+            "Allow it in /etc/sudoers.d: admin ALL=(root) NOPASSWD: ALL [RHA host-not-fit]";
+        expect(probed({ user: "admin" })).toMatchObject({ state: "refused", reason });
+    });
 
-    test("hands on the last line of any other program", () => {
-        fails(2, "a greeting", "sh: out of memory");
+    test("refuses a user whose program never begins and says nothing", () => {
+        fails(1, "");
+        const reason = expect.stringContaining("found exit code 1 for admin.");
+        expect(probed({ user: "admin" })).toMatchObject({ state: "refused", reason });
+    });
+
+    test.each([124, 137, 143])("refuses no host where the program was ended, with exit code %i", code => {
+        fails(code, "sudo: a password is required");
+        const reason = `the probe ended with exit code ${code}: sudo: a password is required`;
+        expect(probed({ user: "admin" })).toMatchObject({ state: "unreachable", reason });
+    });
+
+    test("refuses no host where root's program does not begin", () => {
+        fails(1, "sudo: a password is required");
+        expect(probed()).toMatchObject({ state: "unreachable", reason: expect.stringContaining("exit code 1") });
+    });
+
+    test("hands on the last line of a program that began", () => {
+        insteadOfSsh(
+            "#!/bin/sh\necho a greeting\necho '=== pulumi-rancher-ha ==='\nprintf 'a warning\\nsh: out of memory\\n' >&2\nexit 2\n",
+        );
         expect(probed({ user: "admin" })).toMatchObject({
             state: "unreachable",
             reason: "the probe ended with exit code 2: sh: out of memory",

@@ -5,8 +5,8 @@ const { sshProgram, withSshAgent } = require("./ssh");
 /** @param {import("../commands").ProbeHostInput} input */
 async function main({ host, program }) {
     try {
-        const { code, stdout, stderr } = await withSshAgent([host], env => sshProgram(env, host, program, "probe", 20));
-        process.stdout.write(code === 0 ? stdout : probeText(failure(host, code, stderr.trim().split("\n").pop())));
+        const result = await withSshAgent([host], env => sshProgram(env, host, program, "probe", 20));
+        process.stdout.write(result.code === 0 ? result.stdout : probeText(failure(host, result)));
     } catch (/** @type {any} */ error) {
         process.stdout.write(probeText({ unreachable: error.message }));
     }
@@ -16,22 +16,27 @@ async function main({ host, program }) {
  * Returns why a probe failed. A host whose user may not become root is refused, because no update can work there.
  *
  * @param {import("../connection").HostConnection} host
- * @param {number | null} code
- * @param {string} [last]
+ * @param {{ code: number | null, stderr: string, hasBegun: boolean }} result
  */
-function failure({ user, address }, code, last) {
-    // These are the words of sudo 1.8 and 1.9, and of sh.
-    const isRefused = /^sudo: .*(password|tty|terminal|no new privileges)|not in the sudoers|not allowed to|sudo: .*not found/.test(
-        last ?? "",
-    );
-    if (isRefused && user !== "root")
+function failure({ user, address }, { code, stderr, hasBegun }) {
+    const last = stderr.trim().split("\n").pop();
+    if (user !== "root" && !hasBegun && !wasEnded(code)) {
+        const found = last ? `"${last}"` : `exit code ${code}`;
         return {
             refused: withCode(
                 "host-not-fit",
-                `${address}: expected root, or a user with sudo without a password, found "${last}" for ${user}. Allow it in /etc/sudoers.d: ${user} ALL=(root) NOPASSWD: ALL`,
+                `${address}: expected root, or a user with sudo without a password, found ${found} for ${user}. Allow it in /etc/sudoers.d: ${user} ALL=(root) NOPASSWD: ALL`,
             ),
         };
+    }
     return { unreachable: `the probe ended with exit code ${code}${last ? `: ${last}` : ""}` };
 }
+
+/**
+ * Reports whether `timeout` or a signal ended a program, by its exit code.
+ *
+ * @param {number | null} code
+ */
+const wasEnded = code => code === null || code === 124 || code > 128;
 
 module.exports = { main };
