@@ -1,5 +1,7 @@
 import { spawnSync } from "child_process";
+import { once } from "events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { createServer } from "net";
 import { tmpdir } from "os";
 import { delimiter, join } from "path";
 import { HostConnection } from "../../components/remote/connection";
@@ -27,7 +29,7 @@ function ran(file: string, input: object, env: NodeJS.ProcessEnv = {}) {
     const PATH = [folder, process.env.PATH].join(delimiter);
     return spawnSync("node", ["-", "probe"], {
         input: nodeProgram(file, input),
-        env: { ...process.env, PATH, TMPDIR: join(folder, "tmp"), ...env },
+        env: { ...process.env, SSH_AUTH_SOCK: "", PATH, TMPDIR: join(folder, "tmp"), ...env },
         encoding: "utf8",
     });
 }
@@ -97,6 +99,31 @@ printf '=== pulumi-rancher-ha ===\\nend\\n'
         });
         insteadOfSsh(`#!/bin/sh\nprintf '=== pulumi-rancher-ha ===\\nfact socket %s\\nend\\n' "$SSH_AUTH_SOCK"`);
         expect(probed({ privateKey: undefined }, { SSH_AUTH_SOCK: "/run/agent" }).facts).toEqual({ socket: "/run/agent" });
+    });
+});
+
+describe("an agent of the user beside a private key", () => {
+    const probedBeside = (socket: string) => {
+        insteadOfSsh("#!/bin/sh\necho '=== pulumi-rancher-ha ==='\necho end\n");
+        return probed({}, { SSH_AUTH_SOCK: socket });
+    };
+    const message = (socket: string, code: string) =>
+        `SSH_AUTH_SOCK: expected nothing, or the socket of an SSH agent, found ${socket}, where no agent listens (${code}). ` +
+        "Run `unset SSH_AUTH_SOCK` [RHA ssh]";
+
+    test("that listens is no fault", async () => {
+        const socket = join(folder, "listens");
+        const server = createServer().listen(socket);
+        await once(server, "listening");
+        expect(probedBeside(socket)).toMatchObject({ state: "in sync" });
+        server.close();
+    });
+
+    test("that has ended is refused, because every update would fail at its socket", () => {
+        const socket = join(folder, "ended");
+        expect(probedBeside(socket)).toMatchObject({ state: "refused", reason: message(socket, "ENOENT") });
+        writeFileSync(socket, "");
+        expect(probedBeside(socket)).toMatchObject({ state: "refused", reason: message(socket, "ECONNREFUSED") });
     });
 });
 

@@ -1,3 +1,4 @@
+const net = require("net");
 const { withCode } = require("./codedError");
 const { probeText } = require("./probe");
 const { sshProgram, withSshAgent } = require("./ssh");
@@ -5,11 +6,30 @@ const { sshProgram, withSshAgent } = require("./ssh");
 /** @param {import("../commands").ProbeHostInput} input */
 async function main({ host, program }) {
     try {
+        const refused = host.privateKey === undefined ? undefined : await deadAgent(process.env.SSH_AUTH_SOCK);
+        if (refused) return void process.stdout.write(probeText({ refused }));
         const result = await withSshAgent([host], env => sshProgram(env, host, program, "probe", 20));
         process.stdout.write(result.code === 0 ? result.stdout : probeText(failure(host, result)));
     } catch (/** @type {any} */ error) {
         process.stdout.write(probeText({ unreachable: error.message }));
     }
+}
+
+/**
+ * Returns why an update could not reach any host: Pulumi's SSH client connects to the agent of the user even when it has a private key.
+ *
+ * @param {string} [socket]
+ */
+async function deadAgent(socket) {
+    if (!socket) return undefined;
+    const connection = net.connect(socket);
+    const error = await new Promise(resolve => connection.once("connect", () => resolve(undefined)).once("error", resolve));
+    connection.destroy();
+    if (!error) return undefined;
+    return withCode(
+        "ssh",
+        `SSH_AUTH_SOCK: expected nothing, or the socket of an SSH agent, found ${socket}, where no agent listens (${error.code}). Run \`unset SSH_AUTH_SOCK\``,
+    );
 }
 
 /**
