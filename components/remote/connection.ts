@@ -47,7 +47,7 @@ export function commandConnection(connection: pulumi.Input<HostConnection>): pul
             host: address,
             port,
             user,
-            // Without a key the provider asks the agent at SSH_AUTH_SOCK.
+            // The provider asks the agent at SSH_AUTH_SOCK beside a key, too. runner/probeHost.js refuses a socket where none listens.
             privateKey,
             hostKey,
             dialErrorLimit: dialsWithin(waitSeconds),

@@ -1,6 +1,7 @@
 import { spawnSync } from "child_process";
 import { join } from "path";
 import { withCode } from "../errorCodes";
+import { canonical } from "./addresses";
 
 /** This file reads SSH's own formats with ssh-keygen, so that a key or a file means here what it means to SSH. It contacts no host. */
 
@@ -46,11 +47,23 @@ interface KnownHost {
     line: number;
 }
 
+/** Returns the name under which SSH looks for a host: lower case, and the short form of an IPv6 address. */
+function nameOf(address: string): string {
+    const [, ipv6] = /^\[(.*)\]$/.exec(canonical(address)) ?? [];
+    return ipv6 ?? address.toLowerCase();
+}
+
 /** Returns the lines of a known_hosts file about a host: hashed names, patterns and markers count as they do for SSH. */
-export function knownHostLines(knownHosts: string, address: string, port: number): KnownHost[] {
-    // SSH looks for the lower-case name. ssh-keygen would not find it among hashed names.
-    const host = address.toLowerCase();
-    const name = port === 22 ? host : `[${host}]:${port}`;
+function knownHostLines(knownHosts: string, address: string, port: number): KnownHost[] {
+    const name = nameOf(address);
+    if (port === 22) return linesOf(knownHosts, name);
+    const ofPort = linesOf(knownHosts, `[${name}]:${port}`);
+    // SSH takes the key of the plain name if the port has none of its own. A key that is revoked for the port stays revoked.
+    return ofPort.some(({ marker }) => !marker) ? ofPort : [...ofPort, ...linesOf(knownHosts, name)];
+}
+
+/** Returns the lines of a known_hosts file about a name. */
+function linesOf(knownHosts: string, name: string): KnownHost[] {
     const found = sshKeygen(["-F", name], knownHosts).stdout.matchAll(
         /^# Host .* found: line (\d+).*\n[ \t]*(@\S+)?[ \t]*\S+[ \t]+(\S+)[ \t]+(\S+)/gm,
     );

@@ -89,8 +89,27 @@ describe("known_hosts", () => {
         ];
         expect(found("192.0.2.31", 2222, ...lines)).toBe(hostKey);
         expect(found("192.0.2.31", 22, ...lines)).toBe(rsa);
-        expect(found("192.0.2.31", 23, ...lines)).toBeUndefined();
+        expect(found("192.0.2.31", 23, ...lines)).toBe(rsa);
+        expect(found("192.0.2.41", 23, ...lines)).toBeUndefined();
     });
+
+    test("the plain name gives the key of a port without a line of its own", () => {
+        const line = `192.0.2.31 ${hostKey}`;
+        expect(found("192.0.2.31", 2222, line)).toBe(hostKey);
+        expect(found("192.0.2.31", 2222, line, `[192.0.2.31]:2222 ${other}`)).toBe(other);
+        expect(found("192.0.2.31", 2222, line, `@revoked * ${other}`)).toBe(hostKey);
+        expect(found("192.0.2.31", 2222, line, `@revoked [192.0.2.31]:2222 ${hostKey}`)).toBeUndefined();
+        expect(found("192.0.2.31", 22, `[192.0.2.31]:2222 ${hostKey}`)).toBeUndefined();
+    });
+
+    test.each(["2001:0db8::21", "2001:db8:0:0:0:0:0:21", "2001:DB8::21"])("the short form of an IPv6 address is found for %s", address => {
+        const lines = [`2001:db8::21 ${hostKey}`, `[2001:db8::21]:2222 ${other}`];
+        expect([22, 2222, 2223].map(port => found(address, port, ...lines))).toEqual([hostKey, other, hostKey]);
+        expect([22, 2222].map(port => found(address, port, hashed(`${lines.join("\n")}\n`)))).toEqual([hostKey, other]);
+    });
+
+    test("an IPv4 address in IPv6 form is found as it is written", () =>
+        expect(found("::FFFF:192.0.2.21", 22, `::ffff:192.0.2.21 ${hostKey}`)).toBe(hostKey));
 
     test("hashed names are found, with and without a port", () => {
         const text = hashed(`192.0.2.31 ${hostKey}\n[lb.example.com]:2222 ${other}\n`);

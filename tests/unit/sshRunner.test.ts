@@ -1,5 +1,7 @@
 import { spawnSync } from "child_process";
+import { once } from "events";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "fs";
+import { createServer } from "net";
 import { tmpdir } from "os";
 import { delimiter, join } from "path";
 import { HostConnection } from "../../components/remote/connection";
@@ -27,7 +29,7 @@ function ran(file: string, input: object, env: NodeJS.ProcessEnv = {}) {
     const PATH = [folder, process.env.PATH].join(delimiter);
     return spawnSync("node", ["-", "probe"], {
         input: nodeProgram(file, input),
-        env: { ...process.env, PATH, TMPDIR: join(folder, "tmp"), ...env },
+        env: { ...process.env, SSH_AUTH_SOCK: "", PATH, TMPDIR: join(folder, "tmp"), ...env },
         encoding: "utf8",
     });
 }
@@ -65,16 +67,27 @@ printf '=== pulumi-rancher-ha ===\\nend\\n'
         const [host, ...others] = read();
         expect(others).toEqual([]);
         expect(host).toMatchObject({ hostname: "192.0.2.21", port: "22", user: "root", stricthostkeychecking: "true" });
-        expect(host.known).toBe(`192.0.2.21 ${hostKey}`);
+        expect(host.known).toBe(`rancher-ha ${hostKey}`);
+    });
+
+    test.each([
+        ["2001:0db8::21", 22],
+        ["2001:db8:0:0:0:0:0:21", 2222],
+    ])("the host key is found for each form of an IPv6 address: %s, port %i", (address, port) => {
+        expect(probed({ address, port })).toMatchObject({ state: "in sync" });
+        const [host] = read();
+        // ssh itself shortens the address before it looks for the key.
+        expect(host).toMatchObject({ hostname: "2001:db8::21", port: String(port) });
+        expect(host).toMatchObject({ hostkeyalias: "rancher-ha", known: `rancher-ha ${hostKey}` });
     });
 
     test("a bastion has its own user, port and verified key, and leads to the host", () => {
         expect(probed({ bastion })).toMatchObject({ state: "in sync" });
         const [host, hop] = read();
-        expect(host).toMatchObject({ hostname: "192.0.2.21", known: `192.0.2.21 ${hostKey}` });
-        const verified = { stricthostkeychecking: "true", globalknownhostsfile: "/dev/null", batchmode: "yes" };
+        expect(host).toMatchObject({ hostname: "192.0.2.21", known: `rancher-ha ${hostKey}` });
+        const verified = { hostkeyalias: "rancher-ha", stricthostkeychecking: "true", globalknownhostsfile: "/dev/null", batchmode: "yes" };
         expect(hop).toMatchObject({ hostname: "192.0.2.9", port: "2222", user: "jump", ...verified });
-        expect(hop.known).toBe(`[192.0.2.9]:2222 ${bastion.hostKey}`);
+        expect(hop.known).toBe(`rancher-ha ${bastion.hostKey}`);
         expect(hop.keys.split(",").filter(key => key !== "")).toHaveLength(2);
     });
 
@@ -86,6 +99,31 @@ printf '=== pulumi-rancher-ha ===\\nend\\n'
         });
         insteadOfSsh(`#!/bin/sh\nprintf '=== pulumi-rancher-ha ===\\nfact socket %s\\nend\\n' "$SSH_AUTH_SOCK"`);
         expect(probed({ privateKey: undefined }, { SSH_AUTH_SOCK: "/run/agent" }).facts).toEqual({ socket: "/run/agent" });
+    });
+});
+
+describe("an agent of the user beside a private key", () => {
+    const probedBeside = (socket: string) => {
+        insteadOfSsh("#!/bin/sh\necho '=== pulumi-rancher-ha ==='\necho end\n");
+        return probed({}, { SSH_AUTH_SOCK: socket });
+    };
+    const message = (socket: string, code: string) =>
+        `SSH_AUTH_SOCK: expected nothing, or the socket of an SSH agent, found ${socket}, where no agent listens (${code}). ` +
+        "Run `unset SSH_AUTH_SOCK` [RHA ssh]";
+
+    test("that listens is no fault", async () => {
+        const socket = join(folder, "listens");
+        const server = createServer().listen(socket);
+        await once(server, "listening");
+        expect(probedBeside(socket)).toMatchObject({ state: "in sync" });
+        server.close();
+    });
+
+    test("that has ended is refused, because every update would fail at its socket", () => {
+        const socket = join(folder, "ended");
+        expect(probedBeside(socket)).toMatchObject({ state: "refused", reason: message(socket, "ENOENT") });
+        writeFileSync(socket, "");
+        expect(probedBeside(socket)).toMatchObject({ state: "refused", reason: message(socket, "ECONNREFUSED") });
     });
 });
 
@@ -109,7 +147,7 @@ printf '=== pulumi-rancher-ha ===\\n%s' "$(stat -c '%n %i %z' "$known"; cat "$kn
     const read = async (login: HostConnection) => (await sshProgram({ PATH }, login, "", "probe", 10)).stdout;
     const first = await read(connection);
     const rebuilt = await read({ ...connection, hostKey: bastion.hostKey });
-    expect(rebuilt).toContain(`${connection.address} ${bastion.hostKey}`);
+    expect(rebuilt).toContain(`rancher-ha ${bastion.hostKey}`);
     expect(await read(connection)).toBe(first);
 });
 
@@ -161,17 +199,43 @@ describe("a probe that fails", () => {
         expect(probed({ bastion })).toMatchObject({ state: "unreachable", reason: expect.stringMatching(reason) });
     });
 
-    test.each(["sudo: a password is required", "sudo: sorry, you must have a tty to run sudo", "sh: 1: sudo: not found"])(
-        "refuses a user who may not become root: %s",
-        line => {
-            fails(1, line);
-            const reason = `192.0.2.21: expected root, or a user with sudo without a password, found "${line}" for admin.`;
-            expect(probed({ user: "admin" })).toMatchObject({ state: "refused", reason: expect.stringContaining(reason) });
-        },
-    );
+    // These are words of sudo 1.9, sh and sudo-rs, and of a host with another language.
+    test.each([
+        "sudo: a password is required",
+        "sudo: sorry, you must have a tty to run sudo",
+        "sh: 1: sudo: not found",
+        "sudo: Ein Passwort ist notwendig",
+        "sudo: interactive authentication is required",
+        "deploy n'apparaît pas dans le fichier sudoers.",
+    ])("refuses a user who may not become root: %s", line => {
+        fails(1, "a greeting", line);
+        const reason =
+            `192.0.2.21: expected root, or a user with sudo without a password, found "${line}" for admin. ` +
+            "Allow it in /etc/sudoers.d: admin ALL=(root) NOPASSWD: ALL [RHA host-not-fit]";
+        expect(probed({ user: "admin" })).toMatchObject({ state: "refused", reason });
+    });
 
-    test("hands on the last line of any other program", () => {
-        fails(2, "a greeting", "sh: out of memory");
+    test("refuses a user whose program never begins and says nothing", () => {
+        fails(1, "");
+        const reason = expect.stringContaining("found exit code 1 for admin.");
+        expect(probed({ user: "admin" })).toMatchObject({ state: "refused", reason });
+    });
+
+    test.each([124, 137, 143])("refuses no host where the program was ended, with exit code %i", code => {
+        fails(code, "sudo: a password is required");
+        const reason = `the probe ended with exit code ${code}: sudo: a password is required`;
+        expect(probed({ user: "admin" })).toMatchObject({ state: "unreachable", reason });
+    });
+
+    test("refuses no host where root's program does not begin", () => {
+        fails(1, "sudo: a password is required");
+        expect(probed()).toMatchObject({ state: "unreachable", reason: expect.stringContaining("exit code 1") });
+    });
+
+    test("hands on the last line of a program that began", () => {
+        insteadOfSsh(
+            "#!/bin/sh\necho a greeting\necho '=== pulumi-rancher-ha ==='\nprintf 'a warning\\nsh: out of memory\\n' >&2\nexit 2\n",
+        );
         expect(probed({ user: "admin" })).toMatchObject({
             state: "unreachable",
             reason: "the probe ended with exit code 2: sh: out of memory",

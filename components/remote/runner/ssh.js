@@ -71,8 +71,8 @@ let agents = 0;
 const beginning = "=== pulumi-rancher-ha ===";
 
 /**
- * Runs a shell program with a verb on a host, as root unless `withoutRoot`. Rejects when SSH itself fails, with what `reachOf` returns. Waits
- * up to `waitSeconds` for a host that boots.
+ * Runs a shell program with a verb on a host, as root unless `withoutRoot`. `hasBegun` tells whether its first line ran. Rejects when SSH
+ * itself fails, with what `reachOf` returns. Waits up to `waitSeconds` for a host that boots.
  *
  * @param {NodeJS.ProcessEnv} env
  * @param {Login & { bastion?: Login, withoutRoot?: boolean }} host
@@ -88,7 +88,8 @@ async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds 
         const result = await run("ssh", [...sshArguments(host, ["-T"]), remote], { env, input, timeoutSeconds: timeoutSeconds + 10 });
         if (result.code !== 255 && result.code !== null) {
             const begins = result.stdout.indexOf(`${beginning}\n`);
-            return { ...result, stdout: begins < 0 ? "" : result.stdout.slice(begins + beginning.length + 1) };
+            const hasBegun = begins >= 0;
+            return { ...result, hasBegun, stdout: hasBegun ? result.stdout.slice(begins + beginning.length + 1) : "" };
         }
         if (!isBooting(result.stderr) || deadline.isOver()) {
             const reach = reachOf(host, { ...result, hasBegun: result.stdout.includes(beginning) });
@@ -98,6 +99,9 @@ async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds 
     }
 }
 
+/** Name of the host in its own known_hosts file. ssh would look for another form of an IPv6 address than the one configured. */
+const hostAlias = "rancher-ha";
+
 /**
  * Returns the arguments of ssh for a login. ssh then reads no configuration file of the user.
  *
@@ -106,14 +110,14 @@ async function sshProgram(env, host, program, verb, timeoutSeconds, waitSeconds 
  * @returns {string[]}
  */
 function sshArguments({ address, port, user, hostKey, bastion }, flags) {
-    const name = port === 22 ? address : `[${address}]:${port}`;
-    const knownHosts = knownHostsFile(`${name} ${hostKey}\n`);
+    const knownHosts = knownHostsFile(`${hostAlias} ${hostKey}\n`);
     const options = {
         BatchMode: "yes",
         ConnectTimeout: bastion ? "15" : "5",
         ConnectionAttempts: "1",
         GlobalKnownHostsFile: "/dev/null",
         HostKeyAlgorithms: keyAlgorithms(hostKey),
+        HostKeyAlias: hostAlias,
         IdentityFile: "none",
         // INFO also reports why a forward fails. ERROR does not.
         LogLevel: "INFO",
