@@ -3,7 +3,7 @@ import { observe } from "../remote/commands";
 import { needsAttention } from "../attention";
 import { validated } from "../validation";
 import { Distribution } from "./compatibility";
-import { apiAccess, isLoopback, serverOf, withServer } from "./kubeconfig";
+import { apiAccess, serverOf, withServer } from "./kubeconfig";
 import { KubernetesCluster } from "./kubernetesCluster";
 import { versionProgram } from "./program";
 import { existingClusterSchema } from "./schema";
@@ -17,8 +17,9 @@ export interface ExistingClusterArgs {
     /** IP addresses of the nodes where the ingress controller listens on port 80: at least one, and each once. */
     ingressAddresses: pulumi.Input<pulumi.Input<string>[]>;
     /**
-     * URL of the Kubernetes API, for example `https://192.0.2.31:6443`. It replaces a loopback address in the kubeconfig, which RKE2 and
-     * K3s write for the node itself. A URL with a user, a path or a query is refused. @default the server in the kubeconfig
+     * URL of the Kubernetes API, for example `https://192.0.2.31:6443`. It replaces the server in the kubeconfig's current context. The
+     * kubeconfig of RKE2 and K3s has a loopback address there, which is the node itself. A URL with a user, a path or a query is refused.
+     * @default the server in the kubeconfig
      */
     apiEndpoint?: pulumi.Input<string>;
     /**
@@ -33,6 +34,8 @@ export interface ExistingClusterArgs {
      */
     kubernetesVersion?: pulumi.Input<string>;
 }
+
+const isSameUrl = (one: string, other: string) => new URL(one).href === new URL(other).href;
 
 /**
  * A cluster that exists already (RKE2, K3s, a managed one). Its ingress controller must trust forwarded headers, or Rancher redirects
@@ -55,7 +58,7 @@ export class ExistingCluster extends pulumi.ComponentResource implements Kuberne
         const cluster = validated(this, `ExistingCluster ${name}`, existingClusterSchema, args);
         this.kubeconfig = pulumi.secret(
             cluster.apply(({ kubeconfig, apiEndpoint }) =>
-                apiEndpoint && isLoopback(serverOf(kubeconfig)) ? withServer(kubeconfig, apiEndpoint) : kubeconfig,
+                apiEndpoint && !isSameUrl(apiEndpoint, serverOf(kubeconfig)) ? withServer(kubeconfig, apiEndpoint) : kubeconfig,
             ),
         );
         this.ingressAddresses = pulumi.unsecret(cluster.ingressAddresses);

@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import { holdsLogin } from "../secrecy";
+import { proxyVariable } from "./environmentProxy";
 import { ClusterEntry, CurrentContext, currentOf, isTls, readYaml } from "./kubeconfigSchema";
 import { UserEntry } from "./kubeconfigUser";
 
@@ -25,7 +26,7 @@ export function serverOf(kubeconfig: string): string {
 /** Returns the API access of a kubeconfig. Returns undefined when something is in the way, which `obstacle` names. */
 export function apiAccess(kubeconfig: string): ApiAccess | undefined {
     const current = currentOf(kubeconfig);
-    if (!current || obstacleIn(current)) return undefined;
+    if (!current || obstacle(kubeconfig)) return undefined;
     const { cluster, user } = current;
     const { "client-certificate-data": certificate, "client-key-data": key, token } = user;
     const text = (base64?: string) => base64 && Buffer.from(base64, "base64").toString("utf8");
@@ -44,9 +45,14 @@ export function apiAccess(kubeconfig: string): ApiAccess | undefined {
  * Returns why this library cannot use a kubeconfig, although Helm and the Kubernetes provider can. Returns undefined when it can. A request
  * of its own would otherwise fail, or ask with other permissions, and the failure would stop Helm.
  */
-export function obstacle(kubeconfig: string): string | undefined {
+export function obstacle(kubeconfig: string, env = process.env): string | undefined {
     const current = currentOf(kubeconfig);
-    return current ? obstacleIn(current) : "the kubeconfig cannot be read";
+    return current ? (obstacleIn(current) ?? proxyOf(serverOf(kubeconfig), env)) : "the kubeconfig cannot be read";
+}
+
+function proxyOf(server: string, env: NodeJS.ProcessEnv): string | undefined {
+    const variable = proxyVariable(server, env);
+    return variable && `the environment names a proxy (${variable}) for ${new URL(server).host}, which NO_PROXY does not cover`;
 }
 
 function obstacleIn({ cluster, user }: CurrentContext): string | undefined {

@@ -8,6 +8,7 @@ export interface Metadata {
     ownerReferences?: { kind: string }[];
     generation?: number;
     deletionTimestamp?: string;
+    managedFields?: { manager?: string; fieldsV1?: Record<string, Record<string, object> | undefined> }[];
 }
 
 export interface Condition {

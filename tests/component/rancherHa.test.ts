@@ -323,6 +323,21 @@ describe("other ways", () => {
         expect(recording.outputs).toMatchObject({ kubeconfig: secret(existingCluster.kubeconfig), kubernetesVersion: "v1.31.4" });
     });
 
+    test("the kubeconfig of an existing cluster leads to apiEndpoint, in its current context", async () => {
+        const clusters = [
+            { name: "default", cluster: { server: "https://192.0.2.41:6443", "tls-server-name": "rke2.example.com" } },
+            { name: "other", cluster: { server: "https://192.0.2.50:6443" } },
+        ];
+        const apiEndpoint = "https://192.0.2.10:6443";
+        const kubeconfig = kubeconfigOf({}, undefined, { clusters });
+        const recording = await build({ cluster: undefined, existingCluster: { ...existingCluster, kubeconfig, apiEndpoint } });
+        const [current, other] = parse(recording.outputs.kubeconfig.secret).clusters;
+        expect(current.cluster).toEqual({ server: apiEndpoint, "tls-server-name": "rke2.example.com" });
+        expect(other).toEqual(clusters[1]);
+        const provider = recording.one("pulumi:providers:kubernetes").inputs.kubeconfig;
+        expect(parse(provider.secret ?? provider).clusters[0].cluster.server).toBe(apiEndpoint);
+    });
+
     test("the API server of an existing cluster is asked for its version", async () => {
         const kubeconfig = whole.outputs.kubeconfig.secret;
         const { ingressAddresses } = existingCluster;

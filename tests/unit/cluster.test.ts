@@ -14,6 +14,7 @@ import {
     untried,
 } from "../../components/cluster/compatibility";
 import { communityKubernetes } from "../../components/cluster/rke/rkeVersions";
+import { clusterProgram } from "../../components/cluster/rke/program";
 import { systemImageKeys } from "../../components/cluster/rke/registries";
 import { rkeClusterSchema, RkeClusterSettings } from "../../components/cluster/rke/schema";
 import { adminKubeconfig, isNew, unpackState } from "../../components/cluster/rke/state";
@@ -244,6 +245,19 @@ describe("with the real rke", () => {
         expect(read.services.kubeApi.serviceClusterIpRange).toBe("10.53.0.0/16");
         expect(read.services.kubeController).toMatchObject({ clusterCidr: "10.52.0.0/16", serviceClusterIpRange: "10.53.0.0/16" });
         expect(read.services.kubelet.clusterDnsServer).toBe("10.53.0.10");
+    });
+
+    test("an endpoint on a control plane node changes no data of a run of RKE", () => {
+        const { rkeConfig, certificatesBundle } = { rkeConfig: {}, certificatesBundle: { "kube-ca": { certificatePEM: "ca" } } };
+        const pki = { packed: "pki", state: { desiredState: { rkeConfig, certificatesBundle } } as any };
+        const nodes = [node(1), node(2, { internalAddress: "10.0.0.2" }), node(3), node(4, { roles: ["worker"] })];
+        const programs = (changes: object) => {
+            const cluster = settings({ nodes, ...changes });
+            return (["nodes", "cluster"] as const).map(task => clusterProgram(task, cluster, [pki]));
+        };
+        for (const host of ["192.0.2.32", "10.0.0.2"]) expect(programs({ apiEndpoint: `https://${host}:6443` })).toEqual(programs({}));
+        const sans = (apiEndpoint: string) => parse(clusterYml(settings({ nodes, apiEndpoint }))).authentication.sans;
+        expect(["https://192.0.2.34:6443", "https://192.0.2.30:6443"].map(sans)).toEqual([["192.0.2.34"], ["192.0.2.30"]]);
     });
 
     test("every key of services, registries, images and upgrades is one that rke reads", () => {

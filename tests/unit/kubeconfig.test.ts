@@ -244,6 +244,61 @@ test("the access of a kubeconfig has the data in it, decoded", () => {
     expect(apiAccess(kubeconfigOf({ "insecure-skip-tls-verify": true }))).toMatchObject({ isInsecure: true });
 });
 
+describe("a proxy of the environment", () => {
+    const proxy = "http://proxy.example.com:3128";
+    const reason = (env: Record<string, string>, url = server) => obstacle(kubeconfigOf({ server: url }), env);
+
+    test("is in the way, as kubectl and Helm use it", () => {
+        const words = (name: string) => `the environment names a proxy (${name}) for 192.0.2.41:6443, which NO_PROXY does not cover`;
+        expect(reason({ HTTPS_PROXY: proxy })).toBe(words("HTTPS_PROXY"));
+        expect(reason({ HTTPS_PROXY: proxy, https_proxy: proxy, NO_PROXY: "192.0.2.4,.example.com" })).toBe(words("https_proxy"));
+        expect([reason({}), reason({ HTTPS_PROXY: "", HTTP_PROXY: proxy, ALL_PROXY: proxy })]).toEqual([undefined, undefined]);
+    });
+
+    test("gives no access, and so no request that would fail", () => {
+        const before = process.env.HTTPS_PROXY;
+        try {
+            process.env.HTTPS_PROXY = proxy;
+            expect(apiAccess(kubeconfigOf())).toBeUndefined();
+            process.env.NO_PROXY = "192.0.2.41";
+            expect(apiAccess(kubeconfigOf())).toMatchObject({ endpoint: server });
+        } finally {
+            delete process.env.NO_PROXY;
+            if (before === undefined) delete process.env.HTTPS_PROXY;
+            else process.env.HTTPS_PROXY = before;
+        }
+    });
+
+    test.each([
+        ["192.0.2.41", "https://192.0.2.41:6443"],
+        ["other, 192.0.2.0/24", "https://192.0.2.41:6443"],
+        ["192.0.2.41:6443", "https://192.0.2.41:6443"],
+        ["[2001:db8::1]:6443", "https://[2001:db8:0::1]:6443"],
+        ["2001:db8::/32", "https://[2001:db8::1]:6443"],
+        ["*", "https://api.example.com"],
+        ["example.com", "https://API.example.com:6443"],
+        ["example.com:443", "https://example.com"],
+        [".Example.com", "https://api.example.com:6443"],
+        ["*.example.com", "https://api.example.com:6443"],
+        ["", "https://127.0.0.2:6443"],
+        ["", "https://[::1]:6443"],
+        ["", "https://localhost:6443"],
+    ])("is not in the way where NO_PROXY is '%s', of %s", (noProxy, url) =>
+        expect(reason({ HTTPS_PROXY: proxy, no_proxy: noProxy }, url)).toBeUndefined(),
+    );
+
+    test.each([
+        ["192.0.2.41:443", "https://192.0.2.41:6443"],
+        ["192.0.2.0/27", "https://192.0.2.41:6443"],
+        ["2.41,192.0.2.0/33,/,:6443, ,0.2.41", "https://192.0.2.41:6443"],
+        [".example.com", "https://example.com:6443"],
+        ["ample.com", "https://example.com:6443"],
+        ["10.0.0.0/8", "https://api.example.com:6443"],
+    ])("is in the way where NO_PROXY is '%s', of %s", (noProxy, url) =>
+        expect(reason({ HTTPS_PROXY: proxy, no_proxy: noProxy }, url)).toMatch(/^the environment names a proxy \(HTTPS_PROXY\)/),
+    );
+});
+
 test("the endpoint holds no login of the kubeconfig", () =>
     expect(serverOf(kubeconfigOf({ server: "https://admin:word@192.0.2.41:6443/" }))).toBe(server));
 

@@ -29,21 +29,31 @@ let folder: string;
 let server: Server;
 /** What the API server deletes. */
 let deleted: string[];
+/** Field managers that cordoned nodes, by the number of the node. */
+let cordons: Record<number, string> = {};
+/** Changes of nodes, with whether RKE ran before. */
+let patched: [url: string, body: string, hasRun: boolean][];
 beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "node-changes-"));
     writeFileSync(
         join(folder, "rke"),
-        `#!/bin/sh\n[ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }\ncp cluster.rkestate ${folder}/ran\n`,
+        `#!/bin/sh\n[ "$1" != --version ] || { echo "rke version v1.8.14"; exit; }\ncp cluster.rkestate ${folder}/ran\necho "$RKE_LOG"\n`,
     );
     writeFileSync(join(folder, "ssh"), "#!/bin/sh\nexec sh\n");
     ["rke", "ssh"].forEach(name => chmodSync(join(folder, name), 0o755));
     const { certificate: cert, privateKey: key } = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });
-    server = createServer({ cert, key, ca: ca.certificate, requestCert: true }, ({ url, method }, answer) => {
+    server = createServer({ cert, key, ca: ca.certificate, requestCert: true }, async (asked, answer) => {
+        const { url, method } = asked;
         if (method === "DELETE") deleted.push(url!);
-        const ready = { conditions: [{ type: "Ready", status: "True" }] };
-        const live = { items: numbers.map(number => ({ metadata: { name: `node${number}` }, status: ready })) };
+        const body = Buffer.concat(await asked.toArray()).toString();
+        if (method === "PATCH") patched.push([url!, body, existsSync(join(folder, "ran"))]);
+        const live = { items: numbers.map(liveNode) };
         const secret = { metadata: {}, data: { "full-cluster-state": Buffer.from(state).toString("base64") } };
-        const found = method === "DELETE" ? {} : url === "/api/v1/nodes" ? live : url!.endsWith("/full-cluster-state") && secret;
+        const found = ["DELETE", "PATCH"].includes(method!)
+            ? {}
+            : url === "/api/v1/nodes"
+              ? live
+              : url!.endsWith("/full-cluster-state") && secret;
         answer.writeHead(found ? 200 : 404).end(JSON.stringify(found || {}));
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
@@ -53,15 +63,26 @@ afterAll(() => {
     rmSync(folder, { recursive: true });
 });
 
+/** Returns a node as Kubernetes has it. */
+const liveNode = (number: number) => {
+    const manager = cordons[number];
+    const managedFields = manager ? [{ manager, fieldsV1: { "f:spec": { "f:unschedulable": {} } } }] : [{ manager: "rke", fieldsV1: {} }];
+    return {
+        metadata: { name: `node${number}`, managedFields },
+        spec: { ...(manager && { unschedulable: true }) },
+        status: { conditions: [{ type: "Ready", status: "True" }] },
+    };
+};
+
 const wanted = (number: number, changes: object = {}) => ({
     ...{ address: address(number), innerAddress: `10.0.0.${number}`, name: `node${number}`, roles: ["worker"] },
     ...{ servesIngress: true, ...changes },
 });
 
 /** Runs a task for these nodes of the configuration. Returns what it says, and whether RKE ran. */
-async function change(task: string, wantedNodes: object[], { previous = "", preflightProgram = "" } = {}) {
+async function change(task: string, wantedNodes: object[], { previous = "", preflightProgram = "", log = "" } = {}) {
     rmSync(join(folder, "ran"), { force: true });
-    deleted = [];
+    [deleted, patched] = [[], []];
     const input = {
         ...{ task, rkeVersion: "1.8.14", clusterYml: "nodes: []\n", pki: brotliCompressSync(state).toString("base64") },
         ...{ nodes: [], wantedNodes, network, kubernetesVersion, ingressOptions: {}, timeoutSeconds: 30 },
@@ -69,9 +90,14 @@ async function change(task: string, wantedNodes: object[], { previous = "", pref
         apiEndpoints: [`https://127.0.0.1:${(server.address() as AddressInfo).port}`],
     };
     const entry = join(__dirname, "..", "..", "components", "cluster", "rke", "runner", "rke.js");
-    const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter), PULUMI_COMMAND_STDOUT: previous };
-    const { stderr } = await run("node", ["-", "apply"], { input: nodeProgram(entry, input), env, tolerate: true, timeoutSeconds: 30 });
-    return { stderr, hasRun: existsSync(join(folder, "ran")) };
+    const env = { ...process.env, PATH: [folder, process.env.PATH].join(delimiter), PULUMI_COMMAND_STDOUT: previous, RKE_LOG: log };
+    const { code, stderr } = await run("node", ["-", "apply"], {
+        input: nodeProgram(entry, input),
+        env,
+        tolerate: true,
+        timeoutSeconds: 30,
+    });
+    return { code, stderr, hasRun: existsSync(join(folder, "ran")) };
 }
 
 describe.each(["nodes", "cluster"])("the task %s, before RKE runs,", task => {
@@ -129,4 +155,28 @@ test("a node whose host joined another cluster leaves Kubernetes and RKE's state
     expect([deleted, toldToRke()]).toEqual([[], numbers.map(address)]);
     await leave("echo 'it belongs to another cluster: /etc/kubernetes/ssl/kube-ca.pem'");
     expect([deleted, toldToRke()]).toEqual([["/api/v1/nodes/node3"], [1, 2].map(address)]);
+});
+
+describe("a node in maintenance", () => {
+    afterEach(() => void (cordons = {}));
+    const finished = 'level=info msg="Finished building Kubernetes cluster successfully"';
+
+    test.each([
+        ["RKE has run", finished, 0],
+        ["RKE has failed", "", 1],
+    ])("is cordoned again after %s", async (_what, log, expected) => {
+        cordons = { 2: "kubectl-cordon" };
+        const { code, stderr } = await change("cluster", [wanted(1), wanted(2), wanted(3)], { log });
+        const ofNodes = patched.filter(([url]) => url.startsWith("/api/v1/nodes/"));
+        expect([code, ofNodes]).toEqual([expected, [["/api/v1/nodes/node2", '{"spec":{"unschedulable":true}}', true]]]);
+        expect(stderr).toContain("cordoned: node2. RKE uncordons them, and they are cordoned again after its run\n");
+        expect(stderr).toContain("node node2 is cordoned again. After its maintenance: kubectl uncordon node2\n");
+    });
+
+    test("is not one that RKE cordoned, or that leaves", async () => {
+        cordons = { 1: "rke", 3: "kubectl-cordon" };
+        const { stderr } = await change("cluster", [wanted(1), wanted(2), wanted(4, { name: "node3" })], { log: finished });
+        expect(patched.filter(([url]) => url.startsWith("/api/v1/nodes/"))).toEqual([]);
+        expect(stderr).not.toContain("cordoned");
+    });
 });

@@ -149,11 +149,9 @@ test("an API server that answers is named while the kubeconfig's endpoint does n
 test("nodes as RKE left them are in sync, whatever the configuration asks for next", async () => expect(await probe(well)).toBe("in sync"));
 
 test.each<[string, Live[], string]>([
-    ["a node that is gone", [well[0]], "node node2: missing in the cluster"],
     ["a node that is not Ready", [well[0], { name: "node2", ready: "Unknown" }], "node node2: not Ready"],
     ["another version of the kubelet", [well[0], { name: "node2", version: "v1.29.0" }], "node node2: kubelet v1.29.0, expected v1.30.14"],
     ["another role", [well[0], { name: "node2", roles: ["worker"] }], "node node2: roles worker, expected controlplane,etcd,worker"],
-    ["a node of somebody else", [...well, { name: "stranger" }], "node stranger: in the cluster, but RKE was not run for it"],
     ["a label removed", [well[0], { name: "node2", labels: {} }], "node node2: label zone is missing"],
     ["a label changed", [well[0], { name: "node2", labels: { zone: "b" } }], "node node2: label zone was changed"],
     ["a label like a role of another tool", [well[0], { name: "node2", roles: [...roles, "monitoring"] }], "in sync"],
@@ -177,8 +175,9 @@ test("before its CA is rotated, a cluster is compared by its earlier certificate
     const other = issue({ name: "kube-ca", ca: true });
     const newest = { ca: other.certificate, certificate: admin.certificate, key: admin.privateKey };
     const keys = { ca: ca.certificate, certificate: admin.certificate, key: admin.privateKey };
-    const found = await look([well[0]], { wanted: { ...newest, earlierKeys: [newest, keys] } });
-    expect([findingOf(found), found.facts["earlier-pki"]]).toEqual(["node node2: missing in the cluster", "2"]);
+    const live = [well[0], { name: "node2", ready: "Unknown" }];
+    const found = await look(live, { wanted: { ...newest, earlierKeys: [newest, keys] } });
+    expect([findingOf(found), found.facts["earlier-pki"]]).toEqual(["node node2: not Ready", "2"]);
     expect((await look(well, { wanted: { earlierKeys: [newest] } })).facts).toEqual({});
     expect((await look(well, { wanted: newest })).state).toBe("unreachable");
 });
@@ -220,6 +219,37 @@ describe("a rotation of the CA that could not finish", () => {
         expect(await probe(live, { answer, known: begun, wanted: { ...pending, fitness } })).toBe("node node2: not Ready");
         expect(await probe(live, { answer, wanted: pending })).toBe("node node2: not Ready");
     });
+});
+
+test.each<[string, Live[], string]>([
+    [
+        "a node deleted from Kubernetes",
+        [well[0]],
+        "node node2 is missing in the cluster, and RKE fails without it. On the node: docker restart kubelet",
+    ],
+    [
+        "a node that left and joined again",
+        [...well, { name: "stranger" }],
+        "node stranger is in the cluster, but RKE was not run for it and does not remove it. " +
+            "Switch its host off, and then: kubectl delete node stranger",
+    ],
+])("%s is told to a person, because no run of RKE heals it", async (_what, live, words) => {
+    const found = await look(live);
+    expect([found.state, ...found.warnings]).toEqual(["in sync", words]);
+});
+
+test("a node of the configuration that RKE's record lacks is drift, because RKE adds it", async () => {
+    const found = await look(well, { known: note(["node1"]) });
+    expect([findingOf(found), found.warnings]).toEqual(["node node2: in the cluster, but RKE was not run for it", []]);
+});
+
+test("no one is asked to bring a deleted node back that leaves", async () => {
+    const found = await look([well[0]], { wanted: { nodes: [asked("node1")] } });
+    expect([found.state, found.outdated, found.warnings]).toEqual([
+        "in sync",
+        ["node node2: RKE was run for it, and it is not in the configuration"],
+        [],
+    ]);
 });
 
 test("a cordon and a foreign taint are told to a person, and are no drift", async () => {

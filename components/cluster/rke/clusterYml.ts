@@ -1,6 +1,7 @@
 import { stringify } from "yaml";
 import { withExtraConfig } from "./extraConfig";
 import { interfaceYml } from "./network";
+import { hasRole, NodeRole } from "./nodes";
 import { registriesYml } from "./registries";
 import { nodeName, RkeClusterSettings } from "./schema";
 import { servicesYml } from "./services";
@@ -24,10 +25,19 @@ export function shownClusterYml(cluster: RkeClusterSettings): string {
     return clusterYml({ ...withoutS3Keys(cluster), privateRegistries });
 }
 
+/**
+ * Returns the names for the API server's certificate that RKE does not add itself. RKE adds the addresses of control plane nodes, so that
+ * an endpoint there changes the kubeconfig alone, and RKE is not run.
+ */
+function certificateNames({ apiEndpoint, apiServerSans, nodes }: RkeClusterSettings): string[] {
+    const host = apiEndpoint ? new URL(apiEndpoint).hostname.replace(/^\[|\]$/g, "") : undefined;
+    const isAdded = nodes.filter(hasRole(NodeRole.ControlPlane)).some(node => [node.address, node.internalAddress].includes(host));
+    return [...new Set([...(host === undefined || isAdded ? [] : [host]), ...apiServerSans])];
+}
+
 function ownKeys(cluster: RkeClusterSettings): Record<string, unknown> {
-    const endpoint = cluster.apiEndpoint ? [new URL(cluster.apiEndpoint).hostname.replace(/^\[|\]$/g, "")] : [];
     const { bastion } = cluster.nodes[0];
-    const sans = [...new Set([...endpoint, ...cluster.apiServerSans])];
+    const sans = certificateNames(cluster);
     return {
         cluster_name: cluster.clusterName,
         kubernetes_version: cluster.kubernetesVersion,

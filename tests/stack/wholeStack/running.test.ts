@@ -330,7 +330,11 @@ describe("drift", () => {
                 what: "node cordoned",
                 make: kubectl("cordon node3"),
                 words: "needs attention: RkeCluster rancher-cluster: node node3 is cordoned",
-                undo: kubectl("uncordon node3"),
+                // RKE uncordons every node, and ran for the other changes of this round.
+                undo: async () => {
+                    expect(await main.kubectl(["get", "node", "node3", "-o", "jsonpath={.spec.unschedulable}"])).toBe("true");
+                    await main.kubectl(["uncordon", "node3"]);
+                },
             },
             {
                 what: "foreign taint of a node",

@@ -2,6 +2,7 @@ const fs = require("fs");
 const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { impossibleChanges } = require("./builtCluster");
+const { keepCordons } = require("./cordons");
 const { encryptedSecrets } = require("./encryptedSecrets");
 const { withEncryptionKey } = require("./encryptionKey");
 const { bullets, findings, refuseRun, refuseUnfitNodes } = require("./findings");
@@ -117,7 +118,7 @@ async function apply(input, lastResult) {
         const folder = workFolder(input.clusterYml, secrets.first);
         await snapshotBeforeUpgrade(state, input, { folder, env });
         await movePods(leaving, state, input);
-        const built = await up(env, folder, { input, state, leaving, lastResult, secrets });
+        const built = await keepCordons(state, input, () => up(env, folder, { input, state, leaving, lastResult, secrets }));
         await secrets.finish(built);
         await setIngressOptions(state, input);
         return resultOf(built, input.nodes);

@@ -155,13 +155,14 @@ async function compare(get, wanted, faulty) {
     const refused = [...refusals(rkeConfig, wanted, items, faulty), ...unfit];
     if (refused.length > 0) return { refused };
     const nodes = rkeConfig.nodes.map(node => comparable({ ...node, name: nameOf(node), roles: node.role }));
+    const names = wanted.nodes.map(({ name }) => name);
     const kubelet = rkeConfig.kubernetesVersion.replace(/-rancher.*$/, "");
     return {
-        finding: [...nodeDifferences(items, nodes, kubelet), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
+        finding: [...nodeDifferences(items, nodes, kubelet, names), ...ingressDifferences(ingress, rkeConfig.ingress?.options ?? {})],
         outdated: otherRun({ kubernetesVersion: rkeConfig.kubernetesVersion, nodes }, wanted),
         newNodes: wanted.nodes.filter(({ address }) => !nodes.some(node => node.address === address)),
         warning: [
-            ...nodeWarnings(items, nodes),
+            ...nodeWarnings(items, nodes, names),
             ...expiryWarnings(certificatesBundle),
             ...leaversBesideRestore(rkeConfig.nodes, wanted, items),
         ],
