@@ -109,7 +109,8 @@ export class RancherHa extends pulumi.ComponentResource {
 
         const existing = existingCluster && new ExistingCluster(`${name}-cluster`, existingCluster, { parent: this });
         const certificate = this.certificate(name, args, existing);
-        const caCertificate = certificate?.caCertificate ?? watchedCas(this, "certificateOnHost.caCertificate", args.certificateOnHost?.caCertificate);
+        const caCertificate =
+            certificate?.caCertificate ?? watchedCas(this, "certificateOnHost.caCertificate", args.certificateOnHost?.caCertificate);
         const { cluster, loadBalancer } = existing
             ? { cluster: existing, loadBalancer: this.loadBalancer(name, args, upstreamsOf(existing, args), certificate) }
             : this.rkeCluster(name, args, certificate);

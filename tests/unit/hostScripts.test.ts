@@ -156,7 +156,7 @@ describe("a certificate", () => {
         ["with a negative serial number", { serial: -5 }, "a positive serial number, found a negative one"],
     ])("%s, which browsers or Go refuse, is told", async (_what, options, words) =>
         expect(await fault(issue({ name: hostname, by: ca, names, ...options }))).toBe(
-            `clients refuse the certificate ${chain}: expected ${words}`,
+            `clients do not accept the certificate ${chain}: expected ${words}`,
         ),
     );
 

@@ -108,7 +108,7 @@ is_for_clients() {
             print fault
         }')
     [ -n "$fault" ] || return 0
-    echo "clients refuse the certificate $chain: $fault"
+    echo "clients do not accept the certificate $chain: $fault"
     return 1
 }
 

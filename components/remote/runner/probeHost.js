@@ -28,7 +28,8 @@ async function deadAgent(socket) {
     if (!error) return undefined;
     return withCode(
         "ssh",
-        `SSH_AUTH_SOCK: expected nothing, or the socket of an SSH agent, found ${socket}, where no agent listens (${error.code}). Run \`unset SSH_AUTH_SOCK\``,
+        `SSH_AUTH_SOCK: expected nothing, or the socket of an SSH agent, found ${socket}, where no agent listens (${error.code}). ` +
+            "Run `unset SSH_AUTH_SOCK`",
     );
 }
 
@@ -45,7 +46,8 @@ function failure({ user, address }, { code, stderr, hasBegun }) {
         return {
             refused: withCode(
                 "host-not-fit",
-                `${address}: expected root, or a user with sudo without a password, found ${found} for ${user}. Allow it in /etc/sudoers.d: ${user} ALL=(root) NOPASSWD: ALL`,
+                `${address}: expected root, or a user with sudo without a password, found ${found} for ${user}. ` +
+                    `Allow it in /etc/sudoers.d: ${user} ALL=(root) NOPASSWD: ALL`,
             ),
         };
     }
