@@ -182,6 +182,27 @@ test("a release that Helm does not hold is told, with the way to have it back", 
         "absent: Helm has no deployed release rancher in cattle-system; one that was uninstalled comes back with pulumi up --refresh",
     ));
 
+/** Returns a wanted release with these values, and Helm's record of it, which sorts the keys of objects. */
+function sortedByHelm(extraTolerations: Record<string, string>[]) {
+    const recorded = extraTolerations.map(each => Object.fromEntries(Object.entries(each).sort()));
+    return { asked: { wanted: { ...wanted, values: { ...wanted.values, extraTolerations } } }, values: { extraTolerations: recorded } };
+}
+const toleration = { key: "dedicated", value: "rancher", operator: "Equal", effect: "NoSchedule" };
+
+test("the order of keys in a list of values is no difference", async () => {
+    const { asked, values } = sortedByHelm([toleration]);
+    const probed = await runProgram("probeRelease.js", { ...inPlace, [secrets]: releases({ values }) }, "", undefined, asked);
+    expect(parseProbe(probed.stdout).outdated).toEqual([]);
+    const other = await runProgram(
+        "probeRelease.js",
+        { ...inPlace, [secrets]: releases({ values: { extraTolerations: [] } }) },
+        "",
+        undefined,
+        asked,
+    );
+    expect(parseProbe(other.stdout).outdated).toEqual(["revision 1: the value extraTolerations was changed"]);
+});
+
 test.each<[string, HelmRun, string[]]>([
     ["helm upgrade --set replicas=1", { values: { replicas: 1 } }, ["revision 2: the value replicas is 1, expected 3"]],
     [
@@ -312,6 +333,13 @@ describe("before Helm runs", () => {
         ["somebody's that is older than its timeout", "9", { ...pending, seconds: 901, values: { replicas: 1 } }],
     ])("an ended run is out of the way: %s", async (_what, lastResult, run) => {
         expect(await free(lastResult, {}, run)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^2\n/) });
+        expect(deleted).toEqual(["sh.helm.release.v1.rancher.v2"]);
+    });
+
+    test("the order of keys in a list of values makes no run somebody's", async () => {
+        const { asked, values } = sortedByHelm([toleration]);
+        const stored = { [secrets]: releases({}, { ...pending, values }) };
+        expect((await runProgram("freeRelease.js", stored, "2", undefined, asked)).code).toBe(0);
         expect(deleted).toEqual(["sh.helm.release.v1.rancher.v2"]);
     });
 
