@@ -153,11 +153,37 @@ test("a manifest that cannot be read is not quoted", async () =>
         "unknown: the manifest of the newest Helm revision is not YAML [RHA helm]",
     ));
 
+const duplicate = 'failed to convert new object to smd typed: .spec.containers[name="rancher"].env: duplicate entries for key [name="A"]';
+const notCompared = /^Deployment rancher cannot be compared: https:\/\/127\.0\.0\.1:\d+ answers 500: failed to .* \[RHA drift-unknown\]$/;
+
 test("an object that the API refuses to compare is named with the API's message", async () => {
-    const message = 'failed to convert new object to smd typed: .spec.containers[name="rancher"].env: duplicate entries for key [name="A"]';
-    expect(await probe({ ...inPlace, [`applied ${deployment}`]: new Failure(500, message) })).toMatch(
-        /^unknown: Deployment rancher cannot be compared: https:\/\/127\.0\.0\.1:\d+ answers 500: failed to .* duplicate entries for key/,
-    );
+    const { state, findings, warnings } = await look({ ...inPlace, [`applied ${deployment}`]: new Failure(500, duplicate) });
+    expect([state, findings, warnings]).toEqual(["in sync", [], [expect.stringMatching(notCompared)]]);
+    expect(warnings[0]).toContain("duplicate entries for key");
+});
+
+test("an object that cannot be compared hides no drift of the others", async () => {
+    const refusing = { ...inPlace, [`applied ${deployment}`]: new Failure(500, duplicate), [binding]: undefined };
+    const { state, findings, warnings } = await look(refusing, releases({ values: { replicas: 1 } }));
+    expect([state, findings]).toEqual(["changed", ["ClusterRoleBinding rancher: missing"]]);
+    expect(warnings).toEqual([expect.stringMatching(notCompared)]);
+});
+
+test.each([
+    ["a group that the API no longer has", { "/apis/apps/v1": undefined }, "answers 404"],
+    ["a kind that the API no longer has", { "/apis/apps/v1": { resources: [] } }, "the API has no Deployment in apps/v1"],
+])("an object of %s is told alone", async (_what, api, words) => {
+    const { state, warnings } = await look({ ...inPlace, ...api });
+    expect([state, warnings]).toEqual(["in sync", [expect.stringContaining(words)]]);
+});
+
+test("when no object can be compared, the state is unknown", async () => {
+    const forbidden = new Failure(403, "forbidden");
+    const { state, reason } = await look({ ...inPlace, [deployment]: forbidden, [binding]: forbidden });
+    expect([state, reason.split("\n")]).toEqual([
+        "unknown",
+        [expect.stringMatching(/^Deployment rancher cannot .* answers 403/), expect.stringMatching(/^ClusterRoleBinding rancher cannot/)],
+    ]);
 });
 
 test.each(["probeRelease.js", "probeCa.js"])("%s passes on why the API does not show Helm's records", async file => {
