@@ -84,7 +84,7 @@ function common(
     };
 }
 
-/** Lists values that differ between the files, and a CA that one file needs and none holds. */
+/** Lists values that differ between the files, a CA that one file needs and none holds, and a value that restarts the pods. */
 function contradictions(
     { caCertificate, nginxConf, helmValues }: Installation,
     nginx: LoadBalancerConfig,
@@ -98,6 +98,10 @@ function contradictions(
     if (rancher.privateCa && !caCertificate)
         lines.push(
             `${helmValues.path}: privateCA is true: expected the CA with --ca. Without it the stack removes the CA from Rancher, and agents stop`,
+        );
+    if (!rancher.privateCa && !caCertificate && !rancher.rancher.agentTlsMode)
+        lines.push(
+            `${helmValues.path}: agentTLSMode: is not set. With a publicly trusted certificate the stack sets system-store, and Rancher's pods restart one after the other`,
         );
     return lines;
 }

@@ -7,12 +7,15 @@ export interface Finished {
     hasPrivateCa: boolean;
     /** Whether Rancher was asked through the load balancer. */
     isVerified: boolean;
+    /** Whether the stack knows the password of the first login. Otherwise Rancher keeps the password in a Secret. */
+    hasBootstrapPassword: boolean;
     rancherVersion: string;
     kubernetesVersion: string;
 }
 
 /** Returns the steps for a person after the first `pulumi up`. The commands read the outputs under the names that RancherHa gives them. */
-export function nextSteps({ hostname, addresses, hasPrivateCa, isVerified, rancherVersion, kubernetesVersion }: Finished): string {
+export function nextSteps(finished: Finished): string {
+    const { hostname, addresses, hasPrivateCa, isVerified, hasBootstrapPassword, rancherVersion, kubernetesVersion } = finished;
     const url = `https://${hostname}`;
     const steps = [
         ["Let the DNS name lead to the load balancer:", ...addresses.map(address => `${hostname}.  ${recordType(address)}  ${address}`)],
@@ -23,10 +26,16 @@ export function nextSteps({ hostname, addresses, hasPrivateCa, isVerified, ranch
                   `curl --cacert rancher-ca.pem ${url}/ping`,
               ]
             : ["Check the DNS name and the certificate. This answers pong:", `curl ${url}/ping`],
-        [
-            `Log in at ${url} as admin, and choose a password of your own. The first one:`,
-            "pulumi stack output bootstrapPassword --show-secrets",
-        ],
+        hasBootstrapPassword
+            ? [
+                  `Log in at ${url} as admin, and choose a password of your own. The first one:`,
+                  "pulumi stack output bootstrapPassword --show-secrets",
+              ]
+            : [
+                  `Log in at ${url} as admin, and choose a password of your own. The first one, with the kubeconfig of step 5:`,
+                  "kubectl --kubeconfig kubeconfig --namespace cattle-system get secret bootstrap-secret \\",
+                  "    --output go-template='{{.data.bootstrapPassword | base64decode}}'",
+              ],
         ["Import or create a cluster, in the menu under Cluster Management."],
         [
             "Fetch the kubeconfig of the cluster under Rancher when you need it. It is an administrator's, so keep it like a key:",

@@ -27,7 +27,7 @@ import { Verification, VerificationSettingsArgs } from "./rancher/verification";
 import { nextSteps } from "./nextSteps";
 import { SshArgs } from "./remote/args";
 import { rancherHaSchema } from "./schema";
-import { heldUntil, inState, refuseLiterals, refuseOutputs, settled, validated } from "./validation";
+import { heldUntil, inState, isNotEmpty, refuseLiterals, refuseOutputs, settled, validated } from "./validation";
 
 /** A certificate that another tool keeps on the load balancer hosts. */
 export interface CertificateOnHostArgs extends CertificatePathsArgs {
@@ -89,7 +89,7 @@ export class RancherHa extends pulumi.ComponentResource {
     readonly kubeconfig: pulumi.Output<string>;
     /** PEM text of the private CA that clients must trust. Empty when the CA is publicly trusted. */
     readonly caCertificate: pulumi.Output<string>;
-    /** Password of `admin` for the first login. Secret. */
+    /** Password of `admin` for the first login. Empty when `rancher.bootstrapPassword` is. Secret. */
     readonly bootstrapPassword: pulumi.Output<string>;
     /** Addresses that the DNS name must point to. */
     readonly loadBalancerAddresses: pulumi.Output<string[]>;
@@ -146,10 +146,10 @@ export class RancherHa extends pulumi.ComponentResource {
         this.loadBalancerAddresses = loadBalancer.addresses;
         this.rancherVersion = release.version;
         this.kubernetesVersion = cluster.kubernetesVersion;
-        const hasPrivateCa = pulumi.unsecret(caCertificate).apply(pem => pem !== "");
+        const [hasPrivateCa, hasBootstrapPassword] = [caCertificate, release.bootstrapPassword].map(isNotEmpty);
         const { rancherVersion, kubernetesVersion } = this;
-        const finished = { hostname, addresses: loadBalancer.addresses, hasPrivateCa, isVerified, rancherVersion, kubernetesVersion };
-        this.nextSteps = pulumi.output(finished).apply(nextSteps);
+        const finished = { hostname, hasPrivateCa, isVerified, hasBootstrapPassword, rancherVersion, kubernetesVersion };
+        this.nextSteps = pulumi.output({ ...finished, addresses: loadBalancer.addresses }).apply(nextSteps);
         this.registerOutputs({
             url: this.url,
             kubeconfig: this.kubeconfig,

@@ -94,6 +94,9 @@ export function refuseOutputs(component: pulumi.Resource, what: string, plainArg
 /** Reports whether no value occurs twice. */
 export const isUnique = (values: unknown[]): boolean => new Set(values).size === values.length;
 
+/** Reports whether a text is not empty. The report is no secret. */
+export const isNotEmpty = (text: pulumi.Output<string>) => pulumi.unsecret(text).apply(found => found !== "");
+
 /** Returns the value, or undefined in a preview that does not know it yet. */
 export function ifKnown<T>(output: pulumi.Output<T>): pulumi.Output<T | undefined> {
     return settled(output).apply(known => (known ? output : undefined)) as pulumi.Output<T | undefined>;

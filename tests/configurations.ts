@@ -306,7 +306,7 @@ const rancher = fc
             repository: fc.constantFrom("https://charts.example.com/rancher", "oci://registry.example.com/charts/rancher"),
             agentTlsMode: fc.constant("system-store"),
             eulaAgreed: fc.constant("2025-06-30T12:00:00Z"),
-            bootstrapPassword: fc.stringMatching(/^[ -~]{12,72}$/),
+            bootstrapPassword: fc.oneof(fc.constant(""), fc.stringMatching(/^[ -~]{12,72}$/)),
             timeoutSeconds: whole(60, 86_400),
             deletionProtection: fc.boolean(),
             drift,

@@ -67,7 +67,8 @@ export interface RancherSettingsArgs {
     replicas?: pulumi.Input<number>;
     /**
      * Password of `admin` for the first login, of at least 12 characters and at most 72 bytes. It is kept as a secret. Changing it after the
-     * first installation has no effect.
+     * first installation has no effect. An empty string gives the chart none: Rancher makes one in the Secret `bootstrap-secret`. An adopted
+     * release without a password needs this, because its pods would restart.
      * @default 24 random letters and digits
      */
     bootstrapPassword?: pulumi.Input<string>;

@@ -164,8 +164,9 @@ export interface RancherChartValuesArgs {
     /** Debug log of Rancher. @default false */
     debug?: pulumi.Input<boolean>;
     /**
-     * Further environment variables. A name that occurs twice is refused. `PULUMI_RANCHER_HA_CA_SHA256` and
-     * `PULUMI_RANCHER_HA_ADDITIONAL_CAS_SHA256`, which the stack uses, are refused too.
+     * Further environment variables. A name that occurs twice is refused. So is one that the chart sets itself, such as `CATTLE_NAMESPACE`,
+     * or `HTTP_PROXY` beside `rancher.proxy`. `PULUMI_RANCHER_HA_CA_SHA256` and `PULUMI_RANCHER_HA_ADDITIONAL_CAS_SHA256`, which the stack
+     * uses, are refused too.
      */
     extraEnv?: pulumi.Input<pulumi.Input<ChartEnvironmentVariableArgs>[]>;
     /** Further node selector terms. Rancher 2.10 and later. @default [] */

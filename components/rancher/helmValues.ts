@@ -1,5 +1,6 @@
 import { caChecksum as checksumOf } from "../certificates/pem";
 import { isSince } from "../versions";
+import { takenName } from "./chartEnvironment";
 import { additionalCasVariable, caVariable } from "./chartValues";
 import { RancherChartValues, valueSince } from "./chartValuesSchema";
 import { noProxyValue } from "./proxy";
@@ -35,9 +36,14 @@ export function helmValues(input: HelmValuesInput): Record<string, any> {
     return merge(input.additionalValues, typedValues(input));
 }
 
-/** Returns the problems of the values as a whole, each with the path of its value. */
-export function checkValues(input: HelmValuesInput & { chartVersion: string }): { path: string[]; message: string }[] {
-    const problems: { path: string[]; message: string }[] = [];
+interface Problem {
+    path: PropertyKey[];
+    message: string;
+}
+
+/** Returns the problems of the values as a whole, each with the path of its value. An unknown password counts as none. */
+export function checkValues(input: HelmValuesInput & { chartVersion: string; hasPassword?: boolean }): Problem[] {
+    const problems = takenNames(input);
     if (input.caChecksum === "" && input.agentTlsMode === AgentTlsMode.Strict) {
         problems.push({
             path: ["agentTlsMode"],
@@ -86,6 +92,16 @@ export function checkValues(input: HelmValuesInput & { chartVersion: string }): 
         }
     }
     return problems;
+}
+
+/** Returns a problem for each name in `extraEnv` that the chart sets too. */
+function takenNames(input: HelmValuesInput & { hasPassword?: boolean }): Problem[] {
+    const { noProxy, values, hasPassword } = input;
+    const all = { ...helmValues(input), bootstrapPassword: hasPassword, ...(noProxy && { proxy: true }) };
+    return (values.extraEnv ?? []).flatMap(({ name }, index) => {
+        const message = takenName(name, all);
+        return message ? [{ path: ["values", "extraEnv", index, "name"], message }] : [];
+    });
 }
 
 /** Paths that additional values must not set, each with the advice for a user. */

@@ -31,7 +31,7 @@ export class RancherRelease extends pulumi.ComponentResource {
     readonly revision: pulumi.Output<number>;
     /** Status of the release, `deployed` when all is well. */
     readonly status: pulumi.Output<string>;
-    /** Password of `admin` for the first login. Secret. */
+    /** Password of `admin` for the first login. Empty when the release has none. Secret. */
     readonly bootstrapPassword: pulumi.Output<string>;
 
     constructor(name: string, args: RancherReleaseArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -40,8 +40,9 @@ export class RancherRelease extends pulumi.ComponentResource {
         const { bootstrapPassword, kubeconfig, proxy: url, ...others } = args;
         const proxy = this.proxy(name, args);
         const noProxy = url === undefined ? undefined : (args.noProxy ?? []);
-        const settings = validated(this, `RancherRelease ${name}`, releaseSchema, { ...others, noProxy, repositoryOpts: undefined });
         this.bootstrapPassword = pulumi.secret(this.password(name, bootstrapPassword));
+        const given = { ...others, noProxy, bootstrapPassword: emptyOnly(bootstrapPassword), repositoryOpts: undefined };
+        const settings = validated(this, `RancherRelease ${name}`, releaseSchema, given);
         this.warnOfUntried(name, args);
         const wanted = wantedRelease(name, settings, proxy);
         const { drift: mode, deletionProtection: protect } = releasePlainSchema.parse(args);
@@ -59,7 +60,7 @@ export class RancherRelease extends pulumi.ComponentResource {
                 values: settings.apply(known => ({
                     ...helmValues(known),
                     ...(url !== undefined && { proxy: proxy.proxy }),
-                    bootstrapPassword: this.bootstrapPassword,
+                    bootstrapPassword: withoutEmpty(this.bootstrapPassword),
                 })),
                 description: description(args, settings, epoch),
                 timeout: settings.timeoutSeconds,
@@ -196,6 +197,17 @@ export class RancherRelease extends pulumi.ComponentResource {
         return { epoch, outdated, freeing: [runnerProgram(`${name}-free`, { program, timeoutSeconds: 60, readsLastResult: true }, child)] };
     }
 }
+
+/** Returns an empty password, which is no secret, and undefined for any other. A password that is known is checked at once. */
+function emptyOnly(password: RancherReleaseArgs["bootstrapPassword"]): pulumi.Input<"" | undefined> {
+    const only = (text: string | undefined) => (text === "" ? text : undefined);
+    if (password === undefined || typeof password === "string") return only(password);
+    return pulumi.unsecret(pulumi.output(password)).apply(only);
+}
+
+/** Returns the password as a secret, and undefined for an empty one, so that the values of the release have no such key. */
+const withoutEmpty = (password: pulumi.Output<string>) =>
+    pulumi.unsecret(password).apply(text => (text === "" ? undefined : pulumi.secret(text)));
 
 /** Returns the release as a probe compares it with the live one. */
 const wantedRelease = (name: string, settings: pulumi.Output<Settings>, proxy: pulumi.Output<object>): pulumi.Output<WantedRelease> =>

@@ -30,7 +30,7 @@ const isForBcrypt = (password: string) => Buffer.byteLength(password) <= 72;
 const passwordSchema = secret(
     z
         .string()
-        .min(12, "expected at least 12 characters, as Rancher wants")
+        .regex(/^([\s\S]{12,})?$/, "expected at least 12 characters, as Rancher wants, or an empty string for none")
         .refine(isForBcrypt, "expected at most 72 bytes, as bcrypt in Rancher takes"),
 );
 
@@ -71,6 +71,8 @@ const shape = {
     kubernetesVersion: orEmpty(kubernetesVersionSchema).optional(),
     distribution: z.enum(Distribution).default(Distribution.Other),
     caChecksum: orEmpty(sha256Schema).default(""),
+    // Any other password has a schema of its own.
+    bootstrapPassword: z.literal("").optional(),
     ingressAnnotations: z.record(z.string(), z.string()).optional(),
 };
 
@@ -84,6 +86,7 @@ const knownSchema = z.object({
     kubernetesVersion: knownText,
     distribution: shape.distribution.catch(Distribution.Other),
     caChecksum: z.string().catch("not known"),
+    bootstrapPassword: z.string().optional().catch(""),
     agentTlsMode: shape.agentTlsMode.catch(undefined),
     adoptedCaChecksum: shape.adoptedCaChecksum.catch(undefined),
     // An invalid or unknown text still counts as given.
@@ -100,7 +103,7 @@ const knownSchema = z.object({
 /** Reports settings that contradict each other. `at` is the path of the settings. */
 export function reportRelease(settings: unknown, context: z.core.$RefinementCtx, at: PropertyKey[] = []): void {
     const release = knownSchema.parse(settings);
-    const problem = (path: string[], message: string, params?: { errorCode: ErrorCode }) =>
+    const problem = (path: PropertyKey[], message: string, params?: { errorCode: ErrorCode }) =>
         context.addIssue({ code: "custom", path: [...at, ...path], message, params });
     repositoryFaults(settings).forEach(({ path, message }) => problem(path, message));
     if (release.chartVersion !== "" && release.kubernetesVersion) {
@@ -112,7 +115,9 @@ export function reportRelease(settings: unknown, context: z.core.$RefinementCtx,
         problem(["telemetry"], `${found}. Leave it out.`);
     }
     const noProxy = release.noProxy ?? (release.proxy === undefined ? undefined : []);
-    checkValues({ ...release, noProxy }).forEach(({ path, message }) => problem(path, message));
+    checkValues({ ...release, noProxy, hasPassword: release.bootstrapPassword !== "" }).forEach(({ path, message }) =>
+        problem(path, message),
+    );
 }
 
 // The password has a schema of its own. In a common schema, all other values would become secret too.

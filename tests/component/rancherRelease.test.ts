@@ -91,6 +91,29 @@ test("takes a password, a chart on disk and a cluster's own choice of replicas",
     expect(recording.outputs.bootstrapPassword).toEqual(secret("chosen-by-people"));
 });
 
+test.each([
+    ["plain", ""],
+    ["from another resource", pulumi.secret("")],
+])("an empty password, %s, leaves the chart without one", async (_how, bootstrapPassword) => {
+    const extraEnv = [{ name: "CATTLE_BOOTSTRAP_PASSWORD", value: "of a Secret of mine" }];
+    const recording = await record(build({ bootstrapPassword, values: { extraEnv } }), { mock });
+    const { values } = recording.one("kubernetes:helm.sh/v3:Release").inputs;
+    expect(values).toMatchObject({ hostname: "rancher.example.com", extraEnv: [extraEnv[0], { value: checksum }] });
+    expect(values).not.toHaveProperty("bootstrapPassword");
+    expect(recording.resources.map(resource => resource.type)).not.toContain("random:index/randomPassword:RandomPassword");
+    expect(recording.outputs.bootstrapPassword).toEqual(secret(""));
+});
+
+test.each([
+    ["the stack's own", undefined],
+    ["a given one", "chosen-by-people"],
+])("a variable that the chart sets for the password is refused beside %s", async (_what, bootstrapPassword) => {
+    const values = { extraEnv: [{ name: "CATTLE_BOOTSTRAP_PASSWORD", value: "a" }] };
+    await expect(record(build({ bootstrapPassword, values }), { mock })).rejects.toThrow(
+        /values\.extraEnv\[0\]\.name: expected another name than CATTLE_BOOTSTRAP_PASSWORD, .* Use rancher\.bootstrapPassword/,
+    );
+});
+
 const folder = mkdtempSync(join(tmpdir(), "rancher-release-"));
 const caFile = join(folder, "ca.pem");
 beforeAll(() => writeFileSync(caFile, issue({ name: "Repository CA", ca: true }).certificate));
@@ -293,7 +316,7 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
     [{ replicas: 0 }, /replicas: expected at least 1, or a negative number/],
     [
         { bootstrapPassword: "short" },
-        /bootstrapPassword: expected at least 12 characters, as Rancher wants, found a value that is not shown/,
+        /bootstrapPassword: expected at least 12 characters, .* or an empty string for none, found a value that is not shown/,
     ],
     [{ repository: "stable" }, /repository: expected the URL of a chart repository/],
     [

@@ -550,12 +550,43 @@ test("values of the release become typed values, additional ones, and never a pa
     expect(notes.map(({ what }) => what)).toEqual(["tls", "bootstrapPassword"]);
 });
 
+test.each([undefined, null, ""])("a release with the password %j stays without one, so that its pods run on", password => {
+    const { settings, notes } = readHelmValues(stringify({ bootstrapPassword: password }));
+    expect([settings.hasBootstrapPassword, settings.rancher, notes]).toEqual([false, { bootstrapPassword: "" }, []]);
+});
+
+test.each(["admin", "x".repeat(73)])("a password that the stack refuses is left out, with what follows: %s", bootstrapPassword => {
+    const { settings, notes } = readHelmValues(stringify({ bootstrapPassword }));
+    expect([settings.hasBootstrapPassword, settings.rancher]).toEqual([false, {}]);
+    expect(notes).toEqual([{ line: 1, what: "bootstrapPassword", advice: expect.stringMatching(/^is not kept, .* the pods run on/) }]);
+});
+
+test("values that only the chart's default fits are noted, and are in no configuration", () => {
+    const text = stringify({
+        bootstrapPassword: "",
+        addLocal: "auto",
+        ingress: { servicePort: 443, path: "/x", new: 1 },
+        service: { disableHTTP: true },
+    });
+    const { settings, notes } = readHelmValues(text);
+    expect(settings.rancher).toEqual({
+        bootstrapPassword: "",
+        values: { ingress: { path: "/x" } },
+        additionalValues: { ingress: { new: 1 } },
+    });
+    expect(notes.map(({ what, advice }) => `${what} ${advice}`)).toEqual([
+        expect.stringMatching(/^addLocal is not kept, because the stack needs the chart's default, "true"/),
+        expect.stringMatching(/^ingress\.servicePort is not kept, .* default, 80/),
+        expect.stringMatching(/^service\.disableHTTP is not kept, .* default, false/),
+    ]);
+});
+
 test("a proxy is kept as it is, and one with a password is in no file", () => {
     const read = (proxy: string) => readHelmValues(stringify({ proxy, noProxy: ".svc" }));
     const plain = "http://proxy.example.com:3128";
     expect(read(plain)).toMatchObject({ settings: { rancher: { values: { proxy: plain, noProxy: ".svc" } } }, notes: [] });
     const { settings, notes } = read("http://user:word@proxy.example.com:3128");
-    expect(settings.rancher).toEqual({ values: { noProxy: ".svc" } });
+    expect(settings.rancher).toEqual({ bootstrapPassword: "", values: { noProxy: ".svc" } });
     expect(notes).toEqual([
         { line: 1, what: "proxy", advice: expect.stringMatching(/^is a secret, and is not kept: .* --secret .*rancher\.values\.proxy'$/) },
     ]);
@@ -575,9 +606,8 @@ describe("an installation as the manual left it", () => {
         caCertificate: ca.certificate,
     };
 
-    test("becomes a configuration that the stack accepts", () => {
-        const { config, notes } = adoption(installation);
-        expect(notes).toEqual([]);
+    /** Returns the configuration as the stack reads it. */
+    function accepted(config: Record<string, unknown>) {
         const pair = { certificatePEM: ca.certificate, keyPEM: ca.privateKey };
         const certificatesBundle = { "kube-ca": pair, "kube-admin": pair, "kube-service-account-token": pair };
         const files: Record<string, string> = {
@@ -588,12 +618,67 @@ describe("an installation as the manual left it", () => {
         const raw = Object.fromEntries(
             Object.entries(config).map(([key, value]) => [`p:${key}`, typeof value === "string" ? value : JSON.stringify(value)]),
         );
-        expect(parseConfig(raw, "p", path => files[path])).toMatchObject({
+        return parseConfig(raw, "p", path => files[path]);
+    }
+
+    test("becomes a configuration that the stack accepts", () => {
+        const { config, notes } = adoption(installation);
+        expect(notes).toEqual([]);
+        expect(accepted(config)).toMatchObject({
             hostname: "rancher.example.com",
             loadBalancer: { hosts: [{ address: "192.0.2.21" }], takeOver: true },
             certificateOnHost: { caCertificate: ca.certificate },
-            rancher: { chartVersion: "2.11.3", adoptedCaChecksum: caChecksum(ca.certificate) },
+            rancher: { chartVersion: "2.11.3", adoptedCaChecksum: caChecksum(ca.certificate), bootstrapPassword: "" },
         });
+    });
+
+    test("becomes one from the chart's whole values.yaml, too", () => {
+        // The defaults of Rancher's chart 2.11, with what the manual sets.
+        const probe = { timeoutSeconds: 5, periodSeconds: 30, failureThreshold: 5 };
+        const values = {
+            ...{ additionalTrustedCAs: false, antiAffinity: "preferred", topologyKey: "kubernetes.io/hostname", addLocal: "true" },
+            auditLog: {
+                ...{ destination: "sidecar", hostPath: "/var/log/rancher/audit/", level: 0, maxAge: 1, maxBackup: 1, maxSize: 100 },
+                resources: {},
+                image: { repository: "rancher/mirrored-bci-micro", tag: "15.6.24.2", pullPolicy: "IfNotPresent" },
+            },
+            ...{ debug: false, agentTLSMode: "", imagePullSecrets: [] },
+            ingress: {
+                ...{ enabled: true, includeDefaultExtraAnnotations: true, extraAnnotations: {}, ingressClassName: "" },
+                ...{ pathType: "ImplementationSpecific", path: "/", servicePort: 80 },
+                tls: { source: "rancher", secretName: "tls-rancher-ingress" },
+            },
+            service: { type: "", annotations: {}, disableHTTP: false },
+            letsEncrypt: { environment: "production", ingress: { class: "" } },
+            ...{ privateCA: true, noProxy: "127.0.0.0/8,.svc", rancherImage: "rancher/rancher", replicas: 3 },
+            ...{ priorityClassName: "rancher-critical", resources: {}, tls: "external", hostname: "rancher.example.com" },
+            ...{ systemDefaultRegistry: "", useBundledSystemChart: false, certmanager: { version: "" } },
+            customLogos: { enabled: false, volumeSubpaths: { emberUi: "ember", vueUi: "vue" }, accessMode: "ReadWriteOnce", size: "1Gi" },
+            postDelete: {
+                ...{ enabled: true, image: { repository: "rancher/shell", tag: "v0.4.1" }, namespaceList: ["cattle-system"] },
+                ...{ timeout: 120, ignoreTimeoutError: false },
+            },
+            ...{ bootstrapPassword: "", startupProbe: probe, livenessProbe: probe, readinessProbe: probe },
+            ...{ extraTolerations: {}, extraNodeSelectorTerms: {}, webhook: "", fleet: "", extraObjects: [] },
+        };
+        const { config, notes } = adoption({ ...installation, helmValues: { path: "values.yaml", text: stringify(values) } });
+        expect(notes).toEqual([]);
+        expect(accepted(config)).toMatchObject({ rancher: { bootstrapPassword: "" } });
+        const { rancher } = config as any;
+        expect(rancher.agentTlsMode).toBeUndefined();
+        const ingress = { ...values.ingress, servicePort: undefined, tls: undefined };
+        expect(rancher.values).toMatchObject({ service: { annotations: {} }, auditLog: values.auditLog });
+        expect(rancher.values.ingress).toEqual(ingress);
+        expect(Object.keys(rancher.additionalValues).sort()).toEqual(["certmanager", "letsEncrypt"]);
+    });
+
+    test("with a publicly trusted certificate and no agentTLSMode, its pods restart, which is told", () => {
+        const told = (values: object) => {
+            const text = stringify({ hostname: "rancher.example.com", tls: "external", ...values });
+            return adoption({ ...installation, helmValues: { path: "values.yaml", text }, caCertificate: undefined }).notes;
+        };
+        expect(told({})).toEqual([expect.stringMatching(/^values\.yaml: agentTLSMode: is not set\. .* system-store, and .* pods restart/)]);
+        expect(told({ agentTLSMode: "system-store" })).toEqual([]);
     });
 
     test("whose files contradict each other, or whose CA is missing, is told", () => {
@@ -636,7 +721,7 @@ test.each([
     ["without keys", "hunter2", /^f: expected an object with keys in YAML, found another value$/],
 ])("a file %s is refused by its name, without its text", (_what, text, message) => {
     for (const reader of [readClusterYml, readHelmValues]) expect(() => read<unknown>({ path: "f", text }, reader)).toThrow(message);
-    expect(readHelmValues("null\n").settings.rancher).toEqual({});
+    expect(readHelmValues("null\n").settings.rancher).toEqual({ bootstrapPassword: "" });
 });
 
 test.each([true, "true"])("a private CA is recognised, also one of --set-string: %j", privateCA =>
@@ -657,6 +742,7 @@ test("secrets of the release are in no file, and each has its command", () => {
     };
     const { settings, notes } = readHelmValues(stringify(values));
     expect(settings.rancher).toEqual({
+        bootstrapPassword: "",
         values: {
             extraEnv: [{ name: "HTTPS_PROXY" }, { name: "DB_PASSWORD" }, values.extraEnv[2]],
             extraObjects: [{ apiVersion: "v1", kind: "Secret", stringData: {} }],

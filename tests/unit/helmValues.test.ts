@@ -1,4 +1,7 @@
+import { readFileSync } from "fs";
+import { join } from "path";
 import { insideCluster } from "../../components/cluster/rke/network";
+import { chartVariables } from "../../components/rancher/chartEnvironment";
 import { rancherChartValuesSchema } from "../../components/rancher/chartValuesSchema";
 import { AgentTlsMode, checkValues, helmValues, HelmValuesInput } from "../../components/rancher/helmValues";
 import { issue } from "../../lab/certificates";
@@ -67,6 +70,13 @@ test("further values are passed through, beside those of the stack", () => {
     });
 });
 
+test("every variable that the lab's chart sets is known", () => {
+    const template = readFileSync(join(__dirname, "..", "..", "lab", "rancher", "chart", "templates", "_helpers.tpl"), "utf8");
+    const set = [...template.matchAll(/\(list "([A-Z_]+)"|- name: ([A-Z_]+)$/gm)].map(([, listed, written]) => listed ?? written);
+    expect(set).toHaveLength(17);
+    expect(chartVariables.flatMap(({ names }) => names)).toEqual(expect.arrayContaining(set));
+});
+
 describe("refused", () => {
     const problems = (changed: Partial<HelmValuesInput>, chartVersion = "2.11.3") =>
         checkValues({ ...input, ...changed, chartVersion }).map(({ path, message }) => `${path.join(".")}: ${message}`);
@@ -89,6 +99,33 @@ describe("refused", () => {
         ]);
         expect(problems({ values }, "2.12.0")).toEqual([]);
         expect(problems({ values }, "2.10.9")).toHaveLength(2);
+    });
+
+    test.each<[string, Partial<HelmValuesInput>, string, string?]>([
+        ["AUDIT_LOG_ENABLED", { values: { auditLog: { enabled: true } } }, "Use rancher.values.auditLog", "2.12.1"],
+        [
+            "AGGREGATION_REGISTRATION_TIMEOUT",
+            { values: { aggregationRegistrationTimeout: "5m" } },
+            "Use rancher.values.aggregation",
+            "2.12.1",
+        ],
+        ["RANCHER_NAMESPACES_OPTIONS", { values: { rancherNamespaces: { enabled: true } } }, "Use rancher.values.rancherNamesp", "2.13.1"],
+        [
+            "CATTLE_BASE_REGISTRY_PULL_SECRETS",
+            { values: { systemRegistryInheritsPullSecrets: true, imagePullSecrets: [{ name: "a" }] } },
+            "Use rancher.values.imagePullSecrets",
+            "2.15.0",
+        ],
+        ["CATTLE_RESTRICTED_DEFAULT_ADMIN", { additionalValues: { restrictedAdmin: true } }, "Use rancher.additionalValues.", "2.10.3"],
+        ["CATTLE_AGENT_TLS_MODE", { caChecksum: "" }, "Use rancher.agentTlsMode"],
+        ["HTTPS_PROXY", { noProxy: [] }, "Use rancher.proxy"],
+        ["NO_PROXY", { values: { proxy: "http://proxy.example.com" } }, "Use rancher.noProxy"],
+    ])("a variable that the chart sets: %s", (name, given, instead, chartVersion) => {
+        const values = { ...given.values, extraEnv: [{ name }] };
+        expect(problems({ ...given, values }, chartVersion)).toEqual([
+            expect.stringContaining(`values.extraEnv.0.name: expected another name than ${name}, which the chart itself sets. ${instead}`),
+        ]);
+        expect(problems({ values: { extraEnv: [{ name }] } }, chartVersion)).toEqual([]);
     });
 
     test.each<[object, string]>([

@@ -6,6 +6,7 @@ const text = (changes: Partial<Finished> = {}) =>
         addresses: ["192.0.2.21"],
         hasPrivateCa: true,
         isVerified: true,
+        hasBootstrapPassword: true,
         rancherVersion: "2.11.3",
         kubernetesVersion: "v1.30.14",
         ...changes,
@@ -32,6 +33,12 @@ test("without the verification, the first line does not say that Rancher answers
     const [first, second] = text({ isVerified: false }).split("\n");
     expect(first).toBe("Rancher 2.11.3 is installed on Kubernetes v1.30.14: https://rancher.example.com");
     expect(second).toMatch(/^Nothing was checked through the load balancer, because verification\.enabled is false\./);
+});
+
+test("without a password of the stack, the first one is in Rancher's Secret", () => {
+    const found = text({ hasBootstrapPassword: false });
+    expect(found).toContain("get secret bootstrap-secret \\\n         --output go-template=");
+    expect(found).not.toContain("output bootstrapPassword");
 });
 
 test("with a publicly trusted certificate there is no CA to fetch", () => {

@@ -153,11 +153,37 @@ test("a manifest that cannot be read is not quoted", async () =>
         "unknown: the manifest of the newest Helm revision is not YAML [RHA helm]",
     ));
 
+const duplicate = 'failed to convert new object to smd typed: .spec.containers[name="rancher"].env: duplicate entries for key [name="A"]';
+const notCompared = /^Deployment rancher cannot be compared: https:\/\/127\.0\.0\.1:\d+ answers 500: failed to .* \[RHA drift-unknown\]$/;
+
 test("an object that the API refuses to compare is named with the API's message", async () => {
-    const message = 'failed to convert new object to smd typed: .spec.containers[name="rancher"].env: duplicate entries for key [name="A"]';
-    expect(await probe({ ...inPlace, [`applied ${deployment}`]: new Failure(500, message) })).toMatch(
-        /^unknown: Deployment rancher cannot be compared: https:\/\/127\.0\.0\.1:\d+ answers 500: failed to .* duplicate entries for key/,
-    );
+    const { state, findings, warnings } = await look({ ...inPlace, [`applied ${deployment}`]: new Failure(500, duplicate) });
+    expect([state, findings, warnings]).toEqual(["in sync", [], [expect.stringMatching(notCompared)]]);
+    expect(warnings[0]).toContain("duplicate entries for key");
+});
+
+test("an object that cannot be compared hides no drift of the others", async () => {
+    const refusing = { ...inPlace, [`applied ${deployment}`]: new Failure(500, duplicate), [binding]: undefined };
+    const { state, findings, warnings } = await look(refusing, releases({ values: { replicas: 1 } }));
+    expect([state, findings]).toEqual(["changed", ["ClusterRoleBinding rancher: missing"]]);
+    expect(warnings).toEqual([expect.stringMatching(notCompared)]);
+});
+
+test.each([
+    ["a group that the API no longer has", { "/apis/apps/v1": undefined }, "answers 404"],
+    ["a kind that the API no longer has", { "/apis/apps/v1": { resources: [] } }, "the API has no Deployment in apps/v1"],
+])("an object of %s is told alone", async (_what, api, words) => {
+    const { state, warnings } = await look({ ...inPlace, ...api });
+    expect([state, warnings]).toEqual(["in sync", [expect.stringContaining(words)]]);
+});
+
+test("when no object can be compared, the state is unknown", async () => {
+    const forbidden = new Failure(403, "forbidden");
+    const { state, reason } = await look({ ...inPlace, [deployment]: forbidden, [binding]: forbidden });
+    expect([state, reason.split("\n")]).toEqual([
+        "unknown",
+        [expect.stringMatching(/^Deployment rancher cannot .* answers 403/), expect.stringMatching(/^ClusterRoleBinding rancher cannot/)],
+    ]);
 });
 
 test.each(["probeRelease.js", "probeCa.js"])("%s passes on why the API does not show Helm's records", async file => {
@@ -181,6 +207,27 @@ test("a release that Helm does not hold is told, with the way to have it back", 
     expect(await probe({}, { items: [] })).toBe(
         "absent: Helm has no deployed release rancher in cattle-system; one that was uninstalled comes back with pulumi up --refresh",
     ));
+
+/** Returns a wanted release with these values, and Helm's record of it, which sorts the keys of objects. */
+function sortedByHelm(extraTolerations: Record<string, string>[]) {
+    const recorded = extraTolerations.map(each => Object.fromEntries(Object.entries(each).sort()));
+    return { asked: { wanted: { ...wanted, values: { ...wanted.values, extraTolerations } } }, values: { extraTolerations: recorded } };
+}
+const toleration = { key: "dedicated", value: "rancher", operator: "Equal", effect: "NoSchedule" };
+
+test("the order of keys in a list of values is no difference", async () => {
+    const { asked, values } = sortedByHelm([toleration]);
+    const probed = await runProgram("probeRelease.js", { ...inPlace, [secrets]: releases({ values }) }, "", undefined, asked);
+    expect(parseProbe(probed.stdout).outdated).toEqual([]);
+    const other = await runProgram(
+        "probeRelease.js",
+        { ...inPlace, [secrets]: releases({ values: { extraTolerations: [] } }) },
+        "",
+        undefined,
+        asked,
+    );
+    expect(parseProbe(other.stdout).outdated).toEqual(["revision 1: the value extraTolerations was changed"]);
+});
 
 test.each<[string, HelmRun, string[]]>([
     ["helm upgrade --set replicas=1", { values: { replicas: 1 } }, ["revision 2: the value replicas is 1, expected 3"]],
@@ -312,6 +359,13 @@ describe("before Helm runs", () => {
         ["somebody's that is older than its timeout", "9", { ...pending, seconds: 901, values: { replicas: 1 } }],
     ])("an ended run is out of the way: %s", async (_what, lastResult, run) => {
         expect(await free(lastResult, {}, run)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^2\n/) });
+        expect(deleted).toEqual(["sh.helm.release.v1.rancher.v2"]);
+    });
+
+    test("the order of keys in a list of values makes no run somebody's", async () => {
+        const { asked, values } = sortedByHelm([toleration]);
+        const stored = { [secrets]: releases({}, { ...pending, values }) };
+        expect((await runProgram("freeRelease.js", stored, "2", undefined, asked)).code).toBe(0);
         expect(deleted).toEqual(["sh.helm.release.v1.rancher.v2"]);
     });
 

@@ -976,7 +976,7 @@ const rows: Row[] = [
         "expected nothing beside rancher.additionalTrustedCAs",
     ],
     ...at("rancher.bootstrapPassword", "expected at most 72 bytes", { "73 letters": long(73), "37 letters of two bytes": "ä".repeat(37) }),
-    ...at("rancher.bootstrapPassword", "expected at least 12 characters", { short: "hunter2", empty: "" }),
+    ...at("rancher.bootstrapPassword", "expected at least 12 characters", { short: "hunter2", "a blank": " " }),
     ...at("rancher.proxy", "expected an http or https URL", {
         empty: "",
         "no scheme": "proxy.example.com:3128",
@@ -1048,6 +1048,36 @@ const rows: Row[] = [
         [[values, { extraEnv: [{ name }] }]],
         `${values}.extraEnv[0].name`,
         "expected another name",
+    ]),
+    ...Object.entries({
+        CATTLE_NAMESPACE: "Remove it",
+        CATTLE_PEER_SERVICE: "Remove it",
+        IMPERATIVE_API_DIRECT: "Remove it",
+        IMPERATIVE_API_APP_SELECTOR: "Remove it",
+        CATTLE_BOOTSTRAP_PASSWORD: "Use rancher.bootstrapPassword, or make that an empty string",
+        CATTLE_AGENT_TLS_MODE: "Use rancher.agentTlsMode",
+        CATTLE_FEATURES: "Use rancher.values.features",
+        HTTP_PROXY: "Use rancher.proxy",
+        HTTPS_PROXY: "Use rancher.proxy",
+        NO_PROXY: "Use rancher.noProxy",
+    }).map(([name, instead]): Row => [
+        `the chart's variable ${name}`,
+        [[`${values}.extraEnv`, [{ name: "A" }, { name }]]],
+        `${values}.extraEnv[1].name`,
+        `expected another name than ${name}, which the chart itself sets. ${instead}.`,
+    ]),
+    ...Object.entries<[string, object | string | boolean]>({
+        AUDIT_LEVEL: ["auditLog", { level: 1 }],
+        AUDIT_LOG_MAXSIZE: ["auditLog", { level: 3 }],
+        CACHE_SYNC_TIMEOUT: ["cacheSyncTimeout", "5m"],
+        CATTLE_NO_DEFAULT_ADMIN: ["noDefaultAdmin", true],
+        CATTLE_SYSTEM_CATALOG: ["useBundledSystemChart", true],
+        CATTLE_SYSTEM_DEFAULT_REGISTRY: ["systemDefaultRegistry", "registry.example.com"],
+    }).map(([name, [key, value]]): Row => [
+        `the chart's variable ${name} beside values.${key}`,
+        [[values, { [key]: value, extraEnv: [{ name }] }]],
+        `${values}.extraEnv[0].name`,
+        `Use rancher.values.${key}.`,
     ]),
     ...at(`${values}.features`, "expected features", {
         "no value": "fleet",
@@ -1464,7 +1494,27 @@ const taken: [path: string, values: unknown[]][] = [
             [{ key: "a", operator: "Equal", value: "b" }],
         ],
     ],
-    ["rancher.bootstrapPassword", [long(72)]],
+    ["rancher.bootstrapPassword", [long(72), long(12), ""]],
+    [
+        "rancher.values",
+        [
+            {
+                auditLog: { level: 0 },
+                features: "",
+                extraEnv: ["AUDIT_LEVEL", "CACHE_SYNC_TIMEOUT", "CATTLE_FEATURES", "cattle_namespace"].map(name => ({ name })),
+            },
+        ],
+    ],
+    [
+        "rancher",
+        [
+            {
+                chartVersion: "2.11.3",
+                bootstrapPassword: "",
+                values: { extraEnv: [{ name: "CATTLE_BOOTSTRAP_PASSWORD" }, { name: "NO_PROXY" }] },
+            },
+        ],
+    ],
     ["rancher.backup.schedule", ["@every 1.5h"]],
     ["cluster.services.kubeApi.serviceNodePortRange", ["30000+2767", "6000+442"]],
     [`${host}.hostKey`, [" ", "  ", "\t", " \t "].map(blanks => hostKey.replace(" ", blanks))],

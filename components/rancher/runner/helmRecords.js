@@ -1,5 +1,6 @@
 // Reads Helm's records of a release, which are Secrets beside it.
 const { gunzipSync } = require("zlib");
+const { ordered } = require("../../remote/runner/result");
 
 /** @import { WantedRelease } from "../program" */
 
@@ -61,14 +62,15 @@ function newestDeployed(records) {
 }
 
 /**
- * Lists the leaves in which two trees of values differ.
+ * Lists the leaves in which two trees of values differ. Helm's record sorts the keys of objects, and a program may not.
  *
  * @param {unknown} live
  * @param {unknown} asked
  * @returns {ValueDifference[]}
  */
 function valueDifferences(live, asked, path = "") {
-    if (JSON.stringify(live ?? null) === JSON.stringify(asked ?? null)) return [];
+    const [one, other] = [live, asked].map(value => JSON.stringify(ordered(value ?? null)));
+    if (one === other) return [];
     /** @type {(value: unknown) => value is Record<string, unknown>} */
     const isMap = value => typeof value === "object" && value !== null && !Array.isArray(value);
     if (!isMap(live) || !isMap(asked)) return [{ path, live, asked }];

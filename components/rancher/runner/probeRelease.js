@@ -45,11 +45,15 @@ async function look(api, { release: { name, namespace }, wanted, ownerAnnotation
         };
     const paths = resourcePaths(api, namespace);
     const objects = objectsOf(newest.manifest);
-    const [found, warning] = await Promise.all([
-        Promise.all(objects.map(async ({ text, object }) => changes(api, await paths(object), text))),
+    const [found, ofCa] = await Promise.all([
+        Promise.all(objects.map(({ text, object }) => changes(api, paths, object, text))),
         caWarnings(api, namespace, caOf(newest, marks)),
     ]);
-    return { finding: found.flat().sort(), outdated: otherRun(newest, wanted), warning };
+    const failures = found.flatMap(({ failure }) => failure ?? []);
+    // Without one comparison, "in sync" would be false.
+    if (failures.length > 0 && failures.length === objects.length) return { unknown: failures, warning: ofCa };
+    const warning = [...failures.map(failure => withCode("drift-unknown", failure)), ...ofCa];
+    return { finding: found.flatMap(({ lines }) => lines).sort(), outdated: otherRun(newest, wanted), warning };
 }
 
 /**
@@ -186,7 +190,7 @@ async function caWarnings(api, namespace, checksum) {
  *
  * @param {KubernetesApi} api
  * @param {string} namespace
- * @returns {(object: ManifestObject) => Promise<{ what: string, path: string }>}
+ * @returns {(object: ManifestObject) => Promise<string>}
  */
 function resourcePaths(api, namespace) {
     /** @type {Map<string, Promise<any>>} */
@@ -196,8 +200,9 @@ function resourcePaths(api, namespace) {
         if (!groups.has(group)) groups.set(group, api(group));
         const { resources } = await groups.get(group);
         const resource = resources.find((/** @type {any} */ each) => each.kind === kind && !each.name.includes("/"));
+        if (!resource) throw Object.assign(new Error(`the API has no ${kind} in ${apiVersion}`), { status: 404 });
         const within = resource.namespaced ? `/namespaces/${metadata.namespace || namespace}` : "";
-        return { what: `${kind} ${metadata.name}`, path: `${group}${within}/${resource.name}/${metadata.name}` };
+        return `${group}${within}/${resource.name}/${metadata.name}`;
     };
 }
 
@@ -219,23 +224,32 @@ function objectsOf(manifest) {
 }
 
 /**
+ * Returns what an apply would change in an object, one line for each field. Returns a failure when the API answers with an error, which
+ * may be of this object alone. Throws when the API gives no answer.
+ *
  * @param {KubernetesApi} api
- * @param {{ what: string, path: string }} place
+ * @param {(object: ManifestObject) => Promise<string>} pathOf
+ * @param {ManifestObject} object
  * @param {string} text
+ * @returns {Promise<{ lines: string[], failure?: string }>}
  */
-async function changes(api, { what, path }, text) {
-    const live = await api(path).catch(unless404(undefined));
-    if (!live) return [`${what}: missing`];
-    const dryRun = { method: "PATCH", type: "application/apply-patch+yaml", body: text };
-    const applied = await api(`${path}?dryRun=All&force=true&fieldManager=pulumi-rancher-ha-probe`, dryRun).catch(error => {
-        error.message = `${what} cannot be compared: ${error.message}`;
-        throw error;
-    });
-    for (const object of [live, applied]) {
-        delete object.status;
-        for (const field of ["managedFields", "resourceVersion", "generation"]) delete object.metadata[field];
+async function changes(api, pathOf, object, text) {
+    const what = `${object.kind} ${object.metadata.name}`;
+    try {
+        const path = await pathOf(object);
+        const live = await api(path).catch(unless404(undefined));
+        if (!live) return { lines: [`${what}: missing`] };
+        const dryRun = { method: "PATCH", type: "application/apply-patch+yaml", body: text };
+        const applied = await api(`${path}?dryRun=All&force=true&fieldManager=pulumi-rancher-ha-probe`, dryRun);
+        for (const each of [live, applied]) {
+            delete each.status;
+            for (const field of ["managedFields", "resourceVersion", "generation"]) delete each.metadata[field];
+        }
+        return { lines: differences(live, applied).map(line => `${what}: ${line}`) };
+    } catch (/** @type {any} */ error) {
+        if (error.status === undefined) throw error;
+        return { lines: [], failure: `${what} cannot be compared: ${error.message}` };
     }
-    return differences(live, applied).map(line => `${what}: ${line}`);
 }
 
 /**

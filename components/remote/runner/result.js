@@ -95,4 +95,4 @@ function runVersioned(program, input) {
     return printResult(program.main(input, lastResult).then(result => `${result}\n${mark}`));
 }
 
-module.exports = { markOf, printResult, runVersioned };
+module.exports = { markOf, ordered, printResult, runVersioned };
