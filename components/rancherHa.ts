@@ -102,15 +102,14 @@ export class RancherHa extends pulumi.ComponentResource {
 
     constructor(name: string, args: RancherHaArgs, opts?: pulumi.ComponentResourceOptions) {
         super("pulumi-rancher-ha:index:RancherHa", name, {}, opts);
-        const { existingCluster, hostname, rancher, verification } = args;
+        const { existingCluster, certificateOnHost: onHost, hostname, rancher, verification } = args;
         refuseOutputs(this, `RancherHa ${name}`, { ...args, hostname: undefined, ssh: undefined });
         refuseOutputs(this, `RancherHa ${name}`, { "verification.enabled": verification?.enabled, "rancher.backup": rancher.backup });
         refuseLiterals(this, `RancherHa ${name}`, rancherHaSchema, args);
 
         const existing = existingCluster && new ExistingCluster(`${name}-cluster`, existingCluster, { parent: this });
         const certificate = this.certificate(name, args, existing);
-        const caCertificate =
-            certificate?.caCertificate ?? watchedCas(this, "certificateOnHost.caCertificate", args.certificateOnHost?.caCertificate);
+        const caCertificate = certificate?.caCertificate ?? watchedCas(this, "certificateOnHost.caCertificate", onHost?.caCertificate);
         const { cluster, loadBalancer } = existing
             ? { cluster: existing, loadBalancer: this.loadBalancer(name, args, upstreamsOf(existing, args), certificate) }
             : this.rkeCluster(name, args, certificate);
