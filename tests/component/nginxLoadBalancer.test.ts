@@ -458,7 +458,7 @@ test("a certificate on the host is not carried, and its renewal reloads NGINX", 
 
 test.each([
     ["certificateChain", "/etc/nginx/ssl/fullchain.pem"],
-    ["privateKey", "/etc/ssl/../nginx/ssl/privkey.pem"],
+    ["privateKey", "/etc/nginx/ssl/privkey.pem"],
 ])("a preview warns of a file of another tool that destroy would remove: %s", async (key, path) => {
     const warn = jest.spyOn(pulumi.log, "warn").mockResolvedValue();
     await build({ certificateChain: undefined, privateKey: undefined, certificateOnHost: { ...onHost, [key]: path } });

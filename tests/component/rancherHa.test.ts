@@ -323,7 +323,7 @@ describe("other ways", () => {
         expect(recording.outputs).toMatchObject({ kubeconfig: secret(existingCluster.kubeconfig), kubernetesVersion: "v1.31.4" });
     });
 
-    test("the kubeconfig of an existing cluster leads to apiEndpoint, in its current context", async () => {
+    test("the kubeconfig of an existing cluster leads to apiEndpoint, current context", async () => {
         const clusters = [
             { name: "default", cluster: { server: "https://192.0.2.41:6443", "tls-server-name": "rke2.example.com" } },
             { name: "other", cluster: { server: "https://192.0.2.50:6443" } },

@@ -672,7 +672,7 @@ describe("an installation as the manual left it", () => {
         expect(Object.keys(rancher.additionalValues).sort()).toEqual(["certmanager", "letsEncrypt"]);
     });
 
-    test("with a publicly trusted certificate and no agentTLSMode, its pods restart, which is told", () => {
+    test("whose certificate is publicly trusted restarts its pods without agentTLSMode", () => {
         const told = (values: object) => {
             const text = stringify({ hostname: "rancher.example.com", tls: "external", ...values });
             return adoption({ ...installation, helmValues: { path: "values.yaml", text }, caCertificate: undefined }).notes;

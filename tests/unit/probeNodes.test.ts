@@ -238,7 +238,7 @@ test.each<[string, Live[], string]>([
     expect([found.state, ...found.warnings]).toEqual(["in sync", words]);
 });
 
-test("a node of the configuration that RKE's record lacks is drift, because RKE adds it", async () => {
+test("a node of the configuration that RKE's record lacks is drift: RKE adds it", async () => {
     const found = await look(well, { known: note(["node1"]) });
     expect([findingOf(found), found.warnings]).toEqual(["node node2: in the cluster, but RKE was not run for it", []]);
 });

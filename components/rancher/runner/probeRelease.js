@@ -186,11 +186,11 @@ async function caWarnings(api, namespace, checksum) {
 }
 
 /**
- * Returns a function that finds the API path of a manifest's object. The function asks each API group once for its resources.
+ * Returns a function that finds the API path of a manifest's object, or undefined for a kind that the API does not have. The function asks each API group once for its resources.
  *
  * @param {KubernetesApi} api
  * @param {string} namespace
- * @returns {(object: ManifestObject) => Promise<string>}
+ * @returns {(object: ManifestObject) => Promise<string | undefined>}
  */
 function resourcePaths(api, namespace) {
     /** @type {Map<string, Promise<any>>} */
@@ -200,7 +200,7 @@ function resourcePaths(api, namespace) {
         if (!groups.has(group)) groups.set(group, api(group));
         const { resources } = await groups.get(group);
         const resource = resources.find((/** @type {any} */ each) => each.kind === kind && !each.name.includes("/"));
-        if (!resource) throw Object.assign(new Error(`the API has no ${kind} in ${apiVersion}`), { status: 404 });
+        if (!resource) return undefined;
         const within = resource.namespaced ? `/namespaces/${metadata.namespace || namespace}` : "";
         return `${group}${within}/${resource.name}/${metadata.name}`;
     };
@@ -228,7 +228,7 @@ function objectsOf(manifest) {
  * may be of this object alone. Throws when the API gives no answer.
  *
  * @param {KubernetesApi} api
- * @param {(object: ManifestObject) => Promise<string>} pathOf
+ * @param {(object: ManifestObject) => Promise<string | undefined>} pathOf
  * @param {ManifestObject} object
  * @param {string} text
  * @returns {Promise<{ lines: string[], failure?: string }>}
@@ -237,6 +237,7 @@ async function changes(api, pathOf, object, text) {
     const what = `${object.kind} ${object.metadata.name}`;
     try {
         const path = await pathOf(object);
+        if (!path) return { lines: [], failure: `${what} cannot be compared: the API has no ${object.kind} in ${object.apiVersion}` };
         const live = await api(path).catch(unless404(undefined));
         if (!live) return { lines: [`${what}: missing`] };
         const dryRun = { method: "PATCH", type: "application/apply-patch+yaml", body: text };
