@@ -101,7 +101,7 @@ describe("refused", () => {
         expect(problems({ values }, "2.10.9")).toHaveLength(2);
     });
 
-    test.each<[string, Partial<HelmValuesInput>, string, string?]>([
+    test.each<[string, Partial<HelmValuesInput>, string, string]>([
         ["AUDIT_LOG_ENABLED", { values: { auditLog: { enabled: true } } }, "Use rancher.values.auditLog", "2.12.1"],
         [
             "AGGREGATION_REGISTRATION_TIMEOUT",
@@ -117,9 +117,9 @@ describe("refused", () => {
             "2.15.0",
         ],
         ["CATTLE_RESTRICTED_DEFAULT_ADMIN", { additionalValues: { restrictedAdmin: true } }, "Use rancher.additionalValues.", "2.10.3"],
-        ["CATTLE_AGENT_TLS_MODE", { caChecksum: "" }, "Use rancher.agentTlsMode"],
-        ["HTTPS_PROXY", { noProxy: [] }, "Use rancher.proxy"],
-        ["NO_PROXY", { values: { proxy: "http://proxy.example.com" } }, "Use rancher.noProxy"],
+        ["CATTLE_AGENT_TLS_MODE", { caChecksum: "" }, "Use rancher.agentTlsMode", "2.11.3"],
+        ["HTTPS_PROXY", { noProxy: [] }, "Use rancher.proxy", "2.11.3"],
+        ["NO_PROXY", { values: { proxy: "http://proxy.example.com" } }, "Use rancher.noProxy", "2.11.3"],
     ])("a variable that the chart sets: %s", (name, given, instead, chartVersion) => {
         const values = { ...given.values, extraEnv: [{ name }] };
         expect(problems({ ...given, values }, chartVersion)).toEqual([
