@@ -316,7 +316,7 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
     [{ replicas: 0 }, /replicas: expected at least 1, or a negative number/],
     [
         { bootstrapPassword: "short" },
-        /bootstrapPassword: expected at least 12 characters, .* or an empty string for none, found a value that is not shown/,
+        /bootstrapPassword: expected at least 12 characters, as Rancher wants, or an empty string for none, found a value that is not shown/,
     ],
     [{ repository: "stable" }, /repository: expected the URL of a chart repository/],
     [
