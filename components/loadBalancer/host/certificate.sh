@@ -161,8 +161,8 @@ is_valid_now() {
 
 # Prints why OpenSSL finds a certificate, or else an issuer in the file, not valid yet or expired: FILE [SECONDS FROM NOW].
 time_fault() {
-    local file="$1" later="${2:-0}"
-    openssl verify -ignore_critical -attime "$(($(date +%s) + later))" -partial_chain -trusted "$file" "$file" 2>&1 |
+    local file="$1" later="${2:-}"
+    openssl verify -ignore_critical ${later:+-attime "$(($(date +%s) + later))"} -partial_chain -trusted "$file" "$file" 2>&1 |
         grep -E '^error (9|10) at' | sort -n -k 4 | head -n 1 || true
 }
 
