@@ -112,8 +112,9 @@ check_certificates() {
 
 # Waits for a certificate that becomes valid within a minute: CHAIN. The clock of the machine that issued it may be ahead.
 await_validity() {
-    local chain="$1"
-    while ! is_valid_now "$chain" && [ -z "$(time_fault "$chain" 60)" ]; do
+    local chain="$1" attempt=0
+    while [ "$attempt" -lt 12 ] && ! is_valid_now "$chain" && [ -z "$(time_fault "$chain" 60)" ]; do
+        attempt=$((attempt + 1))
         say "waiting for the certificate, which is valid $(validity "$chain")"
         sleep 5
     done

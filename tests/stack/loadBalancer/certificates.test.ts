@@ -48,11 +48,13 @@ describe("a certificate that cannot be served is refused, and the old one served
     ])("%s", (_what, made, words) => lb.refuses(serving(made()), words));
 
     test("not valid yet on this host, whose clock is far off", () =>
-        // All hosts share the clock of this machine. So the test changes the time that openssl of the host reads.
+        // All hosts share the clock of this machine. So the test changes the time that openssl and date of the host read.
         lb.broken(
-            `printf '#!/bin/sh\\ncase $1 in verify) shift; set -- verify -attime 1000000000 "$@" ;; esac\\nexec /usr/bin/openssl "$@"\\n' >/usr/local/bin/openssl
+            `printf '#!/bin/sh\\n[ "$1" != +%%s ] || exec echo 1000000000\\nexec /usr/bin/date "$@"\\n' >/usr/local/bin/date
+            chmod 755 /usr/local/bin/date
+            printf '#!/bin/sh\\ncase $1 in verify) shift; set -- verify -attime 1000000000 "$@" ;; esac\\nexec /usr/bin/openssl "$@"\\n' >/usr/local/bin/openssl
             chmod 755 /usr/local/bin/openssl`,
-            "rm /usr/local/bin/openssl",
+            "rm /usr/local/bin/openssl /usr/local/bin/date",
             () => lb.refuses({ readTimeoutSeconds: 999 }, /is valid from .*, and the clock of this host says/),
         ));
 });
