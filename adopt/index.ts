@@ -55,10 +55,10 @@ async function main(): Promise<void> {
     const needed = isKept ? ofImportFile : Object.keys(options).filter(name => !optional.includes(name));
     const missing = needed.filter(name => given[name as keyof typeof options] === undefined);
     if (missing.length > 0) throw new Error(`expected ${missing.map(name => `--${name}`).join(", ")}\n\n${usage}`);
-    refuseNoCertificate(given.ca);
+    const ca = given.ca === undefined ? undefined : certificatesIn(given.ca);
     const project: string = parse(readFileSync(join(__dirname, "..", "Pulumi.yaml"), "utf8")).name;
-    const said = isKept ? keepConfiguration(configFile, given as Given) : writeConfiguration(project, configFile, given as Given);
-    const imported = { project, stack: given.stack!, hasCaSecret: given.ca !== undefined, hasAdditionalCas: said.hasAdditionalCas };
+    const said = isKept ? keepConfiguration(configFile, given as Given) : writeConfiguration(project, configFile, given as Given, ca);
+    const imported = { project, stack: given.stack!, hasCaSecret: ca !== undefined, hasAdditionalCas: said.hasAdditionalCas };
     const importFileName = `import-${given.stack}.json`;
     writeFileSync(importFileName, importFile(imported));
     const targets = clusterTargets(imported).map(pattern => `--target '${pattern}'`);
@@ -71,10 +71,11 @@ async function main(): Promise<void> {
     process.stdout.write(`${texts.filter(line => line !== "").join("\n")}\n`);
 }
 
-/** Refuses a file of the CA without a certificate. An empty one comes from a cluster without the Secret tls-ca. */
-function refuseNoCertificate(ca: string | undefined): void {
-    if (ca === undefined || readFileSync(ca, "utf8").includes("-----BEGIN CERTIFICATE-----")) return;
-    throw new Error(`--ca: expected certificates as PEM text, found none in ${ca}. Without the Secret tls-ca, leave --ca out`);
+/** Reads the file of the CA. One without a certificate is refused: it comes from a cluster without the Secret tls-ca. */
+function certificatesIn(file: string): string {
+    const ca = readFileSync(file, "utf8");
+    if (ca.includes("-----BEGIN CERTIFICATE-----")) return ca;
+    throw new Error(`--ca: expected certificates as PEM text, found none in ${file}. Without the Secret tls-ca, leave --ca out`);
 }
 
 /** What a run says, and a fact for the import file. */
@@ -98,7 +99,7 @@ const keepConfiguration = (configFile: string, given: Given): Said => ({
     hasAdditionalCas: read(source(given.values), readHelmValues).settings.hasAdditionalCas,
 });
 
-function writeConfiguration(project: string, configFile: string, given: Given): Said {
+function writeConfiguration(project: string, configFile: string, given: Given, caCertificate: string | undefined): Said {
     const { config, notes, hasBootstrapPassword, hasAdditionalCas } = adoption({
         clusterYml: source(given["cluster-yml"]),
         nginxConf: source(given.nginx),
@@ -107,7 +108,7 @@ function writeConfiguration(project: string, configFile: string, given: Given): 
         loadBalancer: given["load-balancer"],
         chartVersion: given["chart-version"],
         knownHosts: given["known-hosts"],
-        caCertificate: given.ca && readFileSync(given.ca, "utf8"),
+        caCertificate,
     });
     const entries = Object.entries(config).map(([key, value]): [string, unknown] => [`${project}:${key}`, value]);
     const head = "# yaml-language-server: $schema=docs/pulumi-config.schema.json\n";
