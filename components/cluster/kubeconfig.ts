@@ -19,19 +19,21 @@ export interface ApiAccess {
 
 /** Returns the URL of the API server in the current context of a kubeconfig, without a login. Returns an empty text for a wrong kubeconfig. */
 export function serverOf(kubeconfig: string): string {
-    const server = currentOf(kubeconfig)?.cluster.server ?? "";
-    return server.replace(/\/+$/, "").replace(/(?<=:\/\/)[^/]*@/, "");
+    const current = currentOf(kubeconfig);
+    return current ? endpointOf(current) : "";
 }
+
+const endpointOf = ({ cluster }: CurrentContext): string => (cluster.server ?? "").replace(/\/+$/, "").replace(/(?<=:\/\/)[^/]*@/, "");
 
 /** Returns the API access of a kubeconfig. Returns undefined when something is in the way, which `obstacle` names. */
 export function apiAccess(kubeconfig: string): ApiAccess | undefined {
     const current = currentOf(kubeconfig);
-    if (!current || obstacle(kubeconfig)) return undefined;
+    if (!current || obstacleIn(current, process.env)) return undefined;
     const { cluster, user } = current;
     const { "client-certificate-data": certificate, "client-key-data": key, token } = user;
     const text = (base64?: string) => base64 && Buffer.from(base64, "base64").toString("utf8");
     return {
-        endpoint: serverOf(kubeconfig),
+        endpoint: endpointOf(current),
         ca: text(cluster["certificate-authority-data"]),
         certificate: text(certificate),
         key: text(key),
@@ -47,15 +49,18 @@ export function apiAccess(kubeconfig: string): ApiAccess | undefined {
  */
 export function obstacle(kubeconfig: string, env = process.env): string | undefined {
     const current = currentOf(kubeconfig);
-    return current ? (obstacleIn(current) ?? proxyOf(serverOf(kubeconfig), env)) : "the kubeconfig cannot be read";
+    return current ? obstacleIn(current, env) : "the kubeconfig cannot be read";
 }
+
+const obstacleIn = (current: CurrentContext, env: NodeJS.ProcessEnv): string | undefined =>
+    obstacleOfItself(current) ?? proxyOf(endpointOf(current), env);
 
 function proxyOf(server: string, env: NodeJS.ProcessEnv): string | undefined {
     const variable = proxyVariable(server, env);
     return variable && `the environment names a proxy (${variable}) for ${new URL(server).host}, which NO_PROXY does not cover`;
 }
 
-function obstacleIn({ cluster, user }: CurrentContext): string | undefined {
+function obstacleOfItself({ cluster, user }: CurrentContext): string | undefined {
     const hasCertificate = Boolean(user["client-certificate-data"] && user["client-key-data"]);
     const hasCredentials = hasCertificate || Boolean(user.token);
     const named: [what: string, keys: string[]][] = [
