@@ -37,7 +37,7 @@ export interface ProvidedCertificateArgs extends ProvidedCertificateSettingsArgs
 
 /**
  * A provided certificate, which every preview checks. A warning appears 30 days before a certificate of a chain ends, and a year before
- * the CA ends.
+ * the CA ends, but in the last quarter of a shorter lifetime.
  */
 export class ProvidedCertificate extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM: the chain as a server sends it. */

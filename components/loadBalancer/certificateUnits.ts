@@ -18,6 +18,18 @@ WantedBy=multi-user.target
 `;
 }
 
+/** Renders a timer that starts the unit below, too. */
+export const certificateTimer = `${managed}[Unit]
+Description=Certificate of the load balancer, once more
+
+[Timer]
+# A certificate may become valid long after its files came, and a full disk or a wrong clock be mended.
+OnCalendar=hourly
+
+[Install]
+WantedBy=timers.target
+`;
+
 /** Renders a unit that reloads NGINX once the renewed files can be served. `reload` is the path of reload-certificate.sh. */
 export const certificateService = (reload: string) => `${managed}[Unit]
 Description=Reload NGINX with its renewed certificate

@@ -3,7 +3,7 @@ import { readFileSync } from "fs";
 import { join } from "path";
 import { keyAlone, normalizePem } from "../certificates/pem";
 import { assignments } from "../remote/programs";
-import { certificatePath, certificateService } from "./certificateUnits";
+import { certificatePath, certificateService, certificateTimer } from "./certificateUnits";
 import { downFile, keepalivedConf, Vrrp } from "./keepalivedConf";
 import { keepalivedService, keepalivedServiceValues } from "./keepalivedService";
 import { logsService, logsTimer } from "./logUnits";
@@ -33,6 +33,7 @@ const hostFiles = [
     { name: "nginx.service.conf", path: "/etc/systemd/system/nginx.service.d/rancher-ha.conf", mode: "644" },
     { name: "nginx-service", path: "/usr/local/sbin/rancher-ha-nginx", mode: "755" },
     { name: "certificate.path", path: "/etc/systemd/system/rancher-ha-certificate.path", mode: "644" },
+    { name: "certificate.timer", path: "/etc/systemd/system/rancher-ha-certificate.timer", mode: "644" },
     { name: "certificate.service", path: "/etc/systemd/system/rancher-ha-certificate.service", mode: "644" },
     { name: "reload-certificate", path: "/usr/local/sbin/rancher-ha-reload-certificate", mode: "755" },
     { name: "logs.timer", path: "/etc/systemd/system/rancher-ha-logs.timer", mode: "644" },
@@ -123,6 +124,7 @@ function reloadOnRenewal(paths: { certificateChain: string; privateKey: string }
     const values = { hostname, certificate_chain: paths.certificateChain, private_key: paths.privateKey };
     return {
         "certificate.path": certificatePath(paths),
+        "certificate.timer": certificateTimer,
         "certificate.service": certificateService(pathOf("reload-certificate")),
         "reload-certificate": script("sh", values, "certificate", "reload-certificate"),
     };

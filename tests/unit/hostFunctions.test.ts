@@ -60,13 +60,24 @@ test.each([
     ["a unit would not start with the host", "no", "enabled-runtime", ["-q enable nginx.service"]],
 ])("systemd reads all units again only if it must: %s", (_what, outdated, enabled, expected) => {
     const systemctl = `systemctl() { case $1 in show) echo "$*" >&2; echo ${outdated} ;; is-enabled) echo ${enabled} ;; *) echo "$*" >&2 ;; esac; }`;
-    const stubs = "restore_kernel_settings() { :; }; sysctl() { :; }; delete_filter() { :; }; loaded_certificate=/nonexistent/file";
+    const stubs =
+        "restore_kernel_settings() { :; }; sysctl() { :; }; delete_filter() { :; }; certificates=; loaded_certificate=/nonexistent/file";
     const said = hostFunction(`places='${places}'; ${systemctl}; ${stubs}; activate /nonexistent /nonexistent 2>&1`, "").trim().split("\n");
     expect(said).toEqual([
-        "show -p NeedDaemonReload --value nginx.service rancher-ha-certificate.path rancher-ha-certificate.service " +
-            "rancher-ha-logs.timer rancher-ha-logs.service keepalived.service",
+        "show -p NeedDaemonReload --value nginx.service rancher-ha-certificate.path rancher-ha-certificate.timer " +
+            "rancher-ha-certificate.service rancher-ha-logs.timer rancher-ha-logs.service keepalived.service",
         ...expected,
     ]);
+});
+
+test("a check after an apply knows the files of another tool that the apply has loaded", () => {
+    const stubs = "restore_kernel_settings() { :; }; sysctl() { :; }; delete_filter() { :; }; systemctl() { echo enabled; }";
+    const known = 'folder=$(mktemp -d); loaded_certificate=$folder/loaded; certificates="$folder/chain $folder/key"';
+    const digests = `certificate_digest $folder/chain $folder/key; cat $loaded_certificate; rm -r $folder`;
+    const files = "echo 1 >$folder/chain; echo 2 >$folder/key";
+    const shown = hostFunction(`places='${places}'; ${stubs}; ${known}; ${files}; activate / / >/dev/null; ${digests}`, "");
+    const [now, loaded] = shown.split("\n");
+    expect(loaded).toBe(now);
 });
 
 test("a release enables the units of its files, and none that another one starts", () => {
@@ -80,10 +91,13 @@ test("a release enables the units of its files, and none that another one starts
             .split("\n");
     const always = ["nginx.service.conf", "logs.timer", "logs.service"];
     expect(enabled(...always)).toEqual(["nginx.service", "rancher-ha-logs.timer"]);
-    expect(enabled(...always, "certificate.path", "certificate.service", "keepalived.conf", "keepalived.service.conf")).toEqual([
+    expect(
+        enabled(...always, "certificate.path", "certificate.timer", "certificate.service", "keepalived.conf", "keepalived.service.conf"),
+    ).toEqual([
         "nginx.service",
         "keepalived.service",
         "rancher-ha-certificate.path",
+        "rancher-ha-certificate.timer",
         "rancher-ha-logs.timer",
     ]);
 });

@@ -255,7 +255,8 @@ test.each([
 
 describe("reload-certificate", () => {
     const leaf = issue({ name: hostname, names: [`DNS:${hostname}`] });
-    const reload = () => run("sh", pairRelease()["reload-certificate"]!.replace("/run/rancher-ha-certificate", join(folder, "loaded")));
+    const reload = () =>
+        run("sh", pairRelease()["reload-certificate"]!.replace(/^loaded_certificate=.*$/m, `loaded_certificate=${folder}/loaded`));
     beforeEach(() => {
         command("sleep", `echo "$1" >>${folder}/slept`);
         command("nginx", `test ! -e ${folder}/refused`);

@@ -14,6 +14,7 @@ import {
 } from "../../components/certificates/pem";
 import { endings } from "../../components/certificates/endings";
 import { daysFromNow, issue, Issued, KeyKind } from "../../lab/certificates";
+import { hostFunction } from "../nginx";
 
 /** Returns problems as lines, each with the field that has the problem. */
 const said = (problems: FileProblem[]) => problems.map(({ field, message }) => `${field}: ${message}`);
@@ -328,10 +329,22 @@ test("of two intermediates with one name, the one below a trusted root is sent",
 });
 
 test("each certificate that ends soon is named, wherever it stands", () => {
-    const short = issue({ name: "short", by: root, days: 10 });
+    const short = issue({ name: "short", by: root, days: 130 });
+    const later = daysFromNow(120);
     const advice = expect.stringMatching(
         /^certificate 2 "short" ends in 9 days, on \d{4}-\d\d-\d\d.*\. Give the stack a new one before\.$/,
     );
-    expect(endings(chain(root, short), 30)).toEqual([advice]);
-    expect(endings(chain(root, short), 9)).toEqual([]);
+    expect(endings(chain(root, short), 30, later)).toEqual([advice]);
+    expect(endings(chain(root, short), 9, later)).toEqual([]);
+});
+
+test.each([
+    [365, 30],
+    [47, 11],
+    [6, 2],
+])("a certificate of %i days is said to end soon in its last %i days", (lifetime, days) => {
+    const { certificate } = issue({ name: "short", by: root, days: lifetime });
+    const found = [days + 0.5, days - 0.5].map(left => endings(certificate, 30, daysFromNow(lifetime - left)).length);
+    expect(found).toEqual([0, 1]);
+    expect(hostFunction("warn_days=30; file=$(mktemp); cat >$file; days_of_warning $file; rm $file", certificate)).toBe(`${days}\n`);
 });

@@ -2,8 +2,14 @@
 # Checks whether a certificate can be served. The host's program and the script that reloads renewed certificates hold
 # this file.
 
-# Holds the digest of the renewed files that NGINX read last.
-loaded_certificate=/run/rancher-ha-certificate
+# Holds the digest of the files of another tool that NGINX read last. It outlives a boot, after which NGINX reads them again.
+loaded_certificate=/var/lib/pulumi-rancher-ha/load-balancer/certificate
+
+# Prints a digest of a certificate and its key: CHAIN KEY.
+certificate_digest() {
+    local chain="$1" key="$2"
+    cat "$chain" "$key" 2>/dev/null | sha256sum
+}
 
 # Prints the first fault of a certificate for clients of $hostname: CHAIN KEY. NGINX accepts most of these faults, and
 # then handshakes fail. Each check prints its own fault.

@@ -153,20 +153,32 @@ Remove it, or keep it knowingly"
 }
 
 warn_of_certificates() {
-    local chain soon
+    local chain soon days
     sed -n 's/^pair:\([^:]*\):.* .*/\1/p' "$state/manifest" | while read -r chain; do
         [ -r "$chain" ] || continue
-        soon=$(time_fault "$chain" "$((warn_days * 86400))")
+        days=$(days_of_warning "$chain")
+        soon=$(time_fault "$chain" "$((days * 86400))")
         if ! is_valid_now "$chain"; then
             echo "$chain is valid $(validity "$chain"): users get an error. Look at the tool that renews it"
         else
             case $soon in
             "") ;;
-            *" 0 depth "*) echo "$chain ends in less than $warn_days days: it is valid $(validity "$chain"). \
+            *" 0 depth "*) echo "$chain ends in less than $days days: it is valid $(validity "$chain"). \
 Look at the tool that renews it" ;;
-            *) echo "$chain holds an issuer that ends in less than $warn_days days: $soon. \
+            *) echo "$chain holds an issuer that ends in less than $days days: $soon. \
 Look at the tool that renews it" ;;
             esac
         fi
     done
+}
+
+# Prints the days before the end of a certificate from which a warning is given: FILE. They are $warn_days, or for a shorter
+# lifetime a quarter of it, but at least 2. The rule is the one of components/certificates/endings.ts.
+days_of_warning() {
+    local file="$1"
+    openssl x509 -noout -startdate -enddate -in "$file" 2>/dev/null | cut -d= -f2 | date -f - +%s |
+        awk -v most="$warn_days" '
+            NR == 1 { start = $1 }
+            NR == 2 { days = int(($1 - start) / 86400 / 4) }
+            END { print days < 2 ? 2 : days < most ? days : most }'
 }

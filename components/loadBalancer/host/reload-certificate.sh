@@ -9,7 +9,7 @@ find_fault() {
     echo "$fault"
 }
 
-digest() { cat "$certificate_chain" "$private_key" 2>/dev/null | sha256sum; }
+digest() { certificate_digest "$certificate_chain" "$private_key"; }
 
 fault=
 # After the first pause, files that are written together are complete. The next pauses wait until both files are valid.
@@ -24,7 +24,7 @@ for pause in 1 5 5 5 5 5 5 5 5 5 5 5; do
     if [ -z "$fault" ] && [ "$(digest)" = "$checked" ]; then
         [ "$checked" != "$(cat "$loaded_certificate" 2>/dev/null)" ] || exit 0
         systemctl try-reload-or-restart nginx
-        # Without this file, for example in a full /run, a later check reloads NGINX once more.
+        # Without this file, for example on a full disk, a later check reloads NGINX once more.
         echo "$checked" >"$loaded_certificate" || true
     fi
 done

@@ -42,10 +42,11 @@ point() {
 
 # Makes the services use the files in their places, or prints why they do not: FROM TO.
 activate() {
-    local from="$1" to="$2" unit wanted
+    local from="$1" to="$2" unit wanted renewed
     wanted=$(units "$to")
     ! has_outdated_units || systemctl daemon-reload || true
-    # Every reload below reads the certificate again, so the recorded digest is stale.
+    # Every reload below reads the certificate again. Files that come meanwhile have another digest, so a check loads them.
+    renewed=$(renewed_files)
     rm -f "$loaded_certificate"
     [ -e "$to/keepalived.conf" ] || delete_filter
     # A sysctl that only the other release sets returns to its original value.
@@ -59,6 +60,15 @@ activate() {
     done
     for unit in $(units "$from"); do
         echo "$wanted" | grep -qx "$unit" || systemctl -q disable --now "$unit" 2>/dev/null || true
+    done
+    [ -z "$renewed" ] || echo "$renewed" >"$loaded_certificate" || true
+}
+
+# Prints the digest of a certificate that another tool renews, or nothing.
+renewed_files() {
+    local chain key
+    echo "$certificates" | while read -r chain key; do
+        case $chain in /*) certificate_digest "$chain" "$key" ;; esac
     done
 }
 

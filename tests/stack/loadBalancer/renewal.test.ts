@@ -34,6 +34,11 @@ describe("files that another tool keeps on the host", () => {
     let version = 0;
     const followedBy = (first: Issued, second: Issued): Issued => ({ ...first, certificate: first.certificate + second.certificate });
 
+    /** Returns a script that sets the time that openssl of the host reads. All hosts share the clock of this machine. */
+    const clockOfOpenssl = (seconds: number) =>
+        `printf '#!/bin/sh\\ncase $1 in verify) shift; set -- verify -attime ${seconds} "$@" ;; esac\\nexec /usr/bin/openssl "$@"\\n' >/usr/local/bin/openssl
+        chmod 755 /usr/local/bin/openssl`;
+
     /** Returns the number of times that the reloading service has printed these words. */
     const said = async (words: string) =>
         (await lb.sh("journalctl -u rancher-ha-certificate -o cat --no-pager")).split("\n").filter(line => line.includes(words)).length;
@@ -92,29 +97,52 @@ describe("files that another tool keeps on the host", () => {
     });
 
     test("are not served before their time", () =>
-        // All hosts share the clock of this machine. So the test changes the time that openssl of the host reads.
-        lb.broken(
-            `printf '#!/bin/sh\\ncase $1 in verify) shift; set -- verify -attime 1000000000 "$@" ;; esac\\nexec /usr/bin/openssl "$@"\\n' >/usr/local/bin/openssl
-            chmod 755 /usr/local/bin/openssl`,
-            "rm /usr/local/bin/openssl",
-            async () => {
-                const [before, known] = [await lb.ask(), await said("valid from")];
-                await putBoth(lb.certificate());
-                await until("what is wrong, in the journal", 240, async () => (await said("valid from")) > known);
-                expect(await lb.ask()).toEqual(before);
-                expect((await lb.probed()).warnings).toEqual([expect.stringMatching(/fullchain\.pem is valid from .*users get an error/)]);
-            },
-        ));
+        lb.broken(clockOfOpenssl(1_000_000_000), "rm /usr/local/bin/openssl", async () => {
+            const [before, known] = [await lb.ask(), await said("valid from")];
+            await putBoth(lb.certificate());
+            await until("what is wrong, in the journal", 240, async () => (await said("valid from")) > known);
+            expect(await lb.ask()).toEqual(before);
+            expect((await lb.probed()).warnings).toEqual([expect.stringMatching(/fullchain\.pem is valid from .*users get an error/)]);
+        }));
+
+    test("that become valid later than a minute after they came are served by a timer", () =>
+        lb.broken(clockOfOpenssl(1_000_000_000), "rm -f /usr/local/bin/openssl", async () => {
+            const [before, known, late] = [await lb.ask(), await said("valid from"), lb.certificate()];
+            await putBoth(late);
+            await until("what is wrong, in the journal", 240, async () => (await said("valid from")) > known);
+            await nothingIsReloading();
+            expect(await lb.ask()).toEqual(before);
+            await lb.sh("rm /usr/local/bin/openssl");
+            expect(await lb.sh("systemctl show -p NextElapseUSecRealtime rancher-ha-certificate.timer")).toMatch(/:00:00/);
+            // A timer starts the service that bears its name.
+            await lb.sh("systemctl start rancher-ha-certificate");
+            await lb.servedSoon(late);
+        }));
+
+    test("that NGINX has read are not read again by the timer, also after an apply", async () => {
+        const before = await lb.workers();
+        await lb.sh("systemctl start rancher-ha-certificate");
+        expect(await lb.workers()).toBe(before);
+    });
 
     test("that end soon are told in a warning", async () => {
-        const soon = lb.certificate({ days: 29 });
-        await putBoth(soon);
-        await lb.servedSoon(soon);
-        const { state, warnings } = await lb.probed();
-        expect({ state, warnings }).toEqual({
-            state: "in sync",
-            warnings: [expect.stringMatching(/fullchain\.pem ends in less than 30 days/)],
+        // Only the warning reads the time with `date +%s`.
+        const date = `#!/bin/sh\n[ "$*" != +%%s ] || exec /usr/bin/date -d "now 340 days" +%%s\nexec /usr/bin/date "$@"\n`;
+        await lb.broken(`printf '${date}' >/usr/local/bin/date; chmod 755 /usr/local/bin/date`, "rm /usr/local/bin/date", async () => {
+            const { state, warnings } = await lb.probed();
+            expect({ state, warnings }).toEqual({
+                state: "in sync",
+                warnings: [expect.stringMatching(/fullchain\.pem ends in less than 30 days/)],
+            });
         });
+    });
+
+    test("that live for some days are not always said to end soon", async () => {
+        const short = lb.certificate({ days: 10 });
+        await putBoth(short);
+        await lb.servedSoon(short);
+        const { state, warnings } = await lb.probed();
+        expect({ state, warnings }).toEqual({ state: "in sync", warnings: [] });
     });
 
     test("that come late, after NGINX failed to start many times, are served by themselves", async () => {
