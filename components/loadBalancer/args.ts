@@ -95,8 +95,8 @@ export interface NginxTuningArgs {
     hstsMaxAgeSeconds?: pulumi.Input<number>;
     /**
      * Proxies in front of the load balancer, as addresses or networks. NGINX trusts their `X-Forwarded-For`. From all other clients,
-     * Rancher gets the address that connects, and nothing of the client's own `X-Forwarded-For`. A network larger than 10.0.0.0/8 or
-     * fc00::/7, the largest private ones, is refused.
+     * Rancher gets the address that connects, and nothing of the client's own `X-Forwarded-For`. A network larger than /8 is
+     * refused. So is one larger than /16 for IPv6, except the private fc00::/7.
      * @default []
      */
     trustedProxies?: pulumi.Input<pulumi.Input<string>[]>;

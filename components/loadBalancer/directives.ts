@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
+import { isOfProxies, largerThanProxies } from "./trustedProxies";
 
 /**
  * Directives of NGINX that the other arguments do not cover. NGINX checks them before they go live. A directive that opens a port is
@@ -28,6 +29,7 @@ const directivesSchema = z
     .refine(text => endsItsDirectives(text), "expected a ; or a block at the end of each directive, and both quotes of a string")
     // The listeners of all files are checked in the staging folder, where a relative path leads elsewhere.
     .refine(text => !hasRelativeInclude(text), "expected an absolute path behind include")
+    .refine(text => trusted(directivesIn(text)).every(isOfProxies), `set_real_ip_from: ${largerThanProxies}`)
     .default("");
 
 /** Request headers that nginxServers.ts sets. */
@@ -90,6 +92,10 @@ export function directivesIn(text: string): Directive[] {
 
 /** Returns the names of directives, also of those inside blocks. */
 const namesIn = (list: Directive[]): string[] => list.flatMap(({ words: [name], block = [] }) => [name, ...namesIn(block)]);
+
+/** Returns the proxies that directives trust, also those inside blocks. */
+const trusted = (list: Directive[]): string[] =>
+    list.flatMap(({ words: [name, network = ""], block = [] }) => [...(name === "set_real_ip_from" ? [network] : []), ...trusted(block)]);
 
 /** Directives of the stack that NGINX accepts several times in one block. Source: `nginx -t` of each, repeated. */
 const repeatable =

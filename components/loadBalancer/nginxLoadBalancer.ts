@@ -202,7 +202,11 @@ export class NginxLoadBalancer extends pulumi.ComponentResource {
         if (fault) needsAttention(fault, this);
         hosts.forEach((host, index) => {
             if (observations[index] && isLeftOut(observations, index))
-                needsAttention(`${host} is unreachable: this update leaves it as it is. Run pulumi up again when the host answers`, this);
+                needsAttention(
+                    `${host} is unreachable: this update leaves it as it is, and waits for it only if it is new. ` +
+                        "Run pulumi up again when the host answers",
+                    this,
+                );
         });
         observations.forEach(({ facts: { nginx: nginxVersion } }, index) => {
             const gains = nginxVersion ? upgradeGains(nginxVersion) : [];

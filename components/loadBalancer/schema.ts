@@ -20,6 +20,7 @@ import {
     withPairRules,
 } from "./hosts";
 import { limitsSchema } from "./limits";
+import { proxySchema } from "./trustedProxies";
 
 /** Versions of TLS. */
 export const TlsVersion = { Tls12: "1.2", Tls13: "1.3" } as const;
@@ -63,13 +64,7 @@ const nginxTuningSchema = z.strictObject({
     ...limitsSchema.shape,
     minTlsVersion: z.enum(TlsVersion).default(TlsVersion.Tls12),
     hstsMaxAgeSeconds: z.number().int().min(0).max(315_360_000, "expected at most ten years").default(0),
-    trustedProxies: z
-        .array(
-            z
-                .union([z.ipv4(), z.ipv6(), z.cidrv4(), z.cidrv6()], "expected an IP address or a network such as 10.0.0.0/8")
-                .refine(isOfProxies, "expected no larger network than /8, or /7 for IPv6: any client in it could forge its address"),
-        )
-        .default([]),
+    trustedProxies: z.array(proxySchema).default([]),
     statusPort: z
         .number()
         .int()
@@ -196,9 +191,3 @@ export const nginxLoadBalancerSchema = reached(
         whenKnown(z.looseObject({ certificateOnHost: z.record(z.string(), z.unknown()).optional() })),
     ),
 );
-
-/** Reports whether a network is small enough to hold proxies only. The largest private networks are 10.0.0.0/8 and fc00::/7. */
-function isOfProxies(network: string): boolean {
-    const [address, prefix] = network.split("/");
-    return prefix === undefined || Number(prefix) >= (address.includes(":") ? 7 : 8);
-}

@@ -331,7 +331,7 @@ describe("a pair", () => {
         test("keeps that host as it is, says so, and changes the other one", async () => {
             const { recording, texts } = await warned([held, away]);
             expect(texts).toEqual([
-                "needs attention: 192.0.2.22 is unreachable: this update leaves it as it is. Run pulumi up again when the host answers",
+                "needs attention: 192.0.2.22 is unreachable: this update leaves it as it is, and waits for it only if it is new. Run pulumi up again when the host answers",
             ]);
             expect(command(recording, "lb-host-2").ignoreChanges).toEqual(expect.arrayContaining(inputs));
             expect(command(recording, "lb-host-1").ignoreChanges).toEqual([]);

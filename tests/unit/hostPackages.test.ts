@@ -57,6 +57,20 @@ test("packages are installed, and noted before", () => {
     expect(readFileSync(file("packages"), "utf8")).toBe("nginx\n");
 });
 
+test.each([
+    ["would be installed from Ubuntu 20.04", "", "1:2.0.19-2ubuntu0.2", 1],
+    ["would be installed from Debian 11", "", "1:2.1.5-0.2+deb11u1", 0],
+    ["is installed, and newer than apt's", "1:2.2.7-1+b2", "1:2.0.19-2", 0],
+    ["apt does not know yet", "", "(none)", 0],
+])("a host of a pair is refused for an old keepalived alone: one that %s", (_what, installed, candidate, code) => {
+    command("apt-cache", `echo "keepalived:"; echo "  Candidate: ${candidate}"`);
+    command("dpkg", 'exec /usr/bin/dpkg "$@"');
+    command("dpkg-query", installed && `case "$*" in *Version*) echo "${installed}" ;; *) echo installed ;; esac`);
+    const ran = host("virtual_ip=192.0.2.20; check_network() { :; }; check_pair");
+    expect(ran.code).toBe(code);
+    if (code) expect(ran.said).toContain(`expected keepalived 2.1 or later for a virtual IP, found ${candidate}. Install Debian 11`);
+});
+
 test("needrestart suspends itself meanwhile, and restarts no foreign service", () => {
     command("apt-get", aptGet('echo "$call: ${NEEDRESTART_SUSPEND:-runs}" >>needrestart'));
     expect(host("install_packages").code).toBe(0);

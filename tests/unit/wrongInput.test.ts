@@ -405,7 +405,7 @@ const rows: Row[] = [
     ...at("loadBalancer.maxResponseHeaderSize", "expected a size from 4k to 64k", { empty: "", low: "3k", high: "65k", bytes: "8192" }),
     ...at("loadBalancer.minTlsVersion", "expected one of", { "an old one": "1.0", "a name": "TLSv1.2" }),
     ...at("loadBalancer.drift", "expected one of", { "another word": "ignore" }),
-    ...["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/7", "2000::/3"].map((network): Row => [
+    ...["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/7", "2000::/3", "2000::/7", "2a00::/12"].map((network): Row => [
         `trusted proxies ${network}`,
         [["loadBalancer.trustedProxies", [network]]],
         "loadBalancer.trustedProxies[0]",
@@ -429,6 +429,10 @@ const rows: Row[] = [
             "a quote without its end": 'set $a "b;',
             "a backslash at the end": "gzip on; \\",
             "words behind a block": "if ($arg_a) { return 403; } gzip",
+        }),
+        ...at(`loadBalancer.extraDirectives.${place}`, "set_real_ip_from: expected no larger network", {
+            "trust in all addresses": "set_real_ip_from 0.0.0.0/0;",
+            "trust inside a block": "if ($arg_a) { set_real_ip_from ::/0; }",
         }),
         ...at(`loadBalancer.extraDirectives.${place}`, "expected an absolute path behind include", {
             "a relative include": "include conf.d/*.conf;",

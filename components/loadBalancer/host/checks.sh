@@ -15,7 +15,7 @@ check_host() {
     check_systemd
     check_nginx_package
     check_ports
-    check_network
+    check_pair
 }
 
 check_system() {
@@ -68,10 +68,25 @@ foreign_listeners() {
     done
 }
 
+# Refuses a host that cannot be one of a pair.
+check_pair() {
+    [ -n "$virtual_ip" ] || return 0
+    check_keepalived_package
+    check_network
+}
+
+# Refuses a keepalived that has other keywords, whether it is installed or would be.
+check_keepalived_package() {
+    local version
+    version=$(package_version keepalived | grep . || apt-cache policy keepalived 2>/dev/null | sed -n 's/^ *Candidate: //p')
+    case $version in "" | "(none)") return 0 ;; esac
+    dpkg --compare-versions "$version" ge 1:2.1 || refuse host-not-fit "expected keepalived 2.1 or later for a virtual IP, \
+found $version. Install Debian 11 or Ubuntu 22.04 or later on this host"
+}
+
 # Refuses a host of a pair that lacks its own address, or a network with the virtual IP.
 check_network() {
     local network addresses
-    [ -n "$virtual_ip" ] || return 0
     addresses=$(ip -o -4 address show scope global | awk '{ print $4 }' | tr '\n' ' ')
     [ -n "$(interface)" ] || refuse host-not-fit "expected the address $own_address on an interface of this host, found $addresses. \
 Set internalAddress of this host to the address by which its peer reaches it"

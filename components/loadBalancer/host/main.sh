@@ -152,7 +152,7 @@ obstacle() {
             check_host
             check_foreign
         elif [ "$virtual_ip" != "$(current_virtual_ip)" ]; then
-            check_network
+            check_pair
         fi
     ) 2>&1
 }
