@@ -909,9 +909,9 @@ cat ${path}/fake-rke-output\n${last} ${code}\n`,
             expect(second.stdout).not.toBe(first.stdout);
         });
 
-        test("a new login key and text of a program for nodes count for nothing, all else does", () => {
-            const [old, renewed] = ["one", "another"].map(text =>
-                mark({ ...withKey(text), startProgram: text, preflightProgram: text, wantedNodes: [text] }),
+        test("a new login key, limit and text of a program for nodes count for nothing, all else does", () => {
+            const [old, renewed] = ["one", "another"].map((text, index) =>
+                mark({ ...withKey(text), startProgram: text, preflightProgram: text, wantedNodes: [text], timeoutSeconds: 3600 + index }),
             );
             expect(renewed).toBe(old);
             expect(mark({ ...withKey("one"), clusterYml: "other: true\n" })).not.toBe(old);

@@ -18,7 +18,7 @@ function main(input, lastResult) {
 const version = 1;
 
 /**
- * Returns the input without login keys and waiting times, which may change at any time, and without the programs for nodes, which
+ * Returns the input without login keys, waiting times and limits, which may change at any time, and without the programs for nodes, which
  * `version` represents. cluster.yml names the bastion, the bucket, the logins, the encryption of Secrets and all about the nodes.
  *
  * @param {ClusterInput} input
@@ -39,7 +39,8 @@ function compared({
     ...data
 }) {
     const nodes = data.nodes.map(({ name, connection: { privateKey, bastion, waitSeconds, ...connection } }) => ({ name, connection }));
-    return { ...data, nodes };
+    // The limit of a run is no part of the cluster. Its default stands for each, so that the data of other stacks stays the same.
+    return { ...data, nodes, timeoutSeconds: 3600 };
 }
 
 module.exports = { compared, main, version };
