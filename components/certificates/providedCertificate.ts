@@ -2,7 +2,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { X509Certificate } from "crypto";
 import { validated } from "../validation";
 import { lifetimeWarning } from "./clientRules";
-import { warnDays, warnOfEnds, watchedCas } from "./endings";
+import { warnDaysOfServer, warnOfEnds, watchedCas } from "./endings";
 import { keyAlone, leftOut, sentChain } from "./pem";
 import { providedCertificateSchema } from "./schema";
 import { Certificate, CertificateArgs, ServerCertificate } from "./serverCertificate";
@@ -36,8 +36,8 @@ export interface ProvidedCertificateArgs extends ProvidedCertificateSettingsArgs
 }
 
 /**
- * A provided certificate, which every preview checks. A warning appears 30 days before a certificate of a chain ends, and a year before
- * the CA ends, but in the last quarter of a shorter lifetime.
+ * A provided certificate, which every preview checks. A warning appears a year before the CA ends, and 30 days before a certificate of a
+ * chain ends. A certificate of less than 120 days is warned of in the last quarter of its life.
  */
 export class ProvidedCertificate extends pulumi.ComponentResource implements ServerCertificate {
     /** PEM: the chain as a server sends it. */
@@ -74,7 +74,7 @@ export class ProvidedCertificate extends pulumi.ComponentResource implements Ser
     /** Returns the chain as a server sends it, and warns of what a person should know about it. */
     private warnOfChain(path: string, certificateChain: string, caCertificate?: string): string {
         const sent = sentChain(certificateChain, caCertificate);
-        warnOfEnds(this, path, sent, warnDays);
+        warnOfEnds(this, path, sent, warnDaysOfServer);
         const lifetime = lifetimeWarning(new X509Certificate(sent), caCertificate === undefined ? "public" : "private");
         const long = lifetime === undefined ? [] : [`${lifetime} Ask the CA for a shorter one.`];
         for (const warning of [...long, ...leftOut(certificateChain, caCertificate)]) void pulumi.log.warn(`${path}: ${warning}`, this);

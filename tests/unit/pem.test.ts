@@ -12,7 +12,7 @@ import {
     sentChain,
     splitPem,
 } from "../../components/certificates/pem";
-import { endings } from "../../components/certificates/endings";
+import { endings, warnDaysOfServer } from "../../components/certificates/endings";
 import { daysFromNow, issue, Issued, KeyKind } from "../../lab/certificates";
 import { hostFunction } from "../nginx";
 
@@ -334,8 +334,8 @@ test("each certificate that ends soon is named, wherever it stands", () => {
     const advice = expect.stringMatching(
         /^certificate 2 "short" ends in 9 days, on \d{4}-\d\d-\d\d.*\. Give the stack a new one before\.$/,
     );
-    expect(endings(chain(root, short), 30, later)).toEqual([advice]);
-    expect(endings(chain(root, short), 9, later)).toEqual([]);
+    expect(endings(chain(root, short), () => 30, later)).toEqual([advice]);
+    expect(endings(chain(root, short), () => 9, later)).toEqual([]);
 });
 
 test.each([
@@ -344,7 +344,7 @@ test.each([
     [6, 2],
 ])("a certificate of %i days is said to end soon in its last %i days", (lifetime, days) => {
     const { certificate } = issue({ name: "short", by: root, days: lifetime });
-    const found = [days + 0.5, days - 0.5].map(left => endings(certificate, 30, daysFromNow(lifetime - left)).length);
+    const found = [days + 0.5, days - 0.5].map(left => endings(certificate, warnDaysOfServer, daysFromNow(lifetime - left)).length);
     expect(found).toEqual([0, 1]);
     expect(hostFunction("warn_days=30; file=$(mktemp); cat >$file; days_of_warning $file; rm $file", certificate)).toBe(`${days}\n`);
 });

@@ -173,7 +173,7 @@ Look at the tool that renews it" ;;
 }
 
 # Prints the days before the end of a certificate from which a warning is given: FILE. They are $warn_days, or for a shorter
-# lifetime a quarter of it, but at least 2. The rule is the one of components/certificates/endings.ts.
+# lifetime a quarter of it, but at least 2. The rule is that of components/certificates/endings.ts.
 days_of_warning() {
     local file="$1"
     openssl x509 -noout -startdate -enddate -in "$file" 2>/dev/null | cut -d= -f2 | date -f - +%s |
