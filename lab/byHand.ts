@@ -1,5 +1,4 @@
 import { mkdirSync, writeFileSync } from "fs";
-import { randomBytes } from "crypto";
 import { join } from "path";
 import { stringify } from "yaml";
 import { issue } from "./certificates";
@@ -40,12 +39,10 @@ export async function buildByHand(lab: Lab, bastion?: Bastion): Promise<ByHand> 
     const file = (name: string, text: string) => writeFileSync(join(folder, name), text, { mode: 0o600 });
     const ca = issue({ name: "CA of an installation by hand", ca: true });
     const server = issue({ name: hostname, by: ca, names: [`DNS:${hostname}`], usage: "serverAuth" });
-    const bootstrapPassword = randomBytes(12).toString("hex");
     const bastionKey = join(folder, "bastion-key");
     if (bastion) file("bastion-key", bastion.privateKey);
     file("cluster.yml", clusterYml(lab, bastion && { address: bastion.address, user: bastion.user, ssh_key_path: bastionKey }));
     file("cacerts.pem", ca.certificate);
-    file("bootstrap-password", bootstrapPassword);
     const environment = join(folder, "environment.sh");
     writeFileSync(environment, [...(await shellEnvironment(lab, folder)), ...sshFunctions(lab, bastion, bastionKey), ""].join("\n"));
     const sh = (script: string) => run("bash", ["-c", `. ./environment.sh; set -eux; ${script}`], { cwd: folder, timeoutSeconds: 900 });
@@ -61,6 +58,10 @@ export async function buildByHand(lab: Lab, bastion?: Bastion): Promise<ByHand> 
         ],
     ];
     for (const [part, doing, seconds, work] of steps) await longStep(part, doing, seconds, work);
+    // Without a password among the values, Rancher makes one at its first start.
+    const secret = "kubectl -n cattle-system get secret bootstrap-secret --output jsonpath={.data.bootstrapPassword}";
+    const { stdout } = await sh(secret);
+    const bootstrapPassword = Buffer.from(stdout, "base64").toString();
     return { hostname, folder, environment, caCertificate: ca.certificate, bootstrapPassword };
 }
 
