@@ -909,7 +909,7 @@ cat ${path}/fake-rke-output\n${last} ${code}\n`,
             expect(second.stdout).not.toBe(first.stdout);
         });
 
-        test("a new login key, limit and text of a program for nodes count for nothing, all else does", () => {
+        test("a new login key, limit or program for nodes counts for nothing, all else does", () => {
             const [old, renewed] = ["one", "another"].map((text, index) =>
                 mark({ ...withKey(text), startProgram: text, preflightProgram: text, wantedNodes: [text], timeoutSeconds: 3600 + index }),
             );
