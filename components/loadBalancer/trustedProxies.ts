@@ -7,7 +7,7 @@ import { z } from "zod";
 export function isOfProxies(network: string): boolean {
     const [address, prefix] = network.split("/");
     if (prefix === undefined) return true;
-    const largest = !address.includes(":") ? 8 : /^f[cd]/i.test(address) ? 7 : 16;
+    const largest = !address.includes(":") ? 8 : /^f[cd][0-9a-f]{2}:/i.test(address) ? 7 : 16;
     return Number(prefix) >= largest;
 }
 

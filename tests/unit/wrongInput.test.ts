@@ -405,7 +405,7 @@ const rows: Row[] = [
     ...at("loadBalancer.maxResponseHeaderSize", "expected a size from 4k to 64k", { empty: "", low: "3k", high: "65k", bytes: "8192" }),
     ...at("loadBalancer.minTlsVersion", "expected one of", { "an old one": "1.0", "a name": "TLSv1.2" }),
     ...at("loadBalancer.drift", "expected one of", { "another word": "ignore" }),
-    ...["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/7", "2000::/3", "2000::/7", "2a00::/12"].map((network): Row => [
+    ...["0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/7", "2000::/3", "2000::/7", "2a00::/12", "fc::/8"].map((network): Row => [
         `trusted proxies ${network}`,
         [["loadBalancer.trustedProxies", [network]]],
         "loadBalancer.trustedProxies[0]",
