@@ -31,6 +31,10 @@ let server: Server;
 let deleted: string[];
 /** Field managers that cordoned nodes, by the number of the node. */
 let cordons: Record<number, string> = {};
+/** The number of the node that a killed run left marked. */
+let marked: number | undefined;
+/** Whether the API server refuses every change until RKE has run. */
+let refuses = false;
 /** Changes of nodes, with whether RKE ran before. */
 let patched: [url: string, body: string, hasRun: boolean][];
 beforeAll(async () => {
@@ -46,7 +50,8 @@ beforeAll(async () => {
         const { url, method } = asked;
         if (method === "DELETE") deleted.push(url!);
         const body = Buffer.concat(await asked.toArray()).toString();
-        if (method === "PATCH") patched.push([url!, body, existsSync(join(folder, "ran"))]);
+        const hasRun = existsSync(join(folder, "ran"));
+        if (method === "PATCH") patched.push([url!, body, hasRun]);
         const live = { items: numbers.map(liveNode) };
         const secret = { metadata: {}, data: { "full-cluster-state": Buffer.from(state).toString("base64") } };
         const found = ["DELETE", "PATCH"].includes(method!)
@@ -54,7 +59,7 @@ beforeAll(async () => {
             : url === "/api/v1/nodes"
               ? live
               : url!.endsWith("/full-cluster-state") && secret;
-        answer.writeHead(found ? 200 : 404).end(JSON.stringify(found || {}));
+        answer.writeHead(refuses && method === "PATCH" && !hasRun ? 500 : found ? 200 : 404).end(JSON.stringify(found || {}));
     });
     await once(server.listen(0, "127.0.0.1"), "listening");
 });
@@ -68,11 +73,13 @@ const liveNode = (number: number) => {
     const manager = cordons[number];
     const managedFields = manager ? [{ manager, fieldsV1: { "f:spec": { "f:unschedulable": {} } } }] : [{ manager: "rke", fieldsV1: {} }];
     return {
-        metadata: { name: `node${number}`, managedFields },
+        metadata: { name: `node${number}`, managedFields, ...(number === marked && { annotations: { [mark]: "true" } }) },
         spec: { ...(manager && { unschedulable: true }) },
         status: { conditions: [{ type: "Ready", status: "True" }] },
     };
 };
+
+const mark = "pulumi-rancher-ha/cordoned";
 
 const wanted = (number: number, changes: object = {}) => ({
     ...{ address: address(number), innerAddress: `10.0.0.${number}`, name: `node${number}`, roles: ["worker"] },
@@ -158,8 +165,12 @@ test("a node whose host joined another cluster leaves Kubernetes and RKE's state
 });
 
 describe("a node in maintenance", () => {
-    afterEach(() => void (cordons = {}));
+    afterEach(() => void ([cordons, marked, refuses] = [{}, undefined, false]));
     const finished = 'level=info msg="Finished building Kubernetes cluster successfully"';
+    const url = "/api/v1/nodes/node2";
+    const markedFirst = [url, `{"metadata":{"annotations":{"${mark}":"true"}}}`, false];
+    const cordonedAgain = [url, `{"metadata":{"annotations":{"${mark}":null}},"spec":{"unschedulable":true}}`, true];
+    const ofNodes = () => patched.filter(([path]) => path.startsWith("/api/v1/nodes/"));
 
     test.each([
         ["RKE has run", finished, 0],
@@ -167,16 +178,30 @@ describe("a node in maintenance", () => {
     ])("is cordoned again after %s", async (_what, log, expected) => {
         cordons = { 2: "kubectl-cordon" };
         const { code, stderr } = await change("cluster", [wanted(1), wanted(2), wanted(3)], { log });
-        const ofNodes = patched.filter(([url]) => url.startsWith("/api/v1/nodes/"));
-        expect([code, ofNodes]).toEqual([expected, [["/api/v1/nodes/node2", '{"spec":{"unschedulable":true}}', true]]]);
+        expect([code, ofNodes()]).toEqual([expected, [markedFirst, cordonedAgain]]);
         expect(stderr).toContain("cordoned: node2. RKE uncordons them, and they are cordoned again after its run\n");
         expect(stderr).toContain("node node2 is cordoned again. After its maintenance: kubectl uncordon node2\n");
+    });
+
+    test.each([
+        ["uncordoned it", {}],
+        ["cordoned it for an upgrade", { 2: "rke" }],
+    ])("is cordoned again by the run after one that was killed when RKE had %s", async (_what, byRke) => {
+        [cordons, marked] = [byRke, 2];
+        const { code } = await change("cluster", [wanted(1), wanted(2), wanted(3)], { log: finished });
+        expect([code, ofNodes()]).toEqual([0, [markedFirst, cordonedAgain]]);
+    });
+
+    test("is cordoned again where the API server takes no mark", async () => {
+        [cordons, refuses] = [{ 2: "kubectl-cordon" }, true];
+        const { code } = await change("cluster", [wanted(1), wanted(2), wanted(3)], { log: finished });
+        expect([code, ofNodes()]).toEqual([0, [markedFirst, cordonedAgain]]);
     });
 
     test("is not one that RKE cordoned, or that leaves", async () => {
         cordons = { 1: "rke", 3: "kubectl-cordon" };
         const { stderr } = await change("cluster", [wanted(1), wanted(2), wanted(4, { name: "node3" })], { log: finished });
-        expect(patched.filter(([url]) => url.startsWith("/api/v1/nodes/"))).toEqual([]);
+        expect(ofNodes()).toEqual([]);
         expect(stderr).not.toContain("cordoned");
     });
 });

@@ -126,7 +126,7 @@ test("a restore that was done before saves and restores nothing", () => {
     expect(calls).toThrow("ENOENT");
 });
 
-describe("a node that leaves in the update that restores", () => {
+describe("a cluster that runs, when a snapshot is restored:", () => {
     const ca = issue({ name: "kube-ca", ca: true });
     const pem = ({ certificate, privateKey }: Issued) => ({ certificatePEM: certificate, keyPEM: privateKey });
     const certificatesBundle = { "kube-ca": pem(ca), "kube-admin": pem(issue({ name: "kube-admin", by: ca, usage: "clientAuth" })) };
@@ -142,29 +142,46 @@ describe("a node that leaves in the update that restores", () => {
     const ago = (seconds: number) => ({ spec: { renewTime: new Date(Date.now() - seconds * 1000).toISOString() } });
     const ready = (status: string) => ({ metadata: { name: "node3" }, status: { conditions: [{ type: "Ready", status }] } });
 
-    /** Restores with an API server that has these objects of node3. */
-    async function restoreWithout(objects: { nodes?: object; leases?: object }) {
+    /** Restores with an API server that has these objects of node3, and a cordoned node1. Returns the changes after RKE's last verb, too. */
+    async function restoreAt(objects: { nodes?: object; leases?: object }, wantedNodes: object[] = []) {
         const { certificate: cert, privateKey: key } = issue({ name: "kube-apiserver", by: ca, names: ["IP:127.0.0.1"] });
         const secret = { metadata: {}, data: { "full-cluster-state": Buffer.from(JSON.stringify(cluster)).toString("base64") } };
-        const server = createServer({ cert, key, ca: ca.certificate, requestCert: true }, ({ url }, answer) => {
-            const [kind, name] = url!.split("/").slice(-2) as ["nodes" | "leases", string];
-            const found = name === "full-cluster-state" ? secret : name === "node3" ? objects[kind] : undefined;
+        const list = { items: [{ metadata: { name: "node1" }, spec: { unschedulable: true } }] };
+        const calls = standIns();
+        const changes: [name: string, body: string, after: string][] = [];
+        const server = createServer({ cert, key, ca: ca.certificate, requestCert: true }, async (asked, answer) => {
+            const [kind, name] = asked.url!.split("/").slice(-2) as ["nodes" | "leases", string];
+            const body = Buffer.concat(await asked.toArray()).toString();
+            if (asked.method === "PATCH") changes.push([name, body, calls().pop()!]);
+            const ofNode = name === "node3" ? objects[kind] : undefined;
+            const found = asked.method === "PATCH" ? {} : name === "full-cluster-state" ? secret : name === "nodes" ? list : ofNode;
             answer.writeHead(found ? 200 : 404).end(JSON.stringify(found ?? {}));
         });
         await once(server.listen(0, "127.0.0.1"), "listening");
-        const calls = standIns();
         const apiEndpoints = [`https://127.0.0.1:${(server.address() as AddressInfo).port}`];
-        const { input, env } = restoring({ apiEndpoints, pki: pack({ desiredState: cluster.desiredState }) });
+        const { input, env } = restoring({ apiEndpoints, wantedNodes, pki: pack({ desiredState: cluster.desiredState }) });
         const { code, stderr } = await run("node", ["-", "apply"], { input, env, tolerate: true, timeoutSeconds: 60 });
         server.close();
-        return { code, stderr, calls };
+        return { code, stderr, calls, changes };
     }
+
+    test("a node in maintenance is cordoned again", async () => {
+        const { code, changes } = await restoreAt({}, [{ address: "192.0.2.31", roles: ["etcd"] }]);
+        const mark = "pulumi-rancher-ha/cordoned";
+        expect([code, changes]).toEqual([
+            0,
+            [
+                ["node1", `{"metadata":{"annotations":{"${mark}":"true"}}}`, saves],
+                ["node1", `{"metadata":{"annotations":{"${mark}":null}},"spec":{"unschedulable":true}}`, "snapshot-restore wanted"],
+            ],
+        ]);
+    });
 
     test.each([
         ["whose kubelet renews its lease", { nodes: ready("Unknown"), leases: ago(5) }],
         ["that is ready, without a lease", { nodes: ready("True") }],
-    ])("is refused before etcd stops: one %s", async (_what, objects) => {
-        const { code, stderr, calls } = await restoreWithout(objects);
+    ])("a node that leaves is refused before etcd stops: one %s", async (_what, objects) => {
+        const { code, stderr, calls } = await restoreAt(objects);
         expect(code).toBe(1);
         expect(stderr).toMatch(
             /cluster\.restore\.snapshot: expected that no running node leaves in the update that restores, found node3\. .*etcd was not stopped\..* \[RHA change-not-possible\]/,
@@ -176,8 +193,8 @@ describe("a node that leaves in the update that restores", () => {
         ["that a snapshot calls ready, with an old lease", { nodes: ready("True"), leases: ago(600) }],
         ["that is not ready", { nodes: ready("Unknown") }],
         ["that Kubernetes does not know", {}],
-    ])("may be a lost one: one %s", async (_what, objects) => {
-        const { code, stderr, calls } = await restoreWithout(objects);
+    ])("a node that leaves may be a lost one: one %s", async (_what, objects) => {
+        const { code, stderr, calls } = await restoreAt(objects);
         expect([code, ...calls()]).toEqual([0, saves, "snapshot-restore wanted"]);
         expect(stderr).not.toContain("Kubernetes does not say");
     });

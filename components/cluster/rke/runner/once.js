@@ -4,6 +4,7 @@ const path = require("path");
 const { CodedError } = require("../../../remote/runner/codedError");
 const { printResult } = require("../../../remote/runner/result");
 const { askBucket, describeFaults } = require("./bucket");
+const { keepCordons } = require("./cordons");
 const { withEncryptionKey } = require("./encryptionKey");
 const { bullets, findings, refuseUnfitNodes } = require("./findings");
 const { snapshotBeforeRestore } = require("./firstSnapshot");
@@ -141,12 +142,10 @@ async function once(input, lastResult) {
         const folder = workFolder(input.clusterYml, state);
         if (task === "restore") await snapshotBeforeRestore(input, { folder, env });
         const { args, marker } = command(token);
-        const result = await runRkeUntilHealthy([...args, "--config", "cluster.yml", "--ssh-agent-auth"], {
-            folder,
-            env,
-            marker,
-            timeoutSeconds,
-        });
+        const options = { folder, env, marker, timeoutSeconds };
+        const runVerb = () => runRkeUntilHealthy([...args, "--config", "cluster.yml", "--ssh-agent-auth"], options);
+        // The nodes come from the snapshot, too, which may be older than their cordons.
+        const result = await (task === "restore" ? keepCordons(state, input, runVerb) : runVerb());
         const serious = result.warnings.filter(text => seriousWarning.test(text));
         if (result.code !== 0 || !result.done || serious.length > 0)
             throw rkeFailure(`${failure}. Correct the cause and run pulumi up again`, result);
