@@ -96,7 +96,7 @@ export interface RkeClusterSettingsArgs {
     apiServerSans?: pulumi.Input<pulumi.Input<string>[]>;
     /** Seconds that RKE waits for each of its add-on jobs. RKE's own 45 s are too short for slow image pulls. At most a day. @default 180 */
     addonJobTimeoutSeconds?: pulumi.Input<number>;
-    /** Seconds after which a run of RKE is killed, at most a day. @default 3600 */
+    /** Seconds after which a run of RKE is killed, at most a day. Another time runs nothing, and holds from the next run on. @default 3600 */
     timeoutSeconds?: pulumi.Input<number>;
     /**
      * Refuses to delete the cluster, whose etcd holds all of Rancher's data: in `destroy`, and when `cluster` is removed from the
