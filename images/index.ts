@@ -5,6 +5,7 @@ import { join } from "path";
 import { parseArgs } from "util";
 import { parse } from "yaml";
 import { chartFault } from "../components/rancher/chartFile";
+import { isOci } from "../components/rancher/chartRepository";
 import { describeIssues } from "../components/validation";
 import {
     helmArguments,
@@ -39,9 +40,9 @@ function settingsOf(file: string, chart?: string): ImageSettings {
     const config = parse(readFileSync(file, "utf8"))?.config ?? {};
     const { data, error } = readSettings(config, project);
     if (error) throw new Error(`${file}: ${describeIssues(error.issues, undefined, () => true)}`);
-    const { chartVersion, repositoryOpts } = data.rancher;
+    const { chartVersion, repository, repositoryOpts } = data.rancher;
     if (chart === undefined) {
-        if (repositoryOpts?.username === undefined) return data;
+        if (repositoryOpts?.username === undefined || isOci(repository)) return data;
         throw new Error(
             `${file}: rancher.repositoryOpts: expected --chart beside a login, whose password is encrypted, found none. Run helm repo add ` +
                 `NAME URL --username USER --password-stdin, then helm pull NAME/rancher --version ${chartVersion}, and give the archive as --chart`,

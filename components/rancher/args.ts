@@ -16,12 +16,12 @@ export interface RancherSettingsArgs {
     chartVersion: pulumi.Input<string>;
     /**
      * URL of the chart repository. In an OCI registry, the whole reference of the chart, for example
-     * `oci://registry.example.com/charts/rancher`. For a private registry, run `helm registry login HOST` on the machine that runs Pulumi.
+     * `oci://registry.example.com/charts/rancher`. Without `repositoryOpts`, the login of `helm registry login` counts there.
      * The first preview asks a repository for `chartVersion` and refuses one without it. It asks no OCI registry, and nothing behind a proxy.
      * @default the stable repository, `https://releases.rancher.com/server-charts/stable`
      */
     repository?: pulumi.Input<string>;
-    /** Login and CA of a private chart repository. Refused unless `repository` is an https URL. @default none */
+    /** Login and CA of a private chart repository. Refused unless `repository` is an https URL or in an OCI registry. @default none */
     repositoryOpts?: pulumi.Input<ChartRepositoryOptsArgs>;
     /**
      * Folder or archive of the chart, instead of `repository`: for machines without internet. Its version must be `chartVersion`.

@@ -12,7 +12,7 @@ export interface ChartRepositoryOptsArgs {
     password?: pulumi.Input<string>;
     /**
      * Path of a file with the PEM of the CA that issued the repository's certificate, on the machine that runs Pulumi. Refused unless it
-     * holds a certificate.
+     * holds a certificate, and for an OCI registry without a login.
      * @default the CAs that this machine trusts
      */
     caFile?: pulumi.Input<string>;
@@ -79,17 +79,17 @@ export function repositoryFaults(settings: unknown): { path: string[]; message: 
     if (repositoryOpts === undefined) return faults;
     const path = ["repositoryOpts"];
     if (repository === undefined || repository.startsWith("http:")) {
-        const message = "expected an https URL as repository beside them. Set one, or remove repositoryOpts.";
-        faults.push({ path, message });
-    } else if (isOci(repository)) {
-        const host = /^oci:\/\/(?:[^/]*@)?([^/]*)/.exec(repository)![1];
-        // Source: pulumi-kubernetes 4, provider/pkg/provider/helm_release.go, which makes its registry client without them.
-        const message =
-            "expected none beside an OCI registry, because Pulumi's Kubernetes provider ignores them there. Remove them, and run " +
-            `helm registry login ${host} on the machine that runs Pulumi. Let that machine trust a private CA.`;
+        const message = "expected an https URL or an OCI registry as repository beside them. Set one, or remove repositoryOpts.";
         faults.push({ path, message });
     }
-    const { username, password } = repositoryOpts;
+    const { username, password, caFile } = repositoryOpts;
+    if (isOci(repository) && caFile !== undefined && (username ?? password) === undefined) {
+        // Source: pulumi-kubernetes 4.27 to 4.32, getChart in provider/pkg/provider/helm_release.go.
+        const message =
+            "expected a login beside the CA of an OCI registry, because Pulumi's Kubernetes provider ignores it alone. Add username and " +
+            "password, or let the machine that runs Pulumi trust the CA.";
+        faults.push({ path: [...path, "caFile"], message });
+    }
     if ((username === undefined) !== (password === undefined))
         faults.push({ path: [...path, username === undefined ? "username" : "password"], message: "expected both username and password" });
     return faults;

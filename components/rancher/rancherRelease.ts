@@ -117,9 +117,13 @@ export class RancherRelease extends pulumi.ComponentResource {
     private repositoryOpts(name: string, { repository, repositoryOpts, chartPath }: RancherReleaseArgs) {
         const where = validated(this, `RancherRelease ${name}`, repositorySchema, { repository, repositoryOpts, chartPath });
         const found = pulumi.unsecret(where).apply(({ repository: repo = stableRepository, repositoryOpts: given = {}, ...local }) => {
-            if (local.chartPath || isOci(repo)) return {};
+            if (local.chartPath) return {};
             const { caFile, ...login } = given;
-            return { repo, caFile, ...Object.fromEntries(Object.entries(login).map(([key, value]) => [key, pulumi.secret(value)])) };
+            return {
+                repo: isOci(repo) ? undefined : repo,
+                caFile,
+                ...Object.fromEntries(Object.entries(login).map(([key, value]) => [key, pulumi.secret(value)])),
+            };
         });
         return secretAs(repository, found);
     }

@@ -126,6 +126,17 @@ test.each<[string, Partial<RancherReleaseArgs>, object]>([
         { chart: "oci://registry.example.com/charts/rancher" },
     ],
     [
+        "an OCI registry with a CA and a secret login",
+        {
+            repository: "oci://registry.example.com/charts/rancher",
+            repositoryOpts: { username: "puller", password: "s3cret", caFile },
+        },
+        {
+            chart: "oci://registry.example.com/charts/rancher",
+            repositoryOpts: { username: secret("puller"), password: secret("s3cret"), caFile },
+        },
+    ],
+    [
         "a repository with a CA and a secret login",
         {
             repository: "https://charts.example.com",
@@ -328,8 +339,8 @@ test.each<[Partial<Record<keyof RancherReleaseArgs, unknown>>, RegExp]>([
         /repositoryOpts\.caFile: expected a file with a CA certificate as PEM in .*, found no certificate/,
     ],
     [
-        { repository: "oci://registry.example.com/rancher", repositoryOpts: { username: "puller", password: "short" } },
-        /repositoryOpts: .* run helm registry login registry\.example\.com on the machine/,
+        { repository: "oci://registry.example.com/rancher", repositoryOpts: { caFile } },
+        /repositoryOpts\.caFile: expected a login beside the CA of an OCI registry/,
     ],
     [{ repository: "https://charts.example.com", repositoryOpts: { username: "puller" } }, /repositoryOpts\.password: expected both/],
     [
@@ -381,5 +392,6 @@ test("only the preview that creates the release asks the chart's repository", as
     expect(await asked({ preview: true })).toEqual([]);
     expect(await asked({})).toEqual([]);
     expect(await asked(first, { chartPath: "lab/rancher/chart" })).toEqual([]);
-    expect(await asked(first, { repository: "oci://registry.example.com/charts/rancher" })).toEqual([]);
+    const login = { username: "operator", password: "s3cret" };
+    expect(await asked(first, { repository: "oci://registry.example.com/charts/rancher", repositoryOpts: login })).toEqual([]);
 });

@@ -105,6 +105,14 @@ describe("a chart in a repository with a login", () => {
         });
     });
 
+    test("is pulled from an OCI registry with the login of this machine", () => {
+        const ofRegistry = { ...rancher, repository: "oci://127.0.0.1:1/charts/rancher" };
+        expect(images({ ...cluster, rancher: ofRegistry })).toMatchObject({
+            status: 1,
+            stderr: expect.stringMatching(/^helm template ended with 1: .*127\.0\.0\.1:1/s),
+        });
+    });
+
     test("is read from that file, whose version is compared", () => {
         const { lines } = images({ ...cluster, rancher }, undefined, ["--chart", chartPath]);
         expect(lines).toContain(`# chart: rancher 2.11.3 from ${chartPath}`);

@@ -922,7 +922,7 @@ const rows: Row[] = [
             ["rancher.repositoryOpts", { caFile: "ca.pem" }],
         ],
         "rancher.repositoryOpts",
-        "expected an https URL as repository beside them",
+        "expected an https URL or an OCI registry as repository beside them",
     ],
     [
         "a login in clear text",
@@ -931,16 +931,16 @@ const rows: Row[] = [
             ["rancher.repositoryOpts", { username: "puller", password: "hunter2" }],
         ],
         "rancher.repositoryOpts",
-        "expected an https URL as repository beside them",
+        "expected an https URL or an OCI registry as repository beside them",
     ],
     [
-        "a login that the provider would ignore",
+        "a CA that the provider would ignore",
         [
             ["rancher.repository", "oci://registry.example.com:5000/charts/rancher"],
-            ["rancher.repositoryOpts", { username: "puller", password: "hunter2" }],
+            ["rancher.repositoryOpts", { caFile: "ca.pem" }],
         ],
-        "rancher.repositoryOpts",
-        "provider ignores them .* helm registry login registry\\.example\\.com:5000 on the machine that runs Pulumi",
+        "rancher.repositoryOpts.caFile",
+        "expected a login beside the CA of an OCI registry, .* provider ignores it alone\\. Add username and password, or let the machine",
     ],
     ...["username", "password", "caFile"].map((key): Row => [
         `an empty ${key} of a repository`,
