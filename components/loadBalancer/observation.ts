@@ -4,8 +4,7 @@ import { Probe } from "../remote/probe";
 /**
  * Reports whether a host holds the virtual IP. The probe of a host reports these facts: `nginx`, its version; `release`; `applied`, the
  * output of its last apply. The probe of a host of a pair also reports `virtual-ip`, `held` or `free`. `peer` holds the inner addresses of the
- * other host, and of the one that it replaces. Before the host gets the virtual IP, it reports `virtual-ip-answers`: the hardware address that answers there,
- * and `virtual-ip-taken`: the same, when it is not that of the peer.
+ * other host, and of the one that it replaces. Before the host gets the virtual IP, it reports `virtual-ip-answers`: the hardware address that answers there.
  */
 const holdsVirtualIp = ({ facts }: Probe) => facts["virtual-ip"] === "held";
 
@@ -53,15 +52,13 @@ export function unreachableNewcomer(hosts: PairHost[], probes: Probe[]): string 
 
 /**
  * Returns why the virtual IP is refused: a foreign machine answers there. Returns undefined when a host of the pair may have answered,
- * because it has the virtual IP already, or its probe failed and the other host cannot tell.
+ * because it has the virtual IP already or its probe failed.
  */
 export function virtualIpInUse(virtualIp: string, probes: Probe[]): string | undefined {
-    const taken = probes.map(({ facts }) => facts["virtual-ip-taken"]).find(Boolean);
     const answers = probes.map(({ facts }) => facts["virtual-ip-answers"]);
-    const card = taken ?? (answers.every(Boolean) ? answers[0] : undefined);
-    if (card === undefined) return undefined;
+    if (answers.length === 0 || answers.some(answer => answer === undefined)) return undefined;
     return (
-        `virtualIp.address: expected an address that nothing else uses, found ${virtualIp}, where the network card ${card} answers. ` +
+        `virtualIp.address: expected an address that nothing else uses, found ${virtualIp}, where the network card ${answers[0]} answers. ` +
         "The pair would take the address away from that machine. Choose another address, or free this one first"
     );
 }

@@ -114,14 +114,6 @@ answer_at_new_virtual_ip() {
     arp_answer "$virtual_ip" "${network% *}"
 }
 
-# Reports whether an answer at the virtual IP cannot come from the peer: ANSWER. On another interface than that of this
-# host's own address, the peer's hardware address is not known.
-is_of_no_peer() {
-    local answer="$1" network
-    network=$(virtual_ip_network)
-    [ "${network% *}" = "$(interface)" ] && [ "$(arp_answer "$peer" "${network% *}")" != "$answer" ]
-}
-
 # Prints the hardware address that answers for an address on an interface: ADDRESS INTERFACE. A request without the
 # sender's address changes no neighbour's table (RFC 5227).
 arp_answer() {

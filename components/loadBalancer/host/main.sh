@@ -168,7 +168,6 @@ facts() {
     [ -z "$peer" ] || echo "fact peer $peer"
     answer=$(answer_at_new_virtual_ip)
     [ -z "$answer" ] || echo "fact virtual-ip-answers $answer"
-    [ -z "$answer" ] || ! is_of_no_peer "$answer" || echo "fact virtual-ip-taken $answer"
 }
 
 # Turns each line into a line of a probe: WORD.
