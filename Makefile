@@ -34,7 +34,7 @@ check: prepare ## Check types and lint, run unit and component tests: the loop t
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target fast-tests lint
 
 fast-tests: $(installed)
-	@node_modules/.bin/jest --maxWorkers=100% tests/unit tests/component
+	@node_modules/.bin/jest --maxWorkers=150% tests/unit tests/component
 
 # A test of the stack often waits. So more tests than cores run side by side, each in its own lab.
 # With four of them, Kubernetes starts too slowly for RKE, which gives a control plane 60 s.

@@ -1,9 +1,9 @@
-import { spawnSync } from "child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "fs";
 import { tmpdir } from "os";
 import { join } from "path";
 import { releaseFor } from "../../components/loadBalancer/release";
 import { realKeepalived } from "../keepalived";
+import { run } from "../../lab/process";
 import { hostFunction, settings } from "../nginx";
 
 jest.setTimeout(90_000);
@@ -18,23 +18,22 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
-/** Writes keepalived.conf of a host, as the host finishes it. */
-function configure(name: string, address: string, peer: string, priority: number, earlier = ""): void {
+/** Returns keepalived.conf of a host, as the host finishes it. */
+function conf(address: string, peer: string, priority: number, earlier = ""): string {
     const text = releaseFor(settings(), { routerId: 51, advertIntervalSeconds: 0.5, virtualIp, address, peer, priority }).files;
-    const conf = hostFunction(`peer=${peer}; earlier_peers=${earlier}; for_peers`, text["keepalived.conf"]!)
+    return hostFunction(`peer=${peer}; earlier_peers=${earlier}; for_peers`, text["keepalived.conf"]!)
         .replace(/@(virtual_ip_)?interface@/g, "eth0")
         .replace(/script ".*"/g, 'script "/bin/true"');
-    writeFileSync(join(folder, name), conf);
 }
 
 /** Shell functions of the test: `start HOST CONF`, `reload HOST CONF`, `stop HOST`, and `within N COMMAND`, which waits up to N s. */
-const steps = () => `
+const steps = (files: string) => `
 within() { local n; for n in $(seq $(($1 * 10))); do ! "\${@:2}" || return 0; sleep 0.1; done; echo "not in time: \${*:2}"; }
 start() {
-    cp ${folder}/$2 /run/$1.conf
+    cp ${files}/$2 /run/$1.conf
     ip netns exec $1 env ${keepalived} --dont-fork --log-console -f /run/$1.conf -p /run/$1.pid -r /run/$1-vrrp.pid >/run/$1.log 2>&1 &
 }
-reload() { cp ${folder}/$2 /run/$1.conf; kill -HUP $(cat /run/$1.pid); sleep 3; }
+reload() { cp ${files}/$2 /run/$1.conf; kill -HUP $(cat /run/$1.pid); sleep 3; }
 stop() { kill $(cat /run/$1.pid); within 20 gone $1; }
 gone() { [ ! -e /run/$1.pid ]; }
 has() { ip netns exec $1 ip -o -4 address show to ${virtualIp} | grep -q .; }
@@ -47,44 +46,50 @@ for host in stays:${stays} leaves:${leaves} comes:${comes}; do
     ip netns exec $name sh -c "ip link set lo up; ip address add \${host#*:}/24 dev eth0; ip link set eth0 up"
 done`;
 
-function onHosts(text: string): string[] {
-    const { stdout } = spawnSync(
-        "unshare",
-        ["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child", "bash", "-c", `${steps()}\n${text}`],
-        { encoding: "utf8", timeout: 80_000, killSignal: "SIGKILL" },
-    );
+/** Runs steps on hosts of their own, and returns the lines of the output. The steps find the files by their names. */
+async function onHosts(files: Record<string, string>, text: string): Promise<string[]> {
+    const own = mkdtempSync(join(folder, "hosts-"));
+    for (const [name, content] of Object.entries(files)) writeFileSync(join(own, name), content);
+    const namespaces = ["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"];
+    const { stdout } = await run("unshare", [...namespaces, "bash", "-c", `${steps(own)}\n${text}`], {
+        tolerate: true,
+        timeoutSeconds: 80,
+    });
     return stdout.trim().split("\n");
 }
 
 const replace = "reload stays changed; stop leaves; start comes new; within 30 is_backup comes; sleep 3; reload stays last";
 
-test.each([
+// The tests wait nearly all the time.
+test.concurrent.each([
     [150, 100],
     [100, 150],
-])("the standby host is replaced and the virtual IP stays, with priorities %i and %i", (own, other) => {
-    configure("before", stays, leaves, own);
-    configure("changed", stays, comes, own, leaves);
-    configure("last", stays, comes, own);
-    configure("old", leaves, stays, other);
-    configure("new", comes, stays, other);
+])("the standby host is replaced and the virtual IP stays, with priorities %i and %i", async (own, other) => {
+    const files = {
+        before: conf(stays, leaves, own),
+        changed: conf(stays, comes, own, leaves),
+        last: conf(stays, comes, own),
+        old: conf(leaves, stays, other),
+        new: conf(comes, stays, other),
+    };
     const begin = "start stays before; within 30 has stays; start leaves old; within 30 is_backup leaves; sleep 3";
-    expect(onHosts(`${begin}; ${replace}; taken stays leaves comes`)).toEqual(["stays 1", "leaves 0", "comes 0"]);
+    expect(await onHosts(files, `${begin}; ${replace}; taken stays leaves comes`)).toEqual(["stays 1", "leaves 0", "comes 0"]);
 });
 
-test("the active host is replaced and the virtual IP moves once", () => {
-    configure("before", stays, leaves, 150);
-    configure("changed", stays, comes, 150, leaves);
-    configure("last", stays, comes, 150);
-    configure("old", leaves, stays, 100);
-    configure("new", comes, stays, 100);
+test.concurrent("the active host is replaced and the virtual IP moves once", async () => {
+    const files = {
+        before: conf(stays, leaves, 150),
+        changed: conf(stays, comes, 150, leaves),
+        last: conf(stays, comes, 150),
+        old: conf(leaves, stays, 100),
+        new: conf(comes, stays, 100),
+    };
     const begin = "start leaves old; within 30 has leaves; start stays before; within 30 is_backup stays; sleep 3";
-    expect(onHosts(`${begin}; ${replace}; taken leaves stays comes`)).toEqual(["leaves 1", "stays 1", "comes 0"]);
+    expect(await onHosts(files, `${begin}; ${replace}; taken leaves stays comes`)).toEqual(["leaves 1", "stays 1", "comes 0"]);
 });
 
-test("without the earlier peer, the host that leaves would take the virtual IP", () => {
-    configure("before", stays, leaves, 150);
-    configure("changed", stays, comes, 150);
-    configure("old", leaves, stays, 100);
+test.concurrent("without the earlier peer, the host that leaves would take the virtual IP", async () => {
+    const files = { before: conf(stays, leaves, 150), changed: conf(stays, comes, 150), old: conf(leaves, stays, 100) };
     const begin = "start stays before; within 30 has stays; start leaves old; within 30 is_backup leaves; sleep 3";
-    expect(onHosts(`${begin}; reload stays changed; within 20 has leaves; taken leaves`)).toEqual(["leaves 1"]);
+    expect(await onHosts(files, `${begin}; reload stays changed; within 20 has leaves; taken leaves`)).toEqual(["leaves 1"]);
 });
