@@ -16,6 +16,7 @@ import {
     traffic,
 } from "./bed";
 import { Report } from "./report";
+import { shuffled, spread } from "./statistics";
 
 const secondsPerChange = 3.5;
 
@@ -66,32 +67,46 @@ const sides: Side[] = [
     },
 ];
 
+/** What the clients of one round lost: requests over kept connections, over new ones and over HTTP/2, and tunnels. */
+interface Lost {
+    requests: number;
+    failed: number[];
+    turnedAway: number;
+    tunnels: number;
+}
+
 /** Measures configuration changes under requests over kept connections, over new connections, and over HTTP/2. */
 export async function changes(report: Report, quick: boolean): Promise<void> {
-    const count = quick ? 4 : 20;
+    const [rounds, count] = quick ? [1, 4] : [4, 5];
     const rows: string[][] = [];
-    const lost = new Map<string, number>();
     for (const host of ["lb1", "lb3"] as const) {
+        const found = new Map<string, Lost[]>(sides.map(({ name }) => [name, []]));
+        for (let round = 0; round < rounds; round++)
+            for (const side of shuffled(sides, round)) {
+                const lost = await underLoad(host, side, count);
+                found.get(side.name)!.push(lost);
+                progress("changes", `${side.name}, round ${round + 1} of ${rounds}: ${lost.failed.join(" ")} of ${lost.requests} lost`);
+            }
         for (const side of sides) {
-            const version = await side.version(host);
-            const { results, tunnels } = await underLoad(host, side, count);
-            const requests = results.reduce((sum, each) => sum + each.requests, 0);
-            const failed = results.map(each => each.failedGet);
-            const turnedAway = results.reduce((sum, each) => sum + each.turnedAway, 0);
-            lost.set(
-                `${host} ${side.name}`,
-                failed.reduce((sum, each) => sum + each, 0),
-            );
-            rows.push([version, side.name, String(requests), ...[...failed, turnedAway].map(String), `${tunnels.lost} of 50`]);
-            progress("changes", `${side.name}, ${version}: ${failed.join(" ")} of ${requests} lost, ${turnedAway} turned away`);
+            const of = (value: (lost: Lost) => number) => found.get(side.name)!.map(value);
+            const requests = `${rounds} × ${found.get(side.name)![0].requests}`;
+            const failed = [0, 1, 2].map(kind => spread(of(lost => lost.failed[kind])));
+            const tunnels = `${Math.max(...of(lost => lost.tunnels))} of 50`;
+            rows.push([await side.version(host), side.name, requests, ...failed, spread(of(lost => lost.turnedAway)), tunnels]);
         }
+        const [theirs, own] = ["manual", "ours"].map(name =>
+            found.get(name)!.map(({ failed }) => failed.reduce((sum, each) => sum + each)),
+        );
+        const what = `requests lost over ${count} changes, NGINX ${await nginxVersion(host)}`;
+        if (host === "lb3") report.target(what, Math.max(...own), "≤", 0, "");
+        else report.neverWorse(what, "", theirs, own);
     }
     report.table(
         `${count} configuration changes under load`,
         [
             "program",
             "configuration",
-            "requests",
+            "rounds × requests",
             "lost: kept connections",
             "lost: new connections",
             "lost: HTTP/2",
@@ -103,18 +118,10 @@ export async function changes(report: Report, quick: boolean): Promise<void> {
             "browsers and net/http repeat it, here it is only counted. The manual's file is overwritten and NGINX reloaded; ours is changed by " +
             "the component's program, as `up` does it; HAProxy's master starts a new worker.",
     );
-    report.target(`requests lost over ${count} changes, NGINX ${await nginxVersion("lb3")}`, lost.get("lb3 ours")!, "≤", 0, "");
-    report.target(
-        `requests lost over ${count} changes, NGINX ${await nginxVersion("lb1")} (the manual's: ${lost.get("lb1 manual")})`,
-        lost.get("lb1 ours")!,
-        "≤",
-        lost.get("lb1 manual")!,
-        "",
-    );
 }
 
 /** Makes the changes under requests of three kinds and 50 open tunnels. */
-async function underLoad(host: "lb1" | "lb3", side: (typeof sides)[number], count: number): Promise<{ results: any[]; tunnels: any }> {
+async function underLoad(host: "lb1" | "lb3", side: (typeof sides)[number], count: number): Promise<Lost> {
     const seconds = count * secondsPerChange + 2;
     let results: any[] = [];
     let tunnels: any;
@@ -131,5 +138,10 @@ async function underLoad(host: "lb1" | "lb3", side: (typeof sides)[number], coun
             results = await Promise.all(running);
         });
     });
-    return { results, tunnels };
+    return {
+        requests: results.reduce((sum, each) => sum + each.requests, 0),
+        failed: results.map(each => each.failedGet),
+        turnedAway: results.reduce((sum, each) => sum + each.turnedAway, 0),
+        tunnels: tunnels.lost,
+    };
 }

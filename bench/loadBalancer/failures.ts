@@ -178,13 +178,8 @@ export async function failures(report: Report, quick: boolean): Promise<void> {
             ]);
         }
         const each = (name: string, value: (found: Suffered) => number) => results.get(name)!.map(value);
-        /** Expects a value not worse than the manual's, apart from the spread between the rounds of one configuration. */
-        const neverWorse = (what: string, unit: string, value: (found: Suffered) => number) => {
-            const [theirs, own] = [manual, ours].map(({ name }) => each(name, value));
-            const noise = Math.max(halfRange(theirs), halfRange(own));
-            const manuals = `the manual's: ${median(theirs).toFixed(0)}, ± ${noise.toFixed(0)}`;
-            report.target(`${scenario.name}: ${what} (${manuals})`, median(own), "≤", median(theirs) + noise, unit);
-        };
+        const neverWorse = (what: string, unit: string, value: (found: Suffered) => number) =>
+            report.neverWorse(`${scenario.name}: ${what}`, unit, each(manual.name, value), each(ours.name, value));
         neverWorse("failed requests", "", ({ failedGet, failedPost }) => failedGet + failedPost);
         if (scenario.hangTarget) {
             const [theirs, own] = [manual, ours].map(({ name }) => median(each(name, ({ hang }) => hang)));
@@ -208,8 +203,6 @@ export async function failures(report: Report, quick: boolean): Promise<void> {
         explanation,
     );
 }
-
-const halfRange = (values: number[]) => (Math.max(...values) - Math.min(...values)) / 2;
 
 /** Failures and waiting times of a configuration's clients. */
 interface Suffered {

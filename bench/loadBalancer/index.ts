@@ -48,7 +48,10 @@ Why targets are missed:
 - Memory of an idle WebSocket: \`ssl_buffer_size 16k\` takes 5 kB of it. With 8k, an answer of 64 kB over HTTP/2 takes a fifth more CPU.
 - Handshakes: with AVX-512 IFMA an RSA signature is cheap, so an ECDSA signature saves less. The rest of a handshake costs the same.
 - Requests lost with NGINX 1.22.1: before 1.27.4, a reload closes kept connections, and loses a request that is on its way. Browsers and Go clients
-  repeat a GET then. A preview says what a newer NGINX would bring.`;
+  repeat a GET then. A preview says what a newer NGINX would bring.
+- All nodes silent, Linux 6.5: a request on a kept connection waits for TCP's repetition of its data, whose intervals double. The manual opens
+  a connection for each request, and a new one is tried once a second. With hardly any kept connections (\`upstreamKeepalive: 1\`), our time is
+  the manual's, but each request costs more. HAProxy keeps connections, too, and takes as long as we do.`;
         for (const [name, part] of Object.entries(parts)) {
             if (chosen.length > 0 && !chosen.includes(name)) continue;
             progress(name, "…");

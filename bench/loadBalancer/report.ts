@@ -1,3 +1,5 @@
+import { halfRange, median } from "./statistics";
+
 interface Target {
     what: string;
     found: number;
@@ -46,6 +48,13 @@ export class Report {
     /** Adds a figure with its target. Without a unit, the figure is a ratio to the manual's. */
     target(what: string, found: number, relation: "≤" | "≥", wanted: number, unit = "×"): void {
         this.part.targets.push({ what, found, relation, wanted, unit });
+    }
+
+    /** Expects a value not worse than the manual's, apart from the noise: the spread between the rounds of one configuration. */
+    neverWorse(what: string, unit: string, theirs: number[], own: number[]): void {
+        const noise = Math.max(halfRange(theirs), halfRange(own));
+        const manuals = `the manual's: ${median(theirs).toFixed(0)}, ± ${noise.toFixed(0)}`;
+        this.target(`${what} (${manuals})`, median(own), "≤", median(theirs) + noise, unit);
     }
 
     markdown(introduction: string): string {

@@ -4,6 +4,9 @@ export function median(values: number[]): number {
     return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+/** Returns half the distance between the lowest and the highest value. */
+export const halfRange = (values: number[]) => (Math.max(...values) - Math.min(...values)) / 2;
+
 /**
  * Returns the median of the ratios of measurements that were taken one after the other. So the present speed of the machine cancels out.
  */
