@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readlinkSync } from "fs";
+import { existsSync, mkdirSync, readFileSync, readlinkSync, rmSync } from "fs";
 import { connect } from "net";
 import { join } from "path";
 import { endForgottenContainers } from "./forgotten";
@@ -36,6 +36,8 @@ export class LabHost {
     /** Name of the container. */
     readonly container: string;
     private readonly dockerVolume: string;
+    /** Folder for the data of a node's etcd, in memory: etcd waits for the disk at each write, and several clusters share one disk. */
+    readonly etcdFolder: string;
     private readonly pidFile: string;
 
     constructor(
@@ -46,6 +48,7 @@ export class LabHost {
         this.address = lab.addressAt(hosts[name].octet);
         this.container = `rancher-ha-${lab.name}-${name}`;
         this.dockerVolume = `${this.container}-docker`;
+        this.etcdFolder = `/dev/shm/${this.container}-etcd`;
         this.pidFile = `/run/${this.container}.pid`;
     }
 
@@ -65,7 +68,10 @@ export class LabHost {
         await this.lab.prepare();
         const image = await hostImage(this.kind);
         await this.remove();
-        if (this.kind === "node") await this.makeDockerVolume();
+        if (this.kind === "node") {
+            await this.makeDockerVolume();
+            mkdirSync(this.etcdFolder, { mode: 0o755 });
+        }
         await longStep(this.name, "starting", 10, () => this.boot(image));
         progress(this.name, state === "absent" ? "started" : `replaced (it was ${state})`);
     }
@@ -90,6 +96,7 @@ export class LabHost {
         await run("podman", ["rm", "--force", "--time", "2", "--ignore", this.container], { tolerate: true, timeoutSeconds: 60 });
         await endForgottenContainers([this.container]);
         await run("podman", ["volume", "rm", "--force", this.dockerVolume], { tolerate: true });
+        rmSync(this.etcdFolder, { recursive: true, force: true });
     }
 
     /** Stops the host like a power failure. */
@@ -200,6 +207,7 @@ export class LabHost {
             "mac-address": hardwareAddress(this.address),
             pidfile: this.pidFile,
         };
+        const volumes = this.kind === "node" ? [`${this.dockerVolume}:/var/lib/docker`, `${this.etcdFolder}:/var/lib/etcd`] : [];
         const repeated = [
             ["label", `${labLabel}=${this.lab.name}`],
             ["label", `${checkoutLabel}=${repository}`],
@@ -208,7 +216,7 @@ export class LabHost {
             ["tmpfs", "/run:rw,mode=755"],
             ["tmpfs", "/run/lock:rw"],
             ["tmpfs", "/tmp:rw,exec,mode=1777"],
-            ...(this.kind === "node" ? [["volume", `${this.dockerVolume}:/var/lib/docker`]] : []),
+            ...volumes.map(volume => ["volume", volume]),
         ];
         const flags = [...Object.entries(options), ...repeated].map(([name, value]) => `--${name}=${value}`);
         await run("podman", ["--runtime=runc", "run", "--detach", "--privileged", ...flags, image, "/sbin/init"]);

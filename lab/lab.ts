@@ -97,6 +97,7 @@ export class Lab {
         if (found.length > 0) await run("podman", ["rm", "--force", "--time", "2", ...found], { tolerate: true, timeoutSeconds: 120 });
         await endForgottenContainers((Object.keys(hosts) as HostName[]).map(host => this.host(host).container));
         if (volumes.length > 0) await run("podman", ["volume", "rm", "--force", ...volumes], { tolerate: true });
+        for (const host of Object.keys(hosts) as HostName[]) rmSync(this.host(host).etcdFolder, { recursive: true, force: true });
         const network = await this.network();
         if (network) await run("podman", ["network", "rm", "--force", network], { tolerate: true });
         this.prepared = undefined;
