@@ -6,7 +6,7 @@ import { agentHostAliasesSchema } from "./schema";
 export interface AgentHostAliasesArgs {
     /** DNS name of Rancher, which the agents cannot look up. */
     hostname: pulumi.Input<string>;
-    /** Addresses of the load balancer for this name, at least one. The nodes must reach them. */
+    /** Addresses of the load balancer for this name, at least one, each once. The nodes must reach them. */
     addresses: pulumi.Input<pulumi.Input<string>[]>;
     /**
      * Also patches the DaemonSet `cattle-node-agent`. It exists only in clusters that Rancher 2.11 or earlier built with RKE.

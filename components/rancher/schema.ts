@@ -4,7 +4,7 @@ import { checkRancherOnKubernetes, Distribution } from "../cluster/compatibility
 import { ErrorCode } from "../errorCodes";
 import { kubernetesVersionSchema } from "../kubernetesApi";
 import { limitsSchema } from "../loadBalancer/limits";
-import { addressSchema, dnsNameSchema, ipAddressSchema } from "../remote/addresses";
+import { addressSchema, dnsNameSchema, hostIpAddressesSchema } from "../remote/addresses";
 import { DriftMode } from "../remote/drift";
 import { maybeSecret, secret } from "../secrecy";
 import { orEmpty, whenKnown } from "../validation";
@@ -177,6 +177,6 @@ export const verificationSchema = z.strictObject({
 /** Schema of `AgentHostAliasesArgs`. */
 export const agentHostAliasesSchema = z.strictObject({
     hostname: dnsNameSchema,
-    addresses: z.array(ipAddressSchema).min(1, "expected at least one address"),
+    addresses: hostIpAddressesSchema("the load balancer").min(1, "expected at least one address"),
     nodeAgent: z.boolean().default(false),
 });

@@ -30,10 +30,19 @@ export function isOfAHost(text: string): boolean {
     return !/^\[(::1?\]|ff[0-9a-f]{2}:|fe[89ab][0-9a-f]:)|^(.*\.)?localhost$/.test(address);
 }
 
+/** Returns the schema of a list of IP addresses of hosts. `ofWhom` says whose they are, for the error. */
+export const hostIpAddressesSchema = (ofWhom: string) =>
+    z
+        .array(
+            ipAddressSchema.refine(
+                isOfAHost,
+                `expected the address of ${ofWhom}, not a loopback, link-local, multicast or unspecified one`,
+            ),
+        )
+        .refine(addresses => isUnique(addresses.map(canonical)), "expected each address once");
+
 /** Schema of the addresses of nodes. A DNS name that does not resolve would make NGINX refuse its whole configuration. */
-export const nodeAddressesSchema = z
-    .array(ipAddressSchema.refine(isOfAHost, "expected the address of a node, not a loopback, link-local, multicast or unspecified one"))
-    .refine(addresses => isUnique(addresses.map(canonical)), "expected each address once");
+export const nodeAddressesSchema = hostIpAddressesSchema("a node");
 
 const dnsLabel = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
 const dnsName = new RegExp(`^(?=.{1,253}$)(${dnsLabel}\\.)*(?!\\d+$)${dnsLabel}$`, "i");

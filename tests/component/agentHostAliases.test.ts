@@ -65,6 +65,9 @@ test.each<[Partial<Record<keyof AgentHostAliasesArgs, unknown>>, RegExp]>([
     [{ hostname: "Rancher" }, /hostname: expected a lower-case DNS name/],
     [{ addresses: ["lb.example.com"] }, /addresses\[0\]: expected an IP address, found "lb\.example\.com"/],
     [{ addresses: [] }, /addresses: expected at least one address/],
+    [{ addresses: ["127.0.0.1"] }, /addresses\[0\]: expected the address of the load balancer, not a loopback/],
+    // The API server refuses a second entry for an address.
+    [{ addresses: ["2001:db8::21", "2001:DB8:0::21"] }, /addresses: expected each address once/],
 ])("refuses %j", async (changed, message) => {
     await expect(record(build(changed as never))).rejects.toThrow(message);
 });
