@@ -95,9 +95,10 @@ export class Lab {
         const volumes = await list("volume", "ls", "--quiet", "--filter", `name=^rancher-ha-${this.name}-`);
         const found = await containers();
         if (found.length > 0) await run("podman", ["rm", "--force", "--time", "2", ...found], { tolerate: true, timeoutSeconds: 120 });
-        await endForgottenContainers((Object.keys(hosts) as HostName[]).map(host => this.host(host).container));
+        const all = (Object.keys(hosts) as HostName[]).map(name => this.host(name));
+        await endForgottenContainers(all.map(({ container }) => container));
         if (volumes.length > 0) await run("podman", ["volume", "rm", "--force", ...volumes], { tolerate: true });
-        for (const host of Object.keys(hosts) as HostName[]) rmSync(this.host(host).etcdFolder, { recursive: true, force: true });
+        for (const { etcdFolder } of all) rmSync(etcdFolder, { recursive: true, force: true });
         const network = await this.network();
         if (network) await run("podman", ["network", "rm", "--force", network], { tolerate: true });
         this.prepared = undefined;
